@@ -1,0 +1,44 @@
+# One face for everything; each target makes the environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+help:           ## this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ --/'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "shrinkage needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.all
+
+compare: $(VENV)/.all  ## compare regularizations on the built-in data; ARGS="digits --seeds 5" for your own
+	$(BIN)/shrinkage compare $(ARGS)
+
+test: $(VENV)/.dev  ## the whole test suite; ARGS="-k name" for a part
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## format, lint, types, arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## rewrite the files in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## what a regularized step costs, as ratios
+	$(BIN)/python benchmarks/attach.py $(ARGS)
+
+clean:          ## remove the environment and what was made
+	rm -rf $(VENV) shrinkage-study build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help compare test check format bench clean
