@@ -1,3 +1,15 @@
-"""Weight regularization that does exactly what it says, in NumPy and PyTorch."""
+"""Weight regularization that does exactly what it says, in NumPy and PyTorch.
+
+>>> import numpy as np
+>>> from shrinkage import L1
+>>> float(L1(0.5)(np.array([1, -2, 3, -4])))
+5.0
+
+The face for PyTorch is `shrinkage.torch`; this module never imports it.
+"""
+
+from shrinkage.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, Sum, parse, to_text
 
 __version__ = "0.1.0"
+
+__all__ = ["L1", "L2", "ElasticNet", "GroupLasso", "Penalty", "Sum", "parse", "to_text"]

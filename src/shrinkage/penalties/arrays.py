@@ -1,0 +1,108 @@
+"""What every formula needs of an array, in NumPy, torch and other array libraries alike."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import array_api_compat
+
+Array = Any  # a NumPy array, a torch tensor, or another library's array
+Namespace = Any  # the library itself, through array-api-compat
+
+
+def namespace(w: Array) -> Namespace:
+    """The array library of `w`.
+
+    Raises
+    ------
+    TypeError
+        If `w` is not an array, a list for instance.
+    """
+    if not array_api_compat.is_array_api_obj(w):
+        raise TypeError(f"w must be an array (NumPy, torch, ...), got {type(w).__name__}")
+    return array_api_compat.array_namespace(w)
+
+
+def widen(xp: Namespace, w: Array) -> Array:
+    """`w` in a type to calculate in: integers as floats, 16-bit floats as float32."""
+    if xp.isdtype(w.dtype, ("bool", "integral")):
+        return xp.astype(w, xp.asarray(1.0).dtype)
+    if is_half(xp, w):
+        return xp.astype(w, xp.float32)
+    return w
+
+
+def narrow(xp: Namespace, result: Array, w: Array) -> Array:
+    """`result` in the type of `w`, where that is a float type narrower than float32."""
+    return xp.astype(result, w.dtype) if is_half(xp, w) else result
+
+
+def is_half(xp: Namespace, w: Array) -> bool:
+    """Whether `w` holds 16-bit floats (float16, or bfloat16 where the library has it)."""
+    return w.dtype == xp.float16 or w.dtype == getattr(xp, "bfloat16", xp.float16)
+
+
+def squared_modulus(xp: Namespace, w: Array) -> Array:
+    """|w|² for each entry, without a square root."""
+    if xp.isdtype(w.dtype, "complex floating"):
+        return xp.real(w) ** 2 + xp.imag(w) ** 2
+    return w * w
+
+
+def safe_sqrt(xp: Namespace, squares: Array) -> Array:
+    """√x whose derivative at 0 is 0, not infinity, also for automatic differentiation."""
+    positive = squares > 0
+    return xp.where(positive, xp.sqrt(xp.where(positive, squares, 1.0)), 0.0)
+
+
+def soft_threshold(xp: Namespace, z: Array, threshold: float | Array) -> Array:
+    """S_t(z) = sign(z)·max(|z| − t, 0), exactly 0 (never −0.0) where |z| ≤ t."""
+    if xp.isdtype(z.dtype, "complex floating"):
+        modulus = xp.abs(z)
+        kept = modulus > threshold
+        ratio = threshold / xp.where(kept, modulus, 1.0)
+        return xp.where(kept, z * (1.0 - ratio), 0.0)
+    return z - xp.clip(z, -threshold, threshold)
+
+
+def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
+    """`step` as a float, or as an array of w's shape in w's (real) type.
+
+    Raises
+    ------
+    ValueError
+        If a step is negative or NaN, or an array has another shape than `w`.
+    """
+    if isinstance(step, Real):
+        number = float(step)
+        if not 0.0 <= number < math.inf:
+            raise ValueError(f"step must be >= 0 and finite, got {step}")
+        return number
+    if not array_api_compat.is_array_api_obj(step):
+        raise TypeError(f"step must be a number or an array, got {type(step).__name__}")
+    if tuple(step.shape) not in {(), tuple(w.shape)}:
+        shapes = f"{tuple(step.shape)}, where w has {tuple(w.shape)}"
+        raise ValueError(f"step must be a number or an array of w's shape, got shape {shapes}")
+    if not bool(xp.all((step >= 0) & (step < math.inf))):
+        raise ValueError("step must be >= 0 and finite in every entry")
+    return xp.astype(step, xp.abs(w[:0] if w.ndim else w).dtype)
+
+
+def checked_strength(name: str, strength: object) -> float:
+    """`strength` as a float.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is negative, infinite or NaN.
+    """
+    if isinstance(strength, bool) or not isinstance(strength, Real):
+        raise TypeError(f"{name} must be a number, got {strength!r}")
+    number = float(strength)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"{name} must be >= 0 and finite, got {number}")
+    return number

@@ -1,0 +1,209 @@
+"""The one abstract idea, a penalty Ω of one array, and the sum of several."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_step,
+    namespace,
+    narrow,
+    soft_threshold,
+    widen,
+)
+
+
+class Split(NamedTuple):
+    """A penalty taken apart: absolute·Σ|w| + square·Σw² + whatever else there is."""
+
+    absolute: float
+    square: float
+    rest: tuple[Penalty, ...]
+
+
+class Penalty(ABC):
+    """Ω: a function of one array, with its gradient and its prox.
+
+    ``prox(w, step) = argmin over u of ½‖u − w‖²/step + Ω(u)``. `step` is a number, or an array of
+    w's shape that gives the step of each entry: the prox in a diagonal metric.
+
+    NumPy arrays and torch tensors serve alike (any library that array-api-compat knows). Integers
+    count as floats, complex numbers by their modulus, and 16-bit floats are calculated in float32.
+    No argument is ever changed. Penalties add up: ``L1(1e-4) + L2(1e-3)``.
+
+    A subclass is a frozen dataclass and writes `_value`, `_gradient` and `_prox` for an array of
+    real or complex floats; all else stands here.
+    """
+
+    name: ClassVar[str]  # in the text form: "l1"
+    follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
+
+    def __call__(self, w: Array) -> Array:
+        """Ω(w), as `value`."""
+        return self.value(w)
+
+    def value(self, w: Array) -> Array:
+        """Ω(w): a scalar of w's library, differentiable where the library differentiates."""
+        xp = namespace(w)
+        return self._value(xp, widen(xp, w))
+
+    def gradient(self, w: Array) -> Array:
+        """∂Ω(w): of w's shape; at a kink the subgradient 0."""
+        xp = namespace(w)
+        return narrow(xp, self._gradient(xp, widen(xp, w)), w)
+
+    def prox(self, w: Array, step: float | Array) -> Array:
+        """argmin over u of ½‖u − w‖²/step + Ω(u): of w's shape.
+
+        Parameters
+        ----------
+        w : array
+            The point to start from.
+        step : float or array of w's shape
+            At least 0; 0 leaves an entry where it is. For gradient descent the learning rate.
+
+        Raises
+        ------
+        ValueError
+            If `step` is negative, not finite, or of another shape than `w`; if this penalty has no
+            prox in closed form.
+        """
+        reason = self.why_no_prox()
+        if reason is not None:
+            raise ValueError(reason)
+        xp = namespace(w)
+        wide = widen(xp, w)
+        return narrow(xp, self._prox(xp, wide, checked_step(xp, wide, step)), w)
+
+    def why_no_prox(self) -> str | None:
+        """The sentence that says why there is no prox in closed form, or None if there is one."""
+        return None
+
+    def split(self) -> Split:
+        """This penalty as absolute·Σ|w| + square·Σw² + the rest."""
+        return Split(0.0, 0.0, (self,))
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        """The same penalty with group names such as "out" replaced by what `resolve` returns."""
+        return self
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """Ω(w) as a formula with its numbers, for people."""
+
+    @property
+    @abstractmethod
+    def is_zero(self) -> bool:
+        """Whether Ω is 0 everywhere."""
+
+    def __add__(self, other: Penalty) -> Sum:
+        if not isinstance(other, Penalty):
+            return NotImplemented
+        return Sum((*terms(self), *terms(other)))
+
+    def __radd__(self, other: object) -> Penalty:
+        if other == 0:  # the start of the built-in sum()
+            return self
+        return NotImplemented
+
+    @abstractmethod
+    def _value(self, xp: Namespace, w: Array) -> Array: ...
+
+    @abstractmethod
+    def _gradient(self, xp: Namespace, w: Array) -> Array: ...
+
+    @abstractmethod
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array: ...
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Sum(Penalty):
+    """Ω₁ + Ω₂ + ...: value and gradient add up.
+
+    The prox has a closed form for squares plus at most one other kind of term: with
+    ``s = 1 + 2b·step``, ``prox(w, step)`` of Ω + b·Σw² is ``prox_Ω(w/s, step/s)``. L1 beside a
+    group lasso (the sparse group lasso) thresholds entries first, then groups.
+
+    Examples
+    --------
+    >>> from shrinkage import L1, L2
+    >>> L1(0.5) + L2(0.25)
+    L1(lam=0.5) + L2(lam=0.25): 0.5·Σ|w| + 0.25·Σw²
+    """
+
+    terms: tuple[Penalty, ...]
+
+    name: ClassVar[str] = "sum"
+
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise ValueError("a sum needs at least one penalty")
+        for term in self.terms:
+            if not isinstance(term, Penalty):
+                raise TypeError(f"a sum is of penalties, got {type(term).__name__}")
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        total = self.terms[0]._value(xp, w)
+        for term in self.terms[1:]:
+            total = total + term._value(xp, w)
+        return total
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        total = self.terms[0]._gradient(xp, w)
+        for term in self.terms[1:]:
+            total = total + term._gradient(xp, w)
+        return total
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        absolute, square, rest = self.split()
+        if square:
+            shrink = 1.0 + 2.0 * square * step
+            w, step = w / shrink, step / shrink
+        if absolute:
+            w = soft_threshold(xp, w, step * absolute)
+        return rest[0]._prox(xp, w, step) if rest else w
+
+    def why_no_prox(self) -> str | None:
+        absolute, _, rest = self.split()
+        if not rest or (len(rest) == 1 and (not absolute or rest[0].follows_soft_threshold)):
+            return rest[0].why_no_prox() if rest else None
+        return (
+            f"{self!r} has no prox in closed form: at most one penalty beside squares (L1 and one "
+            'group lasso go together); use how="loss" or how="coupled" for it'
+        )
+
+    def split(self) -> Split:
+        parts = [term.split() for term in self.terms]
+        rest = tuple(penalty for part in parts for penalty in part.rest if not penalty.is_zero)
+        return Split(sum(part.absolute for part in parts), sum(part.square for part in parts), rest)
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        return Sum(tuple(term.with_groups(resolve) for term in self.terms))
+
+    @property
+    def formula(self) -> str:
+        return " + ".join(term.formula for term in self.terms)
+
+    @property
+    def is_zero(self) -> bool:
+        return all(term.is_zero for term in self.terms)
+
+    def __repr__(self) -> str:
+        return f"{' + '.join(construction(term) for term in self.terms)}: {self.formula}"
+
+
+def terms(penalty: Penalty) -> tuple[Penalty, ...]:
+    """The terms of a sum, or the penalty alone."""
+    return penalty.terms if isinstance(penalty, Sum) else (penalty,)
+
+
+def construction(penalty: Penalty) -> str:
+    """How a single penalty is written in Python: its repr without the formula."""
+    return repr(penalty).removesuffix(f": {penalty.formula}")

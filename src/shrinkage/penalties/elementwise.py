@@ -1,0 +1,218 @@
+"""Penalties that look at one weight at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_strength,
+    soft_threshold,
+    squared_modulus,
+)
+from shrinkage.penalties.base import Penalty, Split
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class L1(Penalty):
+    """Lasso: ``Ω(w) = lam·Σ|w|``.
+
+    ``gradient = lam·sign(w)``, 0 at 0. ``prox(w, step) = sign(w)·max(|w| − step·lam, 0)``: weights
+    become exactly zero.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+
+    Notes
+    -----
+    The same as Keras' ``L1(lam)`` and as ``alpha`` in scikit-learn's ``Lasso``, whose data loss is
+    ``‖y − Xw‖²/(2n)``. torch.optim has none. Reference: Tibshirani (1996).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> penalty = L1(0.5)
+    >>> penalty
+    L1(lam=0.5): 0.5·Σ|w|
+    >>> float(penalty(np.array([1, -2, 3, -4])))
+    5.0
+    >>> penalty.gradient(np.array([1.0, 0.0, -4.0]))
+    array([ 0.5,  0. , -0.5])
+    >>> penalty.prox(np.array([1.0, 0.25, -4.0]), step=1.0)
+    array([ 0.5,  0. , -3.5])
+    """
+
+    lam: float
+
+    name: ClassVar[str] = "l1"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.sum(xp.abs(w))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.sign(w)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return soft_threshold(xp, w, step * self.lam)
+
+    def split(self) -> Split:
+        return Split(self.lam, 0.0, ())
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·Σ|w|"
+
+    @property
+    def is_zero(self) -> bool:
+        return self.lam == 0.0
+
+    def __repr__(self) -> str:
+        return f"L1(lam={self.lam:g}): {self.formula}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class L2(Penalty):
+    """Ridge: ``Ω(w) = lam·Σw²``, without ½.
+
+    ``gradient = 2·lam·w``. ``prox(w, step) = w/(1 + 2·step·lam)``.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+
+    Notes
+    -----
+    The same as Keras' ``L2(lam)``. torch's ``weight_decay=c`` in SGD is ``½·c·Σw²``:
+    `L2.from_weight_decay`. Reference: Hoerl and Kennard (1970).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L2(0.5)
+    L2(lam=0.5): 0.5·Σw²
+    >>> float(L2(0.5)(np.array([0.5, -1, 1.5, -2])))
+    3.75
+    >>> L2(0.5).prox(np.array([1.0, -2.0]), step=1.0)
+    array([ 0.5, -1. ])
+    """
+
+    lam: float
+
+    name: ClassVar[str] = "l2"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+
+    @classmethod
+    def from_weight_decay(cls, weight_decay: float) -> L2:
+        """The penalty that torch's ``weight_decay`` stands for: ``½·weight_decay·Σw²``.
+
+        Examples
+        --------
+        >>> L2.from_weight_decay(0.01) == L2(0.005)
+        True
+        """
+        return cls(checked_strength("weight_decay", weight_decay) / 2)
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.sum(squared_modulus(xp, w))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        return (2.0 * self.lam) * w
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return w / (1.0 + 2.0 * self.lam * step)
+
+    def split(self) -> Split:
+        return Split(0.0, self.lam, ())
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·Σw²"
+
+    @property
+    def is_zero(self) -> bool:
+        return self.lam == 0.0
+
+    def __repr__(self) -> str:
+        return f"L2(lam={self.lam:g}): {self.formula}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class ElasticNet(Penalty):
+    """Elastic net: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²)``, with ½ on the square.
+
+    ``gradient = lam·(l1_ratio·sign(w) + (1 − l1_ratio)·w)``.
+    ``prox(w, step) = S(w, step·lam·l1_ratio)/(1 + step·lam·(1 − l1_ratio))``, where S is the soft
+    threshold of `L1`.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+    l1_ratio : float, default 0.5
+        The share of the absolute values, from 0 (ridge alone) to 1 (lasso alone).
+
+    Notes
+    -----
+    scikit-learn's ``ElasticNet(alpha=lam, l1_ratio=l1_ratio)``, which is why the square has its ½
+    here. ``ElasticNet(lam, r)`` equals ``L1(r·lam) + L2((1 − r)·lam/2)``.
+    Reference: Zou and Hastie (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ElasticNet(1.0)
+    ElasticNet(lam=1, l1_ratio=0.5): 0.5·Σ|w| + 0.25·Σw²
+    >>> ElasticNet(1.0).prox(np.array([2.0, -0.5]), step=1.0)
+    array([1., 0.])
+    """
+
+    lam: float
+    l1_ratio: float = 0.5
+
+    name: ClassVar[str] = "elastic_net"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+        object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
+        if self.l1_ratio > 1.0:
+            raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        absolute, square, _ = self.split()
+        return absolute * xp.sum(xp.abs(w)) + square * xp.sum(squared_modulus(xp, w))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        absolute, square, _ = self.split()
+        return absolute * xp.sign(w) + (2.0 * square) * w
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        absolute, square, _ = self.split()
+        return soft_threshold(xp, w, step * absolute) / (1.0 + 2.0 * square * step)
+
+    def split(self) -> Split:
+        return Split(self.l1_ratio * self.lam, (1.0 - self.l1_ratio) * self.lam / 2.0, ())
+
+    @property
+    def formula(self) -> str:
+        absolute, square, _ = self.split()
+        return f"{absolute:g}·Σ|w| + {square:g}·Σw²"
+
+    @property
+    def is_zero(self) -> bool:
+        return self.lam == 0.0
+
+    def __repr__(self) -> str:
+        return f"ElasticNet(lam={self.lam:g}, l1_ratio={self.l1_ratio:g}): {self.formula}"
