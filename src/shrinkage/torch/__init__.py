@@ -1,0 +1,8 @@
+"""The face for PyTorch: a penalty on the weights you choose, under any optimizer."""
+
+from shrinkage.torch import schedules
+from shrinkage.torch.application import Attachment
+from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.sgd import SGDW
+
+__all__ = ["SGDW", "Attachment", "Regularizer", "schedules"]

@@ -1,0 +1,97 @@
+"""A penalty bound to one parameter, and the watch over a model that may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shrinkage.penalties import Penalty, to_text
+from shrinkage.torch.selection import Selected
+from shrinkage.torch.units import unit_layout
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A penalty with its groups resolved for one parameter."""
+
+    name: str
+    parameter: Tensor
+    penalty: Penalty
+    written: Penalty  # as the user wrote it
+    aliases: tuple[str, ...]  # every name the parameter goes by
+
+    @property
+    def text(self) -> str:
+        """The penalty as text, or its repr where it has no text form."""
+        try:
+            return to_text(self.written)
+        except ValueError:
+            return repr(self.written)
+
+    def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
+        """The parameter, or the tensor that stands for it in `parameters`."""
+        if parameters is None:
+            return self.parameter
+        for name in self.aliases:
+            if name in parameters:
+                return parameters[name]
+        raise ValueError(f"parameters holds no {self.name}, which is penalized")
+
+
+def bind(selected: Sequence[Selected]) -> list[Binding]:
+    """The bindings of what was selected, each group penalty told its module's units."""
+    return [_bound(one, one.penalty) for one in selected if one.penalty is not None]
+
+
+def _bound(selected: Selected, written: Penalty) -> Binding:
+    owner, parameter = selected.owner, selected.candidate.parameter
+    penalty = written.with_groups(
+        lambda side: unit_layout(side, owner.module, owner.key, parameter)
+    )
+    owners = selected.candidate.owners
+    aliases = tuple(name for place in owners for name in (place.name, place.alias, place.path))
+    return Binding(owner.name, parameter, penalty, written, aliases)
+
+
+class ModelWatch:
+    """Notices when a model gains, loses or exchanges a module or a parameter."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._seen = [
+            (members, list(members.values()))
+            for module in model.modules()
+            for members in (module._parameters, module._modules)
+        ]
+
+    def has_changed(self) -> bool:
+        return any(
+            len(now) != len(before)
+            or any(a is not b for a, b in zip(now.values(), before, strict=True))
+            for now, before in self._seen
+        )
+
+
+def together(values: Sequence[Tensor]) -> Tensor:
+    """Scalars of any device and type as one vector, on the first one's device."""
+    whole = [_whole(value) for value in values]
+    dtype, device = widest(value.dtype for value in whole), whole[0].device
+    return torch.stack([value.to(device=device, dtype=dtype) for value in whole])
+
+
+def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    """The narrowest type that holds all of `dtypes`."""
+    first, *others = dtypes
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return first
+
+
+def _whole(value: Tensor) -> Tensor:
+    """The value over all shards, where a tensor is spread over processes (DTensor)."""
+    if type(value).__name__ == "DTensor":
+        whole: Tensor = value.full_tensor()  # type: ignore[attr-defined]
+        return whole
+    return value

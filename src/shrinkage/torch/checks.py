@@ -1,0 +1,188 @@
+"""What `attach` refuses, and what it warns of: everything that would not do what is written."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.text import HOWS
+from shrinkage.torch.metric import rule_for
+
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.regularizer import Regularizer
+
+SCALES = ("lr", "schedule", "none")
+ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
+
+
+def check_attachment(
+    regularizer: Regularizer, optimizer: Optimizer, how: str, *, scale: str | None, metric: Any
+) -> None:
+    """Refuse with a sentence, or warn.
+
+    Raises
+    ------
+    TypeError
+        If `optimizer` is not a torch.optim.Optimizer, or `metric` not a function.
+    ValueError
+        For everything else.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
+    _check_how(how, scale, metric)
+    _check_free(regularizer, optimizer)
+    _check_holds(regularizer, optimizer)
+    if how == "decoupled" and scale == "schedule":
+        _check_first_lrs(optimizer)
+    for binding in regularizer.active:
+        _check_binding(binding, optimizer, how, metric)
+    if how == "proximal" and metric is None:
+        rule_for(optimizer)
+    _warn_of_weight_decay(regularizer, optimizer)
+    _warn_of_low_precision(regularizer, optimizer, how, scale or "lr")
+
+
+def attachments(optimizer: Optimizer) -> list[Attachment]:
+    """What is attached to an optimizer now."""
+    found: list[Attachment] = optimizer.__dict__.get(ATTACHED, [])
+    return found
+
+
+def _check_how(how: str, scale: str | None, metric: Any) -> None:
+    if how == "loss":
+        raise ValueError(
+            'how="loss" needs no attach(): add regularizer.penalty() to the loss; '
+            'how="coupled" gives the same numbers without a graph'
+        )
+    if how not in HOWS:
+        near = difflib.get_close_matches(str(how), HOWS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f'how must be "coupled", "decoupled" or "proximal", got {how!r}{hint}')
+    if scale is not None and how != "decoupled":
+        raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
+    if scale is not None and scale not in SCALES:
+        raise ValueError(f'scale must be "lr", "schedule" or "none", got {scale!r}')
+    if metric is not None and how != "proximal":
+        raise ValueError(f'metric= goes with how="proximal" alone, not with {how!r}')
+    if metric is not None and not callable(metric):
+        raise TypeError(f"metric must be a function (optimizer, group, parameter), got {metric!r}")
+
+
+def _check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    if regularizer._attachment is not None:
+        raise ValueError(
+            f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
+            "applied twice; detach() it first, or add the penalties up into one"
+        )
+    mine = {id(binding.parameter): binding.name for binding in regularizer.bindings}
+    for other in attachments(optimizer):
+        for binding in other.regularizer.bindings:
+            if id(binding.parameter) in mine:
+                raise ValueError(
+                    f"{mine[id(binding.parameter)]} already has {binding.written!r} attached to "
+                    "this optimizer by another regularizer; add the penalties up into one"
+                )
+
+
+def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [b.name for b in regularizer.active if id(b.parameter) not in held]
+    if missing:
+        names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise ValueError(
+            f"{type(optimizer).__name__} does not hold {names}: give it these parameters, or leave "
+            "them out with on= or a None in the mapping"
+        )
+
+
+def _check_first_lrs(optimizer: Optimizer) -> None:
+    for number, group in enumerate(optimizer.param_groups):
+        if float(group.get("initial_lr", group["lr"])) <= 0:
+            raise ValueError(
+                f'scale="schedule" divides by the first learning rate, which is 0 in group {number}'
+                '; set initial_lr there, or use scale="lr"'
+            )
+
+
+def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
+    if how != "proximal":
+        return
+    reason = binding.penalty.why_no_prox()
+    if reason is not None:
+        raise ValueError(f"{binding.name}: {reason}")
+    plain = isinstance(optimizer, torch.optim.SGD) or metric is not None
+    if binding.parameter.is_complex() and not plain:
+        raise ValueError(
+            f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "
+            'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
+        )
+    if isinstance(optimizer, torch.optim.SparseAdam):
+        for term in binding.penalty.split().rest:
+            if getattr(term, "groups", None) not in (Layout(None, (0,)), 0, (0,)):
+                raise ValueError(
+                    f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of "
+                    'single entries or whole rows (groups="in" of an Embedding) can be proximal '
+                    f"there, not {term!r}"
+                )
+
+
+def _warn_of_weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    penalized = {id(binding.parameter) for binding in regularizer.active}
+    for group in optimizer.param_groups:
+        decay = group.get("weight_decay", 0)
+        if decay and any(id(parameter) in penalized for parameter in group["params"]):
+            decoupled = group.get("decoupled_weight_decay", False)
+            what = (
+                "which pulls on the weights outside the gradient: what is solved is then not J"
+                if decoupled
+                else f"which adds ½·{decay:g}·Σw² to J, for every parameter of its group"
+            )
+            warnings.warn(
+                f"{type(optimizer).__name__} has weight_decay={decay:g} beside the attached "
+                f"penalty, {what}; set weight_decay=0 and write L2.from_weight_decay({decay:g})",
+                stacklevel=5,
+            )
+            return
+
+
+def _warn_of_low_precision(
+    regularizer: Regularizer, optimizer: Optimizer, how: str, scale: str
+) -> None:
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for binding in regularizer.active:
+        w = binding.parameter
+        if w.dtype not in (torch.float16, torch.bfloat16):
+            continue
+        resolution = torch.finfo(w.dtype).eps / 2
+        if how == "proximal":
+            said = "has no exact rest, since moves under half its resolution are lost"
+        elif (
+            how == "decoupled" and 0 < (share := _decay_share(binding, groups, scale)) < resolution
+        ):
+            said = (
+                f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
+            )
+        else:
+            continue
+        warnings.warn(
+            f"{binding.name} is {str(w.dtype).removeprefix('torch.')}, which {said} (resolution "
+            f"{resolution:.1g}); keep float32 master weights",
+            stacklevel=5,
+        )
+        return
+
+
+def _decay_share(binding: Binding, groups: dict[int, dict[str, Any]], scale: str) -> float:
+    """How far a decoupled step moves a weight of usual size, as a share of it."""
+    lr = groups[id(binding.parameter)]["lr"] if scale == "lr" else 1.0
+    absolute, square, _ = binding.penalty.split()
+    size: Tensor = binding.parameter.detach().float().abs().mean()
+    return float(lr) * (2 * square + absolute / max(float(size), 1e-30))

@@ -1,0 +1,222 @@
+"""An optimizer's own step: how far it moves an entry for each unit of its gradient.
+
+At rest the gradient g is constant, and an optimizer moves an entry by −s·g. A prox with step s
+after that move rests exactly where data loss + Ω is least. Each rule below reads s from the
+optimizer's state after `step()`; bcK stands for 1 − βK^t.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+Group = dict[str, Any]
+UserMetric = Callable[[Optimizer, Group, Tensor], "float | Tensor"]
+
+
+class OwnStep(NamedTuple):
+    """The step s of each entry, and the farthest that a prox may move one.
+
+    Where an entry's gradient was always tiny, s is enormous and says nothing. At rest the prox
+    undoes the optimizer's own move, so twice the largest steady move of that optimizer is never in
+    its way (`limit`), and keeps it from wiping weights whose gradients have not begun.
+    """
+
+    step: float | Tensor
+    limit: float | Tensor
+
+
+Rule = Callable[[Group, dict[str, Any], float], OwnStep]
+
+
+def sgd(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr·b, where the momentum buffer holds b·g (`buffer_share`); Nesterov lr·(1 + μb)."""
+    momentum, lr = group["momentum"], group["lr"]
+    if momentum == 0:
+        return OwnStep(lr, math.inf)
+    share = 1.0 + momentum * buffered if group["nesterov"] else buffered
+    return OwnStep(lr * share, math.inf)
+
+
+def adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr/(√(v/bc2) + ε), with the running maximum of v under amsgrad."""
+    v = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
+    return _adam_like(v, state["step"], group, 1.0)
+
+
+def nadam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """Adam's step, times what Nesterov's momentum makes of a constant gradient."""
+    beta1, decay = group["betas"][0], group["momentum_decay"]
+    count, product = _number(state["step"]), _number(state["mu_product"])
+    now = beta1 * (1.0 - 0.5 * 0.96 ** (count * decay))
+    following = beta1 * (1.0 - 0.5 * 0.96 ** ((count + 1) * decay))
+    share = (1 - now) / (1 - product) + following * (1 - beta1**count) / (1 - product * following)
+    return _adam_like(state["exp_avg_sq"], state["step"], group, share)
+
+
+def radam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr·rect·√bc2/(√v + ε) once the variance is known well enough, before that lr."""
+    beta2, count = group["betas"][1], _number(state["step"])
+    correction = 1 - beta2**count
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * count * beta2**count / correction
+    if not length > 5.0:
+        return OwnStep(group["lr"], math.inf)
+    rectification = (
+        (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    ) ** 0.5
+    scale = group["lr"] * rectification
+    return OwnStep(
+        _over(scale * correction**0.5, state["exp_avg_sq"].sqrt().add_(group["eps"])), 2 * scale
+    )
+
+
+def adamax(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr/u, where the running maximum u has its ε inside."""
+    return OwnStep(_over(group["lr"], state["exp_inf"]), 2 * group["lr"])
+
+
+def rmsprop(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr/((1 − μ)(√v + ε))."""
+    scale = group["lr"] / (1 - group["momentum"])
+    return OwnStep(_over(scale, state["square_avg"].sqrt().add_(group["eps"])), 2 * scale)
+
+
+def adagrad(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr/(1 + (t − 1)·decay)/(√Σg² + ε)."""
+    count = _number(state["step"])
+    scale = group["lr"] / (1 + (count - 1) * group["lr_decay"])
+    step = _over(scale, state["sum"].sqrt().add_(group["eps"]))
+    return OwnStep(step, 2 * scale / count**0.5)  # √(Σg²/t) is the gradient's mean size
+
+
+def adadelta(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr·√(A + ε)/√(v + ε), where A is the mean squared move before the latest one joined it."""
+    rho, eps = group["rho"], group["eps"]
+    v, after = state["square_avg"], state["acc_delta"]
+    ratio = v / (v + eps)
+    before = (after - (1 - rho) * eps * ratio) / (rho + (1 - rho) * ratio)
+    size = (before.clamp_(min=0.0) + eps).sqrt_().mul_(group["lr"])
+    return OwnStep(size / (v + eps).sqrt_(), 2 * size)
+
+
+def sparse_adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
+    """lr·√bc2/(√v + ε), of the rows in the gradient."""
+    beta2 = group["betas"][1]
+    scale = group["lr"] * (1 - beta2 ** state["step"]) ** 0.5
+    denominator = state["exp_avg_sq"].sqrt().add_(group["eps"])
+    return OwnStep(_over(scale, denominator), 2 * group["lr"])
+
+
+RULES: dict[type[Optimizer], Rule] = {
+    torch.optim.SGD: sgd,
+    torch.optim.Adam: adam,
+    torch.optim.AdamW: adam,
+    torch.optim.NAdam: nadam,
+    torch.optim.RAdam: radam,
+    torch.optim.Adamax: adamax,
+    torch.optim.RMSprop: rmsprop,
+    torch.optim.Adagrad: adagrad,
+    torch.optim.Adadelta: adadelta,
+    torch.optim.SparseAdam: sparse_adam,
+}
+WITHOUT_METRIC = {
+    "LBFGS": "its metric is a dense matrix",
+    "Muon": "it orthogonalizes whole matrices, so no entry has a step of its own",
+    "Rprop": "it uses the gradient's sign alone, and its steps grow at a penalized rest",
+    "ASGD": "its step is an average over the past that its state does not show",
+    "Adafactor": "its step depends on the size of the weights before the step",
+}
+
+
+def rule_for(optimizer: Optimizer) -> Rule:
+    """The rule that reads the optimizer's own step from its state.
+
+    Raises
+    ------
+    ValueError
+        If there is none, with the reason and what to do.
+    """
+    kind = type(optimizer)
+    remedy = (
+        "pass metric=, a function (optimizer, group, parameter) -> step, or use "
+        'how="coupled" or "decoupled"'
+    )
+    for base in kind.__mro__:
+        if base in RULES:
+            if inspect.unwrap(kind.step) is not inspect.unwrap(base.step):
+                raise ValueError(
+                    f"{kind.__name__} overrides {base.__name__}.step, so its own step is not known "
+                    f"for proximal; {remedy}"
+                )
+            _check_options(optimizer)
+            return RULES[base]
+        if base.__name__ in WITHOUT_METRIC:
+            raise ValueError(
+                f"proximal does not work with {kind.__name__}: {WITHOUT_METRIC[base.__name__]}; "
+                f"{remedy}"
+            )
+    raise ValueError(f"{kind.__name__}'s own step is not known for proximal; {remedy}")
+
+
+def check_group(optimizer: Optimizer, group: Group) -> None:
+    """Refuse the options under which a constant gradient makes no steady step."""
+    name = type(optimizer).__name__
+    if group.get("centered"):
+        raise ValueError(
+            f"proximal does not work with {name}(centered=True): a constant gradient has variance "
+            '0, so at rest there is no step; use centered=False or how="coupled"'
+        )
+    momentum = group.get("momentum", 0.0)
+    if not momentum < 1.0:
+        raise ValueError(f"momentum must be < 1 for proximal, got {momentum}")
+    if momentum and not group.get("dampening", 0.0) < 1.0:
+        raise ValueError(
+            f"dampening must be < 1 for proximal, got {group['dampening']}: the buffer forgets the "
+            "gradient, so at rest there is no step"
+        )
+
+
+def _check_options(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        check_group(optimizer, group)
+
+
+def buffer_share(group: Group, before: float | None) -> float:
+    """b after this step, where SGD's momentum buffer holds b·g for a constant gradient g.
+
+    Torch fills the buffer with g at first, then with μ·buffer + (1 − dampening)·g.
+    """
+    if before is None:
+        return 1.0
+    return float(group["momentum"] * before + 1.0 - group["dampening"])
+
+
+def full_buffer_share(group: Group) -> float:
+    """The b that the buffer comes to: (1 − dampening)/(1 − μ)."""
+    return float((1.0 - group["dampening"]) / (1.0 - group["momentum"]))
+
+
+def _adam_like(v: Tensor, step: Any, group: Group, share: float | Tensor) -> OwnStep:
+    correction = 1 - group["betas"][1] ** _number(step)
+    scale = group["lr"] * share
+    denominator = v.sqrt().mul_(1 / correction**0.5).add_(group["eps"])
+    return OwnStep(_over(scale, denominator), 2 * scale)
+
+
+def _over(scale: float | Tensor, denominator: Tensor) -> Tensor:
+    """scale/denominator, in the denominator's own memory, which is ours."""
+    return torch.div(scale, denominator)
+
+
+def _number(value: Any) -> Any:
+    """A count that torch keeps as a tensor: a float where reading it waits for nothing."""
+    if isinstance(value, Tensor) and value.device.type != "cpu":
+        return value
+    return float(value)

@@ -1,0 +1,322 @@
+"""Penalties bound to the parameters of one model."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shrinkage.penalties import Penalty
+from shrinkage.torch.binding import Binding, ModelWatch, bind, together, widest
+from shrinkage.torch.schedules import Schedule
+from shrinkage.torch.selection import On, select
+from shrinkage.torch.sparsity import Sparsity, zeros_of
+
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+    from shrinkage.torch.metric import UserMetric
+    from shrinkage.torch.table import Row
+
+
+class Regularizer:
+    """Penalties bound to the parameters of one model: ``Ω(w) = Σ over parameters of Ω_p(w_p)``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Also wrapped (DistributedDataParallel, FSDP, `torch.compile`): names are those inside.
+    penalty : Penalty, or a mapping of patterns to penalties
+        ``L1(1e-4)`` for all that `on` selects, or ``{"conv*": GroupLasso(1e-3), "*.bias": L2(1e-5),
+        "head*": None}``: the first pattern that matches a name wins, None leaves it alone. Keys may
+        also be module types and predicates. A pattern takes weights; biases only if it ends in
+        "bias"; anything else only by its whole name.
+    on : default "weights"
+        Beside a single penalty: "weights", "biases", "all", a pattern, a module type (its own
+        parameters, all of them), a predicate ``(name, parameter, module) -> bool``, or a list of
+        these. A weight has two or more dimensions and is neither a bias nor a normalization's nor a
+        weight-norm gain. Beside a mapping only "all": patterns then reach everything.
+    schedule : callable, optional
+        From the step (0, 1, ...) to the factor that multiplies every strength at that step.
+
+    Raises
+    ------
+    ValueError
+        If a selector reaches no parameter (the sentence names the nearest).
+
+    Notes
+    -----
+    A parameter shared by several modules is penalized once. A frozen one (``requires_grad`` False)
+    is left out while it is frozen. Parameters that are added to the model or replaced later are
+    found at the next use.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from shrinkage import L1
+    >>> model = torch.nn.Linear(4, 1)
+    >>> _ = torch.nn.init.constant_(model.weight, 2.0)
+    >>> Regularizer(model, L1(0.5)).value()
+    4.0
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        penalty: Penalty | Mapping[Any, Penalty | None],
+        on: On | None = None,
+        *,
+        schedule: Schedule | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+        _check_penalty(penalty)
+        self.model = model
+        self._penalty, self._on = penalty, on
+        self._factor = 1.0
+        self._steps = 0
+        self._schedule: Schedule | None = None
+        self._attachment: Attachment | None = None
+        self._buffers: dict[str, float] = {}  # SGD momentum: `metric.buffer_share`, by name
+        self._bind()
+        self.schedule = schedule
+
+    def penalty(
+        self, parameters: Mapping[str, Tensor] | None = None, *, like: Tensor | None = None
+    ) -> Tensor:
+        """factor·Ω(w) as a tensor to add to the loss (how="loss"), with a fresh graph at each call.
+
+        Parameters
+        ----------
+        parameters : mapping of names to tensors, optional
+            Calculate with these in place of the model's own, as under `torch.func`.
+        like : Tensor, optional
+            The loss it is added to: the result takes its device and type. Without it, those of the
+            penalized parameters (the widest type; 16-bit floats are summed in float32).
+
+        Returns
+        -------
+        Tensor
+            0-dimensional and real.
+
+        Raises
+        ------
+        FloatingPointError
+            If it is infinite or NaN, naming the parameter, its penalty and the step (checked where
+            looking costs no waiting: on the CPU, outside compiled code and `torch.func`).
+        """
+        self._refresh()
+        if self._attachment is not None and parameters is None and torch.is_grad_enabled():
+            warnings.warn(
+                f'the penalty is attached with how="{self._attachment.how}": adding penalty() to '
+                "the loss applies it twice; use value() to watch it",
+                stacklevel=2,
+            )
+        values = [binding.penalty.value(binding.given(parameters)) for binding in self.active]
+        if not values:
+            total = torch.zeros(()) if like is None else like.new_zeros(())
+        else:
+            total = self._factor * together(values).sum()
+            self._check_finite(total)
+            narrow = widest(binding.parameter.dtype.to_real() for binding in self.active)
+            total = total.to(narrow)
+        return total if like is None else total.to(device=like.device, dtype=like.dtype)
+
+    def value(self) -> float:
+        """factor·Ω(w) as a number, without a graph."""
+        self._refresh()
+        with torch.no_grad():
+            values = [binding.penalty.value(binding.parameter) for binding in self.active]
+            numbers = together(values).tolist() if values else []
+        total = self._factor * math.fsum(numbers)
+        if not math.isfinite(total):
+            raise FloatingPointError(self._explosion())
+        return total
+
+    def sparsity(self) -> Sparsity:
+        """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
+        self._refresh()
+        with torch.no_grad():
+            return Sparsity(
+                {
+                    binding.name: zeros_of(binding.parameter, binding.penalty)
+                    for binding in self.bindings
+                }
+            )
+
+    def table(self) -> list[Row]:
+        """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
+        from shrinkage.torch.table import rows
+
+        return rows(self)
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        """The penalized parameters that are not frozen, with their names."""
+        self._refresh()
+        return [(binding.name, binding.parameter) for binding in self.active]
+
+    @property
+    def active(self) -> list[Binding]:
+        """The bindings whose parameters are not frozen."""
+        return [binding for binding in self.bindings if binding.parameter.requires_grad]
+
+    def attach(
+        self,
+        optimizer: Optimizer,
+        how: str,
+        *,
+        scale: str | None = None,
+        schedule: Schedule | None = None,
+        metric: UserMetric | None = None,
+    ) -> Attachment:
+        """Make every step of `optimizer` apply the penalty; see `shrinkage.torch.application`.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            It must hold every penalized parameter that is not frozen.
+        how : {"coupled", "decoupled", "proximal"}
+            "coupled": ∂Ω is added to the gradients before the step; the same numbers as "loss",
+            without a graph. "decoupled": outside the optimizer's arithmetic, by `scale`.
+            "proximal": a prox after the step, in the optimizer's own metric; exact zeros.
+        scale : {"lr", "schedule", "none"}, default "lr"
+            For "decoupled": multiply strengths by the learning rate (as torch does), by lr/lr₀ (as
+            Loshchilov and Hutter do), or by nothing.
+        schedule : callable, optional
+            As for `Regularizer`; takes the place of the one given there.
+        metric : callable, optional
+            For "proximal" under an optimizer that is not known: a function (optimizer, group,
+            parameter) → its own step, a number or a tensor of the parameter's shape.
+
+        Returns
+        -------
+        Attachment
+            ``detach()`` takes the penalty off again; also a context manager.
+
+        Raises
+        ------
+        ValueError
+            For what would silently do something else than is written: each with its remedy.
+        """
+        from shrinkage.torch.application import Attachment
+
+        self._refresh()
+        attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
+        if schedule is not None:
+            self.schedule = schedule
+        return attachment
+
+    @property
+    def factor(self) -> float:
+        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        return self._factor
+
+    @factor.setter
+    def factor(self, factor: float) -> None:
+        number = float(factor)
+        if not 0.0 <= number < math.inf:
+            raise ValueError(f"factor must be >= 0 and finite, got {factor}")
+        self._factor = number
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The function from the step to the factor."""
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule | None) -> None:
+        if schedule is not None:
+            if not callable(schedule):
+                raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
+            self.factor = schedule(self._steps)
+        self._schedule = schedule
+
+    def step(self) -> None:
+        """Count a step and let the schedule set the factor; `attach` calls it after each step."""
+        self._steps += 1
+        if self._schedule is not None:
+            self.factor = self._schedule(self._steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: numbers and text alone, fit for ``weights_only=True``."""
+        return {
+            "factor": self._factor,
+            "step": self._steps,
+            "penalties": {binding.name: binding.text for binding in self.bindings},
+            "momentum": dict(self._buffers),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict`; warns where the penalties are not those that were saved."""
+        self._refresh()
+        now = {binding.name: binding.text for binding in self.bindings}
+        saved = state["penalties"]
+        changed = sorted(
+            name for name in now.keys() | saved.keys() if now.get(name) != saved.get(name)
+        )
+        if changed:
+            first = changed[0]
+            warnings.warn(
+                f"the saved run had other penalties, for example {first}: "
+                f"{saved.get(first, 'none')} then, {now.get(first, 'none')} now; the present ones "
+                "are kept",
+                stacklevel=2,
+            )
+        self.factor = state["factor"]
+        self._steps = int(state["step"])
+        self._buffers = {name: float(share) for name, share in state["momentum"].items()}
+
+    def __repr__(self) -> str:
+        from shrinkage.torch.table import as_text
+
+        self._refresh()
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from shrinkage.torch.table import as_html
+
+        self._refresh()
+        return as_html(self)
+
+    def _bind(self) -> None:
+        self.selected = select(self.model, self._penalty, self._on)
+        self.bindings = bind(self.selected)
+        self._watch = ModelWatch(self.model)
+
+    def _refresh(self) -> None:
+        """Bind anew if the model has changed."""
+        if self._watch.has_changed():
+            self._bind()
+
+    def _check_finite(self, total: Tensor) -> None:
+        """On the CPU alone, where looking waits for nothing; compiled code has no number yet."""
+        if total.device.type != "cpu" or torch.compiler.is_compiling():
+            return
+        traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
+        if not traced and not math.isfinite(total.item()):
+            raise FloatingPointError(self._explosion())
+
+    def _explosion(self) -> str:
+        for binding in self.active:
+            w = binding.parameter.detach()
+            if not math.isfinite(together([binding.penalty.value(w)]).item()):
+                largest = together([w.abs().max()]).item()
+                return (
+                    f"the penalty is not finite at step {self._steps}: {binding.name} under "
+                    f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or "
+                    "the strength, or clip the gradients"
+                )
+        return f"the penalty is not finite at step {self._steps}: factor {self._factor:g}"
+
+
+def _check_penalty(penalty: object) -> None:
+    for item in penalty.values() if isinstance(penalty, Mapping) else (penalty,):
+        if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
+            raise TypeError(
+                "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
+                f"{item!r}"
+            )

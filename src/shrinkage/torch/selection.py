@@ -1,0 +1,235 @@
+"""Which parameters a penalty is for: names, kinds, patterns."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from shrinkage.penalties import Penalty
+
+Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
+Selector = str | type[nn.Module] | Predicate
+On = Selector | Sequence[Selector]
+
+WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+WRAPPERS = {"DistributedDataParallel", "DataParallel", "FullyShardedDataParallel", "AveragedModel"}
+NORMALIZATIONS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A place where a parameter lives: the module it serves and what it is called."""
+
+    name: str  # without the prefixes of wrappers
+    path: str  # with them, as model.named_parameters() has it
+    alias: str  # "fc.weight" for "fc.parametrizations.weight.original1"; else the name
+    module: nn.Module
+    key: str  # the module's name for it: "weight"
+    kind: str  # "weight", or what it is instead
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A parameter with every place where it lives: several where it is tied."""
+
+    parameter: torch.Tensor
+    owners: tuple[Owner, ...]
+
+    @property
+    def name(self) -> str:
+        return self.owners[0].name
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What was decided for one parameter, and why."""
+
+    candidate: Candidate
+    owner: Owner  # the one that decided; the first if none did
+    penalty: Penalty | None
+    why: str
+
+
+def candidates(model: nn.Module) -> list[Candidate]:
+    """Every parameter of `model` once, in the model's order, under all of its names.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has no shape yet (lazy modules).
+    """
+    found: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
+    for owner, parameter in _owners(model, "", "", ()):
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(
+                f"{owner.name} has no shape yet; run the model once, then build the Regularizer"
+            )
+        found.setdefault(id(parameter), (parameter, []))[1].append(owner)
+    return [Candidate(parameter, tuple(owners)) for parameter, owners in found.values()]
+
+
+def select(
+    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> list[Selected]:
+    """Decide for every parameter of `model` whether and how it is penalized.
+
+    Raises
+    ------
+    ValueError
+        If a pattern, a type or a predicate reaches nothing.
+    """
+    pool = candidates(model)
+    if isinstance(penalty, Mapping):
+        if on not in (None, "all"):
+            raise ValueError(
+                f'on={on!r} beside a mapping: its keys say what is penalized; only on="all" (they '
+                "reach biases and normalizations too) goes with it"
+            )
+        rules = list(penalty.items())
+    else:
+        selectors = on if isinstance(on, Sequence) and not isinstance(on, str) else [on]
+        rules = [("weights" if selector is None else selector, penalty) for selector in selectors]
+    if not rules:
+        raise ValueError("the mapping of patterns to penalties is empty")
+    reach_all = isinstance(penalty, Mapping) and on == "all"
+    used = [False] * len(rules)
+    chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
+    for (selector, _), was_used in zip(rules, used, strict=True):
+        if not was_used:
+            raise ValueError(_nothing(selector, pool, reach_all))
+    return chosen
+
+
+def _decide(
+    candidate: Candidate,
+    rules: Sequence[tuple[Any, Penalty | None]],
+    reach_all: bool,
+    used: list[bool],
+) -> Selected:
+    for number, (selector, penalty) in enumerate(rules):
+        for owner in candidate.owners:
+            if _matches(selector, owner, candidate.parameter, reach_all):
+                used[number] = True
+                why = "" if penalty else f"{selector!r}: None"
+                return Selected(candidate, owner, penalty, why)
+    owner = candidate.owners[0]
+    return Selected(candidate, owner, None, owner.kind if owner.kind != "weight" else "no match")
+
+
+def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_all: bool) -> bool:
+    if isinstance(selector, type):
+        return isinstance(owner.module, selector)
+    if not isinstance(selector, str):
+        if not callable(selector):
+            raise TypeError(
+                "a selector is a pattern, a module type or a predicate(name, parameter, module), "
+                f"got {selector!r}"
+            )
+        return bool(selector(owner.name, parameter, owner.module))
+    if selector == "all":
+        return True
+    if selector in {"weights", "biases"}:
+        return owner.kind == {"weights": "weight", "biases": "bias"}[selector]
+    if selector in (owner.name, owner.alias):
+        return True
+    if not (fnmatchcase(owner.name, selector) or fnmatchcase(owner.alias, selector)):
+        return False
+    names_bias = "bias" in selector.rsplit(".", 1)[-1]
+    return reach_all or owner.kind == "weight" or (owner.kind == "bias" and names_bias)
+
+
+def _nothing(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str:
+    """The sentence for a selector that reaches nothing."""
+    owners = [(owner, candidate) for candidate in pool for owner in candidate.owners]
+    if isinstance(selector, str):
+        hit = [
+            owner.name
+            for owner, candidate in owners
+            if _matches(selector, owner, candidate.parameter, reach_all)
+        ]
+        if hit:
+            return (
+                f"pattern {selector!r} is left with nothing: earlier patterns take {hit[0]} and "
+                "all else it matches; put it before them"
+            )
+        passed = [owner for owner, _ in owners if fnmatchcase(owner.name, selector)]
+        if passed:
+            kinds = ", ".join(f"{owner.name} ({owner.kind})" for owner in passed[:3])
+            return (
+                f"pattern {selector!r} matches no weight, only {kinds}: a bias is reached by a "
+                'pattern that ends in "bias", anything else by its whole name or on="all"'
+            )
+        names = [owner.name for owner, _ in owners]
+        bare = selector.replace("*", "").strip(".")
+        near = difflib.get_close_matches(bare, names, n=3, cutoff=0.0)
+        return f"pattern {selector!r} matches no parameter; the nearest are {', '.join(near)}"
+    if isinstance(selector, type):
+        types = sorted({type(owner.module).__name__ for owner, _ in owners})
+        return (
+            f"no module of type {selector.__name__} owns a parameter; those that do: "
+            f"{', '.join(types)}"
+        )
+    return f"the predicate {getattr(selector, '__name__', selector)!r} is true for no parameter"
+
+
+def _owners(
+    module: nn.Module, prefix: str, path: str, above: tuple[nn.Module, ...]
+) -> Iterator[tuple[Owner, torch.Tensor]]:
+    """Every place of every parameter below `module`, tied ones at each of their places."""
+    if module in above:  # a module that holds itself
+        return
+    for key, parameter in module._parameters.items():
+        if parameter is not None:
+            kind = _kind(module, key, parameter)
+            yield Owner(prefix + key, path + key, prefix + key, module, key, kind), parameter
+    for key, child in module._modules.items():
+        if child is None:
+            continue
+        if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
+            yield from _parametrized(module, prefix, path, child)
+        else:
+            hidden = key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
+            inner = prefix if hidden else f"{prefix}{key}."
+            yield from _owners(child, inner, f"{path}{key}.", (*above, module))
+
+
+def _parametrized(
+    module: nn.Module, prefix: str, path: str, lists: nn.Module
+) -> Iterator[tuple[Owner, torch.Tensor]]:
+    """The originals behind a parametrized tensor: they serve the module that shows it."""
+    for key, steps in lists.named_children():
+        assert isinstance(steps, nn.utils.parametrize.ParametrizationList)
+        weight_norm = type(steps[0]).__name__ == "_WeightNorm"
+        for name, parameter in steps.named_parameters():
+            inner = f"parametrizations.{key}.{name}"
+            gain = weight_norm and name == "original0"
+            kind = "a weight-norm gain" if gain else _kind(module, key, parameter)
+            alias = prefix + (inner if gain else key)
+            yield Owner(prefix + inner, path + inner, alias, module, key, kind), parameter
+
+
+def _kind(module: nn.Module, key: str, parameter: torch.Tensor) -> str:
+    """ "weight", "bias", or in words what a parameter is instead."""
+    is_norm = isinstance(module, NORMALIZATIONS)
+    if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
+        return "a normalization's"
+    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
+        return "a weight-norm gain"
+    if key == "bias" or key.startswith("bias_") or key.endswith("_bias"):
+        return "bias"
+    if isinstance(module, nn.PReLU):
+        return "a slope"
+    return "weight" if parameter.ndim >= 2 else "one-dimensional"

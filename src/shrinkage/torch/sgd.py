@@ -1,0 +1,110 @@
+"""Stochastic gradient descent with the penalty inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from shrinkage.penalties import L1, L2, Penalty
+from shrinkage.torch.updates import decay_, threshold_
+
+
+class SGDW(Optimizer):
+    """SGD with decoupled weight decay (Loshchilov and Hutter 2019), by the L2 or the L1 norm.
+
+    With ``weight_norm=2`` a step is ``w ← (1 − scale·weight_decay)·w``, then SGD's update: the
+    decoupled ``L2(weight_decay/2)``. With ``weight_norm=1`` it is SGD's update, then ``|w|`` less
+    ``scale·weight_decay``, stopping at 0: the decoupled ``L1(weight_decay)``.
+
+    Parameters
+    ----------
+    params : iterable of parameters or of groups
+        Every one of them decays, biases too, as in torch.optim.
+    lr : float
+        The learning rate, at least 0.
+    momentum : float, default 0
+        From 0 to below 1; ``buffer ← momentum·buffer + gradient``.
+    weight_decay : float, default 0
+        The strength, at least 0.
+    weight_norm : {2, 1}, default 2
+        Which norm decays.
+    scale : {"none", "lr"}, default "none"
+        Whether the strength is taken as it is, or times the learning rate as in
+        ``torch.optim.AdamW``.
+
+    Examples
+    --------
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, -1.5]))
+    >>> w.grad = torch.zeros(2)
+    >>> SGDW([w], lr=0.1, weight_decay=0.1).step()
+    >>> [round(x, 6) for x in w.tolist()]
+    [0.9, -1.35]
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        weight_norm: int = 2,
+        scale: str = "none",
+    ) -> None:
+        if not lr >= 0.0:
+            raise ValueError(f"lr must be >= 0, got {lr}")
+        if not 0.0 <= momentum < 1.0:
+            raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
+        if weight_norm not in (1, 2):
+            raise ValueError(f"weight_norm must be 1 or 2, got {weight_norm!r}")
+        if scale not in ("none", "lr"):
+            raise ValueError(f'scale must be "none" or "lr", got {scale!r}')
+        options = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "weight_norm": weight_norm,
+            "scale": scale,
+        }
+        _penalty(options)  # refuses a bad weight_decay
+        super().__init__(params, options)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; `closure`, if given, evaluates the loss and its gradients again."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            penalty = _penalty(group)
+            amount = group["lr"] if group["scale"] == "lr" else 1.0
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    decay_(parameter, penalty, amount)
+                    parameter.add_(self._direction(parameter, group), alpha=-float(group["lr"]))
+                    threshold_(parameter, penalty, amount)
+        return loss
+
+    def _direction(self, parameter: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+        """The gradient, or the momentum buffer that it has joined."""
+        gradient = parameter.grad
+        assert gradient is not None
+        if not group["momentum"]:
+            return gradient
+        state = self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = gradient.clone()
+        else:
+            state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+        buffer: torch.Tensor = state["momentum_buffer"]
+        return buffer
+
+
+def _penalty(group: dict[str, Any]) -> Penalty:
+    if group["weight_norm"] == 1:
+        return L1(group["weight_decay"])
+    return L2.from_weight_decay(group["weight_decay"])

@@ -1,0 +1,200 @@
+"""Who gets what: the table that a Regularizer prints."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from shrinkage.penalties.base import construction, terms
+from shrinkage.torch.sparsity import zeros_of
+
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.regularizer import Regularizer
+
+MINIMUM_OF_J = "the minimum of J = data loss + Ω"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one parameter gets."""
+
+    parameter: str
+    shape: str
+    penalty: str  # or why there is none
+    strength: str
+    how: str
+    one_step: str  # the effect of one step at the present learning rate
+    zeros: str
+
+
+def rows(regularizer: Regularizer) -> list[Row]:
+    """One row a parameter of the model, in the model's order."""
+    regularizer._refresh()
+    bound = {id(binding.parameter): binding for binding in regularizer.bindings}
+    table = []
+    for selected in regularizer.selected:
+        parameter = selected.candidate.parameter
+        tied = selected.candidate.owners[1:]
+        name = selected.owner.name + (" (tied)" if tied else "")
+        shape = "×".join(str(size) for size in parameter.shape) or "number"
+        binding = bound.get(id(parameter))
+        if binding is None:
+            table.append(Row(name, shape, f"none: {selected.why}", "", "", "", ""))
+        elif not parameter.requires_grad:
+            table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
+        else:
+            table.append(_row(regularizer, binding, name, shape))
+    return table
+
+
+def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> Row:
+    attachment = regularizer._attachment
+    how = "loss, by penalty()" if attachment is None else attachment.how
+    strengths = [getattr(term, "lam", math.nan) for term in terms(binding.written)]
+    strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths)
+    zeros = zeros_of(binding.parameter, binding.penalty)
+    groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
+    counted = f"{zeros.zeros}/{zeros.entries}{groups}"
+    penalty = " + ".join(construction(term) for term in terms(binding.written))
+    return Row(name, shape, penalty, strength, how, _one_step(regularizer, binding), counted)
+
+
+def as_text(regularizer: Regularizer) -> str:
+    """The table in aligned columns, below a line that says what it solves."""
+    table = [Row(*(field.name.replace("_", " ") for field in fields(Row))), *rows(regularizer)]
+    widths = [
+        max(len(cell) for cell in column) for column in zip(*map(astuple, table), strict=True)
+    ]
+    lines = [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(astuple(row), widths, strict=True)
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join([_headline(regularizer), *lines])
+
+
+def as_html(regularizer: Regularizer) -> str:
+    """The table for notebooks."""
+    head = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(Row))
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in astuple(row)) + "</tr>"
+        for row in rows(regularizer)
+    )
+    headline = html.escape(_headline(regularizer))
+    return f"<p>{headline}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def objective(attachment: Attachment) -> str:
+    """Where weights rest under this attachment, in a sentence; no more than is proved."""
+    groups = attachment.optimizer.param_groups
+    if attachment.how == "coupled":
+        return f"rests at {MINIMUM_OF_J}; no exact zeros"
+    if attachment.how == "proximal":
+        if attachment.metric is not None:
+            return f"rests at {MINIMUM_OF_J} if metric= is the optimizer's own step; exact zeros"
+        return f"rests at {MINIMUM_OF_J}; exact zeros"
+    plain = isinstance(attachment.optimizer, torch.optim.SGD) and attachment.scale == "lr"
+    if not plain:
+        return "decoupled from the loss: no objective is claimed for where it rests"
+    shares = {
+        (1 - group["momentum"]) / max(1 - group["dampening"], 1e-30) if group["momentum"] else 1.0
+        for group in groups
+    }
+    if shares == {1.0}:
+        return f"rests at {MINIMUM_OF_J}"
+    times = " or ".join(f"{share:g}" for share in sorted(shares))
+    return f"rests at {MINIMUM_OF_J}, with every strength times {times} (momentum)"
+
+
+def _headline(regularizer: Regularizer) -> str:
+    count = f"{len(regularizer.active)} of {len(regularizer.selected)} parameters penalized"
+    model = type(regularizer.model).__name__
+    if regularizer._attachment is None:
+        way = f"in the loss by penalty(): rests at {MINIMUM_OF_J}; no exact zeros"
+    else:
+        way = repr(regularizer._attachment)
+    factor = "" if regularizer.factor == 1.0 else f", strengths times {regularizer.factor:g}"
+    return f"Regularizer of {model}: {count}{factor}; {way}"
+
+
+def _one_step(regularizer: Regularizer, binding: Binding) -> str:
+    attachment = regularizer._attachment
+    if attachment is None:
+        return _added(binding, regularizer.factor)
+    group = next(
+        (
+            group
+            for group in attachment.optimizer.param_groups
+            if any(parameter is binding.parameter for parameter in group["params"])
+        ),
+        None,
+    )
+    if group is None:
+        return "not in the optimizer"
+    if attachment.how == "coupled":
+        return _added(binding, regularizer.factor) + _timescale_of_sgd(attachment, group, binding)
+    if attachment.how == "decoupled":
+        return _moved(binding, float(attachment.amount(group)), decay=True)
+    return _proximal(attachment, group, binding)
+
+
+def _added(binding: Binding, factor: float) -> str:
+    """What is added to the gradient."""
+    absolute, square, rest = binding.penalty.split()
+    parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
+    parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
+    parts += [f"{factor:.3g}·∂({term.formula})" for term in rest]
+    return "gradient + " + " + ".join(parts or ["0"])
+
+
+def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
+    square = binding.penalty.split().square
+    if not square or not isinstance(attachment.optimizer, torch.optim.SGD):
+        return ""
+    speed = 2 * float(group["lr"]) * attachment.regularizer.factor * square
+    return _timescale(
+        speed * (1 - group["dampening"]) / (1 - group["momentum"]) if group["momentum"] else speed
+    )
+
+
+def _moved(binding: Binding, step: float, *, decay: bool) -> str:
+    """What a step of this size does to a weight outside the gradient."""
+    absolute, square, rest = binding.penalty.split()
+    parts = []
+    if square:
+        speed = 2 * step * square
+        kept = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
+        parts.append(kept + _timescale(speed))
+    if absolute:
+        parts.append(f"|w| − {step * absolute:.3g}, at least 0")
+    for term in rest:
+        lam = getattr(term, "lam", math.nan)
+        root = "·√p_g" if getattr(term, "weight", "") == "sqrt" else ""
+        parts.append(f"‖w_g‖ − {step * lam:.3g}{root}, at least 0")
+    return "; ".join(parts) or "nothing"
+
+
+def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
+    if isinstance(attachment.optimizer, torch.optim.SGD) and attachment.metric is None:
+        step = attachment.own_step(group, binding).step
+        return _moved(binding, float(step) * attachment.regularizer.factor, decay=False)
+    if attachment.metric is None and not attachment.state_of(binding):
+        return "by the optimizer's own step, known after its first"
+    step, limit = attachment.own_step(group, binding)
+    middle = float(step.median()) if isinstance(step, Tensor) and step.numel() else float(step)
+    words = _moved(binding, middle * attachment.regularizer.factor, decay=False)
+    most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
+    capped = f", no entry by more than {most:.3g}" if most < math.inf else ""
+    return f"{words} (median step {middle:.3g}{capped})"
+
+
+def _timescale(speed: float) -> str:
+    return f" (to 1/e in {1 / speed:.3g} steps)" if speed > 0 else ""

@@ -1,0 +1,35 @@
+"""Which entries of a module's weight belong to one output unit, or to one input unit."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from shrinkage.penalties.layout import Layout
+
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "LSTMCell": 4, "GRUCell": 3, "RNNCell": 1}
+
+
+def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor) -> Layout:
+    """The groups "out" (one an output unit) or "in" (one an input unit) of a parameter.
+
+    Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
+    """
+    shape = tuple(parameter.shape)
+    if len(shape) < 2:
+        return Layout((parameter.numel(),), (0,))
+    if isinstance(module, _ConvNd):
+        blocks = module.groups
+        transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)
+        if (side == "out") != transposed:
+            return Layout(None, (0,))
+        if blocks == 1:
+            return Layout(None, (1,))
+        return Layout((blocks, shape[0] // blocks, *shape[1:]), (0, 2))
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):  # (inputs, outputs)
+        return Layout(None, (1 if side == "out" else 0,))
+    gates = GATES.get(type(module).__name__, 1)
+    if gates > 1 and side == "out" and key.startswith(("weight_ih", "weight_hh")):
+        return Layout((gates, shape[0] // gates, *shape[1:]), (1,))
+    return Layout(None, (0 if side == "out" else 1,))

@@ -1,0 +1,145 @@
+"""What one way does to one parameter, in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor
+
+from shrinkage.penalties import Penalty
+from shrinkage.penalties.arrays import narrow, soft_threshold, widen
+from shrinkage.torch.metric import OwnStep
+
+State = dict[str, Tensor]
+Rule = Callable[[State], OwnStep]
+
+BLOCK = 1 << 17  # entries: a block and its temporaries stay in a core's cache
+
+
+def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float) -> None:
+    """grad ← grad + factor·∂Ω(w)."""
+    gradient = parameter.grad
+    assert gradient is not None
+    if gradient.is_sparse:
+        raise RuntimeError(
+            f'{name} has a sparse gradient, to which how="coupled" cannot add a dense one; use '
+            'how="proximal" or "decoupled"'
+        )
+    absolute, square, rest = penalty.split()
+    if absolute:
+        gradient.add_(parameter.sgn(), alpha=factor * absolute)
+    if square:
+        gradient.add_(parameter, alpha=factor * 2.0 * square)
+    for term in rest:
+        gradient.add_(term.gradient(parameter), alpha=factor)
+
+
+def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
+    """w ← (1 − 2·amount·lam)·w for squares, w − amount·∂Ω(w) for what has no threshold.
+
+    An entry that would change sign stops at 0.
+    """
+    _, square, rest = penalty.split()
+    others = [term for term in rest if not term.follows_soft_threshold]
+    moves = [term.gradient(parameter) for term in others]
+    if square:
+        kept = 1 - amount * (2.0 * square)
+        parameter.mul_(kept.clamp(min=0.0) if isinstance(kept, Tensor) else max(kept, 0.0))
+    for move in moves:
+        moved = parameter - amount * move
+        parameter.copy_(torch.where(moved * parameter < 0, 0.0, moved))
+
+
+def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
+    """w ← S(w, amount·lam) for L1, then the groups' own shrinkage by amount·lam."""
+    absolute, _, rest = penalty.split()
+    if absolute:
+        _soft_threshold_(parameter, amount * absolute)
+    for term in rest:
+        if term.follows_soft_threshold:
+            parameter.copy_(term.prox(parameter, amount))
+
+
+def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
+    """w ← prox(w, s·factor), no entry moved farther than the optimizer's limit.
+
+    `own` reads the step from the state's tensors entry by entry. So where the penalty too looks at
+    one entry at a time, both are done a block at a time, hot in cache.
+    """
+    if factor == 0.0 or penalty.is_zero:
+        return
+    absolute, square, rest = penalty.split()
+    if rest or not _is_plain(parameter, state):
+        parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
+        return
+    w = parameter.detach().view(-1)
+    flat = {
+        key: value.view(-1) if value.shape == parameter.shape else value
+        for key, value in state.items()
+    }
+    for start in range(0, w.numel(), BLOCK):
+        here = slice(start, start + BLOCK)
+        block = w[here]
+        step, limit = own(
+            {key: value[here] if value.shape == w.shape else value for key, value in flat.items()}
+        )
+        if square or isinstance(limit, Tensor):
+            block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
+        else:
+            _soft_threshold_(block, _at_most(step * (factor * absolute), limit))
+
+
+def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
+    """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved."""
+    if factor == 0.0 or penalty.is_zero:
+        return
+    assert parameter.grad is not None
+    rows = torch.unique(parameter.grad.coalesce().indices()[0])
+    part = {
+        key: value[rows] if value.shape == parameter.shape else value
+        for key, value in state.items()
+    }
+    parameter[rows] = limited_prox(parameter[rows], penalty, own(part), factor)
+
+
+def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Tensor:
+    """prox(w, s·factor), no entry moved farther than the limit (a group's move: scaled whole)."""
+    wide = widen(xp, w)
+    step = own.step * factor
+    if isinstance(step, Tensor):
+        step = step.to(wide.abs().dtype)
+    target = penalty._prox(xp, wide, step)
+    if isinstance(own.limit, Tensor) or own.limit < math.inf:
+        target = penalty.limited(xp, wide, target, own.limit)
+    result: Tensor = narrow(xp, target, w)
+    return result
+
+
+def _at_most(threshold: float | Tensor, limit: float) -> float | Tensor:
+    if isinstance(threshold, Tensor):
+        return threshold.clamp_(max=limit) if threshold.ndim else threshold.clamp(max=limit)
+    return min(threshold, limit)
+
+
+def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:
+    if not _is_plain(parameter, {}):
+        wide = widen(xp, parameter)
+        parameter.copy_(narrow(xp, soft_threshold(xp, wide, threshold), parameter))
+        return
+    number = not isinstance(threshold, Tensor) or threshold.ndim == 0
+    data = parameter.detach()
+    for block in torch.split(data.view(-1), BLOCK) if number else (data,):
+        block.sub_(torch.clamp(block, -threshold, threshold))  # type: ignore[arg-type]
+
+
+def _is_plain(parameter: Tensor, state: State) -> bool:
+    """Real floats of 32 bits or more, dense, in one piece and in this process, state included."""
+    return (
+        parameter.dtype in (torch.float32, torch.float64)
+        and type(parameter.data) is Tensor
+        and parameter.is_contiguous()
+        and all(value.is_contiguous() for value in state.values())
+    )
