@@ -41,7 +41,7 @@ def narrow(xp: Namespace, result: Array, w: Array) -> Array:
 
 def is_half(xp: Namespace, w: Array) -> bool:
     """Whether `w` holds 16-bit floats (float16, or bfloat16 where the library has it)."""
-    return w.dtype == xp.float16 or w.dtype == getattr(xp, "bfloat16", xp.float16)
+    return w.dtype in (xp.float16, getattr(xp, "bfloat16", xp.float16))
 
 
 def squared_modulus(xp: Namespace, w: Array) -> Array:
@@ -51,20 +51,32 @@ def squared_modulus(xp: Namespace, w: Array) -> Array:
     return w * w
 
 
+def sign(xp: Namespace, w: Array) -> Array:
+    """w/|w|, 0 at 0."""
+    if xp.isdtype(w.dtype, "complex floating"):
+        modulus = xp.abs(w)
+        return w / xp.where(modulus > 0, modulus, 1.0)
+    return xp.sign(w)
+
+
 def safe_sqrt(xp: Namespace, squares: Array) -> Array:
     """√x whose derivative at 0 is 0, not infinity, also for automatic differentiation."""
-    positive = squares > 0
-    return xp.where(positive, xp.sqrt(xp.where(positive, squares, 1.0)), 0.0)
+    zero = squares == 0
+    return xp.where(zero, 0.0, xp.sqrt(xp.where(zero, 1.0, squares)))
 
 
 def soft_threshold(xp: Namespace, z: Array, threshold: float | Array) -> Array:
-    """S_t(z) = sign(z)·max(|z| − t, 0), exactly 0 (never −0.0) where |z| ≤ t."""
+    """S_t(z) = sign(z)·max(|z| − t, 0), exactly 0 (never −0.0) where |z| ≤ t > 0."""
     if xp.isdtype(z.dtype, "complex floating"):
-        modulus = xp.abs(z)
-        kept = modulus > threshold
-        ratio = threshold / xp.where(kept, modulus, 1.0)
-        return xp.where(kept, z * (1.0 - ratio), 0.0)
+        return radial_threshold(xp, z, xp.abs(z), threshold)
     return z - xp.clip(z, -threshold, threshold)
+
+
+def radial_threshold(xp: Namespace, z: Array, size: Array, threshold: float | Array) -> Array:
+    """z·max(1 − t/size, 0) for z of that modulus or norm; t = 0 leaves z alone, NaN stays NaN."""
+    reached = size <= threshold
+    ratio = threshold / xp.where(reached, 1.0, size)
+    return z - z * xp.where(reached & (threshold > 0), 1.0, ratio)
 
 
 def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
@@ -72,6 +84,8 @@ def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
 
     Raises
     ------
+    TypeError
+        If `step` is no number and no array of real numbers from w's library.
     ValueError
         If a step is negative or NaN, or an array has another shape than `w`.
     """
@@ -80,8 +94,17 @@ def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
         if not 0.0 <= number < math.inf:
             raise ValueError(f"step must be >= 0 and finite, got {step}")
         return number
+    return _checked_steps(xp, w, step)
+
+
+def _checked_steps(xp: Namespace, w: Array, step: Array) -> Array:
     if not array_api_compat.is_array_api_obj(step):
         raise TypeError(f"step must be a number or an array, got {type(step).__name__}")
+    if array_api_compat.array_namespace(step) is not xp:
+        kinds = f"{type(step).__name__} for a w of type {type(w).__name__}"
+        raise TypeError(f"step must be a number or an array of w's library, got {kinds}")
+    if xp.isdtype(step.dtype, "complex floating"):
+        raise TypeError(f"step must be real, got {step.dtype}")
     if tuple(step.shape) not in {(), tuple(w.shape)}:
         shapes = f"{tuple(step.shape)}, where w has {tuple(w.shape)}"
         raise ValueError(f"step must be a number or an array of w's shape, got shape {shapes}")

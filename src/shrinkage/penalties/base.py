@@ -88,6 +88,14 @@ class Penalty(ABC):
         """This penalty as absolute·Σ|w| + square·Σw² + the rest."""
         return Split(0.0, 0.0, (self,))
 
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
+
+        Entries that belong together move in proportion, the others each on its own.
+        """
+        move = target - w
+        return xp.where(xp.abs(move) <= limit, target, w + xp.clip(move, -limit, limit))
+
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         """The same penalty with group names such as "out" replaced by what `resolve` returns."""
         return self
@@ -101,6 +109,11 @@ class Penalty(ABC):
     @abstractmethod
     def is_zero(self) -> bool:
         """Whether Ω is 0 everywhere."""
+
+    @property
+    def is_by_row(self) -> bool:
+        """Whether Ω(w) is the sum of Ω(w[i]) over the indices i of axis 0."""
+        return False
 
     def __add__(self, other: Penalty) -> Sum:
         if not isinstance(other, Penalty):
@@ -148,6 +161,8 @@ class Sum(Penalty):
         for term in self.terms:
             if not isinstance(term, Penalty):
                 raise TypeError(f"a sum is of penalties, got {type(term).__name__}")
+        flat = tuple(single for term in self.terms for single in terms(term))
+        object.__setattr__(self, "terms", flat)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         total = self.terms[0]._value(xp, w)
@@ -166,7 +181,7 @@ class Sum(Penalty):
         if square:
             shrink = 1.0 + 2.0 * square * step
             w, step = w / shrink, step / shrink
-        if absolute:
+        if absolute or not rest:  # by 0 it is the identity, and a new array
             w = soft_threshold(xp, w, step * absolute)
         return rest[0]._prox(xp, w, step) if rest else w
 
@@ -184,6 +199,11 @@ class Sum(Penalty):
         rest = tuple(penalty for part in parts for penalty in part.rest if not penalty.is_zero)
         return Split(sum(part.absolute for part in parts), sum(part.square for part in parts), rest)
 
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        rest = self.split().rest
+        alone = rest[0] if rest else self.terms[0]
+        return alone.limited(xp, w, target, limit)
+
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Sum(tuple(term.with_groups(resolve) for term in self.terms))
 
@@ -194,6 +214,10 @@ class Sum(Penalty):
     @property
     def is_zero(self) -> bool:
         return all(term.is_zero for term in self.terms)
+
+    @property
+    def is_by_row(self) -> bool:
+        return all(term.is_by_row for term in self.terms)
 
     def __repr__(self) -> str:
         return f"{' + '.join(construction(term) for term in self.terms)}: {self.formula}"

@@ -9,6 +9,7 @@ from shrinkage.penalties.arrays import (
     Array,
     Namespace,
     checked_strength,
+    sign,
     soft_threshold,
     squared_modulus,
 )
@@ -58,7 +59,7 @@ class L1(Penalty):
         return self.lam * xp.sum(xp.abs(w))
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.sign(w)
+        return self.lam * sign(xp, w)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return soft_threshold(xp, w, step * self.lam)
@@ -73,6 +74,10 @@ class L1(Penalty):
     @property
     def is_zero(self) -> bool:
         return self.lam == 0.0
+
+    @property
+    def is_by_row(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"L1(lam={self.lam:g}): {self.formula}"
@@ -144,6 +149,10 @@ class L2(Penalty):
     def is_zero(self) -> bool:
         return self.lam == 0.0
 
+    @property
+    def is_by_row(self) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return f"L2(lam={self.lam:g}): {self.formula}"
 
@@ -196,7 +205,7 @@ class ElasticNet(Penalty):
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
-        return absolute * xp.sign(w) + (2.0 * square) * w
+        return absolute * sign(xp, w) + (2.0 * square) * w
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         absolute, square, _ = self.split()
@@ -213,6 +222,10 @@ class ElasticNet(Penalty):
     @property
     def is_zero(self) -> bool:
         return self.lam == 0.0
+
+    @property
+    def is_by_row(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"ElasticNet(lam={self.lam:g}, l1_ratio={self.l1_ratio:g}): {self.formula}"

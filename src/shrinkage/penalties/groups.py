@@ -12,13 +12,22 @@ from shrinkage.penalties.arrays import (
     Namespace,
     checked_strength,
     namespace,
+    radial_threshold,
     safe_sqrt,
     squared_modulus,
 )
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.layout import Grouped, Groups, checked_groups, lay_out, like, restore
+from shrinkage.penalties.layout import (
+    Grouped,
+    Groups,
+    Layout,
+    checked_groups,
+    lay_out,
+    like,
+    restore,
+)
 
-NEWTON_STEPS = 60  # it stops by itself; 13 were the most seen over a spread of steps of 10⁴
+NEWTON_STEPS = 60  # it stops by itself, after a few
 
 
 @final
@@ -70,7 +79,7 @@ class GroupLasso(Penalty):
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
         object.__setattr__(self, "groups", checked_groups(self.groups))
-        if self.weight not in {"sqrt", "none"}:
+        if self.weight not in ("sqrt", "none"):
             raise ValueError(f'weight must be "sqrt" or "none", got {self.weight!r}')
 
     def _value(self, xp: Namespace, w: Array) -> Array:
@@ -80,17 +89,28 @@ class GroupLasso(Penalty):
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         norm = norms(xp, grouped)
-        scale = self._strengths(grouped) / xp.where(norm > 0, norm, 1.0)
+        scale = self._strengths(grouped) / xp.where(norm == 0, 1.0, norm)
         return restore(xp, grouped, grouped.values * scale, xp.zeros_like(w))
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         if isinstance(step, float) or step.ndim == 0:
-            values = _shrink(xp, grouped, step * self._strengths(grouped))
+            threshold = step * self._strengths(grouped)
+            values = radial_threshold(xp, grouped.values, norms(xp, grouped), threshold)
         else:
-            steps = like(xp, grouped, step) * self._strengths(grouped)
-            values = _shrink_in_metric(xp, grouped, steps)
+            costs = like(xp, grouped, step) * self._strengths(grouped)
+            values = _shrink_in_metric(xp, grouped, costs)
         return restore(xp, grouped, values, w)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        grouped = lay_out(xp, target - w, self.groups)
+        size = xp.abs(grouped.values)
+        allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
+        ratio = xp.where(size > allowed, allowed / xp.where(size > 0, size, 1.0), 1.0)
+        share = xp.min(ratio, axis=grouped.members, keepdims=True)
+        origin = like(xp, grouped, w)
+        moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
+        return restore(xp, grouped, moved, target)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
@@ -116,6 +136,12 @@ class GroupLasso(Penalty):
     def is_zero(self) -> bool:
         return self.lam == 0.0
 
+    @property
+    def is_by_row(self) -> bool:
+        if isinstance(self.groups, Layout):
+            return self.groups.view is None and 0 in self.groups.axes
+        return self.groups in ("out", 0) or (isinstance(self.groups, tuple) and 0 in self.groups)
+
     def __repr__(self) -> str:
         groups = "" if self.groups == "out" else f", groups={self.groups!r}"
         weight = "" if self.weight == "sqrt" else f", weight={self.weight!r}"
@@ -124,45 +150,57 @@ class GroupLasso(Penalty):
 
 def norms(xp: Namespace, grouped: Grouped) -> Array:
     """‖w_g‖₂ of each group, shaped to multiply the group's entries."""
-    squares = squared_modulus(xp, grouped.values)
-    return safe_sqrt(xp, xp.sum(squares, axis=grouped.members, keepdims=True))
+    scale = _scale(xp, grouped)
+    squares = squared_modulus(xp, grouped.values / scale)
+    return scale * safe_sqrt(xp, xp.sum(squares, axis=grouped.members, keepdims=True))
 
 
-def _shrink(xp: Namespace, grouped: Grouped, threshold: float | Array) -> Array:
-    """w_g·max(1 − t/‖w_g‖, 0); t = 0 leaves a group alone."""
-    norm = norms(xp, grouped)
-    kept = norm > threshold
-    scale = 1.0 - threshold / xp.where(kept, norm, 1.0)
-    alone = xp.zeros_like(kept) + (threshold == 0)  # where a tiny norm has underflowed to 0
-    return xp.where(kept, grouped.values * scale, xp.where(alone > 0, grouped.values, 0.0))
+def _scale(xp: Namespace, grouped: Grouped) -> Array:
+    """A power of two near each group's largest entry: divided by it, no square over- or underflows.
+
+    The exponent is an integer on the way, so for automatic differentiation a constant.
+    """
+    largest = _largest(xp, xp.abs(grouped.values), grouped.members)
+    usable = (largest > 4.0 * xp.finfo(largest.dtype).smallest_normal) & (largest < math.inf)
+    exponent = xp.astype(xp.log2(xp.where(usable, largest, 2.0)), xp.int32) - 1
+    return 2.0 ** xp.astype(exponent, largest.dtype)
 
 
-def _shrink_in_metric(xp: Namespace, grouped: Grouped, steps: Array) -> Array:
-    """argmin over x of ½Σ(xᵢ − zᵢ)²/sᵢ + κ‖x‖ in each group, given sᵢ·κ as `steps`.
+def _largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
+    """The largest value along `axes`, kept as axes of length 1; 0 where there is none."""
+    reduce = xp.max if math.prod(values.shape) else xp.sum
+    return reduce(values, axis=axes, keepdims=True)
 
-    x = θz/(θ + κs), where θ = ‖x‖ is the root of F(θ) = Σ z²/(θ + κs)² − 1, or x = 0 if F(0) ≤ 0.
-    F is convex and falls, so Newton's method from the left climbs to the root and never past it.
+
+def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
+    """argmin over x of ½Σ(xᵢ − zᵢ)²/sᵢ + κ‖x‖ in each group, given cᵢ = sᵢ·κ as `costs`.
+
+    x = θz/(θ + c), where θ = ‖x‖ solves S(θ) = Σ z²/(θ + c)² = 1, or x = 0 if S(0) ≤ 1. 1/√S is
+    concave, rises and is nearly a line, so Newton's method on 1/√S = 1 climbs from the left to the
+    root in a few steps and never past it.
     """
     z, axes = grouped.values, grouped.members
-    size = xp.max(xp.abs(z), axis=axes, keepdims=True)
-    size = xp.where(size > 0, size, 1.0)  # scaled by it, no square under- or overflows
-    modulus, cost = xp.abs(z) / size, steps / size
-    free = cost == 0
-    ratio = xp.where(free, 0.0, modulus / xp.where(free, 1.0, cost))
-    held = xp.any(free & (modulus > 0), axis=axes, keepdims=True)  # these entries stay non-zero
-    alive = held | (xp.sum(ratio * ratio, axis=axes, keepdims=True) > 1.0)
-    theta = xp.max(modulus - cost, axis=axes, keepdims=True)
-    theta = xp.where(alive & (theta > 0), theta, xp.where(alive, 0.0, 1.0))
+    modulus = xp.abs(z)
+    outside = modulus > costs  # S(0) > 1 by this entry alone
+    ratio = modulus / xp.where(outside | (costs == 0), 1.0, costs)
+    inside = xp.sum(xp.where(outside, 0.0, ratio) ** 2, axis=axes, keepdims=True)
+    alive = xp.any(outside, axis=axes, keepdims=True) | (inside > 1.0)
+    theta = _largest(xp, modulus - costs, axes)
+    theta = xp.where(theta > 0, theta, 0.0)
     for _ in range(NEWTON_STEPS):
-        total = theta + cost
-        total = xp.where(total > 0, total, 1.0)
+        total = _positive(xp, theta + costs)
         terms = (modulus / total) ** 2
-        excess = xp.sum(terms, axis=axes, keepdims=True) - 1.0
-        slope = 2.0 * xp.sum(terms / total, axis=axes, keepdims=True)
-        better = theta + excess / xp.where(slope > 0, slope, 1.0)
+        squares = xp.sum(terms, axis=axes, keepdims=True)  # S
+        slope = xp.sum(terms / total, axis=axes, keepdims=True)  # −S'/2
+        better = theta + squares * (xp.sqrt(squares) - 1.0) / _positive(xp, slope)
         grows = alive & (better > theta)
         if not bool(xp.any(grows)):
             break
         theta = xp.where(grows, better, theta)
-    total = theta + cost
-    return xp.where(alive, z * (theta / xp.where(total > 0, total, 1.0)), 0.0)
+    scale = xp.where(alive, theta / _positive(xp, theta + costs), 0.0)
+    return z * scale + 0.0  # −0.0 + 0.0 = 0.0
+
+
+def _positive(xp: Namespace, divisor: Array) -> Array:
+    """`divisor`, with 1 in place of 0."""
+    return xp.where(divisor > 0, divisor, 1.0)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import array_api_compat
 import numpy as np
 
 from shrinkage.penalties.arrays import Array, Namespace
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @final
@@ -28,19 +31,27 @@ class Layout:
     axes: tuple[int, ...]
 
 
+Groups = str | int | tuple[Any, ...] | Layout
+
+
+class Places(NamedTuple):
+    """Index lists as whole arrays of flat indices, -1 where there is nothing."""
+
+    members: Indices  # (groups, longest): the entries of each group
+    sizes: Indices  # (groups, 1): how many these are
+    slots: Indices  # (entries,): where each entry of the array stands among `members`
+
+
 @final
 @dataclass(frozen=True)
 class Grouped:
-    """An array laid out so that each group's members lie along `members`."""
+    """An array laid out so that each group's members lie along the axes `members`."""
 
     values: Array
-    members: tuple[int, ...]
+    members: tuple[int, ...]  # at least one axis
     sizes: Array  # entries of each group: a number, or (groups, 1)
     shape: tuple[int, ...]  # of the array that was laid out
-    positions: Array | None  # index lists: where each laid-out entry came from; -1 is padding
-
-
-Groups = str | int | tuple[Any, ...] | Layout
+    places: Places | None  # of index lists
 
 
 def checked_groups(groups: object) -> Groups:
@@ -48,25 +59,41 @@ def checked_groups(groups: object) -> Groups:
 
     Raises
     ------
+    TypeError
+        If it is neither text, nor a number, nor a sequence.
     ValueError
         If it is none of "out", "in", "2x2", an axis, axes, index lists.
     """
-    if isinstance(groups, Layout) or (isinstance(groups, int) and not isinstance(groups, bool)):
+    if isinstance(groups, Layout):
         return groups
+    if isinstance(groups, np.ndarray):
+        groups = groups.tolist()
     if isinstance(groups, str):
         if groups in {"out", "in"} or re.fullmatch(r"[1-9]\d*x[1-9]\d*", groups):
             return groups
+    elif _is_index(groups):
+        return operator.index(groups)  # type: ignore[arg-type]
     elif isinstance(groups, Sequence) and len(groups):
-        if all(isinstance(axis, int) for axis in groups):
-            return tuple(groups)
-        if all(isinstance(indices, Sequence | np.ndarray) for indices in groups):
-            lists = tuple(tuple(int(index) for index in indices) for indices in groups)
+        if all(map(_is_index, groups)):
+            axes = tuple(map(operator.index, groups))
+            return axes[0] if len(axes) == 1 else axes
+        if all(map(_are_indices, groups)):
+            lists = tuple(tuple(map(operator.index, indices)) for indices in groups)
             _check_index_lists(lists)
             return lists
-    raise ValueError(
+    error = ValueError if isinstance(groups, Sequence) else TypeError
+    raise error(
         'groups must be "out", "in", an axis (0), axes ((0, 1)), blocks ("2x2") or lists of '
         f"indices, got {groups!r}"
     )
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _are_indices(values: object) -> bool:
+    return isinstance(values, list | tuple | range | np.ndarray) and all(map(_is_index, values))
 
 
 def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
@@ -86,11 +113,13 @@ def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
     Raises
     ------
     ValueError
-        If the array has no such axis, or the blocks do not fit it.
+        If the array has no such axis, or the blocks or the view do not fit it.
     """
     if isinstance(groups, Layout):
+        if groups.view is not None and math.prod(groups.view) != math.prod(shape):
+            raise ValueError(f"{groups} does not fit an array of shape {shape}")
         return groups
-    if len(shape) < 2 and (isinstance(groups, str) or groups == 0 or groups == (0,)):
+    if len(shape) < 2 and (isinstance(groups, str) or groups in (0, -1)):
         return Layout((math.prod(shape),), (0,))  # every entry is a group
     if isinstance(groups, str) and "x" in groups:
         rows, columns = (int(size) for size in groups.split("x"))
@@ -111,57 +140,52 @@ def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
     """`w` with its groups apart."""
     shape = tuple(w.shape)
     if isinstance(groups, tuple) and isinstance(groups[0], tuple):
-        positions, sizes = _padded(groups, math.prod(shape))
-        device = array_api_compat.device(w)
-        where = xp.asarray(positions, device=device)
-        values = _gather(xp, xp.reshape(w, (-1,)), where)
-        sizes = xp.asarray(sizes, dtype=xp.abs(values[:0]).dtype, device=device)
-        return Grouped(values, (1,), sizes, shape, where)
+        places = _places(groups, math.prod(shape))
+        values = _gather(xp, w, places.members, 0.0)
+        dtype, device = xp.abs(values[:0]).dtype, array_api_compat.device(w)
+        sizes = xp.asarray(places.sizes, dtype=dtype, device=device)
+        return Grouped(values, (1,), sizes, shape, places)
     layout = resolve(groups, shape)
-    values = w if layout.view is None else xp.reshape(w, layout.view)
-    members = tuple(axis for axis in range(values.ndim) if axis not in layout.axes)
-    size = math.prod(values.shape[axis] for axis in members)
-    return Grouped(values, members, float(size), shape, None)
+    view = layout.view or shape
+    members = tuple([axis for axis in range(len(view)) if axis not in layout.axes])
+    if not members:  # every entry is a group: an axis of length 1 holds its one member
+        view, members = (*view, 1), (len(view),)
+    size = math.prod([view[axis] for axis in members])
+    return Grouped(xp.reshape(w, view), members, float(size), shape, None)
 
 
 def like(xp: Namespace, grouped: Grouped, a: Array) -> Array:
     """Another array of the same shape as the one that was laid out, laid out in the same way."""
-    if grouped.positions is None:
+    if grouped.places is None:
         return xp.reshape(a, tuple(grouped.values.shape))
-    return _gather(xp, xp.reshape(a, (-1,)), grouped.positions)
+    return _gather(xp, a, grouped.places.members, 0.0)
 
 
 def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) -> Array:
     """`values` back in the array's shape; entries of no group are taken from `elsewhere`."""
-    if grouped.positions is None:
+    if grouped.places is None:
         return xp.reshape(values, grouped.shape)
-    flat = xp.reshape(elsewhere, (-1,))
-    size = flat.shape[0]
-    extended = xp.concat((flat, xp.reshape(values, (-1,))))
-    positions = xp.reshape(grouped.positions, (-1,))
-    slots = xp.arange(positions.shape[0], device=array_api_compat.device(positions))
-    real = positions >= 0
-    source = np.arange(size)
-    source[np.asarray(positions[real])] = size + np.asarray(slots[real])
-    where = xp.asarray(source, device=array_api_compat.device(flat))
-    return xp.reshape(xp.take(extended, where, axis=0), grouped.shape)
+    flat = _gather(xp, values, grouped.places.slots, xp.reshape(elsewhere, (-1,)))
+    return xp.reshape(flat, grouped.shape)
 
 
-def _gather(xp: Namespace, flat: Array, positions: Array) -> Array:
-    """flat[positions], 0 where a position is -1."""
-    taken = xp.take(flat, xp.reshape(xp.where(positions < 0, 0, positions), (-1,)), axis=0)
-    return xp.where(positions < 0, 0.0, xp.reshape(taken, tuple(positions.shape)))
+def _gather(xp: Namespace, a: Array, indices: Indices, otherwise: float | Array) -> Array:
+    """The entries of `a` at these flat indices, and `otherwise` where an index is -1."""
+    where = xp.asarray(indices, device=array_api_compat.device(a))
+    there = xp.reshape(xp.where(where < 0, 0, where), (-1,))
+    taken = xp.take(xp.reshape(a, (-1,)), there, axis=0)
+    return xp.where(where < 0, otherwise, xp.reshape(taken, indices.shape))
 
 
 @lru_cache(maxsize=256)
-def _padded(
-    lists: tuple[tuple[int, ...], ...], size: int
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Index lists as one (groups, longest) array padded with -1, and their lengths (groups, 1)."""
-    largest = max(index for indices in lists for index in indices)
+def _places(lists: tuple[tuple[int, ...], ...], size: int) -> Places:
+    largest = max([max(indices) for indices in lists])
     if largest >= size:
         raise ValueError(f"groups has index {largest}, but the array has {size} entries")
-    positions = np.full((len(lists), max(map(len, lists))), -1, dtype=np.int64)
+    members = np.full((len(lists), max(map(len, lists))), -1, dtype=np.int64)
     for row, indices in enumerate(lists):
-        positions[row, : len(indices)] = indices
-    return positions, np.array([[len(indices)] for indices in lists])
+        members[row, : len(indices)] = indices
+    slots = np.full(size, -1, dtype=np.int64)
+    real = members >= 0
+    slots[members[real]] = np.flatnonzero(real)
+    return Places(members, real.sum(axis=1, keepdims=True), slots)

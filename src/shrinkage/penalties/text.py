@@ -23,7 +23,7 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     Parameters
     ----------
     text : str
-        "l1:1e-4", "elastic_net:0.1,l1_ratio=0.3", "l1:1e-4 + l2:1e-3", "group_lasso:1e-3,groups=in".
+        "l1:1e-4", "elastic_net:0.1,l1_ratio=0.3", "l1:1e-4 + l2:1e-3", "group_lasso:1,groups=in".
     lam : float, optional
         The strength of the terms that state none ("l1").
 
@@ -40,8 +40,8 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     >>> parse("elastic_net,l1_ratio=0.9", lam=0.1)
     ElasticNet(lam=0.1, l1_ratio=0.9): 0.09·Σ|w| + 0.005·Σw²
     """
-    # A plus sign inside a number, 1e+3, joins nothing.
-    parts = [_term(part.strip(), text, lam) for part in re.split(r"(?<![eE])\+|(?<=\s)\+", text)]
+    # A plus sign inside a number (1e+3) joins nothing.
+    parts = [_term(part.strip(), text, lam) for part in re.split(r"(?<![\d.][eE])\+", text)]
     return parts[0] if len(parts) == 1 else Sum(tuple(parts))
 
 
@@ -94,6 +94,8 @@ def _term(part: str, text: str, lam: float | None) -> Penalty:
         key = _known(key, fields[1:], f"{text!r}: {name} has no {key!r}")
         if not equals:
             raise ValueError(f"{text!r}: {key} needs a value, {key}=...")
+        if key in values:
+            raise ValueError(f"{text!r}: {key} stands there twice")
         values[key] = _value(key, value, text)
     try:
         return PENALTIES[name](**values)
@@ -138,7 +140,7 @@ def _term_text(term: Penalty) -> str:
         if field.name == "lam" or value == field.default:
             continue
         if isinstance(value, Layout) or (isinstance(value, tuple) and isinstance(value[0], tuple)):
-            raise ValueError(f"{term!r} has no text form: its groups are lists of indices")
+            raise ValueError(f"{term!r} has no text form: a text can name axes and blocks only")
         written = "/".join(map(str, value)) if isinstance(value, tuple) else value
         options.append(f",{field.name}={written}")
     lam: float = getattr(term, "lam")  # noqa: B009 - every single penalty has one

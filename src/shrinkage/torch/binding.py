@@ -76,9 +76,9 @@ class ModelWatch:
 
 def together(values: Sequence[Tensor]) -> Tensor:
     """Scalars of any device and type as one vector, on the first one's device."""
-    whole = [_whole(value) for value in values]
-    dtype, device = widest(value.dtype for value in whole), whole[0].device
-    return torch.stack([value.to(device=device, dtype=dtype) for value in whole])
+    all_whole = [whole(value) for value in values]
+    dtype, device = widest(value.dtype for value in all_whole), all_whole[0].device
+    return torch.stack([value.to(device=device, dtype=dtype) for value in all_whole])
 
 
 def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
@@ -89,9 +89,15 @@ def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
     return first
 
 
-def _whole(value: Tensor) -> Tensor:
+def whole(value: Tensor) -> Tensor:
     """The value over all shards, where a tensor is spread over processes (DTensor)."""
-    if type(value).__name__ == "DTensor":
-        whole: Tensor = value.full_tensor()  # type: ignore[attr-defined]
-        return whole
-    return value
+    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined,no-any-return]
+
+
+def here(value: Tensor) -> Tensor:
+    """What this process holds of a tensor that is spread over processes; asks no other one."""
+    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined,no-any-return]
+
+
+def is_sharded(value: Tensor) -> bool:
+    return type(value.data).__name__ == "DTensor"

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from shrinkage.penalties.layout import Layout
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.metric import rule_for
 
@@ -124,14 +123,12 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
             f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
         )
-    if isinstance(optimizer, torch.optim.SparseAdam):
-        for term in binding.penalty.split().rest:
-            if getattr(term, "groups", None) not in (Layout(None, (0,)), 0, (0,)):
-                raise ValueError(
-                    f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of "
-                    'single entries or whole rows (groups="in" of an Embedding) can be proximal '
-                    f"there, not {term!r}"
-                )
+    if isinstance(optimizer, torch.optim.SparseAdam) and not binding.penalty.is_by_row:
+        raise ValueError(
+            f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of single "
+            'entries or of whole rows (groups="in" of an Embedding) can be proximal there, not '
+            f"{binding.written!r}"
+        )
 
 
 def _warn_of_weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> None:

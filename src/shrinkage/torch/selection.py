@@ -103,7 +103,8 @@ def select(
         selectors = on if isinstance(on, Sequence) and not isinstance(on, str) else [on]
         rules = [("weights" if selector is None else selector, penalty) for selector in selectors]
     if not rules:
-        raise ValueError("the mapping of patterns to penalties is empty")
+        empty = "the mapping of patterns to penalties is empty"
+        raise ValueError(empty if isinstance(penalty, Mapping) else f"on={on!r} selects nothing")
     reach_all = isinstance(penalty, Mapping) and on == "all"
     used = [False] * len(rules)
     chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
@@ -154,6 +155,8 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
 def _nothing(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str:
     """The sentence for a selector that reaches nothing."""
     owners = [(owner, candidate) for candidate in pool for owner in candidate.owners]
+    if not owners:
+        return "the model has no parameter"
     if isinstance(selector, str):
         hit = [
             owner.name
@@ -165,6 +168,10 @@ def _nothing(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> 
                 f"pattern {selector!r} is left with nothing: earlier patterns take {hit[0]} and "
                 "all else it matches; put it before them"
             )
+        if selector in {"weights", "biases"}:
+            kind = {"weights": "weight", "biases": "bias"}[selector]
+            kinds = ", ".join(f"{owner.name} ({owner.kind})" for owner, _ in owners[:3])
+            return f"the model has no {kind}, only {kinds}; name what is meant with on="
         passed = [owner for owner, _ in owners if fnmatchcase(owner.name, selector)]
         if passed:
             kinds = ", ".join(f"{owner.name} ({owner.kind})" for owner in passed[:3])

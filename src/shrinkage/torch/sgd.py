@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from shrinkage.penalties import L1, L2, Penalty
+from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch.updates import decay_, threshold_
 
 
@@ -58,6 +59,7 @@ class SGDW(Optimizer):
             raise ValueError(f"lr must be >= 0, got {lr}")
         if not 0.0 <= momentum < 1.0:
             raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
+        checked_strength("weight_decay", weight_decay)
         if weight_norm not in (1, 2):
             raise ValueError(f"weight_norm must be 1 or 2, got {weight_norm!r}")
         if scale not in ("none", "lr"):
@@ -69,7 +71,6 @@ class SGDW(Optimizer):
             "weight_norm": weight_norm,
             "scale": scale,
         }
-        _penalty(options)  # refuses a bad weight_decay
         super().__init__(params, options)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shrinkage.penalties import GroupLasso, Penalty
 from shrinkage.penalties.base import terms
+from shrinkage.torch.binding import whole
 
 
 class Zeros(NamedTuple):
@@ -50,8 +51,9 @@ class Sparsity:
 
 def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
     """The exact zeros of one parameter, and of the groups of the first group penalty on it."""
-    zeros = parameter.numel() - int(torch.count_nonzero(parameter))
+    w = whole(parameter.detach())
+    zeros = w.numel() - int(torch.count_nonzero(w))
     for term in terms(penalty):
         if isinstance(term, GroupLasso):
-            return Zeros(zeros, parameter.numel(), *term.group_zeros(parameter.detach()))
-    return Zeros(zeros, parameter.numel(), 0, 0)
+            return Zeros(zeros, w.numel(), *term.group_zeros(w))
+    return Zeros(zeros, w.numel(), 0, 0)

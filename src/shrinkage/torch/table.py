@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.penalties.base import construction, terms
+from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
@@ -59,11 +60,19 @@ def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> R
     how = "loss, by penalty()" if attachment is None else attachment.how
     strengths = [getattr(term, "lam", math.nan) for term in terms(binding.written)]
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths)
+    penalty = " + ".join(construction(term) for term in terms(binding.written))
+    return Row(
+        name, shape, penalty, strength, how, _one_step(regularizer, binding), _zeros(binding)
+    )
+
+
+def _zeros(binding: Binding) -> str:
+    if is_sharded(binding.parameter):  # a table may be printed by one process alone
+        w = here(binding.parameter.detach())
+        return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
     zeros = zeros_of(binding.parameter, binding.penalty)
     groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
-    counted = f"{zeros.zeros}/{zeros.entries}{groups}"
-    penalty = " + ".join(construction(term) for term in terms(binding.written))
-    return Row(name, shape, penalty, strength, how, _one_step(regularizer, binding), counted)
+    return f"{zeros.zeros}/{zeros.entries}{groups}"
 
 
 def as_text(regularizer: Regularizer) -> str:
@@ -189,6 +198,7 @@ def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -
     if attachment.metric is None and not attachment.state_of(binding):
         return "by the optimizer's own step, known after its first"
     step, limit = attachment.own_step(group, binding)
+    step = here(step) if isinstance(step, Tensor) else step
     middle = float(step.median()) if isinstance(step, Tensor) and step.numel() else float(step)
     words = _moved(binding, middle * attachment.regularizer.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)

@@ -18,7 +18,7 @@ def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor)
     """
     shape = tuple(parameter.shape)
     if len(shape) < 2:
-        return Layout((parameter.numel(),), (0,))
+        return Layout(None if shape else (1,), (0,))  # every entry is a group
     if isinstance(module, _ConvNd):
         blocks = module.groups
         transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import array_api_compat.torch as xp
 import torch
@@ -66,27 +66,18 @@ def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> N
 def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
     """w ← prox(w, s·factor), no entry moved farther than the optimizer's limit.
 
-    `own` reads the step from the state's tensors entry by entry. So where the penalty too looks at
-    one entry at a time, both are done a block at a time, hot in cache.
+    `own` reads the step from the state's tensors entry by entry. So where the penalty too takes
+    entries or rows one by one, both are done a block at a time, hot in cache.
     """
     if factor == 0.0 or penalty.is_zero:
         return
-    absolute, square, rest = penalty.split()
-    if rest or not _is_plain(parameter, state):
+    if not penalty.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
         return
-    w = parameter.detach().view(-1)
-    flat = {
-        key: value.view(-1) if value.shape == parameter.shape else value
-        for key, value in state.items()
-    }
-    for start in range(0, w.numel(), BLOCK):
-        here = slice(start, start + BLOCK)
-        block = w[here]
-        step, limit = own(
-            {key: value[here] if value.shape == w.shape else value for key, value in flat.items()}
-        )
-        if square or isinstance(limit, Tensor):
+    absolute, square, rest = penalty.split()
+    for block, part in _blocks(parameter.detach(), state, flat=not rest):
+        step, limit = own(part)
+        if square or rest or isinstance(limit, Tensor):
             block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
         else:
             _soft_threshold_(block, _at_most(step * (factor * absolute), limit))
@@ -116,6 +107,21 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
         target = penalty.limited(xp, wide, target, own.limit)
     result: Tensor = narrow(xp, target, w)
     return result
+
+
+def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, State]]:
+    """Pieces of `w` along axis 0, each with the same piece of the state."""
+    if w.numel() <= BLOCK:
+        yield w, state
+        return
+    shape = w.shape
+    if flat:
+        w = w.view(-1)
+    rows = max(1, BLOCK * len(w) // w.numel())
+    same = {key: value.view_as(w) for key, value in state.items() if value.shape == shape}
+    for start in range(0, len(w), rows):
+        here = slice(start, start + rows)
+        yield w[here], state | {key: value[here] for key, value in same.items()}
 
 
 def _at_most(threshold: float | Tensor, limit: float) -> float | Tensor:
