@@ -1,0 +1,149 @@
+"""The table of chosen strengths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from shrinkage.report.looks import Look
+from shrinkage.report.summary import diverged, mean_and_error
+from shrinkage.report.text import (
+    MISSING,
+    count,
+    escaped,
+    is_number,
+    number,
+    plus_minus,
+    share,
+    strength,
+)
+from shrinkage.study.records import Choice, Results
+
+COLUMNS = (
+    ("Method", "text"),
+    ("Rule", "text"),
+    ("Strength", "number"),
+    ("Validation", "number"),
+    ("Test", "number"),
+    ("Zeros", "number"),
+    ("Dead neurons", "number"),
+    ("Seconds", "number"),
+    ("Notes", "text"),
+)
+REMARK = (
+    "best: the strength with the best mean validation score. one-se: the strongest within one "
+    "standard error of it. Only these models were scored on the test part. Means over seeds."
+)
+SORTED_BY = "Validation"
+
+
+def choice_table(results: Results, looks: Mapping[str, Look]) -> str:
+    """One row for each choice, the best validation score first; the columns can be sorted."""
+    if not results.choices:
+        return ""
+    heads = "".join(_head(name, kind) for name, kind in COLUMNS)
+    ordered = sorted(results.choices, key=_by_validation)
+    scale = _scale(ordered)
+    rows = "\n".join(_row(choice, results, looks[choice.method], scale) for choice in ordered)
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Chosen strengths">\n'
+        f'<table class="sortable">\n<thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
+        f'<p class="remark">{escaped(REMARK)}</p>'
+    )
+
+
+def _by_validation(choice: Choice) -> float:
+    return -choice.validation_mean if is_number(choice.validation_mean) else math.inf
+
+
+def _head(name: str, kind: str) -> str:
+    sort = ' aria-sort="descending"' if name == SORTED_BY else ""
+    return (
+        f'<th scope="col" class="{kind}" data-kind="{kind}"{sort}>'
+        f'<button type="button">{name}</button></th>'
+    )
+
+
+def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float]) -> str:
+    test, _ = mean_and_error(choice.test_scores)
+    each_test = ", ".join(number(score) for score in choice.test_scores)
+    method = (
+        f'<th scope="row" data-value="{escaped(choice.method)}" style="{look.css}">'
+        f'<span class="swatch"></span><code>{escaped(choice.method)}</code></th>'
+    )
+    neurons = f'<span class="of"> / {choice.neurons}</span>' if choice.neurons else ""
+    dead = number(choice.dead_neurons, 0 if _is_whole(choice.dead_neurons) else 1)
+    cells = [
+        method,
+        _text(MISSING if choice.method == "none" else choice.rule),
+        _number(choice.strength, MISSING if choice.strength == 0 else strength(choice.strength)),
+        _number(choice.validation_mean, _validation(choice, look, scale)),
+        _number(test, number(test), f"each seed: {each_test}" if each_test else ""),
+        _number(choice.zeros, share(choice.zeros)),
+        _number(
+            choice.dead_neurons if choice.neurons else None,
+            f"{dead}{neurons}" if neurons else MISSING,
+        ),
+        _number(choice.seconds, number(choice.seconds, 2)),
+        _text(_notes(choice, results)),
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _is_whole(value: float) -> bool:
+    return is_number(value) and float(value).is_integer()
+
+
+def _text(text: str) -> str:
+    return f'<td class="text" data-value="{escaped(text)}">{escaped(text)}</td>'
+
+
+def _number(value: float | None, shown: str, title: str = "") -> str:
+    """A cell that sorts by `value` and shows `shown`, which is HTML."""
+    key = repr(float(value)) if value is not None and is_number(value) else ""
+    hint = f' title="{escaped(title)}"' if title else ""
+    return f'<td class="number" data-value="{key}"{hint}>{shown}</td>'
+
+
+def _scale(choices: Sequence[Choice]) -> tuple[float, float]:
+    """From the lowest to the highest end of the intervals, so that all have the same ruler."""
+    ends = [
+        choice.validation_mean
+        + side * (choice.validation_se if is_number(choice.validation_se) else 0)
+        for choice in choices
+        for side in (-1, 1)
+    ]
+    finite = np.array([end for end in ends if is_number(end)])
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _validation(choice: Choice, look: Look, scale: tuple[float, float]) -> str:
+    """The mean and its error in figures, and as a dot with whiskers."""
+    mean, error = choice.validation_mean, choice.validation_se
+    shown = plus_minus(mean, error)
+    if not is_number(mean) or scale[0] == scale[1]:
+        return shown
+    low, middle, high = (
+        4
+        + 64 * (mean + side * (error if is_number(error) else 0) - scale[0]) / (scale[1] - scale[0])
+        for side in (-1, 0, 1)
+    )
+    return (
+        f'<svg class="interval" viewBox="0 0 72 12" aria-hidden="true" style="{look.css}">'
+        f'<path d="M{low:.1f} 6H{high:.1f}"/><circle cx="{middle:.1f}" cy="6" r="3"/></svg>{shown}'
+    )
+
+
+def _notes(choice: Choice, results: Results) -> str:
+    """What to know before trusting the row."""
+    own = [record for record in results.records if record.trial.method == choice.method]
+    lost = len(diverged(own))
+    notes = []
+    if choice.edge:
+        notes.append(f"{choice.edge} of the grid")
+    if lost:
+        notes.append(f"{lost} of {count(len(own), 'trial')} diverged")
+    return "; ".join(notes)

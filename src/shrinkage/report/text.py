@@ -1,0 +1,106 @@
+"""Numbers and names as a page shows them: rounded, escaped, never NaN."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+MISSING = "–"
+
+
+def escaped(text: object) -> str:
+    """`text` for an HTML page."""
+    return html.escape(str(text), quote=True)
+
+
+def in_figure(text: object) -> str:
+    """`text` for a label of plotly's, which reads some HTML and fills in ``%{...}`` itself."""
+    return html.escape(str(text), quote=False).replace("%{", "%&#123;")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`value` with `digits` decimals and a true minus sign; a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def strength(value: float) -> str:
+    """A strength as people type it.
+
+    >>> strength(1e-05), strength(0.000316227766), strength(0.05), strength(0)
+    ('1e-5', '3.16e-4', '0.05', '0')
+    """
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage: 0% and 100% only where they are exact.
+
+    >>> share(0.0), share(0.0004), share(0.724), share(0.9999), share(1.0)
+    ('0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value in (0, 1):
+        return f"{value:.0%}"
+    if value < 0.001:
+        return "under 0.1%"
+    if value > 0.999:
+        return "over 99.9%"
+    return f"{100 * value:.1f}%"
+
+
+def plus_minus(mean: float | None, error: float | None, digits: int = 3) -> str:
+    """A mean with its standard error; the mean alone where one seed gives no error."""
+    if not is_number(mean) or not is_number(error):
+        return number(mean, digits)
+    return f"{number(mean, digits)} ± {number(error, digits)}"
+
+
+def count(amount: int, noun: str) -> str:
+    """An amount with its noun.
+
+    >>> count(1, "seed"), count(1200, "row")
+    ('1 seed', '1,200 rows')
+    """
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def plain(value: object) -> object:
+    """`value` as JSON can hold it: arrays as lists, six digits, and null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return _short(float(value)) if math.isfinite(value) else None
+    return value if value is None else str(value)
+
+
+def _short(value: float) -> float | int:
+    return int(value) if value.is_integer() and abs(value) < 1e6 else float(f"{value:.6g}")
+
+
+def script_json(value: object) -> str:
+    """`value` as JSON that can stand inside a <script> element: it has no <, > or &."""
+    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

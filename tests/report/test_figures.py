@@ -1,0 +1,105 @@
+"""The figures: what is drawn, and that plotly would draw it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plotly import graph_objects
+
+from report.document import Document
+from report.synthetic import KINDS, METHODS, kind, study
+from shrinkage.report.study_page import report_page
+from shrinkage.report.summary import cells, pareto_front
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_figure_has_its_place_and_is_valid(name: str) -> None:
+    document = Document(report_page(kind(name)))
+    places = [own["data-figure"] for own, _ in document.find("div", **{"class": "plot"})]
+    assert sorted(places) == sorted(document.figures)
+    for plot in document.figures.values():
+        graph_objects.Figure(data=opaque(plot["traces"]), layout=opaque(plot["layout"]))
+
+
+def opaque(value: object, key: str = "") -> object:
+    """A figure with real colours in the places of the page's own."""
+    if isinstance(value, dict):
+        return {name: opaque(entry, name) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [opaque(entry, key) for entry in value]
+    is_color = isinstance(value, str) and value.startswith("@") and "color" in key
+    return "#123456" if is_color else value
+
+
+def test_a_method_has_one_colour_everywhere() -> None:
+    document = Document(report_page(kind("whole")))
+    seen: dict[str, set[str]] = {method: set() for method in METHODS}
+    for plot in document.figures.values():
+        for trace in plot["traces"]:
+            method = trace.get("meta", {}).get("method")
+            if method:
+                seen[method].add(color_of(trace))
+    for own, text in document.find("button"):
+        if "data-method" in own:
+            seen[text].add(own["style"].removeprefix("--look: var(--").removesuffix(")"))
+    assert all(len(colors) == 1 for colors in seen.values())
+    assert len(set.union(*seen.values())) == len(METHODS)
+
+
+def color_of(trace: dict) -> str:
+    """The page's name for the colour of a band, a line or markers."""
+    line, marker = trace.get("line", {}), trace.get("marker", {})
+    color = trace.get("fillcolor") or line.get("color") or marker["color"]
+    return str(color).removeprefix("@").split("/")[0]
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    rng = np.random.default_rng(3)
+    template = cells(study(methods=("none",)).records)[0]
+    clouds = [
+        [replace(template, score=float(s), zeros=float(z)) for s, z in rng.integers(0, 6, (20, 2))]
+        for _ in range(30)
+    ]
+    for cloud in clouds:
+        slow = {
+            (cell.score, cell.zeros)
+            for cell in cloud
+            if not any(
+                (other.score >= cell.score and other.zeros > cell.zeros)
+                or (other.score > cell.score and other.zeros >= cell.zeros)
+                for other in cloud
+            )
+        }
+        front = pareto_front(cloud)
+        assert {(cell.score, cell.zeros) for cell in front} == slow
+        assert [cell.zeros for cell in front] == sorted(cell.zeros for cell in front)
+
+
+def test_a_strength_with_a_diverged_seed_is_apart() -> None:
+    document = Document(report_page(kind("with diverged trials")))
+    traces = document.figures["score"]["traces"]
+    own = [trace for trace in traces if trace.get("meta") == {"method": "l2@coupled"}]
+    (line,) = [trace for trace in own if trace["mode"] == "lines+markers"]
+    assert line["y"][-2:] == [None, None]
+    assert None not in line["y"][:-2]
+    (cross,) = [t for t in own if t.get("marker", {}).get("symbol") == ["x-thin-open"] * 2]
+    assert cross["x"] == line["x"][-2:]
+    assert None not in cross["y"]
+
+
+def test_exact_zeros_stand_apart_from_the_bars() -> None:
+    document = Document(report_page(kind("whole")))
+    results = kind("whole")
+    (choice,) = [c for c in results.choices if (c.method, c.rule) == ("l1@proximal", "best")]
+    bars, stem = document.figures["weights|l1@proximal|best"]["traces"]
+    assert sum(bars["y"]) == pytest.approx(1 - choice.zeros, abs=1e-5)
+    assert stem["text"][1].strip() == f"{100 * choice.zeros:.0f}%"
+    assert len(document.figures["weights|none|best"]["traces"]) == 1
+
+
+def test_a_score_far_below_does_not_flatten_the_rest() -> None:
+    document = Document(report_page(kind("numbers")))
+    assert document.figures["score"]["layout"]["yaxis"]["range"][0] > 0
+    assert min(min(t["y"]) for t in document.figures["front"]["traces"] if t["y"]) == -40

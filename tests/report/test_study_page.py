@@ -1,0 +1,177 @@
+"""The report as a document: what it says, in what order, and that no name gets out of its place."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plotly.offline import get_plotlyjs
+
+from report.document import Document
+from report.synthetic import HOSTILE, KINDS, STRENGTHS, kind, study, with_diverged
+from shrinkage.report import write_report
+from shrinkage.report.study_page import report_page
+from shrinkage.study.errors import UsageError
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_asks_nothing_of_the_network(name: str) -> None:
+    document = Document(report_page(kind(name)))
+    for _, attributes in document.elements:
+        for key in ("src", "href", "srcset", "action", "data", "poster", "style"):
+            assert "//" not in attributes.get(key, "")
+    (policy,) = [own["content"] for own, _ in document.find("meta") if "http-equiv" in own]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-eval" not in policy
+    assert "http" not in policy
+
+
+def test_no_name_becomes_an_element() -> None:
+    document = Document(report_page(kind("hostile")))
+    tame = Document(report_page(kind("whole")))
+    assert len(list(document.find("script"))) == len(list(tame.find("script"))) == 3
+    assert not list(document.find("img"))
+    assert "<" not in document.one("script", id="figures")
+    assert document.one("h1") == HOSTILE
+    (reason, *_) = [text for own, text in document.find("td", **{"class": "reason"})]
+    assert reason == HOSTILE
+    assert any(text == HOSTILE for _, text in document.find("li"))
+    for text in texts(document.drawn):
+        assert "<script" not in text
+        assert "<img" not in text
+        assert "%{x}</b>" not in text
+
+
+def texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if key != "meta":  # never shown: the name by which the legend finds its traces
+                yield from texts(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from texts(entry)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_says_the_verdict_and_the_data_first() -> None:
+    document = Document(report_page(kind("whole")))
+    assert document.one("h1") == "spiral"
+    assert document.one("p", **{"class": "verdict"}) == kind("whole").verdict
+    assert document.one("p", **{"class": "facts"}) == "3 classes · 600 rows · 2 features"
+    order = [tag for tag, _ in document.elements if tag in ("h1", "table", "h2", "figure", "pre")]
+    assert order[:4] == ["h1", "table", "h2", "figure"]
+    assert order[-1] == "pre"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("unfinished", "This study is not finished: 40 trials so far."),
+        ("not yet tested", "This study is not finished: 165 trials so far."),
+        ("all diverged", "Every trial so far has diverged; the reasons are listed below."),
+        ("no trials", "This study has no trials yet."),
+        ("nothing known", "This study has no trials yet."),
+    ],
+)
+def test_says_how_far_an_unfinished_study_is(name: str, sentence: str) -> None:
+    document = Document(report_page(kind(name)))
+    assert document.one("p", **{"class": "verdict"}) == sentence
+
+
+def test_the_table_has_every_choice_best_first() -> None:
+    results = kind("whole")
+    document = Document(report_page(results))
+    shown = [own["data-value"] for own, _ in document.find("th", scope="row")]
+    ordered = sorted(results.choices, key=lambda choice: -choice.validation_mean)
+    assert shown == [choice.method for choice in ordered]
+    heads = list(document.find("th", scope="col"))
+    assert len(list(document.find("button", type="button"))) >= len(heads)
+    assert [text for own, text in heads if own.get("aria-sort") == "descending"] == ["Validation"]
+
+
+def test_a_row_says_what_the_choice_holds() -> None:
+    results = with_diverged(study(methods=("none", "l2@coupled")), "step 41: NaN")
+    choice = replace(
+        results.choices[1],
+        strength=STRENGTHS[0],
+        edge="lowest",
+        validation_mean=0.9,
+        validation_se=0.0125,
+        test_scores=[0.8, 0.9],
+        zeros=0.25,
+        dead_neurons=2.5,
+        seconds=1.5,
+    )
+    document = Document(report_page(replace(results, choices=[choice])))
+    (row,) = [text for _, text in document.find("tr") if "l2@coupled" in text and "best" in text]
+    for part in ("1e-5", "0.900 ± 0.013", "0.850", "25.0%", "2.5 / 64", "1.50"):
+        assert part in row
+    assert "lowest of the grid; 2 of 27 trials diverged" in row
+
+
+def test_what_is_missing_is_a_dash_and_sorts_by_nothing() -> None:
+    results = kind("one seed")
+    choices = [
+        replace(choice, test_scores=[], neurons=0, seconds=float("nan"))
+        for choice in results.choices
+    ]
+    document = Document(report_page(replace(results, choices=choices)))
+    missing = [own for own, text in document.find("td", **{"class": "number"}) if text == "–"]
+    assert len(missing) >= 3 * len(choices)
+    assert "nan" not in "".join(text for _, text in document.find("tr"))
+
+
+def test_what_was_run_is_there() -> None:
+    results = kind("hundreds of classes")
+    document = Document(report_page(results))
+    assert document.one("pre") == results.provenance["command"]
+    facts = dict(
+        zip(
+            (text for _, text in document.find("dt")),
+            (text for _, text in document.find("dd")),
+            strict=True,
+        )
+    )
+    assert facts["torch"] == "2.13.0"
+    assert facts["strengths"].startswith("1e-5, 3.16e-5, 1e-4")
+    assert facts["diverged"] == "0"
+    assert facts["classes"].endswith("class 11 and 288 more")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_holds_plotly_whole_and_stays_small(name: str) -> None:
+    page = report_page(kind(name))
+    document = Document(page)
+    assert len(page.encode()) < 5_000_000
+    if document.figures:
+        packed = base64.b64decode(document.one("script", id="plotly"))
+        assert gzip.decompress(packed).decode() == get_plotlyjs()
+
+
+def test_the_same_results_give_the_same_page() -> None:
+    assert report_page(study()) == report_page(study())
+
+
+def test_half_a_surrogate_pair_is_written(tmp_path: Path) -> None:
+    write_report(study(methods=("none",), name="caf\udce9.csv"), tmp_path / "report.html")
+    assert "<h1>caf?.csv</h1>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    write_report(kind("no trials"), path)
+    before = path.read_text(encoding="utf-8")
+
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_report(kind("whole"), path)
+    assert path.read_text(encoding="utf-8") == before
+    assert list(tmp_path.iterdir()) == [path]
