@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class Choice:
     surface: Surface | None  # from the first seed; None unless the data have two features
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
-    """A whole study, as read back from its folder."""
+    """A whole study, as read back from its folder. Shows itself as its table."""
 
     question: dict[str, object]  # the specification: data, target, model, methods, strengths ...
     provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
@@ -72,3 +76,19 @@ class Results:
     records: list[Record]
     choices: list[Choice]  # two a method (rule "best" and "one-se"); one for "none"
     verdict: str  # one sentence: what to use and why; "" until the study is complete
+
+    def table(self) -> pd.DataFrame:
+        """One row a choice."""
+        from shrinkage.study import table  # pandas is not needed to read records
+
+        return table.table(self)
+
+    def __repr__(self) -> str:
+        from shrinkage.study import table
+
+        return table.to_text(self)
+
+    def _repr_html_(self) -> str:
+        from shrinkage.study import table
+
+        return table.to_html(self)

@@ -130,7 +130,7 @@ class Attachment:
         if _skipped(optimizer):
             return None
         if self.how == "proximal":
-            self._note_full_buffers()
+            self._settle_buffers()
             return None
         act = self._add_gradients if self.how == "coupled" else self._decay
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -217,14 +217,16 @@ class Attachment:
         apply = prox_rows_ if isinstance(self.optimizer, torch.optim.SparseAdam) else prox_
         apply(binding.parameter, binding.penalty, own, state, self.regularizer.factor)
 
-    def _note_full_buffers(self) -> None:
-        """A momentum buffer that was there before this regularizer counted: taken as full."""
+    def _settle_buffers(self) -> None:
+        """Momentum buffers that this regularizer did not see fill count as full or empty."""
         if not isinstance(self.optimizer, torch.optim.SGD):
             return
         buffers = self.regularizer._buffers
         for group, binding in self._held():
             state = self.optimizer.state.get(binding.parameter, {})
-            if binding.name not in buffers and state.get("momentum_buffer") is not None:
+            if state.get("momentum_buffer") is None:
+                buffers.pop(binding.name, None)
+            elif binding.name not in buffers:
                 check_group(self.optimizer, group)
                 buffers[binding.name] = full_buffer_share(group)
 
@@ -290,7 +292,8 @@ def _watch_for_copies() -> None:
 def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """A deep-copied or unpickled optimizer keeps the mark and has lost the hooks: say so, once."""
     if MARK in optimizer.defaults and ATTACHED not in optimizer.__dict__:
-        how = optimizer.defaults.pop(MARK)
+        how = optimizer.defaults[MARK]  # copy.copy shares this dict with the original
+        optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k != MARK}
         warnings.warn(
             f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
             f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
+from shrinkage.penalties.arrays import widen
 from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import unit_layout
 
@@ -30,6 +32,14 @@ class Binding:
             return to_text(self.written)
         except ValueError:
             return repr(self.written)
+
+    def value(self, w: Tensor) -> Tensor:
+        """Ω of the parameter or of one in its place.
+
+        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
+        """
+        result: Tensor = self.penalty._value(xp, widen(xp, w))
+        return result
 
     def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
         """The parameter, or the tensor that stands for it in `parameters`."""
@@ -89,15 +99,19 @@ def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
     return first
 
 
+def real_dtype(w: Tensor) -> torch.dtype:
+    return w.real.dtype if w.is_complex() else w.dtype
+
+
 def whole(value: Tensor) -> Tensor:
     """The value over all shards, where a tensor is spread over processes (DTensor)."""
-    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined,no-any-return]
+    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]
 
 
 def here(value: Tensor) -> Tensor:
     """What this process holds of a tensor that is spread over processes; asks no other one."""
-    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined,no-any-return]
+    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
 
 
 def is_sharded(value: Tensor) -> bool:
-    return type(value.data).__name__ == "DTensor"
+    return type(value).__name__ == "DTensor"

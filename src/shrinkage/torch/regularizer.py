@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding import Binding, ModelWatch, bind, together, widest
+from shrinkage.torch.binding import Binding, ModelWatch, bind, real_dtype, together, widest
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
 from shrinkage.torch.sparsity import Sparsity, zeros_of
@@ -116,13 +116,13 @@ class Regularizer:
                 "the loss applies it twice; use value() to watch it",
                 stacklevel=2,
             )
-        values = [binding.penalty.value(binding.given(parameters)) for binding in self.active]
+        values = [binding.value(binding.given(parameters)) for binding in self.active]
         if not values:
             total = torch.zeros(()) if like is None else like.new_zeros(())
         else:
             total = self._factor * together(values).sum()
             self._check_finite(total)
-            narrow = widest(binding.parameter.dtype.to_real() for binding in self.active)
+            narrow = widest(real_dtype(binding.parameter) for binding in self.active)
             total = total.to(narrow)
         return total if like is None else total.to(device=like.device, dtype=like.dtype)
 
@@ -130,7 +130,7 @@ class Regularizer:
         """factor·Ω(w) as a number, without a graph."""
         self._refresh()
         with torch.no_grad():
-            values = [binding.penalty.value(binding.parameter) for binding in self.active]
+            values = [binding.value(binding.parameter) for binding in self.active]
             numbers = together(values).tolist() if values else []
         total = self._factor * math.fsum(numbers)
         if not math.isfinite(total):
@@ -206,8 +206,12 @@ class Regularizer:
 
         self._refresh()
         attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
-        if schedule is not None:
-            self.schedule = schedule
+        try:
+            if schedule is not None:
+                self.schedule = schedule
+        except Exception:
+            attachment.detach()
+            raise
         return attachment
 
     @property
@@ -270,6 +274,10 @@ class Regularizer:
         self._steps = int(state["step"])
         self._buffers = {name: float(share) for name, share in state["momentum"].items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is attached to nothing, as copied optimizers have no hooks."""
+        return {**self.__dict__, "_attachment": None}
+
     def __repr__(self) -> str:
         from shrinkage.torch.table import as_text
 
@@ -303,7 +311,7 @@ class Regularizer:
     def _explosion(self) -> str:
         for binding in self.active:
             w = binding.parameter.detach()
-            if not math.isfinite(together([binding.penalty.value(w)]).item()):
+            if not math.isfinite(together([binding.value(w)]).item()):
                 largest = together([w.abs().max()]).item()
                 return (
                     f"the penalty is not finite at step {self._steps}: {binding.name} under "

@@ -164,3 +164,34 @@ def _trace(
         made.optimizer.step()
         paths.append(tuple(model.weight.detach()[0].tolist()))
     return Trace(way, tuple(paths), penalty, gradient)
+
+
+def weights_from_text(text: str) -> tuple[float, ...]:
+    """Weights as the command line has them, "1,-1.5"."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"weights must be numbers with commas between, got {text!r}") from None
+
+
+def as_text(traces: Sequence[Trace]) -> str:
+    """The traces as a table: after one step, after the last, and what was in the loss."""
+    last = len(traces[0].paths) - 1
+    head = ("way", "after 1 step", f"after {last} steps", "penalty", "its gradient")
+    rows = [head, *(_row(trace) for trace in traces)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _row(trace: Trace) -> tuple[str, ...]:
+    penalty, gradient = "", ""
+    if trace.penalty is not None:
+        penalty, gradient = f"{trace.penalty:.4g}", _numbers(trace.gradient)
+    return trace.way, _numbers(trace.paths[1]), _numbers(trace.paths[-1]), penalty, gradient
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return "  ".join(f"{value:.4g}" for value in values)

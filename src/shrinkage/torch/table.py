@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding import here, is_sharded
+from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
@@ -193,17 +194,24 @@ def _moved(binding: Binding, step: float, *, decay: bool) -> str:
 
 def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
     if isinstance(attachment.optimizer, torch.optim.SGD) and attachment.metric is None:
-        step = attachment.own_step(group, binding).step
-        return _moved(binding, float(step) * attachment.regularizer.factor, decay=False)
+        coming = _next_step_of_sgd(attachment, group, binding)
+        return _moved(binding, coming * attachment.regularizer.factor, decay=False)
     if attachment.metric is None and not attachment.state_of(binding):
         return "by the optimizer's own step, known after its first"
     step, limit = attachment.own_step(group, binding)
-    step = here(step) if isinstance(step, Tensor) else step
-    middle = float(step.median()) if isinstance(step, Tensor) and step.numel() else float(step)
+    mine = here(step) if isinstance(step, Tensor) else torch.tensor(step)
+    middle = float(mine.median()) if mine.numel() else 0.0
     words = _moved(binding, middle * attachment.regularizer.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
     capped = f", no entry by more than {most:.3g}" if most < math.inf else ""
     return f"{words} (median step {middle:.3g}{capped})"
+
+
+def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> float:
+    """Its own step one step from now, when the momentum buffer is that much fuller."""
+    seen = attachment.regularizer._buffers.get(binding.name, full_buffer_share(group))
+    begun = "momentum_buffer" in attachment.state_of(binding)
+    return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 
 
 def _timescale(speed: float) -> str:

@@ -103,8 +103,11 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
     if isinstance(step, Tensor):
         step = step.to(wide.abs().dtype)
     target = penalty._prox(xp, wide, step)
-    if isinstance(own.limit, Tensor) or own.limit < math.inf:
-        target = penalty.limited(xp, wide, target, own.limit)
+    limit = own.limit
+    if isinstance(limit, Tensor) or limit < math.inf:
+        if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
+            limit = limit.expand_as(w)
+        target = penalty.limited(xp, wide, target, limit)
     result: Tensor = narrow(xp, target, w)
     return result
 

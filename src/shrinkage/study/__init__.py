@@ -1,0 +1,32 @@
+"""Studies: which regularization suits some data, how strong, and what it costs and buys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shrinkage.study.comparing import compare
+    from shrinkage.study.errors import StoppedError, UsageError
+    from shrinkage.study.records import Results
+    from shrinkage.study.spec import Study
+    from shrinkage.study.store import load
+
+__all__ = ["Results", "StoppedError", "Study", "UsageError", "compare", "load"]
+
+_HOMES = {
+    "Results": "records",
+    "StoppedError": "errors",
+    "Study": "spec",
+    "UsageError": "errors",
+    "compare": "comparing",
+    "load": "store",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: torch and pandas take seconds."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,188 @@
+"""The whole study, from a question to its results."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+import shrinkage
+from shrinkage.study import store, testing, training
+from shrinkage.study.choose import choose
+from shrinkage.study.data import Table, prepare
+from shrinkage.study.errors import UsageError
+from shrinkage.study.examples import Parts
+from shrinkage.study.export import write_csv
+from shrinkage.study.identity import digest
+from shrinkage.study.parts import divide, make_parts
+from shrinkage.study.progress import Progress, shown
+from shrinkage.study.records import Results
+from shrinkage.study.settle import identity, settled
+from shrinkage.study.sources import read
+from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.verdict import verdict
+from shrinkage.study.workers import trained
+
+OUT = "shrinkage-study"
+SCORES = {"classes": "accuracy", "numbers": "R²"}
+
+
+def compare(
+    data: str | Path | pd.DataFrame = "spiral",
+    *,
+    target: str | None = None,
+    penalty: str | Sequence[str] = METHODS,
+    strengths: str | Sequence[float] = STRENGTHS,
+    seeds: int = 3,
+    model: str = "mlp:64",
+    optimizer: str = "adam",
+    lr: float | None = None,
+    epochs: int | None = None,
+    jobs: int | None = None,
+    subject: str | None = None,
+    task: str | None = None,
+    out: str | Path = OUT,
+    quiet: bool = False,
+) -> Results:
+    """Compare weight regularizations on data: every method, a grid of strengths, several seeds.
+
+    Parameters
+    ----------
+    data : str, path or pandas.DataFrame
+        A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
+        "iris", "diabetes"), a .csv, .parquet or .npz file, or a frame.
+    penalty : str or sequence of str
+        Methods such as "l1@proximal"; "none" is always compared.
+    jobs : int, optional
+        Trials at a time; by default one a processor.
+    out : path
+        The study's folder. An unfinished study in it goes on; another one is refused.
+    quiet : bool
+        Without progress.
+
+    The other parameters are those of `shrinkage.study.Study`.
+
+    Returns
+    -------
+    Results
+        Records, choices and one sentence; `results.table()` is a data frame.
+
+    Raises
+    ------
+    UsageError
+        For a question that cannot be asked; nothing is written then.
+    StoppedError
+        If the disk is full; what was recorded is safe.
+    """
+    grid = grid_from_text(strengths) if isinstance(strengths, str) else tuple(strengths)
+    study = Study(
+        data="" if isinstance(data, pd.DataFrame) else str(data),
+        target=target,
+        subject=subject,
+        task=task,
+        methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
+        strengths=grid,
+        seeds=seeds,
+        model=model,
+        optimizer=optimizer,
+        lr=lr,
+        epochs=epochs,
+    )
+    frame = data if isinstance(data, pd.DataFrame) else None
+    return run(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
+
+
+def run(
+    study: Study,
+    *,
+    out: Path = Path(OUT),
+    jobs: int | None = None,
+    frame: pd.DataFrame | None = None,
+    quiet: bool = False,
+    command: str = "shrinkage.study.compare(...)",
+) -> Results:
+    """Answer the question of `study` in the folder `out`; see `compare`."""
+    if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+        raise UsageError(f"jobs must be a whole number from 1 up, got {jobs!r}")
+    source = read(study.data if frame is None else frame)
+    table = prepare(source, study)
+    parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
+    study = settled(study, table, study.target or source.target or "", parts[0])
+    training.rehearse(study, parts[0])
+    own = identity(study, table)
+    facts = {
+        "question": {**dataclasses.asdict(study), "digest": digest(own)},
+        "provenance": _provenance(command),
+        "data": _described(table, study),
+    }
+    with shown(quiet) as progress, store.opened(out, own, facts) as kept:
+        for note in table.notes:
+            progress.say(f"{table.name}: {note}")
+        _answer(study, parts, kept, jobs, progress)
+        if not kept.is_finished():
+            records = kept.results().records
+            choices = choose(records, study.seeds)
+            chosen = testing.tested(choices, records, table, study, parts)
+            kept.finish(chosen, verdict(chosen, SCORES[table.task]))
+        results = kept.results()
+    write_csv(results, out / "trials.csv")
+    return results
+
+
+def _answer(
+    study: Study,
+    parts: Sequence[Parts],
+    kept: store.Store,
+    jobs: int | None,
+    progress: Progress,
+) -> None:
+    """Run the trials that have no record, and keep each record as it comes."""
+    earlier = kept.results().records
+    done = {record.trial for record in earlier}
+    trials = study.trials()
+    pending = [trial for trial in trials if trial not in done]
+    progress.start(len(trials), earlier)
+    with closing(trained(study, pending, parts, jobs)) as records:
+        for record in records:
+            kept.add(record)
+            progress.advance(record)
+
+
+def _provenance(command: str) -> dict[str, str]:
+    libraries = ("torch", "numpy", "scikit-learn", "pandas", "joblib")
+    return {
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in libraries},
+        "shrinkage": shrinkage.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _described(table: Table, study: Study) -> dict[str, object]:
+    rows = divide(table, study, 0)
+    described: dict[str, object] = {
+        "name": table.name,
+        "task": table.task,
+        "rows": len(table.target),
+        "features": table.frame.shape[1],
+        "classes": list(table.classes),
+        "train": len(rows.train),
+        "validation": len(rows.validation),
+        "test": len(rows.test),
+        "notes": list(table.notes),
+    }
+    if table.is_plane:
+        x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)
+        label = table.target.tolist()
+        described["columns"] = list(table.frame.columns)
+        described["points"] = {"x": x, "y": y, "label": label}
+    return described

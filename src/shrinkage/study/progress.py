@@ -1,0 +1,95 @@
+"""What a running study says: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from statistics import fmean
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+
+from shrinkage.study.records import Record
+
+LINES = 10  # plain lines over a whole study, about
+
+
+class Progress:
+    """Counts records, keeps what is best so far, and says so."""
+
+    def __init__(self, console: Console, bar: Bar | None) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
+        self._total = 0
+        self._done = 0
+        self._scores: dict[tuple[str, float], list[float]] = {}
+
+    def say(self, line: str) -> None:
+        """One line above the bar."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def start(self, total: int, earlier: Sequence[Record]) -> None:
+        """Begin a study of `total` trials, with the records of an earlier run."""
+        self._total, self._done = total, len(earlier)
+        done = len(earlier)
+        for record in earlier:
+            self._count(record)
+        if done:
+            self.say(f"{done} of {total} trials are already recorded")
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total, completed=done, visible=True)
+        elif done < total:
+            self.say(f"{total - done} trials to run")
+
+    def advance(self, record: Record) -> None:
+        """Count one more record."""
+        self._done += 1
+        self._count(record)
+        if record.validation_score is None:
+            trial = record.trial
+            self.say(
+                f"diverged: {trial.method} at {trial.strength:.3g}, seed {trial.seed}, "
+                f"{record.reason}"
+            )
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=1, description=self._best())
+        elif self._done * LINES // self._total > (self._done - 1) * LINES // self._total:
+            self.say(f"{self._done}/{self._total} trials, {self._best()}")
+
+    def _count(self, record: Record) -> None:
+        if record.validation_score is not None:
+            key = (record.trial.method, record.trial.strength)
+            self._scores.setdefault(key, []).append(record.validation_score)
+
+    def _best(self) -> str:
+        if not self._scores:
+            return "none finished so far"
+        (method, strength), scores = max(
+            self._scores.items(), key=lambda item: (len(item[1]), fmean(item[1]))
+        )
+        at = f" at {strength:.2g}" if strength else ""
+        return f"best so far {method}{at}: {fmean(scores):.3f}"
+
+
+@contextmanager
+def shown(quiet: bool) -> Iterator[Progress]:
+    """A progress on standard error; none at all if `quiet`."""
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or not (console.is_terminal or console.is_jupyter):
+        yield Progress(console, None)
+        return
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Bar(*columns, console=console) as bar:
+        yield Progress(console, bar)

@@ -1,0 +1,80 @@
+"""Small studies that take milliseconds."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shrinkage.study.data import Table, prepare
+from shrinkage.study.parts import make_parts
+from shrinkage.study.records import Record, Trial
+from shrinkage.study.settle import settled
+from shrinkage.study.sources import Source, read
+from shrinkage.study.spec import Study
+
+SMALL = Study(
+    data="iris",
+    methods=("none", "l1@proximal", "l2@coupled"),
+    strengths=(1e-3, 1e-1),
+    seeds=2,
+    model="mlp:8",
+    epochs=20,
+)
+
+
+@pytest.fixture
+def small() -> Study:
+    return SMALL
+
+
+@pytest.fixture
+def ready() -> Callable[..., tuple[Study, Any]]:
+    """A settled study and the parts of its seed 0; keywords change the small study."""
+
+    def make(**changes: object) -> tuple[Study, Any]:
+        study = replace(SMALL, **changes)  # type: ignore[arg-type]
+        source = read(study.data)
+        table = prepare(source, study)
+        parts = make_parts(table, study, 0)
+        return settled(study, table, str(source.target), parts), parts
+
+    return make
+
+
+@pytest.fixture
+def table_of() -> Callable[..., Table]:
+    """The table of a frame whose target is the column y."""
+
+    def make(columns: dict[str, object], **changes: object) -> Table:
+        source = Source("frame", pd.DataFrame(columns), "y", "digest")
+        return prepare(source, replace(Study(), **changes))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def record_of() -> Callable[..., Record]:
+    """A record with a validation score; None stands for a diverged trial."""
+
+    def make(
+        method: str, strength: float, seed: int, validation: float | None, **changes: object
+    ) -> Record:
+        values: dict[str, Any] = {
+            "status": "diverged" if validation is None else "ok",
+            "reason": "step 3: the loss is nan" if validation is None else "",
+            "train_score": validation,
+            "validation_score": validation,
+            "zeros": 0.5,
+            "weights": 10,
+            "dead_neurons": 1,
+            "neurons": 4,
+            "seconds": 0.25,
+            "history": {"epoch": [1.0], "data_loss": [0.1 + 0.2]},
+            "state": {"0.weight": np.arange(6, dtype=np.float32).reshape(2, 3)},
+        }
+        return Record(trial=Trial(method, strength, seed), **{**values, **changes})
+
+    return make

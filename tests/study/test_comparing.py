@@ -1,0 +1,265 @@
+"""The whole study."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import shrinkage.study
+from shrinkage.study import UsageError, compare, load
+from shrinkage.study.comparing import run
+from shrinkage.study.parts import divide
+from shrinkage.study.table import remarks, to_text, written
+
+
+@pytest.fixture
+def numbers():
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(120, 2))
+    y = X @ [1.0, -2.0] + 0.1 * generator.normal(size=120)
+    return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y})
+
+
+def trials(folder):
+    """The rows of trials.csv without their seconds."""
+    lines = (Path(folder) / "trials.csv").read_text(encoding="utf-8").splitlines()
+    return [{**row, "seconds": ""} for row in csv.DictReader(lines)]
+
+
+def test_the_same_question_gives_the_same_records_whatever_the_jobs(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the model is found there by the other processes too
+    (tmp_path / "far_model.py").write_text(
+        "from torch.nn import Dropout, Linear, ReLU, Sequential\n"
+        "def build(features, outputs):\n"
+        "    return Sequential(Linear(features, 8), ReLU(), Dropout(0.1), Linear(8, outputs))\n"
+    )
+    study = dataclasses.replace(small, model="far_model:build")
+    one = run(study, out=tmp_path / "one", jobs=1, quiet=True)
+    two = run(study, out=tmp_path / "two", jobs=2, quiet=True)
+    assert len(one.records) == len(small.trials()) == 10
+    assert trials(tmp_path / "one") == trials(tmp_path / "two")
+    for left, right in zip(one.records, two.records, strict=True):
+        assert left.trial == right.trial
+        assert left.history == right.history
+        for name, value in left.state.items():
+            np.testing.assert_array_equal(value, right.state[name])
+    assert one.question["digest"] == two.question["digest"]
+    assert one.verdict == two.verdict
+    assert [c.test_scores for c in one.choices] == [c.test_scores for c in two.choices]
+
+
+def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, monkeypatch):
+    first = run(small, out=tmp_path, jobs=1, quiet=True)
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("shrinkage.study.training.train", never)
+    monkeypatch.setattr("shrinkage.study.testing.tested", never)
+    again = run(small, out=tmp_path, jobs=1, quiet=True)
+    assert repr(again) == repr(first) == repr(load(tmp_path))
+
+
+def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
+    whole = run(small, out=tmp_path / "whole", jobs=1, quiet=True)
+    from shrinkage.study import training
+
+    train, calls = training.train, []
+
+    def interrupted(study, trial, parts):
+        calls.append(trial)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return train(study, trial, parts)
+
+    monkeypatch.setattr(training, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(small, out=tmp_path / "half", jobs=1, quiet=True)
+    half = load(tmp_path / "half")
+    assert len(half.records) == 4
+    assert half.verdict == ""
+    run(small, out=tmp_path / "half", jobs=1, quiet=True)
+    assert len(calls) == 5 + 6
+    assert len(set(calls)) == len(small.trials())
+    assert trials(tmp_path / "half") == trials(tmp_path / "whole")
+    assert load(tmp_path / "half").verdict == whole.verdict
+
+
+def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, monkeypatch):
+    run(small, out=tmp_path, jobs=1, quiet=True)
+    before = (tmp_path / "study.sqlite").read_bytes()
+    for changes, said in (
+        ({"seeds": 3}, r"seeds \(2 there, 3 here\)"),
+        ({"lr": 0.5}, r"lr \(0.03 there, 0.5 here\)"),
+        ({"data": "wine"}, "data's bytes"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            run(dataclasses.replace(small, **changes), out=tmp_path, jobs=1, quiet=True)
+    assert (tmp_path / "study.sqlite").read_bytes() == before
+    # what is written out as the default is the same question
+    run(dataclasses.replace(small, lr=0.03, task="classes"), out=tmp_path, jobs=1, quiet=True)
+
+
+def test_a_file_under_another_name_is_the_same_question(tmp_path, numbers):
+    numbers.to_csv(tmp_path / "a.csv", index=False)
+    numbers.to_csv(tmp_path / "b.csv", index=False)
+    settings = {"target": "y", "penalty": "l1", "strengths": "1e-2", "seeds": 1, "epochs": 5}
+    for name in ("a.csv", "b.csv"):
+        compare(tmp_path / name, out=tmp_path / "out", jobs=1, quiet=True, **settings)
+    (tmp_path / "b.csv").write_text((tmp_path / "b.csv").read_text() + "0.1,0.2,0.3\n")
+    with pytest.raises(UsageError, match="different in data's bytes"):
+        compare(tmp_path / "b.csv", out=tmp_path / "out", jobs=1, quiet=True, **settings)
+
+
+def test_a_changed_model_function_is_another_question(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "import torch\ndef build(a, b):\n    return torch.nn.Linear(a, b)\n"
+    (tmp_path / "own_model.py").write_text(source)
+    settings = {"model": "own_model:build", "penalty": "l1", "strengths": "1e-2", "epochs": 2}
+    results = compare("iris", seeds=1, jobs=1, out="out", quiet=True, **settings)
+    assert results.records[0].weights == 12
+    (tmp_path / "own_model.py").write_text(source + "# changed\n")
+    with pytest.raises(UsageError, match="different in model's source"):
+        compare("iris", seeds=1, jobs=1, out="out", quiet=True, **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "irs"}, "did you mean 'iris'"),
+        ({"target": "z"}, "no column of iris"),
+        ({"model": "nope:f"}, "cannot be imported"),
+        ({"optimizer": "lbfgs"}, "cannot be trained"),
+        ({"penalty": ["l3"]}, "unknown penalty"),
+        ({"strengths": [-1.0]}, "above 0"),
+        ({"seeds": 0}, "seeds must"),
+        ({"jobs": 0}, "jobs must be a whole number from 1 up, got 0"),
+        ({"jobs": 1.5}, "jobs must be a whole number from 1 up, got 1.5"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_leaves_no_folder(tmp_path, changes, message):
+    settings = {"data": "iris", "out": tmp_path / "out", "quiet": True, **changes}
+    with pytest.raises(UsageError, match=message):
+        compare(**settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_in_a_data_frame(tmp_path, numbers):
+    results = compare(
+        numbers,
+        target="y",
+        penalty=["l2@coupled"],
+        strengths=[1e-4, 1e-2],
+        seeds=2,
+        model="linear",
+        jobs=1,
+        out=tmp_path,
+        quiet=True,
+    )
+    assert results.data["task"] == "numbers"
+    assert (results.data["train"], results.data["validation"], results.data["test"]) == (60, 30, 30)
+    best = results.table().set_index(["method", "rule"]).loc[("none", "best")]
+    assert best["validation"] > 0.98
+    assert best["test"] > 0.98
+    # the surface is in the target's own units: the plane a − 2b
+    surface = results.choices[0].surface
+    across, up = np.meshgrid(surface.x, surface.y)
+    np.testing.assert_allclose(surface.prediction, across - 2 * up, atol=0.2)
+    assert surface.x[0] < numbers["a"].min()
+    assert results.data["points"]["x"] == numbers["a"].tolist()
+    assert results.data["points"]["label"] == numbers["y"].tolist()
+
+
+def test_the_test_part_is_seen_once_after_all_trials(small, tmp_path, monkeypatch):
+    from shrinkage.study import comparing, testing, training
+
+    seen = []
+    train, tested = training.train, testing.tested
+    monkeypatch.setattr(
+        training, "train", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1]
+    )
+    monkeypatch.setattr(testing, "tested", lambda *a: (seen.append("test"), tested(*a))[1])
+    results = comparing.run(small, out=tmp_path, jobs=1, quiet=True)
+    assert seen == [results.data["train"]] * 10 + ["test"]
+    for choice in results.choices:
+        assert len(choice.test_scores) == small.seeds
+
+
+def test_test_scores_are_those_of_the_chosen_models_on_the_test_rows(small, tmp_path):
+    from shrinkage.study.data import prepare
+    from shrinkage.study.parts import fit
+    from shrinkage.study.sources import read
+
+    results = run(small, out=tmp_path, jobs=1, quiet=True)
+    table = prepare(read("iris"), small)
+    for choice in results.choices:
+        for seed, told in enumerate(choice.test_scores):
+            rows = divide(table, small, seed)
+            examples = fit(table, rows).examples(table, rows.test)
+            state = next(
+                r.state
+                for r in results.records
+                if (r.trial.method, r.trial.strength, r.trial.seed)
+                == (choice.method, choice.strength, seed)
+            )
+            hidden = np.maximum(examples.X @ state["0.weight"].T + state["0.bias"], 0)
+            outputs = hidden @ state["2.weight"].T + state["2.bias"]
+            assert told == (outputs.argmax(axis=1) == examples.y).mean()
+
+
+def test_divergence_spares_the_others_and_is_said(tmp_path, small):
+    study = dataclasses.replace(small, optimizer="sgd", lr=1.0, methods=("l2:1e6@coupled",))
+    results = run(study, out=tmp_path, jobs=1, quiet=True)
+    status = {record.trial.method: record.status for record in results.records}
+    assert status == {"none": "ok", "l2:1e6@coupled": "diverged"}
+    assert [choice.method for choice in results.choices] == ["none"]
+    assert "l2:1e6@coupled: 2 of its trials diverged" in remarks(results)[-1]
+
+
+def test_when_all_diverge_the_verdict_says_so(tmp_path, small):
+    study = dataclasses.replace(small, optimizer="sgd", lr=1e38)
+    results = run(study, out=tmp_path, jobs=1, quiet=True)
+    assert results.choices == []
+    assert "every trial diverged" in results.verdict
+    assert "no choice can be made" in repr(results)
+
+
+def test_results_show_themselves(small, tmp_path):
+    results = run(small, out=tmp_path, jobs=1, quiet=True)
+    assert results.verdict in repr(results)
+    html = results._repr_html_()
+    assert "<table" in html
+    assert "l1@proximal" in html
+    frame = written(results)
+    assert list(frame.columns) == [
+        *["method", "rule", "strength", "validation", "test", "zeros", "dead neurons", "seconds"]
+    ]
+    edges = [line for line in remarks(results) if "of the grid" in line]
+    assert len(edges) == sum(bool(c.edge) for c in results.choices if c.rule == "best")
+    assert to_text(results) == repr(results)
+
+
+def test_one_seed_of_numbers_is_enough(tmp_path, numbers):
+    results = compare(
+        numbers, target="y", penalty=[], seeds=1, epochs=3, jobs=1, out=tmp_path, quiet=True
+    )
+    assert [record.trial.method for record in results.records] == ["none"]
+    assert "more --seeds" in results.verdict
+
+
+def test_torchs_generator_and_threads_are_left_as_they_were(small, tmp_path):
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    run(small, out=tmp_path, jobs=1, quiet=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_the_public_names():
+    for name in shrinkage.study.__all__:
+        assert getattr(shrinkage.study, name) is not None
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = shrinkage.study.nothing_like_this

@@ -1,0 +1,53 @@
+"""What a running study says."""
+
+import io
+
+from rich.console import Console
+
+from shrinkage.study.progress import Progress, shown
+
+
+def lines_of(record_of, total, earlier=()):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress(console, None)
+    progress.start(total, [record_of("none", 0.0, seed, 0.5) for seed in earlier])
+    for index in range(len(earlier), total):
+        score = None if index == 3 else index / total
+        progress.advance(record_of("l1@proximal", 1e-3 * (index + 1), 0, score))
+    return console.file.getvalue().splitlines()
+
+
+def test_plain_lines_are_about_ten_and_name_the_best_so_far(record_of):
+    lines = lines_of(record_of, 40)
+    assert lines[0] == "40 trials to run"
+    assert lines[1] == "diverged: l1@proximal at 0.004, seed 0, step 3: the loss is nan"
+    assert lines[2] == "4/40 trials, best so far l1@proximal at 0.003: 0.050"
+    assert lines[-1] == "40/40 trials, best so far l1@proximal at 0.04: 0.975"
+    assert len(lines) == 2 + 10
+
+
+def test_what_an_earlier_run_recorded_counts(record_of):
+    lines = lines_of(record_of, 3, earlier=(0, 1))
+    assert lines[:2] == ["2 of 3 trials are already recorded", "1 trials to run"]
+    # two seeds are believed before one, whatever its score
+    assert lines[-1] == "3/3 trials, best so far none: 0.500"
+
+
+def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with shown(quiet=False) as progress:
+        progress.start(2, [])
+        progress.advance(record_of("l1@proximal", 1e-3, 0, 0.9))
+        progress.advance(record_of("l1@proximal", 1e-3, 1, 0.7))
+    said = capsys.readouterr().err
+    assert "2/2" in said
+    assert "best so far l1@proximal at 0.001: 0.800" in said
+
+
+def test_quiet_says_nothing(record_of, capsys):
+    with shown(quiet=True) as progress:
+        progress.say("a note")
+        progress.start(1, [])
+        progress.advance(record_of("none", 0.0, 0, 0.5))
+    assert capsys.readouterr().err == ""

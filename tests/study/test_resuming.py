@@ -1,0 +1,79 @@
+"""A study that is killed goes on where it was."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from shrinkage.study import compare, load
+
+COMMAND = (sys.executable, "-c", "from shrinkage.cli import main; main()")
+QUESTION = ("iris", "--penalty", "l1@proximal", "--strengths", "1e-4:1e-1:20", "--seeds", "2")
+ENOUGH = 3  # records before the kill
+PATIENCE = 120  # seconds; a slow machine is no failure
+
+
+def start(folder, jobs):
+    return subprocess.Popen(
+        [*COMMAND, "compare", *QUESTION, "--epochs", "60", "--jobs", jobs, "--out", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kept(folder):
+    """Every record that can be read at this moment: its trial and its seconds."""
+    if not (folder / "study.sqlite").exists():
+        return set()
+    address = f"file:{folder / 'study.sqlite'}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            query = "SELECT method, strength, seed, seconds FROM records"
+            return set(connection.execute(query))
+    except sqlite3.OperationalError:  # not begun yet, or just being written
+        return set()
+
+
+def until_enough(folder, process):
+    end = time.monotonic() + PATIENCE
+    while len(kept(folder)) < ENOUGH:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "no records came"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2")])
+def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path, number, jobs):
+    folder = tmp_path / "study"
+    with start(folder, jobs) as process:
+        until_enough(folder, process)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: to all processes at once
+        else:
+            process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+    before = kept(folder)
+    assert ENOUGH <= len(before) < 41, "killed too late to show anything"
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == (
+            f"shrinkage: interrupted; {folder} keeps what is done, and the same command goes on "
+            "from it"
+        )
+        assert "Traceback" not in said
+    settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:20", "seeds": 2, "epochs": 60}
+    resumed = compare("iris", out=folder, jobs=1, quiet=True, **settings)
+    assert before < kept(folder), "a record was lost or made again"
+    whole = compare("iris", out=tmp_path / "whole", jobs=1, quiet=True, **settings)
+    assert len(resumed.records) == 42
+    assert [r.trial for r in resumed.records] == [r.trial for r in whole.records]
+    assert [r.history for r in resumed.records] == [r.history for r in whole.records]
+    assert repr(load(folder)) == repr(resumed)
+    assert resumed.verdict == whole.verdict

@@ -1,0 +1,99 @@
+"""Where data come from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shrinkage.study.errors import UsageError
+from shrinkage.study.sources import NAMES, read
+from shrinkage.study.spiral import spiral
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_named_data_set_is_there_without_a_network(name):
+    source = read(name)
+    assert source.target in source.frame.columns
+    assert source.frame.notna().all(axis=None)
+    assert source.digest == read(name).digest
+
+
+def test_digests_tell_data_apart():
+    assert len({read(name).digest for name in NAMES}) == len(NAMES)
+    frame = pd.DataFrame({"a": [1.0, 2.0], "y": [0, 1]})
+    assert read(frame).digest == read(frame.copy()).digest
+    assert read(frame).digest != read(frame.assign(a=[1.0, 3.0])).digest
+    assert read(frame).digest != read(frame.rename(columns={"a": "b"})).digest
+
+
+def test_the_spiral_has_three_arms_that_start_near_the_origin():
+    frame = spiral(rows=300, noise=0.0)
+    assert frame["target"].value_counts().to_dict() == {"a": 100, "b": 100, "c": 100}
+    radius = np.hypot(frame["x"], frame["y"]).to_numpy().reshape(3, 100)
+    np.testing.assert_allclose(radius, np.tile(np.linspace(0, 1, 100), (3, 1)), atol=1e-12)
+    pd.testing.assert_frame_equal(spiral(), spiral())
+
+
+def test_files_of_three_kinds_hold_the_same(tmp_path):
+    frame = pd.DataFrame({"x0": [1.5, 2.5, np.nan], "y": [0.5, 1.0, 2.0]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    np.savez(tmp_path / "a.npz", X=frame[["x0"]].to_numpy(), y=frame["y"].to_numpy())
+    for suffix in ("csv", "parquet", "npz"):
+        source = read(str(tmp_path / f"a.{suffix}"))
+        pd.testing.assert_frame_equal(source.frame, frame)
+        assert source.name == f"a.{suffix}"
+        assert source.target == ("y" if suffix == "npz" else None)
+
+
+def test_a_question_mark_in_a_csv_is_a_hole(tmp_path):
+    (tmp_path / "a.csv").write_text("a,y\n1,0\n?,1\n")
+    assert read(str(tmp_path / "a.csv")).frame["a"].isna().tolist() == [False, True]
+
+
+def test_the_digest_of_a_file_is_of_its_bytes_not_of_its_name(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("a,y\n1,0\n")
+    assert read(str(tmp_path / "a.csv")).digest == read(str(tmp_path / "b.csv")).digest
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "No columns"),
+        ("a.csv", b"a,b\n1\n1,2,3\n", "cannot be read"),
+        ("a.csv", b"\xff\xfe\x00", "cannot be read"),
+        ("a.parquet", b"hello", "cannot be read"),
+        ("a.npz", b"hello", "cannot be read"),
+        ("a.npz", b"", "cannot be read"),
+        ("a.txt", b"hello", "must end in .csv, .parquet, .npz"),
+    ],
+)
+def test_files_that_cannot_be_read_say_so(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        read(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros(3)}, "must hold arrays X and y, got a"),
+        ({"X": np.zeros((3, 2)), "y": np.zeros(2)}, r"got \(3, 2\) and \(2,\)"),
+        ({"X": np.zeros((3, 2, 2)), "y": np.zeros(3)}, r"got \(3, 2, 2\)"),
+        ({"X": np.array([{}], dtype=object), "y": np.zeros(1)}, "allow_pickle"),
+    ],
+)
+def test_npz_files_of_another_shape_say_so(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UsageError, match=message):
+        read(str(tmp_path / "a.npz"))
+
+
+def test_an_unknown_name_gets_the_nearest_of_names_and_files(tmp_path):
+    with pytest.raises(
+        UsageError, match="'spirl' is no file and no data set; did you mean 'spiral'"
+    ):
+        read("spirl")
+    (tmp_path / "patients.csv").write_text("a,y\n1,0\n")
+    with pytest.raises(UsageError, match=r"did you mean '.*patients.csv'"):
+        read(str(tmp_path / "patient.csv"))

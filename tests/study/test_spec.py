@@ -1,0 +1,125 @@
+"""The question of a study: what is read, what is refused, what is the same question."""
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import pytest
+
+from shrinkage.study.errors import UsageError
+from shrinkage.study.spec import METHODS, Study, from_toml, grid_from_text
+from shrinkage.study.spec import stated_strength as stated
+
+
+def test_the_default_grid_has_nine_strengths_two_a_decade():
+    strengths = Study().strengths
+    assert strengths == grid_from_text("1e-5:1e-1:9")
+    assert len(strengths) == 9
+    assert strengths[0] == 1e-5
+    assert strengths[-1] == 0.1
+    ratios = [b / a for a, b in pairwise(strengths)]
+    assert ratios == pytest.approx([math.sqrt(10)] * 8, rel=1e-5)
+
+
+def test_the_default_methods_are_the_seven():
+    assert Study().methods == METHODS
+    assert len(Study().trials()) == 3 * (1 + 6 * 9)
+
+
+def test_a_list_of_strengths_is_sorted_and_each_is_there_once():
+    assert Study(strengths=grid_from_text("1e-2, 1e-4,1e-2")).strengths == (1e-4, 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1e-5:1e-1", "low:high:count"),
+        ("a,b", "low:high:count"),
+        ("1e-5:1e-1:x", "low:high:count"),
+        ("", "low:high:count"),
+        ("1e-1:1e-5:9", "must rise"),
+        ("1e-5:1e-1:1", "must rise"),
+        ("-1e-3", "above 0 and finite, got -0.001"),
+        ("nan", "above 0 and finite, got nan"),
+        ("1e-3:inf:4", "above 0 and finite, got inf"),
+        ("0", "above 0 and finite, got 0.0"),
+    ],
+)
+def test_strengths_that_cannot_be_are_refused(text, message):
+    with pytest.raises(UsageError, match=message):
+        grid_from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("l3@proximal",)}, "did you mean l2"),
+        ({"methods": ("l1@prox",)}, "loss, coupled, decoupled, proximal"),
+        ({"methods": ("l1:-1",)}, "got -1"),
+        ({"methods": ("l1:nan",)}, "got nan"),
+        ({"strengths": (math.inf,)}, "finite, got inf"),
+        ({"strengths": (True,)}, "got True"),
+        ({"seeds": 0}, "seeds must be a whole number from 1 up, got 0"),
+        ({"seeds": 2.5}, "got 2.5"),
+        ({"epochs": 0}, "epochs must be a whole number"),
+        ({"batch": None}, "batch must be a whole number"),
+        ({"lr": -0.1}, "lr must be a number above 0, got -0.1"),
+        ({"lr": math.nan}, "got nan"),
+        ({"task": "regression"}, "task must be classes or numbers, got 'regression'"),
+        ({"test": 0.6, "validation": 0.5}, "sum below 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_at_construction(changes, message):
+    with pytest.raises(UsageError, match=message):
+        Study(**changes)
+
+
+def test_none_is_always_compared_and_proximal_is_the_way_where_none_is_said():
+    study = Study(methods=("l1", "l1@proximal", "l2@coupled"))
+    assert study.methods == ("none", "l1@proximal", "l2@coupled")
+    assert Study(methods=("None",)).methods == ("none",)
+
+
+def test_a_method_that_states_its_strength_has_one_trial_a_seed():
+    study = Study(methods=("l1:0.5@proximal", "l1 + l2:0.1@coupled"), strengths=(1e-3, 1e-2))
+    assert study.strengths_of("l1:0.5@proximal") == (0.5,)
+    assert study.strengths_of("l1 + l2:0.1@coupled") == (1e-3, 1e-2)
+    assert study.strengths_of("none") == (0.0,)
+    assert stated("elastic_net:0.2,l1_ratio=0.3@proximal") == 0.2
+    assert len(study.trials()) == len(set(study.trials())) == 3 * (1 + 1 + 2)
+
+
+def test_toml_comes_back_the_same():
+    study = Study(
+        data='a "quoted" näme.csv',
+        target="y\\z",
+        task="numbers",
+        methods=("l1@proximal", "l2:0.1@coupled"),
+        strengths=(1e-5, 0.1),
+        seeds=4,
+        lr=0.1,
+        epochs=7,
+    )
+    assert from_toml(study.to_toml()) == study
+    assert from_toml(Study().to_toml()) == Study()
+    assert from_toml('strengths = "1e-4:1e-2:3"').strengths == (1e-4, 1e-3, 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seedz = 3", "unknown key 'seedz'; did you mean 'seeds'"),
+        ("seeds = ", "not TOML"),
+        ("methods = 3", "methods must be a list"),
+        ("model = 3", "model must be text"),
+        ('seeds = "3"', "seeds must be a whole number"),
+    ],
+)
+def test_a_study_file_that_cannot_be_read_says_why(text, message):
+    with pytest.raises(UsageError, match=message):
+        from_toml(text)
+
+
+def test_a_study_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Study().seeds = 4  # type: ignore[misc]

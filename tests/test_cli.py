@@ -1,0 +1,173 @@
+"""The command, as its user meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+from typer.testing import CliRunner
+
+import shrinkage
+from shrinkage.cli import app
+from shrinkage.study import load
+
+SMALL = ("--strengths", "1e-3,1e-1", "--seeds", "2", "--epochs", "5", "--jobs", "1")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture
+def cancer(tmp_path):
+    """breast_cancer with a text column, holes, and three rows a patient."""
+    frame = load_breast_cancer(as_frame=True).frame.iloc[:150]
+    frame = frame.assign(diagnosis=frame.pop("target").map({0: "malignant", 1: "benign"}))
+    frame["site"] = ["north", "<b>south</b>", None] * 50
+    frame.loc[::7, "mean radius"] = None
+    frame["patient"] = [f"patient {row // 3}" for row in range(150)]
+    frame.to_csv(tmp_path / "cancer.csv", index=False)
+    return frame
+
+
+def test_a_comparison_leaves_three_files_and_prints_the_table(run, tmp_path):
+    result = run("compare", "iris", "--penalty", "l1@proximal", *SMALL)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "shrinkage-study"
+    assert {"study.sqlite", "trials.csv", "report.html"} <= set(os.listdir(folder))
+    results = load(folder)
+    assert len(results.records) == 2 + 2 * 2
+    assert repr(results) in result.stdout
+    assert results.verdict in result.stdout
+    assert "5/6 trials, best so far" in result.stderr
+    assert results.provenance["command"].startswith("shrinkage")
+
+
+def test_a_report_is_made_again_from_the_records(run, tmp_path):
+    run("compare", "iris", "--penalty", "l1@proximal", *SMALL)
+    folder = tmp_path / "shrinkage-study"
+    before = {name: (folder / name).read_bytes() for name in ("trials.csv", "report.html")}
+    for name in before:
+        (folder / name).unlink()
+    result = run("report", folder)
+    assert result.exit_code == 0, result.output
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_text_and_holes_and_subjects(run, cancer, tmp_path):
+    arguments = ("cancer.csv", "--target", "diagnosis", "--subject", "patient", "--out", "there")
+    result = run("compare", *arguments, "--penalty", "l1", *SMALL)
+    assert result.exit_code == 0, result.output
+    results = load(tmp_path / "there")
+    assert results.data["classes"] == ["benign", "malignant"]
+    assert results.data["features"] == len(cancer.columns) - 2
+    assert results.question["subject"] == "patient"
+
+
+def test_a_study_file_and_options_before_it(run, tmp_path):
+    (tmp_path / "study.toml").write_text(
+        'data = "wine"\nmethods = ["l2@coupled"]\nstrengths = [0.1]\nseeds = 4\nepochs = 3\n'
+    )
+    result = run("compare", "--study", "study.toml", "--seeds", "1", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    results = load(tmp_path / "shrinkage-study")
+    assert (results.data["name"], len(results.records)) == ("wine", 2)
+
+
+def test_all_diverged_is_a_failure(run):
+    result = run("compare", "iris", "--optimizer", "sgd", "--lr", "1e38", *SMALL)
+    assert result.exit_code == 1
+    assert "every trial diverged" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("spirl",), "data 'spirl' is no file and no data set; did you mean 'spiral'"),
+        (("cancer.csv",), "target is needed for cancer.csv: name one of its columns"),
+        (("cancer.csv", "--target", "diagnose"), "'diagnose' is no column of cancer.csv; did you"),
+        (("empty.csv", "--target", "y"), "column 'gone' of empty.csv is missing in every row"),
+        (("one.csv", "--target", "y"), "target 'y' has one class only, '1'"),
+        (("few.csv", "--target", "y"), "has 4 rows with a target"),
+        (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean l2"),
+        (("--penalty", "l1:-1"), "penalty 'l1:-1'"),
+        (("--penalty", "l1:nan"), "penalty 'l1:nan'"),
+        (("--penalty", "l1:inf"), "penalty 'l1:inf'"),
+        (("--strengths", "-1"), "strengths must be numbers above 0 and finite, got -1.0"),
+        (("--strengths", "nan"), "got nan"),
+        (("--strengths", "1e-3:inf:3"), "got inf"),
+        (("--seeds", "0"), "seeds must be a whole number from 1 up, got 0"),
+        (("--seeds", "two"), "'--seeds': 'two' is no whole number"),
+        (("--jobs", "-1"), "jobs must be a whole number from 1 up, got -1"),
+        (("--lr", "fast"), "'--lr': 'fast' is no number"),
+        (("--epochs", "0"), "epochs must"),
+        (("--model", "nowhere:build"), "cannot be imported from"),
+        (("--optimizer", "adm"), "did you mean 'adam'"),
+        (("--optimizer", "lbfgs"), "l1@proximal cannot be trained with optimizer 'lbfgs'"),
+        (("--task", "regression"), "task must be classes or numbers, got 'regression'"),
+        (("--out", "few.csv"), "out 'few.csv' cannot be written"),
+        (("--study", "no.toml"), "study 'no.toml' cannot be read"),
+    ],
+)
+@pytest.mark.usefixtures("cancer")
+def test_a_usage_error_is_a_sentence_and_leaves_nothing(run, tmp_path, arguments, said):
+    pd.DataFrame({"x": [1.5, 3, 2] * 9, "gone": None, "y": [0, 1, 2] * 9}).to_csv("empty.csv")
+    pd.DataFrame({"x": [1.5, 3, 2] * 9, "y": 1}).to_csv("one.csv", index=False)
+    pd.DataFrame({"x": [1.5, 3, 2, 1], "y": [0, 1, 0, 1]}).to_csv("few.csv", index=False)
+    before = sorted(os.listdir(tmp_path))
+    result = run("compare", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_report_of_nothing_is_a_usage_error(run, tmp_path):
+    result = run("report", "nowhere")
+    assert result.exit_code == 2
+    assert "folder 'nowhere' holds no study" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_version(run):
+    result = run("--version")
+    assert (result.exit_code, result.stdout.strip()) == (0, shrinkage.__version__)
+
+
+def test_help_imports_nothing_heavy():
+    """What makes it appear at once; the time itself is no test."""
+    code = (
+        "import sys; from shrinkage.cli import app\n"
+        "try: app(['compare', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'plotly', 'joblib', 'numba'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--strengths" in done.stdout
+
+
+def test_reading_a_study_needs_no_torch(run, tmp_path):
+    run("compare", "iris", "--penalty", "l1", *SMALL)
+    code = (
+        "import sys; from shrinkage.study import load\n"
+        f"print(load({str(tmp_path / 'shrinkage-study')!r}))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "l1@proximal" in done.stdout
+
+
+def test_the_entry_point_is_installed():
+    command = Path(sys.executable).with_name("shrinkage")
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "compare" in done.stdout
