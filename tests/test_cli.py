@@ -171,3 +171,29 @@ def test_the_entry_point_is_installed():
     done = subprocess.run([command, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "compare" in done.stdout
+
+
+def test_the_sandbox_prints_every_way_and_draws_them(run, tmp_path):
+    given = ("--strength", 0.2, "--lr", 0.5, "--weights", "1,-2", "--steps", 7)
+    result = run("sandbox", *given, "--plot", "w.html")
+    assert result.exit_code == 0, result.output
+    lines = {line.split("  ")[0]: line.split() for line in result.stdout.splitlines() if line}
+    assert "after 7 steps" in result.stdout
+    # L1 in the loss: 1 − 0.5·0.2 and −2 + 0.5·0.2; seven times; Ω = 0.2·3; its gradient ±0.2
+    assert lines["L1 in the loss"][4:] == ["0.9", "-1.9", "0.3", "-1.3", "0.6", "0.2", "-0.2"]
+    assert "L1 proximal" in (tmp_path / "w.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--weights", "1,x"), "weights must be numbers with commas between, got '1,x'"),
+        (("--strength", "-1"), "strength must be >= 0 and finite, got -1.0"),
+        (("--steps", "0"), "steps must be >= 1, got 0"),
+        (("--plot", "nowhere/w.html"), "cannot be written"),
+    ],
+)
+def test_bad_input_to_the_sandbox(run, arguments, sentence):
+    result = run("sandbox", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr

@@ -79,6 +79,17 @@ def radial_threshold(xp: Namespace, z: Array, size: Array, threshold: float | Ar
     return z - z * xp.where(reached & (threshold > 0), 1.0, ratio)
 
 
+def limited_entries(xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    """`target`, or as far from `w` towards it as `limit` allows, each entry on its own."""
+    move = target - w
+    size = xp.abs(move)
+    far = size > limit
+    if xp.isdtype(w.dtype, "complex floating"):
+        share = xp.where(far, limit / xp.where(far, size, 1.0), 1.0)
+        return xp.where(far, w + move * share, target)
+    return xp.where(far, w + xp.clip(move, -limit, limit), target)
+
+
 def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
     """`step` as a float, or as an array of w's shape in w's (real) type.
 

@@ -11,6 +11,7 @@ from shrinkage.penalties.arrays import (
     Array,
     Namespace,
     checked_step,
+    limited_entries,
     namespace,
     narrow,
     soft_threshold,
@@ -93,8 +94,7 @@ class Penalty(ABC):
 
         Entries that belong together move in proportion, the others each on its own.
         """
-        move = target - w
-        return xp.where(xp.abs(move) <= limit, target, w + xp.clip(move, -limit, limit))
+        return limited_entries(xp, w, target, limit)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         """The same penalty with group names such as "out" replaced by what `resolve` returns."""
@@ -201,8 +201,9 @@ class Sum(Penalty):
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         rest = self.split().rest
-        alone = rest[0] if rest else self.terms[0]
-        return alone.limited(xp, w, target, limit)
+        if rest:
+            return rest[0].limited(xp, w, target, limit)
+        return limited_entries(xp, w, target, limit)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Sum(tuple(term.with_groups(resolve) for term in self.terms))

@@ -11,6 +11,7 @@ from shrinkage.penalties.arrays import (
     Array,
     Namespace,
     checked_strength,
+    limited_entries,
     namespace,
     radial_threshold,
     safe_sqrt,
@@ -106,11 +107,12 @@ class GroupLasso(Penalty):
         grouped = lay_out(xp, target - w, self.groups)
         size = xp.abs(grouped.values)
         allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
-        ratio = xp.where(size > allowed, allowed / xp.where(size > 0, size, 1.0), 1.0)
-        share = xp.min(ratio, axis=grouped.members, keepdims=True)
+        far = size > allowed
+        excess = xp.where(far, 1.0 - allowed / xp.where(far, size, 1.0), 0.0)
+        share = 1.0 - _largest(xp, excess, grouped.members)
         origin = like(xp, grouped, w)
         moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
-        return restore(xp, grouped, moved, target)
+        return restore(xp, grouped, moved, limited_entries(xp, w, target, limit))
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
@@ -186,9 +188,10 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
     inside = xp.sum(xp.where(outside, 0.0, ratio) ** 2, axis=axes, keepdims=True)
     alive = xp.any(outside, axis=axes, keepdims=True) | (inside > 1.0)
     theta = _largest(xp, modulus - costs, axes)
-    theta = xp.where(theta > 0, theta, 0.0)
+    tiny = xp.finfo(theta.dtype).smallest_normal  # below every root, and no divisor is 0
+    theta = xp.where(theta > tiny, theta, tiny)
     for _ in range(NEWTON_STEPS):
-        total = _positive(xp, theta + costs)
+        total = theta + costs
         terms = (modulus / total) ** 2
         squares = xp.sum(terms, axis=axes, keepdims=True)  # S
         slope = xp.sum(terms / total, axis=axes, keepdims=True)  # −S'/2
@@ -197,7 +200,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
         if not bool(xp.any(grows)):
             break
         theta = xp.where(grows, better, theta)
-    scale = xp.where(alive, theta / _positive(xp, theta + costs), 0.0)
+    scale = xp.where(alive, theta / (theta + costs), 0.0)
     return z * scale + 0.0  # −0.0 + 0.0 = 0.0
 
 

@@ -48,7 +48,7 @@ class Grouped:
     """An array laid out so that each group's members lie along the axes `members`."""
 
     values: Array
-    members: tuple[int, ...]  # at least one axis
+    members: tuple[int, ...]  # none where every entry is a group
     sizes: Array  # entries of each group: a number, or (groups, 1)
     shape: tuple[int, ...]  # of the array that was laid out
     places: Places | None  # of index lists
@@ -148,8 +148,6 @@ def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
     layout = resolve(groups, shape)
     view = layout.view or shape
     members = tuple([axis for axis in range(len(view)) if axis not in layout.axes])
-    if not members:  # every entry is a group: an axis of length 1 holds its one member
-        view, members = (*view, 1), (len(view),)
     size = math.prod([view[axis] for axis in members])
     return Grouped(xp.reshape(w, view), members, float(size), shape, None)
 

@@ -1,0 +1,93 @@
+"""Which entries are a group, and what is counted of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import oracles
+from cases import GROUPED, Case
+from flavours import FLAVOURS, Flavour, each_flavour, plain, weights
+from shrinkage import L1, L2, GroupLasso
+from shrinkage.penalties.layout import Layout
+
+
+@pytest.mark.parametrize("case", GROUPED, ids=str)
+@given(data=st.data())
+def test_zero_groups_are_counted(case: Case, data: st.DataObject) -> None:
+    w = data.draw(weights(case.shape))
+    penalty: Any = case.penalty
+    groups = oracles.members_of_groups(penalty.groups, case.shape)
+    zero = sum(all(w[index] == 0 for index in members) for members in groups)
+    for flavour in each_flavour():
+        assert penalty.group_zeros(flavour.array(w)) == (zero, len(groups))
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_groups_of_empty_and_whole_arrays(library: str) -> None:
+    make = Flavour(library, "int32").array
+    assert GroupLasso(1).group_zeros(make(np.zeros((0, 2)))) == (0, 0)
+    assert GroupLasso(1, "in").group_zeros(make(np.zeros((0, 2)))) == (2, 2)
+    assert GroupLasso(1, (0, 1)).group_zeros(make([[0, 1], [2, 0]])) == (2, 4)
+    assert GroupLasso(1, [[0], [3, 1]]).group_zeros(make([[0, 1], [2, 0]])) == (1, 2)
+    assert GroupLasso(1).group_zeros(make(0)) == (1, 1)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
+@pytest.mark.parametrize("step", [0.5, [[2.0], [3.0]]], ids=["number", "array"])
+def test_entries_of_no_group_are_free(flavour: Flavour, step: Any) -> None:
+    w = flavour.array([[1.0, -2.0, 3.0], [-0.0, 5.0, 6.0]])
+    if not isinstance(step, float):
+        step = flavour.array(np.broadcast_to(step, (2, 3)))
+    penalty = GroupLasso(0.5, [[4, 1]])
+    free = [True, False, True, True, False, True]
+    np.testing.assert_array_equal(
+        plain(penalty.prox(w, step)).ravel()[free], plain(w).ravel()[free]
+    )
+    assert not plain(penalty.gradient(w)).ravel()[free].any()
+
+
+SAME_GROUPS = [
+    ("out", 0),
+    ("out", (0,)),
+    ("out", np.int64(0)),
+    ("in", 1),
+    ("in", -1),
+    ((0, 1), (1, 0)),
+    ((0, 1), "1x1"),
+    ("2x6", Layout((2, 2, 6), (0,))),
+    ("4x6", [range(24)]),
+    ("out", np.arange(24).reshape(4, 6)),
+    (Layout((2, 2, 6), (1,)), [[*range(6), *range(12, 18)], [*range(6, 12), *range(18, 24)]]),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_GROUPS, ids=str)
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
+def test_the_same_groups_in_other_words(one: Any, other: Any, flavour: Flavour) -> None:
+    random = np.random.default_rng(0)
+    w, steps = flavour.array(random.normal(size=(4, 6))), flavour.array(random.random((4, 6)))
+    a, b = GroupLasso(0.5, one), GroupLasso(0.5, other)
+    flavour.close(a.value(w), b.value(w))
+    flavour.close(a.gradient(w), b.gradient(w))
+    flavour.close(a.prox(w, 0.5), b.prox(w, 0.5))
+    flavour.close(a.prox(w, steps), b.prox(w, steps))
+
+
+def test_with_groups_asks_only_for_out_and_in() -> None:
+    layouts = {"out": Layout((2, 2, 6), (1,)), "in": Layout(None, (0,))}
+    penalty = L1(1) + L2(1) + GroupLasso(2) + GroupLasso(3, "in", "none") + GroupLasso(4, 0)
+    expected = L1(1) + L2(1) + GroupLasso(2, layouts["out"])
+    expected += GroupLasso(3, layouts["in"], "none") + GroupLasso(4, 0)
+    assert penalty.with_groups(layouts.__getitem__) == expected
+
+
+def test_index_lists_serve_any_device() -> None:
+    """On torch's "meta" device arrays have no numbers: nothing may pass through NumPy."""
+    w = torch.ones(4, 6, device="meta")
+    penalty = GroupLasso(0.5, [[0, 7], [3]])
+    for result in (penalty.value(w), penalty.gradient(w), penalty.prox(w, 0.5)):
+        assert result.device.type == "meta"

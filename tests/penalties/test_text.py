@@ -1,0 +1,118 @@
+"""Penalties as text, both ways."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cases import PENALTIES
+from shrinkage import L1, L2, ElasticNet, GroupLasso, Sum, parse, to_text
+from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.text import split_how
+
+strengths = st.floats(0, allow_infinity=False)
+block = st.integers(1, 64)
+axis = st.integers(-4, 4)
+groups = (
+    st.sampled_from(["out", "in"])
+    | axis
+    | st.lists(axis, min_size=1, max_size=3)
+    | st.tuples(block, block).map(lambda sizes: f"{sizes[0]}x{sizes[1]}")
+)
+single = (
+    st.builds(L1, strengths)
+    | st.builds(L2, strengths)
+    | st.builds(ElasticNet, strengths, st.floats(0, 1))
+    | st.builds(GroupLasso, strengths, groups, st.sampled_from(["sqrt", "none"]))
+)
+
+
+@given(single | st.lists(single, min_size=2, max_size=4).map(Sum))
+@settings(max_examples=200)
+def test_there_and_back(penalty: Any) -> None:
+    assert parse(to_text(penalty)) == penalty
+    assert parse(to_text(penalty).replace(" ", "")) == penalty
+    assert parse(to_text(penalty).upper().replace("GROUPS=", "groups=").lower()) == penalty
+
+
+GOOD = [
+    ("l1:1e-4", L1(1e-4)),
+    ("L1: 1", L1(1)),
+    (" l1:1e+3+l2:1E+2 ", L1(1e3) + L2(1e2)),
+    ("l1:1.e+3+l2:1", L1(1e3) + L2(1)),
+    ("l1:1 +l2:2+ l1:3", L1(1) + L2(2) + L1(3)),
+    ("ElasticNet:0.1, l1_ratio = 0.3", ElasticNet(0.1, 0.3)),
+    ("elastic-net:0.1,l1-ratio=0.3", ElasticNet(0.1, 0.3)),
+    ("group_lasso:1,groups=2x3,weight=none+l1:1", GroupLasso(1, "2x3", "none") + L1(1)),
+    ("group_lasso:1,groups=0/1", GroupLasso(1, (0, 1))),
+    ("group_lasso:1,groups=-1", GroupLasso(1, -1)),
+]
+
+
+@pytest.mark.parametrize(("text", "penalty"), GOOD)
+def test_good_text(text: str, penalty: Any) -> None:
+    assert parse(text) == penalty
+
+
+def test_a_strength_for_those_that_state_none() -> None:
+    assert parse("l1 + l2:2", lam=0.5) == L1(0.5) + L2(2)
+    assert parse("elastic_net,l1_ratio=0.9", lam=0.1) == ElasticNet(0.1, 0.9)
+
+
+BAD = [
+    ("l3:1", "'l3:1': unknown penalty 'l3'; did you mean l"),
+    ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, group_lasso)"),
+    ("grouplaso:1", "did you mean group_lasso?"),
+    ("xyz:1", "unknown penalty 'xyz' (there are l1,"),
+    ("", "unknown penalty ''"),
+    ("l1:1 + ", "unknown penalty ''"),
+    ("l1", "'l1': l1 has no strength; write for example l1:1e-4"),
+    ("l1:", "the strength of l1 must be a number, got ''"),
+    ("l1:abc", "the strength of l1 must be a number, got 'abc'"),
+    ("l1:1:2", "the strength of l1 must be a number, got '1:2'"),
+    ("l1:-1", "'l1:-1': lam must be >= 0 and finite, got -1.0"),
+    ("l1:nan", "lam must be >= 0 and finite, got nan"),
+    ("l1:inf + l2:1", "lam must be >= 0 and finite, got inf"),
+    ("l1:1,groups=in", "l1 has no 'groups' (it takes a strength alone)"),
+    ("elastic_net:1,ratio=0.5", "elastic_net has no 'ratio'; did you mean l1_ratio?"),
+    ("elastic_net:1,l1_ratio", "l1_ratio needs a value, l1_ratio=..."),
+    ("elastic_net:1,l1_ratio=x", "l1_ratio must be a number, got 'x'"),
+    ("elastic_net:1,l1_ratio=2", "l1_ratio must be between 0 and 1, got 2.0"),
+    ("elastic_net:1,l1_ratio=0.1,l1_ratio=0.2", "l1_ratio stands there twice"),
+    ("group_lasso:1,weight=x", 'weight must be "sqrt" or "none", got \'x\''),
+    ("group_lasso:1,group=in", "group_lasso has no 'group'; did you mean groups?"),
+    ("group_lasso:1,groups=rows", 'groups must be "out", "in"'),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_text(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the next line matches it
+        parse(text)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("groups", [[[0, 1]], Layout((2, 2), (1,))], ids=str)
+def test_what_has_no_text_says_so(groups: Any) -> None:
+    with pytest.raises(ValueError, match="has no text form: a text can name axes and blocks only"):
+        to_text(L1(1) + GroupLasso(1, groups))
+
+
+def test_the_table_has_text() -> None:
+    texts = [to_text(case.penalty) for case in PENALTIES if not nameless(case.penalty)]
+    assert len(texts) > 10
+    assert texts[0] == "l1:0.5"
+
+
+def nameless(penalty: Any) -> bool:
+    return "Layout" in repr(penalty) or "((" in repr(penalty)
+
+
+def test_the_way_after_the_at_sign() -> None:
+    assert split_how("l1:1e-3@proximal") == ("l1:1e-3", "proximal")
+    assert split_how(" l1:1 + l2:2 @ loss ") == ("l1:1 + l2:2", "loss")
+    assert split_how("l1:1e-3") == ("l1:1e-3", None)
+    for bad in ("l1:1@", "l1:1@prox", "l1:1@loss@loss"):
+        with pytest.raises(ValueError, match="after @ comes one of loss, coupled, decoupled, prox"):
+            split_how(bad)

@@ -1,0 +1,75 @@
+"""A copied optimizer has lost its hooks, and says so."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from shrinkage import L1
+from shrinkage.torch import Regularizer
+
+
+def network() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(3, 4)
+
+
+def sgd(model: nn.Module) -> Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def step(model: nn.Module, optimizer: Optimizer) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda pair: pickle.loads(pickle.dumps(pair)),
+    "copy": lambda pair: (pair[0], copy.copy(pair[1])),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copied_optimizer_says_that_it_lost_its_penalty(way: str) -> None:
+    model = network()
+    optimizer = sgd(model)
+    Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    for _ in range(2):  # a copy's warning does not use up the original's mark
+        model_copy, optimizer_copy = COPIES[way]((model, optimizer))
+        with pytest.warns(UserWarning, match="this SGD is a copy of an optimizer with a penalty"):
+            step(model_copy, optimizer_copy)
+        step(model_copy, optimizer_copy)  # once is enough
+    step(model, optimizer)
+
+
+def test_a_copied_optimizer_takes_a_new_attachment_in_silence() -> None:
+    model = network()
+    optimizer = sgd(model)
+    Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    model_copy, optimizer_copy = copy.deepcopy((model, optimizer))
+    regularizer = Regularizer(model_copy, L1(0.1))
+    regularizer.attach(optimizer_copy, how="proximal")
+    before = regularizer.value()
+    step(model_copy, optimizer_copy)
+    assert regularizer.value() < before
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copied_regularizer_is_free_to_be_attached(way: str) -> None:
+    model = network()
+    optimizer, regularizer = sgd(model), Regularizer(model, L1(0.1))
+    regularizer.attach(optimizer, how="proximal")
+    model_copy, regularizer_copy = COPIES[way]((model, regularizer))
+    optimizer_copy = sgd(model_copy)
+    regularizer_copy.attach(optimizer_copy, how="proximal")
+    before, untouched = regularizer_copy.value(), regularizer.value()
+    step(model_copy, optimizer_copy)
+    assert regularizer_copy.value() < before
+    assert regularizer.value() == untouched

@@ -1,0 +1,166 @@
+"""It rests where it says: every way and optimizer at the minimum of the objective it states.
+
+SHRINKAGE_GRID=full runs more strengths.
+"""
+
+import os
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from diabetes import GROUPS, fit, minimum, normal_equations
+from optimizer_cases import STEADY, factory
+from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
+from shrinkage.torch import Regularizer
+
+FULL = os.environ.get("SHRINKAGE_GRID") == "full"
+STEPS = 4000 if FULL else 1500
+SINGLE = [(penalty, (10,)) for penalty in (L1(0.1), ElasticNet(0.2), L2(0.05))]
+if FULL:
+    more = (L1(0.03), L1(0.25), ElasticNet(0.05, 0.9), ElasticNet(0.5), L2(0.25))
+    SINGLE += [(penalty, (10,)) for penalty in more]
+SPARSE_GROUPS = L1(0.06) + GroupLasso(0.12, GROUPS)
+GROUPED = [(optimizer, SPARSE_GROUPS, (10,)) for optimizer in STEADY] + [
+    (optimizer, GroupLasso(0.17, 1), (2, 5))
+    for optimizer in (STEADY if FULL else ("SGD momentum", "Adam", "Adagrad"))
+]
+if FULL:
+    GROUPED += [
+        (optimizer, penalty, (10,))
+        for optimizer in STEADY
+        for penalty in (
+            GroupLasso(0.17, GROUPS),
+            GroupLasso(0.35, GROUPS, weight="none"),
+            ElasticNet(0.1) + GroupLasso(0.12, GROUPS),
+        )
+    ]
+SLOW = {"RAdam", "RMSprop", "RMSprop momentum"}  # near the minimum their steps shrink late
+
+
+def assert_rests(weights: np.ndarray, target: np.ndarray, tolerance: float) -> None:
+    assert np.abs(target).max() > 0.05  # a minimum at 0 would show nothing
+    assert np.abs(weights - target).max() < tolerance
+
+
+@pytest.mark.parametrize("optimizer", STEADY)
+@pytest.mark.parametrize(("penalty", "shape"), SINGLE, ids=str)
+def test_proximal_rests_at_scikit_learns_minimum(
+    optimizer: str, penalty: Penalty, shape: tuple[int, ...]
+) -> None:
+    weights, said = fit(factory(optimizer), penalty, "proximal", shape=shape, steps=STEPS)
+    target = minimum(penalty, shape)
+    assert_rests(weights, target, 1e-6)
+    assert ((weights == 0) == (target == 0)).all()
+    assert (weights == 0).any() == (not isinstance(penalty, L2))
+    assert "rests at the minimum of J = data loss + Ω; exact zeros" in said
+
+
+@pytest.mark.parametrize(("optimizer", "penalty", "shape"), GROUPED, ids=str)
+def test_proximal_groups_rest_at_the_minimum(
+    optimizer: str, penalty: Penalty, shape: tuple[int, ...]
+) -> None:
+    steps = 1500 if optimizer in SLOW else 600
+    weights, _ = fit(factory(optimizer), penalty, "proximal", shape=shape, steps=steps)
+    target = minimum(penalty, shape)
+    assert_rests(weights, target, 1e-6)
+    assert ((weights == 0) == (target == 0)).all()
+    assert 0 < (weights == 0).sum() < weights.size
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "how"),
+    [*((optimizer, "coupled") for optimizer in STEADY), ("SGD momentum", "loss"), ("Adam", "loss")],
+)
+def test_squares_in_the_gradient_rest_at_the_ridge(optimizer: str, how: str) -> None:
+    weights, _ = fit(factory(optimizer), L2(0.05), how, steps=1500)
+    assert_rests(weights, minimum(L2(0.05)), 1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "SGD momentum", "Adam", "Adagrad", "NAdam"])
+@pytest.mark.parametrize("how", ["loss", "coupled"])
+def test_the_subgradient_comes_near_the_lasso_without_a_zero(optimizer: str, how: str) -> None:
+    weights, _ = fit(factory(optimizer), L1(0.1), how, steps=2500)
+    assert_rests(weights, minimum(L1(0.1)), 1e-3)  # weights hop across 0 by a step's length
+    assert (weights != 0).all()
+
+
+@pytest.mark.parametrize("penalty", [L1(0.1), L2(0.05), ElasticNet(0.2), GroupLasso(0.17, GROUPS)])
+@pytest.mark.parametrize(
+    ("options", "share", "said"),
+    [
+        ({"lr": 0.2}, 1.0, "rests at the minimum of J = data loss + Ω"),
+        ({"lr": 0.1, "momentum": 0.5}, 0.5, "every strength times 0.5 (momentum)"),
+        (
+            {"lr": 0.1, "momentum": 0.8, "dampening": 0.5},
+            0.4,
+            "every strength times 0.4 (momentum)",
+        ),
+        ({"lr": 0.1, "momentum": 0.5, "nesterov": True}, 0.5, "times 0.5 (momentum)"),
+    ],
+    ids=["plain", "momentum", "dampening", "Nesterov"],
+)
+def test_decoupled_sgd_rests_where_its_attachment_says(
+    penalty: Penalty, options: dict[str, float], share: float, said: str
+) -> None:
+    optimizer = partial(torch.optim.SGD, **options)
+    weights, sentence = fit(optimizer, penalty, "decoupled", steps=2000, scale="lr")
+    assert sentence.endswith(said)
+    target = minimum(times(penalty, share))
+    assert_rests(weights, target, 1e-6)
+    other = minimum(times(penalty, 1.0 if share < 1 else 0.5))
+    assert np.abs(other - target).max() > 1e-3
+
+
+def times(penalty: Penalty, share: float) -> Penalty:
+    """The same penalty with another strength."""
+    match penalty:
+        case ElasticNet(lam, l1_ratio):
+            return ElasticNet(share * lam, l1_ratio)
+        case GroupLasso(lam, groups):
+            return GroupLasso(share * lam, groups)
+    return type(penalty)(share * penalty.lam)
+
+
+def test_adam_decoupled_claims_no_objective() -> None:
+    weights, said = fit(factory("Adam"), L2(0.05), "decoupled", steps=1500)
+    assert said.endswith("no objective is claimed for where it rests")
+    assert np.abs(weights - minimum(L2(0.05))).max() > 0.01
+
+
+def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
+    for name in ("SGD momentum", "Adam", "NAdam", "Adagrad"):
+        optimizer = partial(factory(name), weight_decay=0.1)
+        with pytest.warns(UserWarning, match=r"adds ½·0.1·Σw² to J"):
+            weights, _ = fit(optimizer, L1(0.1), "proximal", steps=1500)
+        assert_rests(weights, minimum(ElasticNet(0.2, l1_ratio=0.5)), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "target"),
+    [(L1(0.1), L1(0.1)), (GroupLasso(0.2, "in"), L1(0.2)), (ElasticNet(0.2), ElasticNet(0.2))],
+    ids=str,
+)
+def test_sparse_adam_rests_at_the_minimum(penalty: Penalty, target: Penalty) -> None:
+    embedding = torch.nn.Embedding(10, 1, sparse=True, dtype=torch.float64)
+    torch.nn.init.zeros_(embedding.weight)
+    optimizer = torch.optim.SparseAdam(embedding.parameters(), lr=0.02)
+    Regularizer(embedding, penalty).attach(optimizer, how="proximal")
+    A, b = (torch.tensor(part) for part in normal_equations())
+    for step in range(1500):
+        optimizer.param_groups[0]["lr"] = 0.02 * min(1.0, 2 * (1 - step / 1500))
+        gradient = A @ embedding.weight.detach() - b[:, None]
+        embedding.weight.grad = torch.sparse_coo_tensor(
+            torch.arange(10)[None], gradient, check_invariants=True
+        )
+        optimizer.step()
+    weights = embedding.weight.detach().numpy().ravel()
+    assert_rests(weights, minimum(target), 1e-6)
+    assert ((weights == 0) == (minimum(target) == 0)).all()
+
+
+def test_the_independent_solver_agrees_with_scikit_learn() -> None:
+    """The oracle for groups, held against a known minimum: groups of one entry are the lasso."""
+    ones = GroupLasso(0.1, tuple((i,) for i in range(10)))
+    assert np.abs(minimum(ones) - minimum(L1(0.1))).max() < 1e-10
