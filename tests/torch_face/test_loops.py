@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from diabetes import minimum, normal_equations
-from shrinkage import L1, L2, ElasticNet, GroupLasso
+from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 from small_run import Make, apart, data_loss, network, train
 
@@ -82,24 +82,41 @@ def test_the_closures_loss_has_the_penalty_where_its_gradient_has(how: str, keyw
 
 
 class Twice(torch.optim.SGD):
-    """Looks at its closure twice, as line searches do."""
+    """Looks at its closure twice, as line searches do; its step is SGD's with more around it."""
 
-    def step(self, closure: Any) -> Any:
-        closure()
+    def step(self, closure: Any = None) -> Any:
+        if closure is not None:
+            closure()
         return super().step(closure)
 
 
-@pytest.mark.parametrize(("how", "expected"), [("decoupled", 0.95), ("coupled", 0.95)])
-def test_a_closure_evaluated_twice_shrinks_weights_once(how: str, expected: float) -> None:
-    model = nn.ParameterDict({"w": nn.Parameter(torch.ones(1, 1).double())})
+@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
+@pytest.mark.parametrize("with_closure", [False, True])
+@pytest.mark.parametrize("penalty", [L1(0.5), L2(0.25)], ids=str)
+def test_a_step_within_a_step_shrinks_weights_once(
+    how: str, with_closure: bool, penalty: Penalty
+) -> None:
+    torch.optim.SGD([torch.ones(1)], lr=0.1)  # from its first optimizer on torch hooks a class
+    model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 7.0).double())})
     optimizer = Twice(model.parameters(), lr=0.1)
-    Regularizer(model, L2(0.25)).attach(optimizer, how=how)
+    metric = (lambda optimizer, group, parameter: 0.1) if how == "proximal" else None
+    Regularizer(model, penalty).attach(optimizer, how=how, metric=metric)
 
     def closure() -> None:
         model["w"].grad = torch.zeros(1, 1).double()
 
-    optimizer.step(closure)
-    assert model["w"].item() == pytest.approx(expected, rel=1e-12)
+    def explode() -> None:
+        raise ArithmeticError
+
+    for _ in range(2):
+        w = model["w"].item()
+        decayed = w / 1.05 if how == "proximal" else w * 0.95
+        with pytest.raises(ArithmeticError):  # a step that fails does not disturb the next
+            optimizer.step(explode)
+        closure()
+        optimizer.step(closure if with_closure else None)
+        expected = decayed if isinstance(penalty, L2) else w - 0.05
+        assert model["w"].item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])

@@ -15,16 +15,15 @@ A parameter without a gradient is left alone, and so is every weight in a step t
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from shrinkage.torch.checks import ATTACHED, check_attachment
+from shrinkage.torch.hooks import MARK, Nesting, watch_for_copies
 from shrinkage.torch.metric import (
     Group,
     OwnStep,
@@ -47,8 +46,6 @@ from shrinkage.torch.updates import (
 if TYPE_CHECKING:
     from shrinkage.torch.binding import Binding
     from shrinkage.torch.regularizer import Regularizer
-
-MARK = "shrinkage"  # in optimizer.defaults, which copies keep while they lose their hooks
 
 
 class Attachment:
@@ -81,6 +78,7 @@ class Attachment:
         self.how = how
         self.scale = (scale or "lr") if how == "decoupled" else None
         self.metric = metric
+        self._nesting = Nesting()
         self._rule: Rule | None = None
         if how == "proximal" and metric is None:
             self._rule = rule_for(optimizer)
@@ -92,7 +90,7 @@ class Attachment:
         optimizer.__dict__.setdefault(ATTACHED, []).append(self)
         optimizer.defaults[MARK] = how
         regularizer._attachment = self
-        _watch_for_copies()
+        watch_for_copies()
 
     def detach(self) -> None:
         """Take the penalty off the optimizer; a second call does nothing."""
@@ -125,6 +123,8 @@ class Attachment:
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if not self._nesting.enters(optimizer):
+            return None
         self.regularizer._refresh()
         self._check_held()
         if _skipped(optimizer):
@@ -145,7 +145,7 @@ class Attachment:
 
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if _skipped(optimizer):
+        if not self._nesting.leaves() or _skipped(optimizer):
             return
         if self.how == "proximal":
             for group, binding in self._held():
@@ -277,26 +277,3 @@ def _skipped(optimizer: Optimizer) -> bool:
     """Whether AMP's scaler found infinite gradients: a fused optimizer then steps nowhere."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
-
-
-_watching = False
-
-
-def _watch_for_copies() -> None:
-    global _watching
-    if not _watching:
-        register_optimizer_step_pre_hook(_warn_of_a_copy)
-        _watching = True
-
-
-def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    """A deep-copied or unpickled optimizer keeps the mark and has lost the hooks: say so, once."""
-    if MARK in optimizer.defaults and ATTACHED not in optimizer.__dict__:
-        how = optimizer.defaults[MARK]  # copy.copy shares this dict with the original
-        optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k != MARK}
-        warnings.warn(
-            f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
-            f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "
-            "the copied model to it",
-            stacklevel=3,
-        )

@@ -1,0 +1,70 @@
+"""Where torch's step hooks fall short: copies lose them, and a step within a step runs them again.
+
+A subclass whose `step` calls ``super().step()`` is one optimizer with two hooked steps.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from shrinkage.torch.checks import ATTACHED
+
+MARK = "shrinkage"  # in optimizer.defaults, which copies keep while they lose their hooks
+HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
+
+_watching = False
+
+
+class Nesting:
+    """Tells an optimizer's outermost step from the steps within it."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def enters(self, optimizer: Optimizer) -> bool:
+        """Called before each hooked step: whether it is the outermost one."""
+        # The depth of a step that raised an error is never taken back, but its frames are gone.
+        if self._depth and _steps_running(optimizer) > 1:
+            self._depth += 1
+            return False
+        self._depth = 1
+        return True
+
+    def leaves(self) -> bool:
+        """Called after each hooked step: whether it is the outermost one."""
+        self._depth -= 1
+        return self._depth == 0
+
+
+def _steps_running(optimizer: Optimizer) -> int:
+    frame, count = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is HOOKED_STEP and frame.f_locals.get("self") is optimizer:
+            count += 1
+    return count
+
+
+def watch_for_copies() -> None:
+    """From now on an optimizer that lost its attachment by being copied says so at its step."""
+    global _watching
+    if not _watching:
+        register_optimizer_step_pre_hook(_warn_of_a_copy)
+        _watching = True
+
+
+def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """A deep-copied or unpickled optimizer keeps the mark and has lost the hooks: say so, once."""
+    if MARK in optimizer.defaults and ATTACHED not in optimizer.__dict__:
+        how = optimizer.defaults[MARK]  # copy.copy shares this dict with the original
+        optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k != MARK}
+        warnings.warn(
+            f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
+            f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "
+            "the copied model to it",
+            stacklevel=3,
+        )
