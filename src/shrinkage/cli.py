@@ -228,7 +228,7 @@ def sandbox(
         try:
             start = weights_from_text(weights)
             traces = run(start, strength=strength, lr=lr, steps=steps)
-        except ValueError as error:
+        except (ValueError, FloatingPointError) as error:
             raise UsageError(str(error)) from None
         typer.echo(as_text(traces))
         if plot is not None:

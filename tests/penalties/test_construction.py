@@ -45,15 +45,15 @@ def test_equal_by_what_they_say() -> None:
 REPRS = [
     (L1(0.5), "L1(lam=0.5): 0.5·Σ|w|"),
     (L2(1e-4), "L2(lam=0.0001): 0.0001·Σw²"),
-    (ElasticNet(1, 0.9), "ElasticNet(lam=1, l1_ratio=0.9): 0.9·Σ|w| + 0.05·Σw²"),
-    (GroupLasso(2), "GroupLasso(lam=2): 2·Σ√p_g·‖w_g‖"),
+    (ElasticNet(1, 0.9), "ElasticNet(lam=1.0, l1_ratio=0.9): 0.9·Σ|w| + 0.05·Σw²"),
+    (GroupLasso(2), "GroupLasso(lam=2.0): 2·Σ√p_g·‖w_g‖"),
     (
         GroupLasso(2, [[0, 1]], "none"),
-        "GroupLasso(lam=2, groups=((0, 1),), weight='none'): 2·Σ‖w_g‖",
+        "GroupLasso(lam=2.0, groups=((0, 1),), weight='none'): 2·Σ‖w_g‖",
     ),
     (
         L1(1) + GroupLasso(2, "in"),
-        "L1(lam=1) + GroupLasso(lam=2, groups='in'): 1·Σ|w| + 2·Σ√p_g·‖w_g‖",
+        "L1(lam=1.0) + GroupLasso(lam=2.0, groups='in'): 1·Σ|w| + 2·Σ√p_g·‖w_g‖",
     ),
 ]
 

@@ -114,7 +114,7 @@ def test_a_penalty_that_is_clearly_better_is_recommended(choices_of):
     )
     assert sentence == (
         "Use l2@coupled at 0.01 (0.900 ± 0.006 accuracy in validation, 0.800 in test), against "
-        "0.800 ± 0.006 without a penalty: the best in validation."
+        "0.800 ± 0.006 without a penalty, 0.800 in test: the best in validation."
     )
 
 

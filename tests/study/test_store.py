@@ -18,7 +18,7 @@ FACTS = {
     "provenance": {"command": "shrinkage compare"},
     "data": {"name": "iris", "task": "classes"},
 }
-IDENTITY = {"seeds": 1, "data's bytes": "abc"}
+IDENTITY = {"seeds": 1, "data": "abc"}
 
 
 @pytest.fixture
@@ -93,11 +93,11 @@ def test_a_folder_is_taken_up_again_by_the_same_question_alone(tmp_path, records
         kept.add(records[0])
     with store.opened(tmp_path, dict(IDENTITY), FACTS) as kept:
         kept.add(records[1])
-    other = {"seeds": 5, "data's bytes": "xyz"}
+    other = {"seeds": 5, "data": "xyz"}
     with (
         pytest.raises(
             UsageError,
-            match=r"another study, different in data's bytes, seeds \(1 there, 5 here\): name",
+            match=r"different in data \(other contents\), seeds \(1 there, 5 here\): name",
         ),
         store.opened(tmp_path, other, FACTS),
     ):

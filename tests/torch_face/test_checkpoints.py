@@ -104,7 +104,7 @@ def test_under_loss_the_user_counts_the_steps() -> None:
 
 @pytest.mark.parametrize("make", [schedules.warmup, partial(schedules.linear, 1, 0)])
 def test_a_schedule_over_no_steps_is_refused(make: Any) -> None:
-    with pytest.raises(ValueError, match="steps must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="steps must be a whole number >= 1, got 0"):
         make(0)
 
 
@@ -174,6 +174,7 @@ def test_the_regularizers_state_matters_for_the_resumed_run() -> None:
         "step": 2,
         "penalties": {"0.weight": "l1:0.1", "2.weight": "l1:0.1"},
         "momentum": {},
+        "first_lrs": [],
     }
     fresh = Regularizer(network(), L1(0.1), schedule=schedules.linear(1.0, 0.0, 4))
     fresh.load_state_dict(through_a_file(state))

@@ -220,7 +220,7 @@ def test_sgdw_is_torchs_sgd_where_nothing_decays() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": -0.1}, "lr must be >= 0, got -0.1"),
+        ({"lr": -0.1}, "lr must be >= 0 and finite, got -0.1"),
         ({"lr": 0.1, "momentum": 1.0}, "momentum must be >= 0 and < 1, got 1.0"),
         ({"lr": 0.1, "weight_decay": -1.0}, "weight_decay must be >= 0 and finite, got -1.0"),
         ({"lr": 0.1, "weight_decay": -1.0, "weight_norm": 1}, "weight_decay must be >= 0"),

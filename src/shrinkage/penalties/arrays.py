@@ -136,7 +136,10 @@ def checked_strength(name: str, strength: object) -> float:
     """
     if isinstance(strength, bool) or not isinstance(strength, Real):
         raise TypeError(f"{name} must be a number, got {strength!r}")
-    number = float(strength)
+    try:
+        number = float(strength)
+    except OverflowError:
+        number = math.inf
     if not 0.0 <= number < math.inf:
         raise ValueError(f"{name} must be >= 0 and finite, got {number}")
     return number

@@ -80,7 +80,7 @@ class L1(Penalty):
         return True
 
     def __repr__(self) -> str:
-        return f"L1(lam={self.lam:g}): {self.formula}"
+        return f"L1(lam={self.lam!r}): {self.formula}"
 
 
 @final
@@ -154,7 +154,7 @@ class L2(Penalty):
         return True
 
     def __repr__(self) -> str:
-        return f"L2(lam={self.lam:g}): {self.formula}"
+        return f"L2(lam={self.lam!r}): {self.formula}"
 
 
 @final
@@ -183,7 +183,7 @@ class ElasticNet(Penalty):
     --------
     >>> import numpy as np
     >>> ElasticNet(1.0)
-    ElasticNet(lam=1, l1_ratio=0.5): 0.5·Σ|w| + 0.25·Σw²
+    ElasticNet(lam=1.0, l1_ratio=0.5): 0.5·Σ|w| + 0.25·Σw²
     >>> ElasticNet(1.0).prox(np.array([2.0, -0.5]), step=1.0)
     array([1., 0.])
     """
@@ -228,4 +228,4 @@ class ElasticNet(Penalty):
         return True
 
     def __repr__(self) -> str:
-        return f"ElasticNet(lam={self.lam:g}, l1_ratio={self.l1_ratio:g}): {self.formula}"
+        return f"ElasticNet(lam={self.lam!r}, l1_ratio={self.l1_ratio!r}): {self.formula}"

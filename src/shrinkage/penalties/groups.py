@@ -26,6 +26,7 @@ from shrinkage.penalties.layout import (
     lay_out,
     like,
     restore,
+    shown,
 )
 
 NEWTON_STEPS = 60  # it stops by itself, after a few
@@ -62,7 +63,7 @@ class GroupLasso(Penalty):
     >>> import numpy as np
     >>> w = np.array([[3.0, 4.0], [0.3, 0.4]])
     >>> GroupLasso(1.0, weight="none")
-    GroupLasso(lam=1, weight='none'): 1·Σ‖w_g‖
+    GroupLasso(lam=1.0, weight='none'): 1·Σ‖w_g‖
     >>> float(GroupLasso(1.0, weight="none")(w))
     5.5
     >>> GroupLasso(1.0, weight="none").prox(w, step=1.0)
@@ -112,7 +113,8 @@ class GroupLasso(Penalty):
         share = 1.0 - _largest(xp, excess, grouped.members)
         origin = like(xp, grouped, w)
         moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
-        return restore(xp, grouped, moved, limited_entries(xp, w, target, limit))
+        alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
+        return restore(xp, grouped, moved, alone)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
@@ -145,9 +147,9 @@ class GroupLasso(Penalty):
         return self.groups in ("out", 0) or (isinstance(self.groups, tuple) and 0 in self.groups)
 
     def __repr__(self) -> str:
-        groups = "" if self.groups == "out" else f", groups={self.groups!r}"
+        groups = "" if self.groups == "out" else f", groups={shown(self.groups)}"
         weight = "" if self.weight == "sqrt" else f", weight={self.weight!r}"
-        return f"GroupLasso(lam={self.lam:g}{groups}{weight}): {self.formula}"
+        return f"GroupLasso(lam={self.lam!r}{groups}{weight}): {self.formula}"
 
 
 def norms(xp: Namespace, grouped: Grouped) -> Array:
@@ -186,7 +188,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
     outside = modulus > costs  # S(0) > 1 by this entry alone
     ratio = modulus / xp.where(outside | (costs == 0), 1.0, costs)
     inside = xp.sum(xp.where(outside, 0.0, ratio) ** 2, axis=axes, keepdims=True)
-    alive = xp.any(outside, axis=axes, keepdims=True) | (inside > 1.0)
+    alive = xp.any(outside, axis=axes, keepdims=True) | ~(inside <= 1.0)
     theta = _largest(xp, modulus - costs, axes)
     tiny = xp.finfo(theta.dtype).smallest_normal  # below every root, and no divisor is 0
     theta = xp.where(theta > tiny, theta, tiny)
@@ -201,6 +203,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
             break
         theta = xp.where(grows, better, theta)
     scale = xp.where(alive, theta / (theta + costs), 0.0)
+    scale = xp.where(xp.isnan(inside), inside, scale)  # one NaN and the group's norm is NaN
     return z * scale + 0.0  # −0.0 + 0.0 = 0.0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import operator
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,8 +105,16 @@ def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
     if any(index < 0 for index in flat):
         raise ValueError(f"groups must hold indices >= 0, got {min(flat)}")
     if len(set(flat)) != len(flat):
-        repeated = next(index for index in flat if flat.count(index) > 1)
+        repeated = next(index for index, times in Counter(flat).items() if times > 1)
         raise ValueError(f"groups must not overlap, but index {repeated} stands in two places")
+
+
+def shown(groups: Groups) -> str:
+    """`groups` for people; long lists of indices by their number and a digest."""
+    written = repr(groups)
+    if isinstance(groups, tuple) and isinstance(groups[0], tuple) and len(written) > 60:
+        return f"<{len(groups)} lists, {hashlib.sha256(written.encode()).hexdigest()[:8]}>"
+    return written
 
 
 def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:

@@ -40,8 +40,7 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     >>> parse("elastic_net,l1_ratio=0.9", lam=0.1)
     ElasticNet(lam=0.1, l1_ratio=0.9): 0.09·Σ|w| + 0.005·Σw²
     """
-    # A plus sign inside a number (1e+3) joins nothing.
-    parts = [_term(part.strip(), text, lam) for part in re.split(r"(?<![\d.][eE])\+", text)]
+    parts = [_term(part, text, lam) for part in _parts(text)]
     return parts[0] if len(parts) == 1 else Sum(tuple(parts))
 
 
@@ -61,6 +60,23 @@ def split_how(text: str) -> tuple[str, str | None]:
     return penalty.strip(), how.strip()
 
 
+def normalized(text: str) -> str:
+    """`text` in one spelling, strengths that it leaves out still left out.
+
+    Examples
+    --------
+    >>> normalized("L1:0.0010+elastic-net,l1_ratio=.5")
+    'l1:0.001 + elastic_net'
+    """
+    spelled = []
+    for part in _parts(text):
+        term = _term(part, text, 1.0)
+        stated = ":" in part.partition(",")[0]
+        written = _term_text(term)
+        spelled.append(written if stated else written.replace(":1", "", 1))
+    return " + ".join(spelled)
+
+
 def to_text(penalty: Penalty) -> str:
     """The text that `parse` turns into `penalty` again.
 
@@ -75,6 +91,11 @@ def to_text(penalty: Penalty) -> str:
     'l1:0.0001 + elastic_net:0.1,l1_ratio=0.9'
     """
     return " + ".join(_term_text(term) for term in terms(penalty))
+
+
+def _parts(text: str) -> list[str]:
+    # A plus sign inside a number (1e+3) joins nothing.
+    return [part.strip() for part in re.split(r"(?<![\d.][eE])\+", text)]
 
 
 def _term(part: str, text: str, lam: float | None) -> Penalty:
@@ -144,4 +165,5 @@ def _term_text(term: Penalty) -> str:
         written = "/".join(map(str, value)) if isinstance(value, tuple) else value
         options.append(f",{field.name}={written}")
     lam: float = getattr(term, "lam")  # noqa: B009 - every single penalty has one
-    return f"{term.name}:{lam!r}{''.join(options)}"
+    short = f"{lam:g}"
+    return f"{term.name}:{short if float(short) == lam else repr(lam)}{''.join(options)}"

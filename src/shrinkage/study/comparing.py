@@ -123,6 +123,7 @@ def run(
         "data": _described(table, study),
     }
     with shown(quiet) as progress, store.opened(out, own, facts) as kept:
+        progress.say(_understood(table))
         for note in table.notes:
             progress.say(f"{table.name}: {note}")
         _answer(study, parts, kept, jobs, progress)
@@ -153,6 +154,19 @@ def _answer(
         for record in records:
             kept.add(record)
             progress.advance(record)
+
+
+def _understood(table: Table) -> str:
+    """How the data were read, so that a misreading is seen before the training."""
+    rows, features = table.frame.shape
+    text = table.frame.select_dtypes(object).shape[1]
+    kinds = f", {text} of them text" if text else ""
+    other = "numbers" if table.task == "classes" else "classes"
+    goal = f"{len(table.classes)} classes" if table.classes else "numbers"
+    return (
+        f"{table.name}: {rows} rows, {features} features{kinds}, a target of {goal} "
+        f"(--task {other} if it holds {other})"
+    )
 
 
 def _provenance(command: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.sources import Source
 from shrinkage.study.spec import Study
 
+ROW_NUMBER = r"unnamed.*|index|id|nr|no|#|row.*|.*[ _]id"  # names of columns that count the rows
 FEW = 20  # an integer target with this many distinct values at most is classes
 
 
@@ -158,13 +160,14 @@ def _features(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:
     kept: dict[str, pd.Series] = {}
     for column in frame.columns:
         values = _feature(frame[column], name)
-        reason = _why_out(values)
+        reason = _why_out(str(column), values)
         if reason:
             notes.append(f"left out column {column!r}: {reason}")
         else:
             kept[str(column)] = values
     if not kept:
-        raise UsageError(f"data {name!r} has no column to learn from beside the target")
+        out = f" ({'; '.join(notes)})" if notes else ""
+        raise UsageError(f"data {name!r} has no column to learn from beside the target{out}")
     return pd.DataFrame(kept).reset_index(drop=True)
 
 
@@ -185,11 +188,12 @@ def _feature(column: pd.Series, name: str) -> pd.Series:
     return values
 
 
-def _why_out(values: pd.Series) -> str:
+def _why_out(name: str, values: pd.Series) -> str:
     distinct = values.nunique()
     if distinct < len(values) or len(values) < 3:
         return ""
     if not types.is_float_dtype(values):
         return "every row has another text, as a name has"
     steps = np.diff(values.to_numpy())
-    return "it numbers the rows" if (steps == 1).all() else ""
+    numbers = bool((steps == 1).all()) and re.fullmatch(ROW_NUMBER, name.lower())
+    return "it numbers the rows" if numbers else ""

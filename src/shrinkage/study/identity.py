@@ -18,6 +18,10 @@ def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
     for key in sorted({*there, *here}):
         if there.get(key) == here.get(key):
             continue
-        opaque = key.endswith(("bytes", "source"))
-        told.append(key if opaque else f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)")
+        opaque = key in {"data", "model's source"}
+        told.append(
+            f"{key} (other contents)"
+            if opaque
+            else f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
+        )
     return ", ".join(told)

@@ -36,8 +36,7 @@ def identity(study: Study, table: Table) -> dict[str, object]:
     The path of the data is not in it, nor the folder of the study, nor the number of jobs.
     """
     question = dataclasses.asdict(study)
-    del question["data"]
-    question["data's bytes"] = table.digest
+    question["data"] = table.digest
     question["model's source"] = _source_digest(study.model)
     question["format"] = FORMAT
     return json.loads(json.dumps(question))  # type: ignore[no-any-return]

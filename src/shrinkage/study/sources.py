@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +94,8 @@ def _file(path: Path) -> Source:
         zipfile.BadZipFile,
     ) as error:  # pandas' and pyarrow's are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8 text; save it as such"
         raise UsageError(f"data {str(path)!r} cannot be read: {reason}") from None
     frame.columns = frame.columns.map(str)
     twice = sorted(set(frame.columns[frame.columns.duplicated()]))
@@ -101,8 +105,16 @@ def _file(path: Path) -> Source:
 
 
 def _csv(path: Path) -> pd.DataFrame:
+    with path.open(encoding="utf-8") as file:
+        header = file.readline()
+    separator = max(",;\t", key=header.count)
+    names = next(csv.reader([header.removeprefix("\ufeff")], delimiter=separator), [])
+    twice = [name for name, times in Counter(map(str.strip, names)).items() if name and times > 1]
+    if twice:  # pandas would rename the second one
+        raise UsageError(f"data {str(path)!r} has column {twice[0]!r} twice: rename one of them")
     # A question mark for what is missing is the habit of many public tables.
-    return pd.read_csv(path, na_values=["?"], low_memory=False)
+    frame = pd.read_csv(path, sep=separator, na_values=["?"], low_memory=False)
+    return frame.rename(columns=str.strip)
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shrinkage.penalties.base import terms
-from shrinkage.penalties.text import parse, split_how
+from shrinkage.penalties.text import normalized, parse, split_how
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.records import Trial
 
@@ -184,13 +184,12 @@ def _methods(written: Sequence[str]) -> tuple[str, ...]:
 
 
 def _method(written: str) -> str:
-    """A method with its way, refused unless its penalty can be built."""
+    """A method in its one spelling, with its way; refused unless its penalty can be built."""
     try:
         penalty, how = split_how(written)
-        parse(penalty, lam=1.0)
+        return f"{normalized(penalty)}@{how or 'proximal'}"
     except (ValueError, TypeError) as error:
         raise UsageError(f"penalty {error}") from None
-    return f"{penalty}@{how or 'proximal'}"
 
 
 def _strength(value: object) -> float:

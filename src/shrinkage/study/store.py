@@ -69,6 +69,11 @@ def opened(
         If the folder cannot be written, is in use by another process, holds another study, or
         holds a file that is no study.
     """
+    if (folder / "report.html").exists() and not (folder / FILE).exists():
+        raise UsageError(
+            f"out {str(folder)!r} holds a report.html and no study: name another folder, so that "
+            "it is not written over"
+        )
     with _locked(folder), closing(_connect(folder / FILE)) as connection:
         with _full_disk_says_so(folder):
             _begin(connection, identity, facts)

@@ -28,10 +28,10 @@ def verdict(choices: Sequence[Choice], score: str) -> str:
     if plain is None:
         return f"Use {_told(best, score)}; without a penalty the training diverges."
     if math.isnan(best.validation_se):
-        against = "" if best is plain else f", against {_spread(plain)} without a penalty"
+        against = "" if best is plain else f", against {_plainly(plain)}"
         return (
             f"Use {_told(best, score)} for now{against}: one seed gives no standard error, so "
-            "this may be chance; run more --seeds."
+            "this may be chance; run more --seeds, into another --out."
         )
     near = [c for c in choices if c.validation_mean >= best.validation_mean - best.validation_se]
     sparse = max(near, key=lambda choice: (choice.zeros, *_merit(choice)))
@@ -39,7 +39,7 @@ def verdict(choices: Sequence[Choice], score: str) -> str:
         if sparse.zeros >= WORTH_SAYING:
             return (
                 f"Use {_told(sparse, score)}: no penalty scores clearly better than none "
-                f"({_spread(plain)}), but this one does as well{_with_less(sparse)}."
+                f"({_spread(plain)}{_test(plain)}), but this one does as well{_with_less(sparse)}."
             )
         why = "none that was tried scores better"
         if best is not plain:
@@ -47,11 +47,11 @@ def verdict(choices: Sequence[Choice], score: str) -> str:
         return f"Use no penalty ({_spread(plain)} {score} in validation{_test(plain)}): {why}."
     if sparse.zeros >= WORTH_SAYING and sparse is not best:
         return (
-            f"Use {_told(sparse, score)}, against {_spread(plain)} without a penalty: it is within "
+            f"Use {_told(sparse, score)}, against {_plainly(plain)}: it is within "
             f"one standard error of the best, {_named(best)} ({_spread(best)}){_with_less(sparse)}."
         )
     return (
-        f"Use {_told(best, score)}, against {_spread(plain)} without a penalty: the best in "
+        f"Use {_told(best, score)}, against {_plainly(plain)}: the best in "
         f"validation{_with_less(best) if best.zeros >= WORTH_SAYING else ''}."
     )
 
@@ -69,6 +69,10 @@ def _is_better(choice: Choice, plain: Choice) -> bool:
 
 def _told(choice: Choice, score: str) -> str:
     return f"{_named(choice)} ({_spread(choice)} {score} in validation{_test(choice)})"
+
+
+def _plainly(plain: Choice) -> str:
+    return f"{_spread(plain)} without a penalty{_test(plain)}"
 
 
 def _named(choice: Choice) -> str:

@@ -15,25 +15,19 @@ A parameter without a gradient is left alone, and so is every weight in a step t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from shrinkage.torch.checks import ATTACHED, check_attachment
-from shrinkage.torch.hooks import MARK, Nesting, watch_for_copies
-from shrinkage.torch.metric import (
-    Group,
-    OwnStep,
-    Rule,
-    UserMetric,
-    buffer_share,
-    check_group,
-    full_buffer_share,
-    rule_for,
-)
+from shrinkage.penalties.arrays import checked_step
+from shrinkage.torch.checks import check_attachment
+from shrinkage.torch.hooks import Nesting, mark, unmark
+from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
 from shrinkage.torch.updates import (
     add_gradient_,
     decay_,
@@ -82,29 +76,29 @@ class Attachment:
         self._rule: Rule | None = None
         if how == "proximal" and metric is None:
             self._rule = rule_for(optimizer)
-        self._first_lrs = [_first_lr(group) for group in optimizer.param_groups]
-        self._hooks = [
+        self._pairs: list[tuple[Group, Binding]] = []
+        self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
+        self._done: dict[int, tuple[weakref.ref[Tensor], int]] = {}  # gradients with ∂Ω in them
+        self._memory = regularizer._memory
+        self._memory.begin(optimizer)
+        self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
+            optimizer.register_load_state_dict_post_hook(self._memory.forget_buffers),
         ]
-        optimizer.__dict__.setdefault(ATTACHED, []).append(self)
-        optimizer.defaults[MARK] = how
+        mark(optimizer, self)
         regularizer._attachment = self
-        watch_for_copies()
 
     def detach(self) -> None:
         """Take the penalty off the optimizer; a second call does nothing."""
+        if not self._hooks:
+            return
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-        others = self.optimizer.__dict__.get(ATTACHED, [])
-        if self in others:
-            others.remove(self)
-        if not others:
-            for group in (self.optimizer.defaults, *self.optimizer.param_groups):
-                group.pop(MARK, None)
-        if self.regularizer._attachment is self:
-            self.regularizer._attachment = None
+        unmark(self.optimizer, self)
+        self._memory.end()
+        self.regularizer.detach()
 
     def __enter__(self) -> Attachment:
         return self
@@ -126,16 +120,21 @@ class Attachment:
         if not self._nesting.enters(optimizer):
             return None
         self.regularizer._refresh()
-        self._check_held()
+        self._pair()
         if _skipped(optimizer):
             return None
         if self.how == "proximal":
-            self._settle_buffers()
+            for group in optimizer.param_groups:
+                check_group(optimizer, group)
+            self._memory.settle(optimizer, self._pairs)
             return None
         act = self._add_gradients if self.how == "coupled" else self._decay
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
-        if closure is None or (self.how == "decoupled" and isinstance(optimizer, LBFGS)):
+        if self.how == "decoupled" and isinstance(optimizer, LBFGS):
+            self._decay(without_gradient=True)
+            return None
+        if closure is None:
             act()
             return None
         wrapped = self._wrap(closure, act)
@@ -153,7 +152,7 @@ class Attachment:
         elif self.how == "decoupled":
             for group, binding in self._held():
                 threshold_(binding.parameter, binding.penalty, self.amount(group))
-        self.regularizer.step()
+        self.regularizer._advance()
 
     def _add_gradients(self) -> None:
         scale = getattr(self.optimizer, "grad_scale", None)  # under AMP, inside a fused step
@@ -162,10 +161,16 @@ class Attachment:
             factor *= float(scale)
         for group, binding in self._held():
             sign = -1.0 if group.get("maximize") else 1.0
-            add_gradient_(binding.name, binding.parameter, binding.penalty, sign * factor)
+            gradient = binding.parameter.grad
+            assert gradient is not None
+            # A gradient that nobody has touched since still holds the ∂Ω of the step before.
+            reference, version = self._done.get(id(binding.parameter), (None, -1))
+            if reference is None or reference() is not gradient or version != gradient._version:
+                add_gradient_(binding.name, binding.parameter, binding.penalty, sign * factor)
+            self._done[id(binding.parameter)] = weakref.ref(gradient), gradient._version
 
-    def _decay(self) -> None:
-        for group, binding in self._held():
+    def _decay(self, *, without_gradient: bool = False) -> None:
+        for group, binding in self._pairs if without_gradient else self._held():
             decay_(binding.parameter, binding.penalty, self.amount(group))
 
     def amount(self, group: Group) -> float | Tensor:
@@ -173,13 +178,8 @@ class Attachment:
         factor = self.regularizer.factor
         if self.scale == "none":
             return factor
-        lr = group["lr"] if factor == 1.0 else factor * group["lr"]
-        if self.scale == "lr":
-            return lr  # type: ignore[no-any-return]
-        groups = self.optimizer.param_groups
-        self._first_lrs += [_first_lr(group) for group in groups[len(self._first_lrs) :]]
-        number = next(number for number, other in enumerate(groups) if other is group)
-        return lr / self._first_lrs[number]  # type: ignore[no-any-return]
+        lr: float | Tensor = group["lr"] if factor == 1.0 else factor * group["lr"]
+        return lr if self.scale == "lr" else lr / self._memory.first_lr(self.optimizer, group)
 
     def own_step(self, group: Group, binding: Binding) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
@@ -198,55 +198,56 @@ class Attachment:
         rule, metric = self._rule, self.metric
         if rule is None:
             assert metric is not None
-            step = metric(self.optimizer, group, binding.parameter)
+            given = metric(self.optimizer, group, binding.parameter)
+            try:
+                step = checked_step(xp, binding.parameter, given)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"metric, for {binding.name}: {error}") from None
             return lambda state: OwnStep(step, math.inf)
-        buffered = self.regularizer._buffers.get(binding.name, 1.0)
+        buffered = self._memory.buffers.get(binding.name, 1.0)
         return lambda state: rule(group, state, buffered)
 
     def _prox(self, group: Group, binding: Binding) -> None:
-        check_group(self.optimizer, group)
-        if isinstance(self.optimizer, torch.optim.SGD) and group["momentum"]:
-            buffers = self.regularizer._buffers
-            buffers[binding.name] = buffer_share(group, buffers.get(binding.name))
+        self._memory.count(self.optimizer, group, binding.name)
         own, state = self._reader(group, binding), self.state_of(binding)
+        parameter, penalty = binding.parameter, binding.penalty
+        factor = self.regularizer.factor
         if self.metric is not None:
-            step = own(state)
-            penalty, parameter = binding.penalty, binding.parameter
-            parameter.copy_(limited_prox(parameter, penalty, step, self.regularizer.factor))
+            parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
             return
         apply = prox_rows_ if isinstance(self.optimizer, torch.optim.SparseAdam) else prox_
-        apply(binding.parameter, binding.penalty, own, state, self.regularizer.factor)
+        apply(parameter, penalty, own, state, factor)
 
-    def _settle_buffers(self) -> None:
-        """Momentum buffers that this regularizer did not see fill count as full or empty."""
-        if not isinstance(self.optimizer, torch.optim.SGD):
+    def _held(self) -> list[tuple[Group, Binding]]:
+        """The penalized parameters that have a gradient, with their groups."""
+        return [
+            (group, binding)
+            for group, binding in self._pairs
+            if binding.parameter.grad is not None and binding.parameter.requires_grad
+        ]
+
+    def _pair(self) -> None:
+        """Match penalized parameters with the optimizer's groups, once each."""
+        groups, bindings = self.optimizer.param_groups, self.regularizer.bindings
+        made_from = (bindings, *groups, *(len(group["params"]) for group in groups))
+        if len(made_from) == len(self._paired) and all(map(_same, made_from, self._paired)):
             return
-        buffers = self.regularizer._buffers
-        for group, binding in self._held():
-            state = self.optimizer.state.get(binding.parameter, {})
-            if state.get("momentum_buffer") is None:
-                buffers.pop(binding.name, None)
-            elif binding.name not in buffers:
-                check_group(self.optimizer, group)
-                buffers[binding.name] = full_buffer_share(group)
-
-    def _held(self) -> Iterator[tuple[Group, Binding]]:
-        """The penalized parameters that have a gradient, once each, with their groups."""
-        bound = {binding.parameter: binding for binding in self.regularizer.active}
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None and parameter in bound:
-                    yield group, bound.pop(parameter)
-
-    def _check_held(self) -> None:
-        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-        for binding in self.regularizer.active:
-            if id(binding.parameter) not in held:
+        bound = {binding.parameter: binding for binding in bindings}
+        self._pairs = [
+            (group, bound.pop(parameter))
+            for group in groups
+            for parameter in group["params"]
+            if parameter in bound
+        ]
+        for binding in bound.values():
+            if binding.parameter.requires_grad:
                 raise RuntimeError(
                     f"{binding.name} is penalized but {type(self.optimizer).__name__} does not "
                     "hold it: the model has changed since attach(); give it to the optimizer with "
                     "add_param_group(), or build both anew"
                 )
+        if not bound:  # a frozen one may thaw
+            self._paired = made_from
 
     def _wrap(self, closure: Callable[[], Any], act: Callable[[], None]) -> Callable[[], Any]:
         """The closure with ∂Ω in its gradients and Ω in its loss, or with a decay after the first
@@ -269,8 +270,8 @@ class Attachment:
         return wrapped
 
 
-def _first_lr(group: Group) -> float:
-    return float(group["initial_lr"] if "initial_lr" in group else group["lr"])
+def _same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, int) and one == other)
 
 
 def _skipped(optimizer: Optimizer) -> bool:

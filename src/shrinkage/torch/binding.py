@@ -62,7 +62,8 @@ def _bound(selected: Selected, written: Penalty) -> Binding:
         lambda side: unit_layout(side, owner.module, owner.key, parameter)
     )
     owners = selected.candidate.owners
-    aliases = tuple(name for place in owners for name in (place.name, place.alias, place.path))
+    names = (name for place in owners for name in (place.name, place.alias, place.path))
+    aliases = tuple(dict.fromkeys(names))
     return Binding(owner.name, parameter, penalty, written, aliases)
 
 
@@ -71,17 +72,17 @@ class ModelWatch:
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [
-            (members, list(members.values()))
+            (members, list(members.values()), _identities(members))
             for module in model.modules()
             for members in (module._parameters, module._modules)
         ]
 
     def has_changed(self) -> bool:
-        return any(
-            len(now) != len(before)
-            or any(a is not b for a, b in zip(now.values(), before, strict=True))
-            for now, before in self._seen
-        )
+        return any(_identities(now) != before for now, _, before in self._seen)
+
+
+def _identities(members: Mapping[str, object]) -> list[int]:
+    return list(map(id, members.values()))  # of objects that are kept, so none is reused
 
 
 def together(values: Sequence[Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties.text import HOWS
+from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from shrinkage.torch.regularizer import Regularizer
 
 SCALES = ("lr", "schedule", "none")
+# In these weight_decay joins the gradient; in AdamW, Muon, Adafactor, SGDW and others it does not.
+COUPLED = {"SGD", "Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD"}
 ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
 
 
@@ -40,7 +43,9 @@ def check_attachment(
     _check_free(regularizer, optimizer)
     _check_holds(regularizer, optimizer)
     if how == "decoupled" and scale == "schedule":
-        _check_first_lrs(optimizer)
+        first = Memory()
+        for group in optimizer.param_groups:
+            first.first_lr(optimizer, group)
     for binding in regularizer.active:
         _check_binding(binding, optimizer, how, metric)
     if how == "proximal" and metric is None:
@@ -79,7 +84,7 @@ def _check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
     if regularizer._attachment is not None:
         raise ValueError(
             f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
-            "applied twice; detach() it first, or add the penalties up into one"
+            "applied twice; call its detach() first, or add the penalties up into one"
         )
     mine = {id(binding.parameter): binding.name for binding in regularizer.bindings}
     for other in attachments(optimizer):
@@ -102,15 +107,6 @@ def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
         )
 
 
-def _check_first_lrs(optimizer: Optimizer) -> None:
-    for number, group in enumerate(optimizer.param_groups):
-        if float(group.get("initial_lr", group["lr"])) <= 0:
-            raise ValueError(
-                f'scale="schedule" divides by the first learning rate, which is 0 in group {number}'
-                '; set initial_lr there, or use scale="lr"'
-            )
-
-
 def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
     if how != "proximal":
         return
@@ -131,23 +127,31 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
         )
 
 
-def _warn_of_weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> None:
+def weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> tuple[float, bool]:
+    """The optimizer's own decay on penalized parameters, and whether it is known to be coupled."""
     penalized = {id(binding.parameter) for binding in regularizer.active}
     for group in optimizer.param_groups:
         decay = group.get("weight_decay", 0)
         if decay and any(id(parameter) in penalized for parameter in group["params"]):
-            decoupled = group.get("decoupled_weight_decay", False)
-            what = (
-                "which pulls on the weights outside the gradient: what is solved is then not J"
-                if decoupled
-                else f"which adds ½·{decay:g}·Σw² to J, for every parameter of its group"
-            )
-            warnings.warn(
-                f"{type(optimizer).__name__} has weight_decay={decay:g} beside the attached "
-                f"penalty, {what}; set weight_decay=0 and write L2.from_weight_decay({decay:g})",
-                stacklevel=5,
-            )
-            return
+            coupled = type(optimizer).__name__ in COUPLED
+            return float(decay), coupled and not group.get("decoupled_weight_decay", False)
+    return 0.0, False
+
+
+def _warn_of_weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    decay, coupled = weight_decay(regularizer, optimizer)
+    if decay:
+        what = (
+            f"which adds ½·{decay:g}·Σw² to J, for every parameter of its group"
+            if coupled
+            else "which acts on the same weights: what is solved is then not J"
+        )
+        warnings.warn(
+            f"{type(optimizer).__name__} has weight_decay={decay:g} beside the attached penalty, "
+            f"{what}; set weight_decay=0 and write "
+            f"L2.from_weight_decay({decay:g})",
+            stacklevel=5,
+        )
 
 
 def _warn_of_low_precision(

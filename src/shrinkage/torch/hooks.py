@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from shrinkage.torch.checks import ATTACHED
 
-MARK = "shrinkage"  # in optimizer.defaults, which copies keep while they lose their hooks
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
 _watching = False
@@ -49,7 +52,32 @@ def _steps_running(optimizer: Optimizer) -> int:
     return count
 
 
-def watch_for_copies() -> None:
+class MarkedDefaults(dict[str, Any]):
+    """The `defaults` of an optimizer with hooks: copies keep these and lose those."""
+
+    how: str
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _watch_for_copies()  # unpickled, perhaps in another process
+
+
+def mark(optimizer: Optimizer, attachment: Attachment) -> None:
+    """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
+    optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
+    optimizer.defaults = MarkedDefaults(optimizer.defaults)
+    optimizer.defaults.how = attachment.how
+    _watch_for_copies()
+
+
+def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
+    """Take back what `mark` noted."""
+    optimizer.__dict__[ATTACHED].remove(attachment)
+    if not optimizer.__dict__[ATTACHED]:
+        optimizer.defaults = dict(optimizer.defaults)
+
+
+def _watch_for_copies() -> None:
     """From now on an optimizer that lost its attachment by being copied says so at its step."""
     global _watching
     if not _watching:
@@ -58,10 +86,10 @@ def watch_for_copies() -> None:
 
 
 def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    """A deep-copied or unpickled optimizer keeps the mark and has lost the hooks: say so, once."""
-    if MARK in optimizer.defaults and ATTACHED not in optimizer.__dict__:
-        how = optimizer.defaults[MARK]  # copy.copy shares this dict with the original
-        optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k != MARK}
+    """Once a copy, for copy.copy shares its `defaults` with the original."""
+    if isinstance(optimizer.defaults, MarkedDefaults) and ATTACHED not in optimizer.__dict__:
+        how = optimizer.defaults.how
+        optimizer.defaults = dict(optimizer.defaults)
         warnings.warn(
             f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
             f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "

@@ -73,19 +73,19 @@ def radam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     ) ** 0.5
     scale = group["lr"] * rectification
     return OwnStep(
-        _over(scale * correction**0.5, state["exp_avg_sq"].sqrt().add_(group["eps"])), 2 * scale
+        _over(scale * correction**0.5, state["exp_avg_sq"].sqrt().add_(group["eps"])), 2.0 * scale
     )
 
 
 def adamax(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr/u, where the running maximum u has its ε inside."""
-    return OwnStep(_over(group["lr"], state["exp_inf"]), 2 * group["lr"])
+    return OwnStep(group["lr"] / state["exp_inf"], 2.0 * group["lr"])
 
 
 def rmsprop(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr/((1 − μ)(√v + ε))."""
     scale = group["lr"] / (1 - group["momentum"])
-    return OwnStep(_over(scale, state["square_avg"].sqrt().add_(group["eps"])), 2 * scale)
+    return OwnStep(_over(scale, state["square_avg"].sqrt().add_(group["eps"])), 2.0 * scale)
 
 
 def adagrad(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
@@ -93,7 +93,7 @@ def adagrad(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     count = _number(state["step"])
     scale = group["lr"] / (1 + (count - 1) * group["lr_decay"])
     step = _over(scale, state["sum"].sqrt().add_(group["eps"]))
-    return OwnStep(step, 2 * scale / count**0.5)  # √(Σg²/t) is the gradient's mean size
+    return OwnStep(step, 2.0 * scale / count**0.5)  # √(Σg²/t) is the gradient's mean size
 
 
 def adadelta(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
@@ -103,15 +103,15 @@ def adadelta(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     ratio = v / (v + eps)
     before = (after - (1 - rho) * eps * ratio) / (rho + (1 - rho) * ratio)
     size = (before.clamp_(min=0.0) + eps).sqrt_().mul_(group["lr"])
-    return OwnStep(size / (v + eps).sqrt_(), 2 * size)
+    return OwnStep(size / (v + eps).sqrt_(), 2.0 * size)
 
 
 def sparse_adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr·√bc2/(√v + ε), of the rows in the gradient."""
     beta2 = group["betas"][1]
-    scale = group["lr"] * (1 - beta2 ** state["step"]) ** 0.5
+    scale = group["lr"] * (1 - beta2 ** _number(state["step"])) ** 0.5
     denominator = state["exp_avg_sq"].sqrt().add_(group["eps"])
-    return OwnStep(_over(scale, denominator), 2 * group["lr"])
+    return OwnStep(_over(scale, denominator), 2.0 * group["lr"])
 
 
 RULES: dict[type[Optimizer], Rule] = {
@@ -204,15 +204,14 @@ def full_buffer_share(group: Group) -> float:
 
 
 def _adam_like(v: Tensor, step: Any, group: Group, share: float | Tensor) -> OwnStep:
-    correction = 1 - group["betas"][1] ** _number(step)
+    root = (1 - group["betas"][1] ** _number(step)) ** 0.5  # of bc2
     scale = group["lr"] * share
-    denominator = v.sqrt().mul_(1 / correction**0.5).add_(group["eps"])
-    return OwnStep(_over(scale, denominator), 2 * scale)
+    return OwnStep(_over(scale * root, v.sqrt().add_(group["eps"] * root)), 2.0 * scale)
 
 
 def _over(scale: float | Tensor, denominator: Tensor) -> Tensor:
     """scale/denominator, in the denominator's own memory, which is ours."""
-    return torch.div(scale, denominator)
+    return torch.reciprocal(denominator, out=denominator).mul_(scale)
 
 
 def _number(value: Any) -> Any:

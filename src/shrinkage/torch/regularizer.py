@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
+from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch.binding import Binding, ModelWatch, bind, real_dtype, together, widest
+from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
 from shrinkage.torch.sparsity import Sparsity, zeros_of
@@ -81,7 +83,8 @@ class Regularizer:
         self._steps = 0
         self._schedule: Schedule | None = None
         self._attachment: Attachment | None = None
-        self._buffers: dict[str, float] = {}  # SGD momentum: `metric.buffer_share`, by name
+        self._before_attach: tuple[Schedule | None, float] | None = None
+        self._memory = Memory()
         self._bind()
         self.schedule = schedule
 
@@ -116,15 +119,18 @@ class Regularizer:
                 "the loss applies it twice; use value() to watch it",
                 stacklevel=2,
             )
-        values = [binding.value(binding.given(parameters)) for binding in self.active]
-        if not values:
-            total = torch.zeros(()) if like is None else like.new_zeros(())
+        bindings = self.active if parameters is None else self.bindings
+        tensors = [binding.given(parameters) for binding in bindings]
+        if not tensors:
+            return torch.zeros(()) if like is None else like.new_zeros(())
+        values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
+        total = self._factor * together(values).sum()
+        if like is None:
+            total = total.to(widest(real_dtype(w) for w in tensors))
         else:
-            total = self._factor * together(values).sum()
-            self._check_finite(total)
-            narrow = widest(real_dtype(binding.parameter) for binding in self.active)
-            total = total.to(narrow)
-        return total if like is None else total.to(device=like.device, dtype=like.dtype)
+            total = total.to(device=like.device, dtype=like.dtype)
+        self._check_finite(total)
+        return total
 
     def value(self) -> float:
         """factor·Ω(w) as a number, without a graph."""
@@ -205,14 +211,26 @@ class Regularizer:
         from shrinkage.torch.application import Attachment
 
         self._refresh()
+        _check_schedule(schedule)
         attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
-        try:
-            if schedule is not None:
+        if schedule is not None:
+            self._before_attach = self._schedule, self._factor
+            try:
                 self.schedule = schedule
-        except Exception:
-            attachment.detach()
-            raise
+            except Exception:
+                self.detach()
+                raise
         return attachment
+
+    def detach(self) -> None:
+        """Take the penalty off the optimizer, and a schedule that came with `attach`."""
+        if self._attachment is None:
+            return
+        attachment, self._attachment = self._attachment, None
+        attachment.detach()
+        if self._before_attach is not None:
+            self._schedule, self._factor = self._before_attach
+            self._before_attach = None
 
     @property
     def factor(self) -> float:
@@ -221,10 +239,7 @@ class Regularizer:
 
     @factor.setter
     def factor(self, factor: float) -> None:
-        number = float(factor)
-        if not 0.0 <= number < math.inf:
-            raise ValueError(f"factor must be >= 0 and finite, got {factor}")
-        self._factor = number
+        self._factor = checked_strength("factor", factor)
 
     @property
     def schedule(self) -> Schedule | None:
@@ -233,15 +248,27 @@ class Regularizer:
 
     @schedule.setter
     def schedule(self, schedule: Schedule | None) -> None:
+        _check_schedule(schedule)
         if schedule is not None:
-            if not callable(schedule):
-                raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
             self.factor = schedule(self._steps)
         self._schedule = schedule
 
     def step(self) -> None:
-        """Count a step and let the schedule set the factor; `attach` calls it after each step."""
+        """Count a step and let the schedule set the factor, under how="loss"; call it once a step.
+
+        While attached, the optimizer's own steps count.
+        """
+        if self._attachment is not None:
+            warnings.warn(
+                "the optimizer's steps count already while the penalty is attached: step() counts "
+                "one twice; leave it out",
+                stacklevel=2,
+            )
+        self._advance()
+
+    def _advance(self) -> None:
         self._steps += 1
+        self._memory.stepped()
         if self._schedule is not None:
             self.factor = self._schedule(self._steps)
 
@@ -251,11 +278,16 @@ class Regularizer:
             "factor": self._factor,
             "step": self._steps,
             "penalties": {binding.name: binding.text for binding in self.bindings},
-            "momentum": dict(self._buffers),
+            **self._memory.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`; warns where the penalties are not those that were saved."""
+        missing = self.state_dict().keys() - state.keys()
+        if missing:
+            raise ValueError(
+                f"state has no {sorted(missing)[0]!r}: it was not made by Regularizer.state_dict()"
+            )
         self._refresh()
         now = {binding.name: binding.text for binding in self.bindings}
         saved = state["penalties"]
@@ -272,7 +304,7 @@ class Regularizer:
             )
         self.factor = state["factor"]
         self._steps = int(state["step"])
-        self._buffers = {name: float(share) for name, share in state["momentum"].items()}
+        self._memory.load_state_dict(state)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is attached to nothing, as copied optimizers have no hooks."""
@@ -318,7 +350,16 @@ class Regularizer:
                     f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or "
                     "the strength, or clip the gradients"
                 )
-        return f"the penalty is not finite at step {self._steps}: factor {self._factor:g}"
+        return (
+            f"the penalty is not finite at step {self._steps}, though each parameter's part of it "
+            f"is: the factor is {self._factor:g}, and 16-bit floats end at 65504; pass the loss as "
+            "like=, in float32"
+        )
+
+
+def _check_schedule(schedule: object) -> None:
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
 
 
 def _check_penalty(penalty: object) -> None:

@@ -50,5 +50,5 @@ def warmup(steps: int, after: Schedule | None = None) -> Schedule:
 
 
 def _check_steps(steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"steps must be >= 1, got {steps}")
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")

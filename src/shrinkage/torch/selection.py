@@ -109,8 +109,14 @@ def select(
     used = [False] * len(rules)
     chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
     for (selector, _), was_used in zip(rules, used, strict=True):
-        if not was_used:
-            raise ValueError(_nothing(selector, pool, reach_all))
+        hit = _first_hit(selector, pool, reach_all)
+        if hit is None:
+            raise ValueError(_nothing(selector, pool))
+        if isinstance(penalty, Mapping) and not was_used:
+            raise ValueError(
+                f"{_named(selector)} is left with nothing: earlier patterns take {hit} and all "
+                "else it matches; put it before them"
+            )
     return chosen
 
 
@@ -148,48 +154,52 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
         return True
     if not (fnmatchcase(owner.name, selector) or fnmatchcase(owner.alias, selector)):
         return False
-    names_bias = "bias" in selector.rsplit(".", 1)[-1]
-    return reach_all or owner.kind == "weight" or (owner.kind == "bias" and names_bias)
+    names_bias = re.search(r"(?<![a-zA-Z0-9])bias(?![a-z])", selector.rsplit(".", 1)[-1])
+    return reach_all or owner.kind == "weight" or (owner.kind == "bias" and bool(names_bias))
 
 
-def _nothing(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str:
+def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str | None:
+    """The first name that a selector reaches, whatever others take before it."""
+    for candidate in pool:
+        for owner in candidate.owners:
+            if _matches(selector, owner, candidate.parameter, reach_all):
+                return owner.name
+    return None
+
+
+def _named(selector: Selector) -> str:
+    if isinstance(selector, str):
+        return f"pattern {selector!r}"
+    kind = "type" if isinstance(selector, type) else "the predicate"
+    return f"{kind} {getattr(selector, '__name__', repr(selector))}"
+
+
+def _nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
     """The sentence for a selector that reaches nothing."""
-    owners = [(owner, candidate) for candidate in pool for owner in candidate.owners]
+    owners = [owner for candidate in pool for owner in candidate.owners]
     if not owners:
         return "the model has no parameter"
-    if isinstance(selector, str):
-        hit = [
-            owner.name
-            for owner, candidate in owners
-            if _matches(selector, owner, candidate.parameter, reach_all)
-        ]
-        if hit:
-            return (
-                f"pattern {selector!r} is left with nothing: earlier patterns take {hit[0]} and "
-                "all else it matches; put it before them"
-            )
-        if selector in {"weights", "biases"}:
-            kind = {"weights": "weight", "biases": "bias"}[selector]
-            kinds = ", ".join(f"{owner.name} ({owner.kind})" for owner, _ in owners[:3])
-            return f"the model has no {kind}, only {kinds}; name what is meant with on="
-        passed = [owner for owner, _ in owners if fnmatchcase(owner.name, selector)]
-        if passed:
-            kinds = ", ".join(f"{owner.name} ({owner.kind})" for owner in passed[:3])
-            return (
-                f"pattern {selector!r} matches no weight, only {kinds}: a bias is reached by a "
-                'pattern that ends in "bias", anything else by its whole name or on="all"'
-            )
-        names = [owner.name for owner, _ in owners]
-        bare = selector.replace("*", "").strip(".")
-        near = difflib.get_close_matches(bare, names, n=3, cutoff=0.0)
-        return f"pattern {selector!r} matches no parameter; the nearest are {', '.join(near)}"
     if isinstance(selector, type):
-        types = sorted({type(owner.module).__name__ for owner, _ in owners})
+        types = ", ".join(sorted({type(owner.module).__name__ for owner in owners}))
+        return f"no module of {_named(selector)} owns a parameter; those that do: {types}"
+    if not isinstance(selector, str):
+        return f"{_named(selector)} is true for no parameter"
+    if selector in {"weights", "biases"}:
+        kind = {"weights": "weight", "biases": "bias"}[selector]
+        return f"the model has no {kind}, only {_listed(owners)}; name what is meant with on="
+    passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
+    if passed:
         return (
-            f"no module of type {selector.__name__} owns a parameter; those that do: "
-            f"{', '.join(types)}"
+            f"{_named(selector)} matches no weight, only {_listed(passed)}: a bias is reached by a "
+            'pattern that ends in "bias", anything else by its whole name or on="all"'
         )
-    return f"the predicate {getattr(selector, '__name__', selector)!r} is true for no parameter"
+    bare = selector.replace("*", "").strip(".")
+    near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
+    return f"{_named(selector)} matches no parameter; the nearest are {', '.join(near)}"
+
+
+def _listed(owners: Sequence[Owner]) -> str:
+    return ", ".join(f"{owner.name} ({owner.kind})" for owner in owners[:3])
 
 
 def _owners(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,15 +56,6 @@ class SGDW(Optimizer):
         weight_norm: int = 2,
         scale: str = "none",
     ) -> None:
-        if not lr >= 0.0:
-            raise ValueError(f"lr must be >= 0, got {lr}")
-        if not 0.0 <= momentum < 1.0:
-            raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
-        checked_strength("weight_decay", weight_decay)
-        if weight_norm not in (1, 2):
-            raise ValueError(f"weight_norm must be 1 or 2, got {weight_norm!r}")
-        if scale not in ("none", "lr"):
-            raise ValueError(f'scale must be "none" or "lr", got {scale!r}')
         options = {
             "lr": lr,
             "momentum": momentum,
@@ -72,6 +64,11 @@ class SGDW(Optimizer):
             "scale": scale,
         }
         super().__init__(params, options)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As in torch; options of the group's own are checked like those of the constructor."""
+        _check_options({**self.defaults, **param_group})
+        super().add_param_group(param_group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -103,6 +100,19 @@ class SGDW(Optimizer):
             state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
         buffer: torch.Tensor = state["momentum_buffer"]
         return buffer
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    lr, momentum, norm = options["lr"], options["momentum"], options["weight_norm"]
+    if not 0.0 <= lr < math.inf:
+        raise ValueError(f"lr must be >= 0 and finite, got {lr}")
+    if not 0.0 <= momentum < 1.0:
+        raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
+    checked_strength("weight_decay", options["weight_decay"])
+    if norm not in (1, 2):
+        raise ValueError(f"weight_norm must be 1 or 2, got {norm!r}")
+    if options["scale"] not in ("none", "lr"):
+        raise ValueError(f'scale must be "none" or "lr", got {options["scale"]!r}')
 
 
 def _penalty(group: dict[str, Any]) -> Penalty:

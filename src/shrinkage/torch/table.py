@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding import here, is_sharded
+from shrinkage.torch.checks import weight_decay
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.sparsity import zeros_of
 
@@ -104,24 +105,23 @@ def as_html(regularizer: Regularizer) -> str:
 
 def objective(attachment: Attachment) -> str:
     """Where weights rest under this attachment, in a sentence; no more than is proved."""
-    groups = attachment.optimizer.param_groups
+    decay, coupled = weight_decay(attachment.regularizer, attachment.optimizer)
+    if decay and not coupled:
+        return f"no objective is claimed beside the optimizer's own weight_decay={decay:g}"
+    goal = MINIMUM_OF_J + (f" + ½·{decay:g}·Σw² (weight_decay)" if decay else "")
     if attachment.how == "coupled":
-        return f"rests at {MINIMUM_OF_J}; no exact zeros"
+        return f"rests at {goal}; no exact zeros"
     if attachment.how == "proximal":
-        if attachment.metric is not None:
-            return f"rests at {MINIMUM_OF_J} if metric= is the optimizer's own step; exact zeros"
-        return f"rests at {MINIMUM_OF_J}; exact zeros"
-    plain = isinstance(attachment.optimizer, torch.optim.SGD) and attachment.scale == "lr"
-    if not plain:
+        known = "" if attachment.metric is None else " if metric= is the optimizer's own step"
+        return f"rests at {goal}{known}; exact zeros"
+    if not isinstance(attachment.optimizer, torch.optim.SGD) or attachment.scale != "lr":
         return "decoupled from the loss: no objective is claimed for where it rests"
-    shares = {
-        (1 - group["momentum"]) / max(1 - group["dampening"], 1e-30) if group["momentum"] else 1.0
-        for group in groups
-    }
+    groups = attachment.optimizer.param_groups
+    shares = {1 / full_buffer_share(group) if group["momentum"] else 1.0 for group in groups}
     if shares == {1.0}:
-        return f"rests at {MINIMUM_OF_J}"
+        return f"rests at {goal}"
     times = " or ".join(f"{share:g}" for share in sorted(shares))
-    return f"rests at {MINIMUM_OF_J}, with every strength times {times} (momentum)"
+    return f"rests at {goal}, with every strength times {times} (momentum)"
 
 
 def _headline(regularizer: Regularizer) -> str:
@@ -196,7 +196,8 @@ def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -
     if isinstance(attachment.optimizer, torch.optim.SGD) and attachment.metric is None:
         coming = _next_step_of_sgd(attachment, group, binding)
         return _moved(binding, coming * attachment.regularizer.factor, decay=False)
-    if attachment.metric is None and not attachment.state_of(binding):
+    state = attachment.state_of(binding)
+    if attachment.metric is None and not (state and float(state.get("step", 1)) > 0):
         return "by the optimizer's own step, known after its first"
     step, limit = attachment.own_step(group, binding)
     mine = here(step) if isinstance(step, Tensor) else torch.tensor(step)
@@ -209,7 +210,7 @@ def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -
 
 def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> float:
     """Its own step one step from now, when the momentum buffer is that much fuller."""
-    seen = attachment.regularizer._buffers.get(binding.name, full_buffer_share(group))
+    seen = attachment.regularizer._memory.buffers.get(binding.name, full_buffer_share(group))
     begun = "momentum_buffer" in attachment.state_of(binding)
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 

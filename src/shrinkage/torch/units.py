@@ -8,7 +8,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from shrinkage.penalties.layout import Layout
 
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "LSTMCell": 4, "GRUCell": 3, "RNNCell": 1}
+FOUR_GATES = (nn.LSTM, nn.LSTMCell)
+THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
 def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor) -> Layout:
@@ -19,6 +20,9 @@ def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor)
     shape = tuple(parameter.shape)
     if len(shape) < 2:
         return Layout(None if shape else (1,), (0,))  # every entry is a group
+    shown = getattr(module, key, parameter)
+    if not isinstance(shown, torch.Tensor) or tuple(shown.shape) != shape:
+        module = nn.Identity()  # a part of a parametrization, in a shape of its own
     if isinstance(module, _ConvNd):
         blocks = module.groups
         transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)
@@ -29,7 +33,7 @@ def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor)
         return Layout((blocks, shape[0] // blocks, *shape[1:]), (0, 2))
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):  # (inputs, outputs)
         return Layout(None, (1 if side == "out" else 0,))
-    gates = GATES.get(type(module).__name__, 1)
+    gates = 4 if isinstance(module, FOUR_GATES) else 3 if isinstance(module, THREE_GATES) else 1
     if gates > 1 and side == "out" and key.startswith(("weight_ih", "weight_hh")):
         return Layout((gates, shape[0] // gates, *shape[1:]), (1,))
     return Layout(None, (0 if side == "out" else 1,))

@@ -16,7 +16,7 @@ from shrinkage.torch.metric import OwnStep
 State = dict[str, Tensor]
 Rule = Callable[[State], OwnStep]
 
-BLOCK = 1 << 17  # entries: a block and its temporaries stay in a core's cache
+BLOCK = 1 << 18  # entries: a block and its temporaries stay in a core's cache
 
 
 def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float) -> None:
@@ -60,7 +60,7 @@ def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> N
         _soft_threshold_(parameter, amount * absolute)
     for term in rest:
         if term.follows_soft_threshold:
-            parameter.copy_(term.prox(parameter, amount))
+            parameter.copy_(limited_prox(parameter, term, OwnStep(amount, math.inf), 1.0))
 
 
 def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
@@ -80,7 +80,7 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
         if square or rest or isinstance(limit, Tensor):
             block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
         else:
-            _soft_threshold_(block, _at_most(step * (factor * absolute), limit))
+            _soft_threshold_(block, _at_most(_times(step, factor * absolute), limit))
 
 
 def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
@@ -106,7 +106,7 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
     limit = own.limit
     if isinstance(limit, Tensor) or limit < math.inf:
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
-            limit = limit.expand_as(w)
+            limit = limit.to(w.device).expand_as(w)
         target = penalty.limited(xp, wide, target, limit)
     result: Tensor = narrow(xp, target, w)
     return result
@@ -114,7 +114,7 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
 
 def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, State]]:
     """Pieces of `w` along axis 0, each with the same piece of the state."""
-    if w.numel() <= BLOCK:
+    if w.numel() <= BLOCK or w.device.type != "cpu":
         yield w, state
         return
     shape = w.shape
@@ -125,6 +125,11 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
     for start in range(0, len(w), rows):
         here = slice(start, start + rows)
         yield w[here], state | {key: value[here] for key, value in same.items()}
+
+
+def _times(step: float | Tensor, strength: float) -> float | Tensor:
+    """In the memory of a whole tensor of steps, which is ours."""
+    return step.mul_(strength) if isinstance(step, Tensor) and step.ndim else step * strength
 
 
 def _at_most(threshold: float | Tensor, limit: float) -> float | Tensor:
@@ -140,7 +145,8 @@ def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:
         return
     number = not isinstance(threshold, Tensor) or threshold.ndim == 0
     data = parameter.detach()
-    for block in torch.split(data.view(-1), BLOCK) if number else (data,):
+    in_blocks = number and data.device.type == "cpu"
+    for block in torch.split(data.view(-1), BLOCK) if in_blocks else (data,):
         block.sub_(torch.clamp(block, -threshold, threshold))  # type: ignore[arg-type]
 
 
