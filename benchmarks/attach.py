@@ -26,6 +26,15 @@ from shrinkage.torch import Regularizer
 
 LAM = 1e-6
 Step = Callable[[], None]
+
+
+def renew_gradients(model: nn.Module) -> None:
+    """New gradient tensors over the same memory, as a backward pass would leave them."""
+    for parameter in model.parameters():
+        assert parameter.grad is not None
+        parameter.grad = parameter.grad.detach()
+
+
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "AdamW": (torch.optim.AdamW, {"lr": 1e-5, "weight_decay": 0.0, "fused": True}),
     "SGD momentum": (torch.optim.SGD, {"lr": 1e-5, "momentum": 0.9, "fused": True}),
@@ -64,14 +73,24 @@ def prepared(model: nn.Module, name: str) -> tuple[nn.Module, torch.optim.Optimi
 
 
 def plain(model: nn.Module, name: str) -> Step:
-    _, optimizer = prepared(model, name)
-    return lambda: optimizer.step()
+    model, optimizer = prepared(model, name)
+
+    def step() -> None:
+        renew_gradients(model)
+        optimizer.step()
+
+    return step
 
 
 def attached(model: nn.Module, name: str, penalty: Penalty, how: str) -> Step:
     model, optimizer = prepared(model, name)
     Regularizer(model, penalty).attach(optimizer, how=how)
-    return lambda: optimizer.step()
+
+    def step() -> None:
+        renew_gradients(model)
+        optimizer.step()
+
+    return step
 
 
 def by_hand_gradient(model: nn.Module, name: str) -> Step:

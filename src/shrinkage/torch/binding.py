@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,6 +84,23 @@ class ModelWatch:
 
 def _identities(members: Mapping[str, object]) -> list[int]:
     return list(map(id, members.values()))  # of objects that are kept, so none is reused
+
+
+def explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
+    """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
+    for binding in bindings:
+        w = binding.parameter.detach()
+        if not math.isfinite(together([binding.value(w)]).item()):
+            largest = together([w.abs().max()]).item()
+            return (
+                f"the penalty is not finite at step {step}: {binding.name} under "
+                f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
+                "strength, or clip the gradients"
+            )
+    return (
+        f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
+        f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
+    )
 
 
 def together(values: Sequence[Tensor]) -> Tensor:

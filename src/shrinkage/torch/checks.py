@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.penalties import Penalty
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
@@ -23,6 +25,22 @@ SCALES = ("lr", "schedule", "none")
 # In these weight_decay joins the gradient; in AdamW, Muon, Adafactor, SGDW and others it does not.
 COUPLED = {"SGD", "Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD"}
 ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
+
+
+def check_schedule(schedule: object) -> None:
+    """Refuse a schedule that is no function."""
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
+
+
+def check_penalty(penalty: object) -> None:
+    """Refuse what is neither a penalty nor a mapping to penalties."""
+    for item in penalty.values() if isinstance(penalty, Mapping) else (penalty,):
+        if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
+            raise TypeError(
+                "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
+                f"{item!r}"
+            )
 
 
 def check_attachment(

@@ -13,7 +13,17 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.binding import Binding, ModelWatch, bind, real_dtype, together, widest
+from shrinkage.torch import checkpoint
+from shrinkage.torch.binding import (
+    Binding,
+    ModelWatch,
+    bind,
+    explosion,
+    real_dtype,
+    together,
+    widest,
+)
+from shrinkage.torch.checks import check_penalty, check_schedule
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
@@ -76,7 +86,7 @@ class Regularizer:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-        _check_penalty(penalty)
+        check_penalty(penalty)
         self.model = model
         self._penalty, self._on = penalty, on
         self._factor = 1.0
@@ -140,19 +150,15 @@ class Regularizer:
             numbers = together(values).tolist() if values else []
         total = self._factor * math.fsum(numbers)
         if not math.isfinite(total):
-            raise FloatingPointError(self._explosion())
+            raise FloatingPointError(explosion(self.active, self._steps, self.factor))
         return total
 
     def sparsity(self) -> Sparsity:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self._refresh()
         with torch.no_grad():
-            return Sparsity(
-                {
-                    binding.name: zeros_of(binding.parameter, binding.penalty)
-                    for binding in self.bindings
-                }
-            )
+            zeros = {one.name: zeros_of(one.parameter, one.penalty) for one in self.bindings}
+        return Sparsity(zeros)
 
     def table(self) -> list[Row]:
         """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
@@ -211,7 +217,7 @@ class Regularizer:
         from shrinkage.torch.application import Attachment
 
         self._refresh()
-        _check_schedule(schedule)
+        check_schedule(schedule)
         attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
         if schedule is not None:
             self._before_attach = self._schedule, self._factor
@@ -248,7 +254,7 @@ class Regularizer:
 
     @schedule.setter
     def schedule(self, schedule: Schedule | None) -> None:
-        _check_schedule(schedule)
+        check_schedule(schedule)
         if schedule is not None:
             self.factor = schedule(self._steps)
         self._schedule = schedule
@@ -274,37 +280,18 @@ class Regularizer:
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: numbers and text alone, fit for ``weights_only=True``."""
-        return {
-            "factor": self._factor,
-            "step": self._steps,
-            "penalties": {binding.name: binding.text for binding in self.bindings},
-            **self._memory.state_dict(),
-        }
+        return checkpoint.state(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state_dict`; warns where the penalties are not those that were saved."""
-        missing = self.state_dict().keys() - state.keys()
-        if missing:
-            raise ValueError(
-                f"state has no {sorted(missing)[0]!r}: it was not made by Regularizer.state_dict()"
-            )
+        """Go on from `state_dict`; warns where the penalties are not those that were saved.
+
+        Raises
+        ------
+        ValueError
+            If it was made by something else; nothing is changed then.
+        """
         self._refresh()
-        now = {binding.name: binding.text for binding in self.bindings}
-        saved = state["penalties"]
-        changed = sorted(
-            name for name in now.keys() | saved.keys() if now.get(name) != saved.get(name)
-        )
-        if changed:
-            first = changed[0]
-            warnings.warn(
-                f"the saved run had other penalties, for example {first}: "
-                f"{saved.get(first, 'none')} then, {now.get(first, 'none')} now; the present ones "
-                "are kept",
-                stacklevel=2,
-            )
-        self.factor = state["factor"]
-        self._steps = int(state["step"])
-        self._memory.load_state_dict(state)
+        checkpoint.restore(self, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is attached to nothing, as copied optimizers have no hooks."""
@@ -338,34 +325,4 @@ class Regularizer:
             return
         traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
         if not traced and not math.isfinite(total.item()):
-            raise FloatingPointError(self._explosion())
-
-    def _explosion(self) -> str:
-        for binding in self.active:
-            w = binding.parameter.detach()
-            if not math.isfinite(together([binding.value(w)]).item()):
-                largest = together([w.abs().max()]).item()
-                return (
-                    f"the penalty is not finite at step {self._steps}: {binding.name} under "
-                    f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or "
-                    "the strength, or clip the gradients"
-                )
-        return (
-            f"the penalty is not finite at step {self._steps}, though each parameter's part of it "
-            f"is: the factor is {self._factor:g}, and 16-bit floats end at 65504; pass the loss as "
-            "like=, in float32"
-        )
-
-
-def _check_schedule(schedule: object) -> None:
-    if schedule is not None and not callable(schedule):
-        raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
-
-
-def _check_penalty(penalty: object) -> None:
-    for item in penalty.values() if isinstance(penalty, Mapping) else (penalty,):
-        if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
-            raise TypeError(
-                "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
-                f"{item!r}"
-            )
+            raise FloatingPointError(explosion(self.active, self._steps, self.factor))

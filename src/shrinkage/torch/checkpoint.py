@@ -1,0 +1,51 @@
+"""A regularizer as numbers and text, for a run that is interrupted and goes on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shrinkage.torch.regularizer import Regularizer
+
+
+def state(regularizer: Regularizer) -> dict[str, Any]:
+    """Factor, step, penalties as text, and what is remembered of the optimizer."""
+    return {
+        "factor": regularizer.factor,
+        "step": regularizer._steps,
+        "penalties": {binding.name: binding.text for binding in regularizer.bindings},
+        **regularizer._memory.state_dict(),
+    }
+
+
+def restore(regularizer: Regularizer, saved: Mapping[str, Any]) -> None:
+    """Go on from `saved`; the present penalties are kept, and a difference is warned of.
+
+    Raises
+    ------
+    ValueError
+        If `saved` lacks a part; nothing is changed then.
+    """
+    now = state(regularizer)
+    missing = [key for key in now if key not in saved]
+    if missing:
+        raise ValueError(
+            f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
+        )
+    _warn_of_other_penalties(now["penalties"], saved["penalties"])
+    regularizer.factor = saved["factor"]
+    regularizer._steps = int(saved["step"])
+    regularizer._memory.load_state_dict(saved)
+
+
+def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+    changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
+    if changed:
+        first = changed[0]
+        warnings.warn(
+            f"the saved run had other penalties, for example {first}: {saved.get(first, 'none')} "
+            f"then, {now.get(first, 'none')} now; the present ones are kept",
+            stacklevel=4,
+        )
