@@ -219,13 +219,13 @@ class Regularizer:
         self._refresh()
         check_schedule(schedule)
         attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
-        if schedule is not None:
-            self._before_attach = self._schedule, self._factor
-            try:
+        try:
+            if schedule is not None:
+                self._before_attach = self._schedule, self._factor
                 self.schedule = schedule
-            except Exception:
-                self.detach()
-                raise
+        except Exception:
+            self.detach()
+            raise
         return attachment
 
     def detach(self) -> None:
@@ -300,13 +300,11 @@ class Regularizer:
     def __repr__(self) -> str:
         from shrinkage.torch.table import as_text
 
-        self._refresh()
         return as_text(self)
 
     def _repr_html_(self) -> str:
         from shrinkage.torch.table import as_html
 
-        self._refresh()
         return as_html(self)
 
     def _bind(self) -> None:

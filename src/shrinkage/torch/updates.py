@@ -74,13 +74,13 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
     if not penalty.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
         return
-    absolute, square, rest = penalty.split()
+    rest = penalty.split().rest
     for block, part in _blocks(parameter.detach(), state, flat=not rest):
         step, limit = own(part)
-        if square or rest or isinstance(limit, Tensor):
+        if rest or isinstance(limit, Tensor):
             block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
         else:
-            _soft_threshold_(block, _at_most(_times(step, factor * absolute), limit))
+            _shrink_(block, penalty, _times(step, factor), limit)
 
 
 def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
@@ -125,6 +125,22 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
     for start in range(0, len(w), rows):
         here = slice(start, start + rows)
         yield w[here], state | {key: value[here] for key, value in same.items()}
+
+
+def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float) -> None:
+    """The limited prox of absolute values and squares, with few temporaries; eats `step`."""
+    absolute, square, _ = penalty.split()
+    if not square:
+        _soft_threshold_(block, _at_most(_times(step, absolute), limit))
+        return
+    shrink = 1.0 + step * (2.0 * square)
+    target = block / shrink
+    if absolute:
+        _soft_threshold_(target, _times(step, absolute) / shrink)
+    if limit < math.inf:
+        block.add_(target.sub_(block).clamp_(-limit, limit))
+    else:
+        block.copy_(target)
 
 
 def _times(step: float | Tensor, strength: float) -> float | Tensor:
