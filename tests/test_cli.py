@@ -191,6 +191,8 @@ def test_the_sandbox_prints_every_way_and_draws_them(run, tmp_path):
         (("--strength", "-1"), "strength must be >= 0 and finite, got -1.0"),
         (("--steps", "0"), "steps must be >= 1, got 0"),
         (("--plot", "nowhere/w.html"), "cannot be written"),
+        (("--plot", "w.png"), "plot 'w.png' must end in .html"),
+        (("--strength", "10", "--lr", "1", "--steps", "400"), "not finite at step 120"),
     ],
 )
 def test_bad_input_to_the_sandbox(run, arguments, sentence):

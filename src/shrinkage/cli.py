@@ -225,6 +225,8 @@ def sandbox(
         from shrinkage.torch.sandbox import as_text, weights_from_text
         from shrinkage.torch.sandbox import sandbox as run
 
+        if plot is not None and plot.suffix != ".html":
+            raise UsageError(f"plot {str(plot)!r} must end in .html: that is what is written")
         try:
             start = weights_from_text(weights)
             traces = run(start, strength=strength, lr=lr, steps=steps)

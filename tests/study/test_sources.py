@@ -97,3 +97,20 @@ def test_an_unknown_name_gets_the_nearest_of_names_and_files(tmp_path):
     (tmp_path / "patients.csv").write_text("a,y\n1,0\n")
     with pytest.raises(UsageError, match=r"did you mean '.*patients.csv'"):
         read(str(tmp_path / "patient.csv"))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_and_decimal_commas(tmp_path, separator):
+    rows = [" a ", "b", "y"], ["0,5", "x", "1"], ["-1", "z", "2,25"]
+    text = "\n".join(separator.join(row) for row in rows)
+    (tmp_path / "d.csv").write_text(text, encoding="utf-8")
+    frame = read(str(tmp_path / "d.csv")).frame
+    assert list(frame.columns) == ["a", "b", "y"]
+    assert frame["a"].tolist() == [0.5, -1.0]
+    assert frame["y"].tolist() == [1.0, 2.25]
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "d.csv").write_text("a,y,y\n1,2,3\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="has column 'y' twice"):
+        read(str(tmp_path / "d.csv"))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,8 +114,18 @@ def _csv(path: Path) -> pd.DataFrame:
     if twice:  # pandas would rename the second one
         raise UsageError(f"data {str(path)!r} has column {twice[0]!r} twice: rename one of them")
     # A question mark for what is missing is the habit of many public tables.
-    frame = pd.read_csv(path, sep=separator, na_values=["?"], low_memory=False)
+    options: dict[str, Any] = {"sep": separator, "na_values": ["?"], "low_memory": False}
+    frame: pd.DataFrame = pd.read_csv(path, **options)
+    if separator != "," and any(map(_has_decimal_commas, map(frame.get, frame.columns))):
+        frame = pd.read_csv(path, decimal=",", **options)
     return frame.rename(columns=str.strip)
+
+
+def _has_decimal_commas(column: Any) -> bool:
+    written = column.dropna().astype(str)
+    return bool(written.str.contains(",").any()) and bool(
+        written.str.fullmatch(r"\s*-?\d+(,\d+)?([eE][-+]?\d+)?\s*").all()
+    )
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -94,6 +94,6 @@ def _test(choice: Choice) -> str:
 
 def _with_less(choice: Choice) -> str:
     dead = (
-        f" and {choice.dead_neurons:.0f} of {choice.neurons} neurons dead" if choice.neurons else ""
+        f" and {choice.dead_neurons:.3g} of {choice.neurons} neurons dead" if choice.neurons else ""
     )
     return f", with {choice.zeros:.0%} of the weights exactly 0{dead}"

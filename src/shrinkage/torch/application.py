@@ -3,7 +3,8 @@
 With factor f, strength lam and data gradient g:
 
 - coupled: ``g + f·∂Ω(w)`` is what the optimizer sees: after any clipping, once a step, in the
-  gradients' own scale under AMP, at each evaluation of a closure. Rests where J is least.
+  gradients' own scale under AMP, at each evaluation of a closure. Rests where J is least. It stays
+  in `.grad`, as it would from the loss: renew the gradients between steps, as for the loss.
 - decoupled: squares by ``w ← (1 − 2·scale·f·lam)·w`` before the update, L1 and groups by a soft
   threshold of scale·f·lam after it, others by ``w − scale·f·∂Ω(w)`` before it, where an entry that
   would change sign stops at 0.
@@ -15,7 +16,6 @@ A parameter without a gradient is left alone, and so is every weight in a step t
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,6 @@ class Attachment:
             self._rule = rule_for(optimizer)
         self._pairs: list[tuple[Group, Binding]] = []
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
-        self._done: dict[int, tuple[weakref.ref[Tensor], int]] = {}  # gradients with ∂Ω in them
         self._memory = regularizer._memory
         self._memory.begin(optimizer)
         self._hooks: list[Any] = [
@@ -161,13 +160,7 @@ class Attachment:
             factor *= float(scale)
         for group, binding in self._held():
             sign = -1.0 if group.get("maximize") else 1.0
-            gradient = binding.parameter.grad
-            assert gradient is not None
-            # A gradient that nobody has touched since still holds the ∂Ω of the step before.
-            reference, version = self._done.get(id(binding.parameter), (None, -1))
-            if reference is None or reference() is not gradient or version != gradient._version:
-                add_gradient_(binding.name, binding.parameter, binding.penalty, sign * factor)
-            self._done[id(binding.parameter)] = weakref.ref(gradient), gradient._version
+            add_gradient_(binding.name, binding.parameter, binding.penalty, sign * factor)
 
     def _decay(self, *, without_gradient: bool = False) -> None:
         for group, binding in self._pairs if without_gradient else self._held():

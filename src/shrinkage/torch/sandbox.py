@@ -162,6 +162,8 @@ def _trace(
             gradient = tuple(model.weight.grad[0].tolist())
             penalty = loss.item() if made.in_loss is not None else None
         made.optimizer.step()
+        if made.in_loss is not None:
+            made.in_loss.step()
         paths.append(tuple(model.weight.detach()[0].tolist()))
     return Trace(way, tuple(paths), penalty, gradient)
 
