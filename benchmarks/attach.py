@@ -72,25 +72,25 @@ def prepared(model: nn.Module, name: str) -> tuple[nn.Module, torch.optim.Optimi
     return model, optimizer
 
 
-def plain(model: nn.Module, name: str) -> Step:
-    model, optimizer = prepared(model, name)
+def stepping(model: nn.Module, optimizer: torch.optim.Optimizer) -> Step:
+    """The optimizer's step on new gradients."""
 
     def step() -> None:
         renew_gradients(model)
         optimizer.step()
 
     return step
+
+
+def plain(model: nn.Module, name: str) -> Step:
+    model, optimizer = prepared(model, name)
+    return stepping(model, optimizer)
 
 
 def attached(model: nn.Module, name: str, penalty: Penalty, how: str) -> Step:
     model, optimizer = prepared(model, name)
     Regularizer(model, penalty).attach(optimizer, how=how)
-
-    def step() -> None:
-        renew_gradients(model)
-        optimizer.step()
-
-    return step
+    return stepping(model, optimizer)
 
 
 def by_hand_gradient(model: nn.Module, name: str) -> Step:
