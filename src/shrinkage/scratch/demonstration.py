@@ -1,0 +1,165 @@
+"""The classic run: three arms of a spiral, a hidden layer of ReLU, Adam, and a penalty on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shrinkage.penalties import parse
+from shrinkage.penalties.text import normalized, split_how
+from shrinkage.scratch.data import spiral
+from shrinkage.scratch.layers import HOWS, Array, Dense, ReLU
+from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
+from shrinkage.scratch.network import History, Network
+from shrinkage.scratch.optimizers import Adam
+
+CELLS = 100  # of the plane, along each side
+MARGIN = 0.1  # of the plane around the points
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is trained; the defaults are those of Kinsley and Kukieła's chapter on L1 and L2.
+
+    Parameters
+    ----------
+    samples : int, default 1000
+        Points a class for training; a tenth of it, at least 1, for validation.
+    classes, hidden : int, default 3 and 64
+        Arms of the spiral, and units of the hidden layer.
+    epochs : int, default 10 000
+        Steps, each on all points.
+    lr, decay : float, default 0.05 and 5e-7
+        Of Adam.
+    seed : int, default 0
+        For the points and the first weights.
+    dtype : str, default "float64"
+        Or "float32".
+    """
+
+    samples: int = 1000
+    classes: int = 3
+    hidden: int = 64
+    epochs: int = 10_000
+    lr: float = 0.05
+    decay: float = 5e-7
+    seed: int = 0
+    dtype: str = "float64"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one penalty."""
+
+    name: str  # "l1:0.0005@proximal", or "none"
+    history: History
+    train: dict[str, float]  # "accuracy" and "data_loss" after the last step
+    validation: dict[str, float]  # the same, on points that were not trained on
+    zeros: int  # penalized weights and biases that are exactly 0
+    weights: int  # how many of these there are
+    silent: int  # hidden units that put out the same for every input
+    units: int  # hidden units
+    plane: tuple[Array, Array, Array]  # x (columns,), y (rows,), predicted class (rows, columns)
+
+
+def data(question: Question) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """The points to train on, and those to validate on: X and y each."""
+    draws = np.random.default_rng(question.seed).spawn(2)
+    fewer = max(1, question.samples // 10)
+    return (
+        spiral(question.samples, question.classes, rng=draws[0]),
+        spiral(fewer, question.classes, rng=draws[1]),
+    )
+
+
+def network(question: Question, penalty: str) -> Network:
+    """The network with that penalty, "l2:5e-4" or "l1:1e-4@proximal", on its hidden layer.
+
+    Weights and biases alike have it. Without "@" the way is coupled; "none" is no penalty.
+
+    Raises
+    ------
+    ValueError
+        For a text that says no penalty, and for a way that is neither coupled nor proximal.
+    """
+    text, how = split_how(penalty)
+    how = how or "coupled"
+    if how not in HOWS:
+        raise ValueError(f"{penalty!r}: after @ comes coupled or proximal here, not {how!r}")
+    omega = None if text == "none" else parse(text)
+    draws = np.random.default_rng([question.seed, 1])
+    dtype = question.dtype
+    return Network(
+        [
+            Dense(
+                2,
+                question.hidden,
+                weight_penalty=omega,
+                bias_penalty=omega,
+                how=how,
+                dtype=dtype,
+                rng=draws,
+            ),
+            ReLU(),
+            Dense(question.hidden, question.classes, dtype=dtype, rng=draws),
+        ],
+        loss=SoftmaxCategoricalCrossEntropy(),
+        optimizer=Adam(lr=question.lr, decay=question.decay),
+    )
+
+
+def named(penalty: str) -> str:
+    """The penalty's text in one spelling, with its way."""
+    text, how = split_how(penalty)
+    return "none" if text == "none" else f"{normalized(text)}@{how or 'coupled'}"
+
+
+def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:
+    """Train the network with that penalty, and look at what came out."""
+    (X, y), validation = data(question)
+    trained = network(question, penalty)
+    history = trained.fit(X, y, epochs=question.epochs, progress=progress)
+    hidden = trained.dense[0]
+    parameters = np.vstack([hidden.weights, hidden.biases])  # (3, hidden)
+    return Outcome(
+        name=named(penalty),
+        history=history,
+        train=trained.evaluate(X, y),
+        validation=trained.evaluate(*validation),
+        zeros=int(np.count_nonzero(parameters == 0)),
+        weights=parameters.size,
+        silent=int(np.count_nonzero((hidden.weights == 0).all(axis=0))),
+        units=hidden.n_out,
+        plane=_plane(trained, X),
+    )
+
+
+def _plane(trained: Network, X: Array) -> tuple[Array, Array, Array]:
+    """What the network predicts around the points."""
+    sides = [
+        np.linspace(low - MARGIN, high + MARGIN, CELLS)
+        for low, high in zip(X.min(axis=0), X.max(axis=0), strict=True)
+    ]
+    grid = np.column_stack([side.ravel() for side in np.meshgrid(*sides)])
+    return sides[0], sides[1], trained.predict(grid).reshape(CELLS, CELLS)
+
+
+def as_text(outcomes: Sequence[Outcome]) -> str:
+    """What became of each penalty, side by side."""
+    names = [outcome.name for outcome in outcomes]
+    width = max(len("penalty"), *map(len, names))
+    lines = [
+        f"{'penalty':{width}}  train accuracy  validation accuracy  validation loss  "
+        "exact zeros  silent units"
+    ]
+    for outcome in outcomes:
+        zeros = f"{outcome.zeros} of {outcome.weights}"
+        silent = f"{outcome.silent} of {outcome.units}"
+        lines.append(
+            f"{outcome.name:{width}}  {outcome.train['accuracy']:14.3f}  "
+            f"{outcome.validation['accuracy']:19.3f}  {outcome.validation['data_loss']:15.3f}  "
+            f"{zeros:>11}  {silent:>12}"
+        )
+    return "\n".join(lines)
