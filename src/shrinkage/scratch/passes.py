@@ -7,7 +7,8 @@ equal. What differs is the layout:
   samples instead of over three numbers at a time.
 - The bias is the weight of an input that is always 1, so that one product gives W·x + b, and one
   gives both of their derivatives.
-- Samples go through in tiles that stay in the processor's cache, in memory that is taken once.
+- Samples go through in tiles that stay in the processor's cache, in memory that is taken once and
+  begins, with each of its rows, where the processor's vectors do.
 
 `Dense`, `ReLU` and softmax with cross-entropy have a form of their own here. All else runs as it
 stands in `layers` and `losses`, on transposed views.
@@ -15,7 +16,6 @@ stands in `layers` and `losses`, on transposed views.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -30,12 +30,18 @@ from shrinkage.scratch.losses import (
     SoftmaxCategoricalCrossEntropy,
 )
 
-TILE = 1 << 19  # bytes of the widest array of a tile: two of them stay in a core's own cache
+TILE = 1 << 19  # bytes of the widest array of a tile, which stays in a core's own cache
 FEWEST = 512  # samples of a tile, below which products of wide layers slow down
+VECTOR = 64  # bytes
 
 
 class Stage(Protocol):
-    """A layer at work on one tile."""
+    """A layer at work on one tile: from `source` to `output`, and derivatives back again.
+
+    On the way back the derivatives take the place of the numbers, which nobody needs any more:
+    `backward` finds the derivative by the output in `output`, and leaves that by the source in
+    `source`.
+    """
 
     def forward(self) -> None: ...
 
@@ -55,28 +61,22 @@ class Pass:
         if isinstance(layers[-1], Softmax) and isinstance(loss, CategoricalCrossEntropy):
             layers, loss = layers[:-1], SoftmaxCategoricalCrossEntropy()
         blocks = iter(zip(flat.blocks(flat.values), flat.blocks(gradient), strict=True))
-        first = next(layer for layer in layers if isinstance(layer, Dense))
-        source = np.ones((first.n_in + 1, samples), dtype)  # the row of the constant 1 is last
-        self._inputs, self._begins = source, isinstance(layers[0], Dense)
-        below = np.empty((first.n_in, samples), dtype)  # the derivative by `source`
-        self._stages: list[Any] = []
+        source = ones((flat.layers[0].n_in + 1, samples), dtype)  # the last row stays 1
+        self.inputs = source
+        self._stages: list[Stage] = []
         for number, layer in enumerate(layers):
             if isinstance(layer, Dense):
-                output = np.ones((layer.n_out + 1, samples), dtype)
-                above = np.empty((layer.n_out, samples), dtype)
-                needed = below if number > 0 else None
-                stage: Stage = _Dense(*next(blocks), source, output[:-1], above, needed)
-                source, below = output, above
+                output = ones((layer.n_out + 1, samples), dtype)
+                self._stages.append(_Dense(*next(blocks), source, output[:-1], number > 0))
+            elif isinstance(layer, ReLU):
+                output = source
+                self._stages.append(_ReLU(source[:-1]))
             else:
-                after_dense = number > 0 and isinstance(layers[number - 1], Dense)
-                in_place = after_dense and isinstance(layer, ReLU)  # nobody else needs the source
-                output = source if in_place else np.ones_like(source)
-                kind = _ReLU if isinstance(layer, ReLU) else _AsItStands
-                stage = kind(layer, source[:-1], output[:-1], below)
-                source = output
-            self._stages.append(stage)
+                output = ones(source.shape, dtype)
+                self._stages.append(_AsItStands(layer, source[:-1], output[:-1]))
+            source = output
         fused = isinstance(loss, SoftmaxCategoricalCrossEntropy)
-        self._loss = (_SoftmaxLoss if fused else _LossAsItStands)(loss, source[:-1], below)
+        self._loss = _SoftmaxLoss(source[:-1]) if fused else _LossAsItStands(loss, source[:-1])
 
     def prepare(self, targets: Array) -> Array:
         """The targets of a tile in the form that `run` takes."""
@@ -88,7 +88,7 @@ class Pass:
         Parameters
         ----------
         inputs : array (features + 1, samples)
-            With a last row of ones.
+            With a last row of ones; `inputs` is memory for it.
         prepared : array
             As `prepare` returns it.
         weight : float
@@ -98,10 +98,11 @@ class Pass:
         -------
         The sum of the samples' losses, and the sum that their score is made of.
         """
-        if self._begins:
-            self._stages[0].source = inputs
+        first = self._stages[0]
+        if isinstance(first, _Dense):
+            first.source = inputs
         else:
-            self._inputs[...] = inputs
+            self.inputs[...] = inputs
         for stage in self._stages:
             stage.forward()
         sums = self._loss.run(prepared, weight)
@@ -117,40 +118,40 @@ class _Dense:
         gradient: Array,  # of the same shape
         source: Array,  # (n_in + 1, samples)
         output: Array,  # (n_out, samples)
-        above: Array,  # the derivative by `output`
-        below: Array | None,  # the derivative by `source`, where a layer before needs it
+        is_above: bool,  # a layer before needs the derivative by the source
     ) -> None:
         self.block, self.gradient, self.source, self.output = block, gradient, source, output
-        self.above, self.below = above, below
         self.weights = block[:, :-1].T  # (n_in, n_out)
+        self.is_above = is_above
 
     def forward(self) -> None:
         np.matmul(self.block, self.source, out=self.output)
 
     def backward(self) -> None:
-        np.matmul(self.above, self.source.T, out=self.gradient)
-        if self.below is not None:
-            np.matmul(self.weights, self.above, out=self.below)
+        np.matmul(self.output, self.source.T, out=self.gradient)
+        if self.is_above:
+            np.matmul(self.weights, self.output, out=self.source[:-1])
 
 
 class _ReLU:
-    def __init__(self, layer: Layer, source: Array, output: Array, derivative: Array) -> None:
-        self.source, self.output, self.derivative = source, output, derivative
-        self.positive = np.empty(output.shape, bool)
+    """In place: the layer before has no use for its output."""
+
+    def __init__(self, values: Array) -> None:
+        self.values, self.positive = values, ones(values.shape, np.dtype(bool))
 
     def forward(self) -> None:
-        np.maximum(self.source, 0, out=self.output)
+        np.greater(self.values, 0, out=self.positive)
+        np.maximum(self.values, 0, out=self.values)
 
     def backward(self) -> None:
-        np.greater(self.output, 0, out=self.positive)
-        np.multiply(self.derivative, self.positive, out=self.derivative)
+        np.multiply(self.values, self.positive, out=self.values)
 
 
 class _AsItStands:
     """Any layer without weights, through its own `forward` and `backward`."""
 
-    def __init__(self, layer: Layer, source: Array, output: Array, derivative: Array) -> None:
-        self.layer, self.source, self.output, self.derivative = layer, source, output, derivative
+    def __init__(self, layer: Layer, source: Array, output: Array) -> None:
+        self.layer, self.source, self.output = layer, source, output
 
     def forward(self) -> None:
         self.layer.forward(self.source.T)
@@ -158,42 +159,41 @@ class _AsItStands:
         self.output[...] = self.layer.output.T
 
     def backward(self) -> None:
-        self.layer.backward(self.derivative.T)
+        self.layer.backward(self.output.T)
         assert self.layer.dinputs is not None
-        self.derivative[...] = self.layer.dinputs.T
+        self.source[...] = self.layer.dinputs.T
 
 
 class _SoftmaxLoss:
     """`SoftmaxCategoricalCrossEntropy`, and the count of right answers, in few short calls."""
 
-    def __init__(self, loss: Loss, output: Array, derivative: Array) -> None:
-        self.output, self.derivative = output, derivative  # (classes, samples)
-        self.flat = derivative.reshape(-1)
-        samples = output.shape[1]
-        self.columns, self.row = np.arange(samples), np.empty(samples, output.dtype)
+    def __init__(self, values: Array) -> None:
+        self.values, self.flat = values, values.reshape(-1)  # (classes, samples)
+        samples = values.shape[1]
+        self.columns, self.row = np.arange(samples), np.empty(samples, values.dtype)
 
     def prepare(self, targets: Array) -> Array:
-        """Where the score of the right class stands, in the flattened output."""
+        """Where the score of the right class stands, in the flattened values."""
         return targets * len(self.columns) + self.columns
 
     def run(self, right: Array, weight: float) -> tuple[float, float]:
-        p, row = self.derivative, self.row
-        np.maximum.reduce(self.output, axis=0, out=row)
-        np.subtract(self.output, row, out=p)  # the largest score of a sample is now 0
-        scores = self.flat[right]
+        values, row, flat = self.values, self.row, self.flat
+        np.maximum.reduce(values, axis=0, out=row)
+        np.subtract(values, row, out=values)  # the largest score of a sample is now 0
+        scores = flat[right]
         hits = self._hits(scores, right)
-        np.exp(p, out=p)
-        np.add.reduce(p, axis=0, out=row)
-        total = float(np.log(row).sum() - scores.sum())
+        np.exp(values, out=values)
+        np.add.reduce(values, axis=0, out=row)
+        total = float(np.add.reduce(np.log(row)) - np.add.reduce(scores))
         np.divide(weight, row, out=row)
-        p *= row
-        self.flat[right] -= weight
+        np.multiply(values, row, out=values)
+        flat[right] -= weight
         return total, hits
 
     def _hits(self, scores: Array, right: Array) -> float:
         hits = np.count_nonzero(scores == 0)
-        if np.count_nonzero(self.derivative == 0) > len(right):  # ties, and the first class wins
-            best = self.derivative.argmax(axis=0)
+        if np.count_nonzero(self.values == 0) > len(right):  # ties, and the first class wins
+            best = self.values.argmax(axis=0)
             hits = np.count_nonzero(best * len(right) + self.columns == right)
         return float(hits)
 
@@ -201,24 +201,34 @@ class _SoftmaxLoss:
 class _LossAsItStands:
     """Any loss, through its own `forward` and `backward`."""
 
-    def __init__(self, loss: Loss, output: Array, derivative: Array) -> None:
-        self.loss, self.output, self.derivative = loss, output, derivative
+    def __init__(self, loss: Loss, values: Array) -> None:
+        self.loss, self.values = loss, values
 
     def prepare(self, targets: Array) -> Array:
         return targets
 
     def run(self, targets: Array, weight: float) -> tuple[float, float]:
-        output, samples = self.output.T, len(targets)
-        mean = self.loss.forward(output, targets)
+        output, samples = self.values.T, len(targets)
+        mean, score = self.loss.forward(output, targets), self.loss.score_sum(output, targets)
         self.loss.backward(output, targets)
         assert self.loss.dinputs is not None
-        np.multiply(self.loss.dinputs.T, weight * samples, out=self.derivative)
-        return mean * samples, self.loss.score_sum(output, targets)
+        np.multiply(self.loss.dinputs.T, weight * samples, out=self.values)
+        return mean * samples, score
 
 
 def tiles(samples: int, width: int, itemsize: int) -> list[slice]:
-    """`samples` in pieces of nearly the same size, the widest array of each within `TILE`."""
+    """`samples` in pieces of whole vectors and about one size, the widest array within `TILE`."""
     most = max(FEWEST, TILE // (width * itemsize))
-    count = math.ceil(samples / most)
-    ends = [samples * number // count for number in range(count + 1)]
-    return [slice(start, end) for start, end in itertools.pairwise(ends)]
+    entries = VECTOR // itemsize
+    size = math.ceil(samples / math.ceil(samples / most) / entries) * entries
+    return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
+
+
+def ones(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """`numpy.ones`, beginning at a multiple of `VECTOR` bytes."""
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.empty(size + VECTOR, np.uint8)
+    start = -raw.ctypes.data % VECTOR
+    array: Array = raw[start : start + size].view(dtype).reshape(shape)
+    array.fill(1)
+    return array

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shrinkage.scratch.flat import Flat, FlatPenalty
 from shrinkage.scratch.layers import Array
-from shrinkage.scratch.passes import Pass, tiles
+from shrinkage.scratch.passes import Pass, ones, tiles
 
 if TYPE_CHECKING:
     from shrinkage.scratch.network import Network
 
+Tile = tuple[Pass, Array, Array]  # with its inputs (features + 1, samples) and targets
 COLUMNS = ("loss", "data_loss", "regularization_loss", "lr")
 
 
@@ -35,14 +36,13 @@ class Training:
         self.width = max(max(layer.n_in, layer.n_out) for layer in network.dense)
         self.passes: dict[int, Pass] = {}
         whole = batch_size == len(X)
-        self.whole_batch = list(self._tiles(np.arange(len(X)))) if whole else None
+        self.whole_batch = list(self._tiles(np.arange(len(X)), keep=True)) if whole else None
 
     def epoch(self, number: int) -> dict[str, float]:
         """One step for each batch; the row of the history."""
         lr, samples = self.network.optimizer.current_lr, len(self.targets)
         data = score = penalty = 0.0
-        for batch in self._batches():
-            size = sum(len(prepared) for _, _, prepared in batch)
+        for batch, size in self._batches():
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 sums = self._step(batch, size)
             data, score, penalty = data + sums[0], score + sums[1], penalty + sums[2] * size
@@ -61,7 +61,7 @@ class Training:
             "lr": lr,
         }
 
-    def _step(self, batch: list[tuple[Pass, Array, Array]], size: int) -> tuple[float, ...]:
+    def _step(self, batch: Iterable[Tile], size: int) -> tuple[float, ...]:
         """One step of the optimizer; the sums over the batch's samples, and the penalties."""
         theta, gradient, optimizer = self.flat.values, self.gradient, self.network.optimizer
         gradient.fill(0.0)
@@ -78,23 +78,25 @@ class Training:
         optimizer.post_update()
         return data, score, penalty
 
-    def _batches(self) -> Iterator[list[tuple[Pass, Array, Array]]]:
+    def _batches(self) -> Iterator[tuple[Iterable[Tile], int]]:
         if self.whole_batch is not None:
-            yield self.whole_batch
+            yield self.whole_batch, len(self.targets)
             return
         order = self.rng.permutation(len(self.targets))
         for start in range(0, len(order), self.batch_size):
-            yield list(self._tiles(order[start : start + self.batch_size]))
+            rows = order[start : start + self.batch_size]
+            yield self._tiles(rows), len(rows)
 
-    def _tiles(self, rows: Array) -> Iterator[tuple[Pass, Array, Array]]:
-        """For each tile of these rows its pass, inputs (features + 1, samples) and targets."""
+    def _tiles(self, rows: Array, *, keep: bool = False) -> Iterator[Tile]:
+        """These rows tile by tile; `keep` if all are to be at hand together."""
         for here in tiles(len(rows), self.width, self.inputs.itemsize):
             size = here.stop - here.start
             if size not in self.passes:
                 network = self.network
                 self.passes[size] = Pass(network.layers, network.loss, self.flat, self.part, size)
             single = self.passes[size]
-            inputs = np.ascontiguousarray(self.inputs[rows[here]].T)
+            inputs = ones(single.inputs.shape, single.inputs.dtype) if keep else single.inputs
+            inputs[...] = self.inputs[rows[here]].T
             yield single, inputs, single.prepare(self.targets[rows[here]])
 
 
