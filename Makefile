@@ -35,10 +35,17 @@ format: $(VENV)/.dev  ## rewrite the files in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev  ## what a regularized step costs, as ratios
-	$(BIN)/python benchmarks/attach.py $(ARGS)
+scratch: $(VENV)/.all  ## train the tutorial's network on a spiral; ARGS="--penalty l1:1e-4@proximal"
+	$(BIN)/shrinkage scratch $(ARGS)
+
+bench: $(VENV)/.dev  ## what a regularized step costs, and how fast scratch networks are, as ratios
+	$(BIN)/python benchmarks/attach.py
+	$(BIN)/python benchmarks/scratch.py
+
+seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figures it printed itself
+	$(BIN)/python benchmarks/spiral_seeds.py $(ARGS)
 
 clean:          ## remove the environment and what was made
-	rm -rf $(VENV) shrinkage-study build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format bench clean
+.PHONY: help compare test check format scratch bench seeds clean

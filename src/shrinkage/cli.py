@@ -225,8 +225,8 @@ def sandbox(
         from shrinkage.torch.sandbox import as_text, weights_from_text
         from shrinkage.torch.sandbox import sandbox as run
 
-        if plot is not None and plot.suffix != ".html":
-            raise UsageError(f"plot {str(plot)!r} must end in .html: that is what is written")
+        if plot is not None:
+            _check_page(plot)
         try:
             start = weights_from_text(weights)
             traces = run(start, strength=strength, lr=lr, steps=steps)
@@ -239,6 +239,81 @@ def sandbox(
             title = f"Weights over {steps} steps: strength {strength:g}, lr {lr:g}, no data"
             write_paths({trace.way: trace.paths for trace in traces}, plot, title=title)
             typer.echo(f"\n{plot}")
+
+
+@app.command()
+def scratch(
+    penalty: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="On the hidden layer: l2:5e-4, l1:1e-4@proximal, none; may be repeated, to see "
+            "several side by side. Without @ the way is coupled.  [default: l2:5e-4]",
+        ),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(parser=_whole, metavar="NUMBER", help="Points a class.")
+    ] = 1000,
+    classes: Annotated[int, typer.Option(parser=_whole, metavar="NUMBER", help="Arms.")] = 3,
+    hidden: Annotated[
+        int, typer.Option(parser=_whole, metavar="NUMBER", help="Units of the hidden layer.")
+    ] = 64,
+    epochs: Annotated[
+        int, typer.Option(parser=_whole, metavar="NUMBER", help="Steps, each on all points.")
+    ] = 10_000,
+    lr: Annotated[float, typer.Option(parser=_number, metavar="NUMBER", help="Of Adam.")] = 0.05,
+    decay: Annotated[
+        float, typer.Option(parser=_number, metavar="NUMBER", help="lr/(1 + decay·step).")
+    ] = 5e-7,
+    seed: Annotated[int, typer.Option(parser=_whole, metavar="NUMBER", help="0 or more.")] = 0,
+    dtype: Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")] = "float64",
+    every: Annotated[
+        int | None,
+        typer.Option(
+            parser=_whole,
+            metavar="NUMBER",
+            help="Epochs from one printed line to the next; 0 prints none.  [default: 100, or "
+            "a tenth of the epochs for several penalties]",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path, typer.Option(metavar="FILE", help="The page with the pictures, .html.")
+    ] = Path("shrinkage-scratch.html"),
+) -> None:
+    """Train a network written from scratch in NumPy on a spiral, with penalties side by side."""
+    with _in_sentences(plot):
+        from shrinkage.report import write_trainings
+        from shrinkage.scratch.demonstration import Question, as_text, compare, data
+
+        _check_page(plot)
+        try:
+            question = Question(
+                samples=samples,
+                classes=classes,
+                hidden=hidden,
+                epochs=epochs,
+                lr=lr,
+                decay=decay,
+                seed=seed,
+                dtype=dtype,
+            )
+            outcomes, failures = compare(question, penalty or ["l2:5e-4"], every=every)
+        except (ValueError, TypeError) as error:
+            raise UsageError(str(error)) from None
+        if outcomes:
+            typer.echo(f"\n{as_text(outcomes)}")
+            write_trainings(outcomes, plot, points=data(question)[0], title=question.title)
+            typer.echo(f"\n{plot}")
+        if failures:
+            raise StoppedError("; ".join(failures))
+
+
+def _check_page(path: Path) -> None:
+    """Refuse what no page can be written to, before any work is done."""
+    if path.suffix != ".html":
+        raise UsageError(f"plot {str(path)!r} must end in .html: that is what is written")
+    if not path.parent.is_dir():
+        raise UsageError(f"plot {str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
 def _read(path: Path) -> str:

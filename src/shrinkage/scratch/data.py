@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.scratch.layers import Array, Seed, checked_size
+from shrinkage.scratch.checks import Array, Seed, checked_size
 
 
 def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Array]:

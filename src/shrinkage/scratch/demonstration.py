@@ -9,8 +9,9 @@ import numpy as np
 
 from shrinkage.penalties import parse
 from shrinkage.penalties.text import normalized, split_how
+from shrinkage.scratch.checks import HOWS, Array, checked_size
 from shrinkage.scratch.data import spiral
-from shrinkage.scratch.layers import HOWS, Array, Dense, ReLU
+from shrinkage.scratch.layers import Dense, ReLU
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
 from shrinkage.scratch.network import History, Network
 from shrinkage.scratch.optimizers import Adam
@@ -47,6 +48,25 @@ class Question:
     decay: float = 5e-7
     seed: int = 0
     dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "classes", "hidden", "epochs"):
+            checked_size(name, getattr(self, name))
+        if self.classes < 2:
+            raise ValueError(f"classes must be at least 2, got {self.classes}: one is no question")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number from 0 up, got {self.seed}")
+        Adam(lr=self.lr, decay=self.decay)  # refuses what it cannot train with
+        if self.dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be float64 or float32, got {self.dtype!r}")
+
+    @property
+    def title(self) -> str:
+        """What is trained, in a line."""
+        return (
+            f"Spiral, {self.classes} × {self.samples:,} points; "
+            f"network 2-{self.hidden}-{self.classes}; {self.epochs:,} epochs"
+        )
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,43 @@ def named(penalty: str) -> str:
     """The penalty's text in one spelling, with its way."""
     text, how = split_how(penalty)
     return "none" if text == "none" else f"{normalized(text)}@{how or 'coupled'}"
+
+
+def compare(
+    question: Question, penalties: Sequence[str], *, every: int | None = None
+) -> tuple[list[Outcome], list[str]]:
+    """Train with each of the penalties, printing a line every so many epochs.
+
+    Returns
+    -------
+    The outcomes, and for each training that went astray a sentence.
+
+    Raises
+    ------
+    ValueError
+        As `network`, before anything is trained.
+    """
+    for penalty in penalties:
+        network(question, penalty)
+    if every is None:
+        every = 100 if len(penalties) == 1 else max(1, question.epochs // 10)
+    if every < 0:
+        raise ValueError(f"every must be at least 0, got {every}")
+    print(f"{question.title}; Adam, lr {question.lr:g}, decay {question.decay:g}")
+    outcomes, failures = [], []
+    for penalty in penalties:
+        print(f"\n{named(penalty)}, on the hidden layer's weights and biases")
+        try:
+            outcome = train(question, penalty, progress=every)
+        except FloatingPointError as error:
+            failures.append(f"{named(penalty)}: {error}")
+            continue
+        outcomes.append(outcome)
+        print(
+            f"validation: accuracy {outcome.validation['accuracy']:.3f}, "
+            f"data loss {outcome.validation['data_loss']:.3f}"
+        )
+    return outcomes, failures
 
 
 def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:

@@ -11,7 +11,8 @@ import numpy as np
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import limited_entries, soft_threshold
-from shrinkage.scratch.layers import Array, Dense
+from shrinkage.scratch.checks import Array
+from shrinkage.scratch.layers import Dense
 from shrinkage.scratch.optimizers import OwnStep, prox_
 
 

@@ -23,18 +23,23 @@ array([[10.,  0., 10.]])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
-from typing import Any, final
+from typing import final
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from shrinkage.penalties import Penalty
-
-Array = NDArray[Any]
-Seed = np.random.Generator | int | None
-
-HOWS = ("coupled", "proximal")
+from shrinkage.scratch.checks import (
+    Array,
+    Seed,
+    checked_dtype,
+    checked_dvalues,
+    checked_how,
+    checked_inputs,
+    checked_number,
+    checked_penalty,
+    checked_size,
+)
 
 
 class Layer(ABC):
@@ -126,9 +131,9 @@ class Dense(Layer):
         self.weight_penalty = checked_penalty("weight_penalty", weight_penalty, how)
         self.bias_penalty = checked_penalty("bias_penalty", bias_penalty, how)
         self.dtype = checked_dtype(dtype)
-        if not scale >= 0.0 or scale == np.inf:
-            raise ValueError(f"scale must be >= 0 and finite, got {scale}")
-        start = scale * np.random.default_rng(rng).standard_normal((self.n_in, self.n_out))
+        start = checked_number("scale", scale) * np.random.default_rng(rng).standard_normal(
+            (self.n_in, self.n_out)
+        )
         self.weights: Array = start.astype(self.dtype)
         self.biases: Array = np.zeros((1, self.n_out), self.dtype)
         self.dweights: Array | None = None
@@ -139,7 +144,7 @@ class Dense(Layer):
         self.output = self.inputs @ self.weights + self.biases
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self)
+        dvalues = checked_dvalues(dvalues, self.output)
         assert self.inputs is not None
         self.dweights = self.inputs.T @ dvalues
         self.dbiases = dvalues.sum(axis=0, keepdims=True)
@@ -181,7 +186,7 @@ class ReLU(Layer):
         self.output = np.maximum(self.inputs, 0)
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self)
+        dvalues = checked_dvalues(dvalues, self.output)
         assert self.inputs is not None
         self.dinputs = dvalues * (self.inputs > 0)
 
@@ -205,7 +210,7 @@ class Sigmoid(Layer):
         self.output = np.clip(output, precision.tiny, 1.0 - precision.epsneg)
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self)
+        dvalues = checked_dvalues(dvalues, self.output)
         assert self.output is not None
         self.dinputs = dvalues * (self.output * (1.0 - self.output))
 
@@ -229,7 +234,7 @@ class Softmax(Layer):
         self.output = np.maximum(output, np.finfo(output.dtype).tiny)
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self)
+        dvalues = checked_dvalues(dvalues, self.output)
         assert self.output is not None
         inner = (dvalues * self.output).sum(axis=1, keepdims=True)
         self.dinputs = self.output * (dvalues - inner)
@@ -254,11 +259,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, *, rng: Seed = None) -> None:
-        if isinstance(rate, bool) or not isinstance(rate, Real):
-            raise TypeError(f"rate must be a number, got {rate!r}")
-        self.rate: float = float(rate)
-        if not 0.0 <= self.rate < 1.0:
-            raise ValueError(f"rate must be at least 0 and below 1, got {rate}")
+        self.rate = checked_number("rate", rate, below=1.0)
         self.rng: np.random.Generator = np.random.default_rng(rng)
         self._kept: Array | None = None  # 0 or 1/(1 − rate) for each number
 
@@ -269,7 +270,7 @@ class Dropout(Layer):
         self.output = self.inputs * self._kept
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self)
+        dvalues = checked_dvalues(dvalues, self.output)
         assert self._kept is not None
         self.dinputs = dvalues * self._kept
 
@@ -280,91 +281,3 @@ class Dropout(Layer):
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"
-
-
-def checked_inputs(
-    inputs: ArrayLike, features: int | None = None, dtype: DTypeLike | None = None
-) -> Array:
-    """`inputs` as a table of finite floats (samples, features), or an error that says what is not.
-
-    Raises
-    ------
-    ValueError
-    """
-    array = np.asarray(inputs)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"inputs must be real numbers, got {array.dtype}")
-    if dtype is not None or array.dtype.kind != "f":
-        array = array.astype(dtype or np.float64, copy=False)
-    if array.ndim != 2:
-        hint = "; one sample is inputs[None, :]" if array.ndim == 1 else ""
-        raise ValueError(f"inputs must have shape (samples, features), got {array.shape}{hint}")
-    if len(array) == 0:
-        raise ValueError("inputs must have at least one sample, got none")
-    if features is not None and array.shape[1] != features:
-        raise ValueError(
-            f"inputs must have {features} features, as n_in says, got shape {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
-            f"inputs must be finite, but feature {column} of sample {row} is "
-            f"{array[row, column]}: remove it from the data or, if training went astray, lower lr"
-        )
-    return array
-
-
-def checked_dvalues(dvalues: ArrayLike, layer: Layer) -> Array:
-    """`dvalues` in the shape of the layer's output.
-
-    Raises
-    ------
-    RuntimeError
-        Before the first `forward`.
-    ValueError
-        For another shape.
-    """
-    if layer.output is None:
-        raise RuntimeError(f"{type(layer).__name__}.backward needs a forward pass before it")
-    array = np.asarray(dvalues, dtype=layer.output.dtype)
-    if array.shape != layer.output.shape:
-        raise ValueError(
-            f"dvalues must have the shape of the output, {layer.output.shape}, got {array.shape}"
-        )
-    return array
-
-
-def checked_size(name: str, size: object) -> int:
-    """`size` as a whole number of at least 1."""
-    if isinstance(size, bool) or not isinstance(size, Integral):
-        raise TypeError(f"{name} must be a whole number, got {size!r}")
-    if size < 1:
-        raise ValueError(f"{name} must be at least 1, got {size}")
-    return int(size)
-
-
-def checked_how(how: str) -> str:
-    """`how`, if a layer knows it."""
-    if how not in HOWS:
-        raise ValueError(f'how must be "coupled" or "proximal", got {how!r}')
-    return how
-
-
-def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | None:
-    """`penalty` with its groups resolved: W has shape (n_in, n_out), so unit j is column j."""
-    if penalty is None:
-        return None
-    if not isinstance(penalty, Penalty):
-        raise TypeError(f"{name} must be a penalty such as L2(1e-3), got {penalty!r}")
-    if how == "proximal" and (reason := penalty.why_no_prox()) is not None:
-        raise ValueError(f"{name}: {reason}")
-    each_bias = name == "bias_penalty"
-    return penalty.with_groups(lambda unit: 1 if unit == "out" or each_bias else 0)
-
-
-def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float64 or float32."""
-    kind = np.dtype(dtype)
-    if kind not in (np.float64, np.float32):
-        raise ValueError(f"dtype must be float64 or float32, got {kind}")
-    return kind

@@ -20,7 +20,14 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.layers import Array, Dense, Layer, Softmax, checked_inputs
+from shrinkage.scratch.checks import Array, checked_inputs
+from shrinkage.scratch.layers import Dense, Layer, Softmax
+from shrinkage.scratch.targets import (
+    check_samples,
+    checked_probabilities,
+    class_indices,
+    numbers,
+)
 
 
 class Loss(ABC):
@@ -230,83 +237,6 @@ class MeanAbsoluteError(Loss):
         return output
 
 
-def class_indices(y: ArrayLike, classes: int) -> Array:
-    """The index of each sample's class (samples,), from indices or from one-hot rows.
-
-    Raises
-    ------
-    ValueError
-        For what is neither, and for an index that no output stands for.
-    """
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == classes and classes > 1:
-        if not (np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()):
-            raise ValueError("y of two dimensions must be one-hot: one 1 in each row, and 0s")
-        return largest(array)
-    if array.ndim != 1:
-        hint = "; y.ravel() makes a column flat" if array.ndim == 2 and array.shape[1] == 1 else ""
-        raise ValueError(
-            f"y must have shape (samples,) or one-hot (samples, {classes}), got {array.shape}{hint}"
-        )
-    if array.dtype.kind == "f" and (array == np.floor(array)).all():
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "biu":
-        raise ValueError(f"y must hold the index of each class, whole numbers, got {array.dtype}")
-    if len(array) and not 0 <= array.min() <= array.max() < classes:
-        wrong = array.min() if array.min() < 0 else array.max()
-        raise ValueError(
-            f"y must be between 0 and {classes - 1} for {classes} outputs, got label {wrong}"
-        )
-    return array.astype(np.intp)
-
-
-def numbers(y: ArrayLike, outputs: int) -> Array:
-    """`y` as finite numbers (samples, outputs); (samples,) will do for one output.
-
-    Raises
-    ------
-    ValueError
-    """
-    array = np.asarray(y)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"y must be real numbers, got {array.dtype}")
-    if array.ndim == 1 and outputs == 1:
-        array = array[:, None]
-    if array.ndim != 2 or array.shape[1] != outputs:
-        raise ValueError(f"y must have shape (samples, {outputs}), got {np.shape(y)}")
-    if not np.isfinite(array).all():
-        row = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise ValueError(f"y must be finite, but sample {row} has {array[row]}; remove it")
-    return array.astype(np.float64) if array.dtype.kind != "f" else array
-
-
-def differences(output: ArrayLike, y: ArrayLike) -> Array:
-    """output − y, both (samples, outputs)."""
-    array = checked_inputs(output)
-    targets = numbers(y, array.shape[1]).astype(array.dtype)
-    check_samples(array, targets)
-    difference: Array = array - targets
-    return difference
-
-
-def checked_probabilities(output: ArrayLike) -> Array:
-    """`output` as numbers between 0 and 1."""
-    array = checked_inputs(output)
-    if not 0.0 <= array.min() <= array.max() <= 1.0:
-        wrong = array.min() if array.min() < 0 else array.max()
-        raise ValueError(
-            f"output must be probabilities between 0 and 1, got {wrong:g}: end the network with "
-            "Softmax() or Sigmoid()"
-        )
-    return array
-
-
-def check_samples(output: Array, y: Array) -> None:
-    """Refuse another number of targets than of outputs."""
-    if len(output) != len(y):
-        raise ValueError(f"y must have {len(output)} samples, as the output has, got {len(y)}")
-
-
 def _at_least_tiny(p: Array) -> Array:
     """`p`, with the smallest normal number in place of 0, whose logarithm would be infinite."""
     positive: Array = np.maximum(p, np.finfo(p.dtype).tiny)
@@ -317,3 +247,12 @@ def largest(output: Array) -> Array:
     """The index of the largest number of each row; of several, the first."""
     index: Array = output.argmax(axis=1)
     return index
+
+
+def differences(output: ArrayLike, y: ArrayLike) -> Array:
+    """output − y, both (samples, outputs)."""
+    array = checked_inputs(output)
+    targets = numbers(y, array.shape[1]).astype(array.dtype)
+    check_samples(array, targets)
+    difference: Array = array - targets
+    return difference

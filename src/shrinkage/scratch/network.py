@@ -11,25 +11,16 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.layers import (
-    Array,
-    Dense,
-    Dropout,
-    Layer,
-    Seed,
-    Sigmoid,
-    Softmax,
-    checked_inputs,
-    checked_size,
-)
+from shrinkage.scratch.checks import Array, Seed, checked_inputs, checked_size
+from shrinkage.scratch.layers import Dense, Dropout, Layer, Sigmoid, Softmax
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     Loss,
     SoftmaxCategoricalCrossEntropy,
-    check_samples,
 )
 from shrinkage.scratch.optimizers import Memory, Optimizer
+from shrinkage.scratch.targets import check_samples
 from shrinkage.scratch.training import COLUMNS, Training, progress_line
 
 History = dict[str, list[float]]

@@ -26,13 +26,13 @@ exactly zero where the derivative of the data loss cannot hold the weight.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from shrinkage.penalties import Penalty
-from shrinkage.scratch.layers import Array, Dense
+from shrinkage.scratch.checks import Array, checked_number
+from shrinkage.scratch.layers import Dense
 
 Memory = dict[str, Any]  # what an optimizer remembers of an array: others of its shape, and counts
 
@@ -64,8 +64,8 @@ class Optimizer(ABC):
     settings: ClassVar[tuple[str, ...]]
 
     def __init__(self, lr: float, decay: float) -> None:
-        self.lr = checked("lr", lr)
-        self.decay = checked("decay", decay)
+        self.lr = checked_number("lr", lr)
+        self.decay = checked_number("decay", decay)
         self.iterations = 0
         self.current_lr = self.lr
         self._memories: dict[Dense, dict[str, Memory]] = {}
@@ -146,7 +146,7 @@ class SGD(Optimizer):
         self, lr: float = 1.0, decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(lr, decay)
-        self.momentum = checked("momentum", momentum, below=1.0)
+        self.momentum = checked_number("momentum", momentum, below=1.0)
         self.nesterov = bool(nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs momentum, for example momentum=0.9")
@@ -187,7 +187,7 @@ class AdaGrad(Optimizer):
 
     def __init__(self, lr: float = 1.0, decay: float = 0.0, eps: float = 1e-8) -> None:
         super().__init__(lr, decay)
-        self.eps = checked("eps", eps, above=0.0)
+        self.eps = checked_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -223,8 +223,8 @@ class RMSProp(Optimizer):
         self, lr: float = 0.001, decay: float = 0.0, rho: float = 0.9, eps: float = 1e-8
     ) -> None:
         super().__init__(lr, decay)
-        self.rho = checked("rho", rho, below=1.0)
-        self.eps = checked("eps", eps, above=0.0)
+        self.rho = checked_number("rho", rho, below=1.0)
+        self.eps = checked_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -268,10 +268,10 @@ class Adam(Optimizer):
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise TypeError(f"betas must be two numbers, got {betas!r}")
         self.betas = (
-            checked("betas[0]", betas[0], below=1.0),
-            checked("betas[1]", betas[1], below=1.0),
+            checked_number("betas[0]", betas[0], below=1.0),
+            checked_number("betas[1]", betas[1], below=1.0),
         )
-        self.eps = checked("eps", eps, above=0.0)
+        self.eps = checked_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -294,22 +294,3 @@ def prox_(w: Array, penalty: Penalty, own: OwnStep) -> None:
     """w ← prox(w, s), but no entry moves farther than the optimizer's limit."""
     target = penalty.prox(w, own.step)
     w[...] = penalty.limited(np, w, target, own.limit)
-
-
-def checked(
-    name: str, number: object, *, above: float = -np.finfo(float).tiny, below: float = np.inf
-) -> float:
-    """`number` as a float between these ends, which it may not reach; by default from 0 up.
-
-    Raises
-    ------
-    TypeError, ValueError
-    """
-    if isinstance(number, bool) or not isinstance(number, Real):
-        raise TypeError(f"{name} must be a number, got {number!r}")
-    value = float(number)
-    if not above < value < below:
-        start = "> 0" if above == 0.0 else ">= 0"
-        end = "finite" if below == np.inf else f"below {below:g}"
-        raise ValueError(f"{name} must be {start} and {end}, got {number}")
-    return value

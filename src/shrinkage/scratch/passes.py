@@ -22,8 +22,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shrinkage.scratch.checks import Array
 from shrinkage.scratch.flat import Flat
-from shrinkage.scratch.layers import Array, Dense, Layer, ReLU, Softmax
+from shrinkage.scratch.layers import Dense, Layer, ReLU, Softmax
 from shrinkage.scratch.losses import (
     CategoricalCrossEntropy,
     Loss,

@@ -14,7 +14,8 @@ from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.scratch import layers as layer_kinds
 from shrinkage.scratch import losses as loss_kinds
 from shrinkage.scratch import optimizers as optimizer_kinds
-from shrinkage.scratch.layers import Array, Dense, Dropout, Layer
+from shrinkage.scratch.checks import Array
+from shrinkage.scratch.layers import Dense, Dropout, Layer
 from shrinkage.scratch.network import Network
 from shrinkage.scratch.optimizers import Optimizer
 

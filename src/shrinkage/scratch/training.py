@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shrinkage.scratch.checks import Array
 from shrinkage.scratch.flat import Flat, FlatPenalty
-from shrinkage.scratch.layers import Array
 from shrinkage.scratch.passes import Pass, ones, tiles
 
 if TYPE_CHECKING:
