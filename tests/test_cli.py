@@ -190,7 +190,7 @@ def test_the_sandbox_prints_every_way_and_draws_them(run, tmp_path):
         (("--weights", "1,x"), "weights must be numbers with commas between, got '1,x'"),
         (("--strength", "-1"), "strength must be >= 0 and finite, got -1.0"),
         (("--steps", "0"), "steps must be >= 1, got 0"),
-        (("--plot", "nowhere/w.html"), "cannot be written"),
+        (("--plot", "nowhere/w.html"), "there is no folder 'nowhere'"),
         (("--plot", "w.png"), "plot 'w.png' must end in .html"),
         (("--strength", "10", "--lr", "1", "--steps", "400"), "not finite at step 120"),
     ],
@@ -199,3 +199,98 @@ def test_bad_input_to_the_sandbox(run, arguments, sentence):
     result = run("sandbox", *arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr
+
+
+QUICK = ("--samples", 20, "--epochs", 30)
+
+
+def test_scratch_prints_the_columns_and_the_validation(run, tmp_path):
+    result = run("scratch", *QUICK, "--every", 10)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[2] == "l2:0.0005@coupled, on the hidden layer's weights and biases"
+    names = ["epoch", "accuracy", "loss", "data", "loss", "regularization", "loss"]
+    assert lines[3].split() == [*names, "learning", "rate"]
+    assert [line.split()[0] for line in lines[4:7]] == ["0", "10", "20"]
+    # the rate of the update before: 0.05/(1 + 5e-7·19)
+    assert lines[6].split()[-1] == "0.0499995250"
+    assert lines[7].startswith("validation: accuracy 0.")
+    assert (tmp_path / "shrinkage-scratch.html").is_file()
+
+
+def test_scratch_shows_penalties_side_by_side(run, tmp_path):
+    texts = ("none", "l2:5e-4", "l1:0.01", "l1:0.01@proximal")
+    given = [word for text in texts for word in ("--penalty", text)]
+    result = run("scratch", *QUICK, *given, "--every", 0, "--plot", "side.html")
+    assert result.exit_code == 0, result.output
+    table = result.stdout.partition("exact zeros")[2].splitlines()[1:5]
+    names = ["none", "l2:0.0005@coupled", "l1:0.01@coupled", "l1:0.01@proximal"]
+    assert [line.split()[0] for line in table] == names
+    zeros = [int(line.split()[4]) for line in table]
+    assert zeros[:3] == [0, 0, 0]
+    assert zeros[3] > 0
+    page = (tmp_path / "side.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--penalty", "l3:1"), "unknown penalty 'l3'"),
+        (("--penalty", "l1"), "l1 has no strength; write for example l1:1e-4"),
+        (("--penalty", "l1:1@decoupled"), "after @ comes coupled or proximal here"),
+        (("--samples", "0"), "samples must be at least 1, got 0"),
+        (("--classes", "1"), "classes must be at least 2, got 1"),
+        (("--hidden", "-3"), "hidden must be at least 1, got -3"),
+        (("--epochs", "1.5"), "'1.5' is no whole number"),
+        (("--lr", "-1"), "lr must be >= 0 and finite, got -1.0"),
+        (("--lr", "nan"), "lr must be >= 0 and finite, got nan"),
+        (("--seed", "-1"), "seed must be a whole number from 0 up, got -1"),
+        (("--dtype", "int8"), "dtype must be float64 or float32, got 'int8'"),
+        (("--every", "-1"), "every must be at least 0, got -1"),
+        (("--plot", "picture.png"), "plot 'picture.png' must end in .html"),
+        (("--plot", "nowhere/p.html"), "there is no folder 'nowhere'"),
+    ],
+)
+def test_bad_input_to_scratch(run, arguments, sentence):
+    result = run("scratch", *QUICK, *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not result.stdout
+
+
+def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypatch):
+    from shrinkage.scratch import demonstration
+
+    def train(question, penalty, *, progress):
+        if penalty == "l1:1":
+            raise FloatingPointError("the loss is nan at epoch 3")
+        return whole(question, penalty, progress=progress)
+
+    whole = demonstration.train
+    monkeypatch.setattr(demonstration, "train", train)
+    result = run("scratch", *QUICK, "--penalty", "l1:1", "--penalty", "none", "--every", 0)
+    assert result.exit_code == 1
+    assert "shrinkage: l1:1@coupled: the loss is nan at epoch 3" in result.stderr
+    assert "none  " in result.stdout
+    assert (tmp_path / "shrinkage-scratch.html").is_file()
+
+
+def test_scratch_says_when_all_go_astray(run, tmp_path):
+    result = run("scratch", *QUICK, "--lr", "1e300")
+    assert result.exit_code == 1
+    assert "training went astray; lower lr" in result.stderr
+    assert not (tmp_path / "shrinkage-scratch.html").exists()
+
+
+def test_scratch_needs_no_torch(tmp_path):
+    code = (
+        "import sys; from shrinkage.cli import app\n"
+        "try: app(['scratch', '--samples', '9', '--epochs', '2'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Every block of code in the README runs."""
+"""Every block of code in the READMEs runs."""
 
 from __future__ import annotations
 
@@ -8,28 +8,51 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+SCRATCH = ROOT / "src/shrinkage/scratch/README.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def run_blocks(page: Path) -> dict[str, object]:
+    """Run the Python blocks one after the other; the names they leave."""
+    names: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
+    return names
 
 
 def test_the_python_blocks_run_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(blocks("python")) >= 4
-    names: dict[str, object] = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), names)
+    assert len(blocks(README, "python")) >= 4
+    run_blocks(README)
     assert "penalized" in capsys.readouterr().out
 
 
+def test_the_loop_by_hand_learns(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run_blocks(SCRATCH)
+    printed = capsys.readouterr().out
+    assert printed.startswith("epoch 0: accuracy 0.")
+    assert "epoch 100: accuracy 0." in printed
+    assert "lr 0.0499975251" in printed
+    assert "weights are exactly zero" in printed
+    assert 0.75 < names["validation_accuracy"] < 0.95  # type: ignore[operator]
+
+
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    sources = [*blocks(README, "sh"), *blocks(SCRATCH, "sh")]
+    lines = [line for block in sources for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
 def test_the_make_targets_exist() -> None:
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = [words[1] for words in commands() if words[0] == "make"]
     assert targets == ["compare", "test"]
     for target in targets:
@@ -47,9 +70,13 @@ def test_the_shrinkage_commands_run(
     monkeypatch.chdir(tmp_path)
     rows = [f"{n % 7},{'ab'[n % 2]},{n % 7 + n % 2}" for n in range(60)]
     Path("data.csv").write_text("\n".join(["x,kind,y", *rows]), encoding="utf-8")
-    quick = ["--epochs", "2", "--seeds", "1", "--jobs", "1"] if words[1] == "compare" else []
-    monkeypatch.setattr("sys.argv", [*words, *quick])
+    quick = {
+        "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
+        "scratch": ["--epochs", "20", "--samples", "30"],
+    }
+    monkeypatch.setattr("sys.argv", [*words, *quick.get(words[1], [])])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code in (0, None)
     assert words[1] != "compare" or list(Path().glob("*/report.html"))
+    assert words[1] != "scratch" or list(Path().glob("*.html"))

@@ -221,7 +221,7 @@ def sandbox(
     ] = None,
 ) -> None:
     """Regularize the same weights in every way, with no data: one step, and many."""
-    with _in_sentences(Path()):
+    with _in_sentences():
         from shrinkage.torch.sandbox import as_text, weights_from_text
         from shrinkage.torch.sandbox import sandbox as run
 
@@ -281,7 +281,7 @@ def scratch(
     ] = Path("shrinkage-scratch.html"),
 ) -> None:
     """Train a network written from scratch in NumPy on a spiral, with penalties side by side."""
-    with _in_sentences(plot):
+    with _in_sentences():
         from shrinkage.report import write_trainings
         from shrinkage.scratch.demonstration import Question, as_text, compare, data
 
@@ -324,8 +324,11 @@ def _read(path: Path) -> str:
 
 
 @contextmanager
-def _in_sentences(folder: Path) -> Iterator[None]:
-    """End in one sentence and an exit code: 2 for usage, 1 when stopped, 130 when interrupted."""
+def _in_sentences(study: Path | None = None) -> Iterator[None]:
+    """End in one sentence and an exit code: 2 for usage, 1 when stopped, 130 when interrupted.
+
+    `study` is a folder that keeps what is done.
+    """
     try:
         yield
     except UsageError as error:
@@ -335,10 +338,8 @@ def _in_sentences(folder: Path) -> Iterator[None]:
     except ModuleNotFoundError as error:
         _end(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)
     except KeyboardInterrupt:
-        _end(
-            f"interrupted; {folder} keeps what is done, and the same command goes on from it",
-            INTERRUPTED,
-        )
+        kept = f"; {study} keeps what is done, and the same command goes on from it"
+        _end(f"interrupted{kept if study else ''}", INTERRUPTED)
 
 
 def _end(sentence: str, code: int) -> None:

@@ -105,7 +105,7 @@ def progress_line(epoch: int, row: dict[str, float], *, heading: bool) -> str:
     score = next(iter(row))
     line = (
         f"{epoch:7d} {row[score]:9.3f} {row['loss']:9.3f} {row['data_loss']:10.3f} "
-        f"{row['regularization_loss']:20.3g} {row['lr']:14.10f}"
+        f"{row['regularization_loss']:20.3g} {row['lr']:#14.9g}"
     )
     if not heading:
         return line
