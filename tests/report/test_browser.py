@@ -18,7 +18,7 @@ from report.browser import PATIENCE, Browser
 from report.synthetic import HOSTILE, KINDS, METHODS, kind
 from shrinkage.report import write_paths, write_report
 
-OWN_SCHEMES = ("file:", "data:", "blob:")
+OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 
 CONTRASTS = """

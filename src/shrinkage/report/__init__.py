@@ -1,6 +1,7 @@
-"""Pages: what a study found, and how weights moved, each in one HTML file that opens offline."""
+"""Pages that open offline, one file each: a study, weights over steps, networks from scratch."""
 
 from shrinkage.report.paths import write_paths
 from shrinkage.report.study_page import write_report
+from shrinkage.report.trainings import write_trainings
 
-__all__ = ["write_paths", "write_report"]
+__all__ = ["write_paths", "write_report", "write_trainings"]

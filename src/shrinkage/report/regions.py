@@ -22,10 +22,11 @@ def region_panels(results: Results) -> list[Panel]:
         Panel(
             choice,
             shown_under(choice, results.choices),
-            Figure(
-                f"regions|{choice.method}|{choice.rule}",
-                [_surface(choice.surface, is_classes(results), _span(results, choice.surface))],
-                _region_layout(choice.surface, feature_names(results)),
+            region_figure(
+                f"{choice.method}|{choice.rule}",
+                choice.surface,
+                feature_names(results),
+                span=None if is_classes(results) else _span(results, choice.surface),
                 background="points" if points else "",
             ),
             _test_note(choice.test_scores),
@@ -33,6 +34,19 @@ def region_panels(results: Results) -> list[Panel]:
         for choice in results.choices
         if choice.surface is not None and np.size(choice.surface.prediction) > 0
     ]
+
+
+def region_figure(
+    name: str,
+    surface: Surface,
+    features: Sequence[str],
+    *,
+    span: tuple[float, float] | None = None,
+    background: str = "points",
+) -> Figure:
+    """A surface of classes, or of numbers whose colours reach over `span`."""
+    traces = [_surface(surface, span)]
+    return Figure(f"regions|{name}", traces, _region_layout(surface, features), background)
 
 
 def is_classes(results: Results) -> bool:
@@ -59,16 +73,29 @@ def point_traces(results: Results) -> list[Trace]:
         return []
     x, y = (np.asarray(points[key], dtype=float) for key in ("x", "y"))
     labels = np.asarray(points["label"])
-    if len(x) > MOST_POINTS:
-        kept = np.sort(np.random.default_rng(0).choice(len(x), MOST_POINTS, replace=False))
-        x, y, labels = x[kept], y[kept], labels[kept]
-    if not is_classes(results):
-        return [_number_points(x, y, labels.astype(float))]
-    names = class_names(results)
+    if is_classes(results):
+        return class_points(x, y, labels, class_names(results))
+    kept = _kept(len(x))
+    return [_number_points(x[kept], y[kept], labels[kept].astype(float))]
+
+
+def class_points(
+    x: np.ndarray, y: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> list[Trace]:
+    """Points in the colours of their classes, a trace each; where they are many, some of them."""
+    kept = _kept(len(x))
+    x, y, labels = x[kept], y[kept], labels[kept]
     return [
         _class_points(x[labels == index], y[labels == index], int(index), names)
         for index in np.unique(labels)
     ]
+
+
+def _kept(points: int) -> np.ndarray:
+    """Which of the points are drawn: the same ones every time."""
+    if points <= MOST_POINTS:
+        return np.arange(points)
+    return np.sort(np.random.default_rng(0).choice(points, MOST_POINTS, replace=False))
 
 
 def _class_points(x: np.ndarray, y: np.ndarray, index: int, names: Sequence[str]) -> Trace:
@@ -115,7 +142,7 @@ def _span(results: Results, surface: Surface) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
 
-def _surface(surface: Surface, classes: bool, span: tuple[float, float]) -> Trace:
+def _surface(surface: Surface, span: tuple[float, float] | None) -> Trace:
     prediction = np.asarray(surface.prediction, dtype=float)  # (rows, columns)
     rows, columns = (1 + (size - 1) // MOST_CELLS for size in prediction.shape)
     trace: Trace = {
@@ -124,7 +151,7 @@ def _surface(surface: Surface, classes: bool, span: tuple[float, float]) -> Trac
         "y": np.asarray(surface.y)[::rows],
         "showscale": False,
     }
-    if not classes:
+    if span is not None:
         scale = [[0, "@number-low/0.55"], [0.5, "@number-middle/0.55"], [1, "@number-high/0.55"]]
         return {
             **trace,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from shrinkage.report.chosen import Panel
 from shrinkage.report.curves import RULES
-from shrinkage.report.looks import CLASSES, Look
+from shrinkage.report.looks import CLASSES, Figure, Look
 from shrinkage.report.text import escaped, strength
 from shrinkage.study.records import Choice
 
@@ -57,11 +57,45 @@ def panels(
     title: str, caption: str, shown: Sequence[Panel], looks: Mapping[str, Look], key: str = ""
 ) -> str:
     """The small plots of the chosen models, side by side. `key` is HTML."""
-    inner = "\n".join(_panel(panel, looks[panel.choice.method]) for panel in shown)
+    return side_by_side(
+        title, caption, [_panel(panel, looks[panel.choice.method]) for panel in shown], key=key
+    )
+
+
+def side_by_side(
+    title: str,
+    caption: str,
+    plots: Sequence[str],
+    *,
+    key: str = "",
+    shape: str = "",
+    columns: int = 0,
+) -> str:
+    """Small plots under one caption. `plots` and `key` are HTML.
+
+    With `columns`, `shape` is "square" or "wide"; else as many are in a row as have room.
+    """
+    grid = 'class="panels"'
+    if columns:
+        grid = f'class="panels columned {shape}" style="--columns: {columns}"'
+    inner = "\n".join(plots)
     return (
         f"<figure>\n<h3>{escaped(title)}</h3>\n<figcaption>{escaped(caption)}</figcaption>\n"
-        f'{key}<div class="panels">\n{inner}\n</div>\n</figure>'
+        f"{key}<div {grid}>\n{inner}\n</div>\n</figure>"
     )
+
+
+def method_plot(
+    figure: Figure, method: str, look: Look, *, note: str, at: str = "", rule: str = ""
+) -> str:
+    """A small plot that belongs to a method, and is hidden with it. `at` is what it ran at."""
+    said = f' <span class="at">{escaped(at)}</span>' if at else ""
+    heading = (
+        f'<h4 style="{look.css}"><span class="swatch"></span>'
+        f"<code>{escaped(method)}</code>{said}</h4>"
+    )
+    attributes = f' data-method="{escaped(method)}" data-rule="{escaped(rule)}"'
+    return plot(figure.name, heading=heading, note=note, attributes=attributes)
 
 
 def class_key(names: Sequence[str]) -> str:
@@ -78,13 +112,8 @@ def class_key(names: Sequence[str]) -> str:
 
 def _panel(panel: Panel, look: Look) -> str:
     choice = panel.choice
-    at = f' <span class="at">{strength(choice.strength)}</span>' if choice.strength > 0 else ""
-    heading = (
-        f'<h4 style="{look.css}"><span class="swatch"></span>'
-        f"<code>{escaped(choice.method)}</code>{at}</h4>"
-    )
-    attributes = f' data-method="{escaped(choice.method)}" data-rule="{escaped(panel.rule)}"'
-    return plot(panel.figure.name, heading=heading, note=panel.note, attributes=attributes)
+    at = strength(choice.strength) if choice.strength > 0 else ""
+    return method_plot(panel.figure, choice.method, look, note=panel.note, at=at, rule=panel.rule)
 
 
 def _canvas(name: str, label: str) -> str:

@@ -43,15 +43,20 @@ def choice_table(results: Results, looks: Mapping[str, Look]) -> str:
     """One row for each choice, the best validation score first; the columns can be sorted."""
     if not results.choices:
         return ""
-    heads = "".join(_head(name, kind) for name, kind in COLUMNS)
+    heads = "".join(column_head(name, kind, is_sorted=name == SORTED_BY) for name, kind in COLUMNS)
     ordered = sorted(results.choices, key=_by_validation)
     scale = _scale(ordered)
     rows = "\n".join(_row(choice, results, looks[choice.method], scale) for choice in ordered)
+    return sortable("Chosen strengths", heads, rows, REMARK)
+
+
+def sortable(label: str, heads: str, rows: str, remark: str) -> str:
+    """A table that can be sorted, from its heads and rows as HTML."""
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Chosen strengths">\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(label)}">\n'
         f'<table class="sortable">\n<thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
-        f'<p class="remark">{escaped(REMARK)}</p>'
+        f'<p class="remark">{escaped(remark)}</p>'
     )
 
 
@@ -59,8 +64,9 @@ def _by_validation(choice: Choice) -> float:
     return -choice.validation_mean if is_number(choice.validation_mean) else math.inf
 
 
-def _head(name: str, kind: str) -> str:
-    sort = ' aria-sort="descending"' if name == SORTED_BY else ""
+def column_head(name: str, kind: str, *, is_sorted: bool = False) -> str:
+    """The head of a column of kind "text" or "number", by which the table can be sorted."""
+    sort = ' aria-sort="descending"' if is_sorted else ""
     return (
         f'<th scope="col" class="{kind}" data-kind="{kind}"{sort}>'
         f'<button type="button">{name}</button></th>'
@@ -70,27 +76,33 @@ def _head(name: str, kind: str) -> str:
 def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float]) -> str:
     test, _ = mean_and_error(choice.test_scores)
     each_test = ", ".join(number(score) for score in choice.test_scores)
-    method = (
-        f'<th scope="row" data-value="{escaped(choice.method)}" style="{look.css}">'
-        f'<span class="swatch"></span><code>{escaped(choice.method)}</code></th>'
-    )
     neurons = f'<span class="of"> / {choice.neurons}</span>' if choice.neurons else ""
     dead = number(choice.dead_neurons, 0 if _is_whole(choice.dead_neurons) else 1)
     cells = [
-        method,
+        method_head(choice.method, look),
         _text(MISSING if choice.method == "none" else choice.rule),
-        _number(choice.strength, MISSING if choice.strength == 0 else strength(choice.strength)),
-        _number(choice.validation_mean, _validation(choice, look, scale)),
-        _number(test, number(test), f"each seed: {each_test}" if each_test else ""),
-        _number(choice.zeros, share(choice.zeros)),
-        _number(
+        number_cell(
+            choice.strength, MISSING if choice.strength == 0 else strength(choice.strength)
+        ),
+        number_cell(choice.validation_mean, _validation(choice, look, scale)),
+        number_cell(test, number(test), f"each seed: {each_test}" if each_test else ""),
+        number_cell(choice.zeros, share(choice.zeros)),
+        number_cell(
             choice.dead_neurons if choice.neurons else None,
             f"{dead}{neurons}" if neurons else MISSING,
         ),
-        _number(choice.seconds, number(choice.seconds, 2)),
+        number_cell(choice.seconds, number(choice.seconds, 2)),
         _text(_notes(choice, results)),
     ]
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def method_head(method: str, look: Look) -> str:
+    """The head of a method's row."""
+    return (
+        f'<th scope="row" data-value="{escaped(method)}" style="{look.css}">'
+        f'<span class="swatch"></span><code>{escaped(method)}</code></th>'
+    )
 
 
 def _is_whole(value: float) -> bool:
@@ -101,7 +113,7 @@ def _text(text: str) -> str:
     return f'<td class="text" data-value="{escaped(text)}">{escaped(text)}</td>'
 
 
-def _number(value: float | None, shown: str, title: str = "") -> str:
+def number_cell(value: float | None, shown: str, title: str = "") -> str:
     """A cell that sorts by `value` and shows `shown`, which is HTML."""
     key = repr(float(value)) if value is not None and is_number(value) else ""
     hint = f' title="{escaped(title)}"' if title else ""

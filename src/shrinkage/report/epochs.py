@@ -1,0 +1,180 @@
+"""The figures of networks from scratch over their epochs: the parts of the loss, and accuracy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shrinkage.report.looks import Figure, Layout, Look, Trace
+from shrinkage.report.text import count, in_figure, number, strength
+
+if TYPE_CHECKING:
+    from shrinkage.scratch.demonstration import Outcome
+
+MOST_ON_A_LINE = 400  # points: more than a screen shows
+STRETCHES = MOST_ON_A_LINE - 2  # between the first epoch and the last
+BAND = 0.22  # opacity of the range around a line
+USUAL = 0.97  # of the epochs have a loss that counts for the axis
+END, WIDE_END = 1.06, 1.02  # of the last epoch: an axis that ends there has no room to say it
+SPIKE = 1.5  # times that loss, from which what is higher is out of view
+PARTS = {  # of the history: words, dash in a figure, border in the key
+    "data_loss": ("data loss", "solid", "2px solid var(--soft)"),
+    "regularization_loss": ("regularization loss", "dash", "2px dashed var(--soft)"),
+    "loss": ("their sum", "solid", "1px solid var(--ink)"),
+}
+
+EPOCHS: Layout = {"title": {"text": "epoch"}, "tickformat": ",d"}
+
+
+class Curve(NamedTuple):
+    """A line with the range around it."""
+
+    epochs: np.ndarray
+    middle: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Reach(NamedTuple):
+    """Where the axes of losses end."""
+
+    last: int  # epoch
+    top: float  # loss
+
+
+def reach_of(outcomes: Sequence[Outcome]) -> Reach:
+    """Above all losses, unless a few are spikes far above the others."""
+    losses = [np.asarray(outcome.history["loss"]) for outcome in outcomes]
+    usual = max(max(loss[0], float(np.quantile(loss, USUAL))) for loss in losses)
+    highest = max(float(loss.max()) for loss in losses)
+    top = 1.06 * (highest if highest <= SPIKE * usual else usual)
+    return Reach(max(map(len, losses)), top)
+
+
+def losses_figure(name: str, outcome: Outcome, look: Look, reach: Reach) -> Figure:
+    """The loss and its parts. Epochs that rise above the axis are said in `losses_note`."""
+    traces: list[Trace] = []
+    for part, (words, dash, _) in reversed(PARTS.items()):  # the data's loss lies on top
+        color = "@ink" if part == "loss" else look.color
+        curve = thinned(outcome.history[part])
+        line = {"color": color, "width": 1.2 if part == "loss" else 1.8, "dash": dash}
+        traces += [*_range(curve, color), _line(curve, f"<b>{words}</b>", line)]
+    layout: Layout = {
+        "xaxis": {**EPOCHS, "range": [0, END * reach.last], "nticks": 6},
+        "yaxis": {"title": {"text": "loss"}, "range": [0, reach.top], "nticks": 6},
+    }
+    return Figure(f"losses|{name}", traces, layout)
+
+
+def losses_note(outcome: Outcome, reach: Reach) -> str:
+    """Where the parts of the loss end, and what of it the figure does not show."""
+    data, penalty = (outcome.history[part][-1] for part in ("data_loss", "regularization_loss"))
+    loss = np.asarray(outcome.history["loss"])
+    part = number(penalty) if penalty >= 0.001 else strength(penalty)
+    said = f"at the end {number(data)}" + (f" + {part}" if penalty > 0 else "")
+    beyond = int(np.count_nonzero(loss > reach.top))
+    return (
+        f"{said}; {count(beyond, 'epoch')} out of view, up to {strength(loss.max())}"
+        if beyond
+        else said
+    )
+
+
+def accuracy_figure(named: Mapping[str, Outcome], own_looks: Mapping[str, Look]) -> Figure:
+    """The training accuracy of all, as lines of their look."""
+    bands: list[Trace] = []
+    lines: list[Trace] = []
+    for name, outcome in named.items():
+        look, curve = own_looks[name], thinned(outcome.history["accuracy"])
+        meta = {"method": name}
+        line = {"color": look.color, "width": 1.8, "dash": look.dash}
+        bands += [{**band, "meta": meta} for band in _range(curve, look.color)]
+        lines.append({**_line(curve, f"<b>{in_figure(name)}</b>", line), "meta": meta})
+    last = reach_of(list(named.values())).last
+    return Figure(
+        "accuracy", [*bands, *lines], {"xaxis": {**EPOCHS, "range": [0, WIDE_END * last]}}
+    )
+
+
+def thinned(values: Sequence[float]) -> Curve:
+    """The values of each epoch, or, where they are many, of stretches of as many epochs each.
+
+    The first and the last epoch stand for themselves. A stretch has its median, and a range that
+    no value of it is beyond.
+    """
+    array = np.asarray(values, dtype=float)
+    epochs = np.arange(1, len(array) + 1)
+    if len(array) <= MOST_ON_A_LINE:
+        return Curve(epochs, array, array, array)
+    return Curve(
+        np.array([part.mean() for part in _stretches(epochs)]),
+        *(np.array([of(part) for part in _stretches(array)]) for of in (np.median, np.min, np.max)),
+    )
+
+
+def _stretches(values: np.ndarray) -> list[np.ndarray]:
+    return [values[:1], *np.array_split(values[1:-1], STRETCHES), values[-1:]]
+
+
+def _line(curve: Curve, label: str, line: Mapping[str, object]) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(curve.epochs) > 1 else "markers",
+        "x": curve.epochs,
+        "y": curve.middle,
+        "line": line,
+        "marker": {"color": line["color"]},
+        "hovertemplate": f"{label} %{{y:.3g}}<br>epoch %{{x:,.0f}}<extra></extra>",
+    }
+
+
+def _range(curve: Curve, color: str) -> list[Trace]:
+    """Along the highest values, and back along the lowest; nothing where they are one."""
+    if np.array_equal(curve.low, curve.high):
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": np.concatenate([curve.epochs, curve.epochs[::-1]]),
+            "y": np.concatenate([curve.high, curve.low[::-1]]),
+            "fill": "toself",
+            "fillcolor": f"{color}/{BAND}",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+        }
+    ]
+
+
+def losses_caption(outcomes: Sequence[Outcome], reach: Reach) -> str:
+    """What the lines are, and what of them is not shown."""
+    said = ["What is minimized, and its two parts in the colour of the penalty."]
+    if len(outcomes) > 1:
+        said.append("The axes are the same in all.")
+    if reach.last > MOST_ON_A_LINE:
+        said.append(
+            f"A line is the median of up to {math.ceil(reach.last / STRETCHES)} epochs at a time; "
+            "the band around it reaches from the lowest of them to the highest."
+        )
+    if any(max(outcome.history["loss"]) > reach.top for outcome in outcomes):
+        said.append("The highest spikes are out of view; a double-click brings them in.")
+    return " ".join(said)
+
+
+def accuracy_caption(outcomes: Sequence[Outcome]) -> str:
+    """Of what, when, and how it is drawn."""
+    longest = max(len(outcome.history["accuracy"]) for outcome in outcomes)
+    drawn = ", drawn as the losses are" if longest > MOST_ON_A_LINE else ""
+    return f"On the training points, before each step{drawn}."
+
+
+def parts_key() -> str:
+    """Which line is which part of the loss."""
+    shown = "".join(
+        f'<li><span class="stroke" style="border-top: {border}"></span>{words}</li>'
+        for words, _, border in PARTS.values()
+    )
+    return f'<ul class="key">{shown}</ul>\n'
