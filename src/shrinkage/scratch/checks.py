@@ -16,6 +16,10 @@ Seed = np.random.Generator | int | None
 HOWS = ("coupled", "proximal")
 
 
+class NotFiniteError(ValueError):
+    """An infinite number came in, or none at all."""
+
+
 def checked_inputs(
     inputs: ArrayLike, features: int | None = None, dtype: DTypeLike | None = None
 ) -> Array:
@@ -24,6 +28,7 @@ def checked_inputs(
     Raises
     ------
     ValueError
+        `NotFiniteError` where that is what is wrong.
     """
     array = np.asarray(inputs)
     if array.dtype.kind not in "biuf":
@@ -41,7 +46,7 @@ def checked_inputs(
         )
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise ValueError(
+        raise NotFiniteError(
             f"inputs must be finite, but feature {column} of sample {row} is "
             f"{array[row, column]}: remove it from the data or, if training went astray, lower lr"
         )

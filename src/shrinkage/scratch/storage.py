@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ LOSSES = (
     "SoftmaxCategoricalCrossEntropy",
 )
 OPTIMIZERS = ("SGD", "AdaGrad", "RMSProp", "Adam")
+GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 def save(network: Network, path: Path) -> None:
@@ -57,26 +59,43 @@ def save(network: Network, path: Path) -> None:
 def load(path: Path) -> Network:
     """The network in the file at `path`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays["description"]))
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} holds no network that save() wrote: {error}") from None
-    if description.get("format") != FORMAT:
-        raise ValueError(f"{str(path)!r} was written by a newer version of shrinkage")
+        if description["format"] > FORMAT:
+            raise NotImplementedError
+        return _network(description, arrays)
+    except NotImplementedError:
+        raise ValueError(f"{str(path)!r} was written by a newer version of shrinkage") from None
+    except (ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} holds no network that save() wrote: {error}") from error
+
+
+def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
     network = Network(
         [_layer_from_plain(plain) for plain in description["layers"]],
-        loss=getattr(loss_kinds, description["loss"])(),
+        loss=_kind(loss_kinds, description["loss"], LOSSES)(),
         optimizer=_optimizer_from_plain(description["optimizer"]),
     )
     for index, layer in enumerate(network.dense):
-        layer.weights, layer.biases = arrays[f"weights_{index}"], arrays[f"biases_{index}"]
+        for name in ("weights", "biases"):
+            array, shape = arrays[f"{name}_{index}"], getattr(layer, name).shape
+            if (array.shape, array.dtype) != (shape, layer.dtype):
+                raise ValueError(f"{name} {index} is {array.dtype} of shape {array.shape}")
+            setattr(layer, name, array)
     network._memory = description["memory"] | {
         name.removeprefix("memory_"): array
         for name, array in arrays.items()
         if name.startswith("memory_")
     }
     return network
+
+
+def _kind(module: ModuleType, name: str, names: tuple[str, ...]) -> Any:
+    """The class of that name, if it is one of these."""
+    if name not in names:
+        raise ValueError(f"{name!r} is none of {', '.join(names)}")
+    return getattr(module, name)
 
 
 def _known(thing: object, names: tuple[str, ...]) -> str:
@@ -106,10 +125,9 @@ def _layer_from_plain(plain: dict[str, Any]) -> Layer:
         for name in ("weight_penalty", "bias_penalty"):
             options[name] = None if options[name] is None else parse(options[name])
     state = options.pop("rng", None)
-    layer: Layer = getattr(layer_kinds, plain["kind"])(**options)
-    if state is not None:
-        assert isinstance(layer, Dropout)
-        generator = getattr(np.random, state["bit_generator"])()
+    layer: Layer = _kind(layer_kinds, plain["kind"], LAYERS)(**options)
+    if isinstance(layer, Dropout):
+        generator = _kind(np.random, state["bit_generator"], GENERATORS)()
         generator.state = state
         layer.rng = np.random.Generator(generator)
     return layer
@@ -125,6 +143,6 @@ def _optimizer_to_plain(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _optimizer_from_plain(plain: dict[str, Any]) -> Optimizer:
-    optimizer: Optimizer = getattr(optimizer_kinds, plain["kind"])(**plain["settings"])
+    optimizer: Optimizer = _kind(optimizer_kinds, plain["kind"], OPTIMIZERS)(**plain["settings"])
     optimizer.iterations, optimizer.current_lr = plain["iterations"], plain["current_lr"]
     return optimizer

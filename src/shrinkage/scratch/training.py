@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shrinkage.scratch.checks import Array
+from shrinkage.scratch.checks import Array, NotFiniteError
 from shrinkage.scratch.flat import Flat, FlatPenalty
 from shrinkage.scratch.passes import Pass, ones, tiles
 
@@ -44,7 +44,10 @@ class Training:
         data = score = penalty = 0.0
         for batch, size in self._batches():
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                sums = self._step(batch, size)
+                try:
+                    sums = self._step(batch, size)
+                except NotFiniteError:  # somewhere between the layers: the data were looked at
+                    sums = (math.nan, 0.0, 0.0)
             data, score, penalty = data + sums[0], score + sums[1], penalty + sums[2] * size
             if not math.isfinite(sums[0] + sums[2]):
                 raise FloatingPointError(

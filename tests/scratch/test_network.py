@@ -1,0 +1,194 @@
+"""Networks as people use them: what training says and keeps, and what comes of one that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from scratch.twins import apart, parameters
+from shrinkage import L1, L2
+from shrinkage.scratch import (
+    SGD,
+    Adam,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Dense,
+    Dropout,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Network,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SoftmaxCategoricalCrossEntropy,
+    sine,
+    spiral,
+    training,
+    vertical,
+)
+
+X, Y = spiral(30, 3)
+
+
+def network(lr: float = 0.05, **options: object) -> Network:
+    layers = [Dense(2, 16, rng=0, **options), ReLU(), Dense(16, 3, rng=1)]
+    return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=Adam(lr=lr))
+
+
+def test_the_history_is_what_was_before_each_epoch() -> None:
+    ours = network(weight_penalty=L2(0.01), bias_penalty=L1(0.1))
+    evaluated, penalty = ours.evaluate(X, Y), ours.regularization_loss()
+    history = ours.fit(X, Y, epochs=3)
+    assert list(history) == ["accuracy", "loss", "data_loss", "regularization_loss", "lr"]
+    assert {len(values) for values in history.values()} == {3}
+    assert history["accuracy"][0] == evaluated["accuracy"]
+    assert history["data_loss"][0] == pytest.approx(evaluated["data_loss"], rel=1e-12)
+    assert history["regularization_loss"][0] == pytest.approx(penalty, rel=1e-12)
+    assert history["loss"][0] == history["data_loss"][0] + history["regularization_loss"][0]
+
+
+def test_progress_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    history = network(weight_penalty=L2(0.01)).fit(X, Y, epochs=250, progress=100)
+    lines = capsys.readouterr().out.splitlines()
+    heading = "epoch  accuracy      loss  data loss  regularization loss  learning rate"
+    assert lines[0].strip() == heading
+    assert [line.split()[0] for line in lines[1:]] == ["0", "100", "200"]
+    for line in lines[1:]:
+        epoch, *numbers = line.split()
+        row = [values[int(epoch)] for values in history.values()]
+        assert [float(number) for number in numbers] == pytest.approx(row, rel=1e-2, abs=1e-3)
+    assert len({len(line) for line in lines}) == 1
+    network().fit(X, Y, epochs=5)
+    assert capsys.readouterr().out == ""
+
+
+def test_classes_are_predicted_with_their_probabilities() -> None:
+    points, y = vertical(60, 3)
+    ours = network()
+    ours.fit(points, y, epochs=300)
+    p = ours.predict_proba(points)
+    assert p.shape == (180, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
+    assert (p.argmax(axis=1) == ours.predict(points)).all()
+    accuracy = float(np.mean(ours.predict(points) == y))
+    assert ours.evaluate(points, y)["accuracy"] == accuracy > 0.85
+    assert ours.evaluate(points, np.eye(3)[y]) == ours.evaluate(points, y)
+    data_loss = -np.log(p[np.arange(180), y]).mean()
+    assert ours.evaluate(points, y)["data_loss"] == pytest.approx(data_loss, rel=1e-12)
+
+
+def test_the_two_spellings_of_softmax_are_one_network() -> None:
+    layers = [Dense(2, 16, rng=0), ReLU(), Dense(16, 3, rng=1), Softmax()]
+    apart_ = Network(layers, loss=CategoricalCrossEntropy(), optimizer=Adam(lr=0.05))
+    ours = network()
+    assert ours.fit(X, Y, epochs=20) == apart_.fit(X, Y, epochs=20)
+    assert (ours.predict_proba(X) == apart_.predict_proba(X)).all()
+
+
+def test_yes_or_no() -> None:
+    y = (X[:, 0] > 0.1).astype(int)
+    layers = [Dense(2, 8, scale=0.5, rng=0), ReLU(), Dense(8, 1, rng=1), Sigmoid()]
+    ours = Network(layers, loss=BinaryCrossEntropy(), optimizer=Adam(lr=0.05))
+    history = ours.fit(X, y, epochs=200)
+    assert history["accuracy"][-1] > 0.9
+    assert ours.predict(X).shape == ours.predict_proba(X).shape == (90, 1)
+    assert set(ours.predict(X).ravel()) <= {0, 1}
+    assert (ours.predict(X) == (ours.predict_proba(X) > 0.5)).all()
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError, MeanAbsoluteError])
+def test_numbers(loss: Callable[[], MeanSquaredError]) -> None:
+    points, y = sine(200)
+    layers = [Dense(1, 32, scale=1.0, rng=1), ReLU(), Dense(32, 32, scale=0.25, rng=11), ReLU()]
+    layers += [Dense(32, 1, scale=0.2, rng=21)]
+    ours = Network(layers, loss=loss(), optimizer=Adam(lr=0.005))
+    history = ours.fit(points, y, epochs=600)
+    assert list(history)[0] == "r2"  # noqa: RUF015
+    assert history["r2"][-1] > 0.95
+    assert ours.predict(points).shape == y.shape
+    spread = ((y - y.mean()) ** 2).sum()
+    error = ((ours.predict(points) - y) ** 2).sum()
+    assert ours.evaluate(points, y)["r2"] == pytest.approx(1 - error / spread)
+
+
+def test_nothing_is_dropped_out_after_training() -> None:
+    layers = [Dense(2, 16, rng=0), ReLU(), Dropout(0.5, rng=2), Dense(16, 3, rng=1)]
+    with_dropout = Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=Adam())
+    assert (with_dropout.predict_proba(X) == network().predict_proba(X)).all()
+    assert with_dropout.evaluate(X, Y) == with_dropout.evaluate(X, Y) == network().evaluate(X, Y)
+
+
+ASTRAY: dict[str, Callable[[], Network]] = {
+    "scores": lambda: network(lr=1e300),
+    "a strength": lambda: Network(
+        [Dense(2, 3, weight_penalty=L2(1e200), rng=0)],
+        loss=SoftmaxCategoricalCrossEntropy(),
+        optimizer=SGD(lr=1.0),
+    ),
+    "squares": lambda: Network(
+        [Dense(2, 3, rng=0)], loss=MeanSquaredError(), optimizer=SGD(lr=1e3, momentum=0.5)
+    ),
+    "squares of a hidden layer": lambda: Network(
+        [Dense(2, 5, rng=0), Sigmoid(), Dense(5, 3, rng=1)],
+        loss=MeanAbsoluteError(),
+        optimizer=SGD(lr=1e308),
+    ),
+    "float32": lambda: Network(
+        [Dense(2, 3, rng=0, dtype="float32")], loss=MeanSquaredError(), optimizer=SGD(lr=1e10)
+    ),
+}
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+@pytest.mark.parametrize("name", ASTRAY)
+def test_a_training_astray_leaves_the_network_as_it_was(name: str, batch_size: int | None) -> None:
+    ours = ASTRAY[name]()
+    y = np.eye(3)[Y] * 2.5 if ours.loss.score == "r2" else Y
+    before = parameters(ours.layers), ours.predict(X)
+    with pytest.raises(FloatingPointError, match="training went astray; lower lr"):
+        ours.fit(X, y, epochs=2000, batch_size=batch_size, rng=0)
+    assert apart(parameters(ours.layers), before[0]) == 0
+    assert (ours.predict(X) == before[1]).all()
+    assert (ours.optimizer.iterations, ours.optimizer.current_lr) == (0, ours.optimizer.lr)
+
+
+def test_after_a_training_astray_the_next_is_as_if_it_had_not_been() -> None:
+    ours, twin = network(), network()
+    for one in (ours, twin):
+        one.fit(X, Y, epochs=5)
+    ours.optimizer.lr = 1e300
+    with pytest.raises(FloatingPointError):
+        ours.fit(X, Y, epochs=50)
+    ours.optimizer.lr = twin.optimizer.lr
+    assert ours.fit(X, Y, epochs=5) == twin.fit(X, Y, epochs=5)
+
+
+def test_an_interrupted_training_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, twin = network(), network()
+    epoch = training.Training.epoch
+
+    def interrupted(self: training.Training, number: int) -> dict[str, float]:
+        if number == 7:
+            raise KeyboardInterrupt
+        return epoch(self, number)
+
+    monkeypatch.setattr(training.Training, "epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ours.fit(X, Y, epochs=100)
+    monkeypatch.undo()
+    twin.fit(X, Y, epochs=7)
+    assert apart(parameters(ours.layers), parameters(twin.layers)) == 0
+    assert ours.fit(X, Y, epochs=3) == twin.fit(X, Y, epochs=3)
+
+
+def test_weights_set_by_hand_are_taken() -> None:
+    ours = network()
+    ours.dense[0].weights = np.zeros((2, 16))
+    ours.dense[0].biases = np.zeros((1, 16))
+    ours.fit(X, Y, epochs=3)
+    assert not ours.dense[0].weights.any()  # no derivative comes through dead units
+    ours.dense[0].weights = np.zeros((3, 16))
+    with pytest.raises(ValueError, match=r"weights of Dense\(2, 16\) must have shape \(2, 16\)"):
+        ours.fit(X, Y, epochs=1)
