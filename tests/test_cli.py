@@ -191,7 +191,7 @@ def test_the_sandbox_prints_every_way_and_draws_them(run, tmp_path):
         (("--strength", "-1"), "strength must be >= 0 and finite, got -1.0"),
         (("--steps", "0"), "steps must be >= 1, got 0"),
         (("--plot", "nowhere/w.html"), "there is no folder 'nowhere'"),
-        (("--plot", "w.png"), "plot 'w.png' must end in .html"),
+        (("--plot", "w.png"), "plot must be a file that ends in .html, got 'w.png'"),
         (("--strength", "10", "--lr", "1", "--steps", "400"), "not finite at step 120"),
     ],
 )
@@ -211,10 +211,10 @@ def test_scratch_prints_the_columns_and_the_validation(run, tmp_path):
     assert lines[2] == "l2:0.0005@coupled, on the hidden layer's weights and biases"
     names = ["epoch", "accuracy", "loss", "data", "loss", "regularization", "loss"]
     assert lines[3].split() == [*names, "learning", "rate"]
-    assert [line.split()[0] for line in lines[4:7]] == ["0", "10", "20"]
+    assert [line.split()[0] for line in lines[4:8]] == ["0", "10", "20", "29"]
     # the rate of the update before: 0.05/(1 + 5e-7·19)
     assert lines[6].split()[-1] == "0.0499995250"
-    assert lines[7].startswith("validation: accuracy 0.")
+    assert lines[8].startswith("validation: accuracy 0.")
     assert (tmp_path / "shrinkage-scratch.html").is_file()
 
 
@@ -240,7 +240,7 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
         (("--penalty", "l1"), "l1 has no strength; write for example l1:1e-4"),
         (("--penalty", "l1:1@decoupled"), "after @ comes coupled or proximal here"),
         (("--samples", "0"), "samples must be at least 1, got 0"),
-        (("--classes", "1"), "classes must be at least 2, got 1"),
+        (("--classes", "1"), "classes must be between 2 and 8, for which there are colours, got 1"),
         (("--hidden", "-3"), "hidden must be at least 1, got -3"),
         (("--epochs", "1.5"), "'1.5' is no whole number"),
         (("--lr", "-1"), "lr must be >= 0 and finite, got -1.0"),
@@ -248,15 +248,23 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
         (("--seed", "-1"), "seed must be a whole number from 0 up, got -1"),
         (("--dtype", "int8"), "dtype must be float64 or float32, got 'int8'"),
         (("--every", "-1"), "every must be at least 0, got -1"),
-        (("--plot", "picture.png"), "plot 'picture.png' must end in .html"),
+        (("--plot", "picture.png"), "plot must be a file that ends in .html, got 'picture.png'"),
+        (("--plot", ""), "plot must be a file that ends in .html, got"),
         (("--plot", "nowhere/p.html"), "there is no folder 'nowhere'"),
+        (("--plot", "folder.html"), "'folder.html' is a folder; name a file in it"),
+        (("--plot", 300 * "a" + ".html"), "cannot be written: File name too long"),
+        (("--penalty", "l2:5e-4", "--penalty", "l2:0.0005"), "l2:0.0005@coupled stands there twi"),
+        (("--penalty", "l1:1e-4@sideways"), "comes coupled or proximal here, not 'sideways'"),
+        (9 * ("--penalty", "none"), "penalty none stands there twice"),
     ],
 )
-def test_bad_input_to_scratch(run, arguments, sentence):
+def test_bad_input_to_scratch(run, tmp_path, arguments, sentence):
+    (tmp_path / "folder.html").mkdir()
     result = run("scratch", *QUICK, *arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert not result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
 def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypatch):
@@ -274,6 +282,53 @@ def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypa
     assert "shrinkage: l1:1@coupled: the loss is nan at epoch 3" in result.stderr
     assert "none  " in result.stdout
     assert (tmp_path / "shrinkage-scratch.html").is_file()
+
+
+def test_infinite_at_the_last_step_is_astray_as_well(run, tmp_path):
+    given = ("--penalty", "none", "--penalty", "l2:1e308", "--penalty", "l2:1e-4")
+    result = run("scratch", "--samples", 20, "--epochs", 1, *given)
+    assert result.exit_code == 1
+    assert (
+        "shrinkage: l2:1e+308@coupled: the squares of the derivatives overflow at epoch 0"
+        in result.stderr
+    )
+    assert "l2:0.0001@coupled" in result.stdout.partition("exact zeros")[2]
+    page = (tmp_path / "shrinkage-scratch.html").read_text(encoding="utf-8")
+    assert "l2:1e+308@coupled: the squares of the derivatives overflow at epoch 0" in page
+    result = run("scratch", "--samples", 20, "--epochs", 1, "--lr", 1e308)
+    assert result.exit_code == 1
+    assert "training went astray" in result.stderr
+
+
+def test_interrupted_scratch_keeps_what_ended(run, tmp_path, monkeypatch):
+    from shrinkage.scratch import demonstration
+
+    def train(question, penalty, *, progress):
+        if penalty == "l1:1":
+            raise KeyboardInterrupt
+        return whole(question, penalty, progress=progress)
+
+    whole = demonstration.train
+    monkeypatch.setattr(demonstration, "train", train)
+    result = run("scratch", *QUICK, "--penalty", "none", "--penalty", "l1:1", "--penalty", "l2:1")
+    assert result.exit_code == 130
+    assert "shrinkage: interrupted" in result.stderr
+    page = (tmp_path / "shrinkage-scratch.html").read_text(encoding="utf-8")
+    assert "l1:1@coupled: interrupted" in page
+    assert run("scratch", *QUICK, "--penalty", "l1:1").exit_code == 130
+
+
+def test_scratch_says_when_a_penalty_wiped_the_hidden_layer(run):
+    result = run("scratch", *QUICK, "--penalty", "l1:1@proximal")
+    assert "All hidden units are silent: the penalty is stronger" in result.stdout
+
+
+def test_a_link_to_a_page_stays_a_link(run, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "page.html").symlink_to(tmp_path / "there" / "real.html")
+    assert run("scratch", *QUICK, "--plot", "page.html").exit_code == 0
+    assert (tmp_path / "page.html").is_symlink()
+    assert (tmp_path / "there" / "real.html").is_file()
 
 
 def test_scratch_says_when_all_go_astray(run, tmp_path):

@@ -297,23 +297,34 @@ def scratch(
                 seed=seed,
                 dtype=dtype,
             )
-            outcomes, failures = compare(question, penalty or ["l2:5e-4"], every=every)
+            compared = compare(question, penalty or ["l2:5e-4"], every=every)
         except (ValueError, TypeError) as error:
             raise UsageError(str(error)) from None
-        if outcomes:
-            typer.echo(f"\n{as_text(outcomes)}")
-            write_trainings(outcomes, plot, points=data(question)[0], title=question.title)
+        if compared.outcomes:
+            typer.echo(f"\n{as_text(compared.outcomes)}")
+            write_trainings(
+                compared.outcomes,
+                plot,
+                points=data(question)[0],
+                title=question.title,
+                failures=compared.failures,
+            )
             typer.echo(f"\n{plot}")
-        if failures:
-            raise StoppedError("; ".join(failures))
+        if compared.interrupted:
+            raise KeyboardInterrupt
+        if compared.failures:
+            raise StoppedError("; ".join(compared.failures))
 
 
 def _check_page(path: Path) -> None:
     """Refuse what no page can be written to, before any work is done."""
-    if path.suffix != ".html":
-        raise UsageError(f"plot {str(path)!r} must end in .html: that is what is written")
+    from shrinkage.study.files import check_writable
+
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"plot must be a file that ends in .html, got {str(path)!r}")
     if not path.parent.is_dir():
         raise UsageError(f"plot {str(path)!r}: there is no folder {str(path.parent)!r}")
+    check_writable(path)
 
 
 def _read(path: Path) -> str:
@@ -334,6 +345,10 @@ def _in_sentences(study: Path | None = None) -> Iterator[None]:
     except UsageError as error:
         _end(str(error), 2)
     except StoppedError as error:
+        _end(str(error), 1)
+    except MemoryError as error:
+        _end(f"there is not enough memory: {error}", 1)
+    except OSError as error:
         _end(str(error), 1)
     except ModuleNotFoundError as error:
         _end(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)

@@ -32,6 +32,7 @@ def outcome(name: str, *, epochs: int = 50, accuracy: float = 0.9, **changes: ob
         },
         train={"accuracy": 0.95, "data_loss": 0.21},
         validation={"accuracy": accuracy, "data_loss": 0.34567},
+        held_out=12,
         zeros=111,
         weights=192,
         silent=37,

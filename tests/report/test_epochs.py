@@ -21,7 +21,7 @@ def test_the_parts_are_drawn_as_they_were(tmp_path: Path) -> None:
     drawn = lines(written([made], tmp_path), "losses|l2:0.0005@coupled")
     assert list(drawn) == ["their sum", "regularization loss", "data loss"]
     for words, part in zip(drawn, ("loss", "regularization_loss", "data_loss"), strict=True):
-        assert drawn[words]["x"] == list(range(1, 51))
+        assert drawn[words]["x"] == list(range(50))
         assert drawn[words]["y"] == pytest.approx(made.history[part], rel=1e-5)
     assert [line["line"]["dash"] for line in drawn.values()] == ["solid", "dash", "solid"]
 
@@ -33,7 +33,7 @@ def test_a_thinned_line_is_the_median_between_the_ends() -> None:
     assert curve.middle.tolist() == [values[0], *np.sort(threes)[:, 1], values[-1]]
     assert curve.low.tolist() == [values[0], *threes.min(axis=1), values[-1]]
     assert curve.high.tolist() == [values[0], *threes.max(axis=1), values[-1]]
-    assert curve.epochs.tolist() == [1, *range(3, 1196, 3), 1196]
+    assert curve.epochs.tolist() == [0, *range(2, 1195, 3), 1195]
 
 
 @pytest.mark.parametrize("epochs", [401, 797, 798, 10_000])
@@ -42,13 +42,13 @@ def test_thinned_lines_lose_no_spike(epochs: int) -> None:
     values[epochs // 3] = 50
     curve = thinned(values)
     assert all(len(part) == 400 for part in curve)
-    assert (curve.epochs[0], curve.epochs[-1]) == (1, epochs)
+    assert (curve.epochs[0], curve.epochs[-1]) == (0, epochs - 1)
     assert (curve.middle[0], curve.middle[-1]) == (values[0], values[-1])
     assert (curve.low <= curve.middle).all()
     assert (curve.middle <= curve.high).all()
     assert curve.high.max() == 50
     assert curve.low.min() == values.min()
-    for epoch, value in enumerate(values, start=1):
+    for epoch, value in enumerate(values):
         nearest = int(np.argmin(np.abs(curve.epochs - epoch)))
         near = slice(max(0, nearest - 1), nearest + 2)
         assert curve.low[near].min() <= value <= curve.high[near].max()
@@ -71,7 +71,7 @@ def test_all_panels_have_the_same_axes(tmp_path: Path) -> None:
     document = written(outcomes, tmp_path)
     layouts = [document.figures[f"losses|{name}"]["layout"] for name in PENALTIES]
     assert layouts[0] == layouts[1] == layouts[2]
-    assert layouts[0]["xaxis"]["range"][1] >= 60
+    assert layouts[0]["xaxis"]["range"][1] >= 59
     assert layouts[0]["yaxis"]["range"][1] >= max(outcomes[1].history["loss"])
     assert "30 to 60 epochs" in document.one("p", **{"class": "facts"})
 

@@ -21,7 +21,9 @@ def test_says_what_became_of_each_penalty(tmp_path: Path) -> None:
     document = written(three(), tmp_path, title="Spiral, 3 × 20 points; 50 epochs")
     assert document.one("h1") == "Spiral, 3 × 20 points; 50 epochs"
     facts = document.one("p", **{"class": "facts"})
-    assert facts == "60 training points · 3 classes · 50 epochs · 64 hidden units"
+    assert (
+        facts == "60 training points · 12 for validation · 3 classes · 50 epochs · 64 hidden units"
+    )
     heads = [text for own, text in document.find("th", scope="col")]
     assert heads[1:] == [
         "Train accuracy",
@@ -43,7 +45,10 @@ def test_tells_its_story_in_order(tmp_path: Path) -> None:
     panels = [f"{kind}|{name}" for kind in ("regions", "losses") for name in PENALTIES]
     assert places == list(document.figures) == [*panels, "accuracy"]
     assert notes(document)[:3] == ["validation accuracy 0.900"] * 3
-    assert notes(document)[3:] == ["at the end 0.202", *["at the end 0.202 + 0.050"] * 2]
+    assert notes(document)[3:] == [
+        "in the last epoch 0.202",
+        *["in the last epoch 0.202 + 0.050"] * 2,
+    ]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 399, 3000])
@@ -75,6 +80,12 @@ def test_says_in_a_sentence_what_validation_says(
 ) -> None:
     outcomes = [outcome(name, accuracy=score) for name, score in scores.items()]
     assert sentence in written(outcomes, tmp_path).one("p", **{"class": "verdict"})
+
+
+def test_says_which_trainings_are_not_there(tmp_path: Path) -> None:
+    failures = ["l2:1e+308@coupled: the loss is inf", "l1:1.0@coupled: <interrupted>"]
+    document = written(three(), tmp_path, failures=failures)
+    assert [text for _, text in document.find("p", **{"class": "remark"})][1:] == failures
 
 
 def test_one_outcome_is_not_compared(tmp_path: Path) -> None:

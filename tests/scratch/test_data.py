@@ -74,6 +74,11 @@ def test_bad_sizes(draw: Callable[[], object], sentence: str) -> None:
         draw()
 
 
+def test_noise_is_a_number() -> None:
+    with pytest.raises(TypeError, match="noise must be a number, got 'a'"):
+        sine(5, noise="a")
+
+
 @pytest.mark.parametrize("draw", [spiral, vertical, sine])
 def test_sizes_are_whole_numbers(draw: Callable[[object], object]) -> None:
     for size in (1.5, "many", True):

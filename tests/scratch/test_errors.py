@@ -54,11 +54,34 @@ def fit(X: Any = X, y: Any = (0, 1, 2, 0, 1, 2), **options: Any) -> None:
     network().fit(X, y, **({"epochs": 1} | options))
 
 
+def narrow() -> Dense:
+    return Dense(2, 3, dtype="float32", rng=0)
+
+
+def fit_numbers(dtype: str, y: float) -> None:
+    layers = [Dense(2, 1, dtype=dtype)]
+    Network(layers, loss=MeanSquaredError(), optimizer=SGD()).fit(X, [y] * 6, epochs=1)
+
+
+def without_weights() -> Network:
+    ours = network()
+    ours.dense[0].weights[:] = NAN
+    return ours
+
+
 def update(layer: Any, *, steps: int = 1) -> None:
     optimizer = SGD()
     optimizer.pre_update()
     for _ in range(steps):
         optimizer.update(layer)
+
+
+def update_after_the_step() -> None:
+    optimizer, layer = SGD(), ready()
+    optimizer.pre_update()
+    optimizer.update(layer)
+    optimizer.post_update()
+    optimizer.update(layer)
 
 
 TWO_NORMS = GroupLasso(1.0) + GroupLasso(1.0, "in")  # whose sum has no prox in closed form
@@ -76,6 +99,9 @@ CONSTRUCTION: list[Refused] = [
     (lambda: Dense(2, 3, scale=NAN), ValueError, "scale must be >= 0 and finite, got nan"),
     (lambda: Dense(2, 3, dtype="int32"), ValueError, "dtype must be float64 or float32, got int32"),
     (lambda: Dense(2, 3, dtype="float16"), ValueError, "dtype must be float64 or float32"),
+    (lambda: Dense(2, 3, dtype="foo"), ValueError, "dtype must be float64 or float32, got 'foo'"),
+    (lambda: Dense(2, 3, rng="x"), TypeError, "rng must be a Generator, a whole number from 0 up"),
+    (lambda: Dropout(0.5, rng=-1), TypeError, "rng must be a Generator, a whole number from 0 up"),
     (lambda: Dropout(1.0), ValueError, "rate must be >= 0 and below 1, got 1.0"),
     (lambda: Dropout(-0.1), ValueError, "rate must be >= 0 and below 1, got -0.1"),
     (lambda: Dropout("half"), TypeError, "rate must be a number, got 'half'"),
@@ -130,6 +156,24 @@ DATA: list[Refused] = [
     (lambda: ready().forward(np.ones(2)), ValueError, "got (2,); one sample is inputs[None, :]"),
     (lambda: ready().forward(np.ones((6, 3))), ValueError, "2 features, as n_in says, got shape"),
     (lambda: ready().forward(np.ones((0, 2))), ValueError, "at least one sample, got none"),
+    (lambda: fit(np.ma.masked_less(X, 2.0)), ValueError, "inputs must have no masked entries"),
+    (lambda: fit(X.astype(object)), ValueError, "got object; to_numpy(float) makes them so"),
+    (lambda: narrow().forward(X * 1e39), ValueError, "sample 0 is 1e+39: scale the data, or use"),
+    (lambda: fit(rng="x"), TypeError, "rng must be a Generator, a whole number from 0 up"),
+    (
+        lambda: fit_numbers("float32", 1e300),
+        ValueError,
+        "y must fit into float32, but holds 1e+300",
+    ),
+    (lambda: fit_numbers("float64", NAN), ValueError, "y must be finite, but sample 0"),
+    (lambda: fit(progress=-1), ValueError, "progress must be at least 0, got -1"),
+    (lambda: fit(progress=1.5), TypeError, "progress must be a whole number, got 1.5"),
+    (
+        lambda: without_weights().fit(X, [0] * 6, epochs=1),
+        ValueError,
+        "must be finite before training, but hold nan",
+    ),
+    (lambda: SQUARES.regularization_loss([ready()]), TypeError, "given one by one, as in regulari"),
     (lambda: ready().forward([["a", "b"]]), ValueError, "inputs must be real numbers, got <U1"),
     (lambda: ReLU().forward(X * 1j), ValueError, "inputs must be real numbers, got complex128"),
     (lambda: ready().forward([[1, NAN]]), ValueError, "feature 1 of sample 0 is nan"),
@@ -158,9 +202,14 @@ BINARY, SQUARES = BinaryCrossEntropy(), MeanSquaredError()
 TARGETS: list[Refused] = [
     (lambda: fit(y=[0, 1, 3, 0, 1, 2]), ValueError, "between 0 and 2 for 3 outputs, got label 3"),
     (lambda: fit(y=[0, 1, -1, 0, 1, 2]), ValueError, "between 0 and 2 for 3 outputs, got label -1"),
-    (lambda: fit(y=[0, 1, 0.5, 0, 1, 2]), ValueError, "the index of each class, whole numbers"),
+    (lambda: fit(y=[0, 1, 0.5, 0, 1, 2]), ValueError, "whole numbers, got 0.5"),
     (lambda: fit(y=[0, 1, NAN, 0, 1, 2]), ValueError, "the index of each class, whole numbers"),
-    (lambda: fit(y=list("abcabc")), ValueError, "the index of each class, whole numbers, got <U1"),
+    (lambda: fit(y=list("abcabc")), ValueError, "np.unique(y, return_inverse=True)[1] mak"),
+    (
+        lambda: SoftmaxCategoricalCrossEntropy().forward(np.ones((6, 1)), [0] * 6),
+        ValueError,
+        "for yes or no of one output there are Sigmoid() and BinaryCrossEntropy()",
+    ),
     (lambda: fit(y=np.ones((6, 1))), ValueError, "got (6, 1); y.ravel() makes a column flat"),
     (lambda: fit(y=P), ValueError, "must be one-hot: one 1 in each row, and 0s"),
     (lambda: fit(y=np.ones((6, 3))), ValueError, "must be one-hot"),
@@ -178,6 +227,7 @@ TARGETS: list[Refused] = [
 
 STEPS: list[Refused] = [
     (lambda: SGD().update(ready()), RuntimeError, "update needs pre_update() before it"),
+    (update_after_the_step, RuntimeError, "update needs pre_update() before it, in each step"),
     (lambda: update(Dense(2, 3)), RuntimeError, "has no derivatives: call its backward before"),
     (lambda: update(ready(), steps=2), RuntimeError, "was updated in this step already"),
     (lambda: update(ReLU()), TypeError, "ReLU has no weights to update; only Dense layers learn"),

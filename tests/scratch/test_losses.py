@@ -136,8 +136,21 @@ def test_the_score_of_numbers_is_the_share_of_variance() -> None:
     assert of(y) == 1.0
     assert of(np.full_like(y, 3.0)) == 0.0  # the mean of y
     assert of(np.array([[1.0], [2.0], [3.0]])) == pytest.approx(1 - 9 / 14)
-    same = np.full_like(y, 3.0)
-    assert loss.score_of(loss.score_sum(y, same), same) == 0.0  # nothing varies
+    same = np.full((90, 1), 0.1)  # whose mean is another number than 0.1
+    assert loss.score_of(loss.score_sum(same + 1, same), same) == 0.0  # nothing varies
+
+
+def test_the_score_of_large_numbers_in_single_precision() -> None:
+    y = (1000 + np.random.default_rng(0).standard_normal((500_000, 2))).astype(np.float32)
+    output, loss = y + np.float32(0.3), MeanSquaredError()
+    found = loss.score_of(loss.score_sum(output, y), y)
+    assert found == pytest.approx(1 - 0.09, abs=0.002)
+
+
+def test_near_scores_in_single_precision() -> None:
+    scores = np.array([[1000.0, 995.0]], np.float32)
+    value = SoftmaxCategoricalCrossEntropy().forward(scores, [0])
+    assert value == pytest.approx(np.log1p(np.exp(-5)), rel=1e-5)
 
 
 @pytest.mark.parametrize("layer", [Sigmoid(), Softmax(), Dense(1, 1, rng=0), Dropout(0.5, rng=0)])

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scratch.twins import apart, parameters
-from shrinkage import L1, L2
+from scratch.twins import OPTIMIZERS, apart, parameters, steps_by_hand
+from shrinkage import L1, L2, GroupLasso
 from shrinkage.scratch import (
     SGD,
     Adam,
@@ -33,7 +33,8 @@ X, Y = spiral(30, 3)
 
 
 def network(lr: float = 0.05, **options: object) -> Network:
-    layers = [Dense(2, 16, rng=0, **options), ReLU(), Dense(16, 3, rng=1)]
+    dtype = options.get("dtype", "float64")
+    layers = [Dense(2, 16, rng=0, **options), ReLU(), Dense(16, 3, rng=1, dtype=dtype)]
     return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=Adam(lr=lr))
 
 
@@ -54,7 +55,7 @@ def test_progress_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     heading = "epoch  accuracy      loss  data loss  regularization loss  learning rate"
     assert lines[0].strip() == heading
-    assert [line.split()[0] for line in lines[1:]] == ["0", "100", "200"]
+    assert [line.split()[0] for line in lines[1:]] == ["0", "100", "200", "249"]
     for line in lines[1:]:
         epoch, *numbers = line.split()
         row = [values[int(epoch)] for values in history.values()]
@@ -165,6 +166,171 @@ def test_after_a_training_astray_the_next_is_as_if_it_had_not_been() -> None:
     assert ours.fit(X, Y, epochs=5) == twin.fit(X, Y, epochs=5)
 
 
+def test_dropout_too_is_as_it_was_after_a_training_astray() -> None:
+    def dropping() -> Network:
+        layers = [Dense(2, 16, rng=0), Dropout(0.2, rng=3), Dense(16, 3, rng=1)]
+        return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=Adam(lr=0.05))
+
+    ours, twin = dropping(), dropping()
+    ours.optimizer.lr = 1e300
+    with pytest.raises(FloatingPointError):
+        ours.fit(X, Y, epochs=50)
+    ours.optimizer.lr = 0.05
+    assert ours.fit(X, Y, epochs=5) == twin.fit(X, Y, epochs=5)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_by_hand_and_fit_remember_together(optimizer: str) -> None:
+    ours, twin = network(weight_penalty=L2(0.01)), network(weight_penalty=L2(0.01))
+    ours.optimizer, twin.optimizer = (OPTIMIZERS[optimizer][0](decay=0.1) for _ in range(2))
+    steps_by_hand(ours, X, Y, 3)
+    ours.fit(X, Y, epochs=3)
+    steps_by_hand(ours, X, Y, 3)
+    twin.fit(X, Y, epochs=9)
+    assert apart(parameters(ours.layers), parameters(twin.layers)) < 1e-10
+
+
+def test_a_replaced_layer_begins_with_nothing_remembered() -> None:
+    ours = network()
+    ours.fit(X, Y, epochs=5)
+    ours.layers = (*ours.layers[:2], Dense(16, 3, rng=5))
+    weights = [layer.weights.copy() for layer in ours.dense]
+    twin = network()
+    twin.layers = (*twin.layers[:2], Dense(16, 3, rng=5))
+    for layer, w, trained in zip(twin.dense, weights, ours.dense, strict=True):
+        layer.weights[:], layer.biases[:] = w, trained.biases
+    assert ours.fit(X, Y, epochs=5)["loss"] == twin.fit(X, Y, epochs=5)["loss"]
+
+
+def test_large_derivatives_are_no_error_where_nothing_squares_them() -> None:
+    layer = Dense(2, 1, rng=0, dtype="float32")
+    ours = Network([layer], loss=MeanSquaredError(), optimizer=SGD(lr=1e-26))
+    history = ours.fit(X * 1e12, 1e10 * X[:, :1], epochs=5)
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+
+
+def test_an_interruption_within_a_step_leaves_a_network_that_trains() -> None:
+    ours = network(weight_penalty=L1(1e-3), how="proximal")
+    whole = ours.optimizer.post_update
+    calls = []
+
+    def interrupt() -> None:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        whole()
+
+    ours.optimizer.post_update = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        ours.fit(X, Y, epochs=10)
+    del ours.optimizer.post_update
+    assert ours.optimizer.iterations == 3
+    with pytest.raises(RuntimeError, match="needs pre_update"):
+        ours.optimizer.update(ours.dense[0])
+    before = parameters(ours.layers)
+    history = ours.fit(X, Y, epochs=100)
+    assert apart(parameters(ours.layers), before) > 0
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_the_last_step_is_looked_at() -> None:
+    ours = Network(
+        [Dense(2, 8, rng=0, scale=1.0), ReLU(), Dense(8, 3, rng=1, scale=1.0)],
+        loss=SoftmaxCategoricalCrossEntropy(),
+        optimizer=SGD(lr=1e308),
+    )
+    before = parameters(ours.layers)
+    with pytest.raises(FloatingPointError, match="the last step led to infinite weights: training"):
+        ours.fit(X * 1e10, Y, epochs=1)
+    assert apart(parameters(ours.layers), before) == 0
+
+
+@pytest.mark.parametrize(
+    ("ours", "data"),
+    [
+        (network(), X * 1e200),
+        (network(weight_penalty=L1(1e200)), X),
+        (network(dtype="float32"), X * 1e22),
+    ],
+)
+def test_derivatives_whose_squares_overflow_do_not_stop_adam_in_silence(
+    ours: Network, data: np.ndarray
+) -> None:
+    with pytest.raises(FloatingPointError, match="training went astray"):
+        ours.fit(data, Y, epochs=5)
+
+
+def test_a_new_optimizer_begins_with_nothing_remembered() -> None:
+    ours, twin = network(), network()
+    ours.fit(X, Y, epochs=5)
+    for before, after in zip(ours.dense, twin.dense, strict=True):
+        after.weights[:], after.biases[:] = before.weights, before.biases
+    for one in (ours, twin):
+        one.optimizer = SGD(lr=0.1, momentum=0.9)
+    assert ours.fit(X, Y, epochs=5) == twin.fit(X, Y, epochs=5)
+
+
+def test_penalties_and_their_way_may_change() -> None:
+    made = network(weight_penalty=GroupLasso(0.01), how="proximal")
+    changed = network()
+    changed.dense[0].how = "proximal"
+    changed.dense[0].weight_penalty = GroupLasso(0.01)
+    assert changed.regularization_loss() == made.regularization_loss()
+    assert changed.fit(X, Y, epochs=20) == made.fit(X, Y, epochs=20)
+    without_prox = GroupLasso(1.0) + GroupLasso(1.0, "in")
+    with pytest.raises(ValueError, match=r"weight_penalty: .* has no prox in closed form"):
+        changed.dense[0].weight_penalty = without_prox
+    with pytest.raises(ValueError, match="got 'proxmal'"):
+        changed.dense[0].how = "proxmal"
+    with pytest.raises(TypeError, match="bias_penalty must be a penalty such as"):
+        changed.dense[0].bias_penalty = 0.5
+    changed.dense[0].weight_penalty = None
+    changed.dense[0].how = "coupled"
+    changed.dense[0].weight_penalty = without_prox
+    with pytest.raises(ValueError, match=r"weight_penalty: .* has no prox in closed form"):
+        changed.dense[0].how = "proximal"
+    assert changed.dense[0].how == "coupled"
+
+
+def test_parts_that_were_changed_are_looked_at_again() -> None:
+    ours = network()
+    assert isinstance(ours.layers, tuple)
+    ours.layers = (Dense(2, 5, rng=3), *ours.layers[1:])
+    with pytest.raises(ValueError, match="layers do not fit"):
+        ours.fit(X, Y, epochs=1)
+    ours.layers = (Dense(2, 16, rng=3), *ours.layers[1:])
+    before = parameters(ours.layers)
+    ours.fit(X, Y, epochs=3)
+    assert apart(parameters(ours.layers), before) > 0
+    ours.loss = CategoricalCrossEntropy()
+    with pytest.raises(ValueError, match="CategoricalCrossEntropy needs probabilities"):
+        ours.fit(X, Y, epochs=1)
+
+
+def test_what_is_derived_from_a_layer_or_loss_is_what_trains() -> None:
+    class Leaky(ReLU):  # type: ignore[misc]
+        def forward(self, inputs: np.ndarray) -> None:
+            self.inputs, self.output = inputs, np.where(inputs > 0, inputs, 0.3 * inputs)
+
+        def backward(self, dvalues: np.ndarray) -> None:
+            self.dinputs = dvalues * np.where(self.inputs > 0, 1.0, 0.3)
+
+    class Twice(SoftmaxCategoricalCrossEntropy):  # type: ignore[misc]
+        def forward(self, output: np.ndarray, y: np.ndarray) -> float:
+            return 2 * super().forward(output, y)
+
+    layers = [Dense(2, 16, scale=1.0, rng=0), Leaky(), Dense(16, 3, scale=1.0, rng=1)]
+    ours = Network(layers, loss=Twice(), optimizer=Adam(lr=0.05))
+    expected = ours.evaluate(X, Y)["data_loss"]
+    assert ours.fit(X, Y, epochs=1)["data_loss"][0] == pytest.approx(expected, rel=1e-12)
+
+    class Shifted(Dense):  # type: ignore[misc]
+        pass
+
+    with pytest.raises(TypeError, match="Shifted is derived from Dense, whose mathematics fit"):
+        Network([Shifted(2, 3)], loss=MeanSquaredError(), optimizer=SGD())
+
+
 def test_an_interrupted_training_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, twin = network(), network()
     epoch = training.Training.epoch
@@ -189,6 +355,11 @@ def test_weights_set_by_hand_are_taken() -> None:
     ours.dense[0].biases = np.zeros((1, 16))
     ours.fit(X, Y, epochs=3)
     assert not ours.dense[0].weights.any()  # no derivative comes through dead units
+    ours.dense[0].weights = np.ones((2, 16), int)
+    with pytest.raises(
+        TypeError, match=r"weights of Dense\(2, 16\) must be an array of float64, g"
+    ):
+        ours.fit(X, Y, epochs=1)
     ours.dense[0].weights = np.zeros((3, 16))
     with pytest.raises(ValueError, match=r"weights of Dense\(2, 16\) must have shape \(2, 16\)"):
         ours.fit(X, Y, epochs=1)

@@ -41,7 +41,7 @@ class Curve(NamedTuple):
 class Reach(NamedTuple):
     """Where the axes of losses end."""
 
-    last: int  # epoch
+    last: int  # epoch, the first being 0
     top: float  # loss
 
 
@@ -51,7 +51,7 @@ def reach_of(outcomes: Sequence[Outcome]) -> Reach:
     usual = max(max(loss[0], float(np.quantile(loss, USUAL))) for loss in losses)
     highest = max(float(loss.max()) for loss in losses)
     top = 1.06 * (highest if highest <= SPIKE * usual else usual)
-    return Reach(max(map(len, losses)), top)
+    return Reach(max(1, max(map(len, losses)) - 1), top)
 
 
 def losses_figure(name: str, outcome: Outcome, look: Look, reach: Reach) -> Figure:
@@ -74,7 +74,7 @@ def losses_note(outcome: Outcome, reach: Reach) -> str:
     data, penalty = (outcome.history[part][-1] for part in ("data_loss", "regularization_loss"))
     loss = np.asarray(outcome.history["loss"])
     part = number(penalty) if penalty >= 0.001 else strength(penalty)
-    said = f"at the end {number(data)}" + (f" + {part}" if penalty > 0 else "")
+    said = f"in the last epoch {number(data)}" + (f" + {part}" if penalty > 0 else "")
     beyond = int(np.count_nonzero(loss > reach.top))
     return (
         f"{said}; {count(beyond, 'epoch')} out of view, up to {strength(loss.max())}"
@@ -106,7 +106,7 @@ def thinned(values: Sequence[float]) -> Curve:
     no value of it is beyond.
     """
     array = np.asarray(values, dtype=float)
-    epochs = np.arange(1, len(array) + 1)
+    epochs = np.arange(len(array))
     if len(array) <= MOST_ON_A_LINE:
         return Curve(epochs, array, array, array)
     return Curve(
@@ -154,9 +154,10 @@ def losses_caption(outcomes: Sequence[Outcome], reach: Reach) -> str:
     said = ["What is minimized, and its two parts in the colour of the penalty."]
     if len(outcomes) > 1:
         said.append("The axes are the same in all.")
-    if reach.last > MOST_ON_A_LINE:
+    if reach.last >= MOST_ON_A_LINE:
+        most = math.ceil((reach.last - 1) / STRETCHES)
         said.append(
-            f"A line is the median of up to {math.ceil(reach.last / STRETCHES)} epochs at a time; "
+            f"A line is the median of up to {most} epochs at a time; "
             "the band around it reaches from the lowest of them to the highest."
         )
     if any(max(outcome.history["loss"]) > reach.top for outcome in outcomes):

@@ -52,6 +52,7 @@ def write_trainings(
     *,
     points: tuple[ArrayLike, ArrayLike],
     title: str = "Networks from scratch",
+    failures: Sequence[str] = (),
 ) -> None:
     """Write a page that shows what became of each penalty, side by side.
 
@@ -64,6 +65,8 @@ def write_trainings(
     points : (X, y)
         The training data: two features, shape (samples, 2), and class indices, shape (samples,).
     title : str
+    failures : sequence of str
+        A sentence for each training that is not among the outcomes, and why.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def write_trainings(
     body = (
         f'<header><h1>{_heading(title)}</h1>\n<p class="facts">{escaped(_facts(outcomes, y))}</p>'
         f'</header>\n<p class="verdict">{escaped(_verdict(named))}</p>\n'
-        f'{_table(named, own_looks)}\n<section class="figures">\n'
+        f'{_table(named, own_looks)}\n{_failed(failures)}<section class="figures">\n'
         f"{legend(own_looks) if len(named) > 1 else ''}{regions_html}\n{curves_html}\n</section>"
     )
     shared = {"points": class_points(X[:, 0], X[:, 1], y, _class_names(named, y))}
@@ -120,7 +123,9 @@ def _heading(title: str) -> str:
 def _facts(outcomes: Sequence[Outcome], y: np.ndarray) -> str:
     epochs = sorted({len(outcome.history["loss"]) for outcome in outcomes})
     units = sorted({outcome.units for outcome in outcomes})
-    facts = [count(len(y), "training point"), f"{len(np.unique(y))} classes"]
+    held_out = outcomes[0].held_out
+    facts = [count(len(y), "training point"), f"{held_out:,} for validation"]
+    facts += [f"{len(np.unique(y))} classes"]
     facts += [f"{epochs[0]:,} to {epochs[-1]:,} epochs"] if epochs[1:] else []
     facts += [count(epochs[0], "epoch")] if len(epochs) == 1 else []
     facts += [count(units[0], "hidden unit")] if len(units) == 1 else []
@@ -148,6 +153,10 @@ def _table(named: Mapping[str, Outcome], own_looks: Mapping[str, Look]) -> str:
     heads = "".join(column_head(name, kind) for name, kind in COLUMNS)
     rows = "\n".join(_row(name, outcome, own_looks[name]) for name, outcome in named.items())
     return sortable("Outcomes", heads, rows, REMARK)
+
+
+def _failed(failures: Sequence[str]) -> str:
+    return "".join(f'<p class="remark">{escaped(failure)}</p>\n' for failure in failures)
 
 
 def _row(name: str, outcome: Outcome, look: Look) -> str:

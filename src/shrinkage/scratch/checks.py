@@ -30,11 +30,14 @@ def checked_inputs(
     ValueError
         `NotFiniteError` where that is what is wrong.
     """
-    array = np.asarray(inputs)
+    array = unmasked("inputs", inputs)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"inputs must be real numbers, got {array.dtype}")
+        hint = "; to_numpy(float) makes them so" if array.dtype == object else ""
+        raise ValueError(f"inputs must be real numbers, got {array.dtype}{hint}")
+    given = array
     if dtype is not None or array.dtype.kind != "f":
-        array = array.astype(dtype or np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype or np.float64, copy=False)
     if array.ndim != 2:
         hint = "; one sample is inputs[None, :]" if array.ndim == 1 else ""
         raise ValueError(f"inputs must have shape (samples, features), got {array.shape}{hint}")
@@ -46,11 +49,23 @@ def checked_inputs(
         )
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
+        if np.isfinite(given[row, column]):
+            raise ValueError(
+                f"inputs must fit into {array.dtype}, but feature {column} of sample {row} is "
+                f"{given[row, column]:g}: scale the data, or use dtype float64"
+            )
         raise NotFiniteError(
             f"inputs must be finite, but feature {column} of sample {row} is "
             f"{array[row, column]}: remove it from the data or, if training went astray, lower lr"
         )
     return array
+
+
+def unmasked(name: str, values: ArrayLike) -> Array:
+    """`values` as an array, if none of them is masked."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must have no masked entries: fill or remove them")
+    return np.asarray(values)
 
 
 def checked_dvalues(dvalues: ArrayLike, output: Array | None) -> Array:
@@ -73,12 +88,12 @@ def checked_dvalues(dvalues: ArrayLike, output: Array | None) -> Array:
     return array
 
 
-def checked_size(name: str, size: object) -> int:
-    """`size` as a whole number of at least 1."""
+def checked_size(name: str, size: object, least: int = 1) -> int:
+    """`size` as a whole number of at least `least`."""
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TypeError(f"{name} must be a whole number, got {size!r}")
-    if size < 1:
-        raise ValueError(f"{name} must be at least 1, got {size}")
+    if size < least:
+        raise ValueError(f"{name} must be at least {least}, got {size}")
     return int(size)
 
 
@@ -101,9 +116,20 @@ def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | N
     return penalty.with_groups(lambda unit: 1 if unit == "out" or each_bias else 0)
 
 
+def checked_rng(rng: Seed) -> np.random.Generator:
+    """A generator: the one given, or one from a whole number, or one that nobody can foresee."""
+    is_whole = isinstance(rng, Integral) and not isinstance(rng, bool) and rng >= 0
+    if not (rng is None or isinstance(rng, np.random.Generator) or is_whole):
+        raise TypeError(f"rng must be a Generator, a whole number from 0 up, or None, got {rng!r}")
+    return np.random.default_rng(rng)
+
+
 def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """float64 or float32."""
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype must be float64 or float32, got {dtype!r}") from None
     if kind not in (np.float64, np.float32):
         raise ValueError(f"dtype must be float64 or float32, got {kind}")
     return kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.scratch.checks import Array, Seed, checked_size
+from shrinkage.scratch.checks import Array, Seed, checked_number, checked_rng, checked_size
 
 
 def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Array]:
@@ -40,7 +40,7 @@ def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Arr
     samples, classes = checked_size("samples", samples), checked_size("classes", classes)
     y = np.repeat(np.arange(classes), samples)
     radius = np.tile(np.linspace(0.0, 1.0, samples), classes)
-    noise = 0.2 * np.random.default_rng(rng).standard_normal(len(y))
+    noise = 0.2 * checked_rng(rng).standard_normal(len(y))
     angle = 2.5 * (4.0 * (y + radius) + noise)
     return radius[:, None] * np.column_stack([np.sin(angle), np.cos(angle)]), y
 
@@ -58,7 +58,7 @@ def vertical(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, A
     """
     samples, classes = checked_size("samples", samples), checked_size("classes", classes)
     y = np.repeat(np.arange(classes), samples)
-    noise = 0.1 * np.random.default_rng(rng).standard_normal((len(y), 2))
+    noise = 0.1 * checked_rng(rng).standard_normal((len(y), 2))
     return np.column_stack([y / classes, np.full(len(y), 0.5)]) + noise, y
 
 
@@ -86,8 +86,7 @@ def sine(samples: int = 1000, *, noise: float = 0.0, rng: Seed = 0) -> tuple[Arr
     ([0.0, 0.25, 0.5, 0.75], [0.0, 1.0, 0.0, -1.0])
     """
     samples = checked_size("samples", samples)
-    if not 0.0 <= noise < np.inf:
-        raise ValueError(f"noise must be >= 0 and finite, got {noise}")
+    noise = checked_number("noise", noise)
     X = np.arange(samples)[:, None] / samples
-    drawn = np.random.default_rng(rng).standard_normal(X.shape)
+    drawn = checked_rng(rng).standard_normal(X.shape)
     return X, np.sin(2.0 * np.pi * X) + noise * drawn

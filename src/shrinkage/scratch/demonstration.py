@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from shrinkage.penalties import parse
 from shrinkage.penalties.text import normalized, split_how
-from shrinkage.scratch.checks import HOWS, Array, checked_size
+from shrinkage.scratch.checks import HOWS, Array, NotFiniteError, checked_size
 from shrinkage.scratch.data import spiral
 from shrinkage.scratch.layers import Dense, ReLU
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
@@ -18,6 +19,7 @@ from shrinkage.scratch.optimizers import Adam
 
 CELLS = 100  # of the plane, along each side
 MARGIN = 0.1  # of the plane around the points
+MOST_CLASSES, MOST_PENALTIES = 8, 8  # that a page has colours for
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class Question:
     def __post_init__(self) -> None:
         for name in ("samples", "classes", "hidden", "epochs"):
             checked_size(name, getattr(self, name))
-        if self.classes < 2:
-            raise ValueError(f"classes must be at least 2, got {self.classes}: one is no question")
+        if not 2 <= self.classes <= MOST_CLASSES:
+            raise ValueError(
+                f"classes must be between 2 and {MOST_CLASSES}, for which there are colours, got "
+                f"{self.classes}"
+            )
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be a whole number from 0 up, got {self.seed}")
         Adam(lr=self.lr, decay=self.decay)  # refuses what it cannot train with
@@ -77,6 +82,7 @@ class Outcome:
     history: History
     train: dict[str, float]  # "accuracy" and "data_loss" after the last step
     validation: dict[str, float]  # the same, on points that were not trained on
+    held_out: int  # how many points these are
     zeros: int  # penalized weights and biases that are exactly 0
     weights: int  # how many of these there are
     silent: int  # hidden units that put out the same for every input
@@ -104,10 +110,12 @@ def network(question: Question, penalty: str) -> Network:
     ValueError
         For a text that says no penalty, and for a way that is neither coupled nor proximal.
     """
+    _, at, written = penalty.partition("@")
+    if at and written.strip() not in HOWS:
+        raise ValueError(
+            f"{penalty!r}: after @ comes coupled or proximal here, not {written.strip()!r}"
+        )
     text, how = split_how(penalty)
-    how = how or "coupled"
-    if how not in HOWS:
-        raise ValueError(f"{penalty!r}: after @ comes coupled or proximal here, not {how!r}")
     omega = None if text == "none" else parse(text)
     draws = np.random.default_rng([question.seed, 1])
     dtype = question.dtype
@@ -118,7 +126,7 @@ def network(question: Question, penalty: str) -> Network:
                 question.hidden,
                 weight_penalty=omega,
                 bias_penalty=omega,
-                how=how,
+                how=how or "coupled",
                 dtype=dtype,
                 rng=draws,
             ),
@@ -136,41 +144,65 @@ def named(penalty: str) -> str:
     return "none" if text == "none" else f"{normalized(text)}@{how or 'coupled'}"
 
 
+class Comparison(NamedTuple):
+    """What became of several penalties."""
+
+    outcomes: list[Outcome]
+    failures: list[str]  # a sentence for each training that did not end
+    interrupted: bool  # by the person in front: the penalties after that were not tried
+
+
 def compare(
     question: Question, penalties: Sequence[str], *, every: int | None = None
-) -> tuple[list[Outcome], list[str]]:
+) -> Comparison:
     """Train with each of the penalties, printing a line every so many epochs.
-
-    Returns
-    -------
-    The outcomes, and for each training that went astray a sentence.
 
     Raises
     ------
     ValueError
-        As `network`, before anything is trained.
+        As `network`, before anything is trained; and for a penalty that stands there twice.
     """
-    for penalty in penalties:
-        network(question, penalty)
+    names = _checked_names(question, penalties)
     if every is None:
         every = 100 if len(penalties) == 1 else max(1, question.epochs // 10)
     if every < 0:
         raise ValueError(f"every must be at least 0, got {every}")
     print(f"{question.title}; Adam, lr {question.lr:g}, decay {question.decay:g}")
-    outcomes, failures = [], []
-    for penalty in penalties:
-        print(f"\n{named(penalty)}, on the hidden layer's weights and biases")
+    outcomes: list[Outcome] = []
+    failures: list[str] = []
+    for name, penalty in zip(names, penalties, strict=True):
+        print(f"\n{name}, on the hidden layer's weights and biases")
         try:
             outcome = train(question, penalty, progress=every)
         except FloatingPointError as error:
-            failures.append(f"{named(penalty)}: {error}")
+            failures.append(f"{name}: {error}")
             continue
+        except KeyboardInterrupt:
+            return Comparison(outcomes, [*failures, f"{name}: interrupted"], True)
         outcomes.append(outcome)
         print(
             f"validation: accuracy {outcome.validation['accuracy']:.3f}, "
             f"data loss {outcome.validation['data_loss']:.3f}"
         )
-    return outcomes, failures
+        if outcome.silent == outcome.units:
+            print(
+                "All hidden units are silent: the penalty is stronger than the data's pull on the "
+                "small first weights. Try a smaller one"
+            )
+    return Comparison(outcomes, failures, False)
+
+
+def _checked_names(question: Question, penalties: Sequence[str]) -> list[str]:
+    """The penalties in one spelling, if all can be trained with."""
+    for penalty in penalties:
+        network(question, penalty)
+    names = [named(penalty) for penalty in penalties]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"penalty {twice} stands there twice: it would be the same training")
+    if len(names) > MOST_PENALTIES:
+        raise ValueError(f"penalties must be at most {MOST_PENALTIES}, got {len(names)}")
+    return names
 
 
 def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:
@@ -178,13 +210,21 @@ def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:
     (X, y), validation = data(question)
     trained = network(question, penalty)
     history = trained.fit(X, y, epochs=question.epochs, progress=progress)
+    try:
+        scores = trained.evaluate(X, y), trained.evaluate(*validation)
+    except NotFiniteError:
+        raise FloatingPointError(
+            "what comes out after the last step is infinite: training went astray; lower lr or "
+            "the penalty"
+        ) from None
     hidden = trained.dense[0]
     parameters = np.vstack([hidden.weights, hidden.biases])  # (3, hidden)
     return Outcome(
         name=named(penalty),
         history=history,
-        train=trained.evaluate(X, y),
-        validation=trained.evaluate(*validation),
+        train=scores[0],
+        validation=scores[1],
+        held_out=len(validation[1]),
         zeros=int(np.count_nonzero(parameters == 0)),
         weights=parameters.size,
         silent=int(np.count_nonzero((hidden.weights == 0).all(axis=0))),

@@ -5,7 +5,7 @@ So an optimizer's step is one call for the whole network, however many layers it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import limited_entries, soft_threshold
 from shrinkage.scratch.checks import Array
 from shrinkage.scratch.layers import Dense
-from shrinkage.scratch.optimizers import OwnStep, prox_
+from shrinkage.scratch.optimizers import Memory, OwnStep, prox_
 
 
 class Flat:
@@ -47,10 +47,7 @@ class Flat:
         for index, layer in enumerate(self.layers):
             for name, mine in (("weights", self.weights), ("biases", self.biases)):
                 theirs, here = getattr(layer, name), mine(self.values, index)
-                if np.shape(theirs) != here.shape:
-                    raise ValueError(
-                        f"{name} of {layer!r} must have shape {here.shape}, got {np.shape(theirs)}"
-                    )
+                _check_parameters(f"{name} of {layer!r}", theirs, here)
                 here[...] = theirs
 
     def write(self) -> None:
@@ -58,6 +55,52 @@ class Flat:
         for index, layer in enumerate(self.layers):
             layer.weights[...] = self.weights(self.values, index)
             layer.biases[...] = self.biases(self.values, index)
+
+    def read_memory(self, memories: Mapping[Dense, Mapping[str, Memory]]) -> Memory:
+        """What an optimizer remembers of the layers, for the whole vector.
+
+        Empty, as for one that begins, where it does not remember as much of each.
+        """
+        parts = [
+            (memories.get(layer, {}).get(name, {}), mine, index)
+            for index, layer in enumerate(self.layers)
+            for name, mine in (("weights", self.weights), ("biases", self.biases))
+        ]
+        numbers = [
+            {key: one for key, one in part.items() if np.isscalar(one)} for part, *_ in parts
+        ]
+        if any(part.keys() != parts[0][0].keys() for part, *_ in parts) or any(
+            number != numbers[0] for number in numbers
+        ):
+            return {}
+        memory: Memory = dict(numbers[0])
+        for key in parts[0][0].keys() - memory.keys():
+            memory[key] = np.empty_like(self.values)
+            for part, mine, index in parts:
+                mine(memory[key], index)[...] = part[key]
+        return memory
+
+    def write_memory(self, memory: Memory, memories: dict[Dense, dict[str, Memory]]) -> None:
+        """Give what was remembered of the whole vector back to each layer's own."""
+        for index, layer in enumerate(self.layers):
+            memories[layer] = {
+                name: {
+                    key: one if np.isscalar(one) else np.ascontiguousarray(mine(one, index))
+                    for key, one in memory.items()
+                }
+                for name, mine in (("weights", self.weights), ("biases", self.biases))
+            }
+
+
+def _check_parameters(what: str, theirs: object, here: Array) -> None:
+    if not isinstance(theirs, np.ndarray) or theirs.dtype != here.dtype:
+        kind = theirs.dtype if isinstance(theirs, np.ndarray) else type(theirs).__name__
+        raise TypeError(f"{what} must be an array of {here.dtype}, got {kind}")
+    if theirs.shape != here.shape:
+        raise ValueError(f"{what} must have shape {here.shape}, got {theirs.shape}")
+    if not np.isfinite(theirs).all():
+        wrong = theirs[~np.isfinite(theirs)][0]
+        raise ValueError(f"{what} must be finite before training, but hold {wrong}")
 
 
 class FlatPenalty:
@@ -83,7 +126,8 @@ class FlatPenalty:
                     part(self._absolute, index)[...] = absolute
                     part(self._square, index)[...] = square
         self._has_absolute, self._has_square = self._absolute.any(), self._square.any()
-        self._slope = 2.0 * self._square
+        with np.errstate(over="ignore"):  # the loss will say so
+            self._slope = 2.0 * self._square
 
     def value(self, theta: Array) -> float:
         """Ω(θ)."""

@@ -23,7 +23,7 @@ array([[10.,  0., 10.]])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -38,12 +38,16 @@ from shrinkage.scratch.checks import (
     checked_inputs,
     checked_number,
     checked_penalty,
+    checked_rng,
     checked_size,
 )
 
 
 class Layer(ABC):
-    """A function of the numbers that come in, with its derivatives."""
+    """A function of the numbers that come in, with its derivatives.
+
+    Each sample on its own: in `Network.fit` samples come in parts.
+    """
 
     inputs: Array | None = None  # (samples, features), as `forward` was given them
     output: Array | None = None  # (samples, features of the output)
@@ -127,17 +131,28 @@ class Dense(Layer):
         rng: Seed = None,
     ) -> None:
         self.n_in, self.n_out = checked_size("n_in", n_in), checked_size("n_out", n_out)
-        self.how = checked_how(how)
-        self.weight_penalty = checked_penalty("weight_penalty", weight_penalty, how)
-        self.bias_penalty = checked_penalty("bias_penalty", bias_penalty, how)
+        self.weight_penalty: Penalty | None = None
+        self.bias_penalty: Penalty | None = None
+        self.how = how
+        self.weight_penalty, self.bias_penalty = weight_penalty, bias_penalty
         self.dtype = checked_dtype(dtype)
-        start = checked_number("scale", scale) * np.random.default_rng(rng).standard_normal(
+        start = checked_number("scale", scale) * checked_rng(rng).standard_normal(
             (self.n_in, self.n_out)
         )
         self.weights: Array = start.astype(self.dtype)
         self.biases: Array = np.zeros((1, self.n_out), self.dtype)
         self.dweights: Array | None = None
         self.dbiases: Array | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Penalties and their way may be changed, and are then checked as they were at first."""
+        if name == "how":
+            value = checked_how(value)
+            for which in ("weight_penalty", "bias_penalty"):
+                checked_penalty(which, getattr(self, which), value)
+        elif name in ("weight_penalty", "bias_penalty"):
+            value = checked_penalty(name, value, getattr(self, "how", "coupled"))
+        super().__setattr__(name, value)
 
     def forward(self, inputs: ArrayLike) -> None:
         self.inputs = checked_inputs(inputs, features=self.n_in, dtype=self.dtype)
@@ -260,7 +275,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, rng: Seed = None) -> None:
         self.rate = checked_number("rate", rate, below=1.0)
-        self.rng: np.random.Generator = np.random.default_rng(rng)
+        self.rng = np.random.default_rng(checked_rng(rng).integers(1 << 63))  # nobody else's
         self._kept: Array | None = None  # 0 or 1/(1 − rate) for each number
 
     def forward(self, inputs: ArrayLike, training: bool = True) -> None:

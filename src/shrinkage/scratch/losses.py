@@ -31,7 +31,7 @@ from shrinkage.scratch.targets import (
 
 
 class Loss(ABC):
-    """A mean over samples of how far outputs are from their targets."""
+    """A mean over samples, each on its own, of how far outputs are from their targets."""
 
     dinputs: Array | None = None  # the derivative of the loss by the output
     score: ClassVar[str]  # how good outputs are, for people: "accuracy" or "r2"
@@ -76,11 +76,19 @@ class Loss(ABC):
         """
         if self.score == "accuracy":
             return total / targets.size
-        spread = float(((targets - targets.mean(axis=0)) ** 2).sum())
-        return 1.0 - total / spread if spread else 0.0
+        if not np.ptp(targets, axis=0).any():
+            return 0.0
+        mean = targets.mean(axis=0, dtype=np.float64)
+        return 1.0 - total / float(((targets - mean) ** 2).sum())
 
     def regularization_loss(self, *layers: Layer) -> float:
         """The sum of the penalties of these layers; the whole loss is the data loss plus this."""
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"layers must be given one by one, as in regularization_loss(*layers), got "
+                    f"{type(layer).__name__}"
+                )
         return sum(
             (layer.regularization_loss() for layer in layers if isinstance(layer, Dense)), 0.0
         )
@@ -143,9 +151,9 @@ class SoftmaxCategoricalCrossEntropy(Loss):
         softmax = Softmax()
         softmax.forward(scores)
         self.output = softmax.output
-        top = scores.max(axis=1)
-        sums = np.exp(scores - top[:, None]).sum(axis=1)
-        return float((np.log(sums) + top - scores[np.arange(len(y)), y]).mean())
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        right = shifted[np.arange(len(y)), y]
+        return float((np.log(np.exp(shifted).sum(axis=1)) - right).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
         p = checked_probabilities(output)
@@ -167,7 +175,8 @@ class BinaryCrossEntropy(Loss):
     """``−mean of y·log p + (1 − y)·log(1 − p)``, over samples and outputs.
 
     The output is probabilities, as `Sigmoid` makes them, (samples, outputs); `y` is 0 or 1, of the
-    same shape, or (samples,) for one output.
+    same shape, or (samples,) for one output. Probabilities of 0 and 1 count as the nearest numbers
+    between: in float64 the loss of a sample is at most 36.7 for y = 0 and 708 for y = 1.
     """
 
     score = "accuracy"

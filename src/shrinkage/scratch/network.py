@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.checks import Array, Seed, checked_inputs, checked_size
+from shrinkage.scratch.checks import Array, Seed, checked_inputs, checked_rng, checked_size
 from shrinkage.scratch.layers import Dense, Dropout, Layer, Sigmoid, Softmax
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
@@ -19,7 +18,7 @@ from shrinkage.scratch.losses import (
     Loss,
     SoftmaxCategoricalCrossEntropy,
 )
-from shrinkage.scratch.optimizers import Memory, Optimizer
+from shrinkage.scratch.optimizers import Optimizer
 from shrinkage.scratch.targets import check_samples
 from shrinkage.scratch.training import COLUMNS, Training, progress_line
 
@@ -40,6 +39,7 @@ class Network:
         `SoftmaxCategoricalCrossEntropy` after a `Dense`, `CategoricalCrossEntropy` after
         `Softmax`, `BinaryCrossEntropy` after `Sigmoid`, the errors after anything.
     optimizer : Optimizer
+        One of its own: it counts the steps.
 
     Raises
     ------
@@ -64,10 +64,14 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer], *, loss: Loss, optimizer: Optimizer) -> None:
-        self.layers = list(layers)
+        self.layers = tuple(layers)
         self.loss, self.optimizer = loss, optimizer
-        self.dense = check_parts(self.layers, loss, optimizer)
-        self._memory: Memory = {}
+        check_parts(self.layers, loss, optimizer)
+
+    @property
+    def dense(self) -> list[Dense]:
+        """The layers that learn."""
+        return [layer for layer in self.layers if isinstance(layer, Dense)]
 
     def fit(
         self,
@@ -93,7 +97,7 @@ class Network:
         rng : Generator, int or None
             Where the order of mini-batches comes from.
         progress : int, default 0
-            Print a line every so many epochs; 0 prints nothing.
+            Print a line every so many epochs, and for the last; 0 prints nothing.
 
         Returns
         -------
@@ -105,28 +109,49 @@ class Network:
         ------
         FloatingPointError
             If the loss is no finite number any more. The network is then as it was before.
+        KeyboardInterrupt
+            What was learned is kept; the step under way may be done in part.
         """
         epochs = checked_size("epochs", epochs)
+        progress = checked_size("progress", progress, least=0)
+        check_parts(self.layers, self.loss, self.optimizer)
         X, targets = self._checked_data(X, y)
         size = len(X) if batch_size is None else checked_size("batch_size", batch_size)
-        training = Training(self, X, targets, min(size, len(X)), np.random.default_rng(rng))
+        training = Training(self, X, targets, min(size, len(X)), checked_rng(rng))
         history: History = {name: [] for name in (self.loss.score, *COLUMNS)}
-        before = self.optimizer.iterations, self.optimizer.current_lr, copy.deepcopy(self._memory)
+        restore = self._remembered()
         try:
             for epoch in range(epochs):
                 row = training.epoch(epoch)
                 for name, value in row.items():
                     history[name].append(value)
-                if progress and epoch % progress == 0:
+                if progress and (epoch % progress == 0 or epoch == epochs - 1):
                     print(progress_line(epoch, row, heading=epoch == 0), flush=True)
-        except Exception:
-            self.optimizer.iterations, self.optimizer.current_lr, self._memory = before
-            raise
+            training.keep()
         except KeyboardInterrupt:
-            training.flat.write()
+            self.optimizer._updated = None
+            training.keep()
             raise
-        training.flat.write()
+        except Exception:
+            restore()
+            raise
         return history
+
+    def _remembered(self) -> Callable[[], None]:
+        """What puts all but the weights back to where it is now."""
+        optimizer = self.optimizer
+        iterations, lr = optimizer.iterations, optimizer.current_lr
+        generators = [
+            layer.rng.bit_generator for layer in self.layers if isinstance(layer, Dropout)
+        ]
+        states = [generator.state for generator in generators]
+
+        def restore() -> None:
+            optimizer.iterations, optimizer.current_lr, optimizer._updated = iterations, lr, None
+            for generator, state in zip(generators, states, strict=True):
+                generator.state = state
+
+        return restore
 
     def predict(self, X: ArrayLike) -> Array:
         """The class index of each sample, (samples,); or numbers, (samples, outputs).
@@ -150,7 +175,8 @@ class Network:
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """ "accuracy" (or "r2") and "data_loss" on other data, with nothing dropped out."""
         X, targets = self._checked_data(X, y)
-        output = self._outputs(X)
+        with np.errstate(over="ignore", invalid="ignore"):  # the checks between layers say so
+            output = self._outputs(X)
         score = self.loss.score_of(self.loss.score_sum(output, targets), targets)
         return {self.loss.score: score, "data_loss": self.loss.forward(output, targets)}
 
@@ -200,15 +226,22 @@ class Network:
         X = checked_inputs(X, features=first.n_in, dtype=first.dtype)
         targets = self.loss.targets(y, last.n_out)
         check_samples(X, targets)
-        return X, targets if targets.dtype.kind in "iu" else targets.astype(first.dtype)
+        if targets.dtype.kind in "iu":
+            return X, targets
+        with np.errstate(over="ignore"):
+            numbers = targets.astype(first.dtype)
+        if not np.isfinite(numbers).all():
+            most = np.abs(targets).max()
+            raise ValueError(f"y must fit into {first.dtype}, but holds {most:g}: scale it")
+        return X, numbers
 
     def __repr__(self) -> str:
         lines = "".join(f"    {layer!r},\n" for layer in self.layers)
         return f"Network(\n{lines}    loss={self.loss!r},\n    optimizer={self.optimizer!r},\n)"
 
 
-def check_parts(layers: list[Layer], loss: Loss, optimizer: Optimizer) -> list[Dense]:
-    """The layers that learn, if all parts fit together.
+def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> None:
+    """Refuse parts that do not fit together.
 
     Raises
     ------
@@ -222,6 +255,12 @@ def check_parts(layers: list[Layer], loss: Loss, optimizer: Optimizer) -> list[D
             hint = f"; write {part.__name__}()" if isinstance(part, type) else ""
             raise TypeError(f"{name} must be made of {kind.__name__} objects, got {part!r}{hint}")
     dense = [layer for layer in layers if isinstance(layer, Dense)]
+    for layer in dense:
+        if type(layer) is not Dense:
+            raise TypeError(
+                f"{type(layer).__name__} is derived from Dense, whose mathematics fit() knows by "
+                "heart: write a Layer of your own instead"
+            )
     if not dense:
         raise ValueError("layers must hold at least one Dense layer: nothing else learns")
     if len({id(layer) for layer in layers}) < len(layers):
@@ -235,7 +274,6 @@ def check_parts(layers: list[Layer], loss: Loss, optimizer: Optimizer) -> list[D
         if before.dtype != after.dtype:
             raise ValueError(f"layers must have one dtype, got {before.dtype} and {after.dtype}")
     check_end(layers[-1], loss)
-    return dense
 
 
 def check_end(last: Layer, loss: Loss) -> None:

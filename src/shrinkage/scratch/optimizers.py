@@ -58,6 +58,8 @@ class Optimizer(ABC):
         How many steps are done.
     current_lr : float
         The learning rate of the present step, or of the last one.
+    memories : dict
+        What it remembers of each layer that it has moved, by hand or in `fit`.
     """
 
     # The numbers that make an optimizer, in the order of its arguments.
@@ -68,7 +70,7 @@ class Optimizer(ABC):
         self.decay = checked_number("decay", decay)
         self.iterations = 0
         self.current_lr = self.lr
-        self._memories: dict[Dense, dict[str, Memory]] = {}
+        self.memories: dict[Dense, dict[str, Memory]] = {}
         self._updated: set[Dense] | None = None  # in the present step; None between two steps
 
     def pre_update(self) -> None:
@@ -85,7 +87,7 @@ class Optimizer(ABC):
             Outside of a step, twice in one step, and before the layer's `backward`.
         """
         self._check_update(layer)
-        memories = self._memories.setdefault(layer, {"weights": {}, "biases": {}})
+        memories = self.memories.setdefault(layer, {"weights": {}, "biases": {}})
         for name, w, gradient, penalty in (
             ("weights", layer.weights, layer.dweights, layer.weight_penalty),
             ("biases", layer.biases, layer.dbiases, layer.bias_penalty),

@@ -30,23 +30,32 @@ LOSSES = (
     "SoftmaxCategoricalCrossEntropy",
 )
 OPTIMIZERS = ("SGD", "AdaGrad", "RMSProp", "Adam")
-GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 def save(network: Network, path: Path) -> None:
     """Write `network` beside `path`, then put it in its place."""
-    memory = network._memory
     arrays: dict[str, Array] = {}
+    numbers: list[dict[str, dict[str, float]]] = []  # remembered of each layer
     for index, layer in enumerate(network.dense):
         arrays[f"weights_{index}"], arrays[f"biases_{index}"] = layer.weights, layer.biases
-    arrays |= {f"memory_{k}": value for k, value in memory.items() if isinstance(value, np.ndarray)}
+        memory = network.optimizer.memories.get(layer, {})
+        numbers.append({name: {} for name in memory})
+        for name, key, one in (
+            (n, k, one) for n, part in memory.items() for k, one in part.items()
+        ):
+            if isinstance(one, np.ndarray):
+                arrays[f"{name}_{index}_{key}"] = one
+            else:
+                numbers[index][name][key] = one
     description = {
         "format": FORMAT,
         "layers": [_layer_to_plain(layer) for layer in network.layers],
-        "loss": _known(network.loss, LOSSES),
+        "loss": _known(network.loss, loss_kinds, LOSSES),
         "optimizer": _optimizer_to_plain(network.optimizer),
-        "memory": {k: value for k, value in memory.items() if not isinstance(value, np.ndarray)},
+        "memories": numbers,
     }
+    if not path.parent.is_dir() or path.is_dir():
+        raise FileNotFoundError(f"{str(path)!r} must name a file in a folder that is there")
     draft = path.with_name(f".{path.name}.draft")
     try:
         with draft.open("wb") as file:
@@ -59,7 +68,9 @@ def save(network: Network, path: Path) -> None:
 def load(path: Path) -> Network:
     """The network in the file at `path`."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with path.open("rb") as opened, zipfile.ZipFile(opened):  # NumPy reads more than archives
+            opened.seek(0)
+            file = np.load(opened, allow_pickle=False)
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays["description"]))
         if description["format"] > FORMAT:
@@ -83,11 +94,15 @@ def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
             if (array.shape, array.dtype) != (shape, layer.dtype):
                 raise ValueError(f"{name} {index} is {array.dtype} of shape {array.shape}")
             setattr(layer, name, array)
-    network._memory = description["memory"] | {
-        name.removeprefix("memory_"): array
-        for name, array in arrays.items()
-        if name.startswith("memory_")
-    }
+        network.optimizer.memories[layer] = {
+            name: numbers
+            | {
+                key.removeprefix(f"{name}_{index}_"): array
+                for key, array in arrays.items()
+                if key.startswith(f"{name}_{index}_")
+            }
+            for name, numbers in description["memories"][index].items()
+        }
     return network
 
 
@@ -98,16 +113,19 @@ def _kind(module: ModuleType, name: str, names: tuple[str, ...]) -> Any:
     return getattr(module, name)
 
 
-def _known(thing: object, names: tuple[str, ...]) -> str:
+def _known(thing: object, module: ModuleType, names: tuple[str, ...]) -> str:
     """The name of the thing's kind, if that is one of the library's."""
     name = type(thing).__name__
-    if name not in names:
-        raise ValueError(f"{thing!r} cannot be saved: only {', '.join(names)} can")
+    if name not in names or type(thing) is not getattr(module, name):
+        raise ValueError(
+            f"{type(thing).__module__}.{name} cannot be saved: only {', '.join(names)} of "
+            "shrinkage.scratch can"
+        )
     return name
 
 
 def _layer_to_plain(layer: Layer) -> dict[str, Any]:
-    plain: dict[str, Any] = {"kind": _known(layer, LAYERS)}
+    plain: dict[str, Any] = {"kind": _known(layer, layer_kinds, LAYERS)}
     if isinstance(layer, Dense):
         for name in ("weight_penalty", "bias_penalty"):
             penalty: Penalty | None = getattr(layer, name)
@@ -115,7 +133,10 @@ def _layer_to_plain(layer: Layer) -> dict[str, Any]:
         plain |= {"n_in": layer.n_in, "n_out": layer.n_out, "how": layer.how}
         plain["dtype"] = layer.dtype.name
     if isinstance(layer, Dropout):
-        plain |= {"rate": layer.rate, "rng": layer.rng.bit_generator.state}
+        state = layer.rng.bit_generator.state
+        if state["bit_generator"] != "PCG64":
+            raise ValueError(f"{layer!r} cannot be saved: its generator was replaced")
+        plain |= {"rate": layer.rate, "state": state}
     return plain
 
 
@@ -124,18 +145,16 @@ def _layer_from_plain(plain: dict[str, Any]) -> Layer:
     if plain["kind"] == "Dense":
         for name in ("weight_penalty", "bias_penalty"):
             options[name] = None if options[name] is None else parse(options[name])
-    state = options.pop("rng", None)
+    state = options.pop("state", None)
     layer: Layer = _kind(layer_kinds, plain["kind"], LAYERS)(**options)
     if isinstance(layer, Dropout):
-        generator = _kind(np.random, state["bit_generator"], GENERATORS)()
-        generator.state = state
-        layer.rng = np.random.Generator(generator)
+        layer.rng.bit_generator.state = state
     return layer
 
 
 def _optimizer_to_plain(optimizer: Optimizer) -> dict[str, Any]:
     return {
-        "kind": _known(optimizer, OPTIMIZERS),
+        "kind": _known(optimizer, optimizer_kinds, OPTIMIZERS),
         "settings": {name: getattr(optimizer, name) for name in optimizer.settings},
         "iterations": optimizer.iterations,
         "current_lr": optimizer.current_lr,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.checks import Array, checked_inputs
+from shrinkage.scratch.checks import Array, checked_inputs, unmasked
 
 
 def class_indices(y: ArrayLike, classes: int) -> Array:
@@ -16,8 +16,13 @@ def class_indices(y: ArrayLike, classes: int) -> Array:
     ValueError
         For what is neither, and for an index that no output stands for.
     """
-    array = np.asarray(y)
-    if array.ndim == 2 and array.shape[1] == classes and classes > 1:
+    array = unmasked("y", y)
+    if classes < 2:
+        raise ValueError(
+            "the categorical losses need an output for each class, at least 2, got 1; for yes or "
+            "no of one output there are Sigmoid() and BinaryCrossEntropy()"
+        )
+    if array.ndim == 2 and array.shape[1] == classes:
         if not (np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all()):
             raise ValueError("y of two dimensions must be one-hot: one 1 in each row, and 0s")
         indices: Array = array.argmax(axis=1)
@@ -30,7 +35,10 @@ def class_indices(y: ArrayLike, classes: int) -> Array:
     if array.dtype.kind == "f" and (array == np.floor(array)).all():
         array = array.astype(np.int64)
     if array.dtype.kind not in "biu":
-        raise ValueError(f"y must hold the index of each class, whole numbers, got {array.dtype}")
+        is_float = array.dtype.kind == "f"
+        wrong = array[array != np.floor(array)][0] if is_float else array.dtype
+        hint = "" if is_float else "; np.unique(y, return_inverse=True)[1] makes names so"
+        raise ValueError(f"y must hold the index of each class, whole numbers, got {wrong}{hint}")
     if len(array) and not 0 <= array.min() <= array.max() < classes:
         wrong = array.min() if array.min() < 0 else array.max()
         raise ValueError(
@@ -46,7 +54,7 @@ def numbers(y: ArrayLike, outputs: int) -> Array:
     ------
     ValueError
     """
-    array = np.asarray(y)
+    array = unmasked("y", y)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"y must be real numbers, got {array.dtype}")
     if array.ndim == 1 and outputs == 1:

@@ -30,6 +30,7 @@ class Training:
         self.inputs[:, :-1] = X
         self.flat = Flat(network.dense)
         self.flat.read()
+        self.memory = self.flat.read_memory(network.optimizer.memories)
         self.coupled = FlatPenalty(self.flat, "coupled")
         self.proximal = FlatPenalty(self.flat, "proximal")
         self.gradient, self.part = np.empty_like(self.flat.values), np.empty_like(self.flat.values)
@@ -38,23 +39,21 @@ class Training:
         whole = batch_size == len(X)
         self.whole_batch = list(self._tiles(np.arange(len(X)), keep=True)) if whole else None
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is said
     def epoch(self, number: int) -> dict[str, float]:
         """One step for each batch; the row of the history."""
         lr, samples = self.network.optimizer.current_lr, len(self.targets)
         data = score = penalty = 0.0
         for batch, size in self._batches():
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                try:
-                    sums = self._step(batch, size)
-                except NotFiniteError:  # somewhere between the layers: the data were looked at
-                    sums = (math.nan, 0.0, 0.0)
+            try:
+                sums = self._step(batch, size)
+            except NotFiniteError:  # somewhere between the layers: the data were looked at
+                sums = (math.nan, 0.0, 0.0)
             data, score, penalty = data + sums[0], score + sums[1], penalty + sums[2] * size
-            if not math.isfinite(sums[0] + sums[2]):
-                raise FloatingPointError(
-                    f"the loss is {sums[0] + sums[2]} at epoch {number}: training went astray; "
-                    f"lower lr ({self.network.optimizer!r}) or scale the data. The network is as "
-                    "it was before"
-                )
+            if not math.isfinite(data + penalty):
+                raise self._astray(f"the loss is {data + penalty} at epoch {number}")
+            if not self._remembers_numbers():  # √∞ would stop Adam in silence
+                raise self._astray(f"the squares of the derivatives overflow at epoch {number}")
         data, penalty = data / samples, penalty / samples
         return {
             self.network.loss.score: self.network.loss.score_of(score, self.targets),
@@ -63,6 +62,29 @@ class Training:
             "regularization_loss": penalty,
             "lr": lr,
         }
+
+    def keep(self) -> None:
+        """Give the layers and the optimizer what was learned.
+
+        Raises
+        ------
+        FloatingPointError
+            If the last step, whose loss nobody has seen, went astray.
+        """
+        if not np.isfinite(self.flat.values).all():
+            raise self._astray("the last step led to infinite weights")
+        self.flat.write()
+        self.flat.write_memory(self.memory, self.network.optimizer.memories)
+
+    def _remembers_numbers(self) -> bool:
+        arrays = [one for one in self.memory.values() if isinstance(one, np.ndarray)]
+        return all(math.isfinite(np.add.reduce(one)) for one in arrays)
+
+    def _astray(self, what: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"{what}: training went astray; lower lr ({self.network.optimizer!r}) or the "
+            "penalties, or scale the data. The network is as it was before"
+        )
 
     def _step(self, batch: Iterable[Tile], size: int) -> tuple[float, ...]:
         """One step of the optimizer; the sums over the batch's samples, and the penalties."""
@@ -76,7 +98,7 @@ class Training:
         penalty = self.coupled.value(theta) + self.proximal.value(theta)
         self.coupled.add_gradient_(theta, gradient)
         optimizer.pre_update()
-        own = optimizer.move_(theta, gradient, self.network._memory)
+        own = optimizer.move_(theta, gradient, self.memory)
         self.proximal.prox_(theta, own)
         optimizer.post_update()
         return data, score, penalty
