@@ -3,7 +3,34 @@
 from dataclasses import dataclass
 from typing import Any
 
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty, Sum
+import numpy as np
+
+from shrinkage import (
+    L0,
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    CappedL1,
+    ElasticNet,
+    GroupLasso,
+    L1Ball,
+    L2Ball,
+    LInf,
+    LogSum,
+    Lp,
+    MaxNorm,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+    Simplex,
+    SparseGroupLasso,
+    Sum,
+    Toward,
+    Weighted,
+)
 from shrinkage.penalties.layout import Layout
 
 
@@ -15,6 +42,9 @@ class Case:
     shape: tuple[int, ...] = (4, 4)
     norm: bool = False  # Ω(c·w) = |c|·Ω(w)
     sparse: bool = True  # its prox makes exact zeros
+    continuous: bool = True  # its prox moves little for a small step
+    smooth: bool = True  # has derivatives but where an entry is 0
+    fixes_zero: bool = True  # its prox leaves 0 where it is
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -54,6 +84,67 @@ SUMS = [
     Case(GroupLasso(0.25, INDEX_LISTS) + ElasticNet(0.5)),
     Case(L1(0.125) + L2(0.5) + GroupLasso(0.25, "2x2") + GroupLasso(0.0)),
 ]
+MIXED = [
+    Case(SparseGroupLasso(0.5), norm=True),
+    Case(SparseGroupLasso(0.5, 0.2, "in", "none"), norm=True),
+    Case(SparseGroupLasso(0.5, 0.75, INDEX_LISTS), norm=True),
+    Case(LInf(0.5), norm=True, smooth=False),
+    Case(LInf(0.5, "in"), (2, 3, 2), norm=True, smooth=False),
+    Case(LInf(0.5, INDEX_LISTS), norm=True, smooth=False),
+    Case(L1(0.125) + LInf(0.5) + L2(0.25), smooth=False),
+]
+# No bend is at a number that examples are drawn at.
+CONCAVE = [
+    Case(MCP(0.512)),
+    Case(MCP(0.512, gamma=0.713)),
+    Case(SCAD(0.512)),
+    Case(SCAD(0.512, a=2.113)),
+    Case(CappedL1(0.5, theta=0.713)),
+    Case(CappedL1(1.5, theta=0.213)),
+    Case(LogSum(0.5)),
+    Case(LogSum(0.5, eps=0.113)),
+    Case(MCP(0.512) + L2(0.25)),
+]
+POWERS = [
+    Case(Lp(0.5, 1.5), sparse=False),
+    Case(Lp(0.5, 1.05), sparse=False),
+    Case(Lp(0.5, 3.0), sparse=False),
+    Case(Lp(0.5, 2.0), sparse=False),
+    Case(Lp(0.5, 1.0), norm=True),
+    Case(Lp(0.5, 0.5), continuous=False),
+    Case(Lp(0.25, 0.9), continuous=False),
+    Case(L0(0.25), continuous=False),
+    Case(L0(0.25) + L2(0.5), continuous=False),
+]
+MATRICES = [
+    Case(NuclearNorm(0.5), norm=True, sparse=False, smooth=False),
+    Case(NuclearNorm(0.5), (2, 3, 2), norm=True, sparse=False, smooth=False),
+    Case(Orthogonality(0.25), sparse=False),
+    Case(Orthogonality(0.25), (2, 3, 2), sparse=False),
+    Case(Orthogonality(0.25), (5, 2), sparse=False),
+]
+CONSTRAINTS = [
+    Case(NonNegative(), sparse=False),
+    Case(Box(-1.0, 0.5), sparse=False),
+    Case(Box(0.25, np.inf), sparse=False, fixes_zero=False),
+    Case(MaxNorm(1.5), sparse=False),
+    Case(MaxNorm(1.5, "in"), (2, 3, 2), sparse=False),
+    Case(MaxNorm(1.5, INDEX_LISTS), sparse=False),
+    Case(L2Ball(2.0), sparse=False),
+    Case(L1Ball(2.0), sparse=False),
+    Case(Simplex(1.5), (5,), sparse=False, fixes_zero=False),
+    Case(L1(0.25) + NonNegative(), sparse=False),
+    Case(L1(0.25) + L2(0.5) + MaxNorm(1.5), sparse=False),
+]
+PER_ENTRY = np.arange(16.0).reshape(4, 4) / 8.0  # one of them 0
+WITH_ARRAYS = [
+    Case(Toward(PER_ENTRY, L1(0.5)), sparse=False, fixes_zero=False, smooth=False),
+    Case(Toward(PER_ENTRY, L2(0.5)), sparse=False, fixes_zero=False),
+    Case(Toward(PER_ENTRY, GroupLasso(0.5)), sparse=False, fixes_zero=False, smooth=False),
+    Case(Weighted(PER_ENTRY, L1(0.5)), sparse=False),
+    Case(Weighted(PER_ENTRY, MCP(0.512) + L2(0.25)), sparse=False),
+]
+FAMILY = [*MIXED, *CONCAVE, *POWERS, *MATRICES, *CONSTRAINTS, *WITH_ARRAYS]
 PENALTIES = [*ELEMENTWISE, *GROUPED, *SUMS]
 
 FREE = [L1(0), L2(0.0), ElasticNet(0), GroupLasso(0), GroupLasso(0, INDEX_LISTS), L1(0) + L2(0)]
@@ -102,13 +193,59 @@ BAD_GROUPS: list[tuple[Any, type[Exception], str]] = [
     ([[0], [-2]], ValueError, "groups must hold indices >= 0, got -2"),
     ([[0, 1], [2, 1]], ValueError, "must not overlap, but index 1 stands in two places"),
 ]
+# Those with a strength, and what else they cannot do without.
+STRENGTHS: dict[type[Penalty], dict[str, Any]] = {
+    **{make: {} for make in (L1, L2, ElasticNet, GroupLasso, SparseGroupLasso, LInf)},
+    **{make: {} for make in (L0, MCP, SCAD, LogSum, NuclearNorm, Orthogonality)},
+    CappedL1: {"theta": 1.0},
+    Lp: {"p": 2.0},
+}
+BAD_ABOVE: list[tuple[type[Penalty], str, dict[str, Any], str]] = [
+    (MCP, "gamma", {"lam": 1}, "0"),
+    (SCAD, "a", {"lam": 1}, "2"),
+    (CappedL1, "theta", {"lam": 1}, "0"),
+    (LogSum, "eps", {"lam": 1}, "0"),
+    (Lp, "p", {"lam": 1}, "0"),
+    (MaxNorm, "radius", {}, "0"),
+    (L1Ball, "radius", {}, "0"),
+    (L2Ball, "radius", {}, "0"),
+    (Simplex, "total", {}, "0"),
+]
 BAD = [
     *(
-        Bad(make, {"lam": lam}, error, message)
-        for make in (L1, L2, ElasticNet, GroupLasso)
+        Bad(make, {"lam": lam, **STRENGTHS[make]}, error, message)
+        for make in STRENGTHS
         for lam, error, message in BAD_STRENGTHS
     ),
-    *(Bad(GroupLasso, {"lam": 1, "groups": g}, error, said) for g, error, said in BAD_GROUPS),
+    *(
+        Bad(make, more | {name: number}, ValueError, f"{name} must be > {bound} and finite, got")
+        for make, name, more, bound in BAD_ABOVE
+        for number in (float(bound), -1.0, float("nan"), float("inf"))
+    ),
+    *(
+        Bad(make, more | {name: "1"}, TypeError, f"{name} must be a number, got '1'")
+        for make, name, more, _ in BAD_ABOVE
+    ),
+    *(
+        Bad(make, {"groups": g, **arguments}, error, said)
+        for make, arguments in (
+            (GroupLasso, {"lam": 1}),
+            (SparseGroupLasso, {"lam": 1}),
+            (LInf, {"lam": 1}),
+            (MaxNorm, {"radius": 1}),
+        )
+        for g, error, said in BAD_GROUPS
+    ),
+    Bad(Box, {"low": 1, "high": 0}, ValueError, "low must be <= high, got low=1.0 and high=0.0"),
+    Bad(Box, {"low": float("nan"), "high": 0}, ValueError, "low must be <= high, got low=nan"),
+    Bad(Box, {"low": 0, "high": "1"}, TypeError, "high must be a number, got '1'"),
+    Bad(SparseGroupLasso, {"lam": 1, "l1_ratio": 1.5}, ValueError, "between 0 and 1, got 1.5"),
+    Bad(SparseGroupLasso, {"lam": 1, "weight": "p"}, ValueError, 'weight must be "sqrt" or "none"'),
+    Bad(Toward, {"reference": "here", "penalty": L1(1)}, ValueError, 'an array or "start", got'),
+    Bad(Toward, {"reference": PER_ENTRY, "penalty": 1.0}, TypeError, "penalty must be a penalty"),
+    Bad(Weighted, {"weights": [1.0], "penalty": L1(1)}, TypeError, "weights must be an array"),
+    Bad(Weighted, {"weights": -PER_ENTRY, "penalty": L1(1)}, ValueError, "weights must be >= 0"),
+    Bad(Weighted, {"weights": PER_ENTRY, "penalty": GroupLasso(1)}, ValueError, "single entries"),
     Bad(ElasticNet, {"lam": 1, "l1_ratio": 1.5}, ValueError, "between 0 and 1, got 1.5"),
     Bad(ElasticNet, {"lam": 1, "l1_ratio": -0.5}, ValueError, "l1_ratio must be >= 0"),
     Bad(ElasticNet, {"lam": 1, "l1_ratio": "x"}, TypeError, "l1_ratio must be a number"),

@@ -8,8 +8,62 @@
 The face for PyTorch is `shrinkage.torch`; this module never imports it.
 """
 
-from shrinkage.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, Sum, parse, to_text
+from shrinkage.penalties import (
+    L0,
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    CappedL1,
+    ElasticNet,
+    GroupLasso,
+    L1Ball,
+    L2Ball,
+    LInf,
+    LogSum,
+    Lp,
+    MaxNorm,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+    Simplex,
+    SparseGroupLasso,
+    Sum,
+    Toward,
+    Weighted,
+    parse,
+    to_text,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["L1", "L2", "ElasticNet", "GroupLasso", "Penalty", "Sum", "parse", "to_text"]
+__all__ = [
+    "L0",
+    "L1",
+    "L2",
+    "MCP",
+    "SCAD",
+    "Box",
+    "CappedL1",
+    "ElasticNet",
+    "GroupLasso",
+    "L1Ball",
+    "L2Ball",
+    "LInf",
+    "LogSum",
+    "Lp",
+    "MaxNorm",
+    "NonNegative",
+    "NuclearNorm",
+    "Orthogonality",
+    "Penalty",
+    "Simplex",
+    "SparseGroupLasso",
+    "Sum",
+    "Toward",
+    "Weighted",
+    "parse",
+    "to_text",
+]

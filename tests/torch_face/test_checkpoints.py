@@ -174,6 +174,7 @@ def test_the_regularizers_state_matters_for_the_resumed_run() -> None:
         "step": 2,
         "penalties": {"0.weight": "l1:0.1", "2.weight": "l1:0.1"},
         "momentum": {},
+        "starts": {},
         "first_lrs": [],
     }
     fresh = Regularizer(network(), L1(0.1), schedule=schedules.linear(1.0, 0.0, 4))

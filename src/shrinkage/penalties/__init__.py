@@ -1,8 +1,42 @@
 """The mathematics: penalties of one array, in NumPy and torch alike."""
 
+from shrinkage.penalties.anchored import Toward, Weighted
+from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
 from shrinkage.penalties.base import Penalty, Sum
+from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
+from shrinkage.penalties.constraints import Box, NonNegative, Simplex
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
+from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
+from shrinkage.penalties.mixed import LInf, SparseGroupLasso
+from shrinkage.penalties.powers import L0, Lp
 from shrinkage.penalties.text import parse, to_text
 
-__all__ = ["L1", "L2", "ElasticNet", "GroupLasso", "Penalty", "Sum", "parse", "to_text"]
+__all__ = [
+    "L0",
+    "L1",
+    "L2",
+    "MCP",
+    "SCAD",
+    "Box",
+    "CappedL1",
+    "ElasticNet",
+    "GroupLasso",
+    "L1Ball",
+    "L2Ball",
+    "LInf",
+    "LogSum",
+    "Lp",
+    "MaxNorm",
+    "NonNegative",
+    "NuclearNorm",
+    "Orthogonality",
+    "Penalty",
+    "Simplex",
+    "SparseGroupLasso",
+    "Sum",
+    "Toward",
+    "Weighted",
+    "parse",
+    "to_text",
+]

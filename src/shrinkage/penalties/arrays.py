@@ -79,6 +79,14 @@ def radial_threshold(xp: Namespace, z: Array, size: Array, threshold: float | Ar
     return z - z * xp.where(reached & (threshold > 0), 1.0, ratio)
 
 
+def with_modulus(xp: Namespace, z: Array, size: Array, modulus: Array) -> Array:
+    """z with another modulus; `size` is |z|. Where they are equal z itself, and never −0.0."""
+    if xp.isdtype(z.dtype, "complex floating"):
+        turned = z * (modulus / xp.where(size > 0, size, 1.0))
+        return xp.where(modulus == size, z, turned)
+    return xp.where(modulus == 0, 0.0, xp.where(z < 0, -modulus, modulus))
+
+
 def limited_entries(xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
     """`target`, or as far from `w` towards it as `limit` allows, each entry on its own."""
     move = target - w
@@ -134,12 +142,36 @@ def checked_strength(name: str, strength: object) -> float:
     ValueError
         If it is negative, infinite or NaN.
     """
-    if isinstance(strength, bool) or not isinstance(strength, Real):
-        raise TypeError(f"{name} must be a number, got {strength!r}")
-    try:
-        number = float(strength)
-    except OverflowError:
-        number = math.inf
+    number = checked_number(name, strength)
     if not 0.0 <= number < math.inf:
         raise ValueError(f"{name} must be >= 0 and finite, got {number}")
     return number
+
+
+def checked_above(name: str, value: object, bound: float) -> float:
+    """`value` as a finite float above `bound`.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    number = checked_number(name, value)
+    if not bound < number < math.inf:
+        raise ValueError(f"{name} must be > {bound:g} and finite, got {number}")
+    return number
+
+
+def checked_number(name: str, value: object) -> float:
+    """`value` as a float, which may be infinite or NaN.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf  # or below, which nothing here allows either

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple, final
 
 from shrinkage.penalties.arrays import (
@@ -37,11 +37,14 @@ class Penalty(ABC):
     count as floats, complex numbers by their modulus, and 16-bit floats are calculated in float32.
     No argument is ever changed. Penalties add up: ``L1(1e-4) + L2(1e-3)``.
 
-    A subclass is a frozen dataclass and writes `_value`, `_gradient` and `_prox` for an array of
-    real or complex floats; all else stands here.
+    A subclass is a frozen dataclass and writes `_value` (or, where entries do not know of each
+    other, `_entries`), `_gradient` and `_prox` for an array of real or complex floats; all else
+    stands here.
     """
 
     name: ClassVar[str]  # in the text form: "l1"
+    is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each on its own
+    is_indicator: ClassVar[bool] = False  # 0 where a constraint holds, else infinite
     follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
 
     def __call__(self, w: Array) -> Array:
@@ -54,7 +57,16 @@ class Penalty(ABC):
         return self._value(xp, widen(xp, w))
 
     def gradient(self, w: Array) -> Array:
-        """∂Ω(w): of w's shape; at a kink the subgradient 0."""
+        """∂Ω(w): of w's shape; at a kink the subgradient 0.
+
+        Raises
+        ------
+        ValueError
+            If there is none: for constraints, counts and powers below 1.
+        """
+        reason = self.why_no_gradient()
+        if reason is not None:
+            raise ValueError(reason)
         xp = namespace(w)
         return narrow(xp, self._gradient(xp, widen(xp, w)), w)
 
@@ -72,17 +84,30 @@ class Penalty(ABC):
         ------
         ValueError
             If `step` is negative, not finite, or of another shape than `w`; if this penalty has no
-            prox in closed form.
+            prox in closed form, or none for an array of steps.
         """
         reason = self.why_no_prox()
         if reason is not None:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
-        return narrow(xp, self._prox(xp, wide, checked_step(xp, wide, step)), w)
+        size = checked_step(xp, wide, step)
+        if not isinstance(size, float) and size.ndim and self.why_no_metric() is not None:
+            raise ValueError(self.why_no_metric())
+        return narrow(xp, self._prox(xp, wide, size), w)
 
     def why_no_prox(self) -> str | None:
         """The sentence that says why there is no prox in closed form, or None if there is one."""
+        return None
+
+    def why_no_metric(self) -> str | None:
+        """The sentence that says why the prox takes no array of steps, or None if it does."""
+        return None
+
+    def why_no_gradient(self) -> str | None:
+        """The sentence that says why there is no gradient to step along, or None if there is."""
+        if self.is_indicator:
+            return f'{self!r} is a constraint and has no gradient: use how="proximal"'
         return None
 
     def split(self) -> Split:
@@ -100,20 +125,33 @@ class Penalty(ABC):
         """The same penalty with group names such as "out" replaced by what `resolve` returns."""
         return self
 
+    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
+        """The same penalty with a reference that is no array yet replaced by `resolve`'s."""
+        return self
+
     @property
     @abstractmethod
     def formula(self) -> str:
         """Ω(w) as a formula with its numbers, for people."""
 
     @property
-    @abstractmethod
     def is_zero(self) -> bool:
-        """Whether Ω is 0 everywhere."""
+        """Whether Ω is 0 everywhere, because its strength is."""
+        return getattr(self, "lam", 1.0) == 0.0
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether Ω is convex: then with a convex data loss there is one rest, the minimum."""
+        return True
 
     @property
     def is_by_row(self) -> bool:
         """Whether Ω(w) is the sum of Ω(w[i]) over the indices i of axis 0."""
-        return False
+        return self.is_separable
+
+    def __repr__(self) -> str:
+        arguments = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(arguments)}): {self.formula}"
 
     def __add__(self, other: Penalty) -> Sum:
         if not isinstance(other, Penalty):
@@ -125,11 +163,15 @@ class Penalty(ABC):
             return self
         return NotImplemented
 
-    @abstractmethod
-    def _value(self, xp: Namespace, w: Array) -> Array: ...
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return xp.sum(self._entries(xp, w))
 
-    @abstractmethod
-    def _gradient(self, xp: Namespace, w: Array) -> Array: ...
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        """What each entry adds to Ω(w), of w's shape."""
+        raise NotImplementedError(f"{type(self).__name__} is no sum over entries")
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no gradient")
 
     @abstractmethod
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array: ...
@@ -170,6 +212,12 @@ class Sum(Penalty):
             total = total + term._value(xp, w)
         return total
 
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        total = self.terms[0]._entries(xp, w)
+        for term in self.terms[1:]:
+            total = total + term._entries(xp, w)
+        return total
+
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         total = self.terms[0]._gradient(xp, w)
         for term in self.terms[1:]:
@@ -194,6 +242,12 @@ class Sum(Penalty):
             'group lasso go together); use how="loss" or how="coupled" for it'
         )
 
+    def why_no_metric(self) -> str | None:
+        return next(filter(None, (term.why_no_metric() for term in self.terms)), None)
+
+    def why_no_gradient(self) -> str | None:
+        return next(filter(None, (term.why_no_gradient() for term in self.terms)), None)
+
     def split(self) -> Split:
         parts = [term.split() for term in self.terms]
         rest = tuple(penalty for part in parts for penalty in part.rest if not penalty.is_zero)
@@ -208,6 +262,9 @@ class Sum(Penalty):
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Sum(tuple(term.with_groups(resolve) for term in self.terms))
 
+    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
+        return Sum(tuple(term.with_reference(resolve) for term in self.terms))
+
     @property
     def formula(self) -> str:
         return " + ".join(term.formula for term in self.terms)
@@ -215,6 +272,10 @@ class Sum(Penalty):
     @property
     def is_zero(self) -> bool:
         return all(term.is_zero for term in self.terms)
+
+    @property
+    def is_convex(self) -> bool:
+        return all(term.is_convex for term in self.terms)
 
     @property
     def is_by_row(self) -> bool:

@@ -51,12 +51,13 @@ class L1(Penalty):
     lam: float
 
     name: ClassVar[str] = "l1"
+    is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
 
-    def _value(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.sum(xp.abs(w))
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.abs(w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         return self.lam * sign(xp, w)
@@ -70,17 +71,6 @@ class L1(Penalty):
     @property
     def formula(self) -> str:
         return f"{self.lam:g}·Σ|w|"
-
-    @property
-    def is_zero(self) -> bool:
-        return self.lam == 0.0
-
-    @property
-    def is_by_row(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"L1(lam={self.lam!r}): {self.formula}"
 
 
 @final
@@ -114,6 +104,7 @@ class L2(Penalty):
     lam: float
 
     name: ClassVar[str] = "l2"
+    is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -129,8 +120,8 @@ class L2(Penalty):
         """
         return cls(checked_strength("weight_decay", weight_decay) / 2)
 
-    def _value(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.sum(squared_modulus(xp, w))
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * squared_modulus(xp, w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         return (2.0 * self.lam) * w
@@ -144,17 +135,6 @@ class L2(Penalty):
     @property
     def formula(self) -> str:
         return f"{self.lam:g}·Σw²"
-
-    @property
-    def is_zero(self) -> bool:
-        return self.lam == 0.0
-
-    @property
-    def is_by_row(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"L2(lam={self.lam!r}): {self.formula}"
 
 
 @final
@@ -192,6 +172,7 @@ class ElasticNet(Penalty):
     l1_ratio: float = 0.5
 
     name: ClassVar[str] = "elastic_net"
+    is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -199,9 +180,9 @@ class ElasticNet(Penalty):
         if self.l1_ratio > 1.0:
             raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
 
-    def _value(self, xp: Namespace, w: Array) -> Array:
+    def _entries(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
-        return absolute * xp.sum(xp.abs(w)) + square * xp.sum(squared_modulus(xp, w))
+        return absolute * xp.abs(w) + square * squared_modulus(xp, w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
@@ -218,14 +199,3 @@ class ElasticNet(Penalty):
     def formula(self) -> str:
         absolute, square, _ = self.split()
         return f"{absolute:g}·Σ|w| + {square:g}·Σw²"
-
-    @property
-    def is_zero(self) -> bool:
-        return self.lam == 0.0
-
-    @property
-    def is_by_row(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"ElasticNet(lam={self.lam!r}, l1_ratio={self.l1_ratio!r}): {self.formula}"

@@ -110,7 +110,7 @@ class GroupLasso(Penalty):
         allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
         far = size > allowed
         excess = xp.where(far, 1.0 - allowed / xp.where(far, size, 1.0), 0.0)
-        share = 1.0 - _largest(xp, excess, grouped.members)
+        share = 1.0 - largest(xp, excess, grouped.members)
         origin = like(xp, grouped, w)
         moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
         alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
@@ -137,19 +137,25 @@ class GroupLasso(Penalty):
         return f"{self.lam:g}·Σ{'√p_g·' if self.weight == 'sqrt' else ''}‖w_g‖"
 
     @property
-    def is_zero(self) -> bool:
-        return self.lam == 0.0
-
-    @property
     def is_by_row(self) -> bool:
-        if isinstance(self.groups, Layout):
-            return self.groups.view is None and 0 in self.groups.axes
-        return self.groups in ("out", 0) or (isinstance(self.groups, tuple) and 0 in self.groups)
+        return is_by_row(self.groups)
 
     def __repr__(self) -> str:
-        groups = "" if self.groups == "out" else f", groups={shown(self.groups)}"
-        weight = "" if self.weight == "sqrt" else f", weight={self.weight!r}"
-        return f"GroupLasso(lam={self.lam!r}{groups}{weight}): {self.formula}"
+        more = group_arguments(self.groups, self.weight)
+        return f"GroupLasso(lam={self.lam!r}{more}): {self.formula}"
+
+
+def is_by_row(groups: Groups) -> bool:
+    """Whether no group has entries in two rows (indices of axis 0)."""
+    if isinstance(groups, Layout):
+        return groups.view is None and 0 in groups.axes
+    return groups in ("out", 0) or (isinstance(groups, tuple) and 0 in groups)
+
+
+def group_arguments(groups: Groups, weight: str = "sqrt") -> str:
+    """The arguments of a repr that are not as they mostly are."""
+    named = "" if groups == "out" else f", groups={shown(groups)}"
+    return named + ("" if weight == "sqrt" else f", weight={weight!r}")
 
 
 def norms(xp: Namespace, grouped: Grouped) -> Array:
@@ -164,13 +170,13 @@ def _scale(xp: Namespace, grouped: Grouped) -> Array:
 
     The exponent is an integer on the way, so for automatic differentiation a constant.
     """
-    largest = _largest(xp, xp.abs(grouped.values), grouped.members)
-    usable = (largest > 4.0 * xp.finfo(largest.dtype).smallest_normal) & (largest < math.inf)
-    exponent = xp.astype(xp.log2(xp.where(usable, largest, 2.0)), xp.int32) - 1
-    return 2.0 ** xp.astype(exponent, largest.dtype)
+    most = largest(xp, xp.abs(grouped.values), grouped.members)
+    usable = (most > 4.0 * xp.finfo(most.dtype).smallest_normal) & (most < math.inf)
+    exponent = xp.astype(xp.log2(xp.where(usable, most, 2.0)), xp.int32) - 1
+    return 2.0 ** xp.astype(exponent, most.dtype)
 
 
-def _largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
+def largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
     """The largest value along `axes`, kept as axes of length 1; 0 where there is none."""
     reduce = xp.max if math.prod(values.shape) else xp.sum
     return reduce(values, axis=axes, keepdims=True)
@@ -189,7 +195,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
     ratio = modulus / xp.where(outside | (costs == 0), 1.0, costs)
     inside = xp.sum(xp.where(outside, 0.0, ratio) ** 2, axis=axes, keepdims=True)
     alive = xp.any(outside, axis=axes, keepdims=True) | ~(inside <= 1.0)
-    theta = _largest(xp, modulus - costs, axes)
+    theta = largest(xp, modulus - costs, axes)
     tiny = xp.finfo(theta.dtype).smallest_normal  # below every root, and no divisor is 0
     theta = xp.where(theta > tiny, theta, tiny)
     for _ in range(NEWTON_STEPS):

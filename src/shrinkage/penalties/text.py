@@ -6,19 +6,32 @@ import dataclasses
 import difflib
 import re
 
+from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
 from shrinkage.penalties.base import Penalty, Sum, terms
+from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
+from shrinkage.penalties.constraints import Box, NonNegative, Simplex
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
 from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
+from shrinkage.penalties.mixed import LInf, SparseGroupLasso
+from shrinkage.penalties.powers import L0, Lp
 
 PENALTIES: dict[str, type[Penalty]] = {
-    penalty.name: penalty for penalty in (L1, L2, ElasticNet, GroupLasso)
+    penalty.name: penalty
+    for penalty in (
+        *(L1, L2, ElasticNet, Lp, L0, MCP, SCAD, CappedL1, LogSum),
+        *(GroupLasso, SparseGroupLasso, LInf, NuclearNorm, Orthogonality),
+        *(NonNegative, Box, MaxNorm, L1Ball, L2Ball, Simplex),
+    )
 }
 HOWS = ("loss", "coupled", "decoupled", "proximal")
 
 
 def parse(text: str, lam: float | None = None) -> Penalty:
     """The penalty that `text` stands for: ``name:lam(,key=value)*``, terms joined by ``+``.
+
+    A constraint has no strength: after the colon stands its own first argument, "max_norm:3".
 
     Parameters
     ----------
@@ -71,9 +84,10 @@ def normalized(text: str) -> str:
     spelled = []
     for part in _parts(text):
         term = _term(part, text, 1.0)
-        stated = ":" in part.partition(",")[0]
         written = _term_text(term)
-        spelled.append(written if stated else written.replace(":1", "", 1))
+        if ":" not in part.partition(",")[0] and getattr(term, "lam", None) == 1.0:
+            written = written.replace(":1", "", 1)
+        spelled.append(written)
     return " + ".join(spelled)
 
 
@@ -102,22 +116,31 @@ def _term(part: str, text: str, lam: float | None) -> Penalty:
     head, *options = (piece.strip() for piece in part.split(","))
     written, colon, strength = (piece.strip() for piece in head.partition(":"))
     name = _known(written, list(PENALTIES), f"{text!r}: unknown penalty {written!r}")
+    fields = dataclasses.fields(PENALTIES[name])  # type: ignore[arg-type]
+    names = [field.name for field in fields]
     values: dict[str, object] = {}
     if colon:
-        values["lam"] = _number(strength, f"{text!r}: the strength of {name}")
-    elif lam is not None:
+        what = "strength" if "lam" in names else names[0] if names else "number"
+        if not names:
+            raise ValueError(f"{text!r}: {name} takes no number; write {name}")
+        values[names[0]] = _number(strength, f"{text!r}: the {what} of {name}")
+    elif lam is not None and "lam" in names:
         values["lam"] = lam
-    else:
+    elif "lam" in names:
         raise ValueError(f"{text!r}: {name} has no strength; write for example {name}:1e-4")
-    fields = [field.name for field in dataclasses.fields(PENALTIES[name])]  # type: ignore[arg-type]
     for option in options:
         key, equals, value = (piece.strip() for piece in option.partition("="))
-        key = _known(key, fields[1:], f"{text!r}: {name} has no {key!r}")
+        key = _known(
+            key, names[1:] if "lam" in names else names, f"{text!r}: {name} has no {key!r}"
+        )
         if not equals:
             raise ValueError(f"{text!r}: {key} needs a value, {key}=...")
         if key in values:
             raise ValueError(f"{text!r}: {key} stands there twice")
         values[key] = _value(key, value, text)
+    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in values]
+    if missing:
+        raise ValueError(f"{text!r}: {name} needs {missing[0]}=...")
     try:
         return PENALTIES[name](**values)
     except ValueError as error:
@@ -155,15 +178,26 @@ def _value(key: str, written: str, text: str) -> object:
 
 
 def _term_text(term: Penalty) -> str:
-    options = []
-    for field in dataclasses.fields(term):  # type: ignore[arg-type]
+    if term.name not in PENALTIES:
+        raise ValueError(f"{term!r} has no text form: it holds an array")
+    written = ""
+    for place, field in enumerate(dataclasses.fields(term)):  # type: ignore[arg-type]
         value = getattr(term, field.name)
-        if field.name == "lam" or value == field.default:
+        if place == 0:
+            written = f":{_written(value)}"
+            continue
+        if value == field.default:
             continue
         if isinstance(value, Layout) or (isinstance(value, tuple) and isinstance(value[0], tuple)):
             raise ValueError(f"{term!r} has no text form: a text can name axes and blocks only")
-        written = "/".join(map(str, value)) if isinstance(value, tuple) else value
-        options.append(f",{field.name}={written}")
-    lam: float = getattr(term, "lam")  # noqa: B009 - every single penalty has one
-    short = f"{lam:g}"
-    return f"{term.name}:{short if float(short) == lam else repr(lam)}{''.join(options)}"
+        written += f",{field.name}={_written(value)}"
+    return term.name + written
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return "/".join(map(str, value))
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import array_api_compat.torch as xp
 import torch
@@ -52,20 +54,47 @@ class Binding:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-def bind(selected: Sequence[Selected]) -> list[Binding]:
-    """The bindings of what was selected, each group penalty told its module's units."""
-    return [_bound(one, one.penalty) for one in selected if one.penalty is not None]
+def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
+    """The bindings of what was selected, each penalty told its module's units and its reference.
+
+    `starts` holds, by name, where parameters were when a penalty first asked for that.
+    """
+    return [_bound(one, one.penalty, starts) for one in selected if one.penalty is not None]
 
 
-def _bound(selected: Selected, written: Penalty) -> Binding:
+def _bound(selected: Selected, written: Penalty, starts: dict[str, Tensor]) -> Binding:
     owner, parameter = selected.owner, selected.candidate.parameter
-    penalty = written.with_groups(
-        lambda side: unit_layout(side, owner.module, owner.key, parameter)
-    )
     owners = selected.candidate.owners
     names = (name for place in owners for name in (place.name, place.alias, place.path))
     aliases = tuple(dict.fromkeys(names))
+
+    def reference(given: object) -> Tensor:
+        if isinstance(given, str):  # "start"
+            if owner.name not in starts:
+                starts[owner.name] = parameter.detach().clone()
+            return starts[owner.name]
+        return _reference(given, parameter, aliases)
+
+    penalty = written.with_groups(
+        lambda side: unit_layout(side, owner.module, owner.key, parameter)
+    ).with_reference(reference)
     return Binding(owner.name, parameter, penalty, written, aliases)
+
+
+def _reference(given: Any, parameter: Tensor, names: Sequence[str]) -> Tensor:
+    """The array for that parameter, from a mapping by names or the one for all."""
+    if isinstance(given, Mapping):
+        found = next((name for name in names if name in given), None)
+        if found is None:
+            near = difflib.get_close_matches(names[0], list(given), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"reference holds no {names[0]}, which is penalized{hint}")
+        given = given[found]
+    array: Tensor = torch.as_tensor(given)
+    if array.shape != parameter.shape:
+        shapes = f"{tuple(array.shape)}, where {names[0]} has {tuple(parameter.shape)}"
+        raise ValueError(f"reference must have the parameter's shape, got {shapes}")
+    return array.detach()
 
 
 class ModelWatch:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 def state(regularizer: Regularizer) -> dict[str, Any]:
-    """Factor, step, penalties as text, and what is remembered of the optimizer."""
+    """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
     return {
         "factor": regularizer.factor,
         "step": regularizer._steps,
         "penalties": {binding.name: binding.text for binding in regularizer.bindings},
+        "starts": {name: start.clone() for name, start in regularizer._starts.items()},
         **regularizer._memory.state_dict(),
     }
 
@@ -38,6 +39,9 @@ def restore(regularizer: Regularizer, saved: Mapping[str, Any]) -> None:
     regularizer.factor = saved["factor"]
     regularizer._steps = int(saved["step"])
     regularizer._memory.load_state_dict(saved)
+    for name, start in regularizer._starts.items():
+        if name in saved["starts"]:
+            start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
 def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:

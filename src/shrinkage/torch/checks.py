@@ -125,13 +125,23 @@ def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
         )
 
 
-def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
-    if how != "proximal":
-        return
-    reason = binding.penalty.why_no_prox()
+def check_gradient(binding: Binding) -> None:
+    """Refuse a penalty along which no gradient leads."""
+    reason = binding.penalty.why_no_gradient()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
+
+
+def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
+    if how != "proximal":
+        check_gradient(binding)
+        return
+    reason = binding.penalty.why_no_prox()
     plain = isinstance(optimizer, torch.optim.SGD) or metric is not None
+    if not plain:
+        reason = reason or binding.penalty.why_no_metric()
+    if reason is not None:
+        raise ValueError(f"{binding.name}: {reason}")
     if binding.parameter.is_complex() and not plain:
         raise ValueError(
             f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "

@@ -23,7 +23,7 @@ from shrinkage.torch.binding import (
     together,
     widest,
 )
-from shrinkage.torch.checks import check_penalty, check_schedule
+from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
@@ -95,6 +95,7 @@ class Regularizer:
         self._attachment: Attachment | None = None
         self._before_attach: tuple[Schedule | None, float] | None = None
         self._memory = Memory()
+        self._starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
         self._bind()
         self.schedule = schedule
 
@@ -118,6 +119,8 @@ class Regularizer:
 
         Raises
         ------
+        ValueError
+            If a penalty has no gradient (a constraint, a count): it can only be proximal.
         FloatingPointError
             If it is infinite or NaN, naming the parameter, its penalty and the step (checked where
             looking costs no waiting: on the CPU, outside compiled code and `torch.func`).
@@ -130,6 +133,8 @@ class Regularizer:
                 stacklevel=2,
             )
         bindings = self.active if parameters is None else self.bindings
+        for binding in bindings:
+            check_gradient(binding)
         tensors = [binding.given(parameters) for binding in bindings]
         if not tensors:
             return torch.zeros(()) if like is None else like.new_zeros(())
@@ -309,7 +314,7 @@ class Regularizer:
 
     def _bind(self) -> None:
         self.selected = select(self.model, self._penalty, self._on)
-        self.bindings = bind(self.selected)
+        self.bindings = bind(self.selected, self._starts)
         self._watch = ModelWatch(self.model)
 
     def _refresh(self) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import GroupLasso, Penalty
+from shrinkage.penalties import GroupLasso, LInf, Penalty, SparseGroupLasso
 from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import whole
 
@@ -54,6 +54,6 @@ def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
     w = whole(parameter.detach())
     zeros = w.numel() - int(torch.count_nonzero(w))
     for term in terms(penalty):
-        if isinstance(term, GroupLasso):
+        if isinstance(term, GroupLasso | SparseGroupLasso | LInf):
             return Zeros(zeros, w.numel(), *term.group_zeros(w))
     return Zeros(zeros, w.numel(), 0, 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from shrinkage.penalties import GroupLasso
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
@@ -108,7 +109,7 @@ def objective(attachment: Attachment) -> str:
     decay, coupled = weight_decay(attachment.regularizer, attachment.optimizer)
     if decay and not coupled:
         return f"no objective is claimed beside the optimizer's own weight_decay={decay:g}"
-    goal = MINIMUM_OF_J + (f" + ½·{decay:g}·Σw² (weight_decay)" if decay else "")
+    goal = _goal(attachment.regularizer) + (f" + ½·{decay:g}·Σw² (weight_decay)" if decay else "")
     if attachment.how == "coupled":
         return f"rests at {goal}; no exact zeros"
     if attachment.how == "proximal":
@@ -124,11 +125,17 @@ def objective(attachment: Attachment) -> str:
     return f"rests at {goal}, with every strength times {times} (momentum)"
 
 
+def _goal(regularizer: Regularizer) -> str:
+    if all(binding.penalty.is_convex for binding in regularizer.active):
+        return MINIMUM_OF_J
+    return MINIMUM_OF_J.replace("the minimum", "a stationary point")
+
+
 def _headline(regularizer: Regularizer) -> str:
     count = f"{len(regularizer.active)} of {len(regularizer.selected)} parameters penalized"
     model = type(regularizer.model).__name__
     if regularizer._attachment is None:
-        way = f"in the loss by penalty(): rests at {MINIMUM_OF_J}; no exact zeros"
+        way = f"in the loss by penalty(): rests at {_goal(regularizer)}; no exact zeros"
     else:
         way = repr(regularizer._attachment)
     factor = "" if regularizer.factor == 1.0 else f", strengths times {regularizer.factor:g}"
@@ -186,9 +193,15 @@ def _moved(binding: Binding, step: float, *, decay: bool) -> str:
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in rest:
-        lam = getattr(term, "lam", math.nan)
-        root = "·√p_g" if getattr(term, "weight", "") == "sqrt" else ""
-        parts.append(f"‖w_g‖ − {step * lam:.3g}{root}, at least 0")
+        if isinstance(term, GroupLasso):
+            root = "·√p_g" if term.weight == "sqrt" else ""
+            parts.append(f"‖w_g‖ − {step * term.lam:.3g}{root}, at least 0")
+        elif term.is_indicator:
+            parts.append(f"to the nearest w with {term.formula}")
+        elif decay:
+            parts.append(f"− {step:.3g}·∂({term.formula})")
+        else:
+            parts.append(f"prox of {step:.3g}·({term.formula})")
     return "; ".join(parts) or "nothing"
 
 

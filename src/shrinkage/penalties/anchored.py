@@ -1,0 +1,222 @@
+"""Penalties on how far weights are from somewhere, and with a weight for each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import array_api_compat
+
+from shrinkage.penalties.arrays import Array, Namespace
+from shrinkage.penalties.base import Penalty, construction, terms
+
+
+@final
+@dataclass(frozen=True, repr=False, eq=False)
+class Toward(Penalty):
+    """A penalty on the distance from a reference: ``Ω(w) = R(w − reference)``.
+
+    With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning has no use for go back, under
+    ``Toward(..., L1(lam))`` exactly. ``prox(w, step) = reference + prox_R(w − reference, step)``.
+
+    Parameters
+    ----------
+    reference : array, mapping of parameter names to arrays, or "start"
+        Where to. A `shrinkage.torch.Regularizer` takes from a mapping (a ``state_dict``) each
+        parameter's own; "start" is where the parameters are when it is made. An array has w's
+        shape.
+    penalty : Penalty
+        R.
+
+    Notes
+    -----
+    Reference: Li, Grandvalet and Davoine (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from shrinkage import L1
+    >>> penalty = Toward(np.array([1.0, 2.0]), L1(0.5))
+    >>> penalty
+    Toward([2], L1(lam=0.5)): 0.5·Σ|w| at w − reference
+    >>> float(penalty(np.array([3.0, 2.0])))
+    1.0
+    >>> penalty.prox(np.array([3.0, 2.25]), step=1.0)
+    array([2.5, 2. ])
+    """
+
+    reference: Any
+    penalty: Penalty
+
+    name: ClassVar[str] = "toward"
+
+    def __post_init__(self) -> None:
+        _check_penalty(self.penalty)
+        if isinstance(self.reference, str) and self.reference != "start":
+            raise ValueError(f'reference must be an array or "start", got {self.reference!r}')
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self.penalty._value(xp, w - self._origin(xp, w))
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        return self.penalty._entries(xp, w - self._origin(xp, w))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        return self.penalty._gradient(xp, w - self._origin(xp, w))
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        origin = self._origin(xp, w)
+        moved = self.penalty._prox(xp, w - origin, step)
+        return xp.where(moved == w - origin, w, origin + moved)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        origin = self._origin(xp, w)
+        return origin + self.penalty.limited(xp, w - origin, target - origin, limit)
+
+    def _origin(self, xp: Namespace, w: Array) -> Array:
+        reference = self.reference
+        if not array_api_compat.is_array_api_obj(reference):
+            raise ValueError(
+                'reference must be an array of w\'s shape here; names and "start" are for a '
+                "Regularizer, which knows whose they are"
+            )
+        if tuple(reference.shape) != tuple(w.shape):
+            shapes = f"{tuple(reference.shape)}, where w has {tuple(w.shape)}"
+            raise ValueError(f"reference must have w's shape, got {shapes}")
+        return xp.asarray(reference, dtype=w.dtype, device=array_api_compat.device(w))
+
+    def why_no_prox(self) -> str | None:
+        return self.penalty.why_no_prox()
+
+    def why_no_metric(self) -> str | None:
+        return self.penalty.why_no_metric()
+
+    def why_no_gradient(self) -> str | None:
+        return self.penalty.why_no_gradient()
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        return Toward(self.reference, self.penalty.with_groups(resolve))
+
+    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
+        return Toward(resolve(self.reference), self.penalty.with_reference(resolve))
+
+    @property
+    def formula(self) -> str:
+        return f"{self.penalty.formula} at w − reference"
+
+    @property
+    def is_zero(self) -> bool:
+        return self.penalty.is_zero
+
+    @property
+    def is_convex(self) -> bool:
+        return self.penalty.is_convex
+
+    def __repr__(self) -> str:
+        return f"Toward({_shown(self.reference)}, {construction(self.penalty)}): {self.formula}"
+
+
+@final
+@dataclass(frozen=True, repr=False, eq=False)
+class Weighted(Penalty):
+    """A weight for each entry: ``Ω(w) = Σ weights_i·R(w_i)``, for a penalty R of single entries.
+
+    Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso. ``gradient`` is R's times
+    the weights, and ``prox(w, step)`` is R's at ``weights·step``.
+
+    Parameters
+    ----------
+    weights : array of w's shape
+        At least 0 and finite; 0 leaves an entry free.
+    penalty : Penalty
+        R, of single entries: not groups, not matrices.
+
+    Notes
+    -----
+    Reference: Zou (2006).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from shrinkage import L1
+    >>> penalty = Weighted(np.array([1.0, 0.0, 4.0]), L1(0.5))
+    >>> penalty
+    Weighted([3], L1(lam=0.5)): 0.5·Σ|w|, each entry times its weight
+    >>> float(penalty(np.array([1.0, 2.0, 3.0])))
+    6.5
+    >>> penalty.prox(np.array([1.0, 2.0, 3.0]), step=1.0)
+    array([0.5, 2. , 1. ])
+    """
+
+    weights: Any
+    penalty: Penalty
+
+    name: ClassVar[str] = "weighted"
+
+    def __post_init__(self) -> None:
+        _check_penalty(self.penalty)
+        for term in terms(self.penalty):
+            if not term.is_separable:
+                raise ValueError(
+                    f"penalty must be one of single entries to be weighted by entry, got {term!r}"
+                )
+        weights = self.weights
+        if not array_api_compat.is_array_api_obj(weights):
+            kind = type(weights).__name__
+            raise TypeError(f"weights must be an array (NumPy, torch, ...), got {kind}")
+        xp = array_api_compat.array_namespace(weights)
+        if not bool(xp.all((weights >= 0) & (weights < float("inf")))):
+            raise ValueError("weights must be >= 0 and finite in every entry")
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return xp.sum(self._entries(xp, w))
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        entries = self.penalty._entries(xp, w)
+        return self._of(xp, w) * entries
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        return self._of(xp, w) * self.penalty._gradient(xp, w)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return self.penalty._prox(xp, w, step * self._of(xp, w))
+
+    def _of(self, xp: Namespace, w: Array) -> Array:
+        weights = self.weights
+        if tuple(weights.shape) != tuple(w.shape):
+            shapes = f"{tuple(weights.shape)}, where w has {tuple(w.shape)}"
+            raise ValueError(f"weights must have w's shape, got {shapes}")
+        return xp.asarray(weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=w.device)
+
+    def why_no_prox(self) -> str | None:
+        return self.penalty.why_no_prox()
+
+    def why_no_gradient(self) -> str | None:
+        return self.penalty.why_no_gradient()
+
+    @property
+    def formula(self) -> str:
+        return f"{self.penalty.formula}, each entry times its weight"
+
+    @property
+    def is_zero(self) -> bool:
+        return self.penalty.is_zero
+
+    @property
+    def is_convex(self) -> bool:
+        return self.penalty.is_convex
+
+    def __repr__(self) -> str:
+        return f"Weighted({_shown(self.weights)}, {construction(self.penalty)}): {self.formula}"
+
+
+def _check_penalty(penalty: object) -> None:
+    if not isinstance(penalty, Penalty):
+        raise TypeError(f"penalty must be a penalty such as L1(1e-3), got {penalty!r}")
+
+
+def _shown(reference: object) -> str:
+    if array_api_compat.is_array_api_obj(reference):
+        return f"[{'×'.join(map(str, reference.shape))}]"  # type: ignore[attr-defined]
+    return repr(reference) if isinstance(reference, str) else f"<{type(reference).__name__}>"

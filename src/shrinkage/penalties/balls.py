@@ -1,0 +1,269 @@
+"""Constraints on the size of an array or of its groups: balls, and projections onto them.
+
+In a metric (an array of steps) the projection is not a rescaling: each entry gives way by its own
+step. Sums with `L1` and `L2` shrink first, then project.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+from shrinkage.penalties.arrays import Array, Namespace, checked_above, sign
+from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
+from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
+
+ROUNDS = 100  # at most; mostly 5 are enough
+SLACK = 64.0  # roundings by which a point on the border may miss it
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class MaxNorm(Penalty):
+    """Groups of bounded length: ``Ω(w) = 0 if ‖w_g‖₂ ≤ radius in each group, else ∞``.
+
+    ``prox(w, step)_g = w_g·min(1, radius/‖w_g‖)``. With an array `step` it is ``w/(1 + ν·step)``,
+    ν ≥ 0 such that the length is the radius.
+
+    Parameters
+    ----------
+    radius : float
+        Above 0.
+    groups : default "out"
+        As for `GroupLasso`.
+
+    Notes
+    -----
+    Keras' ``MaxNorm``, where `axis` says the group's own axes. Reference: Srebro, Rennie and
+    Jaakkola (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxNorm(1)
+    MaxNorm(radius=1.0): ‖w_g‖ ≤ 1
+    >>> MaxNorm(1).prox(np.array([[3.0, 4.0], [0.3, 0.4]]), step=1.0)
+    array([[0.6, 0.8],
+           [0.3, 0.4]])
+    """
+
+    radius: float
+    groups: Groups = "out"
+
+    name: ClassVar[str] = "max_norm"
+    is_indicator: ClassVar[bool] = True
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
+        object.__setattr__(self, "groups", checked_groups(self.groups))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        norm = norms(xp, lay_out(xp, w, self.groups))
+        return allowed(xp, norm - self.radius, self.radius)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        grouped = lay_out(xp, w, self.groups)
+        norm = norms(xp, grouped)
+        long = norm > self.radius
+        near = grouped.values * xp.where(long, self.radius / xp.where(long, norm, 1.0), 1.0)
+        if isinstance(step, float) or step.ndim == 0:
+            return restore(xp, grouped, near, w)
+        share = _relative(xp, like(xp, grouped, step), grouped.members)
+        nu = _secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
+        return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target` where no entry of a group moves farther than `limit`, else the nearest point.
+
+        So the constraint always holds, and weights whose gradients have not begun are not wiped.
+        """
+        return nearest_where_far(self, xp, w, target, limit)
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        if self.groups in ("out", "in"):
+            return replace(self, groups=checked_groups(resolve(str(self.groups))))
+        return self
+
+    @property
+    def is_by_row(self) -> bool:
+        return is_by_row(self.groups)
+
+    @property
+    def formula(self) -> str:
+        return f"‖w_g‖ ≤ {self.radius:g}"
+
+    def __repr__(self) -> str:
+        return f"MaxNorm(radius={self.radius!r}{group_arguments(self.groups)}): {self.formula}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class L1Ball(Penalty):
+    """A bounded sum of absolute values: ``Ω(w) = 0 if Σ|w| ≤ radius, else ∞``, over the array.
+
+    ``prox(w, step) = S(w, ν·step)``, the soft threshold of `L1` with the least ν ≥ 0 that makes the
+    sum the radius: weights become exactly zero.
+
+    Parameters
+    ----------
+    radius : float
+        Above 0.
+
+    Notes
+    -----
+    References: Duchi, Shalev-Shwartz, Singer and Chandra (2008); the root by Michelot (1986).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L1Ball(2)
+    L1Ball(radius=2.0): Σ|w| ≤ 2
+    >>> L1Ball(2).prox(np.array([2.5, -0.5, 0.25]), step=1.0)
+    array([2., 0., 0.])
+    """
+
+    radius: float
+
+    name: ClassVar[str] = "l1_ball"
+    is_indicator: ClassVar[bool] = True
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return allowed(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        size = xp.abs(w)
+        share = shares(xp, size, step)
+        nu = xp.clip(price(xp, size, share, self.radius), min=0.0)
+        kept = xp.clip(size - nu * share, min=0.0)
+        return xp.where(nu > 0, sign(xp, w) * kept, w) + 0.0
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target` where no entry moves farther than `limit`, else the nearest point."""
+        return nearest_where_far(self, xp, w, target, limit)
+
+    @property
+    def formula(self) -> str:
+        return f"Σ|w| ≤ {self.radius:g}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class L2Ball(Penalty):
+    """A bounded length of the whole array: ``Ω(w) = 0 if ‖w‖₂ ≤ radius, else ∞``.
+
+    `MaxNorm` with the array as its one group.
+
+    Parameters
+    ----------
+    radius : float
+        Above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L2Ball(1)
+    L2Ball(radius=1.0): ‖w‖ ≤ 1
+    >>> L2Ball(1).prox(np.array([3.0, 4.0]), step=1.0)
+    array([0.6, 0.8])
+    """
+
+    radius: float
+
+    name: ClassVar[str] = "l2_ball"
+    is_indicator: ClassVar[bool] = True
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
+
+    @property
+    def _norm(self) -> MaxNorm:
+        return MaxNorm(self.radius, Layout(None, ()))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self._norm._value(xp, w)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return self._norm._prox(xp, w, step)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target` where no entry moves farther than `limit`, else the nearest point."""
+        return nearest_where_far(self, xp, w, target, limit)
+
+    @property
+    def formula(self) -> str:
+        return f"‖w‖ ≤ {self.radius:g}"
+
+
+def allowed(xp: Namespace, excess: Array, size: float) -> Array:
+    """0 if no excess is more than rounding, else ∞."""
+    least = SLACK * xp.finfo(excess.dtype).eps * size
+    return xp.sum(xp.where(excess > least, math.inf, 0.0 * excess))
+
+
+def nearest_where_far(
+    constraint: Penalty, xp: Namespace, w: Array, target: Array, limit: float | Array
+) -> Array:
+    """`target` where no entry of a group moves farther than `limit`, else the Euclidean nearest."""
+    groups = constraint.groups if isinstance(constraint, MaxNorm) else Layout(None, ())
+    move = xp.abs(target - w)
+    far = lay_out(xp, xp.astype(move > limit, move.dtype), groups)
+    farthest = largest(xp, far.values, far.members) + xp.zeros_like(far.values)  # 1 where one is
+    is_far = restore(xp, far, farthest, xp.zeros_like(move)) > 0
+    return xp.where(is_far, constraint._prox(xp, w, 0.0), target)
+
+
+def _relative(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
+    """Steps as shares of the group's largest: only their ratios matter. None is 0."""
+    most = largest(xp, step, members)
+    still = most == 0
+    least = xp.finfo(step.dtype).eps ** 2
+    return xp.where(still, 1.0, xp.maximum(step / xp.where(still, 1.0, most), least))
+
+
+def shares(xp: Namespace, size: Array, step: float | Array) -> Array:
+    """`_relative` for the array as one group."""
+    if isinstance(step, float) or step.ndim == 0:
+        return xp.ones_like(size)
+    return _relative(xp, step, tuple(range(size.ndim)))
+
+
+def price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+    """The ν with ``Σ (z − ν·share)₊ = total``, by Newton's method from below (convex, falling)."""
+    nu = (xp.sum(z) - total) / xp.sum(share)
+    for _ in range(ROUNDS):
+        above = xp.astype(z > nu * share, z.dtype)
+        better = (xp.sum(above * z) - total) / xp.sum(above * share)
+        if not bool(better > nu):
+            break
+        nu = better
+    return nu
+
+
+def _secular(
+    xp: Namespace, size: Array, share: Array, radius: float, members: tuple[int, ...]
+) -> Array:
+    """The ν ≥ 0 with ``‖z/(1 + ν·share)‖ = radius`` in each group that is longer.
+
+    Newton's method on 1/‖·‖, which is concave in ν and nearly a line, climbs to the root from 0.
+    """
+    nu = xp.zeros_like(largest(xp, size, members))
+    for _ in range(ROUNDS):
+        shrunk = size / (1.0 + nu * share)
+        squares = xp.sum(shrunk**2, axis=members, keepdims=True)
+        slope = xp.sum(share * shrunk**2 / (1.0 + nu * share), axis=members, keepdims=True)
+        norm = squares**0.5
+        better = nu + (norm - radius) / radius * squares / xp.where(slope > 0, slope, 1.0)
+        grows = (norm > radius) & (better > nu)
+        if not bool(xp.any(grows)):
+            break
+        nu = xp.where(grows, better, nu)
+    return nu

@@ -1,0 +1,172 @@
+"""Constraints: Ω is 0 where weights are allowed to be and infinite elsewhere; prox is a projection.
+
+There is no gradient, so they are for ``how="proximal"``. A number as `step` changes nothing: the
+nearest allowed point is the nearest at any step. An array is the metric in which it is the nearest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_above,
+    checked_number,
+    limited_entries,
+)
+from shrinkage.penalties.balls import allowed, nearest_where_far, price, shares
+from shrinkage.penalties.base import Penalty
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Box(Penalty):
+    """Weights between two numbers: ``Ω(w) = 0 if low ≤ w ≤ high in each entry, else ∞``.
+
+    ``prox(w, step) = min(max(w, low), high)``. For real weights.
+
+    Parameters
+    ----------
+    low, high : float
+        The least and the greatest that a weight may be; infinite for no bound.
+
+    Notes
+    -----
+    In a sum with `L1` and `L2` the prox is theirs, then this one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Box(-1, 1)
+    Box(low=-1.0, high=1.0): -1 ≤ w ≤ 1
+    >>> Box(-1, 1).prox(np.array([-3.0, 0.5, 2.0]), step=1.0)
+    array([-1. ,  0.5,  1. ])
+    """
+
+    low: float
+    high: float
+
+    name: ClassVar[str] = "box"
+    is_separable: ClassVar[bool] = True
+    is_indicator: ClassVar[bool] = True
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", checked_number("low", self.low))
+        object.__setattr__(self, "high", checked_number("high", self.high))
+        if not (self.low <= self.high and self.low < math.inf and self.high > -math.inf):
+            raise ValueError(f"low must be <= high, got low={self.low} and high={self.high}")
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        real = _real(xp, w, self)
+        return xp.where((real >= self.low) & (real <= self.high), 0.0 * real, math.inf)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return xp.clip(_real(xp, w, self), self.low, self.high)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """As far as `limit` allows, but never outside."""
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+
+    @property
+    def formula(self) -> str:
+        return f"{self.low:g} ≤ w ≤ {self.high:g}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class NonNegative(Penalty):
+    """Weights that are not negative: ``Ω(w) = 0 if w ≥ 0 in each entry, else ∞``.
+
+    ``prox(w, step) = max(w, 0)``. For real weights. The same as ``Box(0, inf)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from shrinkage import L1
+    >>> NonNegative()
+    NonNegative(): w ≥ 0
+    >>> (L1(0.5) + NonNegative()).prox(np.array([-2.0, 0.25, 2.0]), step=1.0)
+    array([0. , 0. , 1.5])
+    """
+
+    name: ClassVar[str] = "non_negative"
+    is_separable: ClassVar[bool] = True
+    is_indicator: ClassVar[bool] = True
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        return Box(0.0, math.inf)._entries(xp, _real(xp, w, self))
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        real = _real(xp, w, self)
+        return xp.where(real <= 0, 0.0, real)  # never −0.0
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """As far as `limit` allows, but never outside."""
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+
+    @property
+    def formula(self) -> str:
+        return "w ≥ 0"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Simplex(Penalty):
+    """Shares of a whole: ``Ω(w) = 0 if w ≥ 0 and Σw = total, else ∞``, over the whole array.
+
+    ``prox(w, step) = max(w − ν·step, 0)``, with ν so that the sum is the total. For real weights.
+
+    Parameters
+    ----------
+    total : float, default 1
+        Above 0.
+
+    Notes
+    -----
+    Reference: Held, Wolfe and Crowder (1974).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Simplex()
+    Simplex(total=1.0): w ≥ 0, Σw = 1
+    >>> Simplex().prox(np.array([1.0, 0.5, -1.0]), step=1.0)
+    array([0.75, 0.25, 0.  ])
+    """
+
+    total: float = 1.0
+
+    name: ClassVar[str] = "simplex"
+    is_indicator: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", checked_above("total", self.total, 0.0))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        real = _real(xp, w, self)
+        short = xp.sum(xp.clip(-real, min=0.0))
+        return allowed(xp, xp.abs(xp.sum(real) - self.total) + short, self.total)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        real = _real(xp, w, self)
+        share = shares(xp, real, step)
+        return xp.clip(real - price(xp, real, share, self.total) * share, min=0.0)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target` where no entry moves farther than `limit`, else the nearest point."""
+        return nearest_where_far(self, xp, w, target, limit)
+
+    @property
+    def formula(self) -> str:
+        return f"w ≥ 0, Σw = {self.total:g}"
+
+
+def _real(xp: Namespace, w: Array, constraint: Penalty) -> Array:
+    if xp.isdtype(w.dtype, "complex floating"):
+        raise TypeError(f"{constraint!r} is for real weights, got {w.dtype}")
+    return w

@@ -1,0 +1,174 @@
+"""Penalties on the singular values of a matrix; an array of more axes is (rows, all the rest)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from shrinkage.penalties.arrays import Array, Namespace, checked_strength, squared_modulus
+from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.powers import descend
+
+# In a diagonal metric the minimum has other singular vectors, and no closed form.
+ONE_STEP = (
+    "has no prox in closed form where each entry has a step of its own, as under Adam: use SGD, or "
+    'how="coupled" or how="loss"'
+)
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class NuclearNorm(Penalty):
+    """The sum of the singular values: ``Ω(W) = lam·Σσ_i(W)``, which makes a matrix low in rank.
+
+    ``gradient = lam·U·Vᴴ`` over the singular values that are not 0. ``prox(W, step)`` shrinks each
+    singular value to ``max(σ − step·lam, 0)``; `step` is one number.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+
+    Notes
+    -----
+    A singular value counts as 0 up to the rounding of the largest. References: Fazel (2002); Cai,
+    Candès and Shen (2010).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> NuclearNorm(0.5)
+    NuclearNorm(lam=0.5): 0.5·Σσ
+    >>> NuclearNorm(0.5).prox(np.array([[3.0, 0.0], [0.0, -0.25]]), step=1.0).round(9) + 0.0
+    array([[2.5, 0. ],
+           [0. , 0. ]])
+    """
+
+    lam: float
+
+    name: ClassVar[str] = "nuclear_norm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        values = xp.linalg.svdvals(_matrix(xp, w, self))
+        return self.lam * xp.sum(xp.where(_is_zero(xp, values, w), 0.0, values))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        kept = xp.where(_is_zero(xp, values, w), 0.0, xp.ones_like(values))
+        return xp.reshape(self.lam * ((left * kept) @ right), tuple(w.shape))
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        threshold = step * self.lam
+        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        kept = xp.clip(values - threshold, min=0.0)
+        shrunk = xp.reshape((left * kept) @ right, tuple(w.shape))
+        return xp.where(threshold + xp.zeros_like(w) == 0, w, shrunk)
+
+    def why_no_metric(self) -> str | None:
+        return f"{self!r} {ONE_STEP}"
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·Σσ"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Orthogonality(Penalty):
+    """Soft orthogonality: ``Ω(W) = lam·¼·‖WᴴW − I‖²``, least where the columns are orthonormal.
+
+    A wide matrix counts transposed, so that its rows are. ``gradient = lam·W·(WᴴW − I)``.
+    ``prox(W, step)`` takes each singular value s to the largest root σ of
+    ``t·σ³ + (1 − t)·σ = s`` with t = step·lam; `step` is one number. Not convex; for t > 1 zero is
+    not left at zero.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+
+    Notes
+    -----
+    Reference: Bansal, Chen and Wang (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Orthogonality(1.0)
+    Orthogonality(lam=1.0): 1/4·‖WᴴW − I‖²
+    >>> float(Orthogonality(1.0)(2.0 * np.eye(3)))
+    6.75
+    >>> Orthogonality(1.0).prox(8.0 * np.eye(2), step=1.0).round(9)
+    array([[2., 0.],
+           [0., 2.]])
+    """
+
+    lam: float
+
+    name: ClassVar[str] = "orthogonality"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        matrix = _tall(xp, _matrix(xp, w, self))
+        return self.lam / 4.0 * xp.sum(squared_modulus(xp, _gram_excess(xp, matrix)))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        matrix = _matrix(xp, w, self)
+        tall = _tall(xp, matrix)
+        slope = tall @ _gram_excess(xp, tall)
+        slope = slope if matrix.shape[0] >= matrix.shape[1] else _adjoint(xp, slope)
+        return xp.reshape(self.lam * slope, tuple(w.shape))
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        t = xp.zeros_like(values) + step * self.lam
+        some = xp.where(t > 0, t, 1.0)
+        start = xp.clip(values, min=1.0)  # above the root
+        roots = descend(xp, start, (1.0 - some, some, 3.0), values)
+        roots = xp.where((values == 0) & (some <= 1), 0.0, roots)  # to the last digit
+        moved = xp.reshape((left * roots) @ right, tuple(w.shape))
+        return xp.where(step * self.lam + xp.zeros_like(w) == 0, w, moved)
+
+    def why_no_metric(self) -> str | None:
+        return f"{self!r} {ONE_STEP}"
+
+    @property
+    def is_convex(self) -> bool:
+        return False
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}/4·‖WᴴW − I‖²"
+
+
+def _matrix(xp: Namespace, w: Array, penalty: Penalty) -> Array:
+    if w.ndim < 2:
+        raise ValueError(f"{penalty!r} is for arrays of two or more axes, got {tuple(w.shape)}")
+    return xp.reshape(w, (w.shape[0], math.prod(w.shape[1:])))
+
+
+def _is_zero(xp: Namespace, values: Array, w: Array) -> Array:
+    """Which singular values are no more than rounding."""
+    rounding = xp.finfo(values.dtype).eps * max(w.shape)
+    return values <= rounding * xp.max(values)
+
+
+def _tall(xp: Namespace, matrix: Array) -> Array:
+    return matrix if matrix.shape[0] >= matrix.shape[1] else _adjoint(xp, matrix)
+
+
+def _adjoint(xp: Namespace, matrix: Array) -> Array:
+    turned = xp.matrix_transpose(matrix)
+    return xp.conj(turned) if xp.isdtype(matrix.dtype, "complex floating") else turned
+
+
+def _gram_excess(xp: Namespace, tall: Array) -> Array:
+    """WᴴW − I."""
+    gram = _adjoint(xp, tall) @ tall
+    return gram - xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)

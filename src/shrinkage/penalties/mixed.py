@@ -1,0 +1,236 @@
+"""More penalties on groups: sparse within and between them, and on their largest entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_strength,
+    sign,
+    soft_threshold,
+    with_modulus,
+)
+from shrinkage.penalties.base import Penalty, Split
+from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest
+from shrinkage.penalties.layout import Groups, checked_groups, lay_out, like, restore
+
+ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a few
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class SparseGroupLasso(Penalty):
+    """Sparse group lasso: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)·Σ_g √p_g·‖w_g‖₂)``.
+
+    Groups vanish, and entries within the groups that stay. The prox thresholds entries first, then
+    groups.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+    l1_ratio : float, default 0.5
+        The share of the absolute values, from 0 (group lasso alone) to 1 (lasso alone).
+    groups : default "out"
+    weight : {"sqrt", "none"}, default "sqrt"
+        As for `GroupLasso`.
+
+    Notes
+    -----
+    Equals ``L1(l1_ratio·lam) + GroupLasso((1 − l1_ratio)·lam)``. Reference: Simon, Friedman, Hastie
+    and Tibshirani (2013).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> penalty = SparseGroupLasso(1.0, weight="none")
+    >>> penalty
+    SparseGroupLasso(lam=1.0, l1_ratio=0.5, weight='none'): 0.5·Σ|w| + 0.5·Σ‖w_g‖
+    >>> penalty.prox(np.array([[3.5, 4.5], [0.6, 0.4]]), step=1.0)
+    array([[2.7, 3.6],
+           [0. , 0. ]])
+    """
+
+    lam: float
+    l1_ratio: float = 0.5
+    groups: Groups = "out"
+    weight: str = "sqrt"
+
+    name: ClassVar[str] = "sparse_group_lasso"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+        object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
+        if self.l1_ratio > 1.0:
+            raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
+        object.__setattr__(self, "groups", self._between.groups)
+
+    @property
+    def _between(self) -> GroupLasso:
+        return GroupLasso((1.0 - self.l1_ratio) * self.lam, self.groups, self.weight)
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        within = self.l1_ratio * self.lam * xp.sum(xp.abs(w))
+        return within + self._between._value(xp, w)
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        within = self.l1_ratio * self.lam * sign(xp, w)
+        return within + self._between._gradient(xp, w)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        within = soft_threshold(xp, w, step * (self.l1_ratio * self.lam))
+        return self._between._prox(xp, within, step)
+
+    def split(self) -> Split:
+        return Split(self.l1_ratio * self.lam, 0.0, (self._between,))
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return self._between.limited(xp, w, target, limit)
+
+    def group_zeros(self, w: Array) -> tuple[int, int]:
+        """How many groups of `w` are exactly zero, and how many groups there are."""
+        return self._between.group_zeros(w)
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        if self.groups in ("out", "in"):
+            return replace(self, groups=checked_groups(resolve(str(self.groups))))
+        return self
+
+    @property
+    def formula(self) -> str:
+        return f"{self.l1_ratio * self.lam:g}·Σ|w| + {self._between.formula}"
+
+    @property
+    def is_by_row(self) -> bool:
+        return is_by_row(self.groups)
+
+    def __repr__(self) -> str:
+        more = group_arguments(self.groups, self.weight)
+        arguments = f"lam={self.lam!r}, l1_ratio={self.l1_ratio!r}{more}"
+        return f"SparseGroupLasso({arguments}): {self.formula}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class LInf(Penalty):
+    """The largest entry of each group: ``Ω(w) = lam·Σ_g max_{i in g} |w_i|``.
+
+    ``gradient = lam·sign(w)`` on the largest entry of a group, shared evenly where several are
+    equal, else 0. ``prox(w, step)_g = sign(w)·min(|w|, θ)`` where θ is such that
+    ``Σ_g (|w| − θ)₊ = step·lam``, or 0 where ``Σ_g |w| ≤ step·lam``: the largest entries of a group
+    come to be of one size, and groups become exactly zero, whole. With an array `step` the sum is
+    of ``(|w| − θ)₊/step``.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty. There is no weight by the group's size.
+    groups : default "out"
+        As for `GroupLasso`.
+
+    Notes
+    -----
+    Reference: Quattoni, Carreras, Collins and Darrell (2009).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LInf(1.0)
+    LInf(lam=1.0): 1·Σ max|w_g|
+    >>> LInf(1.0).prox(np.array([[3.0, -2.5, 1.0], [0.5, 0.25, 0.0]]), step=1.0)
+    array([[ 2.25, -2.25,  1.  ],
+           [ 0.  ,  0.  ,  0.  ]])
+    """
+
+    lam: float
+    groups: Groups = "out"
+
+    name: ClassVar[str] = "l_inf"
+    follows_soft_threshold: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+        object.__setattr__(self, "groups", checked_groups(self.groups))
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        grouped = lay_out(xp, w, self.groups)
+        return self.lam * xp.sum(largest(xp, xp.abs(grouped.values), grouped.members))
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        grouped = lay_out(xp, w, self.groups)
+        size = xp.abs(grouped.values)
+        at_top = (size == largest(xp, size, grouped.members)) & (size > 0)
+        top = xp.astype(at_top, size.dtype)
+        sharing = xp.clip(xp.sum(top, axis=grouped.members, keepdims=True), min=1.0)
+        values = sign(xp, grouped.values) * (self.lam * top / sharing)
+        return restore(xp, grouped, values, xp.zeros_like(w))
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        grouped = lay_out(xp, w, self.groups)
+        size = xp.abs(grouped.values)
+        if isinstance(step, float) or step.ndim == 0:
+            weights, cost = xp.ones_like(size), step * self.lam
+        else:
+            weights, cost = inverse(xp, like(xp, grouped, step), grouped.members)
+            cost = cost * self.lam
+        top = level(xp, size, weights, cost, grouped.members)
+        values = with_modulus(xp, grouped.values, size, xp.where(size > top, top, size))
+        return restore(xp, grouped, values, w)
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return GroupLasso(self.lam, self.groups).limited(xp, w, target, limit)
+
+    def group_zeros(self, w: Array) -> tuple[int, int]:
+        """How many groups of `w` are exactly zero, and how many groups there are."""
+        return GroupLasso(self.lam, self.groups).group_zeros(w)
+
+    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
+        if self.groups in ("out", "in"):
+            return replace(self, groups=checked_groups(resolve(str(self.groups))))
+        return self
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·Σ max|w_g|"
+
+    @property
+    def is_by_row(self) -> bool:
+        return is_by_row(self.groups)
+
+    def __repr__(self) -> str:
+        return f"LInf(lam={self.lam!r}{group_arguments(self.groups)}): {self.formula}"
+
+
+def inverse(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
+    """d and c such that 1/step = d/c in each group, where d is 1 for the group's largest step.
+
+    A step of 0 counts as one too small to move its entry, and a group of zeros moves nowhere.
+    """
+    most = largest(xp, step, members)
+    least = most * xp.finfo(step.dtype).eps ** 2
+    still = most == 0
+    return xp.where(still, 1.0, most / xp.where(still, 1.0, xp.maximum(step, least))), most
+
+
+def level(xp: Namespace, size: Array, weights: Array, cost: Any, members: tuple[int, ...]) -> Array:
+    """The θ ≥ 0 with ``Σ weights·(size − θ)₊ = cost`` in each group; 0 where that is too little.
+
+    The sum falls as θ grows and is convex, so Newton's method climbs from below, and reaches the
+    root as soon as the entries above θ are the right ones.
+    """
+    above = xp.ones_like(size)
+    theta = xp.zeros_like(largest(xp, size, members))
+    for _ in range(ROUNDS):
+        total = xp.sum(above * weights * size, axis=members, keepdims=True) - cost
+        share = xp.sum(above * weights, axis=members, keepdims=True)
+        better = total / xp.where(share > 0, share, 1.0)
+        grows = (better > theta) | ((better != better) & (theta == theta))  # NaN once
+        if not bool(xp.any(grows)):
+            break
+        theta = xp.where(grows, better, theta)
+        above = xp.astype(size > theta, size.dtype)
+    return theta

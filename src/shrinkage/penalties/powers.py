@@ -1,0 +1,181 @@
+"""Powers of |w|, and the count of weights that is their limit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_above,
+    checked_strength,
+    sign,
+    soft_threshold,
+    with_modulus,
+)
+from shrinkage.penalties.base import Penalty
+
+NEWTON_STEPS = 200  # at most; mostly 5 are enough
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class L0(Penalty):
+    """The count of weights that are not zero: ``Ω(w) = lam·#{w ≠ 0}``.
+
+    There is no gradient. ``prox(w, step) = w where |w| > √(2·step·lam), else 0`` (hard threshold).
+
+    Parameters
+    ----------
+    lam : float
+        The price of one weight that is not zero, at least 0; 0 is no penalty.
+
+    Notes
+    -----
+    Reference: Blumensath and Davies (2008), iterative hard thresholding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L0(0.5)
+    L0(lam=0.5): 0.5·#{w ≠ 0}
+    >>> L0(0.5).prox(np.array([1.0, -1.5, 0.5]), step=1.0)
+    array([ 0. , -1.5,  0. ])
+    """
+
+    lam: float
+
+    name: ClassVar[str] = "l0"
+    is_separable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.astype(w != 0, xp.abs(w).dtype)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        return hard_threshold(xp, w, (2.0 * self.lam * step) ** 0.5)
+
+    def why_no_gradient(self) -> str | None:
+        return f'{self!r} has no gradient to step along: use how="proximal"'
+
+    @property
+    def is_convex(self) -> bool:
+        return False
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·#{{w ≠ 0}}"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Lp(Penalty):
+    """Bridge: ``Ω(w) = lam·Σ|w|^p``.
+
+    For p ≥ 1 ``gradient = lam·p·|w|^(p−1)·sign(w)``, and ``prox(w, step)`` is the root x of
+    ``x + t·p·x^(p−1) = |w|`` with w's sign, where t = step·lam. For p < 1 the gradient has no bound
+    at 0, so there is none; the prox is 0 where ``|w| ≤ x₀·(2 − p)/(2·(1 − p))`` with
+    ``x₀ = (2·t·(1 − p))^(1/(2 − p))``, else the larger root.
+
+    Parameters
+    ----------
+    lam : float
+        The strength, at least 0; 0 is no penalty.
+    p : float
+        Above 0. 1 is `L1`, 2 is `L2`; below 1 Ω is not convex.
+
+    Notes
+    -----
+    Only p ≤ 1 makes exact zeros. Reference: Frank and Friedman (1993).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Lp(0.5, p=3)
+    Lp(lam=0.5, p=3.0): 0.5·Σ|w|^3
+    >>> Lp(0.5, p=0.5).prox(np.array([0.5, 1.25]), step=1.0).round(6)
+    array([0., 1.])
+    """
+
+    lam: float
+    p: float
+
+    name: ClassVar[str] = "lp"
+    is_separable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+        object.__setattr__(self, "p", checked_above("p", self.p, 0.0))
+
+    def _entries(self, xp: Namespace, w: Array) -> Array:
+        size = xp.abs(w)
+        zero = size == 0  # where powers have no derivative
+        return self.lam * xp.where(zero, 0.0, xp.where(zero, 1.0, size) ** self.p)
+
+    def _gradient(self, xp: Namespace, w: Array) -> Array:
+        size = xp.abs(w)
+        power = xp.where(size == 0, 1.0, size) ** (self.p - 1.0)
+        return (self.lam * self.p) * sign(xp, w) * power
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        size, t = xp.abs(w), self.lam * step
+        if self.p in (1.0, 2.0):
+            return soft_threshold(xp, w, t) if self.p == 1.0 else w / (1.0 + 2.0 * t)
+        t = xp.zeros_like(size) + t
+        usable = (t > 0) & (size > 0) & (size < math.inf)  # the others stay
+        known, cost = xp.where(usable, size, 1.0), xp.where(usable, t * self.p, 1.0)
+        root = (bridge_root if self.p > 1.0 else concave_root)(xp, known, cost, self.p)
+        return with_modulus(xp, w, size, xp.where(usable, root, size))
+
+    def why_no_gradient(self) -> str | None:
+        if self.p >= 1.0:
+            return None
+        return f'{self!r} has a gradient without bound at 0: use how="proximal"'
+
+    @property
+    def is_convex(self) -> bool:
+        return self.p >= 1.0
+
+    @property
+    def formula(self) -> str:
+        return f"{self.lam:g}·Σ|w|^{self.p:g}"
+
+
+def bridge_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:
+    """The x with ``x + cost·x^(p−1) = size``, for p > 1."""
+    if p >= 2.0:  # convex in x
+        start = xp.minimum(size, (size / cost) ** (1.0 / (p - 1.0)))
+        return descend(xp, start, (1.0, cost, p - 1.0), size)
+    q = 1.0 / (p - 1.0)  # convex in y = x^(p−1): y^q + cost·y = size
+    start = xp.minimum(size ** (p - 1.0), size / cost)
+    return descend(xp, start, (cost, 1.0, q), size) ** q
+
+
+def concave_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:
+    """The larger x with ``x + cost·x^(p−1) = size`` where it is better than 0, else 0; p < 1."""
+    least = (2.0 * cost / p * (1.0 - p)) ** (1.0 / (2.0 - p))
+    dies = size <= least * (2.0 - p) / (2.0 * (1.0 - p))
+    alive, price = xp.where(dies, 1.0, size), xp.where(dies, 0.0, cost)
+    return xp.where(dies, 0.0, descend(xp, alive, (1.0, price, p - 1.0), alive))
+
+
+def descend(xp: Namespace, x: Array, terms: tuple[Any, Any, float], size: Array) -> Array:
+    """The largest root of ``a·x + b·x^e = size``, convex in x, by Newton's method from above."""
+    a, b, e = terms
+    for _ in range(NEWTON_STEPS):
+        power = b * x ** (e - 1.0)
+        lower = x - (a * x + power * x - size) / (a + e * power)
+        falls = lower < x
+        if not bool(xp.any(falls)):
+            break
+        x = xp.where(falls, lower, x)
+    return x
+
+
+def hard_threshold(xp: Namespace, z: Array, threshold: float | Array) -> Array:
+    """z where |z| > threshold or NaN, else 0."""
+    return xp.where((xp.abs(z) <= threshold) & (threshold > 0), 0.0, z)
