@@ -45,7 +45,10 @@ bench: $(VENV)/.dev  ## what a regularized step costs, and how fast scratch netw
 seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figures it printed itself
 	$(BIN)/python benchmarks/spiral_seeds.py $(ARGS)
 
+law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known minimum it rests
+	$(BIN)/python tests/law.py $(ARGS)
+
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format scratch bench seeds clean
+.PHONY: help compare test check format scratch bench seeds law clean

@@ -85,6 +85,8 @@ def slope(penalty: Penalty, x: float) -> float:
             return sign * lam * (size < theta)
         case LogSum(lam, eps):
             return sign * lam / (eps + size)
+        case L0():
+            return 0.0
     return float(oracles.gradient(penalty, np.array([x]))[0])
 
 

@@ -62,7 +62,7 @@ def test_a_strength_for_those_that_state_none() -> None:
 
 BAD = [
     ("l3:1", "'l3:1': unknown penalty 'l3'; did you mean l"),
-    ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, lp)"),
+    ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, lp, l0"),
     ("grouplaso:1", "did you mean group_lasso?"),
     ("xyz:1", "unknown penalty 'xyz' (there are l1,"),
     ("", "unknown penalty ''"),

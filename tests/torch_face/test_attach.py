@@ -11,7 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from shrinkage import L1, L2, GroupLasso, Penalty
+from shrinkage import (
+    L0,
+    L1,
+    L2,
+    GroupLasso,
+    Lp,
+    MaxNorm,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+)
 from shrinkage.torch import Regularizer
 
 
@@ -55,6 +66,20 @@ def attached(
 
 optim = torch.optim
 REFUSED: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
+    (optim.SGD, {"how": "coupled", "penalty": L0(0.1)}, "has no gradient to step along: use how="),
+    (
+        optim.SGD,
+        {"how": "decoupled", "penalty": Lp(0.1, 0.5)},
+        "a gradient without bound at 0: use",
+    ),
+    (optim.Adam, {"how": "coupled", "penalty": MaxNorm(1)}, "is a constraint and has no gradient"),
+    (optim.Adam, {"how": "decoupled", "penalty": L1(1) + NonNegative()}, "a constraint and has no"),
+    (optim.Adam, {"how": "proximal", "penalty": NuclearNorm(1)}, "where each entry has a step of"),
+    (
+        optim.Adam,
+        {"how": "proximal", "penalty": Orthogonality(1)},
+        "as under Adam: use SGD, or how",
+    ),
     (optim.SGD, {"how": "loss"}, 'how="loss" needs no attach(): add regularizer.penalty() to the'),
     (optim.SGD, {"how": "proximl"}, "got 'proximl'; did you mean 'proximal'?"),
     (optim.SGD, {"how": "coupled", "scale": "lr"}, "scale='lr' goes with how=\"decoupled\" alone"),

@@ -178,7 +178,8 @@ class LInf(Penalty):
             weights, cost = inverse(xp, like(xp, grouped, step), grouped.members)
             cost = cost * self.lam
         top = level(xp, size, weights, cost, grouped.members)
-        values = with_modulus(xp, grouped.values, size, xp.where(size > top, top, size))
+        shrinks = (size > top) & (cost > 0)  # by nothing, not even by rounding, where it is free
+        values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
         return restore(xp, grouped, values, w)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:

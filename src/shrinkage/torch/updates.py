@@ -9,7 +9,7 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import Penalty
+from shrinkage.penalties import Penalty, Weighted
 from shrinkage.penalties.arrays import narrow, soft_threshold, widen
 from shrinkage.torch.metric import OwnStep
 
@@ -40,17 +40,19 @@ def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float)
 def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
     """w ← (1 − 2·amount·lam)·w for squares, w − amount·∂Ω(w) for what has no threshold.
 
-    An entry that would change sign stops at 0.
+    An entry that a penalty of single entries would make change sign stops at 0.
     """
     _, square, rest = penalty.split()
     others = [term for term in rest if not term.follows_soft_threshold]
-    moves = [term.gradient(parameter) for term in others]
+    moves = [(term, term.gradient(parameter)) for term in others]
     if square:
         kept = 1 - amount * (2.0 * square)
         parameter.mul_(kept.clamp(min=0.0) if isinstance(kept, Tensor) else max(kept, 0.0))
-    for move in moves:
+    for term, move in moves:
         moved = parameter - amount * move
-        parameter.copy_(torch.where(moved * parameter < 0, 0.0, moved))
+        if term.is_separable or isinstance(term, Weighted):
+            moved = torch.where(moved * parameter < 0, 0.0, moved)
+        parameter.copy_(moved)
 
 
 def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:

@@ -1,0 +1,344 @@
+"""The law: every penalty, in every way, under every optimizer, rests where its objective is least.
+
+    python tests/law.py [--quick]
+
+Each row trains on a problem whose minimum is known from elsewhere (`KNOWN` says from where) and
+prints how far from it the weights came to rest, and whether their zeros are the minimum's zeros. A
+penalty that is not convex may rest at any stationary point: the row has the largest violation of
+that condition. The exit code is 1 if any row is out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import brentq, lsq_linear, minimize, root
+from sklearn.linear_model import Lasso
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import family_oracles
+from diabetes import GROUPS, fit, minimum, normal_equations, standardized
+from optimizer_cases import STEADY, factory
+from shrinkage import (
+    L0,
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    CappedL1,
+    ElasticNet,
+    GroupLasso,
+    L1Ball,
+    L2Ball,
+    LInf,
+    LogSum,
+    Lp,
+    MaxNorm,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+    Simplex,
+    SparseGroupLasso,
+    Toward,
+    Weighted,
+)
+
+START = np.linspace(-0.2, 0.3, 10)
+WEIGHTS = np.array([1.0, 2.0, 0.5, 1.0, 3.0, 0.25, 1.0, 1.0, 0.5, 2.0])
+QUICK = ("SGD", "SGD momentum", "Adam", "Adagrad")
+KINKED = 1e-3  # subgradients hop across a kink by a step's length
+EXACT = 1e-6
+
+Solver = Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A penalty and where its objective is least; without a `solver` any stationary point will do.
+
+    The data loss is that of `diabetes`: ½‖y − Xw‖²/n.
+    """
+
+    penalty: Penalty
+    solver: Solver | None
+    shape: tuple[int, ...] = (10,)
+    smooth: bool = False  # gradients lead to the last digit
+    steps: int = 1500
+
+
+def known() -> list[Known]:
+    """Every penalty with what is known of its minimum."""
+    sparse_group = L1(0.06) + GroupLasso(0.12, GROUPS)
+    return [
+        Known(L1(0.1), lambda: minimum(L1(0.1))),  # scikit-learn's Lasso
+        Known(L2(0.05), lambda: minimum(L2(0.05)), smooth=True),  # scikit-learn's Ridge
+        Known(ElasticNet(0.2), lambda: minimum(ElasticNet(0.2))),  # scikit-learn's ElasticNet
+        Known(GroupLasso(0.17, GROUPS), lambda: minimum(GroupLasso(0.17, GROUPS))),
+        Known(SparseGroupLasso(0.18, 1 / 3, GROUPS), lambda: minimum(sparse_group)),
+        Known(LInf(0.3, GROUPS), lambda: largest_entries(0.3, GROUPS)),
+        Known(LInf(0.3, 1), lambda: largest_entries(0.3, COLUMNS), (2, 5)),
+        Known(Lp(0.05, 1.5), lambda: powers(0.05, 1.5), smooth=True),
+        Known(Lp(0.1, 3.0), lambda: powers(0.1, 3.0), smooth=True),
+        Known(Weighted(WEIGHTS, L1(0.1)), lambda: weighted_lasso(0.1)),
+        Known(Toward(START, L1(0.1)), lambda: START + lasso_from(START, 0.1)),
+        Known(Toward(START, L2(0.1)), lambda: ridge_toward(0.1), smooth=True),
+        Known(NonNegative(), lambda: bounded(0.0, np.inf)),
+        Known(L1(0.1) + NonNegative(), lambda: bounded(0.0, np.inf, lasso=0.1)),
+        Known(Box(-0.1, 0.2), lambda: bounded(-0.1, 0.2)),
+        Known(L1Ball(0.8), lambda: ball_of_absolutes(0.8)),
+        Known(L2Ball(0.4), lambda: ball(0.4)),
+        Known(MaxNorm(0.2, GROUPS), lambda: balls(0.2)),
+        Known(Simplex(0.8), lambda: simplex(0.8)),
+        Known(NuclearNorm(0.15), lambda: low_rank(0.15), (2, 5)),
+        Known(Orthogonality(0.5), None, (2, 5), smooth=True),
+        Known(MCP(0.1, gamma=3.0), None),
+        Known(MCP(0.1, gamma=300.0), None),  # with these data J is convex
+        Known(SCAD(0.1), None),
+        Known(CappedL1(0.1, theta=0.2), None),
+        Known(LogSum(0.05, eps=0.5), None),
+        Known(L0(0.005), None),
+        Known(Lp(0.02, 0.5), None),
+    ]
+
+
+COLUMNS = tuple((column, column + 5) for column in range(5))  # of 2 rows
+
+
+def largest_entries(lam: float, groups: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """With a bound u_g ≥ ±w_i for each group in place of its maximum, by SLSQP."""
+    A, b = normal_equations()
+    which = np.zeros((10, len(groups)))
+    for number, members in enumerate(groups):
+        which[list(members), number] = 1.0
+    inside = {
+        "type": "ineq",
+        "fun": lambda v: np.concatenate([which @ v[10:] - v[:10], which @ v[10:] + v[:10]]),
+        "jac": lambda v: np.vstack(
+            [np.hstack([-np.eye(10), which]), np.hstack([np.eye(10), which])]
+        ),
+    }
+    found = minimize(
+        lambda v: v[:10] @ A @ v[:10] / 2 - b @ v[:10] + lam * v[10:].sum(),
+        np.full(10 + len(groups), 0.1),
+        jac=lambda v: np.concatenate([A @ v[:10] - b, np.full(len(groups), lam)]),
+        constraints=[inside],
+        method="SLSQP",
+        options={"ftol": 1e-16, "maxiter": 2000},
+    )
+    return clean(found.x[:10])
+
+
+def powers(lam: float, p: float) -> np.ndarray:
+    """Where the derivative is 0, found by MINPACK."""
+    A, b = normal_equations()
+
+    def derivative(w: np.ndarray) -> np.ndarray:
+        return A @ w - b + lam * p * np.abs(w) ** (p - 1) * np.sign(w)
+
+    begin = minimize(lambda w: w @ A @ w / 2 - b @ w + lam * (np.abs(w) ** p).sum(), np.zeros(10)).x
+    found = root(derivative, begin, tol=1e-14)
+    assert np.abs(derivative(found.x)).max() < 1e-9
+    return found.x
+
+
+def weighted_lasso(lam: float) -> np.ndarray:
+    """scikit-learn's Lasso on columns divided by the weights."""
+    X, y = standardized()
+    model = Lasso(lam, fit_intercept=False, tol=1e-12, max_iter=100_000)
+    return model.fit(X / WEIGHTS, y).coef_ / WEIGHTS
+
+
+def lasso_from(start: np.ndarray, lam: float) -> np.ndarray:
+    """scikit-learn's Lasso on what `start` leaves over."""
+    X, y = standardized()
+    model = Lasso(lam, fit_intercept=False, tol=1e-12, max_iter=100_000)
+    return model.fit(X, y - X @ start).coef_
+
+
+def ridge_toward(lam: float) -> np.ndarray:
+    A, b = normal_equations()
+    return np.linalg.solve(A + 2 * lam * np.eye(10), b + 2 * lam * START)
+
+
+def bounded(low: float, high: float, lasso: float = 0.0) -> np.ndarray:
+    """scipy's BVLS, on a factor of A; where w ≥ 0 the lasso is a linear term."""
+    A, b = normal_equations()
+    factor = np.linalg.cholesky(A).T
+    right = np.linalg.solve(factor.T, b - lasso)
+    return clean(lsq_linear(factor, right, (low, high), method="bvls", tol=1e-15).x)
+
+
+def ball_of_absolutes(radius: float) -> np.ndarray:
+    """The Lasso whose sum of absolute values is the radius."""
+    zero = np.zeros(10)
+    lam = brentq(lambda a: np.abs(lasso_from(zero, a)).sum() - radius, 1e-3, 1, xtol=1e-15)
+    return lasso_from(zero, lam)
+
+
+def ball(radius: float) -> np.ndarray:
+    """The ridge whose length is the radius."""
+    A, b = normal_equations()
+    solve = lambda nu: np.linalg.solve(A + nu * np.eye(10), b)  # noqa: E731
+    return solve(brentq(lambda nu: np.linalg.norm(solve(nu)) - radius, 0, 100, xtol=1e-15))
+
+
+def balls(radius: float) -> np.ndarray:
+    """By SLSQP, with a squared length for each group; the entry in no group is free."""
+    inside = [{"type": "ineq", "fun": lambda w, g=list(g): radius**2 - w[g] @ w[g]} for g in GROUPS]
+    return smooth_under(inside, np.zeros(10))
+
+
+def simplex(total: float) -> np.ndarray:
+    """By SLSQP."""
+    inside = [
+        {"type": "eq", "fun": lambda w: w.sum() - total},
+        {"type": "ineq", "fun": lambda w: w, "jac": lambda w: np.eye(10)},
+    ]
+    return clean(smooth_under(inside, np.full(10, total / 10)))
+
+
+def smooth_under(constraints: list[dict[str, object]], start: np.ndarray) -> np.ndarray:
+    A, b = normal_equations()
+    found = minimize(
+        lambda w: w @ A @ w / 2 - b @ w,
+        start,
+        jac=lambda w: A @ w - b,
+        constraints=constraints,
+        method="SLSQP",
+        options={"ftol": 1e-16, "maxiter": 2000},
+    )
+    return found.x
+
+
+def low_rank(lam: float) -> np.ndarray:
+    """As U·Vᵀ with lam/2·(‖U‖² + ‖V‖²), whose minimum is the same; by BFGS and MINPACK."""
+    A, b = normal_equations()
+
+    def derivative(parts: np.ndarray) -> np.ndarray:
+        U, V = parts[:4].reshape(2, 2), parts[4:].reshape(5, 2)
+        slope = (A @ (U @ V.T).ravel() - b).reshape(2, 5)
+        return np.concatenate([(slope @ V + lam * U).ravel(), (slope.T @ U + lam * V).ravel()])
+
+    def cost(parts: np.ndarray) -> float:
+        w = (parts[:4].reshape(2, 2) @ parts[4:].reshape(5, 2).T).ravel()
+        return float(w @ A @ w / 2 - b @ w + lam / 2 * parts @ parts)
+
+    start = np.random.default_rng(0).normal(size=14)
+    found = minimize(cost, start, jac=derivative, options={"gtol": 1e-13, "maxiter": 5000}).x
+    return found[:4].reshape(2, 2) @ found[4:].reshape(5, 2).T
+
+
+def clean(w: np.ndarray) -> np.ndarray:
+    """Zeros in place of what a solver leaves of them."""
+    return np.where(np.abs(w) < 1e-7, 0.0, w)
+
+
+def violation(penalty: Penalty, w: np.ndarray, near: float) -> float:
+    """How far w is from being stationary: Ω'(w) = −∇ of the data loss, within its slope at 0.
+
+    Entries up to `near` count as 0, where a gradient leads no closer.
+    """
+    A, b = normal_equations()
+    slope = (A @ w.ravel() - b).reshape(w.shape)
+    excess = np.abs(slope + family_oracles.gradient(penalty, w))
+    at_zero = {MCP: "lam", SCAD: "lam", CappedL1: "lam"}.get(type(penalty))
+    most = getattr(penalty, at_zero) if at_zero else np.inf
+    if isinstance(penalty, LogSum):
+        most = penalty.lam / penalty.eps
+    zero = np.maximum(np.abs(slope) - most, 0.0)
+    is_zero = (np.abs(w) <= near) & (not isinstance(penalty, Orthogonality))
+    return float(np.where(is_zero, zero, excess).max())
+
+
+@lru_cache
+def solved(number: int) -> np.ndarray:
+    """The minimum of that row of `known`."""
+    case = known()[number]
+    assert case.solver is not None
+    return case.solver().reshape(case.shape)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training, and how near it came to rest."""
+
+    number: int
+    how: str
+    optimizer: str
+
+    @property
+    def case(self) -> Known:
+        return known()[self.number]
+
+    @property
+    def tolerance(self) -> float:
+        return EXACT if self.how == "proximal" or self.case.smooth else KINKED
+
+    def run(self) -> tuple[float, bool]:
+        """The distance, and whether the zeros are the minimum's (where the way promises zeros)."""
+        case = self.case
+        slow = 6 if self.tolerance == KINKED else 3 if self.optimizer in SLOW else 1
+        w, _ = fit(
+            factory(self.optimizer),
+            case.penalty,
+            self.how,
+            shape=case.shape,
+            steps=slow * case.steps,
+        )
+        if case.solver is None:
+            return violation(case.penalty, w, 0.0 if self.how == "proximal" else KINKED), True
+        target = solved(self.number)
+        promises = self.how == "proximal" and not isinstance(case.penalty, NuclearNorm)
+        right = not promises or bool(((w == 0) == (target == 0)).all())
+        return float(np.abs(w - target).max()), right
+
+    def __str__(self) -> str:
+        return f"{self.case.penalty!r} | {self.how} | {self.optimizer}"
+
+
+SLOW = {"RAdam", "RMSprop", "RMSprop momentum"}  # near the minimum their steps shrink late
+
+
+def rows(*, quick: bool = False) -> Iterator[Row]:
+    """Proximal under all optimizers, in the gradient where there is one, decoupled under SGD."""
+    for number, case in enumerate(known()):
+        penalty = case.penalty
+        for name in QUICK if quick else STEADY:
+            if penalty.why_no_metric() is None or name.startswith("SGD"):
+                yield Row(number, "proximal", name)
+        if penalty.why_no_gradient() is None:
+            for name in ("SGD momentum", "Adam"):
+                yield Row(number, "coupled", name)
+            yield Row(number, "loss", "SGD")
+            yield Row(number, "decoupled", "SGD")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="four optimizers in place of all")
+    out = 0
+    for row in rows(quick=parser.parse_args().quick):
+        distance, zeros = row.run()
+        fine = distance < row.tolerance and zeros
+        out += not fine
+        said = "" if fine else "   OUT"
+        print(
+            f"{row!s:100s} {distance:8.1e}  zeros {'right' if zeros else 'WRONG'}{said}", flush=True
+        )
+    print(f"{out} rows out")
+    sys.exit(bool(out))
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    main()
