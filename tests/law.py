@@ -88,7 +88,7 @@ def known() -> list[Known]:
         Known(LInf(0.3, GROUPS), lambda: largest_entries(0.3, GROUPS)),
         Known(LInf(0.3, 1), lambda: largest_entries(0.3, COLUMNS), (2, 5)),
         Known(Lp(0.05, 1.5), lambda: powers(0.05, 1.5), smooth=True),
-        Known(Lp(0.1, 3.0), lambda: powers(0.1, 3.0), smooth=True),
+        Known(Lp(0.1, 3.0), lambda: powers(0.1, 3.0), smooth=True, steps=6000),
         Known(Weighted(WEIGHTS, L1(0.1)), lambda: weighted_lasso(0.1)),
         Known(Toward(START, L1(0.1)), lambda: START + lasso_from(START, 0.1)),
         Known(Toward(START, L2(0.1)), lambda: ridge_toward(0.1), smooth=True),

@@ -32,6 +32,11 @@ def test_the_python_blocks_run_one_after_the_other(capsys: pytest.CaptureFixture
     assert "penalized" in capsys.readouterr().out
 
 
+def test_the_page_on_weight_decay_computes_what_it_says() -> None:
+    names = run_blocks(ROOT / "docs" / "weight-decay.md")
+    assert (round(names["alpha"], 12), round(names["decay"], 12)) == (2.0, 0.0001)
+
+
 def test_the_loop_by_hand_learns(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

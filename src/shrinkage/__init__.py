@@ -33,6 +33,7 @@ from shrinkage.penalties import (
     Sum,
     Toward,
     Weighted,
+    convert,
     parse,
     to_text,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Sum",
     "Toward",
     "Weighted",
+    "convert",
     "parse",
     "to_text",
 ]

@@ -5,6 +5,7 @@ from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
 from shrinkage.penalties.base import Penalty, Sum
 from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
 from shrinkage.penalties.constraints import Box, NonNegative, Simplex
+from shrinkage.penalties.conventions import convert
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
 from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
@@ -37,6 +38,7 @@ __all__ = [
     "Sum",
     "Toward",
     "Weighted",
+    "convert",
     "parse",
     "to_text",
 ]

@@ -1,0 +1,106 @@
+"""What "weight decay" means to whom: one number in everybody's words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from shrinkage.penalties.arrays import checked_above, checked_strength
+
+
+class Rates(NamedTuple):
+    """What a convention may depend on."""
+
+    lr: float | None
+    first_lr: float | None
+    batch_size: float | None
+
+    def of(self, name: str, who: str) -> float:
+        """The number of that name, which `who` cannot do without."""
+        given: float | None = getattr(self, name)
+        if given is None:
+            raise ValueError(f"{name} is needed: the convention {who!r} depends on it")
+        return checked_above(name, given, 0.0)
+
+
+# The share of a weight that a step takes away at a data gradient of 0, for a strength of 1.
+CONVENTIONS: dict[str, Callable[[Rates], float]] = {
+    "torch": lambda rates: rates.of("lr", "torch"),
+    "l2": lambda rates: 2.0 * rates.of("lr", "l2"),
+    "keras": lambda rates: 2.0 * rates.of("lr", "keras"),
+    "loshchilov_hutter": lambda rates: (
+        rates.of("lr", "loshchilov_hutter") / rates.of("first_lr", "loshchilov_hutter")
+    ),
+    "composer": lambda rates: rates.of("lr", "composer") / rates.of("first_lr", "composer"),
+    "sklearn": lambda rates: rates.of("lr", "sklearn") / rates.of("batch_size", "sklearn"),
+    "unscaled": lambda rates: 1.0,
+}
+
+
+def convert(
+    strength: float,
+    source: str,
+    target: str,
+    *,
+    lr: float | None = None,
+    first_lr: float | None = None,
+    batch_size: float | None = None,
+) -> float:
+    """The strength that does in `target`'s words what `strength` does in `source`'s, in one step.
+
+    All conventions below take ``w ← (1 − r)·w`` at a data gradient of 0, with
+
+    - "torch": ``r = lr·s``. `weight_decay` of torch's AdamW, of its SGD without momentum, of
+      Keras' optimizers.
+    - "l2": ``r = 2·lr·s``. ``L2(s)`` here, in the loss or coupled, under SGD without momentum; and
+      "keras": the regularizer ``L2(s)`` there.
+    - "loshchilov_hutter": ``r = (lr/first_lr)·s``, which follows the schedule alone; and
+      "composer", its Decoupled optimizers. Here ``how="decoupled", scale="schedule"`` with ``s/2``
+      as the strength of `L2`.
+    - "sklearn": ``r = lr·s/batch_size``. `alpha` of scikit-learn's MLP, solver "sgd" without
+      momentum.
+    - "unscaled": ``r = s``. The sandbox's SGDW, `fixed_decay` elsewhere.
+
+    Parameters
+    ----------
+    strength : float
+        At least 0.
+    source, target : str
+        Names of conventions.
+    lr : float, optional
+        The learning rate at that step, above 0, where a convention depends on it.
+    first_lr : float, optional
+        The learning rate that the schedule began with.
+    batch_size : int, optional
+        Samples of a step.
+
+    Raises
+    ------
+    ValueError
+        For a convention that is not known (with the nearest) and a number that is missing.
+
+    Notes
+    -----
+    Under momentum, and in Adam where a decay is coupled, there is no such number: what is added to
+    the gradient acts through the optimizer. References: Loshchilov and Hutter (2019); Kingma and
+    Ba (2015).
+
+    Examples
+    --------
+    >>> convert(0.01, "torch", "l2", lr=0.1)  # L2.from_weight_decay
+    0.005
+    >>> convert(0.1, "torch", "loshchilov_hutter", lr=0.001, first_lr=0.001)
+    0.0001
+    """
+    strength = checked_strength("strength", strength)
+    rates = Rates(lr, first_lr, batch_size)
+    shares = []
+    for name, convention in (("source", source), ("target", target)):
+        if convention not in CONVENTIONS:
+            near = difflib.get_close_matches(str(convention), CONVENTIONS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(CONVENTIONS)
+            raise ValueError(f"{name} must be one of {known}, got {convention!r}{hint}")
+        shares.append(CONVENTIONS[convention](rates))
+    return strength * (shares[0] / shares[1])
