@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from shrinkage.penalties.arrays import Array, Namespace, checked_above, sign
+from shrinkage.penalties.arrays import Array, Namespace, checked_above, limited_entries, sign
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
 from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
@@ -77,11 +77,11 @@ class MaxNorm(Penalty):
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target` where no entry of a group moves farther than `limit`, else the nearest point.
+        """As far as `limit` allows, and from there to the nearest allowed point.
 
         So the constraint always holds, and weights whose gradients have not begun are not wiped.
         """
-        return nearest_where_far(self, xp, w, target, limit)
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         if self.groups in ("out", "in"):
@@ -146,8 +146,8 @@ class L1Ball(Penalty):
         return xp.where(nu > 0, sign(xp, w) * kept, w) + 0.0
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target` where no entry moves farther than `limit`, else the nearest point."""
-        return nearest_where_far(self, xp, w, target, limit)
+        """As far as `limit` allows, and from there to the nearest allowed point."""
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     @property
     def formula(self) -> str:
@@ -195,8 +195,8 @@ class L2Ball(Penalty):
         return self._norm._prox(xp, w, step)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target` where no entry moves farther than `limit`, else the nearest point."""
-        return nearest_where_far(self, xp, w, target, limit)
+        """As far as `limit` allows, and from there to the nearest allowed point."""
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     @property
     def formula(self) -> str:
@@ -207,18 +207,6 @@ def allowed(xp: Namespace, excess: Array, size: float) -> Array:
     """0 if no excess is more than rounding, else ∞."""
     least = SLACK * xp.finfo(excess.dtype).eps * size
     return xp.sum(xp.where(excess > least, math.inf, 0.0 * excess))
-
-
-def nearest_where_far(
-    constraint: Penalty, xp: Namespace, w: Array, target: Array, limit: float | Array
-) -> Array:
-    """`target` where no entry of a group moves farther than `limit`, else the Euclidean nearest."""
-    groups = constraint.groups if isinstance(constraint, MaxNorm) else Layout(None, ())
-    move = xp.abs(target - w)
-    far = lay_out(xp, xp.astype(move > limit, move.dtype), groups)
-    farthest = largest(xp, far.values, far.members) + xp.zeros_like(far.values)  # 1 where one is
-    is_far = restore(xp, far, farthest, xp.zeros_like(move)) > 0
-    return xp.where(is_far, constraint._prox(xp, w, 0.0), target)
 
 
 def _relative(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:

@@ -17,7 +17,7 @@ from shrinkage.penalties.arrays import (
     checked_number,
     limited_entries,
 )
-from shrinkage.penalties.balls import allowed, nearest_where_far, price, shares
+from shrinkage.penalties.balls import allowed, price, shares
 from shrinkage.penalties.base import Penalty
 
 
@@ -158,8 +158,8 @@ class Simplex(Penalty):
         return xp.clip(real - price(xp, real, share, self.total) * share, min=0.0)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target` where no entry moves farther than `limit`, else the nearest point."""
-        return nearest_where_far(self, xp, w, target, limit)
+        """As far as `limit` allows, and from there to the nearest allowed point."""
+        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     @property
     def formula(self) -> str:

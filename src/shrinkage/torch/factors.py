@@ -1,0 +1,166 @@
+"""L1 and the group lasso without a kink: weights as products of factors under a plain square.
+
+For a weight w = u·v the least ``(lam/2)·(u² + v²)`` is ``lam·|w|``, at |u| = |v| = √|w|. So the
+data loss of u·v plus L2(lam/2) on both factors is least exactly where data loss + lam·Σ|w| is, and
+any optimizer that finds its way to a smooth minimum will do. It begins with factors of two sizes,
+where the squares are more than lam·Σ|w|, and comes down to that. Likewise with one gate γ for a
+whole group: ``w_g = γ·v_g`` and ``(κ/2)·(γ² + ‖v_g‖²)`` for ``κ·‖w_g‖``.
+
+The squares must be part of J: in the loss or coupled, not decoupled, where they would stand for
+something else. Weights become small at the rate of an exponential, and exactly zero only where they
+underflow; after `collapse` a few steps with ``how="proximal"`` make them so.
+References: Hoff (2017); for groups Kolb, Weber, Bischl and Rügamer (2025), D-gating.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from shrinkage.penalties import L1, L2, GroupLasso, Penalty
+from shrinkage.penalties.layout import Layout, resolve
+from shrinkage.torch.application import Attachment
+from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.selection import On, Selected, select
+from shrinkage.torch.units import unit_layout
+
+
+class Factors(Regularizer):
+    """Squares on the factors of a model's weights; made by `reparametrize`."""
+
+    def attach(self, optimizer: torch.optim.Optimizer, how: str, **options: Any) -> Attachment:
+        """As `Regularizer.attach`, but not decoupled: the squares are part of the objective."""
+        if how == "decoupled":
+            raise ValueError(
+                'how="decoupled" takes the squares of the factors out of the objective, which is '
+                'then another one; use how="coupled", or penalty() in the loss'
+            )
+        return super().attach(optimizer, how, **options)
+
+
+def reparametrize(
+    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None = None
+) -> Factors:
+    """Write penalized weights as products of factors; the outputs of the model stay the same.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    penalty : L1 or GroupLasso, or a mapping of patterns to these
+        As for `Regularizer`; groups of one size each, not index lists.
+    on : default "weights"
+        As for `Regularizer`.
+
+    Returns
+    -------
+    Factors
+        A regularizer on the factors: add its `penalty` to the loss, or attach it as "coupled".
+        Build the optimizer after this call: it needs the factors.
+
+    Raises
+    ------
+    ValueError
+        For another penalty and for tied weights; nothing is changed then.
+
+    Examples
+    --------
+    >>> from shrinkage import L1
+    >>> model = torch.nn.Linear(2, 1)
+    >>> factors = reparametrize(model, L1(0.1))
+    >>> optimizer = torch.optim.Adam(model.parameters())
+    >>> print(factors.attach(optimizer, how="coupled"))
+    coupled in Adam: rests at the minimum of J = data loss + Ω; no exact zeros
+    >>> collapse(model)
+    >>> type(model.weight).__name__
+    'Parameter'
+    """
+    chosen = [one for one in select(model, penalty, on) if one.penalty is not None]
+    products = [_product(one) for one in chosen]  # refuses before anything is changed
+    strengths: dict[str, Penalty] = {}
+    for one, (product, kappa) in zip(chosen, products, strict=True):
+        module, key = one.owner.module, one.owner.key
+        parametrize.register_parametrization(module, key, product)
+        prefix = one.owner.name.removesuffix(key)
+        for number in (0, 1):
+            strengths[f"{prefix}parametrizations.{key}.original{number}"] = L2(kappa / 2)
+    return Factors(model, strengths)
+
+
+def collapse(model: nn.Module) -> None:
+    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs."""
+    for module in model.modules():
+        for key, stack in dict(getattr(module, "parametrizations", {})).items():
+            if any(isinstance(part, Product | Gate) for part in stack):
+                parametrize.remove_parametrizations(module, key, leave_parametrized=True)
+
+
+class Product(nn.Module):
+    """w = u·v, entry by entry."""
+
+    def forward(self, u: Tensor, v: Tensor) -> Tensor:
+        return u * v
+
+    def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """v larger than u: at one size they would stay so, and no weight could change its sign."""
+        v = (w.abs() + _middle(w)).sqrt()
+        return w / v, v
+
+
+class Gate(nn.Module):
+    """w_g = γ_g·v_g, one γ for each group."""
+
+    def __init__(self, layout: Layout, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.view, self.shape = layout.view or shape, shape
+        self.members = tuple(axis for axis in range(len(self.view)) if axis not in layout.axes)
+
+    def forward(self, gate: Tensor, v: Tensor) -> Tensor:
+        return (gate * v.reshape(self.view)).reshape(self.shape)
+
+    def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """The gate larger than its group, so that groups of zeros can leave zero."""
+        laid_out = w.reshape(self.view)
+        norm = (laid_out.abs() ** 2).sum(dim=self.members, keepdim=True).sqrt()
+        gate = (norm + _middle(norm)).sqrt()
+        return gate, (laid_out / gate).reshape(self.shape)
+
+
+def _middle(sizes: Tensor) -> Tensor:
+    """The mean size, or 1 where all are 0."""
+    mean = sizes.abs().mean()
+    return torch.where(mean > 0, mean, torch.ones_like(mean))
+
+
+def _product(selected: Selected) -> tuple[nn.Module, float]:
+    """The parametrization for a parameter, and the κ of κ·Σ|w| or κ·Σ‖w_g‖."""
+    owner, parameter, penalty = selected.owner, selected.candidate.parameter, selected.penalty
+    if len(selected.candidate.owners) > 1:
+        raise ValueError(
+            f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "
+            "would not be; leave it out with on= or a None in the mapping"
+        )
+    if isinstance(penalty, L1):
+        return Product(), penalty.lam
+    if isinstance(penalty, GroupLasso) and not _are_lists(penalty.groups):
+        penalty = penalty.with_groups(
+            lambda side: unit_layout(side, owner.module, owner.key, parameter)
+        )
+        assert isinstance(penalty, GroupLasso)
+        gate = Gate(resolve(penalty.groups, tuple(parameter.shape)), tuple(parameter.shape))
+        if not gate.members:  # every entry is a group
+            return Product(), penalty.lam
+        size = math.prod(gate.view[axis] for axis in gate.members)
+        return gate, penalty.lam * (size**0.5 if penalty.weight == "sqrt" else 1.0)
+    raise ValueError(
+        f"{owner.name}: only L1 and GroupLasso with groups of one size are products of factors, "
+        f"got {penalty!r}"
+    )
+
+
+def _are_lists(groups: object) -> bool:
+    return isinstance(groups, tuple) and isinstance(groups[0], tuple)
