@@ -287,7 +287,7 @@ class Row:
     def run(self) -> tuple[float, bool]:
         """The distance, and whether the zeros are the minimum's (where the way promises zeros)."""
         case = self.case
-        slow = 6 if self.tolerance == KINKED else 3 if self.optimizer in SLOW else 1
+        slow = 6 if self.tolerance == KINKED or self.optimizer in SLOW else 1
         w, _ = fit(
             factory(self.optimizer),
             case.penalty,

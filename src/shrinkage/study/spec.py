@@ -164,17 +164,21 @@ def grid_from_text(text: str) -> tuple[float, ...]:
 def stated_strength(method: str) -> float | None:
     """The strength a method's own text states, or None where the grid gives it.
 
+    1 for constraints, which have none: they are tried once.
+
     Examples
     --------
     >>> stated_strength("l1:0.01@proximal"), stated_strength("l1 + l2:0.1@coupled")
     (0.01, None)
+    >>> stated_strength("max_norm:3@proximal")
+    1.0
     """
     penalty, _ = split_how(method)
     try:
         stated = parse(penalty)
     except ValueError:
         return None
-    return float(getattr(terms(stated)[0], "lam"))  # noqa: B009 - every single penalty has one
+    return next((float(term.lam) for term in terms(stated) if hasattr(term, "lam")), 1.0)
 
 
 def _methods(written: Sequence[str]) -> tuple[str, ...]:
