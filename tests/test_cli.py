@@ -94,7 +94,7 @@ def test_all_diverged_is_a_failure(run):
         (("empty.csv", "--target", "y"), "column 'gone' of empty.csv is missing in every row"),
         (("one.csv", "--target", "y"), "target 'y' has one class only, '1'"),
         (("few.csv", "--target", "y"), "has 4 rows with a target"),
-        (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean l2"),
+        (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean lp"),
         (("--penalty", "l1:-1"), "penalty 'l1:-1'"),
         (("--penalty", "l1:nan"), "penalty 'l1:nan'"),
         (("--penalty", "l1:inf"), "penalty 'l1:inf'"),

@@ -53,7 +53,7 @@ def test_strengths_that_cannot_be_are_refused(text, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": ("l3@proximal",)}, "did you mean l2"),
+        ({"methods": ("l3@proximal",)}, "did you mean lp"),
         ({"methods": ("l1@prox",)}, "loss, coupled, decoupled, proximal"),
         ({"methods": ("l1:-1",)}, "got -1"),
         ({"methods": ("l1:nan",)}, "got nan"),

@@ -50,6 +50,7 @@ class Toward(Penalty):
     penalty: Penalty
 
     name: ClassVar[str] = "toward"
+    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)

@@ -45,6 +45,7 @@ class Penalty(ABC):
     name: ClassVar[str]  # in the text form: "l1"
     is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each on its own
     is_indicator: ClassVar[bool] = False  # 0 where a constraint holds, else infinite
+    pulls_to_zero: ClassVar[bool] = True  # each entry towards 0, and not beyond
     follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
 
     def __call__(self, w: Array) -> Array:

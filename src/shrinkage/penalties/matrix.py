@@ -48,6 +48,7 @@ class NuclearNorm(Penalty):
     lam: float
 
     name: ClassVar[str] = "nuclear_norm"
+    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -110,6 +111,7 @@ class Orthogonality(Penalty):
     lam: float
 
     name: ClassVar[str] = "orthogonality"
+    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))

@@ -9,7 +9,7 @@ import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import Penalty, Weighted
+from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import narrow, soft_threshold, widen
 from shrinkage.torch.metric import OwnStep
 
@@ -40,7 +40,7 @@ def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float)
 def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
     """w ← (1 − 2·amount·lam)·w for squares, w − amount·∂Ω(w) for what has no threshold.
 
-    An entry that a penalty of single entries would make change sign stops at 0.
+    An entry that would change sign stops at 0, where the penalty pulls towards it.
     """
     _, square, rest = penalty.split()
     others = [term for term in rest if not term.follows_soft_threshold]
@@ -50,7 +50,7 @@ def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
         parameter.mul_(kept.clamp(min=0.0) if isinstance(kept, Tensor) else max(kept, 0.0))
     for term, move in moves:
         moved = parameter - amount * move
-        if term.is_separable or isinstance(term, Weighted):
+        if term.pulls_to_zero:
             moved = torch.where(moved * parameter < 0, 0.0, moved)
         parameter.copy_(moved)
 

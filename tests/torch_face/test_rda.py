@@ -1,0 +1,149 @@
+"""Dual averaging: the formula, and the zeros that proximal steps do not show under noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import oracles
+from diabetes import minimum, normal_equations, standardized
+from shrinkage import L1, MCP, ElasticNet, GroupLasso, NuclearNorm, Penalty
+from shrinkage.torch import RDA, Regularizer
+
+
+@pytest.mark.parametrize("penalty", [L1(0.3), ElasticNet(0.4), GroupLasso(0.3)], ids=str)
+def test_every_step_is_its_formula(penalty: Penalty) -> None:
+    random = np.random.default_rng(0)
+    start = random.normal(size=(3, 4))
+    w = nn.Parameter(torch.tensor(start))
+    optimizer = RDA([w], lr=0.7, penalty=penalty)
+    gradients = []
+    for count in range(1, 11):
+        gradients.append(random.normal(size=(3, 4)))
+        w.grad = torch.tensor(gradients[-1])
+        optimizer.step()
+        own = 0.7 / (np.sqrt(np.sum(np.square(gradients), axis=0)) + 1e-10)
+        z = start - own * np.sum(gradients, axis=0)
+        expected = oracles.prox(penalty, z, count * own)
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def train(kind: str, lam: float, seed: int) -> np.ndarray:
+    """10 000 steps on mini-batches of 16 from zero."""
+    X, y = (torch.tensor(part) for part in standardized())
+    model = nn.Linear(10, 1, bias=False, dtype=torch.float64)
+    nn.init.zeros_(model.weight)
+    regularizer = Regularizer(model, L1(lam))
+    if kind == "RDA":
+        optimizer = RDA(model.parameters(), lr=0.2, penalty=regularizer)
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        regularizer.attach(optimizer, how="proximal")
+    rows = torch.tensor(np.random.default_rng(seed).integers(0, len(y), (10_000, 16)))
+    for batch in rows:
+        residual = X[batch] @ model.weight[0].detach() - y[batch]
+        model.weight.grad = (residual @ X[batch] / 16)[None]
+        optimizer.step()
+    return model.weight.detach().numpy()[0]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_finds_the_zeros_that_the_proximal_iterate_does_not(seed: int) -> None:
+    lam = 0.03
+    target = minimum(L1(lam)) == 0
+    assert target.sum() == 3
+    assert ((train("RDA", lam, seed) == 0) == target).all()
+    assert ((train("Adam", lam, seed) == 0) != target).any()
+
+
+def test_it_comes_to_the_minimum() -> None:
+    A, b = (torch.tensor(part) for part in normal_equations())
+    w = nn.Parameter(torch.zeros(10, dtype=torch.float64))
+    optimizer = RDA([w], lr=1.0, penalty=L1(0.1))
+    for _ in range(6000):
+        w.grad = A @ w.detach() - b
+        optimizer.step()
+    target = minimum(L1(0.1))
+    assert np.abs(w.detach().numpy() - target).max() < 2e-3  # it nears by 1/√t
+    assert ((w.detach().numpy() == 0) == (target == 0)).all()
+
+
+def test_a_regularizer_selects_and_scales() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, L1(100.0), schedule=lambda step: 0.0)
+    optimizer = RDA(model.parameters(), lr=0.1, penalty=regularizer)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert (model.weight != 0).all()  # the factor is 0
+    regularizer.schedule = None
+    regularizer.factor = 1.0
+    optimizer.step()
+    assert (model.weight == 0).all()
+    assert (model.bias != 0).all()  # no weight
+
+
+def test_it_goes_on_from_a_checkpoint() -> None:
+    def steps(optimizer: RDA, w: nn.Parameter, count: int) -> None:
+        for number in range(count):
+            w.grad = torch.tensor([1.0, -0.5]) * (1 + number % 3)
+            optimizer.step()
+
+    w, v = (nn.Parameter(torch.tensor([1.0, 2.0])) for _ in range(2))
+    whole, half = (RDA([p], lr=0.3, penalty=L1(0.01)) for p in (w, v))
+    steps(whole, w, 6)
+    steps(half, v, 3)
+    u = nn.Parameter(v.detach().clone())
+    resumed = RDA([u], lr=0.3, penalty=L1(0.01))
+    resumed.load_state_dict(half.state_dict())
+    steps(resumed, u, 3)
+    assert torch.equal(u, w)
+
+
+def test_parameters_without_a_gradient_stay_and_closures_are_called() -> None:
+    w, v = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    optimizer = RDA([w, v], penalty=L1(0.1))
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (w**2).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 2.0
+    assert torch.equal(v, torch.ones(2))
+    assert (w < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"penalty": 0.1}, TypeError, "penalty must be a Penalty or a Regularizer, got 0.1"),
+        ({"penalty": L1(0.1), "lr": 0.0}, ValueError, "lr must be > 0 and finite, got 0.0"),
+        ({"penalty": L1(0.1), "eps": -1.0}, ValueError, "eps must be > 0 and finite, got -1.0"),
+        (
+            {"penalty": NuclearNorm(0.1)},
+            ValueError,
+            "penalty: NuclearNorm.* no prox in closed",
+        ),
+        (
+            {"penalty": GroupLasso(1) + GroupLasso(1, "in")},
+            ValueError,
+            "penalty: .* has no prox in closed form",
+        ),
+    ],
+)
+def test_bad_arguments(options: dict, error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        RDA([nn.Parameter(torch.ones(2, 2))], **options)
+
+
+def test_sparse_gradients_are_refused() -> None:
+    embedding = nn.Embedding(3, 2, sparse=True)
+    optimizer = RDA(embedding.parameters(), penalty=MCP(0.1))
+    embedding(torch.tensor([0])).sum().backward()
+    with pytest.raises(RuntimeError, match="averages dense gradients"):
+        optimizer.step()
