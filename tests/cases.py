@@ -21,6 +21,7 @@ from shrinkage import (
     LogSum,
     Lp,
     MaxNorm,
+    NofM,
     NonNegative,
     NuclearNorm,
     Orthogonality,
@@ -70,6 +71,7 @@ GROUPED = [
     Case(GroupLasso(0.5, (0, 1)), norm=True),
     Case(GroupLasso(0.5, (0, 1)), (2, 3, 2), norm=True),
     Case(GroupLasso(0.5, "2x2"), norm=True),
+    Case(GroupLasso(0.5, "heads:2"), norm=True),
     Case(GroupLasso(0.5, "2x3"), (2, 3, 2), norm=True),
     Case(GroupLasso(0.5, INDEX_LISTS), norm=True),
     Case(GroupLasso(0.3, [range(16)]), norm=True),
@@ -133,6 +135,8 @@ CONSTRAINTS = [
     Case(L2Ball(2.0), sparse=False),
     Case(L1Ball(2.0), sparse=False),
     Case(Simplex(1.5), (5,), sparse=False, fixes_zero=False),
+    Case(NofM(2, 4), sparse=False),
+    Case(NofM(1, 2), (3, 2, 4), sparse=False),
     Case(L1(0.25) + NonNegative(), sparse=False),
     Case(L1(0.25) + L2(0.5) + MaxNorm(1.5), sparse=False),
 ]
@@ -181,6 +185,7 @@ BAD_STRENGTHS: list[tuple[Any, type[Exception], str]] = [
 BAD_GROUPS: list[tuple[Any, type[Exception], str]] = [
     ("rows", ValueError, 'groups must be "out", "in", an axis (0)'),
     ("0x2", ValueError, "got '0x2'"),
+    ("heads:0", ValueError, "got 'heads:0'"),
     (None, TypeError, "got None"),
     (0.5, TypeError, "got 0.5"),
     (True, TypeError, "got True"),
@@ -236,6 +241,9 @@ BAD = [
         )
         for g, error, said in BAD_GROUPS
     ),
+    Bad(NofM, {"n": 4, "m": 4}, ValueError, "n must be at least 1 and below m, got n=4 and m=4"),
+    Bad(NofM, {"n": 0}, ValueError, "n must be at least 1 and below m, got n=0 and m=4"),
+    Bad(NofM, {"n": 1.5}, ValueError, "n must be a whole number, got 1.5"),
     Bad(Box, {"low": 1, "high": 0}, ValueError, "low must be <= high, got low=1.0 and high=0.0"),
     Bad(Box, {"low": float("nan"), "high": 0}, ValueError, "low must be <= high, got low=nan"),
     Bad(Box, {"low": 0, "high": "1"}, TypeError, "high must be a number, got '1'"),
@@ -259,6 +267,7 @@ BAD_SHAPES = [
     (GroupLasso(1, 2), (4, 6), "groups=2: an array of shape (4, 6) has no axis 2"),
     (GroupLasso(1, -3), (4, 6), "groups=-3: an array of shape (4, 6) has no axis -3"),
     (GroupLasso(1, (0, 1)), (4,), "groups=(0, 1): an array of shape (4,) has no axis 1"),
+    (GroupLasso(1, "heads:3"), (4, 6), 'groups="heads:3" does not divide the 4 rows of (4, 6)'),
     (GroupLasso(1, "3x2"), (4, 6), 'groups="3x2" does not divide an array of shape (4, 6)'),
     (GroupLasso(1, "2x4"), (4, 6), 'groups="2x4" does not divide an array of shape (4, 6)'),
     (GroupLasso(1, [[24]]), (4, 6), "groups has index 24, but the array has 24 entries"),

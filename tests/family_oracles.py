@@ -23,6 +23,7 @@ from shrinkage import (
     LogSum,
     Lp,
     MaxNorm,
+    NofM,
     NonNegative,
     NuclearNorm,
     Orthogonality,
@@ -119,6 +120,9 @@ def value(penalty: Penalty, w: np.ndarray) -> float:
         case MaxNorm(radius, groups):
             found = oracles.members_of_groups(groups, w.shape)
             return allowed(max(oracles.norm(w, members) for members in found) - radius)
+        case NofM(n, m):
+            alive = (w.reshape(-1, m) != 0).sum(axis=1)
+            return 0.0 if alive.max() <= n else np.inf
         case L2Ball(radius):
             return allowed(float(np.sqrt((w**2).sum())) - radius)
         case L1Ball(radius):

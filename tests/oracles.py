@@ -112,6 +112,8 @@ def name_of_group(groups: Any, shape: Any, index: tuple[int, ...], flat: int) ->
             return index[0]
         case "in":
             return index[1]
+        case str() if groups.startswith("heads:"):
+            return index[0] // int(groups[6:])
         case str():
             rows, columns = map(int, groups.split("x"))
             return index[0] // rows, index[1] // columns

@@ -20,6 +20,7 @@ from shrinkage import (
     L1Ball,
     LInf,
     MaxNorm,
+    NofM,
     NonNegative,
     Simplex,
     SparseGroupLasso,
@@ -48,7 +49,15 @@ def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> N
 @pytest.mark.parametrize("make", OPTIMIZERS)
 @pytest.mark.parametrize(
     "constraint",
-    [NonNegative(), Box(-0.1, 0.3), MaxNorm(0.4), L1Ball(0.7), Simplex(), L1(0.01) + MaxNorm(0.5)],
+    [
+        NonNegative(),
+        Box(-0.1, 0.3),
+        MaxNorm(0.4),
+        L1Ball(0.7),
+        Simplex(),
+        NofM(1, 3),
+        L1(0.01) + MaxNorm(0.5),
+    ],
     ids=str,
 )
 def test_a_constraint_holds_after_every_step(make: Any, constraint: Any) -> None:
@@ -147,6 +156,23 @@ def test_groups_within_a_reference_are_the_modules_own() -> None:
     assert value == pytest.approx(Regularizer(conv, GroupLasso(1.0, "in")).value())
     value = Regularizer(conv, LInf(1.0, "in")).value()
     assert value == pytest.approx(conv.weight.detach().abs().amax(dim=(0, 2, 3)).sum().item())
+
+
+def test_the_heads_of_attention_vanish_whole() -> None:
+    attention = nn.MultiheadAttention(8, 4, bias=False)
+    alive = torch.tensor([True, False, True, True]).repeat_interleave(2)  # heads of size 2
+    with torch.no_grad():
+        attention.in_proj_weight.view(3, 8, 8)[:, ~alive] *= 1e-3
+    regularizer = Regularizer(attention, {"in_proj_weight": GroupLasso(0.05, "heads:2")})
+    optimizer = torch.optim.SGD(attention.parameters(), lr=0.1)
+    attention.in_proj_weight.grad = torch.zeros_like(attention.in_proj_weight)
+    with regularizer.attach(optimizer, how="proximal"):
+        optimizer.step()
+    zeros = regularizer.sparsity().parameters["in_proj_weight"]
+    assert (zeros.dead_groups, zeros.groups) == (1, 4)
+    left = attention.in_proj_weight.detach().view(3, 8, 8)
+    assert (left[:, ~alive] == 0).all()
+    assert (left[:, alive] != 0).all()
 
 
 def test_an_adaptive_lasso_keeps_what_weighs_little() -> None:

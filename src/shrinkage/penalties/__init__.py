@@ -4,7 +4,7 @@ from shrinkage.penalties.anchored import Toward, Weighted
 from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
 from shrinkage.penalties.base import Penalty, Sum
 from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
-from shrinkage.penalties.constraints import Box, NonNegative, Simplex
+from shrinkage.penalties.constraints import Box, NofM, NonNegative, Simplex
 from shrinkage.penalties.conventions import convert
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
@@ -29,6 +29,7 @@ __all__ = [
     "LogSum",
     "Lp",
     "MaxNorm",
+    "NofM",
     "NonNegative",
     "NuclearNorm",
     "Orthogonality",

@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 from shrinkage.penalties.arrays import Array, Namespace, checked_above, limited_entries, sign
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
+from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms, resolved
 from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
 
 ROUNDS = 100  # at most; mostly 5 are enough
@@ -84,9 +84,7 @@ class MaxNorm(Penalty):
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        if self.groups in ("out", "in"):
-            return replace(self, groups=checked_groups(resolve(str(self.groups))))
-        return self
+        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def is_by_row(self) -> bool:

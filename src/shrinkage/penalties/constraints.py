@@ -166,6 +166,80 @@ class Simplex(Penalty):
         return f"w ≥ 0, Σw = {self.total:g}"
 
 
+@final
+@dataclass(frozen=True, repr=False)
+class NofM(Penalty):
+    """At most n of each m neighbours along the last axis are not zero: 2 of 4, as hardware likes.
+
+    ``prox(w, step)`` keeps the n largest of each m, the later of two that are equal, and sets the
+    others to 0; with an array `step` the largest of ``|w|²/step``. Not convex.
+
+    Parameters
+    ----------
+    n : int, default 2
+        At least 1 and below m.
+    m : int, default 4
+        It divides the length of the last axis.
+
+    Notes
+    -----
+    Reference: Mishra et al. (2021), arXiv 2104.08378.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> NofM(2, 4)
+    NofM(n=2, m=4): at most 2 of each 4 neighbours are not 0
+    >>> NofM(2, 4).prox(np.array([1.0, -3.0, 0.5, 2.0]), step=1.0)
+    array([ 0., -3.,  0.,  2.])
+    """
+
+    n: int = 2
+    m: int = 4
+
+    name: ClassVar[str] = "n_of_m"
+    is_indicator: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("n", "m"):
+            number = checked_number(name, getattr(self, name))
+            if number != int(number):
+                raise ValueError(f"{name} must be a whole number, got {number}")
+            object.__setattr__(self, name, int(number))
+        if not 0 < self.n < self.m:
+            raise ValueError(f"n must be at least 1 and below m, got n={self.n} and m={self.m}")
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        alive = xp.astype(self._neighbours(xp, w) != 0, xp.abs(w[:0] if w.ndim else w).dtype)
+        return allowed(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
+
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        worth = xp.abs(w) ** 2
+        if not (isinstance(step, float) or step.ndim == 0):
+            worth = worth / shares(xp, worth, step)
+        order = xp.argsort(self._neighbours(xp, worth), axis=-1)
+        rank = xp.argsort(order, axis=-1)  # of each entry among its neighbours, from 0
+        kept = xp.reshape(rank >= self.m - self.n, tuple(w.shape))
+        return xp.where(kept | (w != w), w, 0.0 * xp.zeros_like(w))
+
+    def _neighbours(self, xp: Namespace, w: Array) -> Array:
+        if w.ndim == 0 or w.shape[-1] % self.m:
+            raise ValueError(f"m={self.m} does not divide the last axis of {tuple(w.shape)}")
+        return xp.reshape(w, (*w.shape[:-1], w.shape[-1] // self.m, self.m))
+
+    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target`: what is dropped is dropped at once."""
+        return target
+
+    @property
+    def is_convex(self) -> bool:
+        return False
+
+    @property
+    def formula(self) -> str:
+        return f"at most {self.n} of each {self.m} neighbours are not 0"
+
+
 def _real(xp: Namespace, w: Array, constraint: Penalty) -> Array:
     if xp.isdtype(w.dtype, "complex floating"):
         raise TypeError(f"{constraint!r} is for real weights, got {w.dtype}")

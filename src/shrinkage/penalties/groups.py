@@ -49,8 +49,10 @@ class GroupLasso(Penalty):
         "out": one group an output unit (on a bare array, an index of axis 0); "in": one an input
         unit (axis 1); in a `shrinkage.torch.Regularizer` the module says which entries these are.
         An axis or axes whose indices name the groups: ``0`` rows, ``(0, 1)`` the kernels of a
-        convolution. ``"2x2"``: blocks of the first two axes. Lists of indices into the flattened
-        array, entries in none of them free. In one dimension every entry is a group.
+        convolution. ``"2x2"``: blocks of the first two axes. ``"heads:64"``: the heads of
+        attention, 64 rows each; in torch's `MultiheadAttention` query, key and value of a head
+        together. Lists of indices into the flattened array, entries in none of them free. In one
+        dimension every entry is a group.
     weight : {"sqrt", "none"}, default "sqrt"
         "none" leaves out the √p_g.
 
@@ -125,9 +127,7 @@ class GroupLasso(Penalty):
         return total - int(xp.sum(xp.astype(alive, xp.int64))), total
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        if self.groups in ("out", "in"):
-            return replace(self, groups=checked_groups(resolve(str(self.groups))))
-        return self
+        return replace(self, groups=resolved(self.groups, resolve))
 
     def _strengths(self, grouped: Grouped) -> Any:
         return self.lam * grouped.sizes**0.5 if self.weight == "sqrt" else self.lam
@@ -143,6 +143,13 @@ class GroupLasso(Penalty):
     def __repr__(self) -> str:
         more = group_arguments(self.groups, self.weight)
         return f"GroupLasso(lam={self.lam!r}{more}): {self.formula}"
+
+
+def resolved(groups: Groups, resolve: Callable[[str], object]) -> Groups:
+    """`groups` with the names that depend on a module replaced by what `resolve` returns."""
+    if groups in ("out", "in") or (isinstance(groups, str) and groups.startswith("heads:")):
+        return checked_groups(resolve(groups))
+    return groups
 
 
 def is_by_row(groups: Groups) -> bool:

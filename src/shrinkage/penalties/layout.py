@@ -71,7 +71,7 @@ def checked_groups(groups: object) -> Groups:
     if isinstance(groups, np.ndarray):
         groups = groups.tolist()
     if isinstance(groups, str):
-        if groups in {"out", "in"} or re.fullmatch(r"[1-9]\d*x[1-9]\d*", groups):
+        if groups in {"out", "in"} or re.fullmatch(r"[1-9]\d*x[1-9]\d*|heads:[1-9]\d*", groups):
             return groups
     elif _is_index(groups):
         return operator.index(groups)  # type: ignore[arg-type]
@@ -85,8 +85,8 @@ def checked_groups(groups: object) -> Groups:
             return lists
     error = ValueError if isinstance(groups, Sequence) else TypeError
     raise error(
-        'groups must be "out", "in", an axis (0), axes ((0, 1)), blocks ("2x2") or lists of '
-        f"indices, got {groups!r}"
+        'groups must be "out", "in", an axis (0), axes ((0, 1)), blocks ("2x2"), heads '
+        f'("heads:64") or lists of indices, got {groups!r}'
     )
 
 
@@ -137,6 +137,11 @@ def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
             raise ValueError(f'groups="{groups}" does not divide an array of shape {shape}')
         blocks = (shape[0] // rows, rows, shape[1] // columns, columns)
         return Layout((*blocks, *shape[2:]), (0, 2))
+    if isinstance(groups, str) and groups.startswith("heads:"):
+        size = int(groups.removeprefix("heads:"))
+        if shape[0] % size:
+            raise ValueError(f'groups="{groups}" does not divide the {shape[0]} rows of {shape}')
+        return Layout((shape[0] // size, size, *shape[1:]), (0,))
     if isinstance(groups, str):
         return Layout(None, (0 if groups == "out" else 1,))
     axes = (groups,) if isinstance(groups, int) else groups

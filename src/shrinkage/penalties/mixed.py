@@ -15,7 +15,7 @@ from shrinkage.penalties.arrays import (
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
-from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest
+from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest, resolved
 from shrinkage.penalties.layout import Groups, checked_groups, lay_out, like, restore
 
 ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a few
@@ -96,9 +96,7 @@ class SparseGroupLasso(Penalty):
         return self._between.group_zeros(w)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        if self.groups in ("out", "in"):
-            return replace(self, groups=checked_groups(resolve(str(self.groups))))
-        return self
+        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:
@@ -190,9 +188,7 @@ class LInf(Penalty):
         return GroupLasso(self.lam, self.groups).group_zeros(w)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        if self.groups in ("out", "in"):
-            return replace(self, groups=checked_groups(resolve(str(self.groups))))
-        return self
+        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:

@@ -9,7 +9,7 @@ import re
 from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
 from shrinkage.penalties.base import Penalty, Sum, terms
 from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
-from shrinkage.penalties.constraints import Box, NonNegative, Simplex
+from shrinkage.penalties.constraints import Box, NofM, NonNegative, Simplex
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
 from shrinkage.penalties.layout import Layout
@@ -22,7 +22,7 @@ PENALTIES: dict[str, type[Penalty]] = {
     for penalty in (
         *(L1, L2, ElasticNet, Lp, L0, MCP, SCAD, CappedL1, LogSum),
         *(GroupLasso, SparseGroupLasso, LInf, NuclearNorm, Orthogonality),
-        *(NonNegative, Box, MaxNorm, L1Ball, L2Ball, Simplex),
+        *(NonNegative, Box, MaxNorm, L1Ball, L2Ball, Simplex, NofM),
     )
 }
 HOWS = ("loss", "coupled", "decoupled", "proximal")

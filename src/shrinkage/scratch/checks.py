@@ -113,7 +113,8 @@ def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | N
     if how == "proximal" and (reason := penalty.why_no_prox()) is not None:
         raise ValueError(f"{name}: {reason}")
     each_bias = name == "bias_penalty"
-    return penalty.with_groups(lambda unit: 1 if unit == "out" or each_bias else 0)
+    axes = {"out": 1, "in": 1 if each_bias else 0}
+    return penalty.with_groups(lambda unit: axes.get(unit, unit))
 
 
 def checked_rng(rng: Seed) -> np.random.Generator:

@@ -12,12 +12,18 @@ FOUR_GATES = (nn.LSTM, nn.LSTMCell)
 THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
-def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor) -> Layout:
-    """The groups "out" (one an output unit) or "in" (one an input unit) of a parameter.
+def unit_layout(side: str, module: nn.Module, key: str, parameter: torch.Tensor) -> Layout | str:
+    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
     """
     shape = tuple(parameter.shape)
+    if side.startswith("heads:"):
+        size = int(side.removeprefix("heads:"))
+        together = isinstance(module, nn.MultiheadAttention) and key == "in_proj_weight"
+        if not together or shape[0] % (3 * size):
+            return side  # rows, or the error that they are not divisible
+        return Layout((3, shape[0] // (3 * size), size, *shape[1:]), (1,))
     if len(shape) < 2:
         return Layout(None if shape else (1,), (0,))  # every entry is a group
     shown = getattr(module, key, parameter)
