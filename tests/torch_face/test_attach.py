@@ -225,6 +225,10 @@ def test_low_precision_warns_where_it_loses_the_penalty() -> None:
         Regularizer(model, L2.from_weight_decay(0.1)).attach(sgd(model, lr=1e-3), how="decoupled")
     Regularizer(model, L2.from_weight_decay(0.1)).attach(sgd(model), how="decoupled")
     Regularizer(model, L1(0.1)).attach(sgd(model), how="coupled")
+    with pytest.warns(UserWarning, match=r"cannot hold a decay of 0.0001 a step"):
+        Regularizer(model, L2.from_weight_decay(0.1)).attach(sgd(model, lr=1e-3), how="coupled")
+    momentum = sgd(model, lr=1e-3, momentum=0.9)  # whose buffer gathers what is small
+    Regularizer(model, L2.from_weight_decay(0.1)).attach(momentum, how="coupled")
 
 
 def test_a_subclass_with_its_base_classs_step_is_known() -> None:

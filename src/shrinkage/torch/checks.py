@@ -193,9 +193,7 @@ def _warn_of_low_precision(
         resolution = torch.finfo(w.dtype).eps / 2
         if how == "proximal":
             said = "has no exact rest, since moves under half its resolution are lost"
-        elif (
-            how == "decoupled" and 0 < (share := _decay_share(binding, groups, scale)) < resolution
-        ):
+        elif 0 < (share := _decay_share(binding, groups, scale, optimizer, how)) < resolution:
             said = (
                 f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
             )
@@ -209,9 +207,17 @@ def _warn_of_low_precision(
         return
 
 
-def _decay_share(binding: Binding, groups: dict[int, dict[str, Any]], scale: str) -> float:
-    """How far a decoupled step moves a weight of usual size, as a share of it."""
-    lr = groups[id(binding.parameter)]["lr"] if scale == "lr" else 1.0
+def _decay_share(
+    binding: Binding, groups: dict[int, dict[str, Any]], scale: str, optimizer: Optimizer, how: str
+) -> float:
+    """How far the penalty alone moves a weight of usual size in a step, as a share of it.
+
+    0 where that passes through an optimizer's own arithmetic.
+    """
+    group = groups[id(binding.parameter)]
+    if how == "coupled" and (not isinstance(optimizer, torch.optim.SGD) or group["momentum"]):
+        return 0.0
+    lr = group["lr"] if scale == "lr" else 1.0
     absolute, square, _ = binding.penalty.split()
     size: Tensor = binding.parameter.detach().float().abs().mean()
     return float(lr) * (2 * square + absolute / max(float(size), 1e-30))
