@@ -56,6 +56,9 @@ class L1(Penalty):
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
 
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.sum(xp.abs(w))
+
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.abs(w)
 
@@ -120,6 +123,9 @@ class L2(Penalty):
         """
         return cls(checked_strength("weight_decay", weight_decay) / 2)
 
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        return self.lam * xp.sum(squared_modulus(xp, w))
+
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * squared_modulus(xp, w)
 
@@ -179,6 +185,10 @@ class ElasticNet(Penalty):
         object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
         if self.l1_ratio > 1.0:
             raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
+
+    def _value(self, xp: Namespace, w: Array) -> Array:
+        absolute, square, _ = self.split()
+        return absolute * xp.sum(xp.abs(w)) + square * xp.sum(squared_modulus(xp, w))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
