@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shrinkage import L1, GroupLasso
+from shrinkage import L0, L1, GroupLasso, NonNegative, NuclearNorm
 from shrinkage.scratch import (
     SGD,
     AdaGrad,
@@ -54,6 +54,10 @@ def fit(X: Any = X, y: Any = (0, 1, 2, 0, 1, 2), **options: Any) -> None:
     network().fit(X, y, **({"epochs": 1} | options))
 
 
+def low_rank() -> Dense:
+    return Dense(2, 3, weight_penalty=NuclearNorm(0.1), how="proximal")
+
+
 def narrow() -> Dense:
     return Dense(2, 3, dtype="float32", rng=0)
 
@@ -95,6 +99,8 @@ CONSTRUCTION: list[Refused] = [
     (lambda: Dense(2, 3, weight_penalty=0.1), TypeError, "weight_penalty must be a penalty such"),
     (lambda: Dense(2, 3, bias_penalty="l2"), TypeError, "bias_penalty must be a penalty such as"),
     (lambda: Dense(2, 3, weight_penalty=TWO_NORMS, how="proximal"), ValueError, "weight_penalty: "),
+    (lambda: Dense(2, 3, weight_penalty=L0(0.1)), ValueError, "has no gradient to step along: use"),
+    (lambda: Dense(2, 3, bias_penalty=NonNegative()), ValueError, "bias_penalty: NonNegative(): w"),
     (lambda: Dense(2, 3, scale=-1.0), ValueError, "scale must be >= 0 and finite, got -1.0"),
     (lambda: Dense(2, 3, scale=NAN), ValueError, "scale must be >= 0 and finite, got nan"),
     (lambda: Dense(2, 3, dtype="int32"), ValueError, "dtype must be float64 or float32, got int32"),
@@ -134,6 +140,7 @@ NETWORKS: list[Refused] = [
         ValueError,
         "layers must have one dtype, got float64 and float32",
     ),
+    (lambda: network(layers=[low_rank()]), ValueError, "a step of its own, as under Adam: use SGD"),
     (lambda: network(layers=[same := Dense(2, 2), same]), ValueError, "one stands there twice"),
     (
         lambda: network(layers=[Dense(2, 3), Softmax()]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scratch.twins import OPTIMIZERS, apart, parameters, steps_by_hand
-from shrinkage import L1, L2, GroupLasso
+from shrinkage import L0, L1, L2, MCP, GroupLasso, LInf, MaxNorm, NonNegative, NuclearNorm, Penalty
 from shrinkage.scratch import (
     SGD,
     Adam,
@@ -290,6 +290,41 @@ def test_penalties_and_their_way_may_change() -> None:
     with pytest.raises(ValueError, match=r"weight_penalty: .* has no prox in closed form"):
         changed.dense[0].how = "proximal"
     assert changed.dense[0].how == "coupled"
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [NonNegative(), MaxNorm(0.1), L1(1e-3) + NonNegative(), MCP(1e-3), L0(1e-6), LInf(1e-3)],
+    ids=str,
+)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_whole_family_trains(penalty: Penalty, optimizer: str) -> None:
+    ours = network(weight_penalty=penalty, how="proximal", scale=0.5)
+    ours.optimizer = OPTIMIZERS[optimizer][0]()
+    history = ours.fit(X, Y, epochs=100)
+    assert history["loss"][-1] < history["loss"][0]
+    assert np.isfinite(ours.regularization_loss())
+    twin = network(weight_penalty=penalty, how="proximal", scale=0.5)
+    twin.optimizer = OPTIMIZERS[optimizer][0]()
+    twin.dense[0].weights = twin.dense[0].weight_penalty.prox(twin.dense[0].weights, 0.0)
+    steps_by_hand(twin, X, Y, 10)
+    again = network(weight_penalty=penalty, how="proximal", scale=0.5)
+    again.optimizer = OPTIMIZERS[optimizer][0]()
+    again.fit(X, Y, epochs=10)
+    assert apart(parameters(again.layers), parameters(twin.layers)) < 1e-9
+
+
+def test_a_penalty_of_matrices_trains_under_sgd() -> None:
+    layers = [
+        Dense(2, 8, weight_penalty=NuclearNorm(0.5), how="proximal", scale=1.0, rng=0),
+        ReLU(),
+    ]
+    optimizer = SGD(lr=0.05, momentum=0.9)
+    ours = Network(
+        [*layers, Dense(8, 3, rng=1)], loss=SoftmaxCategoricalCrossEntropy(), optimizer=optimizer
+    )
+    ours.fit(X, Y, epochs=100)
+    assert np.linalg.matrix_rank(ours.dense[0].weights, tol=1e-8) < 2
 
 
 def test_parts_that_were_changed_are_looked_at_again() -> None:

@@ -185,6 +185,12 @@ def test_an_adaptive_lasso_keeps_what_weighs_little() -> None:
     assert (model.weight[:, 1:] == 0).all()
 
 
+def test_the_value_outside_a_constraint_is_said() -> None:
+    model = nn.Linear(3, 4)
+    with pytest.raises(FloatingPointError, match="weight is outside w ≥ 0; after a proximal step"):
+        Regularizer(model, NonNegative()).value()
+
+
 def test_the_loss_refuses_what_has_no_gradient() -> None:
     for penalty in (L0(0.1), NonNegative(), L1(1) + MaxNorm(1)):
         with pytest.raises(ValueError, match='use how="proximal"'):

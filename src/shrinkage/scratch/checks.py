@@ -110,7 +110,8 @@ def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | N
         return None
     if not isinstance(penalty, Penalty):
         raise TypeError(f"{name} must be a penalty such as L2(1e-3), got {penalty!r}")
-    if how == "proximal" and (reason := penalty.why_no_prox()) is not None:
+    reason = penalty.why_no_prox() if how == "proximal" else penalty.why_no_gradient()
+    if reason is not None:
         raise ValueError(f"{name}: {reason}")
     each_bias = name == "bias_penalty"
     axes = {"out": 1, "in": 1 if each_bias else 0}

@@ -11,6 +11,7 @@ import numpy as np
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import limited_entries, soft_threshold
+from shrinkage.penalties.base import terms
 from shrinkage.scratch.checks import Array
 from shrinkage.scratch.layers import Dense
 from shrinkage.scratch.optimizers import Memory, OwnStep, prox_
@@ -128,6 +129,12 @@ class FlatPenalty:
         self._has_absolute, self._has_square = self._absolute.any(), self._square.any()
         with np.errstate(over="ignore"):  # the loss will say so
             self._slope = 2.0 * self._square
+
+    def project_(self, theta: Array) -> None:
+        """θ ← the nearest point where the constraints hold."""
+        for penalty, part, index in self._others:
+            if any(term.is_indicator for term in terms(penalty)):
+                part(theta, index)[...] = penalty.prox(part(theta, index), 0.0)
 
     def value(self, theta: Array) -> float:
         """Ω(θ)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
@@ -11,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from shrinkage.scratch.checks import Array, Seed, checked_inputs, checked_rng, checked_size
-from shrinkage.scratch.layers import Dense, Dropout, Layer, Sigmoid, Softmax
+from shrinkage.scratch.layers import Dense, Dropout, Layer, Softmax
 from shrinkage.scratch.losses import (
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
     Loss,
     SoftmaxCategoricalCrossEntropy,
 )
 from shrinkage.scratch.optimizers import Optimizer
+from shrinkage.scratch.parts import check_parts
 from shrinkage.scratch.targets import check_samples
 from shrinkage.scratch.training import COLUMNS, Training, progress_line
 
@@ -83,7 +81,7 @@ class Network:
         rng: Seed = None,
         progress: int = 0,
     ) -> History:
-        """Train, going on from where the network stands.
+        """Train, going on from where the network stands, or from the nearest point in a constraint.
 
         Parameters
         ----------
@@ -238,56 +236,3 @@ class Network:
     def __repr__(self) -> str:
         lines = "".join(f"    {layer!r},\n" for layer in self.layers)
         return f"Network(\n{lines}    loss={self.loss!r},\n    optimizer={self.optimizer!r},\n)"
-
-
-def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> None:
-    """Refuse parts that do not fit together.
-
-    Raises
-    ------
-    TypeError, ValueError
-    """
-    for part, kind, name in [(layer, Layer, "layers") for layer in layers] + [
-        (loss, Loss, "loss"),
-        (optimizer, Optimizer, "optimizer"),
-    ]:
-        if not isinstance(part, kind):
-            hint = f"; write {part.__name__}()" if isinstance(part, type) else ""
-            raise TypeError(f"{name} must be made of {kind.__name__} objects, got {part!r}{hint}")
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    for layer in dense:
-        if type(layer) is not Dense:
-            raise TypeError(
-                f"{type(layer).__name__} is derived from Dense, whose mathematics fit() knows by "
-                "heart: write a Layer of your own instead"
-            )
-    if not dense:
-        raise ValueError("layers must hold at least one Dense layer: nothing else learns")
-    if len({id(layer) for layer in layers}) < len(layers):
-        raise ValueError("layers must be different objects, but one stands there twice")
-    for before, after in itertools.pairwise(dense):
-        if before.n_out != after.n_in:
-            raise ValueError(
-                f"layers do not fit: {after!r} takes {after.n_in} features, but {before.n_out} "
-                f"come out of {before!r}"
-            )
-        if before.dtype != after.dtype:
-            raise ValueError(f"layers must have one dtype, got {before.dtype} and {after.dtype}")
-    check_end(layers[-1], loss)
-
-
-def check_end(last: Layer, loss: Loss) -> None:
-    """Refuse a loss that does not suit what comes out of the last layer."""
-    if isinstance(loss, SoftmaxCategoricalCrossEntropy) and isinstance(last, Softmax):
-        raise ValueError(
-            "SoftmaxCategoricalCrossEntropy applies softmax itself: leave out the last Softmax(), "
-            "or use CategoricalCrossEntropy()"
-        )
-    for kind, ends, remedy in (
-        (CategoricalCrossEntropy, (Softmax,), "Softmax()"),
-        (BinaryCrossEntropy, (Sigmoid, Softmax), "Sigmoid()"),
-    ):
-        if isinstance(loss, kind) and not isinstance(last, ends):
-            raise ValueError(
-                f"{kind.__name__} needs probabilities: end the layers with {remedy}, not {last!r}"
-            )

@@ -33,6 +33,7 @@ class Training:
         self.memory = self.flat.read_memory(network.optimizer.memories)
         self.coupled = FlatPenalty(self.flat, "coupled")
         self.proximal = FlatPenalty(self.flat, "proximal")
+        self.proximal.project_(self.flat.values)
         self.gradient, self.part = np.empty_like(self.flat.values), np.empty_like(self.flat.values)
         self.width = max(max(layer.n_in, layer.n_out) for layer in network.dense)
         self.passes: dict[int, Pass] = {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.base import terms
 from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import unit_layout
 
@@ -120,6 +121,11 @@ def explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
     for binding in bindings:
         w = binding.parameter.detach()
         if not math.isfinite(together([binding.value(w)]).item()):
+            if any(term.is_indicator for term in terms(binding.written)):
+                return (
+                    f"the penalty is infinite: {binding.name} is outside "
+                    f"{binding.written.formula}; after a proximal step it will be inside"
+                )
             largest = together([w.abs().max()]).item()
             return (
                 f"the penalty is not finite at step {step}: {binding.name} under "

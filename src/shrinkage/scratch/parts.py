@@ -1,0 +1,80 @@
+"""Whether layers, a loss and an optimizer fit together, or a sentence that says why not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from shrinkage.scratch.layers import Dense, Layer, Sigmoid, Softmax
+from shrinkage.scratch.losses import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Loss,
+    SoftmaxCategoricalCrossEntropy,
+)
+from shrinkage.scratch.optimizers import SGD, Optimizer
+
+
+def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> None:
+    """Refuse parts that do not fit together.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    for part, kind, name in [(layer, Layer, "layers") for layer in layers] + [
+        (loss, Loss, "loss"),
+        (optimizer, Optimizer, "optimizer"),
+    ]:
+        if not isinstance(part, kind):
+            hint = f"; write {part.__name__}()" if isinstance(part, type) else ""
+            raise TypeError(f"{name} must be made of {kind.__name__} objects, got {part!r}{hint}")
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    for layer in dense:
+        if type(layer) is not Dense:
+            raise TypeError(
+                f"{type(layer).__name__} is derived from Dense, whose mathematics fit() knows by "
+                "heart: write a Layer of your own instead"
+            )
+    check_steps(dense, optimizer)
+    if not dense:
+        raise ValueError("layers must hold at least one Dense layer: nothing else learns")
+    if len({id(layer) for layer in layers}) < len(layers):
+        raise ValueError("layers must be different objects, but one stands there twice")
+    for before, after in itertools.pairwise(dense):
+        if before.n_out != after.n_in:
+            raise ValueError(
+                f"layers do not fit: {after!r} takes {after.n_in} features, but {before.n_out} "
+                f"come out of {before!r}"
+            )
+        if before.dtype != after.dtype:
+            raise ValueError(f"layers must have one dtype, got {before.dtype} and {after.dtype}")
+    check_end(layers[-1], loss)
+
+
+def check_steps(dense: Sequence[Dense], optimizer: Optimizer) -> None:
+    """Refuse a prox that needs one step for all entries, but under SGD, where it has that."""
+    for layer in dense:
+        for penalty in (layer.weight_penalty, layer.bias_penalty):
+            if penalty is None or layer.how != "proximal" or isinstance(optimizer, SGD):
+                continue
+            reason = penalty.why_no_metric()
+            if reason is not None:
+                raise ValueError(reason)
+
+
+def check_end(last: Layer, loss: Loss) -> None:
+    """Refuse a loss that does not suit what comes out of the last layer."""
+    if isinstance(loss, SoftmaxCategoricalCrossEntropy) and isinstance(last, Softmax):
+        raise ValueError(
+            "SoftmaxCategoricalCrossEntropy applies softmax itself: leave out the last Softmax(), "
+            "or use CategoricalCrossEntropy()"
+        )
+    for kind, ends, remedy in (
+        (CategoricalCrossEntropy, (Softmax,), "Softmax()"),
+        (BinaryCrossEntropy, (Sigmoid, Softmax), "Sigmoid()"),
+    ):
+        if isinstance(loss, kind) and not isinstance(last, ends):
+            raise ValueError(
+                f"{kind.__name__} needs probabilities: end the layers with {remedy}, not {last!r}"
+            )
