@@ -217,6 +217,17 @@ def test_the_table_says_what_a_step_does() -> None:
             assert words in str(regularizer)
 
 
+def test_the_table_says_a_strength_where_there_is_one() -> None:
+    model = nn.Linear(3, 4)
+    for penalty, strength in (
+        (Toward("start", L1(0.25)), "0.25"),
+        (MaxNorm(2.0), "–"),
+        (L1(0.5) + NonNegative(), "0.5"),
+        (Weighted(torch.ones(4, 3), L1(0.125) + L2(1.0)), "0.125 + 1"),
+    ):
+        assert Regularizer(model, penalty).table()[0].strength == strength
+
+
 def test_dead_groups_are_counted_for_every_group_penalty() -> None:
     model = nn.Linear(3, 4)
     with torch.no_grad():

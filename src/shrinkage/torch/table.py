@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import GroupLasso
+from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
@@ -61,8 +61,8 @@ def rows(regularizer: Regularizer) -> list[Row]:
 def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> Row:
     attachment = regularizer._attachment
     how = "loss, by penalty()" if attachment is None else attachment.how
-    strengths = [getattr(term, "lam", math.nan) for term in terms(binding.written)]
-    strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths)
+    strengths = _strengths(binding.written)
+    strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
     penalty = " + ".join(construction(term) for term in terms(binding.written))
     return Row(
         name, shape, penalty, strength, how, _one_step(regularizer, binding), _zeros(binding)
@@ -102,6 +102,17 @@ def as_html(regularizer: Regularizer) -> str:
     )
     headline = html.escape(_headline(regularizer))
     return f"<p>{headline}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _strengths(penalty: Penalty) -> list[float]:
+    """The lam of each term that has one; a constraint has none."""
+    found: list[float] = []
+    for term in terms(penalty):
+        if isinstance(term, Toward | Weighted):
+            found += _strengths(term.penalty)
+        elif hasattr(term, "lam"):
+            found.append(term.lam)
+    return found
 
 
 def objective(attachment: Attachment) -> str:
@@ -217,7 +228,8 @@ def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -
     middle = float(mine.median()) if mine.numel() else 0.0
     words = _moved(binding, middle * attachment.regularizer.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
-    capped = f", no entry by more than {most:.3g}" if most < math.inf else ""
+    is_free = any(term.is_indicator for term in terms(binding.penalty)) or most == math.inf
+    capped = "" if is_free else f", no entry by more than {most:.3g}"
     return f"{words} (median step {middle:.3g}{capped})"
 
 
