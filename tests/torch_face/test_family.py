@@ -73,6 +73,16 @@ def test_a_constraint_holds_after_every_step(make: Any, constraint: Any) -> None
                 assert float(one(model.weight.detach())) == 0.0
 
 
+def test_a_constraint_holds_whatever_the_schedule() -> None:
+    model = nn.Linear(3, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    regularizer = Regularizer(model, L1(0.1) + NonNegative(), schedule=lambda step: 0.0)
+    regularizer.attach(optimizer, how="proximal")
+    for _ in range(5):
+        stepped(model, optimizer, 1)
+        assert (model.weight >= 0).all()
+
+
 def test_a_projection_does_not_wipe_what_has_no_gradient_yet() -> None:
     """Adam's step of an entry without a gradient is enormous: in that metric it would give way."""
     torch.manual_seed(0)
@@ -140,6 +150,11 @@ def test_toward_a_state_dict() -> None:
     regularizer = Regularizer(model, Toward(reference, L1(1.0)))
     count = sum(p.numel() for p in model.parameters() if p.ndim > 1)
     assert regularizer.value() == pytest.approx(count)
+    own = Regularizer(model, Toward(model.state_dict(), L1(1.0)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1.0
+    assert own.value() == pytest.approx(count)  # it does not move along
     partly = {"0.weight": reference["0.weight"], "2.wieght": reference["2.weight"]}
     with pytest.raises(
         ValueError, match=r"reference holds no 2.weight, .* did you mean '2.wieght'"

@@ -9,7 +9,7 @@ from torch import nn
 
 import oracles
 from diabetes import minimum, normal_equations, standardized
-from shrinkage import L1, MCP, ElasticNet, GroupLasso, NuclearNorm, Penalty
+from shrinkage import L1, MCP, ElasticNet, GroupLasso, NuclearNorm, Penalty, Toward
 from shrinkage.torch import RDA, Regularizer
 
 
@@ -84,6 +84,32 @@ def test_a_regularizer_selects_and_scales() -> None:
     optimizer.step()
     assert (model.weight == 0).all()
     assert (model.bias != 0).all()  # no weight
+
+
+def test_a_schedule_moves_on() -> None:
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, L1(0.1), schedule=lambda step: step / 10)
+    optimizer = RDA(model.parameters(), penalty=regularizer)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    for _ in range(5):
+        optimizer.step()
+    assert regularizer.factor == 0.5
+
+
+def test_16_bit_weights_are_refused() -> None:
+    w = nn.Parameter(torch.ones(2, dtype=torch.float16))
+    w.grad = torch.ones_like(w)
+    with pytest.raises(TypeError, match=r"which torch.float16 cannot hold: keep float32 weights"):
+        RDA([w], penalty=L1(0.1)).step()
+
+
+def test_what_it_does_not_hold_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    with pytest.raises(ValueError, match=r"RDA does not hold 1.weight, which is penalized"):
+        RDA(model[0].parameters(), penalty=Regularizer(model, L1(0.1)))
+    with pytest.raises(ValueError, match="a reference by name needs a Regularizer around it"):
+        RDA(model.parameters(), penalty=Toward("start", L1(0.1)))
 
 
 def test_it_goes_on_from_a_checkpoint() -> None:

@@ -96,6 +96,10 @@ class Toward(Penalty):
     def why_no_gradient(self) -> str | None:
         return self.penalty.why_no_gradient()
 
+    @property
+    def is_constrained(self) -> bool:
+        return any(term.is_constrained for term in terms(self.penalty))
+
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Toward(self.reference, self.penalty.with_groups(resolve))
 
@@ -158,9 +162,10 @@ class Weighted(Penalty):
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
         for term in terms(self.penalty):
-            if not term.is_separable:
+            if not term.is_separable or term.is_indicator:
                 raise ValueError(
-                    f"penalty must be one of single entries to be weighted by entry, got {term!r}"
+                    "penalty must be one of single entries, and no constraint, to be weighted by "
+                    f"entry, got {term!r}"
                 )
         weights = self.weights
         if not array_api_compat.is_array_api_obj(weights):

@@ -139,9 +139,8 @@ class L1Ball(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         size = xp.abs(w)
         share = shares(xp, size, step)
-        nu = xp.clip(price(xp, size, share, self.radius), min=0.0)
-        kept = xp.clip(size - nu * share, min=0.0)
-        return xp.where(nu > 0, sign(xp, w) * kept, w) + 0.0
+        kept = with_total(xp, size, share, self.radius)
+        return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
@@ -204,7 +203,8 @@ class L2Ball(Penalty):
 def allowed(xp: Namespace, excess: Array, size: float) -> Array:
     """0 if no excess is more than rounding, else ∞."""
     least = SLACK * xp.finfo(excess.dtype).eps * size
-    return xp.sum(xp.where(excess > least, math.inf, 0.0 * excess))
+    nothing = xp.where(excess != excess, excess, 0.0)
+    return xp.sum(xp.where(excess > least, math.inf, nothing))
 
 
 def _relative(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
@@ -222,13 +222,25 @@ def shares(xp: Namespace, size: Array, step: float | Array) -> Array:
     return _relative(xp, step, tuple(range(size.ndim)))
 
 
-def price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+def with_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+    """``max(z − ν·share, 0)`` with the ν that makes the sum the total."""
+    lowered = z - _price(xp, z, share, total) * share
+    lowered = lowered - _price(xp, lowered, share, total) * share  # what large numbers hid
+    there = xp.clip(lowered, min=0.0)
+    found = xp.sum(there)
+    return there * (total / xp.where(found > 0, found, 1.0))
+
+
+def _price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """The ν with ``Σ (z − ν·share)₊ = total``, by Newton's method from below (convex, falling)."""
+    if not math.prod(z.shape):
+        return xp.sum(z)
     nu = (xp.sum(z) - total) / xp.sum(share)
     for _ in range(ROUNDS):
         above = xp.astype(z > nu * share, z.dtype)
-        better = (xp.sum(above * z) - total) / xp.sum(above * share)
-        if not bool(better > nu):
+        weight = xp.sum(above * share)
+        better = (xp.sum(above * z) - total) / xp.where(weight > 0, weight, 1.0)
+        if not bool((better > nu) & (weight > 0)):
             break
         nu = better
     return nu
@@ -244,10 +256,12 @@ def _secular(
     nu = xp.zeros_like(largest(xp, size, members))
     for _ in range(ROUNDS):
         shrunk = size / (1.0 + nu * share)
-        squares = xp.sum(shrunk**2, axis=members, keepdims=True)
-        slope = xp.sum(share * shrunk**2 / (1.0 + nu * share), axis=members, keepdims=True)
-        norm = squares**0.5
-        better = nu + (norm - radius) / radius * squares / xp.where(slope > 0, slope, 1.0)
+        most = largest(xp, shrunk, members)
+        scaled = shrunk / xp.where(most > 0, most, 1.0)  # so that no square over- or underflows
+        squares = xp.sum(scaled**2, axis=members, keepdims=True)
+        slope = xp.sum(share * scaled**2 / (1.0 + nu * share), axis=members, keepdims=True)
+        norm = most * squares**0.5
+        better = nu + (norm / radius - 1.0) * squares / xp.where(slope > 0, slope, 1.0)
         grows = (norm > radius) & (better > nu)
         if not bool(xp.any(grows)):
             break

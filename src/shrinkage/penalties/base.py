@@ -146,6 +146,11 @@ class Penalty(ABC):
         return True
 
     @property
+    def is_constrained(self) -> bool:
+        """Whether Ω is infinite somewhere."""
+        return self.is_indicator
+
+    @property
     def is_by_row(self) -> bool:
         """Whether Ω(w) is the sum of Ω(w[i]) over the indices i of axis 0."""
         return self.is_separable

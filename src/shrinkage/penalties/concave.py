@@ -6,6 +6,7 @@ training that steps by them rests at a stationary point, which may depend on whe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -84,7 +85,7 @@ class MCP(Penalty):
 
     @property
     def formula(self) -> str:
-        end, most = self.gamma * self.lam, self.gamma * self.lam**2 / 2
+        end, most = self.gamma * self.lam, self.gamma * self.lam * self.lam / 2
         return f"Σ({self.lam:g}·|w| − w²/{2 * self.gamma:g}) up to |w| = {end:g}, then {most:g}"
 
 
@@ -159,7 +160,7 @@ class SCAD(Penalty):
     @property
     def formula(self) -> str:
         lam, a = self.lam, self.a
-        most, end = lam**2 * (a + 1) / 2, a * lam
+        most, end = lam * lam * (a + 1) / 2, a * lam
         return f"{lam:g}·Σ|w| bent from |w| = {lam:g} to its most, {most:g}, at {end:g}"
 
 
@@ -274,12 +275,15 @@ class LogSum(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         eps, size, t = self.eps, xp.abs(w), self.lam * step
         t = xp.zeros_like(size) + t
-        inside = (size + eps) ** 2 - 4.0 * t
-        root = size - eps + xp.clip(inside, min=0.0) ** 0.5
-        x = xp.where(t == 0, size, xp.clip(root / 2.0, min=0.0))
+        usable = (t > 0) & (size < math.inf)  # the others stay
+        z, t = xp.where(usable, size, 0.0), xp.where(usable, t, 1.0)
+        below, above = z + eps - 2.0 * t**0.5, z + eps + 2.0 * t**0.5
+        root = xp.clip(below, min=0.0) ** 0.5 * above**0.5  # √((|w| + eps)² − 4t), no square
+        x = xp.clip(z - 2.0 * t / (z + eps + root), min=0.0)
         # x is better than 0 if ½(x − z)² + t·log(1 + x/eps) < ½z².
-        is_better = (inside >= 0) & (t * xp.log1p(x / eps) < x * (size - x / 2.0))
-        return with_modulus(xp, w, size, xp.where(is_better | (size != size), x, 0.0))
+        is_better = (below >= 0) & (t * xp.log1p(x / eps) / xp.where(x > 0, x, 1.0) < z - x / 2.0)
+        moved = xp.where(is_better & (x > 0), x, 0.0)
+        return with_modulus(xp, w, size, xp.where(usable, moved, size))
 
     @property
     def is_convex(self) -> bool:

@@ -17,8 +17,10 @@ from shrinkage.penalties.arrays import (
     checked_number,
     limited_entries,
 )
-from shrinkage.penalties.balls import allowed, price, shares
+from shrinkage.penalties.balls import allowed, shares, with_total
 from shrinkage.penalties.base import Penalty
+
+ROUNDINGS = 4.0  # by which a weight on the border may miss it
 
 
 @final
@@ -55,14 +57,17 @@ class Box(Penalty):
     follows_soft_threshold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "low", checked_number("low", self.low))
-        object.__setattr__(self, "high", checked_number("high", self.high))
+        object.__setattr__(self, "low", checked_number("low", self.low) + 0.0)  # never −0.0
+        object.__setattr__(self, "high", checked_number("high", self.high) + 0.0)
         if not (self.low <= self.high and self.low < math.inf and self.high > -math.inf):
             raise ValueError(f"low must be <= high, got low={self.low} and high={self.high}")
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         real = _real(xp, w, self)
-        return xp.where((real >= self.low) & (real <= self.high), 0.0 * real, math.inf)
+        size = 1.0 + xp.where(xp.abs(real) < math.inf, xp.abs(real), 0.0)
+        slack = ROUNDINGS * xp.finfo(real.dtype).eps * size
+        allowed = (real >= self.low - slack) & (real <= self.high + slack)
+        return xp.where(real != real, real, xp.where(allowed, 0.0, math.inf))
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return xp.clip(_real(xp, w, self), self.low, self.high)
@@ -155,7 +160,7 @@ class Simplex(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         real = _real(xp, w, self)
         share = shares(xp, real, step)
-        return xp.clip(real - price(xp, real, share, self.total) * share, min=0.0)
+        return with_total(xp, real, share, self.total)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
@@ -172,7 +177,7 @@ class NofM(Penalty):
     """At most n of each m neighbours along the last axis are not zero: 2 of 4, as hardware likes.
 
     ``prox(w, step)`` keeps the n largest of each m, the later of two that are equal, and sets the
-    others to 0; with an array `step` the largest of ``|w|²/step``. Not convex.
+    others to 0; with an array `step` the largest of ``|w|/√step``. Not convex.
 
     Parameters
     ----------
@@ -214,9 +219,9 @@ class NofM(Penalty):
         return allowed(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        worth = xp.abs(w) ** 2
+        worth = xp.abs(w)
         if not (isinstance(step, float) or step.ndim == 0):
-            worth = worth / shares(xp, worth, step)
+            worth = worth / shares(xp, worth, step) ** 0.5
         order = xp.argsort(self._neighbours(xp, worth), axis=-1)
         rank = xp.argsort(order, axis=-1)  # of each entry among its neighbours, from 0
         kept = xp.reshape(rank >= self.m - self.n, tuple(w.shape))

@@ -131,7 +131,8 @@ class Orthogonality(Penalty):
         left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
         t = xp.zeros_like(values) + step * self.lam
         some = xp.where(t > 0, t, 1.0)
-        start = xp.clip(values, min=1.0)  # above the root
+        start = xp.clip(values, min=1.0)  # above the root, as is the other where that is large
+        start = xp.minimum(start, 1.0 + values ** (1 / 3) / some ** (1 / 3))
         roots = descend(xp, start, (1.0 - some, some, 3.0), values)
         roots = xp.where((values == 0) & (some <= 1), 0.0, roots)  # to the last digit
         moved = xp.reshape((left * roots) @ right, tuple(w.shape))
@@ -158,7 +159,7 @@ def _matrix(xp: Namespace, w: Array, penalty: Penalty) -> Array:
 def _is_zero(xp: Namespace, values: Array, w: Array) -> Array:
     """Which singular values are no more than rounding."""
     rounding = xp.finfo(values.dtype).eps * max(w.shape)
-    return values <= rounding * xp.max(values)
+    return values <= rounding * (xp.max(values) if math.prod(values.shape) else 0.0)
 
 
 def _tall(xp: Namespace, matrix: Array) -> Array:

@@ -148,7 +148,8 @@ class Lp(Penalty):
 def bridge_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:
     """The x with ``x + cost·x^(p−1) = size``, for p > 1."""
     if p >= 2.0:  # convex in x
-        start = xp.minimum(size, (size / cost) ** (1.0 / (p - 1.0)))
+        power = 1.0 / (p - 1.0)
+        start = xp.minimum(size, size**power / cost**power)
         return descend(xp, start, (1.0, cost, p - 1.0), size)
     q = 1.0 / (p - 1.0)  # convex in y = x^(p−1): y^q + cost·y = size
     start = xp.minimum(size ** (p - 1.0), size / cost)

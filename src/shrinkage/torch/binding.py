@@ -95,7 +95,7 @@ def _reference(given: Any, parameter: Tensor, names: Sequence[str]) -> Tensor:
     if array.shape != parameter.shape:
         shapes = f"{tuple(array.shape)}, where {names[0]} has {tuple(parameter.shape)}"
         raise ValueError(f"reference must have the parameter's shape, got {shapes}")
-    return array.detach()
+    return array.detach().clone()  # a state_dict's tensors are the parameters' own
 
 
 class ModelWatch:

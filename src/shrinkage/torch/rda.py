@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from shrinkage.penalties import Penalty
+from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.metric import OwnStep
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.updates import limited_prox
+from shrinkage.torch.updates import acts, limited_prox
 
 
 class RDA(Optimizer):
@@ -80,12 +80,19 @@ class RDA(Optimizer):
         checked_above("eps", eps, 0.0)
         super().__init__(params, {"lr": lr, "eps": eps})
         self.penalty = penalty
+        if isinstance(penalty, Regularizer):
+            held = {p for group in self.param_groups for p in group["params"]}
+            for binding in penalty.active:
+                if binding.parameter not in held:
+                    raise ValueError(f"RDA does not hold {binding.name}, which is penalized")
         for single in (
             [penalty] if isinstance(penalty, Penalty) else [b.penalty for b in penalty.bindings]
         ):
             reason = single.why_no_prox() or single.why_no_metric()
             if reason is not None:
                 raise ValueError(f"penalty: {reason}")
+        if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):
+            raise ValueError("penalty: a reference by name needs a Regularizer around it")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -99,6 +106,8 @@ class RDA(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._move_(parameter, group, penalties.get(parameter), factor)
+        if isinstance(self.penalty, Regularizer):
+            self.penalty._advance()
         return loss
 
     def _penalties(self) -> tuple[dict[Tensor, Penalty], float]:
@@ -116,6 +125,11 @@ class RDA(Optimizer):
         assert gradient is not None
         if gradient.is_sparse:
             raise RuntimeError("RDA averages dense gradients, but one of these is sparse")
+        if parameter.dtype in (torch.float16, torch.bfloat16):
+            raise TypeError(
+                f"RDA sums gradients over all steps, which {parameter.dtype} cannot hold: keep "
+                "float32 weights, and let autocast do the rest"
+            )
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0)
@@ -127,6 +141,6 @@ class RDA(Optimizer):
         state["square_sum"] += gradient.abs() ** 2
         own = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
         parameter.copy_(state["start"] - own * state["gradient_sum"])
-        if penalty is not None and factor > 0:
+        if penalty is not None and acts(penalty, factor):
             steps = OwnStep(float(state["step"]) * own, float("inf"))
             parameter.copy_(limited_prox(parameter, penalty, steps, factor))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import narrow, soft_threshold, widen
+from shrinkage.penalties.base import terms
 from shrinkage.torch.metric import OwnStep
 
 State = dict[str, Tensor]
@@ -71,7 +72,7 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
     `own` reads the step from the state's tensors entry by entry. So where the penalty too takes
     entries or rows one by one, both are done a block at a time, hot in cache.
     """
-    if factor == 0.0 or penalty.is_zero:
+    if not acts(penalty, factor):
         return
     if not penalty.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
@@ -87,7 +88,7 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
 
 def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
     """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved."""
-    if factor == 0.0 or penalty.is_zero:
+    if not acts(penalty, factor):
         return
     assert parameter.grad is not None
     rows = torch.unique(parameter.grad.coalesce().indices()[0])
@@ -96,6 +97,13 @@ def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, fac
         for key, value in state.items()
     }
     parameter[rows] = limited_prox(parameter[rows], penalty, own(part), factor)
+
+
+def acts(penalty: Penalty, factor: float) -> bool:
+    """Whether its prox may move a weight: constraints hold at any factor, 0 included."""
+    if factor == 0.0:
+        return any(term.is_constrained for term in terms(penalty))
+    return not penalty.is_zero
 
 
 def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Tensor:

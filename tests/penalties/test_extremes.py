@@ -1,0 +1,89 @@
+"""Numbers near the ends of what floats hold: no square, sum or root may lose them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from shrinkage import (
+    MCP,
+    SCAD,
+    Box,
+    L1Ball,
+    L2Ball,
+    LogSum,
+    Lp,
+    MaxNorm,
+    NofM,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+    Simplex,
+    Weighted,
+)
+
+SINGLE, DOUBLE = np.float32, np.float64
+HALF = 0.5**0.5
+
+EXTREMES: list[tuple[Penalty, Any, Any, type, Any]] = [
+    (LogSum(0.5), [1e20], 1.0, SINGLE, [1e20]),
+    (LogSum(0.5), [1e160, np.inf], 1.0, DOUBLE, [1e160, np.inf]),
+    (LogSum(1.0, 1e9), [1e-9], 1e-3, DOUBLE, [9.99e-10]),
+    (LogSum(1.0, 1e4), [1e-3], 0.01, SINGLE, [9.99e-4]),
+    (MaxNorm(1), [[1e30, 1e30]], [[1.0, 1.0]], SINGLE, [[HALF, HALF]]),
+    (MaxNorm(1e-30), [[3e-28, 4e-28]], [[1.0, 1.0]], SINGLE, [[6e-31, 8e-31]]),
+    (L2Ball(1), [1e25, 1e25], [1.0, 0.5], SINGLE, [5**-0.5, 2 * 5**-0.5]),
+    (NofM(), [1e-24, 1e-25, 1e-26, 1e-27], 1.0, SINGLE, [1e-24, 1e-25, 0, 0]),
+    (NofM(), [1e30, 1e29, 1e20, 1e20], [1.0] * 4, SINGLE, [1e30, 1e29, 0, 0]),
+    (Simplex(), [1e8, 1e8], 1.0, SINGLE, [0.5, 0.5]),
+    (L1Ball(1), [1e8, 1.0], 1.0, SINGLE, [1.0, 0.0]),
+    (L1Ball(1), [], 1.0, SINGLE, []),
+    (Lp(1.0, 3), [1e30], 1e-20, SINGLE, [1e25 / 3**0.5]),
+    (Lp(1.0, 3), [1e38], 1e-30, SINGLE, [1e34 / 3**0.5]),
+    (Orthogonality(1.0), [[1e12, 0], [0, 1e12]], 1.0, SINGLE, [[1e4, 0], [0, 1e4]]),
+    (Box(-0.0, 1), [-1.0], 1.0, DOUBLE, [0.0]),
+]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize(("penalty", "w", "step", "kind", "expected"), EXTREMES, ids=str)
+def test_prox(library: str, penalty: Penalty, w: Any, step: Any, kind: type, expected: Any) -> None:
+    point: Any = np.array(w, kind)
+    size: Any = step if isinstance(step, float) else np.array(step, kind)
+    if library == "torch":
+        point = torch.tensor(point)
+        size = size if isinstance(size, float) else torch.tensor(size)
+    found = np.asarray(penalty.prox(point, size))
+    # float32's powers are off by more near the ends: 1e-5 of a number of 1e33.
+    np.testing.assert_allclose(found, np.array(expected, kind), rtol=5e-5)
+    assert not np.signbit(found[found == 0]).any()
+
+
+@pytest.mark.parametrize("step", ["number", "metric"])
+def test_a_projection_is_where_its_constraint_holds(step: str) -> None:
+    random = np.random.default_rng(0)
+    for scale, shift in ((1e4, 0.0), (1.0, 200.0), (0.1, 1000.0)):
+        w = (shift + scale * random.standard_normal(1000)).astype(np.float32)
+        steps = np.exp(random.standard_normal(1000)).astype(np.float32)
+        for penalty in (Simplex(), L1Ball(1.0), L2Ball(1.0)):
+            there = penalty.prox(w, 1.0 if step == "number" else steps)
+            assert float(penalty(there)) == 0.0
+
+
+def test_values_at_infinity() -> None:
+    assert float(NonNegative()(np.array([np.inf, 1]))) == 0.0
+    assert np.isnan(Box(-1, 1)(np.array([np.nan])))
+    assert float(Box(-1, 1)(np.array([np.inf]))) == np.inf
+    assert float(MaxNorm(1)(np.array([[np.inf, 1]]))) == np.inf
+    assert float(NuclearNorm(1)(np.zeros((0, 3)))) == 0.0
+    assert "inf" in repr(MCP(1e200))
+    assert "inf" in repr(SCAD(1e200))
+
+
+def test_a_constraint_has_no_weights() -> None:
+    with pytest.raises(ValueError, match="of single entries, and no constraint, to be weighted"):
+        Weighted(np.ones(2), NonNegative())
