@@ -136,6 +136,9 @@ ASTRAY: dict[str, Callable[[], Network]] = {
         loss=MeanAbsoluteError(),
         optimizer=SGD(lr=1e308),
     ),
+    "outputs before the loss": lambda: Network(
+        [Dense(2, 3, rng=0, dtype="float32")], loss=MeanAbsoluteError(), optimizer=SGD(lr=1e40)
+    ),
     "float32": lambda: Network(
         [Dense(2, 3, rng=0, dtype="float32")], loss=MeanSquaredError(), optimizer=SGD(lr=1e10)
     ),
