@@ -113,7 +113,7 @@ def value(penalty: Penalty, w: np.ndarray) -> float:
             found = oracles.members_of_groups(groups, w.shape)
             return lam * sum(max(abs(w[index]) for index in members) for members in found)
         case NuclearNorm(lam):
-            return lam * float(np.sqrt(np.abs(np.linalg.eigvalsh(gram(w)))).sum())
+            return lam * float(np.linalg.norm(w.reshape(len(w), -1), "nuc"))
         case Orthogonality(lam):
             excess = gram(w) - np.eye(len(gram(w)))
             return lam / 4 * float((excess**2).sum())

@@ -98,8 +98,8 @@ def test_every_library_and_precision_agree(case: Case, data: st.DataObject) -> N
         assert tuple(best.shape) == case.shape
         np.testing.assert_array_equal(plain(array), w)
         moved = float(np.sum((plain(best) - w) ** 2 / step) / 2)
-        if case.penalty.is_convex:  # one minimum; the root of a step of 1e-3 divides the error
-            np.testing.assert_allclose(plain(best), expected, atol=1000 * flavour.tolerance)
+        if case.penalty.is_convex:  # one minimum
+            np.testing.assert_allclose(plain(best), expected, atol=10 * flavour.tolerance)
         elif flavour.dtype == "float32":  # of two nearly equal, either
             ours = moved + oracles.value(case.penalty, plain(best))
             assert ours <= least + 1e-3 * (1 + abs(least))
@@ -116,7 +116,8 @@ def test_value_follows_the_formula(case: Case, data: st.DataObject) -> None:
         found, expected = plain(case.penalty(array)), oracles.value(case.penalty, w)
         if flavour.dtype == "float32" and case not in FREE:
             continue  # the border itself is rounded
-        np.testing.assert_allclose(found, expected, rtol=1e3 * flavour.tolerance, atol=1e-4)
+        bound = 10 * flavour.tolerance
+        np.testing.assert_allclose(found, expected, rtol=bound, atol=bound)
 
 
 @pytest.mark.parametrize("case", WITH_GRADIENT, ids=str)
@@ -150,7 +151,10 @@ def test_gradient_is_what_autograd_finds(case: Case, data: st.DataObject) -> Non
         tensor = flavour.array(w).requires_grad_()
         (found,) = torch.autograd.grad(case.penalty.value(tensor), tensor)
         np.testing.assert_allclose(
-            plain(found), plain(case.penalty.gradient(tensor)), rtol=1e-4, atol=1e-4
+            plain(found),
+            plain(case.penalty.gradient(tensor)),
+            rtol=100 * flavour.tolerance,
+            atol=100 * flavour.tolerance,
         )
 
 

@@ -18,6 +18,7 @@ from shrinkage.penalties.arrays import (
 from shrinkage.penalties.base import Penalty
 
 NEWTON_STEPS = 200  # at most; mostly 5 are enough
+ABOVE = 1.001  # times a bound, which rounding could else leave below the root
 
 
 @final
@@ -149,10 +150,10 @@ def bridge_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:
     """The x with ``x + cost·x^(p−1) = size``, for p > 1."""
     if p >= 2.0:  # convex in x
         power = 1.0 / (p - 1.0)
-        start = xp.minimum(size, size**power / cost**power)
+        start = xp.minimum(size, ABOVE * size**power / cost**power)
         return descend(xp, start, (1.0, cost, p - 1.0), size)
     q = 1.0 / (p - 1.0)  # convex in y = x^(p−1): y^q + cost·y = size
-    start = xp.minimum(size ** (p - 1.0), size / cost)
+    start = ABOVE * xp.minimum(size ** (p - 1.0), size / cost)
     return descend(xp, start, (cost, 1.0, q), size) ** q
 
 
