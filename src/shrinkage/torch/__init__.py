@@ -1,10 +1,21 @@
 """The face for PyTorch: a penalty on the weights you choose, under any optimizer."""
 
 from shrinkage.torch import schedules
+from shrinkage.torch.adam import Adam
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.factors import collapse, reparametrize
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.sgd import SGDW
+from shrinkage.torch.sgd import SGD, SGDW
 
-__all__ = ["RDA", "SGDW", "Attachment", "Regularizer", "collapse", "reparametrize", "schedules"]
+__all__ = [
+    "RDA",
+    "SGD",
+    "SGDW",
+    "Adam",
+    "Attachment",
+    "Regularizer",
+    "collapse",
+    "reparametrize",
+    "schedules",
+]

@@ -58,8 +58,8 @@ def check_attachment(
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
     _check_how(how, scale, metric)
-    _check_free(regularizer, optimizer)
-    _check_holds(regularizer, optimizer)
+    check_free(regularizer, optimizer)
+    check_holds(regularizer, optimizer)
     if how == "decoupled" and scale == "schedule":
         first = Memory()
         for group in optimizer.param_groups:
@@ -98,13 +98,20 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
         raise TypeError(f"metric must be a function (optimizer, group, parameter), got {metric!r}")
 
 
-def _check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
+def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
     if regularizer._attachment is not None:
         raise ValueError(
             f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
             "applied twice; call its detach() first, or add the penalties up into one"
         )
     mine = {id(binding.parameter): binding.name for binding in regularizer.bindings}
+    for group in optimizer.param_groups:
+        inside = isinstance(group.get("penalty"), Penalty)
+        if inside and any(id(parameter) in mine for parameter in group["params"]):
+            raise ValueError(
+                f"{type(optimizer).__name__} has {group['penalty']!r} inside for the same "
+                "parameters; add the penalties up into one"
+            )
     for other in attachments(optimizer):
         for binding in other.regularizer.bindings:
             if id(binding.parameter) in mine:
@@ -114,7 +121,7 @@ def _check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
                 )
 
 
-def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
+def check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     missing = [b.name for b in regularizer.active if id(b.parameter) not in held]
     if missing:

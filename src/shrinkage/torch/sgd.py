@@ -3,16 +3,184 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
+from torch.optim.sgd import sgd as torch_sgd
 
+from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
+from shrinkage.torch import metric
+from shrinkage.torch.inside.entries import Entry, wide_like
+from shrinkage.torch.inside.optimizer import Inside
+from shrinkage.torch.metric import Group, OwnStep, full_buffer_share
+from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.updates import decay_, threshold_
+
+
+class SGD(Inside, torch.optim.SGD):
+    """torch.optim.SGD with the penalty inside: a regularized step in one pass over memory.
+
+    ``how="proximal"``: the update of torch.optim.SGD, then ``w ← prox(w, s)`` with the optimizer's
+    own step ``s = lr·b``, where the momentum buffer holds b·g for a constant gradient g; it rests
+    where data loss + Ω is least, with exact zeros, at any momentum. "coupled": ∂Ω(w) joins the
+    gradient; the same rest, no exact zeros. "decoupled": ``w ← (1 − 2·scale·lam)·w`` for squares
+    before the update, a threshold of ``scale·lam`` for absolute values and groups after it; without
+    momentum and with ``scale="lr"`` the same rest.
+
+    Parameters
+    ----------
+    params : iterable of parameters, of named parameters or of groups
+        A group may have `penalty`, `how` and `scale` of its own.
+    lr, momentum, dampening, weight_decay, nesterov, maximize, foreach, differentiable, fused
+        As in torch.optim.SGD, with its defaults. `foreach` and `fused` choose among torch's own
+        ways for parameters that are not stepped in one pass: on other devices, complex, sparse, not
+        dense.
+    penalty : Penalty, Regularizer, text or None
+        A penalty reaches every parameter of the group, biases too, as `weight_decay` does; a
+        `Regularizer` the weights that it selects.
+    how : {"proximal", "coupled", "decoupled"}, default "proximal"
+        The way the penalty reaches the weights.
+    scale : {"lr", "schedule", "none"}, default "lr"
+        For "decoupled": strengths times lr, times lr/lr₀, or as they are.
+    compile : bool, default False
+        Let `torch.compile` fuse the step of parameters that are not stepped in one pass.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As torch.optim.SGD, and for a penalty that cannot go that way.
+
+    Notes
+    -----
+    bfloat16 and float16 weights are stepped in float32, with float32 state, and rounded once. The
+    first step compiles loops in a second or two, or takes them from disk.
+
+    Examples
+    --------
+    >>> from shrinkage import L1
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, 0.04]))
+    >>> w.grad = torch.zeros(2)
+    >>> SGD([w], lr=0.1, penalty=L1(0.5)).step()
+    >>> [round(x, 6) for x in w.tolist()]
+    [0.95, 0.0]
+    """
+
+    _update = "sgd"
+    _counts = "momentum_share"
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        penalty: Penalty | Regularizer | str | None = None,
+        how: str = "proximal",
+        scale: str = "lr",
+        compile: bool = False,
+    ) -> None:
+        self._begin(penalty, how, scale, compile)
+        torch.optim.SGD.__init__(
+            self,
+            params,
+            lr,
+            momentum,
+            dampening,
+            weight_decay,
+            nesterov,
+            maximize=maximize,
+            foreach=foreach,
+            differentiable=differentiable,
+            fused=fused,
+        )
+        self._end()
+
+    def _kind(self, entry: Entry) -> Kind:
+        assert entry.form is not None
+        momentum = entry.group["momentum"] != 0
+        return entry.kind(self._update, momentum)
+
+    def _names(self, group: Group) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def _prepare(self, entry: Entry) -> None:
+        """Its state, as torch would make it, and how full the buffer is."""
+        if not entry.group["momentum"]:
+            return
+        state = self.state[entry.parameter]
+        buffer = state.get("momentum_buffer")
+        if buffer is None:
+            state["momentum_buffer"] = wide_like(entry.parameter)
+            state.pop("momentum_share", None)
+            entry.begins = True
+        if entry.how != "proximal":
+            state.pop("momentum_share", None)
+        elif "momentum_share" not in state:
+            share = 0.0 if entry.begins else full_buffer_share(entry.group)
+            state["momentum_share"] = torch.tensor(share, dtype=torch.float64)
+
+    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+        group = entry.group
+        lr = float(group["lr"])
+        return (
+            -1.0 if group["maximize"] else 1.0,
+            lr,
+            entry.factor,
+            float(group["weight_decay"]),
+            math.inf,
+            lr,
+            float(group["momentum"]),
+            1.0 - group["dampening"],
+            float(group["nesterov"]),
+        )
+
+    def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
+        return metric.sgd(group, state, float(state.get("momentum_share", 1.0)))
+
+    def _step_by_torch(
+        self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
+    ) -> None:
+        group = entries[0].group
+        states = [self.state[entry.parameter] for entry in entries] if group["momentum"] else []
+        buffers = [
+            None if entry.begins else state["momentum_buffer"]
+            for entry, state in zip(entries, states, strict=False)
+        ]
+        torch_sgd(
+            weights,
+            gradients,
+            buffers,
+            has_sparse_grad=any(gradient.is_sparse for gradient in gradients),
+            foreach=group["foreach"],
+            fused=group["fused"],
+            weight_decay=group["weight_decay"],
+            momentum=group["momentum"],
+            lr=group["lr"],
+            dampening=group["dampening"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+        )
+        for entry, state, buffer in zip(entries, states, buffers, strict=False):
+            state["momentum_buffer"] = buffer
+            if "momentum_share" in state:
+                before = None if entry.begins else float(state["momentum_share"])
+                state["momentum_share"].fill_(metric.buffer_share(group, before))
+
+
+metric.RULES[SGD] = metric.sgd
 
 
 class SGDW(Optimizer):

@@ -20,6 +20,7 @@ from shrinkage.torch.sparsity import zeros_of
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
     from shrinkage.torch.binding import Binding
+    from shrinkage.torch.inside.tie import Tie
     from shrinkage.torch.regularizer import Regularizer
 
 MINIMUM_OF_J = "the minimum of J = data loss + Ω"
@@ -115,7 +116,7 @@ def _strengths(penalty: Penalty) -> list[float]:
     return found
 
 
-def objective(attachment: Attachment) -> str:
+def objective(attachment: Attachment | Tie) -> str:
     """Where weights rest under this attachment, in a sentence; no more than is proved."""
     decay, coupled = weight_decay(attachment.regularizer, attachment.optimizer)
     if decay and not coupled:

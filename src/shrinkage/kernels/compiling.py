@@ -1,0 +1,105 @@
+"""How loops become machine code: when they are first used, kept on disk where that is possible."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import carray, njit, types
+from numba.extending import intrinsic, register_jitable
+
+Loop = Callable[..., Any]
+CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first cache
+
+
+@lru_cache(maxsize=1)
+def sources() -> str:
+    """A digest of this folder: compiled code of other sources must not be taken from the disk.
+
+    Numba looks only at the file in which a loop stands, not at those that it calls.
+    """
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def compiled(loop: Loop) -> Loop:
+    """`loop` as machine code that runs without holding Python back.
+
+    Where nothing can be written beside this package or in the user's cache folder, each process
+    compiles anew.
+    """
+    # A division by 0 is infinite; a·b + c may be rounded once.
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        return _Compiled(njit(loop, cache=True, **options), njit(loop, **options))
+    except RuntimeError:  # numba found no folder
+        return njit(loop, **options)
+
+
+class _Compiled:
+    """A loop whose machine code is kept on disk, until that fails."""
+
+    def __init__(self, kept: Loop, fresh: Loop) -> None:
+        self._loop, self._fresh = kept, fresh
+
+    def __call__(self, *arguments: Any) -> Any:
+        try:
+            return self._loop(*arguments)
+        except (OSError, EOFError):  # a disk that is full, a file that is cut off
+            self._loop = self._fresh
+            return self._loop(*arguments)
+
+
+@intrinsic
+def _pointer(context, address, like):
+    """The address as a pointer to what `like` holds."""
+    kind = types.CPointer(like.dtype)
+
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64, like), code
+
+
+@register_jitable
+def memory(address, size, like):
+    """`size` numbers of like's type that begin at `address`."""
+    return carray(_pointer(address, like), size)
+
+
+@intrinsic
+def _reordered_sum(context, total, term):
+    def code(context, builder, signature, arguments):
+        return builder.fadd(*arguments, flags=["reassoc"])
+
+    return total(total, total), code
+
+
+@register_jitable
+def add(total, term):
+    """total + term in any order: such a sum over many entries is taken in vectors."""
+    return _reordered_sum(total, term)
+
+
+@register_jitable
+def widen(bits, numbers):
+    """bfloat16, given as its bits, into float32."""
+    wide = numbers.view(np.uint32)
+    for i in range(bits.size):
+        wide[i] = np.uint32(bits[i]) << np.uint32(16)
+
+
+@register_jitable
+def narrow(numbers, bits):
+    """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
+    wide = numbers.view(np.uint32)
+    for i in range(bits.size):
+        odd = (wide[i] >> np.uint32(16)) & np.uint32(1)
+        rounded = np.uint32(wide[i] + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+        rounded = np.uint32(0x7FC0) if numbers[i] != numbers[i] else np.uint32(rounded)
+        bits[i] = np.uint16(rounded)
+        wide[i] = rounded << np.uint32(16)

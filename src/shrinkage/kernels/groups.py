@@ -1,0 +1,158 @@
+"""Group lasso on rows: a row is updated and shrunk while it is in the first cache.
+
+B holds lam·√p_g. In the metric of the steps s, with c = s·B, a row z becomes z·θ/(θ + c), where θ
+solves S(θ) = Σ z²/(θ + c)² = 1, or 0 where S(0) ≤ 1. 1/√S is concave and rises, so Newton's method
+on 1/√S = 1 comes from any start to the left of the root at once, and climbs to it from there.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba.extending import register_jitable
+
+from shrinkage.kernels.compiling import Loop, add
+from shrinkage.kernels.loops import FACTOR, LIMIT, STEP, B
+
+NEWTON_STEPS = 60  # it stops by itself, mostly after two
+BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
+
+
+def shrink_row(how: str, in_metric: bool) -> Loop:
+    """The prox of B·‖w‖ on one row."""
+    if in_metric:
+        return shrink_in_metric
+    if how == "coupled":
+        return leave
+    return shrink_by_step if how == "proximal" else shrink_by_amount
+
+
+@register_jitable
+def pull_row(weights, row):
+    """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
+    size = norm(weights)
+    return row[FACTOR] * row[B] / size if size > 0.0 else 0.0
+
+
+@register_jitable
+def norm(weights):
+    """‖w‖, summed in float64."""
+    squares = 0.0
+    for i in range(weights.size):
+        w = float(weights[i])
+        squares = add(squares, w * w)
+    return math.sqrt(squares)
+
+
+@register_jitable
+def leave(weights, steps, row):
+    pass
+
+
+@register_jitable
+def shrink_by_step(weights, steps, row):
+    shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B])
+
+
+@register_jitable
+def shrink_by_amount(weights, steps, row):
+    shrink_evenly(weights, row[FACTOR] * row[B])
+
+
+@register_jitable
+def shrink_evenly(weights, t):
+    """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
+    if not t > 0.0:
+        return
+    size = norm(weights)
+    if size <= t:
+        weights[:] = weights.dtype.type(0.0)
+        return
+    ratio = weights.dtype.type(t / size)
+    for i in range(weights.size):
+        weights[i] = weights[i] - weights[i] * ratio
+
+
+@register_jitable
+def shrink_in_metric(weights, steps, row):
+    kind = weights.dtype.type
+    strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
+    squares, weighted, most = 0.0, 0.0, kind(0.0)
+    for at in range(0, weights.size, BLOCK):
+        part = slice(at, min(at + BLOCK, weights.size))
+        square, product, largest = moments(weights[part], steps[part], strength)
+        squares += square
+        weighted += product
+        most = max(most, largest)
+    if not (most > kind(0.0) and squares > 0.0):  # nothing to do, or NaN
+        return
+    theta = root(weights, steps, math.sqrt(squares), weighted / squares)
+    move_towards(weights, steps, kind(theta), limit)
+
+
+@register_jitable
+def moments(weights, steps, strength):
+    """Σz², Σcz² and the largest c; c takes the place of the step."""
+    zero = weights.dtype.type(0.0)
+    squares, weighted, most = zero, zero, zero
+    for i in range(weights.size):
+        z, c = weights[i], steps[i] * strength
+        steps[i] = c
+        squares = add(squares, z * z)
+        weighted = add(weighted, c * z * z)
+        most = most if most > c else c
+    return squares, weighted, most
+
+
+@register_jitable
+def root(weights, costs, size, mean):
+    """θ, or 0 where the whole row dies; `size` is ‖z‖ and `mean` that of c, weighted by z²."""
+    kind = weights.dtype.type
+    least = size * 1e-20
+    near = 1e-8 if weights.itemsize == 8 else 1e-4  # and the step that follows squares it
+    theta = max(size - mean, least)
+    for count in range(NEWTON_STEPS):
+        squares, slope = 0.0, 0.0
+        for at in range(0, weights.size, BLOCK):
+            part = slice(at, min(at + BLOCK, weights.size))
+            square, rate = sums_at(weights[part], costs[part], kind(theta))
+            squares += square
+            slope += rate
+        better = max(theta + squares * (math.sqrt(squares) - 1.0) / slope, least)
+        change = better - theta
+        if theta == least and not change > 0.0:
+            return 0.0
+        theta = better
+        if not (abs(change) > near * theta and (count == 0 or change > 0.0)):
+            break
+    return theta
+
+
+@register_jitable
+def sums_at(weights, costs, theta):
+    """S(θ) and −S′(θ)/2."""
+    one, zero = weights.dtype.type(1.0), weights.dtype.type(0.0)
+    squares, slope = zero, zero
+    for i in range(weights.size):
+        part = one / (theta + costs[i])
+        term = weights[i] * part * weights[i] * part
+        squares = add(squares, term)
+        slope = add(slope, term * part)
+    return squares, slope
+
+
+@register_jitable
+def move_towards(weights, costs, theta, limit):
+    """The row at θ, or as far towards it as no entry moves by more than `limit`."""
+    zero, one = weights.dtype.type(0.0), weights.dtype.type(1.0)
+    farthest = zero
+    for i in range(weights.size):
+        costs[i] = weights[i] * costs[i] / (theta + costs[i])  # what an entry loses
+        size = abs(costs[i])
+        farthest = farthest if farthest > size else size
+    if theta == zero and farthest <= limit:
+        weights[:] = zero
+        return
+    share = limit / farthest if farthest > limit else one
+    for i in range(weights.size):
+        weights[i] = weights[i] - costs[i] * share

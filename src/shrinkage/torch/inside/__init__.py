@@ -1,0 +1,1 @@
+"""Optimizers with the penalty inside: what `SGD` and `Adam` have in common."""

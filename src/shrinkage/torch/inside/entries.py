@@ -1,0 +1,182 @@
+"""The parameters of an optimizer that has the penalty inside, each with its penalty."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shrinkage.kernels.driving import Kind
+from shrinkage.penalties import Penalty, to_text
+from shrinkage.torch.checks import SCALES
+from shrinkage.torch.inside.batches import Form, form_of
+from shrinkage.torch.metric import Group
+from shrinkage.torch.regularizer import Regularizer
+
+HALF = (torch.float16, torch.bfloat16)
+HOWS = ("coupled", "decoupled", "proximal")
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A parameter of an optimizer, with its penalty."""
+
+    name: str
+    parameter: Tensor
+    group: Group
+    penalty: Penalty | None
+    regularizer: Regularizer | None
+    form: Form | None  # for compiled loops
+    begins: bool = False  # its state was made for this step
+    shares: bool = False  # has memory in common with another parameter
+
+    def kind(self, update: str, variant: bool) -> Kind:
+        """Which compiled loop steps it."""
+        assert self.form is not None
+        half = self.parameter.dtype is torch.bfloat16
+        return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, half)
+
+    @property
+    def how(self) -> str:
+        """The way its penalty goes, or "none"."""
+        return "none" if self.penalty is None else str(self.group["how"])
+
+    @property
+    def factor(self) -> float:
+        """What every strength is multiplied by; decoupled, with its scale."""
+        factor = 1.0 if self.regularizer is None else self.regularizer.factor
+        return decoupled_amount(self.group, factor) if self.how == "decoupled" else factor
+
+
+def decoupled_amount(group: Group, factor: float) -> float:
+    """What a decoupled strength is multiplied by: factor, times lr or lr/lr₀ as `scale` says."""
+    if group["scale"] == "none":
+        return factor
+    amount = factor * float(group["lr"])
+    if group["scale"] == "lr":
+        return amount
+    first: Any = group.get("initial_lr", group["first_lr"])
+    return amount / float(first)
+
+
+def wide_like(parameter: Tensor) -> Tensor:
+    """Zeros like a parameter, in float32 where that has 16 bits."""
+    dtype = torch.float32 if parameter.dtype in HALF else parameter.dtype
+    return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format)
+
+
+def entries_of(groups: Iterable[Group]) -> list[Entry]:
+    """The parameters of these groups with their penalties, each parameter once."""
+    entries: dict[int, Entry] = {}
+    for number, group in enumerate(groups):
+        given = group["penalty"]
+        bound = {}
+        if isinstance(given, Regularizer):
+            bound = {id(binding.parameter): binding for binding in given.bindings}
+        for place, parameter in enumerate(group["params"]):
+            if id(parameter) in entries:
+                continue
+            if not isinstance(given, Regularizer):
+                name = (
+                    group["param_names"][place] if "param_names" in group else f"{number}.{place}"
+                )
+                penalty = None if given is None else given.with_groups(_as_they_are)
+                entry = Entry(name, parameter, group, penalty, None, None)
+            elif id(parameter) in bound:
+                binding = bound[id(parameter)]
+                entry = Entry(binding.name, parameter, group, binding.penalty, given, None)
+            else:
+                entry = Entry("", parameter, group, None, None, None)
+            try:
+                entry.form = form_of(entry.penalty, tuple(parameter.shape))
+            except ValueError as error:
+                raise ValueError(f"{entry.name}: {error}") from None
+            entries[id(parameter)] = entry
+    return list(entries.values())
+
+
+def _as_they_are(side: str) -> str:
+    """Of a parameter whose module is not known, axis 0 is the output."""
+    return side
+
+
+def check_options(group: Group) -> None:
+    """Refuse what is no penalty, no way and no scale.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    penalty, how, scale = group["penalty"], group["how"], group["scale"]
+    if penalty is not None and not isinstance(penalty, Penalty | Regularizer):
+        raise TypeError(
+            f"penalty must be a Penalty such as L1(1e-4), a Regularizer or None, got {penalty!r}"
+        )
+    if how == "loss":
+        raise ValueError('how="loss" needs nothing inside: add regularizer.penalty() to the loss')
+    if how not in HOWS:
+        near = difflib.get_close_matches(str(how), HOWS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f'how must be "coupled", "decoupled" or "proximal", got {how!r}{hint}')
+    if scale not in SCALES:
+        raise ValueError(f'scale must be "lr", "schedule" or "none", got {scale!r}')
+    if scale != "lr" and how != "decoupled":
+        raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
+
+
+def check_entry(entry: Entry, optimizer: Optimizer) -> None:
+    """Refuse a penalty that cannot go this way in this optimizer.
+
+    Raises
+    ------
+    ValueError
+    """
+    penalty = entry.penalty
+    if penalty is None:
+        return
+    euclidean = isinstance(optimizer, torch.optim.SGD)
+    reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
+    if entry.how == "proximal" and not euclidean:
+        reason = reason or penalty.why_no_metric()
+        if entry.parameter.is_complex():
+            reason = reason or (
+                "a complex parameter: Adam gives its real and imaginary parts different steps, in "
+                'which no modulus can shrink; use SGD or how="coupled"'
+            )
+    if reason is not None:
+        raise ValueError(f"{entry.name}: {reason}")
+    first: Any = entry.group.get("initial_lr", entry.group["lr"])
+    if entry.group["scale"] == "schedule" and not float(first):
+        raise ValueError(
+            'scale="schedule" divides by the first learning rate, which is 0; set initial_lr in '
+            'the group, or use scale="lr"'
+        )
+
+
+def as_text(group: Group) -> Group:
+    """A packed group with its penalty as text; without one where the penalty has no text form."""
+    penalty = group["penalty"]
+    if penalty is None:
+        return group
+    try:
+        return {**group, "penalty": to_text(penalty)}
+    except (ValueError, AttributeError, TypeError):
+        return {key: value for key, value in group.items() if key != "penalty"}
+
+
+def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Keep the state as precise as it was saved: torch casts it to the type of the weights."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    numbers = [n for group in saved["param_groups"] for n in group["params"]]
+    for parameter, number in zip(parameters, numbers, strict=True):
+        for key, value in saved["state"].get(number, {}).items():
+            now = optimizer.state[parameter].get(key)
+            if key == "step" or not (isinstance(now, Tensor) and isinstance(value, Tensor)):
+                continue
+            if now.dtype != value.dtype:
+                optimizer.state[parameter][key] = value.detach().clone().to(now.device)

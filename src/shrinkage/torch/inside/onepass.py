@@ -1,0 +1,121 @@
+"""The parameters of one optimizer, sorted into batches, and stepped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from shrinkage.kernels import driving, pool
+from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, fits, is_dense, wanted
+
+if TYPE_CHECKING:
+    from shrinkage.kernels.driving import Kind
+    from shrinkage.torch.inside.entries import Entry
+    from shrinkage.torch.inside.optimizer import Inside
+
+SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
+
+
+class OnePass:
+    """The batches of one optimizer."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self.batches: list[Batch] = []
+        self.others: list[Entry] = list(entries)  # left to torch operations
+
+    def step(self, optimizer: Inside) -> list[Entry]:
+        """Step what can be; the entries that are left."""
+        if not self._holds(optimizer):
+            self._sort(optimizer)
+        for batch in self.batches:
+            batch.tell(optimizer)
+        threads = torch.get_num_threads()
+        if threads == 1 or sum([batch.size for batch in self.batches]) < SERIAL:
+            for batch in self.batches:
+                batch.go(0, len(batch.pieces))
+        else:
+            turns = [partial(batch.go, *turn) for batch in self.batches for turn in batch.turns]
+            pool.run(turns, threads)
+        return self.others
+
+    def _holds(self, optimizer: Inside) -> bool:
+        """Whether every parameter is still where it belongs."""
+        for batch in self.batches:
+            if not batch.look(optimizer):
+                return False
+        if any(batch.moved for batch in self.batches) and sharing(self.batches):
+            return False
+        return not any(can_join(optimizer, entry) for entry in self.others if not entry.shares)
+
+    def _sort(self, optimizer: Inside) -> None:
+        """Every entry into a batch, or to the others."""
+        for entry in self.entries:
+            entry.shares = False
+        while True:
+            self.batches, self.others = [], []
+            members: dict[tuple[Kind, torch.dtype], list[Entry]] = {}
+            for entry in self.entries:
+                if entry.shares or not can_join(optimizer, entry):
+                    self.others.append(entry)
+                else:
+                    key = optimizer._kind(entry), entry.parameter.dtype
+                    members.setdefault(key, []).append(entry)
+            for (kind, _), entries in members.items():
+                names = optimizer._names(entries[0].group)
+                self.batches.append(Batch(kind, entries, names))
+                assert self.batches[-1].look(optimizer)
+            found = sharing(self.batches)
+            if not found:
+                return
+            for entry in found:
+                entry.shares = True
+
+
+def can_join(optimizer: Inside, entry: Entry) -> bool:
+    """Whether a parameter can be stepped by a compiled loop as it is now."""
+    w, gradient = entry.parameter, entry.parameter.grad
+    if (
+        entry.form is None
+        or type(w) not in PLAIN
+        or w.dtype not in INNER
+        or w.layout is not torch.strided
+        or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
+        or (entry.form.width and not w.is_contiguous())
+        or not optimizer._is_plain(entry.group)
+    ):
+        return False
+    if gradient is None:
+        return True
+    want = wanted(w)
+    if not fits(gradient, want.dtype, want) or gradient.is_neg():
+        return False
+    optimizer._prepare(entry)
+    state = optimizer.state[w]
+    return all(fits(state[name], want.inner, want) for name in optimizer._names(entry.group))
+
+
+def sharing(batches: Sequence[Batch]) -> list[Entry]:
+    """The entries whose weights or state have memory in common with another's."""
+    places = []
+    for batch in batches:
+        for entry, addresses in zip(batch.entries, batch.addresses, strict=True):
+            size = entry.parameter.numel()
+            width = entry.parameter.element_size()
+            for column in driving.WRITTEN:
+                if addresses[column]:
+                    bytes_each = width if column == driving.WEIGHTS else batch.like.itemsize
+                    start = addresses[column]
+                    places.append((start, start + size * bytes_each, entry))
+    places.sort(key=lambda place: place[:2])
+    found: list[Entry] = []
+    end, last = 0, None
+    for start, stop, entry in places:
+        if start < end:
+            found += [entry] if last is None else [entry, last]
+        if stop > end:
+            end, last = stop, entry
+    return found

@@ -1,0 +1,186 @@
+"""What SGD and Adam have in common as optimizers with the penalty inside."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import _use_grad_for_differentiable
+
+from shrinkage.kernels.driving import Kind
+from shrinkage.penalties import parse
+from shrinkage.torch.checks import check_free, check_holds
+from shrinkage.torch.inside.entries import (
+    Entry,
+    as_text,
+    check_entry,
+    check_options,
+    entries_of,
+    restore_precision,
+)
+from shrinkage.torch.inside.onepass import OnePass
+from shrinkage.torch.inside.statistics import Statistics, statistics
+from shrinkage.torch.inside.stepwise import by_torch
+from shrinkage.torch.inside.tie import Tie
+from shrinkage.torch.metric import Group, OwnStep, check_group
+from shrinkage.torch.regularizer import Regularizer
+
+KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
+OPTIONS = ("penalty", "how", "scale", "compile")
+
+
+class Inside(Optimizer):
+    """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is."""
+
+    _update: ClassVar[str]  # the name of its loops
+    _counts: ClassVar[str]  # what counts steps in its state
+
+    @abstractmethod
+    def _names(self, group: Group) -> tuple[str, ...]:
+        """What a step changes in the state, beside counts."""
+
+    @abstractmethod
+    def _kind(self, entry: Entry) -> Kind:
+        """Which compiled loop steps a parameter."""
+
+    @abstractmethod
+    def _prepare(self, entry: Entry) -> None:
+        """The parameter's state, as torch would make it."""
+
+    @abstractmethod
+    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+        """What the loops need of its group, in their order, from SIGN on."""
+
+    @abstractmethod
+    def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
+        """How far it moves an entry for each unit of its gradient."""
+
+    @abstractmethod
+    def _step_by_torch(
+        self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
+    ) -> None:
+        """torch's own function for the parameters of one group, whose state is there."""
+
+    def _is_plain(self, group: Group) -> bool:
+        """Whether nothing in the options asks for torch's own way."""
+        return not (group["differentiable"] or group.get("capturable"))
+
+    def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
+        """Before torch's own beginning, which adds the groups."""
+        self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
+        self._pass: OnePass | None = None
+        self._made_from: list[tuple[object, ...]] = []
+
+    def _end(self) -> None:
+        """After it: what needs all groups."""
+        self.defaults.update(self._options)
+        self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
+        for regularizer in self._regularizers():
+            check_free(regularizer, self)
+            check_holds(regularizer, self)
+            Tie(regularizer, self)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
+        if isinstance(param_group, dict):
+            for option, value in self._options.items():
+                param_group.setdefault(option, value)
+            if isinstance(param_group["penalty"], str):
+                param_group["penalty"] = parse(param_group["penalty"])
+            check_options(param_group)
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        group.setdefault("first_lr", group["lr"])
+        try:
+            for entry in entries_of([group]):
+                check_entry(entry, self)
+        except Exception:
+            self.param_groups.pop()
+            raise
+        self._pass = None
+
+    @_use_grad_for_differentiable
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step for every parameter that has a gradient.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the loss and its gradients again.
+
+        Returns
+        -------
+        What `closure` returns, or None.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        regularizers = self._regularizers()
+        for regularizer in regularizers:
+            regularizer._refresh()
+        for group in self.param_groups:
+            if group["penalty"] is not None and group["how"] == "proximal":
+                check_group(self, group)
+        rest = self._sorted().step(self)
+        if rest:
+            stepwise = torch.compile(by_torch) if self.defaults["compile"] else by_torch
+            stepwise(self, [entry for entry in rest if entry.parameter.grad is not None])
+        for regularizer in regularizers:
+            regularizer._advance()
+        return loss
+
+    def statistics(self) -> Statistics:
+        """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
+
+        Of penalized parameters alone. Summed up by the step itself, where it is one pass over
+        memory; otherwise now, and so is Ω where it is no sum of absolute values and squares.
+        """
+        return statistics(self._sorted())
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's own, which loads it, and this one torch's; penalties travel as text.
+
+        One without a text form, or in a `Regularizer`, is left out: on loading, the present one
+        stays.
+        """
+        packed: dict[str, Any] = super().state_dict()
+        packed["param_groups"] = [as_text(group) for group in packed["param_groups"]]
+        return packed
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As torch; penalties come back from their text, or stay where it holds none."""
+        present = [{key: group[key] for key in KEPT} for group in self.param_groups]
+        super().load_state_dict(state_dict)
+        for group, kept in zip(self.param_groups, present, strict=True):
+            for key, value in kept.items():
+                group.setdefault(key, value)
+            if isinstance(group["penalty"], str):
+                group["penalty"] = parse(group["penalty"])
+        restore_precision(self, state_dict)
+        self._pass = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._options = {option: self.defaults[option] for option in OPTIONS}
+        self._pass = None
+
+    def _sorted(self) -> OnePass:
+        """The present parameters and penalties, sorted anew where groups or penalties changed."""
+        made_from: list[tuple[object, ...]] = [
+            (id(group), len(group["params"]), id(group["penalty"]), group["how"])
+            for group in self.param_groups
+        ]
+        made_from += [(id(regularizer.bindings),) for regularizer in self._regularizers()]
+        if self._pass is None or made_from != self._made_from:
+            self._pass = OnePass(entries_of(self.param_groups))
+            self._made_from = made_from
+        return self._pass
+
+    def _regularizers(self) -> list[Regularizer]:
+        found = [group["penalty"] for group in self.param_groups]
+        return list(dict.fromkeys(one for one in found if isinstance(one, Regularizer)))

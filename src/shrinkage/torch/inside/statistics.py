@@ -1,0 +1,85 @@
+"""What the last step left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from shrinkage.kernels import driving
+from shrinkage.kernels.loops import A, B
+from shrinkage.torch.sparsity import zeros_of
+
+if TYPE_CHECKING:
+    from shrinkage.torch.inside.batches import Batch
+    from shrinkage.torch.inside.entries import Entry
+    from shrinkage.torch.inside.onepass import OnePass
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Sums over the penalized parameters of an optimizer."""
+
+    value: float = 0.0  # factor·Ω(w)
+    absolute: float = 0.0  # Σ|w|
+    squares: float = 0.0  # Σ|w|²
+    zeros: int = 0  # exact ones
+    entries: int = 0
+    dead_groups: int = 0  # groups that are zero whole
+    groups: int = 0
+
+    def __add__(self, other: Statistics) -> Statistics:
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Statistics(*(one + another for one, another in both))
+
+
+def statistics(step: OnePass) -> Statistics:
+    """Of every penalized parameter: from the sums of the last step, else from the weights."""
+    parts = [_at(entry) for entry in step.others if entry.penalty is not None]
+    for batch in step.batches:
+        if batch.kind.how != "none":
+            parts += _of(batch)
+    return sum(parts, Statistics())
+
+
+def _of(batch: Batch) -> list[Statistics]:
+    sums = np.zeros((len(batch.entries), driving.SUMS))
+    np.add.at(sums, batch.pieces[:, 0], batch.sums)
+    parts = []
+    for row, entry in enumerate(batch.entries):
+        if not batch.addresses[row][driving.GRADIENTS]:  # not stepped, so not summed
+            parts.append(_at(entry))
+            continue
+        absolute, squares, zeros, norms, dead = sums[row].tolist()
+        form, factor = entry.form, 1.0 if entry.regularizer is None else entry.regularizer.factor
+        assert form is not None
+        size, groups = entry.parameter.numel(), 0
+        if form.width:
+            value, groups = form.constants[1] * norms, size // form.width
+        elif form.formula is not None and form.formula.is_threshold:
+            value = batch.numbers[row, A] * absolute + batch.numbers[row, B] * squares
+        else:
+            value = _value(entry)
+        counts = int(zeros), size, int(dead), groups
+        parts.append(Statistics(factor * value, absolute, squares, *counts))
+    return parts
+
+
+@torch.no_grad()
+def _at(entry: Entry) -> Statistics:
+    w = entry.parameter.detach()
+    assert entry.penalty is not None
+    found = zeros_of(w, entry.penalty)
+    size = w.abs().double()
+    factor = 1.0 if entry.regularizer is None else entry.regularizer.factor
+    counts = found.zeros, found.entries, found.dead_groups, found.groups
+    sums = float(size.sum()), float((size * size).sum())
+    return Statistics(factor * _value(entry), *sums, *counts)
+
+
+@torch.no_grad()
+def _value(entry: Entry) -> float:
+    assert entry.penalty is not None
+    return float(entry.penalty.value(entry.parameter.detach()))

@@ -1,0 +1,82 @@
+"""The step with the penalty inside as torch operations: any device, any type, any layout.
+
+It is what the compiled loops are held equal to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from shrinkage.torch.inside.entries import HALF
+from shrinkage.torch.updates import decay_, prox_, threshold_
+
+if TYPE_CHECKING:
+    from shrinkage.torch.inside.entries import Entry
+    from shrinkage.torch.inside.optimizer import Inside
+
+
+def by_torch(optimizer: Inside, entries: Sequence[Entry]) -> None:
+    """Step these parameters, group by group, with torch's own function for the update."""
+    for _, members in groupby(entries, key=lambda entry: id(entry.group)):
+        _step_group(optimizer, list(members))
+
+
+def _step_group(optimizer: Inside, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        optimizer._prepare(entry)
+    weights = [_wide(entry.parameter) for entry in entries]
+    gradients = [_pulled(entry, w) for entry, w in zip(entries, weights, strict=True)]
+    for entry, w in zip(entries, weights, strict=True):
+        if entry.penalty is not None and _acts(entry, "decoupled"):
+            decay_(w, entry.penalty, entry.factor)
+    optimizer._step_by_torch(entries, weights, gradients)
+    for entry, w in zip(entries, weights, strict=True):
+        _finish_(optimizer, entry, w)
+        if w is not entry.parameter:
+            entry.parameter.copy_(w)
+        entry.begins = False
+
+
+def _finish_(optimizer: Inside, entry: Entry, w: Tensor) -> None:
+    """What comes after the update."""
+    if entry.penalty is None:
+        return
+    if _acts(entry, "decoupled"):
+        threshold_(w, entry.penalty, entry.factor)
+    elif _acts(entry, "proximal"):
+        state = optimizer.state[entry.parameter]
+        own = partial(optimizer._own_step, entry.group)
+        prox_(w, entry.penalty, own, state, entry.factor)
+
+
+def _acts(entry: Entry, how: str) -> bool:
+    """Whether its penalty goes this way now; a frozen parameter has none."""
+    return entry.how == how and entry.parameter.requires_grad
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """In float32 where it has 16 bits: the step is rounded once, at its end."""
+    return tensor.float() if tensor.dtype in HALF else tensor
+
+
+def _pulled(entry: Entry, w: Tensor) -> Tensor:
+    """The gradient, joined by the penalty's where it is coupled."""
+    gradient = entry.parameter.grad
+    assert gradient is not None
+    gradient = _wide(gradient)
+    if not _acts(entry, "coupled"):
+        return gradient
+    if gradient.is_sparse:
+        raise RuntimeError(
+            f'{entry.name} has a sparse gradient, to which how="coupled" cannot add a dense one; '
+            'use how="proximal" or "decoupled"'
+        )
+    assert entry.penalty is not None
+    sign = -1.0 if entry.group["maximize"] else 1.0
+    pulled: Tensor = gradient + (sign * entry.factor) * entry.penalty.gradient(w)
+    return pulled

@@ -1,0 +1,64 @@
+"""What ties a regularizer to an optimizer that has it inside, in the place of an attachment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from shrinkage.torch.inside.entries import decoupled_amount
+from shrinkage.torch.metric import Group, OwnStep
+
+if TYPE_CHECKING:
+    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.inside.optimizer import Inside
+    from shrinkage.torch.regularizer import Regularizer
+
+
+class Tie:
+    """What `print(regularizer)` asks of an attachment, answered by the optimizer itself."""
+
+    metric = None
+
+    def __init__(self, regularizer: Regularizer, optimizer: Inside) -> None:
+        self.regularizer, self.optimizer = regularizer, optimizer
+        regularizer._attachment = self  # type: ignore[assignment]
+
+    @property
+    def group(self) -> Group:
+        """The first group that holds it."""
+        return next(
+            group for group in self.optimizer.param_groups if group["penalty"] is self.regularizer
+        )
+
+    @property
+    def how(self) -> str:
+        return str(self.group["how"])
+
+    @property
+    def scale(self) -> str:
+        return str(self.group["scale"])
+
+    def detach(self) -> None:
+        """Take the penalty out of the optimizer, which goes on without it."""
+        for group in self.optimizer.param_groups:
+            if group["penalty"] is self.regularizer:
+                group["penalty"] = None
+
+    def amount(self, group: Group) -> float:
+        """What a decoupled strength is multiplied by in this group, now."""
+        return decoupled_amount(group, self.regularizer.factor)
+
+    def state_of(self, binding: Binding) -> dict[str, Tensor]:
+        """The tensors in the optimizer's state for one parameter."""
+        state: dict[str, Tensor] = self.optimizer.state.get(binding.parameter, {})
+        return state
+
+    def own_step(self, group: Group, binding: Binding) -> OwnStep:
+        """The optimizer's own step for one parameter, read from its state after a step."""
+        return self.optimizer._own_step(group, self.state_of(binding))
+
+    def __repr__(self) -> str:
+        from shrinkage.torch.table import objective
+
+        return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}"
