@@ -2,9 +2,20 @@
 
 from shrinkage.torch import schedules
 from shrinkage.torch.application import Attachment
+from shrinkage.torch.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.sgd import SGDW
 
-__all__ = ["RDA", "SGDW", "Attachment", "Regularizer", "collapse", "reparametrize", "schedules"]
+__all__ = [
+    "RDA",
+    "SGDW",
+    "Attachment",
+    "Audit",
+    "Regularizer",
+    "audit",
+    "collapse",
+    "reparametrize",
+    "schedules",
+]

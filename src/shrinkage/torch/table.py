@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
+from shrinkage.torch.columns import as_columns, as_html_table
+from shrinkage.torch.findings import Finding, as_html_list, constructed
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
+from shrinkage.torch.penalty_findings import OF_THE_PENALTY
+from shrinkage.torch.picture import picture
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
@@ -63,9 +67,14 @@ def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> R
     how = "loss, by penalty()" if attachment is None else attachment.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
-    penalty = " + ".join(construction(term) for term in terms(binding.written))
     return Row(
-        name, shape, penalty, strength, how, _one_step(regularizer, binding), _zeros(binding)
+        name,
+        shape,
+        constructed(binding.written),
+        strength,
+        how,
+        effect(regularizer, binding),
+        _zeros(binding),
     )
 
 
@@ -79,29 +88,26 @@ def _zeros(binding: Binding) -> str:
 
 
 def as_text(regularizer: Regularizer) -> str:
-    """The table in aligned columns, below a line that says what it solves."""
-    table = [Row(*(field.name.replace("_", " ") for field in fields(Row))), *rows(regularizer)]
-    widths = [
-        max(len(cell) for cell in column) for column in zip(*map(astuple, table), strict=True)
-    ]
-    lines = [
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(astuple(row), widths, strict=True)
-        ).rstrip()
-        for row in table
-    ]
-    return "\n".join([_headline(regularizer), *lines])
+    """A line that says what it solves, the table in aligned columns, and what to mend."""
+    found = map(str, _concerning(regularizer))
+    return "\n".join([_headline(regularizer), as_columns(Row, rows(regularizer)), *found])
 
 
 def as_html(regularizer: Regularizer) -> str:
-    """The table for notebooks."""
-    head = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(Row))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in astuple(row)) + "</tr>"
-        for row in rows(regularizer)
-    )
-    headline = html.escape(_headline(regularizer))
-    return f"<p>{headline}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """The same for notebooks."""
+    headline, found = html.escape(_headline(regularizer)), _concerning(regularizer)
+    return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{as_html_list(found)}"
+
+
+def _concerning(regularizer: Regularizer) -> list[Finding]:
+    """What an audit finds on the penalties of an attached regularizer."""
+    if regularizer._attachment is None:
+        return []
+    seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
+    pulls = ((part.name, pull) for part in seen.parts for pull in part.pulls)
+    mine = {name for name, pull in pulls if pull.regularizer is regularizer}
+    found = [finding for check in OF_THE_PENALTY for finding in check(seen)]
+    return [finding for finding in found if mine.intersection(finding.parameters)]
 
 
 def _strengths(penalty: Penalty) -> list[float]:
@@ -153,7 +159,10 @@ def _headline(regularizer: Regularizer) -> str:
     return f"Regularizer of {model}: {count}{factor}; {way}"
 
 
-def _one_step(regularizer: Regularizer, binding: Binding) -> str:
+def effect(regularizer: Regularizer | None, binding: Binding) -> str:
+    """What the penalty on one parameter does in a step, at the present learning rate."""
+    if regularizer is None:
+        return "inside the optimizer"
     attachment = regularizer._attachment
     if attachment is None:
         return _added(binding, regularizer.factor)
@@ -188,7 +197,7 @@ def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Bi
     if not square or not isinstance(attachment.optimizer, torch.optim.SGD):
         return ""
     speed = 2 * float(group["lr"]) * attachment.regularizer.factor * square
-    return _timescale(
+    return timescale(
         speed * (1 - group["dampening"]) / (1 - group["momentum"]) if group["momentum"] else speed
     )
 
@@ -200,7 +209,7 @@ def _moved(binding: Binding, step: float, *, decay: bool) -> str:
     if square:
         speed = 2 * step * square
         kept = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(kept + _timescale(speed))
+        parts.append(kept + timescale(speed))
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in rest:
@@ -240,5 +249,6 @@ def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Bi
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 
 
-def _timescale(speed: float) -> str:
+def timescale(speed: float) -> str:
+    """The steps in which a decay of this share a step takes a weight to 1/e of itself."""
     return f" (to 1/e in {1 / speed:.3g} steps)" if speed > 0 else ""

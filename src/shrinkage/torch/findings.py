@@ -1,0 +1,83 @@
+"""What an audit finds, and the words that findings share."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch.optim import Optimizer
+
+from shrinkage.penalties import Penalty
+from shrinkage.penalties.base import construction, terms
+from shrinkage.torch.picture import Part, Picture
+
+Check = Callable[[Picture], "Iterator[Finding]"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that model, optimizer and regularizer do together and that few would expect."""
+
+    kind: str
+    severity: str  # "warning": mend it or know why not; "note": good to know
+    parameters: tuple[str, ...]
+    sentence: str
+    number: float  # the one in the sentence that says how much
+    remedy: str  # Python over the names model, optimizer and regularizer
+
+    def __str__(self) -> str:
+        said = textwrap.fill(f"{self.severity}: {self.sentence}", 100, subsequent_indent="  ")
+        return "\n".join([said, *(f"    {line}" for line in self.remedy.splitlines())])
+
+
+def as_html_list(findings: Sequence[Finding]) -> str:
+    """Findings for notebooks; nothing if there are none."""
+    items = "".join(
+        f"<li>{html.escape(f'{one.severity}: {one.sentence}')}"
+        f"<pre>{html.escape(one.remedy)}</pre></li>"
+        for one in findings
+    )
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def listed(parts: Sequence[Part], most: int = 3) -> str:
+    """The first names, and how many more."""
+    names = [part.name for part in parts]
+    if len(names) <= most + 1:
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def own(optimizer: Optimizer, parts: Sequence[Part]) -> str:
+    """ "AdamW's weight_decay=0.01"."""
+    strengths = sorted({part.decay.strength for part in parts if part.decay.strength})
+    return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
+
+
+def sources(optimizer: Optimizer, part: Part) -> str:
+    """All that decays a parameter."""
+    found = [own(optimizer, [part])] if part.decay.strength else []
+    found += [f"{pull.binding.text} ({pull.how})" for pull in part.pulls if pull.square]
+    return " with ".join(found)
+
+
+def names_of(parts: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(part.name for part in parts)
+
+
+def are(parts: Sequence[Part]) -> str:
+    return "is" if len(parts) == 1 else "are"
+
+
+def constructed(penalty: Penalty | None) -> str:
+    """A penalty as it is written in Python, without the formula."""
+    if penalty is None:
+        return "None"
+    return " + ".join(construction(term) for term in terms(penalty))
+
+
+def written(part: Part) -> str:
+    """All penalties on a parameter."""
+    return " and ".join(constructed(pull.binding.written) for pull in part.pulls)

@@ -1,0 +1,273 @@
+"""The checks on what an optimizer does by itself.
+
+Each check is a function of the picture that yields a finding for each thing to mend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from torch.optim import Optimizer
+
+from shrinkage.torch.checks import cannot_hold, in_that_type
+from shrinkage.torch.decay import highest_lr, resolution
+from shrinkage.torch.findings import (
+    Check,
+    Finding,
+    are,
+    listed,
+    names_of,
+    own,
+    sources,
+)
+from shrinkage.torch.picture import Part, Picture
+
+ROUNDING = 1e-9
+
+
+def not_held(picture: Picture) -> Iterator[Finding]:
+    parts = [part for part in picture.parts if part.is_trained and not part.holders]
+    if parts:
+        held = [p for one in picture.optimizers for g in one.param_groups for p in g["params"]]
+        mine = {id(part.parameter) for part in picture.parts}
+        strangers = sum(id(parameter) not in mine for parameter in held)
+        also = f", which holds {strangers} that this model does not have" if strangers else ""
+        who = " nor ".join(type(one).__name__ for one in picture.optimizers)
+        name = picture.variable(picture.optimizers[0])
+        yield Finding(
+            "not in the optimizer",
+            "warning",
+            names_of(parts),
+            f"{listed(parts)} {are(parts)} trained by no optimizer: not held by {who}{also}",
+            float(len(parts)),
+            f'held = {{p for group in {name}.param_groups for p in group["params"]}}\n'
+            "missing = [p for p in model.parameters() if p.requires_grad and p not in held]\n"
+            f'{name}.add_param_group({{"params": missing}})',
+        )
+
+
+def held_twice(picture: Picture) -> Iterator[Finding]:
+    for optimizer, parts in _by_optimizer(part for part in picture.parts if len(part.holders) > 1):
+        times = max(len(part.holders) for part in parts)
+        yield Finding(
+            "held twice",
+            "warning",
+            names_of(parts),
+            f"{listed(parts)} {are(parts)} held {times} times, so each step moves and decays "
+            f"{'it' if len(parts) == 1 else 'them'} {times} times",
+            float(times),
+            f"for group in {picture.variable(optimizer)}.param_groups:\n"
+            '    group["params"] = list(dict.fromkeys(group["params"]))',
+        )
+
+
+def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
+    frozen = (part for part in picture.parts if not part.is_trained and part.holders)
+    for optimizer, parts in _by_optimizer(p for p in frozen if p.parameter.grad is not None):
+        rate = max(part.decay.rate or 0.0 for part in parts)
+        how = f", by decay {rate:.3g} of itself a step" if rate else ""
+        yield Finding(
+            "frozen, yet it moves",
+            "warning",
+            names_of(parts),
+            f"{listed(parts)} {are(parts)} frozen with a gradient left over, and "
+            f"{type(optimizer).__name__} moves whatever has one{how}",
+            rate,
+            f"{picture.variable(optimizer)}.zero_grad()",
+        )
+
+
+def decay_of_no_weights(picture: Picture) -> Iterator[Finding]:
+    decaying = _decaying(picture)
+    for optimizer, parts in _by_optimizer(part for part in decaying if part.kind != "weight"):
+        kinds = sorted({part.kind.replace("a normalization's", "normalization") for part in parts})
+        yield Finding(
+            "decay on biases and gains",
+            "warning",
+            names_of(parts),
+            f"{own(optimizer, parts)} reaches beyond the weights, to {len(parts)} "
+            f"{' and '.join(kinds)} {'parameter' if len(parts) == 1 else 'parameters'}: "
+            f"{listed(parts)}",
+            max(part.decay.strength for part in parts),
+            by_a_regularizer(picture, optimizer),
+        )
+
+
+def adaptive_decay(picture: Picture) -> Iterator[Finding]:
+    adaptive = (part for part in _decaying(picture) if part.decay.kind == "adaptive")
+    for optimizer, parts in _by_optimizer(adaptive):
+        yield Finding(
+            "decay divided by the gradient's size",
+            "warning",
+            names_of(parts),
+            f"{own(optimizer, parts)} joins the gradient and is divided by its size: weights with "
+            "large gradients hardly decay, those without any move by lr a step whatever the "
+            f"strength; it rests at data loss + ½·{parts[0].decay.strength:g}·Σw², but is no decay",
+            max(part.decay.strength for part in parts),
+            by_a_regularizer(picture, optimizer),
+        )
+
+
+def slow_decay(picture: Picture) -> Iterator[Finding]:
+    for (optimizer, number, rate), parts in _by_rate(picture):
+        if picture.steps is not None and rate * picture.steps < 1 - ROUNDING:
+            yield Finding(
+                "decay slower than the run",
+                "warning",
+                names_of(parts),
+                f"{_pace(optimizer, number, rate, parts[0])}: the run of {picture.steps:g} steps "
+                f"ends before it acts on {listed(parts)}",
+                1 / rate,
+                _stronger(picture, optimizer, number, parts[0], 1 / (rate * picture.steps)),
+            )
+
+
+def fast_decay(picture: Picture) -> Iterator[Finding]:
+    epoch = picture.steps_per_epoch
+    for (optimizer, number, rate), parts in _by_rate(picture):
+        if epoch is not None and rate * epoch > 1 + ROUNDING:
+            yield Finding(
+                "decay faster than an epoch",
+                "warning",
+                names_of(parts),
+                f"{_pace(optimizer, number, rate, parts[0])}: before an epoch of {epoch:g} steps "
+                f"is over, {listed(parts)} forget{'s' * (len(parts) == 1)} how it began",
+                1 / rate,
+                _stronger(picture, optimizer, number, parts[0], 1 / (rate * epoch)),
+            )
+
+
+def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
+    for optimizer, parts in _by_optimizer(part for part in _decaying(picture) if _is_lost(part)):
+        rate = min(part.decay.rate or 0.0 for part in parts)
+        said = in_that_type(parts[0].parameter, cannot_hold(rate))
+        yield Finding(
+            "decay lost in rounding",
+            "warning",
+            names_of(parts),
+            f"{own(optimizer, parts)} is lost on {listed(parts)}: {parts[0].name} {said}",
+            rate,
+            "model.float()  # autocast does the rest in 16 bits",
+        )
+
+
+def unfelt_decay(picture: Picture) -> Iterator[Finding]:
+    squared = [
+        part
+        for part in picture.parts
+        if part.is_trained and part.holders and (part.decay.strength or part.square)
+    ]
+    unfelt = picture.unfelt_scales if squared else {}
+    for optimizer, parts in _by_optimizer(part for part in squared if part.name in unfelt):
+        undone = sorted({unfelt[part.name] for part in parts})
+        yield Finding(
+            "decay of what has no scale",
+            "note",
+            names_of(parts),
+            f"the output does not feel the size of {listed(parts)} ({', '.join(undone)} undoes "
+            f"it): {sources(optimizer, parts[0])} does not make the function simpler there, it "
+            "only sets how far a step of a given lr turns the weights",
+            parts[0].decay.strength or parts[0].square,
+            "# nothing to mend: tune lr and this decay as one",
+        )
+
+
+def dead_bias(picture: Picture) -> Iterator[Finding]:
+    parts = [part for part in picture.dead_biases if part.is_trained]
+    if parts:
+        modules = tuple(part.candidate.owners[0].path.removesuffix(".bias") for part in parts)
+        yield Finding(
+            "bias without effect",
+            "note",
+            names_of(parts),
+            f"{listed(parts)} {are(parts)} taken off again by the normalization that follows: "
+            f"{sum(part.parameter.numel() for part in parts)} numbers without effect",
+            float(sum(part.parameter.numel() for part in parts)),
+            f"for name in {modules}:\n    model.get_submodule(name).bias = None  # bias=False",
+        )
+
+
+OF_THE_OPTIMIZER: tuple[Check, ...] = (
+    not_held,
+    held_twice,
+    frozen_yet_moving,
+    decay_of_no_weights,
+    adaptive_decay,
+    slow_decay,
+    fast_decay,
+    decay_lost_in_rounding,
+    unfelt_decay,
+    dead_bias,
+)
+
+
+def without_decay(picture: Picture, optimizer: Optimizer) -> str:
+    """The line that turns an optimizer's own decay off."""
+    return f'for group in {picture.variable(optimizer)}.param_groups: group["weight_decay"] = 0.0'
+
+
+def by_a_regularizer(picture: Picture, optimizer: Optimizer) -> str:
+    """The lines that take an optimizer's own decay off and give it to the weights alone."""
+    weights = [part for part in _decaying(picture) if part.kind == "weight"]
+    strengths = {part.decay.strength for part in weights}
+    off = without_decay(picture, optimizer)
+    if not strengths:
+        return off
+    penalty = "L2.from_weight_decay({})".format(" or ".join(f"{c:g}" for c in sorted(strengths)))
+    if any(part.pulls for part in picture.parts):
+        return f"{off}\n# and add {penalty} to the regularizer's penalties"
+    how = {"decoupled": "decoupled", "adaptive": "proximal"}.get(weights[0].decay.kind, "coupled")
+    line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
+    held = [part for part in picture.parts if part.is_trained and part.kind == "weight"]
+    is_whole = len(strengths) == 1 and len(held) == len(weights) and len(picture.optimizers) == 1
+    return f"{off}\n{line}" if is_whole else f"{off}\n# and on the weights that decayed: {line}"
+
+
+def _decaying(picture: Picture) -> list[Part]:
+    return [
+        part for part in picture.parts if part.is_trained and part.holders and part.decay.strength
+    ]
+
+
+def _by_optimizer(parts: Iterable[Part]) -> list[tuple[Optimizer, list[Part]]]:
+    found: dict[int, tuple[Optimizer, list[Part]]] = {}
+    for part in parts:
+        optimizer, _ = part.holders[0]
+        found.setdefault(id(optimizer), (optimizer, []))[1].append(part)
+    return list(found.values())
+
+
+def _by_rate(picture: Picture) -> list[tuple[tuple[Optimizer, int, float], list[Part]]]:
+    """Parameters that decay at a known rate, by optimizer, group and rate."""
+    found: dict[tuple[Optimizer, int, float], list[Part]] = {}
+    for part in picture.parts:
+        if part.is_trained and part.holders and (rate := part.rate):
+            optimizer, group = part.holders[0]
+            number = [id(one) for one in optimizer.param_groups].index(id(group))
+            found.setdefault((optimizer, number, rate), []).append(part)
+    return list(found.items())
+
+
+def _pace(optimizer: Optimizer, number: int, rate: float, part: Part) -> str:
+    lr = highest_lr(optimizer.param_groups[number])
+    return (
+        f"{sources(optimizer, part)} takes {rate:.3g} of a weight a step at lr={lr:g}, so to 1/e "
+        f"in {1 / rate:.3g} steps"
+    )
+
+
+def _stronger(
+    picture: Picture, optimizer: Optimizer, number: int, part: Part, factor: float
+) -> str:
+    """The line that multiplies a decay by about `factor`: rounded away from 1, to two digits."""
+    unit = 10.0 ** (math.floor(math.log10(factor)) - 1)
+    times = (math.ceil if factor > 1 else math.floor)(round(factor / unit, 6)) * unit
+    if not part.decay.strength:
+        return f"regularizer.factor *= {times:.2g}"
+    return f'{picture.variable(optimizer)}.param_groups[{number}]["weight_decay"] *= {times:.2g}'
+
+
+def _is_lost(part: Part) -> bool:
+    finest, decay = resolution(part.parameter), part.decay
+    return finest is not None and decay.is_outside and 0.0 < (decay.rate or 0.0) < finest

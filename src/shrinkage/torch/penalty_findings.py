@@ -1,0 +1,273 @@
+"""The checks on what a regularizer's penalties do beside an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch.optim import Optimizer
+
+from shrinkage.penalties import (
+    MCP,
+    SCAD,
+    CappedL1,
+    GroupLasso,
+    LInf,
+    LogSum,
+    Penalty,
+    Weighted,
+)
+from shrinkage.torch.checks import lost_in_rounding
+from shrinkage.torch.findings import (
+    Check,
+    Finding,
+    are,
+    constructed,
+    listed,
+    names_of,
+    own,
+    written,
+)
+from shrinkage.torch.metric import full_buffer_share, rule_for
+from shrinkage.torch.optimizer_findings import by_a_regularizer, without_decay
+from shrinkage.torch.picture import Part, Picture, Pull
+from shrinkage.torch.selection import each_name_alone
+
+ZEROING = (GroupLasso, LInf, MCP, SCAD, CappedL1, LogSum)
+
+
+def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
+    attachment = None if picture.regularizer is None else picture.regularizer._attachment
+    if attachment is None or any(attachment.optimizer is one for one in picture.optimizers):
+        return
+    assert picture.regularizer is not None
+    names = tuple(binding.name for binding in picture.regularizer.active)
+    yield Finding(
+        "attached to another optimizer",
+        "warning",
+        names,
+        f"the regularizer is attached to another {type(attachment.optimizer).__name__} than this "
+        f"one, so none of its {len(names)} penalties acts in these steps",
+        float(len(names)),
+        "regularizer.detach()\n"
+        f'regularizer.attach({picture.variable(picture.optimizers[0])}, how="{attachment.how}")',
+    )
+
+
+def penalized_twice(picture: Picture) -> Iterator[Finding]:
+    parts = [part for part in picture.parts if len(part.pulls) > 1]
+    if parts:
+        ways = " and ".join(f"{pull.binding.text} ({pull.how})" for pull in parts[0].pulls)
+        yield Finding(
+            "penalized twice",
+            "warning",
+            names_of(parts),
+            f"{listed(parts)} {are(parts)} penalized {len(parts[0].pulls)} times: {ways}",
+            float(len(parts[0].pulls)),
+            "# leave penalty() out of the loss, for what is attached acts already\n"
+            "regularizer = None",
+        )
+
+
+def decay_twice(picture: Picture) -> Iterator[Finding]:
+    for optimizer, parts in _decaying_beside(picture, lambda part: bool(part.square)):
+        again = 2.0 * parts[0].square
+        yield Finding(
+            "decay twice",
+            "warning",
+            names_of(parts),
+            f"{own(optimizer, parts)} decays {listed(parts)}, and "
+            f"{written(parts[0])} does it again, as weight_decay={again:g} would",
+            again,
+            without_decay(picture, optimizer),
+        )
+
+
+def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
+    for optimizer, parts in _decaying_beside(picture, lambda part: not part.square):
+        strength = parts[0].decay.strength
+        joins = parts[0].decay.joins_gradient
+        what = (
+            f"which adds ½·{strength:g}·Σw² to what is solved"
+            if joins
+            else "outside the gradient: what is solved is then not data loss + Ω"
+        )
+        yield Finding(
+            "decay beside a penalty",
+            "note" if joins else "warning",
+            names_of(parts),
+            f"{own(optimizer, parts)} acts beside {written(parts[0])} on {listed(parts)}, {what}",
+            strength,
+            by_a_regularizer(picture, optimizer),
+        )
+
+
+def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
+    for pull, optimizer, parts in _by_regularizer(picture):
+        smooth = [part for part, one in parts if one.how in {"loss", "coupled"} and _zeroes(one)]
+        if smooth:
+            yield Finding(
+                "no exact zeros",
+                "warning",
+                names_of(smooth),
+                f"{written(smooth[0])} brings {listed(smooth)} near 0, but by gradients (how="
+                f'"{pull.how}") none of the {_entries(smooth)} entries stays exactly there',
+                float(_entries(smooth)),
+                _attach_anew(picture, optimizer, pull, _way_to_zeros(optimizer, smooth)),
+            )
+
+
+def rounded_away(picture: Picture) -> Iterator[Finding]:
+    for pull, optimizer, parts in _by_regularizer(picture):
+        scale = pull.attachment.scale if pull.attachment is not None else None
+        how = "coupled" if pull.how == "loss" else pull.how
+        for part, one in parts:
+            _, group = part.holders[0]
+            lost = lost_in_rounding(one.binding, group, optimizer, how, scale or "lr")
+            if lost is not None:
+                yield Finding(
+                    "penalty lost in rounding",
+                    "warning",
+                    (part.name,),
+                    f"{part.name} {lost}",
+                    torch.finfo(part.parameter.dtype).eps / 2,
+                    "model.float()  # autocast does the rest in 16 bits",
+                )
+
+
+def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
+    for pull, optimizer, parts in _by_regularizer(picture):
+        attachment, (_, group) = pull.attachment, parts[0][0].holders[0]
+        if attachment is None or attachment.scale != "lr" or not group.get("momentum"):
+            continue
+        if isinstance(optimizer, torch.optim.SGD):
+            share = 1.0 / full_buffer_share(group)
+            zeroes = any(_zeroes(one) for _, one in parts)
+            held = [part for part, _ in parts]
+            yield Finding(
+                "strength scaled by momentum",
+                "note",
+                names_of(held),
+                f"decoupled under momentum={group['momentum']:g}, {written(held[0])} on "
+                f"{listed(held)} rests where {share:.3g} times the strength would",
+                share,
+                _attach_anew(picture, optimizer, pull, "proximal" if zeroes else "coupled"),
+            )
+
+
+def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
+    regularizer = picture.regularizer
+    for part in picture.parts if regularizer is not None else ():
+        assert regularizer is not None
+        if len(part.candidate.owners) < 2:
+            continue
+        alone = each_name_alone(part.candidate, regularizer._penalty, regularizer._on)
+        if len({repr(penalty) for penalty in alone.values()}) > 1:
+            words = {name: constructed(penalty) for name, penalty in alone.items()}
+            got = next((constructed(one.binding.written) for one in part.pulls), "None")
+            front = ", ".join(f'"{name}": {got}' for name in alone)
+            yield Finding(
+                "tied, with a penalty for each name",
+                "warning",
+                (part.name,),
+                f"one parameter has the names {' and '.join(words)}, which ask for "
+                f"{' and '.join(words.values())}: it gets {got} under all of them",
+                float(len(words)),
+                f"# begin the mapping of the Regularizer with the one that is meant:\n# {front}",
+            )
+
+
+def penalty_on_no_weights(picture: Picture) -> Iterator[Finding]:
+    bare = [
+        part
+        for part in picture.parts
+        if part.kind != "weight" and any(pull.regularizer is None for pull in part.pulls)
+    ]
+    if bare:
+        optimizer, _ = bare[0].holders[0]
+        name = picture.variable(optimizer)
+        yield Finding(
+            "penalty on biases and gains",
+            "warning",
+            names_of(bare),
+            f"a bare penalty in {type(optimizer).__name__} reaches every parameter, also "
+            f"{len(bare)} that {are(bare)} no weight{'s' * (len(bare) > 1)}: {listed(bare)}",
+            float(len(bare)),
+            f"{name}.penalty = Regularizer(model, {name}.penalty)",
+        )
+
+
+OF_THE_PENALTY: tuple[Check, ...] = (
+    attached_elsewhere,
+    penalized_twice,
+    penalty_on_no_weights,
+    decay_twice,
+    decay_beside_a_penalty,
+    no_exact_zeros,
+    rounded_away,
+    scaled_by_momentum,
+    tied_under_two_names,
+)
+
+
+def _by_regularizer(
+    picture: Picture,
+) -> list[tuple[Pull, Optimizer, list[tuple[Part, Pull]]]]:
+    """The first pull, the optimizer, and the held parameters with theirs, for each regularizer."""
+    found: dict[int, tuple[Pull, Optimizer, list[tuple[Part, Pull]]]] = {}
+    for part in picture.parts:
+        for pull in part.pulls if part.holders else ():
+            optimizer, _ = part.holders[0]
+            found.setdefault(id(pull.regularizer), (pull, optimizer, []))[2].append((part, pull))
+    return list(found.values())
+
+
+def _decaying_beside(
+    picture: Picture, wanted: Callable[[Part], bool]
+) -> Iterable[tuple[Optimizer, list[Part]]]:
+    """Penalized parameters with a decay of their optimizer's own, by optimizer and strengths."""
+    found: dict[tuple[Optimizer, float, str], list[Part]] = {}
+    for part in picture.parts:
+        if part.pulls and part.holders and part.decay.strength and wanted(part):
+            key = part.holders[0][0], part.decay.strength, written(part)
+            found.setdefault(key, []).append(part)
+    return [(optimizer, parts) for (optimizer, _, _), parts in found.items()]
+
+
+def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
+    line = f'regularizer.attach({picture.variable(optimizer)}, how="{how}")'
+    if pull.how == "loss":
+        return f"{line}  # and leave penalty() out of the loss"
+    return f"regularizer.detach()\n{line}"
+
+
+def _way_to_zeros(optimizer: Optimizer, parts: Sequence[Part]) -> str:
+    """ "proximal" where that is possible, else "decoupled"."""
+    penalties = [pull.binding.penalty for part in parts for pull in part.pulls]
+    try:
+        rule_for(optimizer)
+    except ValueError:
+        return "decoupled"
+    plain = isinstance(optimizer, torch.optim.SGD)
+    if any(one.why_no_prox() or (not plain and one.why_no_metric()) for one in penalties):
+        return "decoupled"
+    return "proximal"
+
+
+def _zeroes(pull: Pull) -> bool:
+    return _zeroing(pull.binding.penalty)
+
+
+def _zeroing(penalty: Penalty) -> bool:
+    """Whether the minimum has exact zeros under such a penalty."""
+    absolute, _, rest = penalty.split()
+    return absolute > 0 or any(
+        _zeroing(term.penalty)
+        if isinstance(term, Weighted)
+        else isinstance(term, ZEROING) and not term.is_zero
+        for term in rest
+    )
+
+
+def _entries(parts: Sequence[Part]) -> int:
+    return sum(part.parameter.numel() for part in parts)
