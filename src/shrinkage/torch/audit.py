@@ -118,10 +118,10 @@ def audit(
     >>> optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
     >>> audit(model, optimizer)
     Audit of Linear under AdamW: 1 warning
-    parameter  shape  kind    weight decay                                     penalty  one step
-    weight     1×2    weight  0.01: w × (1 − 1e-05) (to 1/e in 1e+05 steps)
-    bias       1      bias    0.01: w × (1 − 1e-05) (to 1/e in 1e+05 steps)
-    warning: AdamW's weight_decay=0.01 reaches beyond the weights, to 1 bias parameter: bias
+    parameter  shape  kind    weight decay                                      penalty  one step
+    weight     1×2    weight  0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
+    bias       1      bias    0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
+    warning: AdamW's weight_decay=0.01 also acts on 1 that is no weight (bias): bias
         for group in optimizer.param_groups: group["weight_decay"] = 0.0
         Regularizer(model, L2.from_weight_decay(0.01)).attach(optimizer, how="decoupled")
     """

@@ -61,6 +61,12 @@ def steady_step(optimizer: Optimizer, group: Group, lr: float) -> float | None:
     return float(sgd({**group, "lr": lr}, {}, full).step)
 
 
+def in_steps(rate: float) -> str:
+    """How long a decay of this share a step takes."""
+    steps = 1.0 / rate
+    return f"to 1/e in {steps:.3g} steps" if steps < 1000 else f"to 1/e in {round(steps)} steps"
+
+
 def resolution(w: torch.Tensor) -> float | None:
     """The share of a weight below which a move is lost in a 16-bit float; None in wider ones."""
     return torch.finfo(w.dtype).eps / 2 if w.dtype in (torch.float16, torch.bfloat16) else None

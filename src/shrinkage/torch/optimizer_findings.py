@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from torch.optim import Optimizer
 
 from shrinkage.torch.checks import cannot_hold, in_that_type
-from shrinkage.torch.decay import highest_lr, resolution
+from shrinkage.torch.decay import highest_lr, in_steps, resolution
 from shrinkage.torch.findings import (
     Check,
     Finding,
@@ -81,14 +81,13 @@ def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
 def decay_of_no_weights(picture: Picture) -> Iterator[Finding]:
     decaying = _decaying(picture)
     for optimizer, parts in _by_optimizer(part for part in decaying if part.kind != "weight"):
-        kinds = sorted({part.kind.replace("a normalization's", "normalization") for part in parts})
+        kinds = sorted({part.kind for part in parts})
         yield Finding(
             "decay on biases and gains",
             "warning",
             names_of(parts),
-            f"{own(optimizer, parts)} reaches beyond the weights, to {len(parts)} "
-            f"{' and '.join(kinds)} {'parameter' if len(parts) == 1 else 'parameters'}: "
-            f"{listed(parts)}",
+            f"{own(optimizer, parts)} also acts on {len(parts)} that {are(parts)} no weight"
+            f"{'s' * (len(parts) > 1)} ({', '.join(kinds)}): {listed(parts)}",
             max(part.decay.strength for part in parts),
             by_a_regularizer(picture, optimizer),
         )
@@ -252,8 +251,8 @@ def _by_rate(picture: Picture) -> list[tuple[tuple[Optimizer, int, float], list[
 def _pace(optimizer: Optimizer, number: int, rate: float, part: Part) -> str:
     lr = highest_lr(optimizer.param_groups[number])
     return (
-        f"{sources(optimizer, part)} takes {rate:.3g} of a weight a step at lr={lr:g}, so to 1/e "
-        f"in {1 / rate:.3g} steps"
+        f"{sources(optimizer, part)} takes {rate:.3g} of a weight a step at lr={lr:g}, so "
+        f"{in_steps(rate)}"
     )
 
 

@@ -165,7 +165,6 @@ def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
         if len({repr(penalty) for penalty in alone.values()}) > 1:
             words = {name: constructed(penalty) for name, penalty in alone.items()}
             got = next((constructed(one.binding.written) for one in part.pulls), "None")
-            front = ", ".join(f'"{name}": {got}' for name in alone)
             yield Finding(
                 "tied, with a penalty for each name",
                 "warning",
@@ -173,7 +172,8 @@ def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
                 f"one parameter has the names {' and '.join(words)}, which ask for "
                 f"{' and '.join(words.values())}: it gets {got} under all of them",
                 float(len(words)),
-                f"# begin the mapping of the Regularizer with the one that is meant:\n# {front}",
+                "# if that is meant, say so by its whole name, first in the Regularizer's mapping:\n"
+                f'# {{"{part.name}": {got}, ...}}',
             )
 
 

@@ -110,8 +110,14 @@ def select(
 def each_name_alone(
     candidate: Candidate, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
 ) -> dict[str, Penalty | None]:
-    """What a tied parameter would get if it went by one of its names alone, for each of them."""
+    """What a tied parameter would get if it went by one of its names alone, for each of them.
+
+    Empty where a selector is one of its whole names: then it is meant.
+    """
     rules, reach_all = _rules(penalty, on)
+    names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
+    if any(isinstance(selector, str) and selector in names for selector, _ in rules):
+        return {}
     unused = [False] * len(rules)
     return {
         owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all, unused).penalty

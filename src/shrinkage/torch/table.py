@@ -15,6 +15,7 @@ from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
 from shrinkage.torch.columns import as_columns, as_html_table
+from shrinkage.torch.decay import in_steps
 from shrinkage.torch.findings import Finding, as_html_list, constructed
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
@@ -251,4 +252,4 @@ def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Bi
 
 def timescale(speed: float) -> str:
     """The steps in which a decay of this share a step takes a weight to 1/e of itself."""
-    return f" (to 1/e in {1 / speed:.3g} steps)" if speed > 0 else ""
+    return f" ({in_steps(speed)})" if speed > 0 else ""
