@@ -172,7 +172,7 @@ def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
                 f"one parameter has the names {' and '.join(words)}, which ask for "
                 f"{' and '.join(words.values())}: it gets {got} under all of them",
                 float(len(words)),
-                "# if that is meant, say so by its whole name, first in the Regularizer's mapping:\n"
+                "# if that is meant, say so by its whole name, first in the mapping:\n"
                 f'# {{"{part.name}": {got}, ...}}',
             )
 
