@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
 from shrinkage.torch.columns import as_columns, as_html_table
-from shrinkage.torch.findings import Finding, as_html_list, constructed
+from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.picture import Part, Picture, picture
@@ -132,11 +133,12 @@ def audit(
             raise ValueError(f"{name} must be >= 1, got {count}")
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
     seen = picture(model, optimizers, regularizer, **run)
+    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY
     names = ", ".join(type(one).__name__ for one in optimizers)
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
         tuple(_row(seen, part) for part in seen.parts),
-        tuple(finding for check in OF_THE_OPTIMIZER + OF_THE_PENALTY for finding in check(seen)),
+        first_warnings(chain.from_iterable(check(seen) for check in checks)),
     )
 
 

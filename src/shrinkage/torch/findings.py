@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
@@ -13,6 +13,9 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.picture import Part, Picture
 
+WRAPPER = textwrap.TextWrapper(
+    width=100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+)
 Check = Callable[[Picture], "Iterator[Finding]"]
 
 
@@ -28,8 +31,13 @@ class Finding:
     remedy: str  # Python over the names model, optimizer and regularizer
 
     def __str__(self) -> str:
-        said = textwrap.fill(f"{self.severity}: {self.sentence}", 100, subsequent_indent="  ")
+        said = WRAPPER.fill(f"{self.severity}: {self.sentence}")
         return "\n".join([said, *(f"    {line}" for line in self.remedy.splitlines())])
+
+
+def first_warnings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Warnings before notes, else in their order."""
+    return tuple(sorted(findings, key=lambda finding: finding.severity == "note"))
 
 
 def as_html_list(findings: Sequence[Finding]) -> str:
@@ -78,6 +86,7 @@ def constructed(penalty: Penalty | None) -> str:
     return " + ".join(construction(term) for term in terms(penalty))
 
 
-def written(part: Part) -> str:
-    """All penalties on a parameter."""
-    return " and ".join(constructed(pull.binding.written) for pull in part.pulls)
+def written(parts: Sequence[Part]) -> str:
+    """Every penalty on them, once."""
+    penalties = (constructed(pull.binding.written) for part in parts for pull in part.pulls)
+    return " and ".join(dict.fromkeys(penalties))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.optim import Optimizer
@@ -70,23 +70,22 @@ def penalized_twice(picture: Picture) -> Iterator[Finding]:
 
 
 def decay_twice(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _decaying_beside(picture, lambda part: bool(part.square)):
+    for optimizer, parts in _decaying_beside(picture, squared=True):
         again = 2.0 * parts[0].square
         yield Finding(
             "decay twice",
             "warning",
             names_of(parts),
-            f"{own(optimizer, parts)} decays {listed(parts)}, and "
-            f"{written(parts[0])} does it again, as weight_decay={again:g} would",
+            f"{own(optimizer, parts)} decays {listed(parts)}, and {written(parts)} does it again, "
+            f"as weight_decay={again:g} would",
             again,
             without_decay(picture, optimizer),
         )
 
 
 def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _decaying_beside(picture, lambda part: not part.square):
-        strength = parts[0].decay.strength
-        joins = parts[0].decay.joins_gradient
+    for optimizer, parts in _decaying_beside(picture, squared=False):
+        strength, joins = parts[0].decay.strength, parts[0].decay.joins_gradient
         what = (
             f"which adds ½·{strength:g}·Σw² to what is solved"
             if joins
@@ -96,7 +95,7 @@ def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
             "decay beside a penalty",
             "note" if joins else "warning",
             names_of(parts),
-            f"{own(optimizer, parts)} acts beside {written(parts[0])} on {listed(parts)}, {what}",
+            f"{own(optimizer, parts)} acts beside {written(parts)} on {listed(parts)}, {what}",
             strength,
             by_a_regularizer(picture, optimizer),
         )
@@ -110,7 +109,7 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
                 "no exact zeros",
                 "warning",
                 names_of(smooth),
-                f"{written(smooth[0])} brings {listed(smooth)} near 0, but by gradients (how="
+                f"{written(smooth)} brings {listed(smooth)} near 0, but by gradients (how="
                 f'"{pull.how}") none of the {_entries(smooth)} entries stays exactly there',
                 float(_entries(smooth)),
                 _attach_anew(picture, optimizer, pull, _way_to_zeros(optimizer, smooth)),
@@ -148,7 +147,7 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
                 "strength scaled by momentum",
                 "note",
                 names_of(held),
-                f"decoupled under momentum={group['momentum']:g}, {written(held[0])} on "
+                f"decoupled under momentum={group['momentum']:g}, {written(held)} on "
                 f"{listed(held)} rests where {share:.3g} times the strength would",
                 share,
                 _attach_anew(picture, optimizer, pull, "proximal" if zeroes else "coupled"),
@@ -222,14 +221,12 @@ def _by_regularizer(
     return list(found.values())
 
 
-def _decaying_beside(
-    picture: Picture, wanted: Callable[[Part], bool]
-) -> Iterable[tuple[Optimizer, list[Part]]]:
-    """Penalized parameters with a decay of their optimizer's own, by optimizer and strengths."""
-    found: dict[tuple[Optimizer, float, str], list[Part]] = {}
+def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer, list[Part]]]:
+    """Penalized parameters that their optimizer decays too, by optimizer and strengths."""
+    found: dict[tuple[Optimizer, float, float], list[Part]] = {}
     for part in picture.parts:
-        if part.pulls and part.holders and part.decay.strength and wanted(part):
-            key = part.holders[0][0], part.decay.strength, written(part)
+        if part.pulls and part.holders and part.decay.strength and bool(part.square) == squared:
+            key = part.holders[0][0], part.decay.strength, part.square
             found.setdefault(key, []).append(part)
     return [(optimizer, parts) for (optimizer, _, _), parts in found.items()]
 

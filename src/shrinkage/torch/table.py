@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,7 @@ from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
 from shrinkage.torch.columns import as_columns, as_html_table
 from shrinkage.torch.decay import in_steps
-from shrinkage.torch.findings import Finding, as_html_list, constructed
+from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.picture import picture
@@ -100,15 +101,15 @@ def as_html(regularizer: Regularizer) -> str:
     return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{as_html_list(found)}"
 
 
-def _concerning(regularizer: Regularizer) -> list[Finding]:
+def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
     if regularizer._attachment is None:
-        return []
+        return ()
     seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
     pulls = ((part.name, pull) for part in seen.parts for pull in part.pulls)
     mine = {name for name, pull in pulls if pull.regularizer is regularizer}
-    found = [finding for check in OF_THE_PENALTY for finding in check(seen)]
-    return [finding for finding in found if mine.intersection(finding.parameters)]
+    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY)
+    return first_warnings(one for one in found if mine.intersection(one.parameters))
 
 
 def _strengths(penalty: Penalty) -> list[float]:
@@ -189,7 +190,8 @@ def _added(binding: Binding, factor: float) -> str:
     absolute, square, rest = binding.penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
     parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
-    parts += [f"{factor:.3g}·∂({term.formula})" for term in rest]
+    times = "" if factor == 1.0 else f"{factor:.3g}·"
+    parts += [f"{times}∂({term.formula})" for term in rest]
     return "gradient + " + " + ".join(parts or ["0"])
 
 
