@@ -126,8 +126,11 @@ def audit(
         for group in optimizer.param_groups: group["weight_decay"] = 0.0
         Regularizer(model, L2.from_weight_decay(0.01)).attach(optimizer, how="decoupled")
     """
-    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-    _check(model, optimizers, regularizer)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(regularizer, Regularizer | None):
+        raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
+    optimizers = _several(optimizer)
     for name, count in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
         if count is not None and not count >= 1:
             raise ValueError(f"{name} must be >= 1, got {count}")
@@ -142,16 +145,14 @@ def audit(
     )
 
 
-def _check(model: object, optimizers: Sequence[object], regularizer: object) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+def _several(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
+    optimizers = tuple(optimizer) if isinstance(optimizer, list | tuple) else (optimizer,)
     for one in optimizers:
         if not isinstance(one, Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {one!r}")
     if not optimizers:
         raise ValueError("optimizer must be one or more, got none")
-    if not isinstance(regularizer, Regularizer | None):
-        raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
+    return optimizers
 
 
 def _row(seen: Picture, part: Part) -> Row:
