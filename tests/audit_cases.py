@@ -13,7 +13,7 @@ from torch import nn
 
 import shrinkage
 import shrinkage.torch
-from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso
+from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, Weighted
 from shrinkage.torch import RDA, Regularizer, audit
 
 
@@ -99,6 +99,13 @@ def elsewhere() -> Setup:
 def also_in_the_loss() -> Setup:
     setup = penalized(sgd(), L2(0.1), "coupled")
     setup.regularizer = Regularizer(setup.model, L2(0.1))
+    return setup
+
+
+def halved(setup: Setup, **run: Any) -> Setup:
+    assert setup.regularizer is not None
+    setup.regularizer.factor = 0.5
+    setup.run = run
     return setup
 
 
@@ -188,6 +195,14 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         ("weight",),
         100.0,
         "to 1/e in 100 steps",
+    ),
+    "slow L2": (  # 2·0.1·(0.5·0.01) = 0.001 a step
+        lambda: halved(penalized(sgd(), L2(0.01), "coupled"), steps=300),
+        "decay slower than the run",
+        "warning",
+        ("weight",),
+        1000.0,
+        "l2:0.01 (coupled) takes 0.001 of a weight a step at lr=0.1, so to 1/e in 1000 steps",
     ),
     "fast AdamW": (
         lambda: under(adamw(), steps_per_epoch=333),
@@ -295,6 +310,22 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "MCP coupled": (
         lambda: penalized(sgd(), MCP(0.1), "coupled"),
+        "no exact zeros",
+        "warning",
+        ("weight",),
+        6.0,
+        'how="coupled"',
+    ),
+    "L1 with a weight for each entry": (
+        lambda: penalized(sgd(), Weighted(torch.ones(2, 3), L1(0.1)), "coupled"),
+        "no exact zeros",
+        "warning",
+        ("weight",),
+        6.0,
+        'how="coupled"',
+    ),
+    "a sum without a prox": (
+        lambda: penalized(sgd(), L1(0.1) + MCP(0.1), "coupled"),
         "no exact zeros",
         "warning",
         ("weight",),

@@ -12,6 +12,7 @@ import shrinkage
 from audit_cases import CASES, Setup, sgd
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer
+from shrinkage.torch.checks import attachments
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -27,6 +28,26 @@ def test_it_is_found_and_its_remedy_mends_it(case: str) -> None:
         return
     setup.mend(finding.remedy)
     assert kind not in [one.kind for one in setup.findings()]
+
+
+HOWS = {
+    "bias": "decoupled",
+    "bias under SGD": "coupled",
+    "Adam": "proximal",
+    "slow L2": "coupled",
+    "decoupled L2 under momentum": "coupled",
+    "decoupled L1 under momentum": "proximal",
+    "L1 coupled in an unknown metric": "decoupled",
+    "a sum without a prox": "decoupled",
+    "MCP coupled": "proximal",
+}
+
+
+@pytest.mark.parametrize("case", HOWS)
+def test_the_way_that_a_remedy_goes(case: str) -> None:
+    setup = CASES[case][0]()
+    setup.mend(setup.findings()[0].remedy)
+    assert [one.how for one in attachments(setup.optimizer)] == [HOWS[case]]
 
 
 @pytest.mark.parametrize("case", ["bias", "Adam", "bias under SGD"])
@@ -46,6 +67,18 @@ def decays(setup: Setup, parameter: torch.Tensor) -> bool:
         one.grad = torch.zeros_like(one)
     setup.optimizer.step()
     return bool((parameter < 1.0).all())
+
+
+def test_what_decays_in_part_is_left_to_the_user() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    groups = [{"params": model[0].parameters()}, {"params": model[1].parameters(), "lr": 0.1}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
+    for spared, second in ((0.0, "0.1"), (0.2, "0.1 or 0.2")):
+        optimizer.param_groups[1]["weight_decay"] = spared
+        remedy = Setup(model, optimizer).findings()[0].remedy.splitlines()
+        assert remedy[0].startswith("for group in optimizer.param_groups:")
+        assert remedy[1].startswith("# and on the weights that decayed: Regularizer(model, ")
+        assert f"L2.from_weight_decay({second})" in remedy[1]
 
 
 def test_tied_parameters_under_two_rules() -> None:

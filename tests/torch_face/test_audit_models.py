@@ -139,7 +139,21 @@ def wrapped(wrap: Any) -> Setup:
 
 def averaging() -> Setup:
     model = nn.Linear(3, 2)
-    return under(lambda p: RDA(p, penalty=Regularizer(model, L1(0.1))), model)
+    regularizer = Regularizer(model, L1(0.1))
+    return Setup(model, RDA(model.parameters(), penalty=regularizer), regularizer)
+
+
+def one_matrix_as_weight_and_bias() -> Setup:
+    model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Identity())
+    model[1].register_parameter("bias", model[0].weight)
+    return under(adamw(), model)
+
+
+def warming_up_decoupled() -> Setup:
+    setup = penalized(adam(lr=0.01), L2(0.1), "decoupled", Tagger())
+    torch.optim.lr_scheduler.LinearLR(setup.optimizer, start_factor=1e-3, total_iters=1000)
+    setup.run = {"steps": 1000}
+    return setup
 
 
 def tagged() -> Setup:
@@ -165,6 +179,21 @@ WELL_MADE: dict[str, Callable[[], Setup]] = {
     "L2 in the loss": lambda: penalized(adam(), L2(0.01), "loss", TransformerBlock()),
     "L2 decoupled under Adam": lambda: penalized(adam(), L2(0.01), "decoupled", Tagger()),
     "L1 decoupled under SGD": lambda: penalized(sgd(), L1(0.01), "decoupled", Tagger()),
+    "L2 decoupled, at the start of a warm-up": warming_up_decoupled,
+    "L2 decoupled under RMSprop's momentum": lambda: penalized(
+        partial(torch.optim.RMSprop, momentum=0.9), L2(0.01), "decoupled", Tagger()
+    ),
+    "a strength of 0": lambda: penalized(sgd(), GroupLasso(0.0), "coupled", Tagger()),
+    "one matrix as weight and bias": one_matrix_as_weight_and_bias,
+    "SGD with momentum in bfloat16": lambda: under(
+        sgd(lr=1e-3, momentum=0.9, weight_decay=1e-4), nn.Linear(3, 2, bias=False).bfloat16()
+    ),
+    "SGDW by L1, whatever the run": lambda: under(
+        partial(SGDW, lr=0.1, weight_decay=1e-4, weight_norm=1),
+        nn.Linear(3, 2, bias=False),
+        steps=10,
+        steps_per_epoch=10,
+    ),
     "a frozen backbone in the optimizer": frozen_backbone,
     "a frozen backbone outside of it": head_alone,
     "a low-rank adapter": low_rank,
@@ -208,7 +237,9 @@ def test_two_optimizers_share_a_model() -> None:
     assert [one.kind for one in audit(model, muon).findings] == ["not in the optimizer"]
     rest.param_groups[0]["weight_decay"] = 0.1
     (finding,) = audit(model, [muon, rest]).findings
-    assert finding.remedy.startswith("for group in optimizers[1].param_groups")
+    assert finding.remedy == (
+        'for group in optimizers[1].param_groups: group["weight_decay"] = 0.0'
+    )  # Muon's own decay of the weights is another matter
 
 
 def test_names_in_wrapped_models_are_those_inside() -> None:

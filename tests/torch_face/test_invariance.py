@@ -70,6 +70,17 @@ class Looked(nn.Module):
         return self.norm(self.layer(x)) + self.layer.weight.sum()
 
 
+class Exponential(nn.Module):
+    """A parametrization under which twice the original is not twice the weight."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp()
+
+
+def exponential(layer: nn.Linear) -> nn.Module:
+    return nn.utils.parametrize.register_parametrization(layer, "weight", Exponential())
+
+
 def sequential(*modules: nn.Module) -> nn.Module:
     return nn.Sequential(*modules)
 
@@ -150,6 +161,18 @@ MODELS: dict[str, tuple[Any, Any, set[str], set[str]]] = {
         {"part.part.0.weight", "alone.weight"},
         {"part.part.0.weight", "part.alone.weight", "alone.weight"},
     ),
+    "a parametrized weight": (
+        lambda: sequential(exponential(nn.Linear(3, 4)), nn.BatchNorm1d(4)),
+        torch.randn(5, 3),
+        set(),
+        set(),
+    ),
+    "inside DataParallel": (
+        lambda: nn.DataParallel(sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))),
+        torch.randn(5, 3),
+        {"0.weight"},
+        {"0.weight"},
+    ),
     "spectral norm": (
         lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4)),
         torch.randn(5, 3),
@@ -215,9 +238,10 @@ def test_looking_leaves_everything_as_it_was(with_sample: bool) -> None:
                 self.seen.append(x)
             return super().forward(x + torch.rand(1))
 
-    model = Writing().eval()
-    model.layer.train()
-    model.register_forward_hook(lambda module, args, output: module.seen.append(output))
+    inner = Writing()
+    inner.register_forward_hook(lambda module, args, output: inner.seen.append(output))
+    model = nn.Sequential(inner).eval()
+    inner.layer.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     random = torch.get_rng_state()
     names = (
@@ -225,11 +249,11 @@ def test_looking_leaves_everything_as_it_was(with_sample: bool) -> None:
         if (with_sample)
         else found(model)
     )
-    assert names == {"layer.weight"}
+    assert names == {"0.layer.weight"}
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
-    assert [module.training for module in model.modules()] == [False, True, False]
-    assert not any(isinstance(one, torch.fx.Proxy) for one in model.seen)
+    assert [module.training for module in model.modules()] == [False, False, True, False]
+    assert not any(isinstance(one, torch.fx.Proxy) for one in inner.seen)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

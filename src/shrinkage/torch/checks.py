@@ -229,5 +229,5 @@ def _decay_share(
     lr = group["lr"] if scale == "lr" else 1.0
     absolute, square, _ = binding.penalty.split()
     mine = here(binding.parameter.detach())  # a part of it, where it is spread over processes
-    size = float(mine.float().abs().mean()) if mine.numel() else 1.0
+    size = float(mine.float().abs().mean())
     return float(lr) * (2 * square + absolute / max(size, 1e-30))

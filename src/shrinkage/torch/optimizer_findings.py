@@ -208,7 +208,8 @@ def without_decay(picture: Picture, optimizer: Optimizer) -> str:
 
 def by_a_regularizer(picture: Picture, optimizer: Optimizer) -> str:
     """The lines that take an optimizer's own decay off and give it to the weights alone."""
-    weights = [part for part in _decaying(picture) if part.kind == "weight"]
+    mine = (part for part in _decaying(picture) if part.holders[0][0] is optimizer)
+    weights = [part for part in mine if part.kind == "weight"]
     strengths = {part.decay.strength for part in weights}
     off = without_decay(picture, optimizer)
     if not strengths:
@@ -218,8 +219,8 @@ def by_a_regularizer(picture: Picture, optimizer: Optimizer) -> str:
         return f"{off}\n# and add {penalty} to the regularizer's penalties"
     how = {"decoupled": "decoupled", "adaptive": "proximal"}.get(weights[0].decay.kind, "coupled")
     line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
-    held = [part for part in picture.parts if part.is_trained and part.kind == "weight"]
-    is_whole = len(strengths) == 1 and len(held) == len(weights) and len(picture.optimizers) == 1
+    trained = [part for part in picture.parts if part.is_trained and part.kind == "weight"]
+    is_whole = len(strengths) == 1 and len(trained) == len(weights)
     return f"{off}\n{line}" if is_whole else f"{off}\n# and on the weights that decayed: {line}"
 
 
