@@ -37,8 +37,8 @@ class Decay(NamedTuple):
 
 def own_decay(optimizer: Optimizer, group: Group, lr: float | None = None) -> Decay:
     """What the optimizer's own weight_decay does in `group`, at its learning rate or at `lr`."""
-    name, strength = type(optimizer).__name__, float(group.get("weight_decay", 0.0))
-    lr = float(group["lr"]) if lr is None else lr
+    name, strength = type(optimizer).__name__, float(group.get("weight_decay") or 0.0)
+    lr = float(group.get("lr", 0.0)) if lr is None else lr
     if group.get("decoupled_weight_decay") or name in DECOUPLED:
         if group.get("weight_norm") == 1:  # SGDW's decay by L1 takes no share
             return Decay(strength, "decoupled", None, True)

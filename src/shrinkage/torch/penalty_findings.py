@@ -18,6 +18,7 @@ from shrinkage.penalties import (
     Weighted,
 )
 from shrinkage.torch.checks import lost_in_rounding
+from shrinkage.torch.decay import steady_step
 from shrinkage.torch.findings import (
     Check,
     Finding,
@@ -28,7 +29,7 @@ from shrinkage.torch.findings import (
     own,
     written,
 )
-from shrinkage.torch.metric import full_buffer_share, rule_for
+from shrinkage.torch.metric import rule_for
 from shrinkage.torch.optimizer_findings import by_a_regularizer, without_decay
 from shrinkage.torch.picture import Part, Picture, Pull
 from shrinkage.torch.selection import each_name_alone
@@ -136,11 +137,10 @@ def rounded_away(picture: Picture) -> Iterator[Finding]:
 
 def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
     for pull, optimizer, parts in _by_regularizer(picture):
-        attachment, (_, group) = pull.attachment, parts[0][0].holders[0]
-        if attachment is None or attachment.scale != "lr" or not group.get("momentum"):
-            continue
-        if isinstance(optimizer, torch.optim.SGD):
-            share = 1.0 / full_buffer_share(group)
+        group = parts[0][0].holders[0][1]
+        steady = steady_step(optimizer, group, 1.0)
+        is_scaled = pull.attachment is not None and pull.attachment.scale == "lr"
+        if is_scaled and steady and steady != 1.0:
             zeroes = any(_zeroes(one) for _, one in parts)
             held = [part for part, _ in parts]
             yield Finding(
@@ -148,8 +148,8 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
                 "note",
                 names_of(held),
                 f"decoupled under momentum={group['momentum']:g}, {written(held)} on "
-                f"{listed(held)} rests where {share:.3g} times the strength would",
-                share,
+                f"{listed(held)} rests where {1 / steady:.3g} times the strength would",
+                1.0 / steady,
                 _attach_anew(picture, optimizer, pull, "proximal" if zeroes else "coupled"),
             )
 

@@ -16,7 +16,7 @@ from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
 from shrinkage.torch.columns import as_columns, as_html_table
-from shrinkage.torch.decay import in_steps
+from shrinkage.torch.decay import in_steps, steady_step
 from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
@@ -134,10 +134,15 @@ def objective(attachment: Attachment) -> str:
     if attachment.how == "proximal":
         known = "" if attachment.metric is None else " if metric= is the optimizer's own step"
         return f"rests at {goal}{known}; exact zeros"
-    if not isinstance(attachment.optimizer, torch.optim.SGD) or attachment.scale != "lr":
-        return "decoupled from the loss: no objective is claimed for where it rests"
-    groups = attachment.optimizer.param_groups
-    shares = {1 / full_buffer_share(group) if group["momentum"] else 1.0 for group in groups}
+    unclaimed = "decoupled from the loss: no objective is claimed for where it rests"
+    if attachment.scale != "lr":
+        return unclaimed
+    steadies = [
+        steady_step(attachment.optimizer, group, 1.0) for group in attachment.optimizer.param_groups
+    ]
+    if not all(steadies):
+        return unclaimed
+    shares = {1.0 / steady for steady in steadies if steady}
     if shares == {1.0}:
         return f"rests at {goal}"
     times = " or ".join(f"{share:g}" for share in sorted(shares))
@@ -196,13 +201,9 @@ def _added(binding: Binding, factor: float) -> str:
 
 
 def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
-    square = binding.penalty.split().square
-    if not square or not isinstance(attachment.optimizer, torch.optim.SGD):
-        return ""
-    speed = 2 * float(group["lr"]) * attachment.regularizer.factor * square
-    return timescale(
-        speed * (1 - group["dampening"]) / (1 - group["momentum"]) if group["momentum"] else speed
-    )
+    steady = steady_step(attachment.optimizer, group, float(group["lr"]))
+    square = attachment.regularizer.factor * binding.penalty.split().square
+    return timescale(2.0 * steady * square) if steady else ""
 
 
 def _moved(binding: Binding, step: float, *, decay: bool) -> str:
