@@ -202,7 +202,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         "warning",
         ("weight",),
         1000.0,
-        "l2:0.01 (coupled) takes 0.001 of a weight a step at lr=0.1, so to 1/e in 1000 steps",
+        "L2(lam=0.01) (coupled) takes 0.001 of a weight a step at lr=0.1, so to 1/e in 1000 steps",
     ),
     "fast AdamW": (
         lambda: under(adamw(), steps_per_epoch=333),
@@ -210,7 +210,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         "warning",
         ("weight",),
         100.0,
-        "before an epoch of 333 steps is over, weight forgets how it began",
+        "before an epoch of 333 steps ends, its beginning is forgotten in weight",
     ),
     "bfloat16": (
         lambda: under(adamw(lr=0.001), bare().bfloat16()),
@@ -250,7 +250,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         "warning",
         ("weight",),
         2.0,
-        "weight is penalized 2 times: l2:0.1 (coupled) and l2:0.1 (loss)",
+        "weight is penalized 2 times: L2(lam=0.1) (coupled) and L2(lam=0.1) (loss)",
     ),
     "a bare penalty": (
         inside,

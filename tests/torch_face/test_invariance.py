@@ -258,7 +258,8 @@ def test_looking_leaves_everything_as_it_was(with_sample: bool) -> None:
 
 
 def test_what_cannot_be_copied_is_left_out_in_silence() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    inner = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    model = nn.Sequential(inner, nn.Linear(4, 5), nn.BatchNorm1d(5))
     model.lock = threading.Lock()
-    assert found(model) == set()
-    assert found(model, sample=torch.randn(5, 3)) == {"0.weight"}
+    assert found(model) == {"0.0.weight"}
+    assert found(model, sample=torch.randn(5, 3)) == {"0.0.weight", "1.weight"}

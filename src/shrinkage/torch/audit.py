@@ -12,12 +12,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shrinkage.torch.columns import as_columns, as_html_table
+from shrinkage.torch.decay import in_steps
 from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.picture import Part, Picture, picture
+from shrinkage.torch.picture import Picture, Subject, picture
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.table import effect, timescale
+from shrinkage.torch.table import effect
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Audit:
         return all(finding.severity == "note" for finding in self.findings)
 
     def __repr__(self) -> str:
-        parts = [f"{self.headline}: {self._count()}", as_columns(Row, self.table)]
-        return "\n".join([*parts, *map(str, self.findings)])
+        subjects = [f"{self.headline}: {self._count()}", as_columns(Row, self.table)]
+        return "\n".join([*subjects, *map(str, self.findings)])
 
     def _repr_html_(self) -> str:
         headline = html.escape(f"{self.headline}: {self._count()}")
@@ -89,7 +90,7 @@ def audit(
     optimizer : torch.optim.Optimizer, or several
         All that train this model. Penalties that are attached to one are found by themselves.
     regularizer : Regularizer, optional
-        One that is attached to nothing counts as part of the loss, by ``penalty()``.
+        One that is attached to nothing counts as subject of the loss, by ``penalty()``.
     steps, steps_per_epoch : int, optional
         How many steps the run and an epoch have, at least 1: for the time-scale of decay, 1/r
         steps where a step takes a share r of each weight, at the highest learning rate known.
@@ -140,7 +141,7 @@ def audit(
     names = ", ".join(type(one).__name__ for one in optimizers)
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
-        tuple(_row(seen, part) for part in seen.parts),
+        tuple(_row(seen, subject) for subject in seen.subjects),
         first_warnings(chain.from_iterable(check(seen) for check in checks)),
     )
 
@@ -155,32 +156,31 @@ def _several(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...
     return optimizers
 
 
-def _row(seen: Picture, part: Part) -> Row:
-    shape = "×".join(str(size) for size in part.parameter.shape) or "number"
-    tied = " (tied)" if len(part.candidate.owners) > 1 else ""
-    penalties = [f"{constructed(one.binding.written)}, {one.how}" for one in part.pulls]
+def _row(seen: Picture, subject: Subject) -> Row:
+    shape = "×".join(str(size) for size in subject.parameter.shape) or "number"
+    tied = " (tied)" if len(subject.candidate.owners) > 1 else ""
+    penalties = [f"{constructed(one.written)}, {one.how}" for one in subject.pulls]
     return Row(
-        part.name + tied,
+        subject.name + tied,
         shape,
-        part.kind,
-        _decay(part),
+        subject.kind,
+        _decay(subject),
         "; ".join(penalties),
-        "; ".join(effect(pull.regularizer, pull.binding) for pull in part.pulls),
+        "; ".join(effect(pull) for pull in subject.pulls),
     )
 
 
-def _decay(part: Part) -> str:
+def _decay(subject: Subject) -> str:
     """The optimizer's own decay in a step at the present learning rate."""
-    if not part.is_trained:
+    if not subject.is_trained:
         return "frozen"
-    if not part.holders:
+    if not subject.holders:
         return "in no optimizer"
-    decay = part.decay
+    decay = subject.decay
     if not decay.strength:
         return ""
-    if decay.joins_gradient:
-        slow = "" if decay.rate is None else timescale(decay.rate)
-        return f"{decay.strength:g}: gradient + {decay.strength:g}·w{slow}"
-    if decay.rate is None:
-        return f"{decay.strength:g}"
-    return f"{decay.strength:g}: w × (1 − {decay.rate:.3g}){timescale(decay.rate)}"
+    took = f"gradient + {decay.strength:g}·w" if decay.joins_gradient else ""
+    if decay.kind == "decoupled" and decay.rate is not None:
+        took = f"w × (1 − {decay.rate:.3g})"
+    slow = f" ({in_steps(decay.rate)})" if decay.rate else ""
+    return f"{decay.strength:g}: {took}{slow}" if took else f"{decay.strength:g}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
@@ -185,49 +186,50 @@ def _warn_of_low_precision(
 ) -> None:
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for binding in regularizer.active:
-        lost = lost_in_rounding(binding, groups[id(binding.parameter)], optimizer, how, scale)
+        w = binding.parameter
+        lost = lost_in_rounding(binding.penalty, w, groups[id(w)], optimizer, how, scale)
         if lost is not None:
             warnings.warn(f"{binding.name} {lost}; keep float32 master weights", stacklevel=5)
             return
 
 
 def lost_in_rounding(
-    binding: Binding, group: dict[str, Any], optimizer: Optimizer, how: str, scale: str
+    penalty: Penalty,
+    w: Tensor,
+    group: dict[str, Any],
+    optimizer: Optimizer,
+    how: str,
+    scale: str,
 ) -> str | None:
     """What a 16-bit parameter cannot hold of its penalty, or None if it can."""
-    finest = resolution(binding.parameter)
+    finest = resolution(w)
     if finest is None:
         return None
+    passes_through = how == "coupled" and (
+        not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
+    )  # the optimizer's own arithmetic
+    amount = 0.0 if passes_through else float(group["lr"] if scale == "lr" else 1.0)
     if how == "proximal":
         said = "has no exact rest, since moves under half its resolution are lost"
-    elif 0 < (share := _decay_share(binding, group, scale, optimizer, how)) < finest:
+    elif 0 < (share := amount * _decay_share(penalty, w)) < finest:
         said = cannot_hold(share)
     else:
         return None
-    return in_that_type(binding.parameter, said)
+    return in_that_type(w, said)
 
 
 def cannot_hold(share: float) -> str:
     return f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
 
 
-def in_that_type(w: torch.Tensor, said: str) -> str:
+def in_that_type(w: Tensor, said: str) -> str:
     """A sentence on a 16-bit parameter, with its type and its resolution."""
     dtype = str(w.dtype).removeprefix("torch.")
     return f"is {dtype}, which {said} (resolution {resolution(w):.1g})"
 
 
-def _decay_share(
-    binding: Binding, group: dict[str, Any], scale: str, optimizer: Optimizer, how: str
-) -> float:
-    """How far the penalty alone moves a weight of usual size in a step, as a share of it.
-
-    0 where that passes through an optimizer's own arithmetic.
-    """
-    if how == "coupled" and (not isinstance(optimizer, torch.optim.SGD) or group["momentum"]):
-        return 0.0
-    lr = group["lr"] if scale == "lr" else 1.0
-    absolute, square, _ = binding.penalty.split()
-    mine = here(binding.parameter.detach())  # a part of it, where it is spread over processes
-    size = float(mine.float().abs().mean())
-    return float(lr) * (2 * square + absolute / max(size, 1e-30))
+def _decay_share(penalty: Penalty, w: Tensor) -> float:
+    """∂Ω of a weight of usual size, as a share of it."""
+    absolute, square, _ = penalty.split()
+    size = float(here(w.detach()).float().abs().mean())  # of this process' part, without the others
+    return 2 * square + absolute / max(size, 1e-30)

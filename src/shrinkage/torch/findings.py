@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.picture import Part, Picture
+from shrinkage.torch.picture import Picture, Subject
 
 WRAPPER = textwrap.TextWrapper(
     width=100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
@@ -50,33 +50,33 @@ def as_html_list(findings: Sequence[Finding]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def listed(parts: Sequence[Part], most: int = 3) -> str:
+def listed(subjects: Sequence[Subject], most: int = 3) -> str:
     """The first names, and how many more."""
-    names = [part.name for part in parts]
+    names = [subject.name for subject in subjects]
     if len(names) <= most + 1:
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
-def own(optimizer: Optimizer, parts: Sequence[Part]) -> str:
+def own(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     """ "AdamW's weight_decay=0.01"."""
-    strengths = sorted({part.decay.strength for part in parts if part.decay.strength})
+    strengths = sorted({subject.decay.strength for subject in subjects if subject.decay.strength})
     return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
 
 
-def sources(optimizer: Optimizer, part: Part) -> str:
+def sources(optimizer: Optimizer, subject: Subject) -> str:
     """All that decays a parameter."""
-    found = [own(optimizer, [part])] if part.decay.strength else []
-    found += [f"{pull.binding.text} ({pull.how})" for pull in part.pulls if pull.square]
+    found = [own(optimizer, [subject])] if subject.decay.strength else []
+    found += [f"{constructed(pull.written)} ({pull.how})" for pull in subject.pulls if pull.square]
     return " with ".join(found)
 
 
-def names_of(parts: Sequence[Part]) -> tuple[str, ...]:
-    return tuple(part.name for part in parts)
+def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    return tuple(subject.name for subject in subjects)
 
 
-def are(parts: Sequence[Part]) -> str:
-    return "is" if len(parts) == 1 else "are"
+def are(subjects: Sequence[Subject]) -> str:
+    return "is" if len(subjects) == 1 else "are"
 
 
 def constructed(penalty: Penalty | None) -> str:
@@ -86,7 +86,7 @@ def constructed(penalty: Penalty | None) -> str:
     return " + ".join(construction(term) for term in terms(penalty))
 
 
-def written(parts: Sequence[Part]) -> str:
+def written(subjects: Sequence[Subject]) -> str:
     """Every penalty on them, once."""
-    penalties = (constructed(pull.binding.written) for part in parts for pull in part.pulls)
+    penalties = (constructed(pull.written) for subject in subjects for pull in subject.pulls)
     return " and ".join(dict.fromkeys(penalties))

@@ -31,7 +31,7 @@ def normalized(model: nn.Module) -> dict[nn.Module, nn.Module]:
     trace is left out in silence.
     """
     found: dict[nn.Module, nn.Module] = {}
-    for graph, root in _graphs(_hollow(model), model):
+    for graph, root in _graphs(model):
         calls: dict[str, list[fx.Node]] = defaultdict(list)
         for node in graph.nodes:
             calls[str(node.target).removesuffix(".weight")].append(node)
@@ -97,19 +97,18 @@ class _Shallow(fx.Tracer):
         return True
 
 
-def _graphs(hollow: nn.Module | None, model: nn.Module) -> Iterator[tuple[fx.Graph, nn.Module]]:
+def _graphs(model: nn.Module) -> Iterator[tuple[fx.Graph, nn.Module]]:
     """The graph of the whole; where it has none, that of each module's own part."""
-    if hollow is None:
-        return
-    whole = _traced(fx.Tracer(), hollow)
+    hollow = _hollow(model)
+    whole = None if hollow is None else _traced(fx.Tracer(), hollow)
     if whole is not None:
         yield whole, model
         return
-    own = _traced(_Shallow(), hollow)
+    own = None if hollow is None else _traced(_Shallow(), hollow)
     if own is not None:
         yield own, model
-    for name, child in hollow.named_children():
-        yield from _graphs(child, model.get_submodule(name))
+    for child in model.children():
+        yield from _graphs(child)
 
 
 def _traced(tracer: fx.Tracer, module: nn.Module) -> fx.Graph | None:

@@ -21,16 +21,18 @@ from shrinkage.torch.findings import (
     own,
     sources,
 )
-from shrinkage.torch.picture import Part, Picture
+from shrinkage.torch.picture import Picture, Subject
 
 ROUNDING = 1e-9
 
 
 def not_held(picture: Picture) -> Iterator[Finding]:
-    parts = [part for part in picture.parts if part.is_trained and not part.holders]
-    if parts:
+    subjects = [
+        subject for subject in picture.subjects if subject.is_trained and not subject.holders
+    ]
+    if subjects:
         held = [p for one in picture.optimizers for g in one.param_groups for p in g["params"]]
-        mine = {id(part.parameter) for part in picture.parts}
+        mine = {id(subject.parameter) for subject in picture.subjects}
         strangers = sum(id(parameter) not in mine for parameter in held)
         also = f", which holds {strangers} that this model does not have" if strangers else ""
         who = " nor ".join(type(one).__name__ for one in picture.optimizers)
@@ -38,9 +40,9 @@ def not_held(picture: Picture) -> Iterator[Finding]:
         yield Finding(
             "not in the optimizer",
             "warning",
-            names_of(parts),
-            f"{listed(parts)} {are(parts)} trained by no optimizer: not held by {who}{also}",
-            float(len(parts)),
+            names_of(subjects),
+            f"{listed(subjects)} {are(subjects)} trained by no optimizer: not held by {who}{also}",
+            float(len(subjects)),
             f'held = {{p for group in {name}.param_groups for p in group["params"]}}\n'
             "missing = [p for p in model.parameters() if p.requires_grad and p not in held]\n"
             f'{name}.add_param_group({{"params": missing}})',
@@ -48,14 +50,16 @@ def not_held(picture: Picture) -> Iterator[Finding]:
 
 
 def held_twice(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _by_optimizer(part for part in picture.parts if len(part.holders) > 1):
-        times = max(len(part.holders) for part in parts)
+    for optimizer, subjects in _by_optimizer(
+        subject for subject in picture.subjects if len(subject.holders) > 1
+    ):
+        times = max(len(subject.holders) for subject in subjects)
         yield Finding(
             "held twice",
             "warning",
-            names_of(parts),
-            f"{listed(parts)} {are(parts)} held {times} times, so each step moves and decays "
-            f"{'it' if len(parts) == 1 else 'them'} {times} times",
+            names_of(subjects),
+            f"{listed(subjects)} {are(subjects)} held {times} times, so each step moves and decays "
+            f"{'it' if len(subjects) == 1 else 'them'} {times} times",
             float(times),
             f"for group in {picture.variable(optimizer)}.param_groups:\n"
             '    group["params"] = list(dict.fromkeys(group["params"]))',
@@ -63,15 +67,15 @@ def held_twice(picture: Picture) -> Iterator[Finding]:
 
 
 def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
-    frozen = (part for part in picture.parts if not part.is_trained and part.holders)
-    for optimizer, parts in _by_optimizer(p for p in frozen if p.parameter.grad is not None):
-        rate = max(part.decay.rate or 0.0 for part in parts)
+    frozen = (subject for subject in picture.subjects if not subject.is_trained and subject.holders)
+    for optimizer, subjects in _by_optimizer(p for p in frozen if p.parameter.grad is not None):
+        rate = max(subject.decay.rate or 0.0 for subject in subjects)
         how = f", by decay {rate:.3g} of itself a step" if rate else ""
         yield Finding(
             "frozen, yet it moves",
             "warning",
-            names_of(parts),
-            f"{listed(parts)} {are(parts)} frozen with a gradient left over, and "
+            names_of(subjects),
+            f"{listed(subjects)} {are(subjects)} frozen with a gradient left over, and "
             f"{type(optimizer).__name__} moves whatever has one{how}",
             rate,
             f"{picture.variable(optimizer)}.zero_grad()",
@@ -80,72 +84,77 @@ def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
 
 def decay_of_no_weights(picture: Picture) -> Iterator[Finding]:
     decaying = _decaying(picture)
-    for optimizer, parts in _by_optimizer(part for part in decaying if part.kind != "weight"):
-        kinds = sorted({part.kind for part in parts})
+    for optimizer, subjects in _by_optimizer(
+        subject for subject in decaying if subject.kind != "weight"
+    ):
+        kinds = sorted({subject.kind for subject in subjects})
         yield Finding(
             "decay on biases and gains",
             "warning",
-            names_of(parts),
-            f"{own(optimizer, parts)} also acts on {len(parts)} that {are(parts)} no weight"
-            f"{'s' * (len(parts) > 1)} ({', '.join(kinds)}): {listed(parts)}",
-            max(part.decay.strength for part in parts),
+            names_of(subjects),
+            f"{own(optimizer, subjects)} also acts on {len(subjects)} that {are(subjects)} "
+            f"no weight{'s' * (len(subjects) > 1)} ({', '.join(kinds)}): {listed(subjects)}",
+            max(subject.decay.strength for subject in subjects),
             by_a_regularizer(picture, optimizer),
         )
 
 
 def adaptive_decay(picture: Picture) -> Iterator[Finding]:
-    adaptive = (part for part in _decaying(picture) if part.decay.kind == "adaptive")
-    for optimizer, parts in _by_optimizer(adaptive):
+    adaptive = (subject for subject in _decaying(picture) if subject.decay.kind == "adaptive")
+    for optimizer, subjects in _by_optimizer(adaptive):
         yield Finding(
             "decay divided by the gradient's size",
             "warning",
-            names_of(parts),
-            f"{own(optimizer, parts)} joins the gradient and is divided by its size: weights with "
-            "large gradients hardly decay, those without any move by lr a step whatever the "
-            f"strength; it rests at data loss + ½·{parts[0].decay.strength:g}·Σw², but is no decay",
-            max(part.decay.strength for part in parts),
+            names_of(subjects),
+            f"{own(optimizer, subjects)} joins the gradient and is divided by its size: weights "
+            "with large gradients hardly decay, those without any move by lr a step whatever the "
+            f"strength; it adds ½·{subjects[0].decay.strength:g}·Σw² to what is solved, but is no "
+            "decay",
+            max(subject.decay.strength for subject in subjects),
             by_a_regularizer(picture, optimizer),
         )
 
 
 def slow_decay(picture: Picture) -> Iterator[Finding]:
-    for (optimizer, number, rate), parts in _by_rate(picture):
+    for (optimizer, number, rate), subjects in _by_rate(picture):
         if picture.steps is not None and rate * picture.steps < 1 - ROUNDING:
             yield Finding(
                 "decay slower than the run",
                 "warning",
-                names_of(parts),
-                f"{_pace(optimizer, number, rate, parts[0])}: the run of {picture.steps:g} steps "
-                f"ends before it acts on {listed(parts)}",
+                names_of(subjects),
+                f"{_pace(optimizer, number, rate, subjects[0])}: the run of {picture.steps:g} "
+                f"steps ends before it acts on {listed(subjects)}",
                 1 / rate,
-                _stronger(picture, optimizer, number, parts[0], 1 / (rate * picture.steps)),
+                _stronger(picture, optimizer, number, subjects[0], 1 / (rate * picture.steps)),
             )
 
 
 def fast_decay(picture: Picture) -> Iterator[Finding]:
     epoch = picture.steps_per_epoch
-    for (optimizer, number, rate), parts in _by_rate(picture):
+    for (optimizer, number, rate), subjects in _by_rate(picture):
         if epoch is not None and rate * epoch > 1 + ROUNDING:
             yield Finding(
                 "decay faster than an epoch",
                 "warning",
-                names_of(parts),
-                f"{_pace(optimizer, number, rate, parts[0])}: before an epoch of {epoch:g} steps "
-                f"is over, {listed(parts)} forget{'s' * (len(parts) == 1)} how it began",
+                names_of(subjects),
+                f"{_pace(optimizer, number, rate, subjects[0])}: before an epoch of {epoch:g} "
+                f"steps ends, its beginning is forgotten in {listed(subjects)}",
                 1 / rate,
-                _stronger(picture, optimizer, number, parts[0], 1 / (rate * epoch)),
+                _stronger(picture, optimizer, number, subjects[0], 1 / (rate * epoch)),
             )
 
 
 def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _by_optimizer(part for part in _decaying(picture) if _is_lost(part)):
-        rate = min(part.decay.rate or 0.0 for part in parts)
-        said = in_that_type(parts[0].parameter, cannot_hold(rate))
+    for optimizer, subjects in _by_optimizer(
+        subject for subject in _decaying(picture) if _is_lost(subject)
+    ):
+        rate = min(subject.decay.rate or 0.0 for subject in subjects)
+        said = in_that_type(subjects[0].parameter, cannot_hold(rate))
         yield Finding(
             "decay lost in rounding",
             "warning",
-            names_of(parts),
-            f"{own(optimizer, parts)} is lost on {listed(parts)}: {parts[0].name} {said}",
+            names_of(subjects),
+            f"{own(optimizer, subjects)} is lost on {listed(subjects)}: {subjects[0].name} {said}",
             rate,
             "model.float()  # autocast does the rest in 16 bits",
         )
@@ -153,36 +162,41 @@ def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
 
 def unfelt_decay(picture: Picture) -> Iterator[Finding]:
     squared = [
-        part
-        for part in picture.parts
-        if part.is_trained and part.holders and (part.decay.strength or part.square)
+        subject
+        for subject in picture.subjects
+        if subject.is_trained and subject.holders and (subject.decay.strength or subject.square)
     ]
     unfelt = picture.unfelt_scales if squared else {}
-    for optimizer, parts in _by_optimizer(part for part in squared if part.name in unfelt):
-        undone = sorted({unfelt[part.name] for part in parts})
+    for optimizer, subjects in _by_optimizer(
+        subject for subject in squared if subject.name in unfelt
+    ):
+        undone = sorted({unfelt[subject.name] for subject in subjects})
         yield Finding(
             "decay of what has no scale",
             "note",
-            names_of(parts),
-            f"the output does not feel the size of {listed(parts)} ({', '.join(undone)} undoes "
-            f"it): {sources(optimizer, parts[0])} does not make the function simpler there, it "
+            names_of(subjects),
+            f"the output does not feel the size of {listed(subjects)} ({', '.join(undone)} undoes "
+            f"it): {sources(optimizer, subjects[0])} does not make the function simpler there, it "
             "only sets how far a step of a given lr turns the weights",
-            parts[0].decay.strength or parts[0].square,
+            subjects[0].decay.strength or subjects[0].square,
             "# nothing to mend: tune lr and this decay as one",
         )
 
 
 def dead_bias(picture: Picture) -> Iterator[Finding]:
-    parts = [part for part in picture.dead_biases if part.is_trained]
-    if parts:
-        modules = tuple(part.candidate.owners[0].path.removesuffix(".bias") for part in parts)
+    subjects = [subject for subject in picture.dead_biases if subject.is_trained]
+    if subjects:
+        modules = tuple(
+            subject.candidate.owners[0].path.removesuffix(".bias") for subject in subjects
+        )
+        count = sum(subject.parameter.numel() for subject in subjects)
         yield Finding(
             "bias without effect",
             "note",
-            names_of(parts),
-            f"{listed(parts)} {are(parts)} taken off again by the normalization that follows: "
-            f"{sum(part.parameter.numel() for part in parts)} numbers without effect",
-            float(sum(part.parameter.numel() for part in parts)),
+            names_of(subjects),
+            f"{listed(subjects)} {are(subjects)} taken off again by the normalization that "
+            f"follows: {count} numbers without effect",
+            float(count),
             f"for name in {modules}:\n    model.get_submodule(name).bias = None  # bias=False",
         )
 
@@ -208,66 +222,70 @@ def without_decay(picture: Picture, optimizer: Optimizer) -> str:
 
 def by_a_regularizer(picture: Picture, optimizer: Optimizer) -> str:
     """The lines that take an optimizer's own decay off and give it to the weights alone."""
-    mine = (part for part in _decaying(picture) if part.holders[0][0] is optimizer)
-    weights = [part for part in mine if part.kind == "weight"]
-    strengths = {part.decay.strength for part in weights}
+    mine = (subject for subject in _decaying(picture) if subject.holders[0][0] is optimizer)
+    weights = [subject for subject in mine if subject.kind == "weight"]
+    strengths = {subject.decay.strength for subject in weights}
     off = without_decay(picture, optimizer)
     if not strengths:
         return off
     penalty = "L2.from_weight_decay({})".format(" or ".join(f"{c:g}" for c in sorted(strengths)))
-    if any(part.pulls for part in picture.parts):
+    if any(subject.pulls for subject in picture.subjects):
         return f"{off}\n# and add {penalty} to the regularizer's penalties"
     how = {"decoupled": "decoupled", "adaptive": "proximal"}.get(weights[0].decay.kind, "coupled")
     line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
-    trained = [part for part in picture.parts if part.is_trained and part.kind == "weight"]
+    trained = [
+        subject for subject in picture.subjects if subject.is_trained and subject.kind == "weight"
+    ]
     is_whole = len(strengths) == 1 and len(trained) == len(weights)
     return f"{off}\n{line}" if is_whole else f"{off}\n# and on the weights that decayed: {line}"
 
 
-def _decaying(picture: Picture) -> list[Part]:
+def _decaying(picture: Picture) -> list[Subject]:
     return [
-        part for part in picture.parts if part.is_trained and part.holders and part.decay.strength
+        subject
+        for subject in picture.subjects
+        if subject.is_trained and subject.holders and subject.decay.strength
     ]
 
 
-def _by_optimizer(parts: Iterable[Part]) -> list[tuple[Optimizer, list[Part]]]:
-    found: dict[int, tuple[Optimizer, list[Part]]] = {}
-    for part in parts:
-        optimizer, _ = part.holders[0]
-        found.setdefault(id(optimizer), (optimizer, []))[1].append(part)
+def _by_optimizer(subjects: Iterable[Subject]) -> list[tuple[Optimizer, list[Subject]]]:
+    found: dict[int, tuple[Optimizer, list[Subject]]] = {}
+    for subject in subjects:
+        optimizer, _ = subject.holders[0]
+        found.setdefault(id(optimizer), (optimizer, []))[1].append(subject)
     return list(found.values())
 
 
-def _by_rate(picture: Picture) -> list[tuple[tuple[Optimizer, int, float], list[Part]]]:
+def _by_rate(picture: Picture) -> list[tuple[tuple[Optimizer, int, float], list[Subject]]]:
     """Parameters that decay at a known rate, by optimizer, group and rate."""
-    found: dict[tuple[Optimizer, int, float], list[Part]] = {}
-    for part in picture.parts:
-        if part.is_trained and part.holders and (rate := part.rate):
-            optimizer, group = part.holders[0]
+    found: dict[tuple[Optimizer, int, float], list[Subject]] = {}
+    for subject in picture.subjects:
+        if subject.is_trained and subject.holders and (rate := subject.rate):
+            optimizer, group = subject.holders[0]
             number = [id(one) for one in optimizer.param_groups].index(id(group))
-            found.setdefault((optimizer, number, rate), []).append(part)
+            found.setdefault((optimizer, number, rate), []).append(subject)
     return list(found.items())
 
 
-def _pace(optimizer: Optimizer, number: int, rate: float, part: Part) -> str:
+def _pace(optimizer: Optimizer, number: int, rate: float, subject: Subject) -> str:
     lr = highest_lr(optimizer.param_groups[number])
     return (
-        f"{sources(optimizer, part)} takes {rate:.3g} of a weight a step at lr={lr:g}, so "
+        f"{sources(optimizer, subject)} takes {rate:.3g} of a weight a step at lr={lr:g}, so "
         f"{in_steps(rate)}"
     )
 
 
 def _stronger(
-    picture: Picture, optimizer: Optimizer, number: int, part: Part, factor: float
+    picture: Picture, optimizer: Optimizer, number: int, subject: Subject, factor: float
 ) -> str:
     """The line that multiplies a decay by about `factor`: rounded away from 1, to two digits."""
     unit = 10.0 ** (math.floor(math.log10(factor)) - 1)
     times = (math.ceil if factor > 1 else math.floor)(round(factor / unit, 6)) * unit
-    if not part.decay.strength:
+    if not subject.decay.strength:
         return f"regularizer.factor *= {times:.2g}"
     return f'{picture.variable(optimizer)}.param_groups[{number}]["weight_decay"] *= {times:.2g}'
 
 
-def _is_lost(part: Part) -> bool:
-    finest, decay = resolution(part.parameter), part.decay
+def _is_lost(subject: Subject) -> bool:
+    finest, decay = resolution(subject.parameter), subject.decay
     return finest is not None and decay.is_outside and 0.0 < (decay.rate or 0.0) < finest

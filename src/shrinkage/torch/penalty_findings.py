@@ -31,7 +31,7 @@ from shrinkage.torch.findings import (
 )
 from shrinkage.torch.metric import rule_for
 from shrinkage.torch.optimizer_findings import by_a_regularizer, without_decay
-from shrinkage.torch.picture import Part, Picture, Pull
+from shrinkage.torch.picture import Picture, Pull, Subject
 from shrinkage.torch.selection import each_name_alone
 
 ZEROING = (GroupLasso, LInf, MCP, SCAD, CappedL1, LogSum)
@@ -42,7 +42,7 @@ def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
     if attachment is None or any(attachment.optimizer is one for one in picture.optimizers):
         return
     assert picture.regularizer is not None
-    names = tuple(binding.name for binding in picture.regularizer.active)
+    names = tuple(name for name, _ in picture.regularizer.named_parameters())
     yield Finding(
         "attached to another optimizer",
         "warning",
@@ -56,37 +56,39 @@ def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
 
 
 def penalized_twice(picture: Picture) -> Iterator[Finding]:
-    parts = [part for part in picture.parts if len(part.pulls) > 1]
-    if parts:
-        ways = " and ".join(f"{pull.binding.text} ({pull.how})" for pull in parts[0].pulls)
+    subjects = [subject for subject in picture.subjects if len(subject.pulls) > 1]
+    if subjects:
+        ways = " and ".join(
+            f"{constructed(pull.written)} ({pull.how})" for pull in subjects[0].pulls
+        )
         yield Finding(
             "penalized twice",
             "warning",
-            names_of(parts),
-            f"{listed(parts)} {are(parts)} penalized {len(parts[0].pulls)} times: {ways}",
-            float(len(parts[0].pulls)),
+            names_of(subjects),
+            f"{listed(subjects)} {are(subjects)} penalized {len(subjects[0].pulls)} times: {ways}",
+            float(len(subjects[0].pulls)),
             "# leave penalty() out of the loss, for what is attached acts already\n"
             "regularizer = None",
         )
 
 
 def decay_twice(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _decaying_beside(picture, squared=True):
-        again = 2.0 * parts[0].square
+    for optimizer, subjects in _decaying_beside(picture, squared=True):
+        again = 2.0 * subjects[0].square
         yield Finding(
             "decay twice",
             "warning",
-            names_of(parts),
-            f"{own(optimizer, parts)} decays {listed(parts)}, and {written(parts)} does it again, "
-            f"as weight_decay={again:g} would",
+            names_of(subjects),
+            f"{own(optimizer, subjects)} decays {listed(subjects)}, and {written(subjects)} does "
+            f"it again, as weight_decay={again:g} would",
             again,
             without_decay(picture, optimizer),
         )
 
 
 def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
-    for optimizer, parts in _decaying_beside(picture, squared=False):
-        strength, joins = parts[0].decay.strength, parts[0].decay.joins_gradient
+    for optimizer, subjects in _decaying_beside(picture, squared=False):
+        strength, joins = subjects[0].decay.strength, subjects[0].decay.joins_gradient
         what = (
             f"which adds ½·{strength:g}·Σw² to what is solved"
             if joins
@@ -95,16 +97,19 @@ def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
         yield Finding(
             "decay beside a penalty",
             "note" if joins else "warning",
-            names_of(parts),
-            f"{own(optimizer, parts)} acts beside {written(parts)} on {listed(parts)}, {what}",
+            names_of(subjects),
+            f"{own(optimizer, subjects)} acts beside {written(subjects)} on {listed(subjects)}, "
+            f"{what}",
             strength,
             by_a_regularizer(picture, optimizer),
         )
 
 
 def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, parts in _by_regularizer(picture):
-        smooth = [part for part, one in parts if one.how in {"loss", "coupled"} and _zeroes(one)]
+    for pull, optimizer, subjects in _by_regularizer(picture):
+        smooth = [
+            subject for subject, one in subjects if one.how in {"loss", "coupled"} and _zeroes(one)
+        ]
         if smooth:
             yield Finding(
                 "no exact zeros",
@@ -118,31 +123,32 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
 
 
 def rounded_away(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, parts in _by_regularizer(picture):
+    for pull, optimizer, subjects in _by_regularizer(picture):
         scale = pull.attachment.scale if pull.attachment is not None else None
         how = "coupled" if pull.how == "loss" else pull.how
-        for part, one in parts:
-            _, group = part.holders[0]
-            lost = lost_in_rounding(one.binding, group, optimizer, how, scale or "lr")
+        for subject, one in subjects:
+            _, group = subject.holders[0]
+            w = subject.parameter
+            lost = lost_in_rounding(one.penalty, w, group, optimizer, how, scale or "lr")
             if lost is not None:
                 yield Finding(
                     "penalty lost in rounding",
                     "warning",
-                    (part.name,),
-                    f"{part.name} {lost}",
-                    torch.finfo(part.parameter.dtype).eps / 2,
+                    (subject.name,),
+                    f"{subject.name} {lost}",
+                    torch.finfo(subject.parameter.dtype).eps / 2,
                     "model.float()  # autocast does the rest in 16 bits",
                 )
 
 
 def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, parts in _by_regularizer(picture):
-        group = parts[0][0].holders[0][1]
+    for pull, optimizer, subjects in _by_regularizer(picture):
+        group = subjects[0][0].holders[0][1]
         steady = steady_step(optimizer, group, 1.0)
         is_scaled = pull.attachment is not None and pull.attachment.scale == "lr"
         if is_scaled and steady and steady != 1.0:
-            zeroes = any(_zeroes(one) for _, one in parts)
-            held = [part for part, _ in parts]
+            zeroes = any(_zeroes(one) for _, one in subjects)
+            held = [subject for subject, _ in subjects]
             yield Finding(
                 "strength scaled by momentum",
                 "note",
@@ -156,31 +162,31 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
 
 def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
     regularizer = picture.regularizer
-    for part in picture.parts if regularizer is not None else ():
+    for subject in picture.subjects if regularizer is not None else ():
         assert regularizer is not None
-        if len(part.candidate.owners) < 2:
+        if len(subject.candidate.owners) < 2:
             continue
-        alone = each_name_alone(part.candidate, regularizer._penalty, regularizer._on)
+        alone = each_name_alone(subject.candidate, regularizer._penalty, regularizer._on)
         if len({repr(penalty) for penalty in alone.values()}) > 1:
             words = {name: constructed(penalty) for name, penalty in alone.items()}
-            got = next((constructed(one.binding.written) for one in part.pulls), "None")
+            got = next((constructed(one.written) for one in subject.pulls), "None")
             yield Finding(
                 "tied, with a penalty for each name",
                 "warning",
-                (part.name,),
+                (subject.name,),
                 f"one parameter has the names {' and '.join(words)}, which ask for "
                 f"{' and '.join(words.values())}: it gets {got} under all of them",
                 float(len(words)),
                 "# if that is meant, say so by its whole name, first in the mapping:\n"
-                f'# {{"{part.name}": {got}, ...}}',
+                f'# {{"{subject.name}": {got}, ...}}',
             )
 
 
 def penalty_on_no_weights(picture: Picture) -> Iterator[Finding]:
     bare = [
-        part
-        for part in picture.parts
-        if part.kind != "weight" and any(pull.regularizer is None for pull in part.pulls)
+        subject
+        for subject in picture.subjects
+        if subject.kind != "weight" and any(pull.regularizer is None for pull in subject.pulls)
     ]
     if bare:
         optimizer, _ = bare[0].holders[0]
@@ -211,24 +217,29 @@ OF_THE_PENALTY: tuple[Check, ...] = (
 
 def _by_regularizer(
     picture: Picture,
-) -> list[tuple[Pull, Optimizer, list[tuple[Part, Pull]]]]:
+) -> list[tuple[Pull, Optimizer, list[tuple[Subject, Pull]]]]:
     """The first pull, the optimizer, and the held parameters with theirs, for each regularizer."""
-    found: dict[int, tuple[Pull, Optimizer, list[tuple[Part, Pull]]]] = {}
-    for part in picture.parts:
-        for pull in part.pulls if part.holders else ():
-            optimizer, _ = part.holders[0]
-            found.setdefault(id(pull.regularizer), (pull, optimizer, []))[2].append((part, pull))
+    found: dict[int, tuple[Pull, Optimizer, list[tuple[Subject, Pull]]]] = {}
+    for subject in picture.subjects:
+        for pull in subject.pulls if subject.holders else ():
+            optimizer, _ = subject.holders[0]
+            found.setdefault(id(pull.regularizer), (pull, optimizer, []))[2].append((subject, pull))
     return list(found.values())
 
 
-def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer, list[Part]]]:
+def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer, list[Subject]]]:
     """Penalized parameters that their optimizer decays too, by optimizer and strengths."""
-    found: dict[tuple[Optimizer, float, float], list[Part]] = {}
-    for part in picture.parts:
-        if part.pulls and part.holders and part.decay.strength and bool(part.square) == squared:
-            key = part.holders[0][0], part.decay.strength, part.square
-            found.setdefault(key, []).append(part)
-    return [(optimizer, parts) for (optimizer, _, _), parts in found.items()]
+    found: dict[tuple[Optimizer, float, float], list[Subject]] = {}
+    for subject in picture.subjects:
+        if (
+            subject.pulls
+            and subject.holders
+            and subject.decay.strength
+            and bool(subject.square) == squared
+        ):
+            key = subject.holders[0][0], subject.decay.strength, subject.square
+            found.setdefault(key, []).append(subject)
+    return [(optimizer, subjects) for (optimizer, _, _), subjects in found.items()]
 
 
 def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
@@ -238,9 +249,9 @@ def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -
     return f"regularizer.detach()\n{line}"
 
 
-def _way_to_zeros(optimizer: Optimizer, parts: Sequence[Part]) -> str:
+def _way_to_zeros(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     """ "proximal" where that is possible, else "decoupled"."""
-    penalties = [pull.binding.penalty for part in parts for pull in part.pulls]
+    penalties = [pull.penalty for subject in subjects for pull in subject.pulls]
     try:
         rule_for(optimizer)
     except ValueError:
@@ -252,7 +263,7 @@ def _way_to_zeros(optimizer: Optimizer, parts: Sequence[Part]) -> str:
 
 
 def _zeroes(pull: Pull) -> bool:
-    return _zeroing(pull.binding.penalty)
+    return _zeroing(pull.penalty)
 
 
 def _zeroing(penalty: Penalty) -> bool:
@@ -266,5 +277,5 @@ def _zeroing(penalty: Penalty) -> bool:
     )
 
 
-def _entries(parts: Sequence[Part]) -> int:
-    return sum(part.parameter.numel() for part in parts)
+def _entries(subjects: Sequence[Subject]) -> int:
+    return sum(subject.parameter.numel() for subject in subjects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,11 @@ UNHELD = Decay(0.0, "coupled", 0.0, False)
 class Pull:
     """A penalty on one parameter, and how it reaches it."""
 
-    binding: Binding
+    penalty: Penalty  # with its groups resolved
+    written: Penalty  # as the user wrote it
     how: str
-    regularizer: Regularizer | None  # None: a bare penalty inside the optimizer
+    binding: Binding | None  # None: a bare penalty inside the optimizer
+    regularizer: Regularizer | None
 
     @property
     def attachment(self) -> Attachment | None:
@@ -41,7 +43,7 @@ class Pull:
     def square(self) -> float:
         """The b of its b·Σw², with the factor of now."""
         factor = 1.0 if self.regularizer is None else self.regularizer.factor
-        return factor * self.binding.penalty.split().square
+        return factor * self.penalty.split().square
 
     def rate(self, optimizer: Optimizer, group: Group, lr: float) -> float | None:
         """The share of a weight that its squares take in a step, where it is known."""
@@ -49,13 +51,13 @@ class Pull:
             return 0.0
         if self.how == "decoupled" and self.attachment is not None:
             amount = float(self.attachment.amount(group, lr))
-            return 2.0 * amount * self.binding.penalty.split().square
+            return 2.0 * amount * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
         return None if steady is None else 2.0 * steady * self.square
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subject:
     """One parameter with all that acts on it."""
 
     candidate: Candidate
@@ -107,7 +109,7 @@ class Picture:
     model: nn.Module
     optimizers: tuple[Optimizer, ...]
     regularizer: Regularizer | None
-    parts: tuple[Part, ...]
+    subjects: tuple[Subject, ...]
     steps: int | None = None
     steps_per_epoch: int | None = None
     sample: Any = None
@@ -121,32 +123,43 @@ class Picture:
     @cached_property
     def unfelt_scales(self) -> dict[str, str]:
         """Weights whose scale the output does not feel, by name, with what undoes it."""
-        found = {part.name: kind for part in self.parts if (kind := _divided(part)) is not None}
+        found = {
+            subject.name: kind
+            for subject in self.subjects
+            if (kind := _divided(subject)) is not None
+        }
         model, prefix = unwrapped(self.model)
-        weights = [part for part in self.parts if part.kind == "weight" and part.name not in found]
+        weights = [
+            subject
+            for subject in self.subjects
+            if subject.kind == "weight" and subject.name not in found
+        ]
         if self.sample is not None:
-            paths = {part.candidate.owners[0].path.removeprefix(prefix): part for part in weights}
+            paths = {
+                subject.candidate.owners[0].path.removeprefix(prefix): subject
+                for subject in weights
+            }
             blind = without_scale(model, list(paths), self.sample)
             return found | {paths[path].name: "what follows, on the sample" for path in blind}
-        for part, norm in self._before_a_normalization:
-            if part in weights and undoes_scale(norm, part.candidate.owners[0].module):
-                found[part.name] = type(norm).__name__
+        for subject, norm in self._before_a_normalization:
+            if subject in weights and undoes_scale(norm, subject.candidate.owners[0].module):
+                found[subject.name] = type(norm).__name__
         return found
 
     @cached_property
-    def dead_biases(self) -> list[Part]:
+    def dead_biases(self) -> list[Subject]:
         """Biases that a normalization takes off again."""
         before = self._before_a_normalization
-        return [part for part, norm in before if part.kind == "bias" and kills_bias(norm)]
+        return [subject for subject, norm in before if subject.kind == "bias" and kills_bias(norm)]
 
     @cached_property
-    def _before_a_normalization(self) -> list[tuple[Part, nn.Module]]:
+    def _before_a_normalization(self) -> list[tuple[Subject, nn.Module]]:
         norms, found = normalized(unwrapped(self.model)[0]), []
-        for part in self.parts:
-            owner = part.candidate.owners[0]
-            plain = len(part.candidate.owners) == 1 and owner.name == owner.alias
+        for subject in self.subjects:
+            owner = subject.candidate.owners[0]
+            plain = len(subject.candidate.owners) == 1 and owner.name == owner.alias
             if plain and owner.key in {"weight", "bias"} and owner.module in norms:
-                found.append((part, norms[owner.module]))
+                found.append((subject, norms[owner.module]))
         return found
 
 
@@ -170,36 +183,35 @@ def picture(
             for parameter in group["params"]:
                 holders.setdefault(id(parameter), []).append((optimizer, group))
     pulls: dict[int, list[Pull]] = {}
-    for pull in _pulls(optimizers, regularizer, pool):
-        pulls.setdefault(id(pull.binding.parameter), []).append(pull)
+    for parameter, pull in _pulls(optimizers, regularizer):
+        pulls.setdefault(id(parameter), []).append(pull)
     if regularizer is not None:
         mine = {id(one.parameter) for one in pool}
-        if not any(id(binding.parameter) in mine for binding in regularizer.bindings):
+        selected = (one for one in regularizer.selected if one.penalty is not None)
+        if all(id(one.candidate.parameter) not in mine for one in selected):
             raise ValueError(
                 "regularizer penalizes no parameter of this model: build it from the same model"
             )
-    parts = [
-        Part(one, tuple(holders.get(key, ())), tuple(pulls.get(key, ())))
+    subjects = [
+        Subject(one, tuple(holders.get(key, ())), tuple(pulls.get(key, ())))
         for one in pool
         for key in [id(one.parameter)]
     ]
-    return Picture(model, tuple(optimizers), regularizer, tuple(parts), **run)
+    return Picture(model, tuple(optimizers), regularizer, tuple(subjects), **run)
 
 
 def _pulls(
-    optimizers: Sequence[Optimizer], regularizer: Regularizer | None, pool: Iterable[Candidate]
-) -> Iterator[Pull]:
+    optimizers: Sequence[Optimizer], regularizer: Regularizer | None
+) -> Iterator[tuple[Tensor, Pull]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
     acting: list[tuple[Regularizer, str]] = []
     for optimizer in optimizers:
         acting += [(other.regularizer, other.how) for other in attachments(optimizer)]
         inside = getattr(optimizer, "penalty", None)
         if isinstance(inside, Penalty):
-            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            for one in pool:
-                if id(one.parameter) in held and one.parameter.requires_grad:
-                    bound = Binding(one.name, one.parameter, inside, inside, (one.name,))
-                    yield Pull(bound, "proximal", None)
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    yield parameter, Pull(inside, inside, "proximal", None, None)
         elif inside is not None:
             acting.append((inside, "proximal"))
     is_at_work = any(other is regularizer for other, _ in acting)
@@ -207,12 +219,14 @@ def _pulls(
         acting.append((regularizer, "loss"))
     for each, how in acting:
         each._refresh()
-        yield from (Pull(binding, how, each) for binding in each.active)
+        for binding in each.active:
+            pull = Pull(binding.penalty, binding.written, how, binding, each)
+            yield binding.parameter, pull
 
 
-def _divided(part: Part) -> str | None:
+def _divided(subject: Subject) -> str | None:
     """What divides a weight by its own size before it is used, or None."""
-    owner = part.candidate.owners[0]
+    owner = subject.candidate.owners[0]
     if owner.key.endswith("_v") and f"{owner.key[:-2]}_g" in owner.module._parameters:
         return "weight norm"
     if nn.utils.parametrize.is_parametrized(owner.module, owner.key):

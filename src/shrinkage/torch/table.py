@@ -20,7 +20,7 @@ from shrinkage.torch.decay import in_steps, steady_step
 from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.picture import picture
+from shrinkage.torch.picture import Pull, picture
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> R
         constructed(binding.written),
         strength,
         how,
-        effect(regularizer, binding),
+        _one_step(regularizer, binding),
         _zeros(binding),
     )
 
@@ -106,7 +106,7 @@ def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
     if regularizer._attachment is None:
         return ()
     seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
-    pulls = ((part.name, pull) for part in seen.parts for pull in part.pulls)
+    pulls = ((subject.name, pull) for subject in seen.subjects for pull in subject.pulls)
     mine = {name for name, pull in pulls if pull.regularizer is regularizer}
     found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY)
     return first_warnings(one for one in found if mine.intersection(one.parameters))
@@ -166,10 +166,14 @@ def _headline(regularizer: Regularizer) -> str:
     return f"Regularizer of {model}: {count}{factor}; {way}"
 
 
-def effect(regularizer: Regularizer | None, binding: Binding) -> str:
-    """What the penalty on one parameter does in a step, at the present learning rate."""
-    if regularizer is None:
+def effect(pull: Pull) -> str:
+    """What a penalty does in a step, at the present learning rate."""
+    if pull.regularizer is None or pull.binding is None:
         return "inside the optimizer"
+    return _one_step(pull.regularizer, pull.binding)
+
+
+def _one_step(regularizer: Regularizer, binding: Binding) -> str:
     attachment = regularizer._attachment
     if attachment is None:
         return _added(binding, regularizer.factor)
@@ -203,7 +207,7 @@ def _added(binding: Binding, factor: float) -> str:
 def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
     steady = steady_step(attachment.optimizer, group, float(group["lr"]))
     square = attachment.regularizer.factor * binding.penalty.split().square
-    return timescale(2.0 * steady * square) if steady else ""
+    return _timescale(2.0 * steady * square) if steady else ""
 
 
 def _moved(binding: Binding, step: float, *, decay: bool) -> str:
@@ -213,7 +217,7 @@ def _moved(binding: Binding, step: float, *, decay: bool) -> str:
     if square:
         speed = 2 * step * square
         kept = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(kept + timescale(speed))
+        parts.append(kept + _timescale(speed))
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in rest:
@@ -253,6 +257,5 @@ def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Bi
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 
 
-def timescale(speed: float) -> str:
-    """The steps in which a decay of this share a step takes a weight to 1/e of itself."""
+def _timescale(speed: float) -> str:
     return f" ({in_steps(speed)})" if speed > 0 else ""
