@@ -143,6 +143,12 @@ def averaging() -> Setup:
     return Setup(model, RDA(model.parameters(), penalty=regularizer), regularizer)
 
 
+def averaging_with_a_frozen_bias() -> Setup:
+    model = nn.Linear(3, 2)
+    model.bias.requires_grad_(False)
+    return under(lambda p: RDA(p, penalty=L1(0.1)), model)
+
+
 def one_matrix_as_weight_and_bias() -> Setup:
     model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Identity())
     model[1].register_parameter("bias", model[0].weight)
@@ -203,6 +209,7 @@ WELL_MADE: dict[str, Callable[[], Setup]] = {
     "inside DataParallel": lambda: wrapped(nn.DataParallel),
     "compiled": lambda: wrapped(partial(torch.compile, backend="eager")),
     "dual averaging of the weights": averaging,
+    "dual averaging with a frozen bias": averaging_with_a_frozen_bias,
     "SGDW": lambda: under(partial(SGDW, lr=0.1, weight_decay=1e-4), nn.Linear(3, 2, bias=False)),
     "SGD with decay on an LSTM's weights": tagged,
     "no decay at all": lambda: under(adam(), ResidualNet().stem),

@@ -141,7 +141,7 @@ def audit(
     names = ", ".join(type(one).__name__ for one in optimizers)
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
-        tuple(_row(seen, subject) for subject in seen.subjects),
+        tuple(_row(seen, one) for one in seen.subjects),
         first_warnings(chain.from_iterable(check(seen) for check in checks)),
     )
 

@@ -52,7 +52,7 @@ def as_html_list(findings: Sequence[Finding]) -> str:
 
 def listed(subjects: Sequence[Subject], most: int = 3) -> str:
     """The first names, and how many more."""
-    names = [subject.name for subject in subjects]
+    names = [one.name for one in subjects]
     if len(names) <= most + 1:
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     return f"{', '.join(names[:most])} and {len(names) - most} more"
@@ -60,7 +60,7 @@ def listed(subjects: Sequence[Subject], most: int = 3) -> str:
 
 def own(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     """ "AdamW's weight_decay=0.01"."""
-    strengths = sorted({subject.decay.strength for subject in subjects if subject.decay.strength})
+    strengths = sorted({one.decay.strength for one in subjects if one.decay.strength})
     return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
 
 
@@ -72,7 +72,7 @@ def sources(optimizer: Optimizer, subject: Subject) -> str:
 
 
 def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
-    return tuple(subject.name for subject in subjects)
+    return tuple(one.name for one in subjects)
 
 
 def are(subjects: Sequence[Subject]) -> str:
@@ -88,5 +88,5 @@ def constructed(penalty: Penalty | None) -> str:
 
 def written(subjects: Sequence[Subject]) -> str:
     """Every penalty on them, once."""
-    penalties = (constructed(pull.written) for subject in subjects for pull in subject.pulls)
+    penalties = (constructed(pull.written) for one in subjects for pull in one.pulls)
     return " and ".join(dict.fromkeys(penalties))

@@ -27,12 +27,10 @@ ROUNDING = 1e-9
 
 
 def not_held(picture: Picture) -> Iterator[Finding]:
-    subjects = [
-        subject for subject in picture.subjects if subject.is_trained and not subject.holders
-    ]
+    subjects = [one for one in picture.subjects if one.is_trained and not one.holders]
     if subjects:
         held = [p for one in picture.optimizers for g in one.param_groups for p in g["params"]]
-        mine = {id(subject.parameter) for subject in picture.subjects}
+        mine = {id(one.parameter) for one in picture.subjects}
         strangers = sum(id(parameter) not in mine for parameter in held)
         also = f", which holds {strangers} that this model does not have" if strangers else ""
         who = " nor ".join(type(one).__name__ for one in picture.optimizers)
@@ -51,9 +49,9 @@ def not_held(picture: Picture) -> Iterator[Finding]:
 
 def held_twice(picture: Picture) -> Iterator[Finding]:
     for optimizer, subjects in _by_optimizer(
-        subject for subject in picture.subjects if len(subject.holders) > 1
+        one for one in picture.subjects if len(one.holders) > 1
     ):
-        times = max(len(subject.holders) for subject in subjects)
+        times = max(len(one.holders) for one in subjects)
         yield Finding(
             "held twice",
             "warning",
@@ -67,9 +65,9 @@ def held_twice(picture: Picture) -> Iterator[Finding]:
 
 
 def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
-    frozen = (subject for subject in picture.subjects if not subject.is_trained and subject.holders)
+    frozen = (one for one in picture.subjects if not one.is_trained and one.holders)
     for optimizer, subjects in _by_optimizer(p for p in frozen if p.parameter.grad is not None):
-        rate = max(subject.decay.rate or 0.0 for subject in subjects)
+        rate = max(one.decay.rate or 0.0 for one in subjects)
         how = f", by decay {rate:.3g} of itself a step" if rate else ""
         yield Finding(
             "frozen, yet it moves",
@@ -84,23 +82,21 @@ def frozen_yet_moving(picture: Picture) -> Iterator[Finding]:
 
 def decay_of_no_weights(picture: Picture) -> Iterator[Finding]:
     decaying = _decaying(picture)
-    for optimizer, subjects in _by_optimizer(
-        subject for subject in decaying if subject.kind != "weight"
-    ):
-        kinds = sorted({subject.kind for subject in subjects})
+    for optimizer, subjects in _by_optimizer(one for one in decaying if one.kind != "weight"):
+        kinds = sorted({one.kind for one in subjects})
         yield Finding(
             "decay on biases and gains",
             "warning",
             names_of(subjects),
             f"{own(optimizer, subjects)} also acts on {len(subjects)} that {are(subjects)} "
             f"no weight{'s' * (len(subjects) > 1)} ({', '.join(kinds)}): {listed(subjects)}",
-            max(subject.decay.strength for subject in subjects),
+            max(one.decay.strength for one in subjects),
             by_a_regularizer(picture, optimizer),
         )
 
 
 def adaptive_decay(picture: Picture) -> Iterator[Finding]:
-    adaptive = (subject for subject in _decaying(picture) if subject.decay.kind == "adaptive")
+    adaptive = (one for one in _decaying(picture) if one.decay.kind == "adaptive")
     for optimizer, subjects in _by_optimizer(adaptive):
         yield Finding(
             "decay divided by the gradient's size",
@@ -110,7 +106,7 @@ def adaptive_decay(picture: Picture) -> Iterator[Finding]:
             "with large gradients hardly decay, those without any move by lr a step whatever the "
             f"strength; it adds ½·{subjects[0].decay.strength:g}·Σw² to what is solved, but is no "
             "decay",
-            max(subject.decay.strength for subject in subjects),
+            max(one.decay.strength for one in subjects),
             by_a_regularizer(picture, optimizer),
         )
 
@@ -145,10 +141,8 @@ def fast_decay(picture: Picture) -> Iterator[Finding]:
 
 
 def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
-    for optimizer, subjects in _by_optimizer(
-        subject for subject in _decaying(picture) if _is_lost(subject)
-    ):
-        rate = min(subject.decay.rate or 0.0 for subject in subjects)
+    for optimizer, subjects in _by_optimizer(one for one in _decaying(picture) if _is_lost(one)):
+        rate = min(one.decay.rate or 0.0 for one in subjects)
         said = in_that_type(subjects[0].parameter, cannot_hold(rate))
         yield Finding(
             "decay lost in rounding",
@@ -156,21 +150,19 @@ def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
             names_of(subjects),
             f"{own(optimizer, subjects)} is lost on {listed(subjects)}: {subjects[0].name} {said}",
             rate,
-            "model.float()  # autocast does the rest in 16 bits",
+            in_single_precision(picture, optimizer),
         )
 
 
 def unfelt_decay(picture: Picture) -> Iterator[Finding]:
     squared = [
-        subject
-        for subject in picture.subjects
-        if subject.is_trained and subject.holders and (subject.decay.strength or subject.square)
+        one
+        for one in picture.subjects
+        if one.is_trained and one.holders and (one.decay.strength or one.square)
     ]
     unfelt = picture.unfelt_scales if squared else {}
-    for optimizer, subjects in _by_optimizer(
-        subject for subject in squared if subject.name in unfelt
-    ):
-        undone = sorted({unfelt[subject.name] for subject in subjects})
+    for optimizer, subjects in _by_optimizer(one for one in squared if one.name in unfelt):
+        undone = sorted({unfelt[one.name] for one in subjects})
         yield Finding(
             "decay of what has no scale",
             "note",
@@ -184,12 +176,10 @@ def unfelt_decay(picture: Picture) -> Iterator[Finding]:
 
 
 def dead_bias(picture: Picture) -> Iterator[Finding]:
-    subjects = [subject for subject in picture.dead_biases if subject.is_trained]
+    subjects = [one for one in picture.dead_biases if one.is_trained]
     if subjects:
-        modules = tuple(
-            subject.candidate.owners[0].path.removesuffix(".bias") for subject in subjects
-        )
-        count = sum(subject.parameter.numel() for subject in subjects)
+        modules = tuple(one.candidate.owners[0].path.removesuffix(".bias") for one in subjects)
+        count = sum(one.parameter.numel() for one in subjects)
         yield Finding(
             "bias without effect",
             "note",
@@ -215,6 +205,15 @@ OF_THE_OPTIMIZER: tuple[Check, ...] = (
 )
 
 
+def in_single_precision(picture: Picture, optimizer: Optimizer) -> str:
+    """The lines that widen a model and what an optimizer remembers of it."""
+    name = picture.variable(optimizer)
+    return (
+        "model.float()  # autocast does the rest in 16 bits\n"
+        f"{name}.load_state_dict({name}.state_dict())  # in the model's new type"
+    )
+
+
 def without_decay(picture: Picture, optimizer: Optimizer) -> str:
     """The line that turns an optimizer's own decay off."""
     return f'for group in {picture.variable(optimizer)}.param_groups: group["weight_decay"] = 0.0'
@@ -222,29 +221,25 @@ def without_decay(picture: Picture, optimizer: Optimizer) -> str:
 
 def by_a_regularizer(picture: Picture, optimizer: Optimizer) -> str:
     """The lines that take an optimizer's own decay off and give it to the weights alone."""
-    mine = (subject for subject in _decaying(picture) if subject.holders[0][0] is optimizer)
-    weights = [subject for subject in mine if subject.kind == "weight"]
-    strengths = {subject.decay.strength for subject in weights}
+    mine = (one for one in _decaying(picture) if one.holders[0][0] is optimizer)
+    weights = [one for one in mine if one.kind == "weight"]
+    strengths = {one.decay.strength for one in weights}
     off = without_decay(picture, optimizer)
     if not strengths:
         return off
     penalty = "L2.from_weight_decay({})".format(" or ".join(f"{c:g}" for c in sorted(strengths)))
-    if any(subject.pulls for subject in picture.subjects):
+    if any(one.pulls for one in picture.subjects):
         return f"{off}\n# and add {penalty} to the regularizer's penalties"
     how = {"decoupled": "decoupled", "adaptive": "proximal"}.get(weights[0].decay.kind, "coupled")
     line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
-    trained = [
-        subject for subject in picture.subjects if subject.is_trained and subject.kind == "weight"
-    ]
+    trained = [one for one in picture.subjects if one.is_trained and one.kind == "weight"]
     is_whole = len(strengths) == 1 and len(trained) == len(weights)
     return f"{off}\n{line}" if is_whole else f"{off}\n# and on the weights that decayed: {line}"
 
 
 def _decaying(picture: Picture) -> list[Subject]:
     return [
-        subject
-        for subject in picture.subjects
-        if subject.is_trained and subject.holders and subject.decay.strength
+        one for one in picture.subjects if one.is_trained and one.holders and one.decay.strength
     ]
 
 

@@ -30,7 +30,7 @@ from shrinkage.torch.findings import (
     written,
 )
 from shrinkage.torch.metric import rule_for
-from shrinkage.torch.optimizer_findings import by_a_regularizer, without_decay
+from shrinkage.torch.optimizer_findings import by_a_regularizer, in_single_precision, without_decay
 from shrinkage.torch.picture import Picture, Pull, Subject
 from shrinkage.torch.selection import each_name_alone
 
@@ -56,7 +56,7 @@ def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
 
 
 def penalized_twice(picture: Picture) -> Iterator[Finding]:
-    subjects = [subject for subject in picture.subjects if len(subject.pulls) > 1]
+    subjects = [one for one in picture.subjects if len(one.pulls) > 1]
     if subjects:
         ways = " and ".join(
             f"{constructed(pull.written)} ({pull.how})" for pull in subjects[0].pulls
@@ -137,7 +137,7 @@ def rounded_away(picture: Picture) -> Iterator[Finding]:
                     (subject.name,),
                     f"{subject.name} {lost}",
                     torch.finfo(subject.parameter.dtype).eps / 2,
-                    "model.float()  # autocast does the rest in 16 bits",
+                    in_single_precision(picture, optimizer),
                 )
 
 
@@ -184,9 +184,11 @@ def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
 
 def penalty_on_no_weights(picture: Picture) -> Iterator[Finding]:
     bare = [
-        subject
-        for subject in picture.subjects
-        if subject.kind != "weight" and any(pull.regularizer is None for pull in subject.pulls)
+        one
+        for one in picture.subjects
+        if one.is_trained
+        and one.kind != "weight"
+        and any(pull.regularizer is None for pull in one.pulls)
     ]
     if bare:
         optimizer, _ = bare[0].holders[0]
@@ -251,7 +253,7 @@ def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -
 
 def _way_to_zeros(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     """ "proximal" where that is possible, else "decoupled"."""
-    penalties = [pull.penalty for subject in subjects for pull in subject.pulls]
+    penalties = [pull.penalty for one in subjects for pull in one.pulls]
     try:
         rule_for(optimizer)
     except ValueError:
@@ -278,4 +280,4 @@ def _zeroing(penalty: Penalty) -> bool:
 
 
 def _entries(subjects: Sequence[Subject]) -> int:
-    return sum(subject.parameter.numel() for subject in subjects)
+    return sum(one.parameter.numel() for one in subjects)

@@ -123,22 +123,11 @@ class Picture:
     @cached_property
     def unfelt_scales(self) -> dict[str, str]:
         """Weights whose scale the output does not feel, by name, with what undoes it."""
-        found = {
-            subject.name: kind
-            for subject in self.subjects
-            if (kind := _divided(subject)) is not None
-        }
+        found = {one.name: kind for one in self.subjects if (kind := _divided(one)) is not None}
         model, prefix = unwrapped(self.model)
-        weights = [
-            subject
-            for subject in self.subjects
-            if subject.kind == "weight" and subject.name not in found
-        ]
+        weights = [one for one in self.subjects if one.kind == "weight" and one.name not in found]
         if self.sample is not None:
-            paths = {
-                subject.candidate.owners[0].path.removeprefix(prefix): subject
-                for subject in weights
-            }
+            paths = {one.candidate.owners[0].path.removeprefix(prefix): one for one in weights}
             blind = without_scale(model, list(paths), self.sample)
             return found | {paths[path].name: "what follows, on the sample" for path in blind}
         for subject, norm in self._before_a_normalization:

@@ -106,7 +106,7 @@ def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
     if regularizer._attachment is None:
         return ()
     seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
-    pulls = ((subject.name, pull) for subject in seen.subjects for pull in subject.pulls)
+    pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
     mine = {name for name, pull in pulls if pull.regularizer is regularizer}
     found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY)
     return first_warnings(one for one in found if mine.intersection(one.parameters))
