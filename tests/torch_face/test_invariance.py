@@ -197,6 +197,18 @@ MODELS: dict[str, tuple[Any, Any, set[str], set[str]]] = {
 }
 
 
+def test_a_batch_norm_that_is_kept_from_training_undoes_nothing() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    x = torch.randn(5, 3)
+    for norm_trains, names in ((False, set()), (True, {"0.weight"})):
+        model.train()
+        model[1].train(norm_trains)
+        assert found(model) == found(model, sample=x) == names
+    model.eval()  # for now: it will be trained
+    assert found(model) == found(model, sample=x) == {"0.weight"}
+    assert not model.training
+
+
 def zero(layer: nn.Linear) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     return layer
