@@ -235,6 +235,23 @@ def test_batch_norm_under_decay_is_a_note_and_no_alarm() -> None:
     assert found.findings[0].kind == "decay of what has no scale"
 
 
+def test_sixteen_bits_are_one_finding_for_all_they_lose() -> None:
+    setup = penalized(adam(), L1(0.1), "proximal", Tagger().bfloat16())
+    (finding,) = setup.findings()
+    assert finding.kind == "penalty lost in rounding"
+    assert len(finding.parameters) == 4
+    assert finding.sentence.startswith("embedding.weight is bfloat16, which has no exact rest")
+    assert "(and so are lstm.weight_ih_l0, lstm.weight_hh_l0 and head.weight)" in finding.sentence
+
+
+def test_one_regularizer_beside_two_optimizers() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    several = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in model]
+    (finding,) = audit(model, several, Regularizer(model, L1(0.1))).findings
+    assert finding.parameters == ("0.weight", "1.weight")
+    assert finding.remedy.startswith("# with a Regularizer for the parameters of each optimizer")
+
+
 def test_two_optimizers_share_a_model() -> None:
     model = TransformerBlock()
     matrices = [p for p in model.parameters() if p.ndim > 1]

@@ -38,7 +38,7 @@ def normalized(model: nn.Module) -> dict[nn.Module, nn.Module]:
         for path, nodes in calls.items():
             if all(node.op == "call_module" for node in nodes):
                 module, norm = root.get_submodule(path), _common_norm(nodes, root)
-                if isinstance(module, LINEAR) and norm is not None and not _rests(norm, model):
+                if isinstance(module, LINEAR) and norm is not None and not _is_fixed(norm, model):
                     found[module] = norm
     return found
 
@@ -91,7 +91,7 @@ def without_scale(model: nn.Module, names: Sequence[str], sample: Any) -> set[st
     return found
 
 
-def _rests(norm: nn.Module, model: nn.Module) -> bool:
+def _is_fixed(norm: nn.Module, model: nn.Module) -> bool:
     """Whether a model in training keeps this one from it: it then divides by a fixed number."""
     fixed = isinstance(norm, _NormBase) and norm.track_running_stats and not norm.training
     return model.training and fixed

@@ -106,49 +106,46 @@ def decay_beside_a_penalty(picture: Picture) -> Iterator[Finding]:
 
 
 def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, subjects in _by_regularizer(picture):
-        smooth = [
-            subject for subject, one in subjects if one.how in {"loss", "coupled"} and _zeroes(one)
-        ]
+    for first, optimizer, pulled in _by_regularizer(picture):
+        if first.how not in {"loss", "coupled"}:
+            continue
+        smooth = [one for one, pull in pulled if _zeroes(pull.penalty)]
         if smooth:
             yield Finding(
                 "no exact zeros",
                 "warning",
                 names_of(smooth),
                 f"{written(smooth)} brings {listed(smooth)} near 0, but by gradients (how="
-                f'"{pull.how}") none of the {_entries(smooth)} entries stays exactly there',
+                f'"{first.how}") none of the {_entries(smooth)} entries stays exactly there',
                 float(_entries(smooth)),
-                _attach_anew(picture, optimizer, pull, _way_to_zeros(optimizer, smooth)),
+                _attach_anew(picture, optimizer, first, _way_to_zeros(optimizer, smooth)),
             )
 
 
 def rounded_away(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, subjects in _by_regularizer(picture):
-        scale = pull.attachment.scale if pull.attachment is not None else None
-        how = "coupled" if pull.how == "loss" else pull.how
-        for subject, one in subjects:
-            _, group = subject.holders[0]
-            w = subject.parameter
-            lost = lost_in_rounding(one.penalty, w, group, optimizer, how, scale or "lr")
-            if lost is not None:
-                yield Finding(
-                    "penalty lost in rounding",
-                    "warning",
-                    (subject.name,),
-                    f"{subject.name} {lost}",
-                    torch.finfo(subject.parameter.dtype).eps / 2,
-                    in_single_precision(picture, optimizer),
-                )
+    for _, optimizer, pulled in _by_regularizer(picture):
+        found = [(one, said) for one, pull in pulled if (said := _lost(one, pull)) is not None]
+        if found:
+            subjects, (first, said) = [one for one, _ in found], found[0]
+            others = f" (and so {are(subjects[1:])} {listed(subjects[1:])})" if subjects[1:] else ""
+            yield Finding(
+                "penalty lost in rounding",
+                "warning",
+                names_of(subjects),
+                f"{first.name} {said}{others}",
+                torch.finfo(first.parameter.dtype).eps / 2,
+                in_single_precision(picture, optimizer),
+            )
 
 
 def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
-    for pull, optimizer, subjects in _by_regularizer(picture):
-        group = subjects[0][0].holders[0][1]
+    for pull, optimizer, pulled in _by_regularizer(picture):
+        group = pulled[0][0].holders[0][1]
         steady = steady_step(optimizer, group, 1.0)
         is_scaled = pull.attachment is not None and pull.attachment.scale == "lr"
         if is_scaled and steady and steady != 1.0:
-            zeroes = any(_zeroes(one) for _, one in subjects)
-            held = [subject for subject, _ in subjects]
+            zeroes = any(_zeroes(one.penalty) for _, one in pulled)
+            held = [one for one, _ in pulled]
             yield Finding(
                 "strength scaled by momentum",
                 "note",
@@ -162,8 +159,9 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
 
 def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
     regularizer = picture.regularizer
-    for subject in picture.subjects if regularizer is not None else ():
-        assert regularizer is not None
+    if regularizer is None:
+        return
+    for subject in picture.subjects:
         if len(subject.candidate.owners) < 2:
             continue
         alone = each_name_alone(subject.candidate, regularizer._penalty, regularizer._on)
@@ -246,9 +244,19 @@ def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer
 
 def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
     line = f'regularizer.attach({picture.variable(optimizer)}, how="{how}")'
-    if pull.how == "loss":
-        return f"{line}  # and leave penalty() out of the loss"
-    return f"regularizer.detach()\n{line}"
+    if pull.how != "loss":
+        return f"regularizer.detach()\n{line}"
+    if len(picture.optimizers) > 1:
+        line = f"# with a Regularizer for the parameters of each optimizer: {line}"
+    return f"{line}  # and leave penalty() out of the loss"
+
+
+def _lost(subject: Subject, pull: Pull) -> str | None:
+    """What a 16-bit parameter cannot hold of a penalty, or None if it can."""
+    optimizer, group = subject.holders[0]
+    scale = None if pull.attachment is None else pull.attachment.scale
+    how = "coupled" if pull.how == "loss" else pull.how
+    return lost_in_rounding(pull.penalty, subject.parameter, group, optimizer, how, scale or "lr")
 
 
 def _way_to_zeros(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
@@ -264,15 +272,11 @@ def _way_to_zeros(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     return "proximal"
 
 
-def _zeroes(pull: Pull) -> bool:
-    return _zeroing(pull.penalty)
-
-
-def _zeroing(penalty: Penalty) -> bool:
+def _zeroes(penalty: Penalty) -> bool:
     """Whether the minimum has exact zeros under such a penalty."""
     absolute, _, rest = penalty.split()
     return absolute > 0 or any(
-        _zeroing(term.penalty)
+        _zeroes(term.penalty)
         if isinstance(term, Weighted)
         else isinstance(term, ZEROING) and not term.is_zero
         for term in rest
