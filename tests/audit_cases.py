@@ -226,7 +226,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         "note",
         ("0.weight",),
         0.25,
-        "does not feel the size of 0.weight (BatchNorm1d undoes it)",
+        "does not feel the size of 0.weight (undone by BatchNorm1d)",
     ),
     "dead bias": (
         batch_norm,

@@ -167,9 +167,9 @@ def unfelt_decay(picture: Picture) -> Iterator[Finding]:
             "decay of what has no scale",
             "note",
             names_of(subjects),
-            f"the output does not feel the size of {listed(subjects)} ({', '.join(undone)} undoes "
-            f"it): {sources(optimizer, subjects[0])} does not make the function simpler there, it "
-            "only sets how far a step of a given lr turns the weights",
+            f"the output does not feel the size of {listed(subjects)} (undone by "
+            f"{' and '.join(undone)}): {sources(optimizer, subjects[0])} does not make the "
+            "function simpler there, it only sets how far a step of a given lr turns the weights",
             subjects[0].decay.strength or subjects[0].square,
             "# nothing to mend: tune lr and this decay as one",
         )
