@@ -118,6 +118,16 @@ def test_penalties_attached_to_the_optimizer_are_found_by_themselves() -> None:
     assert [row.penalty for row in alone.table].count("L1(lam=0.1), proximal") == 4
 
 
+def test_a_layer_that_was_replaced_is_seen_as_it_is_now() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    regularizer = Regularizer(model, L2(0.1))
+    model[1] = nn.Linear(2, 5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rows = {row.parameter: row for row in audit(model, optimizer, regularizer).table}
+    assert rows["1.weight"].shape == "5×2"
+    assert rows["1.weight"].penalty == "L2(lam=0.1), loss"
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [

@@ -191,6 +191,9 @@ WELL_MADE: dict[str, Callable[[], Setup]] = {
     ),
     "a strength of 0": lambda: penalized(sgd(), GroupLasso(0.0), "coupled", Tagger()),
     "one matrix as weight and bias": one_matrix_as_weight_and_bias,
+    "L2 in the loss under Adam in bfloat16": lambda: penalized(
+        adam(), L2(1e-4), "loss", Tagger().bfloat16()
+    ),
     "SGD with momentum in bfloat16": lambda: under(
         sgd(lr=1e-3, momentum=0.9, weight_decay=1e-4), nn.Linear(3, 2, bias=False).bfloat16()
     ),

@@ -204,6 +204,9 @@ def test_a_batch_norm_that_is_kept_from_training_undoes_nothing() -> None:
         model.train()
         model[1].train(norm_trains)
         assert found(model) == found(model, sample=x) == names
+    always = nn.Sequential(nn.Conv1d(2, 4, 3), nn.InstanceNorm1d(4))  # keeps no running statistics
+    always[1].eval()
+    assert found(always) == {"0.weight"}
     model.eval()  # for now: it will be trained
     assert found(model) == found(model, sample=x) == {"0.weight"}
     assert not model.training
