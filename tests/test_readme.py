@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from audit_cases import CASES as AUDITED
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SCRATCH = ROOT / "src/shrinkage/scratch/README.md"
@@ -35,6 +37,15 @@ def test_the_python_blocks_run_one_after_the_other(capsys: pytest.CaptureFixture
 def test_the_page_on_weight_decay_computes_what_it_says() -> None:
     names = run_blocks(ROOT / "docs" / "weight-decay.md")
     assert (round(names["alpha"], 12), round(names["decay"], 12)) == (2.0, 0.0001)
+
+
+def test_the_page_on_the_audit_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = ROOT / "docs" / "audit.md"
+    run_blocks(page)
+    assert capsys.readouterr().out == "".join(blocks(page, "text"))
+    kinds = re.findall(r"^\| (.*?) \| (?:warning|note)", page.read_text("utf-8"), re.MULTILINE)
+    known = {case[1] for case in AUDITED.values()} | {"tied, with a penalty for each name"}
+    assert sorted(kinds) == sorted(known)
 
 
 def test_the_loop_by_hand_learns(

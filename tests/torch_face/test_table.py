@@ -206,3 +206,14 @@ def test_momentum_shows_in_what_a_decoupled_strength_solves() -> None:
     assert repr(attachment).endswith("with every strength times 0.1 (momentum)")
     optimizer.param_groups[0]["momentum"] = 0.0
     assert repr(attachment).endswith("rests at the minimum of J = data loss + Ω")
+
+
+def test_where_nothing_is_steady_no_objective_is_claimed() -> None:
+    for options in ({"momentum": 0.9, "dampening": 1.0}, {"momentum": 1.0}):
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, **options)
+        with Regularizer(model, L2(0.5)).attach(optimizer, how="decoupled") as attachment:
+            assert repr(attachment).endswith("no objective is claimed for where it rests")
+        regularizer = Regularizer(model, L2(0.5))
+        regularizer.attach(optimizer, how="coupled")
+        assert cells(regularizer, "weight").one_step == "gradient + 1·w"

@@ -166,13 +166,14 @@ class Attachment:
         for group, binding in self._pairs if without_gradient else self._held():
             decay_(binding.parameter, binding.penalty, self.amount(group))
 
-    def amount(self, group: Group) -> float | Tensor:
-        """What a decoupled strength is multiplied by in this group, now."""
+    def amount(self, group: Group, lr: float | Tensor | None = None) -> float | Tensor:
+        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
         factor = self.regularizer.factor
         if self.scale == "none":
             return factor
-        lr: float | Tensor = group["lr"] if factor == 1.0 else factor * group["lr"]
-        return lr if self.scale == "lr" else lr / self._memory.first_lr(self.optimizer, group)
+        lr = group["lr"] if lr is None else lr
+        times = lr if factor == 1.0 else factor * lr
+        return times if self.scale == "lr" else times / self._memory.first_lr(self.optimizer, group)
 
     def own_step(self, group: Group, binding: Binding) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""

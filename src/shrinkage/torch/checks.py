@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.text import HOWS
+from shrinkage.torch.binding import here
+from shrinkage.torch.decay import own_decay, resolution
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from shrinkage.torch.regularizer import Regularizer
 
 SCALES = ("lr", "schedule", "none")
-# In these weight_decay joins the gradient; in AdamW, Muon, Adafactor, SGDW and others it does not.
-COUPLED = {"SGD", "Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta", "ASGD"}
 ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
 
 
@@ -166,10 +166,9 @@ def weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> tuple[float,
     """The optimizer's own decay on penalized parameters, and whether it is known to be coupled."""
     penalized = {id(binding.parameter) for binding in regularizer.active}
     for group in optimizer.param_groups:
-        decay = group.get("weight_decay", 0)
-        if decay and any(id(parameter) in penalized for parameter in group["params"]):
-            coupled = type(optimizer).__name__ in COUPLED
-            return float(decay), coupled and not group.get("decoupled_weight_decay", False)
+        decay = own_decay(optimizer, group)
+        if decay.strength and any(id(parameter) in penalized for parameter in group["params"]):
+            return decay.strength, decay.joins_gradient
     return 0.0, False
 
 
@@ -195,36 +194,49 @@ def _warn_of_low_precision(
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for binding in regularizer.active:
         w = binding.parameter
-        if w.dtype not in (torch.float16, torch.bfloat16):
-            continue
-        resolution = torch.finfo(w.dtype).eps / 2
-        if how == "proximal":
-            said = "has no exact rest, since moves under half its resolution are lost"
-        elif 0 < (share := _decay_share(binding, groups, scale, optimizer, how)) < resolution:
-            said = (
-                f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
-            )
-        else:
-            continue
-        warnings.warn(
-            f"{binding.name} is {str(w.dtype).removeprefix('torch.')}, which {said} (resolution "
-            f"{resolution:.1g}); keep float32 master weights",
-            stacklevel=5,
-        )
-        return
+        lost = lost_in_rounding(binding.penalty, w, groups[id(w)], optimizer, how, scale)
+        if lost is not None:
+            warnings.warn(f"{binding.name} {lost}; keep float32 master weights", stacklevel=5)
+            return
 
 
-def _decay_share(
-    binding: Binding, groups: dict[int, dict[str, Any]], scale: str, optimizer: Optimizer, how: str
-) -> float:
-    """How far the penalty alone moves a weight of usual size in a step, as a share of it.
+def lost_in_rounding(
+    penalty: Penalty,
+    w: Tensor,
+    group: dict[str, Any],
+    optimizer: Optimizer,
+    how: str,
+    scale: str,
+) -> str | None:
+    """What a 16-bit parameter cannot hold of its penalty, or None if it can."""
+    finest = resolution(w)
+    if finest is None:
+        return None
+    passes_through = how == "coupled" and (
+        not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
+    )  # the optimizer's own arithmetic
+    amount = 0.0 if passes_through else float(group["lr"] if scale == "lr" else 1.0)
+    if how == "proximal":
+        said = "has no exact rest, since moves under half its resolution are lost"
+    elif 0 < (share := amount * _decay_share(penalty, w)) < finest:
+        said = cannot_hold(share)
+    else:
+        return None
+    return in_that_type(w, said)
 
-    0 where that passes through an optimizer's own arithmetic.
-    """
-    group = groups[id(binding.parameter)]
-    if how == "coupled" and (not isinstance(optimizer, torch.optim.SGD) or group["momentum"]):
-        return 0.0
-    lr = group["lr"] if scale == "lr" else 1.0
-    absolute, square, _ = binding.penalty.split()
-    size: Tensor = binding.parameter.detach().float().abs().mean()
-    return float(lr) * (2 * square + absolute / max(float(size), 1e-30))
+
+def cannot_hold(share: float) -> str:
+    return f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
+
+
+def in_that_type(w: Tensor, said: str) -> str:
+    """A sentence on a 16-bit parameter, with its type and its resolution."""
+    dtype = str(w.dtype).removeprefix("torch.")
+    return f"is {dtype}, which {said} (resolution {resolution(w):.1g})"
+
+
+def _decay_share(penalty: Penalty, w: Tensor) -> float:
+    """∂Ω of a weight of usual size, as a share of it."""
+    absolute, square, _ = penalty.split()
+    size = float(here(w.detach()).float().abs().mean())  # of this process' part, without the others
+    return 2 * square + absolute / max(size, 1e-30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -92,20 +92,7 @@ def select(
         If a pattern, a type or a predicate reaches nothing.
     """
     pool = candidates(model)
-    if isinstance(penalty, Mapping):
-        if on not in (None, "all"):
-            raise ValueError(
-                f'on={on!r} beside a mapping: its keys say what is penalized; only on="all" (they '
-                "reach biases and normalizations too) goes with it"
-            )
-        rules = list(penalty.items())
-    else:
-        selectors = on if isinstance(on, Sequence) and not isinstance(on, str) else [on]
-        rules = [("weights" if selector is None else selector, penalty) for selector in selectors]
-    if not rules:
-        empty = "the mapping of patterns to penalties is empty"
-        raise ValueError(empty if isinstance(penalty, Mapping) else f"on={on!r} selects nothing")
-    reach_all = isinstance(penalty, Mapping) and on == "all"
+    rules, reach_all = _rules(penalty, on)
     used = [False] * len(rules)
     chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
     for (selector, _), was_used in zip(rules, used, strict=True):
@@ -118,6 +105,43 @@ def select(
                 "else it matches; put it before them"
             )
     return chosen
+
+
+def each_name_alone(
+    candidate: Candidate, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> dict[str, Penalty | None]:
+    """What a tied parameter would get if it went by one of its names alone, for each of them.
+
+    Empty where a selector is one of its whole names: then it is meant.
+    """
+    rules, reach_all = _rules(penalty, on)
+    names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
+    if any(isinstance(selector, str) and selector in names for selector, _ in rules):
+        return {}
+    unused = [False] * len(rules)
+    return {
+        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all, unused).penalty
+        for owner in candidate.owners
+    }
+
+
+def _rules(
+    penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> tuple[list[tuple[Any, Penalty | None]], bool]:
+    """Selectors with their penalties, in order; and whether patterns reach everything."""
+    if isinstance(penalty, Mapping):
+        if on not in (None, "all"):
+            raise ValueError(
+                f'on={on!r} beside a mapping: its keys say what is penalized; only on="all" (they '
+                "reach biases and normalizations too) goes with it"
+            )
+        if not penalty:
+            raise ValueError("the mapping of patterns to penalties is empty")
+        return list(penalty.items()), on == "all"
+    selectors = on if isinstance(on, Sequence) and not isinstance(on, str) else [on]
+    if not selectors:
+        raise ValueError(f"on={on!r} selects nothing")
+    return [("weights" if one is None else one, penalty) for one in selectors], False
 
 
 def _decide(
@@ -165,6 +189,18 @@ def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -
             if _matches(selector, owner, candidate.parameter, reach_all):
                 return owner.name
     return None
+
+
+def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
+    """The model inside its wrappers, and their part of the names: "module." under DDP."""
+    prefix = ""
+    while key := next((key for key in model._modules if _wraps(model, key)), None):
+        model, prefix = model.get_submodule(key), f"{prefix}{key}."
+    return model, prefix
+
+
+def _wraps(module: nn.Module, key: str) -> bool:
+    return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
 
 
 def _named(selector: Selector) -> str:
@@ -218,8 +254,7 @@ def _owners(
         if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
             yield from _parametrized(module, prefix, path, child)
         else:
-            hidden = key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
-            inner = prefix if hidden else f"{prefix}{key}."
+            inner = prefix if _wraps(module, key) else f"{prefix}{key}."
             yield from _owners(child, inner, f"{path}{key}.", (*above, module))
 
 

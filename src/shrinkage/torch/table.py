@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
+from shrinkage.torch.columns import as_columns, as_html_table
+from shrinkage.torch.decay import in_steps, steady_step
+from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
+from shrinkage.torch.penalty_findings import OF_THE_PENALTY
+from shrinkage.torch.picture import Pull, picture
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
@@ -64,9 +70,14 @@ def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> R
     how = "loss, by penalty()" if attachment is None else attachment.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
-    penalty = " + ".join(construction(term) for term in terms(binding.written))
     return Row(
-        name, shape, penalty, strength, how, _one_step(regularizer, binding), _zeros(binding)
+        name,
+        shape,
+        constructed(binding.written),
+        strength,
+        how,
+        _one_step(regularizer, binding),
+        _zeros(binding),
     )
 
 
@@ -80,29 +91,26 @@ def _zeros(binding: Binding) -> str:
 
 
 def as_text(regularizer: Regularizer) -> str:
-    """The table in aligned columns, below a line that says what it solves."""
-    table = [Row(*(field.name.replace("_", " ") for field in fields(Row))), *rows(regularizer)]
-    widths = [
-        max(len(cell) for cell in column) for column in zip(*map(astuple, table), strict=True)
-    ]
-    lines = [
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(astuple(row), widths, strict=True)
-        ).rstrip()
-        for row in table
-    ]
-    return "\n".join([_headline(regularizer), *lines])
+    """A line that says what it solves, the table in aligned columns, and what to mend."""
+    found = map(str, _concerning(regularizer))
+    return "\n".join([_headline(regularizer), as_columns(Row, rows(regularizer)), *found])
 
 
 def as_html(regularizer: Regularizer) -> str:
-    """The table for notebooks."""
-    head = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(Row))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in astuple(row)) + "</tr>"
-        for row in rows(regularizer)
-    )
-    headline = html.escape(_headline(regularizer))
-    return f"<p>{headline}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """The same for notebooks."""
+    headline, found = html.escape(_headline(regularizer)), _concerning(regularizer)
+    return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{as_html_list(found)}"
+
+
+def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
+    """What an audit finds on the penalties of an attached regularizer."""
+    if regularizer._attachment is None:
+        return ()
+    seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
+    pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
+    mine = {name for name, pull in pulls if pull.regularizer is regularizer}
+    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY)
+    return first_warnings(one for one in found if mine.intersection(one.parameters))
 
 
 def _strengths(penalty: Penalty) -> list[float]:
@@ -127,10 +135,15 @@ def objective(attachment: Attachment | Tie) -> str:
     if attachment.how == "proximal":
         known = "" if attachment.metric is None else " if metric= is the optimizer's own step"
         return f"rests at {goal}{known}; exact zeros"
-    if not isinstance(attachment.optimizer, torch.optim.SGD) or attachment.scale != "lr":
-        return "decoupled from the loss: no objective is claimed for where it rests"
-    groups = attachment.optimizer.param_groups
-    shares = {1 / full_buffer_share(group) if group["momentum"] else 1.0 for group in groups}
+    unclaimed = "decoupled from the loss: no objective is claimed for where it rests"
+    if attachment.scale != "lr":
+        return unclaimed
+    steadies = [
+        steady_step(attachment.optimizer, group, 1.0) for group in attachment.optimizer.param_groups
+    ]
+    if not all(steadies):
+        return unclaimed
+    shares = {1.0 / steady for steady in steadies if steady}
     if shares == {1.0}:
         return f"rests at {goal}"
     times = " or ".join(f"{share:g}" for share in sorted(shares))
@@ -152,6 +165,13 @@ def _headline(regularizer: Regularizer) -> str:
         way = repr(regularizer._attachment)
     factor = "" if regularizer.factor == 1.0 else f", strengths times {regularizer.factor:g}"
     return f"Regularizer of {model}: {count}{factor}; {way}"
+
+
+def effect(pull: Pull) -> str:
+    """What a penalty does in a step, at the present learning rate."""
+    if pull.regularizer is None or pull.binding is None:
+        return "inside the optimizer"
+    return _one_step(pull.regularizer, pull.binding)
 
 
 def _one_step(regularizer: Regularizer, binding: Binding) -> str:
@@ -180,18 +200,15 @@ def _added(binding: Binding, factor: float) -> str:
     absolute, square, rest = binding.penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
     parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
-    parts += [f"{factor:.3g}·∂({term.formula})" for term in rest]
+    times = "" if factor == 1.0 else f"{factor:.3g}·"
+    parts += [f"{times}∂({term.formula})" for term in rest]
     return "gradient + " + " + ".join(parts or ["0"])
 
 
 def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
-    square = binding.penalty.split().square
-    if not square or not isinstance(attachment.optimizer, torch.optim.SGD):
-        return ""
-    speed = 2 * float(group["lr"]) * attachment.regularizer.factor * square
-    return _timescale(
-        speed * (1 - group["dampening"]) / (1 - group["momentum"]) if group["momentum"] else speed
-    )
+    steady = steady_step(attachment.optimizer, group, float(group["lr"]))
+    square = attachment.regularizer.factor * binding.penalty.split().square
+    return _timescale(2.0 * steady * square) if steady else ""
 
 
 def _moved(binding: Binding, step: float, *, decay: bool) -> str:
@@ -242,4 +259,4 @@ def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Bi
 
 
 def _timescale(speed: float) -> str:
-    return f" (to 1/e in {1 / speed:.3g} steps)" if speed > 0 else ""
+    return f" ({in_steps(speed)})" if speed > 0 else ""

@@ -1,0 +1,186 @@
+"""What a model and its optimizer will really do together, before a run is spent on it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from shrinkage.torch.columns import as_columns, as_html_table
+from shrinkage.torch.decay import in_steps
+from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
+from shrinkage.torch.optimizer_findings import OF_THE_OPTIMIZER
+from shrinkage.torch.penalty_findings import OF_THE_PENALTY
+from shrinkage.torch.picture import Picture, Subject, picture
+from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.table import effect
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one parameter gets from optimizer and regularizer together."""
+
+    parameter: str
+    shape: str
+    kind: str
+    weight_decay: str  # the optimizer's own, and what it does in a step
+    penalty: str
+    one_step: str  # what the penalty does in a step
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What `audit` found."""
+
+    headline: str
+    table: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is nothing to mend: notes are allowed, warnings are not."""
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def __repr__(self) -> str:
+        subjects = [f"{self.headline}: {self._count()}", as_columns(Row, self.table)]
+        return "\n".join([*subjects, *map(str, self.findings)])
+
+    def _repr_html_(self) -> str:
+        headline = html.escape(f"{self.headline}: {self._count()}")
+        return f"<p>{headline}</p>{as_html_table(Row, self.table)}{as_html_list(self.findings)}"
+
+    def _count(self) -> str:
+        warnings = sum(finding.severity == "warning" for finding in self.findings)
+        notes = len(self.findings) - warnings
+        counted = [
+            f"{number} {word}{'s' * (number > 1)}"
+            for number, word in ((warnings, "warning"), (notes, "note"))
+            if number
+        ]
+        return ", ".join(counted) or "nothing to mend"
+
+
+def audit(
+    model: nn.Module,
+    optimizer: Optimizer | Sequence[Optimizer],
+    regularizer: Regularizer | None = None,
+    *,
+    steps: int | None = None,
+    steps_per_epoch: int | None = None,
+    sample: Any = None,
+) -> Audit:
+    """Say what each parameter will get from optimizer and regularizer together, and what to mend.
+
+    Looks, and changes nothing. Found are: parameters that no optimizer trains, or one twice;
+    frozen ones that still move; decay on biases and gains, beside a penalty, twice, divided by
+    Adam's gradient sizes, slower than the run, faster than an epoch, below what 16-bit floats
+    hold, or on weights whose size a normalization undoes; L1 along a way without exact zeros;
+    strengths scaled by momentum; tied parameters under two rules; a regularizer that is attached
+    elsewhere.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Also wrapped, as for `Regularizer`.
+    optimizer : torch.optim.Optimizer, or several
+        All that train this model. Penalties that are attached to one are found by themselves.
+    regularizer : Regularizer, optional
+        One that is attached to nothing counts as subject of the loss, by ``penalty()``.
+    steps, steps_per_epoch : int, optional
+        How many steps the run and an epoch have, at least 1: for the time-scale of decay, 1/r
+        steps where a step takes a share r of each weight, at the highest learning rate known.
+    sample : tensor, tuple of arguments or mapping of keywords, optional
+        An input. With it, weights whose size does not matter are found by trying: the model runs
+        three times for each weight. Without it, by the graph of the model, where torch.fx has one.
+
+    Returns
+    -------
+    Audit
+        ``findings``, each with its severity ("warning" or "note"), the parameters, the number and
+        the lines that mend it; ``table``, a row for each parameter; ``ok``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of another kind; if `regularizer` penalizes nothing of `model`.
+
+    Notes
+    -----
+    The time-scale of decay: Wang and Aitchison (2024), arXiv 2405.13698.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
+    >>> audit(model, optimizer)
+    Audit of Linear under AdamW: 1 warning
+    parameter  shape  kind    weight decay                                      penalty  one step
+    weight     1×2    weight  0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
+    bias       1      bias    0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
+    warning: AdamW's weight_decay=0.01 also acts on 1 that is no weight (bias): bias
+        for group in optimizer.param_groups: group["weight_decay"] = 0.0
+        Regularizer(model, L2.from_weight_decay(0.01)).attach(optimizer, how="decoupled")
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(regularizer, Regularizer | None):
+        raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
+    optimizers = _several(optimizer)
+    for name, count in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
+        if count is not None and not count >= 1:
+            raise ValueError(f"{name} must be >= 1, got {count}")
+    run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
+    seen = picture(model, optimizers, regularizer, **run)
+    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY
+    names = ", ".join(type(one).__name__ for one in optimizers)
+    return Audit(
+        f"Audit of {type(model).__name__} under {names}",
+        tuple(_row(seen, one) for one in seen.subjects),
+        first_warnings(chain.from_iterable(check(seen) for check in checks)),
+    )
+
+
+def _several(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
+    optimizers = tuple(optimizer) if isinstance(optimizer, list | tuple) else (optimizer,)
+    for one in optimizers:
+        if not isinstance(one, Optimizer):
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {one!r}")
+    if not optimizers:
+        raise ValueError("optimizer must be one or more, got none")
+    return optimizers
+
+
+def _row(seen: Picture, subject: Subject) -> Row:
+    shape = "×".join(str(size) for size in subject.parameter.shape) or "number"
+    tied = " (tied)" if len(subject.candidate.owners) > 1 else ""
+    penalties = [f"{constructed(one.written)}, {one.how}" for one in subject.pulls]
+    return Row(
+        subject.name + tied,
+        shape,
+        subject.kind,
+        _decay(subject),
+        "; ".join(penalties),
+        "; ".join(effect(pull) for pull in subject.pulls),
+    )
+
+
+def _decay(subject: Subject) -> str:
+    """The optimizer's own decay in a step at the present learning rate."""
+    if not subject.is_trained:
+        return "frozen"
+    if not subject.holders:
+        return "in no optimizer"
+    decay = subject.decay
+    if not decay.strength:
+        return ""
+    took = f"gradient + {decay.strength:g}·w" if decay.joins_gradient else ""
+    if decay.kind == "decoupled" and decay.rate is not None:
+        took = f"w × (1 − {decay.rate:.3g})"
+    slow = f" ({in_steps(decay.rate)})" if decay.rate else ""
+    return f"{decay.strength:g}: {took}{slow}" if took else f"{decay.strength:g}"
