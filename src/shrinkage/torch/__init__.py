@@ -3,7 +3,7 @@
 from shrinkage.torch import schedules
 from shrinkage.torch.adam import Adam
 from shrinkage.torch.application import Attachment
-from shrinkage.torch.audit import Audit, audit
+from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
+from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
+from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
+from shrinkage.torch.auditing.picture import Pull, picture
 from shrinkage.torch.binding import here, is_sharded
 from shrinkage.torch.checks import weight_decay
 from shrinkage.torch.columns import as_columns, as_html_table
 from shrinkage.torch.decay import in_steps, steady_step
-from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
-from shrinkage.torch.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.picture import Pull, picture
 from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:

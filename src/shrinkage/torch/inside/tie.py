@@ -45,9 +45,10 @@ class Tie:
             if group["penalty"] is self.regularizer:
                 group["penalty"] = None
 
-    def amount(self, group: Group) -> float:
-        """What a decoupled strength is multiplied by in this group, now."""
-        return decoupled_amount(group, self.regularizer.factor)
+    def amount(self, group: Group, lr: float | None = None) -> float:
+        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
+        there = group if lr is None else {**group, "lr": lr}
+        return decoupled_amount(there, self.regularizer.factor)
 
     def state_of(self, binding: Binding) -> dict[str, Tensor]:
         """The tensors in the optimizer's state for one parameter."""

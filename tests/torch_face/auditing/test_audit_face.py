@@ -167,7 +167,7 @@ def test_what_is_refused(
 
 
 def test_every_check_is_in_the_list() -> None:
-    from shrinkage.torch import optimizer_findings, penalty_findings
+    from shrinkage.torch.auditing import optimizer_findings, penalty_findings
 
     for module, listed in (
         (optimizer_findings, optimizer_findings.OF_THE_OPTIMIZER),

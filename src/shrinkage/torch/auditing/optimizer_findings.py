@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.checks import cannot_hold, in_that_type
-from shrinkage.torch.decay import highest_lr, in_steps, resolution
-from shrinkage.torch.findings import (
+from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
     are,
@@ -21,7 +19,9 @@ from shrinkage.torch.findings import (
     own,
     sources,
 )
-from shrinkage.torch.picture import Picture, Subject
+from shrinkage.torch.auditing.picture import Picture, Subject
+from shrinkage.torch.checks import cannot_hold, in_that_type
+from shrinkage.torch.decay import highest_lr, in_steps, resolution
 
 ROUNDING = 1e-9
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
 from shrinkage.torch.binding import Binding
 from shrinkage.torch.checks import attachments
 from shrinkage.torch.decay import Decay, highest_lr, own_decay, steady_step
-from shrinkage.torch.invariance import kills_bias, normalized, undoes_scale, without_scale
 from shrinkage.torch.metric import Group
 from shrinkage.torch.selection import Candidate, candidates, unwrapped
 
@@ -196,13 +196,13 @@ def _pulls(
     acting: list[tuple[Regularizer, str]] = []
     for optimizer in optimizers:
         acting += [(other.regularizer, other.how) for other in attachments(optimizer)]
-        inside = getattr(optimizer, "penalty", None)
-        if isinstance(inside, Penalty):
-            for group in optimizer.param_groups:
+        for group in optimizer.param_groups:
+            inside, how = _inside(optimizer, group)
+            if isinstance(inside, Penalty):
                 for parameter in group["params"]:
-                    yield parameter, Pull(inside, inside, "proximal", None, None)
-        elif inside is not None:
-            acting.append((inside, "proximal"))
+                    yield parameter, Pull(inside, inside, how, None, None)
+            elif inside is not None and all(inside is not other for other, _ in acting):
+                acting.append((inside, how))
     is_at_work = any(other is regularizer for other, _ in acting)
     if regularizer is not None and regularizer._attachment is None and not is_at_work:
         acting.append((regularizer, "loss"))
@@ -211,6 +211,13 @@ def _pulls(
         for binding in each.active:
             pull = Pull(binding.penalty, binding.written, how, binding, each)
             yield binding.parameter, pull
+
+
+def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer | None, str]:
+    """The penalty that an optimizer of this library has inside, and its way."""
+    if "penalty" in group:
+        return group["penalty"], group["how"]
+    return getattr(optimizer, "penalty", None), "proximal"
 
 
 def _divided(subject: Subject) -> str | None:

@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
+from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
+from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
+from shrinkage.torch.auditing.picture import Picture, Subject, picture
 from shrinkage.torch.columns import as_columns, as_html_table
 from shrinkage.torch.decay import in_steps
-from shrinkage.torch.findings import Finding, as_html_list, constructed, first_warnings
-from shrinkage.torch.optimizer_findings import OF_THE_OPTIMIZER
-from shrinkage.torch.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.picture import Picture, Subject, picture
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.table import effect
 

@@ -17,9 +17,7 @@ from shrinkage.penalties import (
     Penalty,
     Weighted,
 )
-from shrinkage.torch.checks import lost_in_rounding
-from shrinkage.torch.decay import steady_step
-from shrinkage.torch.findings import (
+from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
     are,
@@ -29,9 +27,15 @@ from shrinkage.torch.findings import (
     own,
     written,
 )
+from shrinkage.torch.auditing.optimizer_findings import (
+    by_a_regularizer,
+    in_single_precision,
+    without_decay,
+)
+from shrinkage.torch.auditing.picture import Picture, Pull, Subject
+from shrinkage.torch.checks import lost_in_rounding
+from shrinkage.torch.decay import steady_step
 from shrinkage.torch.metric import rule_for
-from shrinkage.torch.optimizer_findings import by_a_regularizer, in_single_precision, without_decay
-from shrinkage.torch.picture import Picture, Pull, Subject
 from shrinkage.torch.selection import each_name_alone
 
 ZEROING = (GroupLasso, LInf, MCP, SCAD, CappedL1, LogSum)
