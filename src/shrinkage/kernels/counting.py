@@ -29,7 +29,7 @@ NARROW_COUNT = np.empty(0, np.float32)
 @cache
 def counter(update: str) -> Loop:
     """(table, numbers, wide, narrow): one step more for each parameter that has a gradient."""
-    make = adam if update == "adam" else sgd
+    make = {"adam": adam, "sgd": sgd, "still": still}[update]
     return compiled(make(int(sources(), 16) % (1 << 62)))
 
 
@@ -53,6 +53,23 @@ def adam(version: int) -> Loop:
             row[ROOT] = math.sqrt(1.0 - row[BETA2] ** t)
 
     return count
+
+
+def still(version: int) -> Loop:
+    """√(1 − β₂^t) after a step of torch's Adam, which has counted it."""
+
+    def look(table, numbers, wide, narrow):
+        for index in range(len(table)):
+            place, row = table[index], numbers[index]
+            if place[GRADIENTS] == 0 or version < 0:
+                continue
+            if place[WIDE] != 0:
+                t = memory(place[COUNTER], 1, wide)[0]
+            else:
+                t = float(memory(place[COUNTER], 1, narrow)[0])
+            row[ROOT] = math.sqrt(1.0 - row[BETA2] ** t)
+
+    return look
 
 
 def sgd(version: int) -> Loop:

@@ -147,7 +147,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
     finish = finish_of(formula, how)
 
     @register_jitable
-    def update(weights, _, __, variances, ___, steps, row):
+    def update(weights, _, variances, __, ___, steps, row):
         kind = weights.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])

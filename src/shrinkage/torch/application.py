@@ -27,6 +27,7 @@ from torch.optim import LBFGS, Optimizer
 from shrinkage.penalties.arrays import checked_step
 from shrinkage.torch.checks import check_attachment
 from shrinkage.torch.hooks import Nesting, mark, unmark
+from shrinkage.torch.inside.afterwards import Afterwards
 from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
 from shrinkage.torch.updates import (
     add_gradient_,
@@ -80,6 +81,7 @@ class Attachment:
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
         self._memory = regularizer._memory
         self._memory.begin(optimizer)
+        self._afterwards = Afterwards(self)
         self._hooks: list[Any] = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
@@ -146,7 +148,10 @@ class Attachment:
         if not self._nesting.leaves() or _skipped(optimizer):
             return
         if self.how == "proximal":
-            for group, binding in self._held():
+            held = self._held()
+            for group, binding in held:
+                self._memory.count(self.optimizer, group, binding.name)
+            for group, binding in self._afterwards.prox_(held):
                 self._prox(group, binding)
         elif self.how == "decoupled":
             for group, binding in self._held():
@@ -202,7 +207,6 @@ class Attachment:
         return lambda state: rule(group, state, buffered)
 
     def _prox(self, group: Group, binding: Binding) -> None:
-        self._memory.count(self.optimizer, group, binding.name)
         own, state = self._reader(group, binding), self.state_of(binding)
         parameter, penalty = binding.parameter, binding.penalty
         factor = self.regularizer.factor

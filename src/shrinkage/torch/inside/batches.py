@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -25,10 +25,10 @@ from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
 from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
 from shrinkage.penalties import GroupLasso, Penalty
 from shrinkage.penalties.layout import resolve
+from shrinkage.torch.metric import Group
 
 if TYPE_CHECKING:
     from shrinkage.torch.inside.entries import Entry
-    from shrinkage.torch.inside.optimizer import Inside
 
 PIECE = 1 << 16  # entries: the least for one turn of a thread
 TURNS = 12  # of each thread, so that all end at about the same time
@@ -112,6 +112,37 @@ def is_dense(tensor: Tensor) -> bool:
     return True
 
 
+class Stepped(Protocol):
+    """An optimizer as the loops see it."""
+
+    @property
+    def _update(self) -> str:
+        """The name of its loops."""
+
+    @property
+    def _counts(self) -> str:
+        """What counts steps in its state; "" where nothing does."""
+
+    @property
+    def state(self) -> Any:
+        """torch's: for each parameter a dictionary."""
+
+    def _is_plain(self, group: Group) -> bool:
+        """Whether nothing in the group's options asks for torch's own way."""
+
+    def _names(self, group: Group) -> tuple[str, ...]:
+        """What the loops read or change in the state, beside counts."""
+
+    def _kind(self, entry: Entry) -> Kind:
+        """Which compiled loop steps a parameter."""
+
+    def _prepare(self, entry: Entry) -> None:
+        """The parameter's state, where it is not there yet."""
+
+    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+        """What the loops need of its group, in their order, from SIGN on."""
+
+
 class Batch:
     """Parameters that one compiled loop serves, with the table of their addresses."""
 
@@ -134,7 +165,7 @@ class Batch:
         self._told: list[object] = [None] * len(self._groups)
         self._loop = driving.loop(kind)
 
-    def look(self, optimizer: Inside) -> bool:
+    def look(self, optimizer: Stepped) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
         found: list[list[int]] = []
         for row, (entry, want) in enumerate(zip(self.entries, self.wanted, strict=True)):
@@ -178,7 +209,7 @@ class Batch:
         self.addresses = found
         self.table[:, : driving.ADDRESSES] = found
 
-    def tell(self, optimizer: Inside) -> None:
+    def tell(self, optimizer: Stepped) -> None:
         """The present numbers of every group to its rows, and a step more to all counts."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = optimizer._numbers(entry)

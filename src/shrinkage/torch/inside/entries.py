@@ -30,6 +30,7 @@ class Entry:
     parameter: Tensor
     group: Group
     penalty: Penalty | None
+    how: str  # the way its penalty goes, or "none"
     regularizer: Regularizer | None
     form: Form | None  # for compiled loops
     begins: bool = False  # its state was made for this step
@@ -40,11 +41,6 @@ class Entry:
         assert self.form is not None
         half = self.parameter.dtype is torch.bfloat16
         return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, half)
-
-    @property
-    def how(self) -> str:
-        """The way its penalty goes, or "none"."""
-        return "none" if self.penalty is None else str(self.group["how"])
 
     @property
     def factor(self) -> float:
@@ -86,12 +82,14 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                     group["param_names"][place] if "param_names" in group else f"{number}.{place}"
                 )
                 penalty = None if given is None else given.with_groups(_as_they_are)
-                entry = Entry(name, parameter, group, penalty, None, None)
+                way = "none" if penalty is None else group["how"]
+                entry = Entry(name, parameter, group, penalty, way, None, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
-                entry = Entry(binding.name, parameter, group, binding.penalty, given, None)
+                bound_to = binding.penalty, group["how"], given
+                entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
-                entry = Entry("", parameter, group, None, None, None)
+                entry = Entry("", parameter, group, None, "none", None, None)
             try:
                 entry.form = form_of(entry.penalty, tuple(parameter.shape))
             except ValueError as error:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from shrinkage.kernels import driving, pool
-from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, fits, is_dense, wanted
+from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, Stepped, fits, is_dense, wanted
 
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
     from shrinkage.torch.inside.entries import Entry
-    from shrinkage.torch.inside.optimizer import Inside
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 
@@ -27,7 +26,7 @@ class OnePass:
         self.batches: list[Batch] = []
         self.others: list[Entry] = list(entries)  # left to torch operations
 
-    def step(self, optimizer: Inside) -> list[Entry]:
+    def step(self, optimizer: Stepped) -> list[Entry]:
         """Step what can be; the entries that are left."""
         if not self._holds(optimizer):
             self._sort(optimizer)
@@ -42,7 +41,7 @@ class OnePass:
             pool.run(turns, threads)
         return self.others
 
-    def _holds(self, optimizer: Inside) -> bool:
+    def _holds(self, optimizer: Stepped) -> bool:
         """Whether every parameter is still where it belongs."""
         for batch in self.batches:
             if not batch.look(optimizer):
@@ -51,7 +50,7 @@ class OnePass:
             return False
         return not any(can_join(optimizer, entry) for entry in self.others if not entry.shares)
 
-    def _sort(self, optimizer: Inside) -> None:
+    def _sort(self, optimizer: Stepped) -> None:
         """Every entry into a batch, or to the others."""
         for entry in self.entries:
             entry.shares = False
@@ -75,7 +74,7 @@ class OnePass:
                 entry.shares = True
 
 
-def can_join(optimizer: Inside, entry: Entry) -> bool:
+def can_join(optimizer: Stepped, entry: Entry) -> bool:
     """Whether a parameter can be stepped by a compiled loop as it is now."""
     w, gradient = entry.parameter, entry.parameter.grad
     if (
@@ -94,8 +93,8 @@ def can_join(optimizer: Inside, entry: Entry) -> bool:
     if not fits(gradient, want.dtype, want) or gradient.is_neg():
         return False
     optimizer._prepare(entry)
-    state = optimizer.state[w]
-    return all(fits(state[name], want.inner, want) for name in optimizer._names(entry.group))
+    names = optimizer._names(entry.group)
+    return all(fits(optimizer.state[w].get(name), want.inner, want) for name in names)
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

@@ -34,26 +34,25 @@ OPTIONS = ("penalty", "how", "scale", "compile")
 
 
 class Inside(Optimizer):
-    """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is."""
+    """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is.
+
+    It is `Stepped` by compiled loops, and by torch operations where these do not fit.
+    """
 
     _update: ClassVar[str]  # the name of its loops
     _counts: ClassVar[str]  # what counts steps in its state
 
     @abstractmethod
-    def _names(self, group: Group) -> tuple[str, ...]:
-        """What a step changes in the state, beside counts."""
+    def _names(self, group: Group) -> tuple[str, ...]: ...
 
     @abstractmethod
-    def _kind(self, entry: Entry) -> Kind:
-        """Which compiled loop steps a parameter."""
+    def _kind(self, entry: Entry) -> Kind: ...
 
     @abstractmethod
-    def _prepare(self, entry: Entry) -> None:
-        """The parameter's state, as torch would make it."""
+    def _prepare(self, entry: Entry) -> None: ...
 
     @abstractmethod
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
-        """What the loops need of its group, in their order, from SIGN on."""
+    def _numbers(self, entry: Entry) -> tuple[float, ...]: ...
 
     @abstractmethod
     def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:

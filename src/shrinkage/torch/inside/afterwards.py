@@ -1,0 +1,86 @@
+"""An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from shrinkage.kernels.driving import Kind
+from shrinkage.torch import metric
+from shrinkage.torch.inside.batches import form_of
+from shrinkage.torch.inside.entries import Entry
+from shrinkage.torch.inside.onepass import OnePass
+from shrinkage.torch.metric import Group
+
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+    from shrinkage.torch.binding import Binding
+
+Pairs = Sequence[tuple[Group, "Binding"]]
+
+
+class Afterwards:
+    """As an optimizer whose update does nothing, for the loops of `OnePass`."""
+
+    _update = "still"
+
+    def __init__(self, attachment: Attachment) -> None:
+        self.attachment = attachment
+        self._in_metric = attachment._rule is metric.adam
+        self._counts = "step" if self._in_metric else ""
+        self._pass: OnePass | None = None
+        self._made_from: Pairs = ()
+
+    @property
+    def state(self) -> dict[Tensor, dict[str, Any]]:
+        return self.attachment.optimizer.state
+
+    def prox_(self, pairs: Pairs) -> Pairs:
+        """The prox where one pass will do; the pairs that are left."""
+        if not self._serves(pairs):
+            return pairs
+        if self._pass is None or self._made_from is not self.attachment._pairs:
+            self._made_from = self.attachment._pairs
+            self._pass = OnePass(list(map(self._entry, *zip(*self._made_from, strict=True))))
+        left = {id(entry.parameter) for entry in self._pass.step(self)}
+        return [pair for pair in pairs if id(pair[1].parameter) in left]
+
+    def _serves(self, pairs: Pairs) -> bool:
+        """Whether the optimizer's own step is that of the loops, and the same for a whole group."""
+        if self.attachment._rule not in (metric.sgd, metric.adam):
+            return False
+        buffers = self.attachment._memory.buffers
+        return bool(pairs) and len({buffers.get(binding.name) for _, binding in pairs}) == 1
+
+    def _entry(self, group: Group, binding: Binding) -> Entry:
+        form = form_of(binding.penalty, tuple(binding.parameter.shape))
+        regularizer = self.attachment.regularizer
+        penalized = binding.penalty, "proximal", regularizer
+        return Entry(binding.name, binding.parameter, group, *penalized, form)
+
+    def _is_plain(self, group: Group) -> bool:
+        return not (group["differentiable"] or group.get("capturable"))
+
+    def _names(self, group: Group) -> tuple[str, ...]:
+        if not self._in_metric:
+            return ()
+        return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
+
+    def _kind(self, entry: Entry) -> Kind:
+        return entry.kind(self._update, self._in_metric)
+
+    def _prepare(self, entry: Entry) -> None:
+        """The optimizer has made its state."""
+
+    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+        group, lr = entry.group, float(entry.group["lr"])
+        factor = self.attachment.regularizer.factor
+        if self._in_metric:
+            eps, beta2 = group["eps"], float(group["betas"][1])
+            return (1.0, lr, factor, 0.0, 2.0 * lr, lr, 0.0, beta2, eps, 1.0)
+        share = self.attachment._memory.buffers.get(entry.name, 1.0)
+        own = float(metric.sgd(group, {}, share).step)
+        return (1.0, lr, factor, 0.0, math.inf, own)
