@@ -18,20 +18,25 @@ CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first 
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """A digest of this folder: compiled code of other sources must not be taken from the disk.
+    """A digest of this folder, by which machine code of other sources is never taken for it.
 
-    Numba looks only at the file in which a loop stands, not at those that it calls.
+    Numba itself looks only at the file in which a loop stands, not at those that it calls.
     """
     files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def compiled(loop: Loop) -> Loop:
+def compiled(loop: Loop, *parts: object) -> Loop:
     """`loop` as machine code that runs without holding Python back.
 
-    Where nothing can be written beside this package or in the user's cache folder, each process
-    compiles anew.
+    `parts` tell it from every other loop that the same function makes, the type of its numbers
+    included: what is kept on disk has a file for each. In one file, two processes that write at the
+    same time could each take the other's code for theirs. Where nothing can be written beside this
+    package or in the user's cache folder, each process compiles anew.
     """
+    named = [getattr(part, "__name__", part) for part in parts]
+    digest = hashlib.sha256(repr((sources(), named)).encode()).hexdigest()[:16]
+    loop.__qualname__ = f"{loop.__name__}_{digest}"
     # A division by 0 is infinite; a·b + c may be rounded once.
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from shrinkage.kernels.compiling import Loop, compiled, memory, sources
+from shrinkage.kernels.compiling import Loop, compiled, memory
 from shrinkage.kernels.driving import COUNTER, FRESH, GRADIENTS, WIDE
 from shrinkage.kernels.loops import (
     BC1,
@@ -30,16 +30,16 @@ NARROW_COUNT = np.empty(0, np.float32)
 def counter(update: str) -> Loop:
     """(table, numbers, wide, narrow): one step more for each parameter that has a gradient."""
     make = {"adam": adam, "sgd": sgd, "still": still}[update]
-    return compiled(make(int(sources(), 16) % (1 << 62)))
+    return compiled(make(), update)
 
 
-def adam(version: int) -> Loop:
+def adam() -> Loop:
     """bc1 = 1 − β₁^t and √(1 − β₂^t), with the count t in the optimizer's state."""
 
     def count(table, numbers, wide, narrow):
         for index in range(len(table)):
             place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0 or version < 0:
+            if place[GRADIENTS] == 0:
                 continue
             if place[WIDE] != 0:
                 steps = memory(place[COUNTER], 1, wide)
@@ -55,13 +55,13 @@ def adam(version: int) -> Loop:
     return count
 
 
-def still(version: int) -> Loop:
+def still() -> Loop:
     """√(1 − β₂^t) after a step of torch's Adam, which has counted it."""
 
     def look(table, numbers, wide, narrow):
         for index in range(len(table)):
             place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0 or version < 0:
+            if place[GRADIENTS] == 0:
                 continue
             if place[WIDE] != 0:
                 t = memory(place[COUNTER], 1, wide)[0]
@@ -72,13 +72,13 @@ def still(version: int) -> Loop:
     return look
 
 
-def sgd(version: int) -> Loop:
+def sgd() -> Loop:
     """b, where the momentum buffer holds b·g for a constant gradient, and the step that makes."""
 
     def count(table, numbers, wide, narrow):
         for index in range(len(table)):
             place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0 or version < 0:
+            if place[GRADIENTS] == 0:
                 continue
             mu, begins = row[MOMENTUM], place[FRESH] != 0
             place[FRESH] = 0

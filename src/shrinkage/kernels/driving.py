@@ -20,7 +20,6 @@ from shrinkage.kernels.compiling import (
     compiled,
     memory,
     narrow,
-    sources,
     widen,
 )
 from shrinkage.kernels.formulas import Formula
@@ -42,7 +41,13 @@ class Kind(NamedTuple):
     formula: Formula | None
     how: str
     rows: bool  # a group penalty on rows, in place of a formula
-    half: bool  # bfloat16 weights and gradients, float32 state
+    dtype: str  # of weights and gradients; under bfloat16 the state is float32
+
+    @property
+    def text(self) -> str:
+        """What tells it from every other kind."""
+        formula = "none" if self.formula is None else self.formula.name
+        return repr(self._replace(formula=formula))  # type: ignore[arg-type]
 
 
 @cache
@@ -57,22 +62,23 @@ def loop(kind: Kind) -> Loop:
     chooses = kind.formula is not None and kind.formula.choice is not None
     keeps_steps = in_metric and (kind.rows or chooses)
     update = make(kind.formula, kind.how, kind.variant, keeps_steps)
+    half = kind.dtype == "bfloat16"
     if kind.rows:
-        run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind)
+        run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind.how, half)
     else:
-        run = by_chunks(update, loops.afterwards(kind.formula, kind.how, in_metric), kind.half)
-    return compiled(through_pieces(run, kind.half, int(sources(), 16) % (1 << 62)))
+        run = by_chunks(update, loops.afterwards(kind.formula, kind.how, in_metric), half)
+    return compiled(through_pieces(run, half), kind.text)
 
 
-def through_pieces(run: Loop, half: bool, version: int) -> Loop:
-    """`run` for each piece. `version` goes into the key under which machine code is kept."""
+def through_pieces(run: Loop, half: bool) -> Loop:
+    """`run` for each piece."""
 
     def pieces_in_turn(table, numbers, pieces, first, last, sums, like):
         bits = np.empty(0, np.uint16)
         for piece in range(first, last):
             place = table[pieces[piece, 0]]
             sums[piece, :] = 0.0
-            if place[GRADIENTS] == 0 or version < 0:
+            if place[GRADIENTS] == 0:
                 continue
             low, high, size = pieces[piece, 1], pieces[piece, 2], place[SIZE]
             stored = bits if half else like
@@ -123,9 +129,9 @@ def note(measured, sums):
     sums[ZEROS] += zeros
 
 
-def by_rows(update: Loop, shrink: Loop, kind: Kind) -> Loop:
+def by_rows(update: Loop, shrink: Loop, how: str, half: bool) -> Loop:
     """Update, prox and sums, a row at a time."""
-    half, coupled = kind.half, kind.how == "coupled"
+    coupled = how == "coupled"
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):

@@ -22,6 +22,7 @@ Scalar = Callable[..., Any]
 class Formula:
     """A penalty of single entries, but for its two constants."""
 
+    name: str
     prox: Scalar  # (z, s, a, b)
     gradient: Scalar  # (w, a, b)
     is_threshold: bool = False  # absolute values and squares alone: a·|w| + b·w²
@@ -214,15 +215,17 @@ def box_prox(z, s, low, high):
     return below(above(z, low), high) + type(z)(0.0)
 
 
-ABSOLUTE = Formula(l1_prox, l1_gradient, is_threshold=True)
-SQUARE = Formula(l2_prox, l2_gradient, is_threshold=True)
-BOTH = Formula(l1_l2_prox, l1_l2_gradient, is_threshold=True)
-BENT = Formula(mcp_prox, mcp_gradient)
-CLIPPED = Formula(scad_prox, scad_gradient)
-CAPPED = Formula(capped_prox, capped_gradient)
-LOGARITHM = Formula(log_sum_prox, log_sum_gradient, choice=log_sum_choice, is_sure=log_sum_is_sure)
-COUNT = Formula(l0_prox, nothing)
-BOUNDS = Formula(box_prox, nothing, is_constraint=True)
+ABSOLUTE = Formula("absolute", l1_prox, l1_gradient, is_threshold=True)
+SQUARE = Formula("square", l2_prox, l2_gradient, is_threshold=True)
+BOTH = Formula("both", l1_l2_prox, l1_l2_gradient, is_threshold=True)
+BENT = Formula("mcp", mcp_prox, mcp_gradient)
+CLIPPED = Formula("scad", scad_prox, scad_gradient)
+CAPPED = Formula("capped", capped_prox, capped_gradient)
+LOGARITHM = Formula(
+    "logarithm", log_sum_prox, log_sum_gradient, choice=log_sum_choice, is_sure=log_sum_is_sure
+)
+COUNT = Formula("count", l0_prox, nothing)
+BOUNDS = Formula("bounds", box_prox, nothing, is_constraint=True)
 
 
 def formula_of(penalty: Penalty) -> tuple[Formula, tuple[float, float]] | None:

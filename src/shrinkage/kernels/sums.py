@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shrinkage.kernels import pool
-from shrinkage.kernels.compiling import CHUNK, Loop, compiled, sources
+from shrinkage.kernels.compiling import CHUNK, Loop, compiled
 from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.loops import measure
 
@@ -25,7 +25,7 @@ def absolute_and_squares(w: Vector, threads: int = 1) -> tuple[float, float]:
     """Σ|w| and Σw² of a vector of float32 or float64."""
     pieces = _pieces(len(w))
     found = np.zeros((len(pieces), 2))
-    add_up = _summing()
+    add_up = _summing(str(w.dtype))
     tasks = [partial(add_up, w[here], found[row]) for row, here in enumerate(pieces)]
     pool.run(tasks, min(threads, len(tasks)))
     absolute, squares = found.sum(axis=0).tolist()
@@ -41,7 +41,7 @@ def gradient_into(
     threads: int,
 ) -> None:
     """out ← scale·∂Ω(w) for a vector of float32 or float64."""
-    pull = _pulling(formula)
+    pull = _pulling(formula, str(w.dtype))
     tasks = [partial(pull, out[here], w[here], *constants, scale) for here in _pieces(len(w))]
     pool.run(tasks, min(threads, len(tasks)))
 
@@ -51,15 +51,9 @@ def _pieces(size: int) -> list[slice]:
 
 
 @cache
-def _summing() -> Loop:
-    return compiled(_sum(int(sources(), 16) % (1 << 62)))
-
-
-def _sum(version: int) -> Loop:
+def _summing(dtype: str) -> Loop:
     def add_up(w, found):
         for at in range(0, w.size, CHUNK):
-            if version < 0:
-                break
             absolute, squares, _ = measure(w[at : min(at + CHUNK, w.size)])
             found[0] += absolute
             found[1] += squares
@@ -68,15 +62,12 @@ def _sum(version: int) -> Loop:
 
 
 @cache
-def _pulling(formula: Formula) -> Loop:
-    return compiled(_pull(formula.gradient, int(sources(), 16) % (1 << 62)))
+def _pulling(formula: Formula, dtype: str) -> Loop:
+    gradient = formula.gradient
 
-
-def _pull(gradient: Loop, version: int) -> Loop:
     def pull(out, w, a, b, scale):
         kind = w.dtype.type
-        if version >= 0:
-            for i in range(w.size):
-                out[i] = kind(scale) * gradient(w[i], kind(a), kind(b))
+        for i in range(w.size):
+            out[i] = kind(scale) * gradient(w[i], kind(a), kind(b))
 
-    return pull
+    return compiled(pull, formula.name, dtype)

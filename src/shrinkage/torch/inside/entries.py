@@ -39,8 +39,8 @@ class Entry:
     def kind(self, update: str, variant: bool) -> Kind:
         """Which compiled loop steps it."""
         assert self.form is not None
-        half = self.parameter.dtype is torch.bfloat16
-        return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, half)
+        dtype = str(self.parameter.dtype).removeprefix("torch.")
+        return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, dtype)
 
     @property
     def factor(self) -> float:

@@ -56,14 +56,13 @@ class OnePass:
             entry.shares = False
         while True:
             self.batches, self.others = [], []
-            members: dict[tuple[Kind, torch.dtype], list[Entry]] = {}
+            members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
                 if entry.shares or not can_join(optimizer, entry):
                     self.others.append(entry)
                 else:
-                    key = optimizer._kind(entry), entry.parameter.dtype
-                    members.setdefault(key, []).append(entry)
-            for (kind, _), entries in members.items():
+                    members.setdefault(optimizer._kind(entry), []).append(entry)
+            for kind, entries in members.items():
                 names = optimizer._names(entries[0].group)
                 self.batches.append(Batch(kind, entries, names))
                 assert self.batches[-1].look(optimizer)
