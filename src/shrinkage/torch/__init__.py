@@ -3,8 +3,19 @@
 from shrinkage.torch import schedules
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.probing import Law, probe
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.sgd import SGDW
 
-__all__ = ["RDA", "SGDW", "Attachment", "Regularizer", "collapse", "reparametrize", "schedules"]
+__all__ = [
+    "RDA",
+    "SGDW",
+    "Attachment",
+    "Law",
+    "Regularizer",
+    "collapse",
+    "probe",
+    "reparametrize",
+    "schedules",
+]

@@ -1,0 +1,194 @@
+"""The probe: experiments on a black box, put together into its law."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.probing.coupling import coupling
+from shrinkage.torch.probing.driving import (
+    Driver,
+    Gradient,
+    OutOfTimeError,
+    UnprobeableError,
+    settled,
+)
+from shrinkage.torch.probing.effects import (
+    WEIGHTS,
+    Fitted,
+    Setting,
+    acted_on,
+    effects,
+    fitted,
+    known_gradient,
+    no_gradient,
+    paths,
+)
+from shrinkage.torch.probing.factories import (
+    Factory,
+    accepted,
+    factory_from_text,
+    name_of,
+    takes,
+)
+from shrinkage.torch.probing.facts import (
+    acts_without_gradient,
+    in_half_precision,
+    on_driving,
+    on_one_dimension,
+)
+from shrinkage.torch.probing.isolation import isolated
+from shrinkage.torch.probing.law import Law
+from shrinkage.torch.probing.promises import promise_of
+from shrinkage.torch.probing.resting import objective
+from shrinkage.torch.probing.writing import formula, size_exponent
+
+
+def probe(
+    factory: Factory | str,
+    *,
+    lr: float = 0.1,
+    weight_decay: float = 0.1,
+    name: str | None = None,
+    seconds: float = math.inf,
+) -> Law:
+    """Find what the `weight_decay` of an optimizer does to a weight, whatever its inside.
+
+    The optimizer is stepped with the decay and without it, on the same weights and with the same
+    gradients, none and known ones, over learning rates, strengths and sizes of the weights. What
+    the decay adds is fitted by ``−coefficient·lr^a·lr₀^b·wd^c·basis(w)``.
+
+    Parameters
+    ----------
+    factory : callable or str
+        Called as ``factory(params, lr=..., weight_decay=...)``: a class, a `functools.partial`, a
+        lambda; or text, "torch.optim.SGD,momentum=0.9".
+    lr, weight_decay : float, default 0.1
+        Where to look, above 0.
+    name : str, optional
+        What to call it; by default, where it can be imported from.
+    seconds : float, optional
+        How long it may take.
+
+    Returns
+    -------
+    Law
+        Prints as one line; ``report()`` says it all.
+
+    Raises
+    ------
+    ValueError
+        If lr or weight_decay is not above 0, and for what cannot be made or stepped, with the
+        reason.
+    TypeError
+        If `factory` cannot be called.
+
+    Notes
+    -----
+    The state of random generators, the default type and the number of threads are as before; what
+    the optimizer prints or warns of is kept, not shown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> print(probe(torch.optim.AdamW).law)
+    w ← (1 − lr·wd)·w, decoupled, before the update
+    >>> probe(torch.optim.Adam).strength_cancels
+    True
+    """
+    if isinstance(factory, str):
+        factory = factory_from_text(factory)
+    if not callable(factory):
+        raise TypeError(f"factory must be callable or text, got {type(factory).__name__}")
+    base = Setting(checked_above("lr", lr, 0.0), checked_above("weight_decay", weight_decay, 0.0))
+    name = name_of(factory) if name is None else name
+    if not takes(factory, "weight_decay") and "optimizer" not in accepted(factory):
+        return Law(
+            optimizer=name,
+            lr=lr,
+            weight_decay=weight_decay,
+            form="none",
+            formula="w ← w",
+            promise="none",
+            notes=("takes no weight_decay",),
+        )
+    try:
+        with isolated() as said:
+            driver = settled(factory, WEIGHTS, deadline=time.monotonic() + seconds)
+            law = _law(driver, base, name)
+    except OutOfTimeError:
+        raise ValueError(f"{name} cannot be probed: it takes more than {seconds:g} s") from None
+    except UnprobeableError as error:
+        raise ValueError(f"{name} cannot be probed: {error}") from None
+    promise = promise_of(factory)
+    if promise is not None:
+        law = replace(law, promise=str(promise), as_documented=promise.is_kept(law))
+    matters = [line for line in said if "decay" in line.lower() or "deprecat" in line.lower()]
+    return replace(law, notes=(*law.notes, *(f"it says: {line}" for line in matters[:2])))
+
+
+def _law(driver: Driver, base: Setting, name: str) -> Law:
+    notes = on_driving(driver)
+    found, seen_at, remark = _seen(driver, base)
+    law = Law(
+        optimizer=name,
+        lr=base.lr,
+        weight_decay=base.weight_decay,
+        form="none",
+        formula=formula(found),
+        notes=(*notes, *([remark] if found is not None and remark else [])),
+    )
+    if found is None:
+        by = "" if "weight_decay" in accepted(driver.factory) else " among any others"
+        return replace(law, notes=(*notes, f"weight_decay is taken{by} and does nothing"))
+    joined = coupling(driver, WEIGHTS, base, found)
+    shape = found.shape
+    if joined.momentum is not None:
+        law = replace(law, notes=(*law.notes, f"judged at momentum={joined.momentum:g}"))
+    moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
+    return replace(
+        law,
+        objective=objective(driver),
+        form=_form(found),
+        coefficient=abs(found.coefficient) if _form(found) == "grows" else found.coefficient,
+        lr_exponent=found.lr_exponent,
+        first_lr_exponent=found.first_lr_exponent,
+        strength_exponent=found.strength_exponent,
+        weight_exponent=0.0 if shape.form == "constant" else shape.weight_exponent,
+        coupled=joined.coupled,
+        order=joined.order if joined.coupled is False and not joined.cautious else "",
+        gradient_term=joined.equals if joined.coupled else "",
+        cautious=joined.cautious,
+        misfit=found.misfit,
+        first_step=found.step,
+        growth=joined.growth,
+        zeros_stay=not bool(acted_on(moved, WEIGHTS)[WEIGHTS == 0].any()),
+        acts_without_gradient=acts_without_gradient(driver, base, found),
+        vectors=on_one_dimension(driver, base, found, seen_at),
+        notes=(*law.notes, *in_half_precision(driver, base)),
+    )
+
+
+def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:
+    """The law, the gradient under which it was seen, and a remark on that."""
+    try:
+        found = fitted(driver, WEIGHTS, base, no_gradient)
+        remark = "at a data gradient of 0 it does nothing"
+    except FloatingPointError:
+        found, remark = None, "at a data gradient of 0 its weights are not finite"
+    if found is not None:
+        return found, no_gradient, ""
+    try:
+        return fitted(driver, WEIGHTS, base, known_gradient), known_gradient, remark
+    except FloatingPointError:
+        raise UnprobeableError("its weights are not finite") from None
+
+
+def _form(found: Fitted) -> str:
+    if found.shape.form in ("proportional", "sign", "power") and found.coefficient < 0:
+        return "grows"
+    if found.shape.form in ("proportional", "sign") and size_exponent(found):
+        return "matrix"
+    return found.shape.form
