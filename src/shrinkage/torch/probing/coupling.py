@@ -25,6 +25,7 @@ from shrinkage.torch.probing.effects import (
 )
 from shrinkage.torch.probing.factories import accepted
 
+ROUNDING = 1e-8  # of the effect
 SAME = 1e-3  # of the effect: two runs that differ by less are one
 STEPS = 4  # fewer than those after which a lookahead puts its own weights in
 MOMENTUM = 0.9
@@ -59,13 +60,18 @@ def coupling(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> Coupl
 
 
 def _judged(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> Coupling:
-    runs = paths(driver, start, base, known_gradient, STEPS + law.step - 1)
+    known = known_gradient(base.weight_decay)
+    runs = paths(driver, start, base, known, STEPS + law.step - 1)
     added = {name: _fed(driver, start, base, runs, extra) for name, extra in _extras(law, base)}
     apart = {order: _nudged(driver, start, base, runs, law, order) for order in ("before", "after")}
     equals = min(added, key=lambda name: added[name])
-    orders = [order for order, missed in apart.items() if missed < SAME]
+    orders = [
+        order
+        for order, missed in apart.items()
+        if missed < SAME and missed < max(10 * min(apart.values()), ROUNDING)
+    ]
     is_added = added[equals] < SAME
-    cautious = _is_cautious(runs, start)
+    cautious = _is_cautious(runs, start, known(0, start))
     coupled = not (orders or cautious)
     return Coupling(
         coupled=None if orders and is_added else coupled,
@@ -79,14 +85,14 @@ def _judged(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> Coupli
 
 def _extras(law: Fitted, base: Setting) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
     """What may be added to a gradient, by its name."""
-    wd, shape = base.weight_decay, law.shape
+    wd = base.weight_decay
     extras: list[tuple[str, Callable[[Tensor], Tensor]]] = [
         ("wd·w", lambda w: wd * w),
         ("2·wd·w", lambda w: 2 * wd * w),
         ("wd·sign(w)", lambda w: wd * torch.sign(w)),
     ]
-    if shape.form in ("power", "constant", "mixture", "matrix"):
-        extras.append(("its own law", lambda w: -shape.effect(w) / base.lr))
+    if law.shape.form in ("power", "constant", "mixture", "matrix"):
+        extras.append(("its own law", lambda w: -law.effect(w) / base.lr))
     return extras
 
 
@@ -100,7 +106,7 @@ def _fed(
     driver: Driver, start: Tensor, base: Setting, runs: Runs, extra: Callable[[Tensor], Tensor]
 ) -> float:
     def gradient(number: int, w: Tensor) -> Tensor:
-        return known_gradient(number, w) + extra(w)
+        return known_gradient(base.weight_decay)(number, w) + extra(w)
 
     steps = len(runs[0]) - 1
     imitation = driver.run(start, gradient, lr=base.lr, weight_decay=0.0, steps=steps)
@@ -113,18 +119,16 @@ def _nudged(
     def nudge(number: int, before: Tensor, after: Tensor) -> Tensor:
         if number + 1 < law.step:
             return after
-        return after + law.shape.effect(before if order == "before" else after)
+        return after + law.effect(before if order == "before" else after)
 
     steps = len(runs[0]) - 1
-    imitation = driver.run(
-        start, known_gradient, lr=base.lr, weight_decay=0.0, steps=steps, nudge=nudge
-    )
+    known = known_gradient(base.weight_decay)
+    imitation = driver.run(start, known, lr=base.lr, weight_decay=0.0, steps=steps, nudge=nudge)
     return _missed(runs, imitation)
 
 
-def _is_cautious(runs: Runs, start: Tensor) -> bool:
-    move = effects(runs)[0]
-    touched, agree = acted_on(move, start), known_gradient(0, start) * start > 0
+def _is_cautious(runs: Runs, start: Tensor, gradient: Tensor) -> bool:
+    touched, agree = acted_on(effects(runs)[0], start), gradient * start > 0
     there = start != 0
     return bool(touched.any()) and bool((touched == agree)[there].all())
 

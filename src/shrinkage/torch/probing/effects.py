@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -50,6 +50,19 @@ class Fitted:
     coefficient: float
     misfit: float
     step: int  # from 1: the first step at which it acts
+    norm: float  # of the weights that the shape was fitted at
+
+    @property
+    def norm_exponent(self) -> float:
+        """The k of a factor ‖w‖^k beside what each entry's own form says."""
+        own = _own_exponent(self.shape)
+        if own is None or not math.isfinite(self.size_exponent):
+            return 0.0
+        return self.size_exponent - own
+
+    def effect(self, w: Tensor) -> Tensor:
+        """What the decay adds to `w` at the rates that the shape was fitted at."""
+        return self.shape.effect(w, (float(w.norm()) / self.norm) ** self.norm_exponent)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -57,10 +70,14 @@ def no_gradient(_: int, w: Tensor) -> Tensor:
     return torch.zeros_like(w)
 
 
-def known_gradient(_: int, w: Tensor) -> Tensor:
-    """A gradient that does not change, half of it of the weights' signs; w's shape matters only."""
-    pattern = torch.linspace(-1.3, 1.7, w.numel(), dtype=torch.float64).reshape(w.shape)
-    return torch.where(pattern.abs() < 0.2, 0.2, pattern)
+def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
+    """One that does not change, about as large as wd·w; half of its signs are those of WEIGHTS."""
+
+    def gradient(_: int, w: Tensor) -> Tensor:
+        pattern = torch.linspace(-1.3, 1.7, w.numel(), dtype=torch.float64).reshape(w.shape)
+        return 2 * weight_decay * torch.where(pattern.abs() < 0.2, 0.2, pattern)
+
+    return gradient
 
 
 def paths(
@@ -164,33 +181,26 @@ def _exponents(shape: Shape, share: str, seen: Seen, step: int) -> Fitted:
     exponents = (now, snapped(whole - now), _exponent(strength, at_first, 0.5))
     larger = float(seen[4][1].norm() / max(float(seen[0][1].norm()), 1e-300))
     size = snapped(math.log2(larger)) if larger > 0 and math.isfinite(larger) else math.nan
-    unit = _scale(seen[0][0], exponents)
-    coefficient = at_first / unit if unit else math.nan
+    norm = float(seen[0][2].norm())
+    law = Fitted(shape, share, *exponents, size, 1.0, shape.misfit, step, norm)
+    coefficient = at_first / _scale(seen[0][0], exponents)
     worst = shape.misfit
-    for index, (setting, effect, w) in enumerate(seen):
+    for setting, effect, w in seen:
         amount = _done(coefficient * _scale(setting, exponents), share)
-        if index == 4:  # the tensor's own size may matter beside each entry's
-            amount *= 2.0 ** (size - _own_exponent(shape)) if math.isfinite(size) else 1.0
+        amount *= (float(w.norm()) / norm) ** law.norm_exponent
         guess = shape.effect(w, amount / shape.coefficient) if shape.coefficient else 0 * w
         size_seen = float(effect.norm())
         missed = float((effect - guess).norm()) / size_seen if size_seen else 1.0
         worst = max(worst, missed if math.isfinite(missed) else 1.0)
-    return Fitted(
-        shape,
-        share,
-        *exponents,
-        size_exponent=size,
-        coefficient=coefficient,
-        misfit=worst,
-        step=step,
-    )
+    coefficient /= norm**law.norm_exponent
+    return replace(law, coefficient=coefficient, misfit=worst)
 
 
-def _own_exponent(shape: Shape) -> float:
+def _own_exponent(shape: Shape) -> float | None:
     """How an effect of that form grows with the weights, if each entry is all that matters."""
     if shape.form in ("power", "matrix"):
-        return shape.weight_exponent or 0.0
-    return 1.0 if shape.form == "proportional" else 0.0
+        return shape.weight_exponent
+    return {"proportional": 1.0, "sign": 0.0, "constant": 0.0}.get(shape.form)
 
 
 def _amount(shape: Shape, effect: Tensor, w: Tensor) -> float:

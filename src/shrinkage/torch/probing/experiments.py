@@ -39,11 +39,11 @@ from shrinkage.torch.probing.facts import (
     on_driving,
     on_one_dimension,
 )
-from shrinkage.torch.probing.isolation import isolated
+from shrinkage.torch.probing.isolation import isolated, shortened
 from shrinkage.torch.probing.law import Law
 from shrinkage.torch.probing.promises import promise_of
 from shrinkage.torch.probing.resting import objective
-from shrinkage.torch.probing.writing import formula, size_exponent
+from shrinkage.torch.probing.writing import formula
 
 
 def probe(
@@ -122,6 +122,9 @@ def probe(
         raise ValueError(f"{name} cannot be probed: it takes more than {seconds:g} s") from None
     except UnprobeableError as error:
         raise ValueError(f"{name} cannot be probed: {error}") from None
+    except Exception as error:  # foreign code may raise anything, at any step
+        said_so = f"{type(error).__name__}: {shortened(error)}"
+        raise ValueError(f"{name} cannot be probed: it fails on the way: {said_so}") from None
     promise = promise_of(factory)
     if promise is not None:
         law = replace(law, promise=str(promise), as_documented=promise.is_kept(law))
@@ -145,6 +148,9 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         return replace(law, notes=(*notes, f"weight_decay is taken{by} and does nothing"))
     joined = coupling(driver, WEIGHTS, base, found)
     shape = found.shape
+    without_gradient = acts_without_gradient(driver, base, found)
+    if without_gradient and joined.coupled is None:  # what joins a gradient needs one
+        joined = replace(joined, coupled=False)
     if joined.momentum is not None:
         law = replace(law, notes=(*law.notes, f"judged at momentum={joined.momentum:g}"))
     moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
@@ -165,7 +171,7 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         first_step=found.step,
         growth=joined.growth,
         zeros_stay=not bool(acted_on(moved, WEIGHTS)[WEIGHTS == 0].any()),
-        acts_without_gradient=acts_without_gradient(driver, base, found),
+        acts_without_gradient=without_gradient,
         vectors=on_one_dimension(driver, base, found, seen_at),
         notes=(*law.notes, *in_half_precision(driver, base)),
     )
@@ -181,7 +187,8 @@ def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:
     if found is not None:
         return found, no_gradient, ""
     try:
-        return fitted(driver, WEIGHTS, base, known_gradient), known_gradient, remark
+        known = known_gradient(base.weight_decay)
+        return fitted(driver, WEIGHTS, base, known), known, remark
     except FloatingPointError:
         raise UnprobeableError("its weights are not finite") from None
 
@@ -189,6 +196,6 @@ def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:
 def _form(found: Fitted) -> str:
     if found.shape.form in ("proportional", "sign", "power") and found.coefficient < 0:
         return "grows"
-    if found.shape.form in ("proportional", "sign") and size_exponent(found):
+    if found.shape.form in ("proportional", "sign") and found.norm_exponent:
         return "matrix"
     return found.shape.form

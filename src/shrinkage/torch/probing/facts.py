@@ -12,6 +12,7 @@ from shrinkage.torch.probing.effects import (
     WEIGHTS,
     Fitted,
     Setting,
+    acted_on,
     effects,
     first_acting,
     no_gradient,
@@ -58,7 +59,8 @@ def on_one_dimension(driver: Driver, base: Setting, law: Fitted, gradient: Gradi
     acting = first_acting(moves, w)
     if acting is None:
         return "left alone"
-    shape, expected = fit(moves[acting], pair[0][acting]), law.shape
+    touched = acted_on(moves[acting], w)
+    shape, expected = fit(moves[acting], pair[0][acting] * touched), law.shape
     alike = shape.form == expected.form and acting + 1 == law.step
     near = abs(shape.coefficient - expected.coefficient) < CLOSE * abs(expected.coefficient)
     return "same law" if alike and near else "another law"

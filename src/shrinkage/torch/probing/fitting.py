@@ -132,8 +132,8 @@ def _mixture(effect: Tensor, w: Tensor) -> Shape:
     }
     if not shares:
         return Shape("mixture", 0.0, 1.0)
-    largest = max(shares.values(), key=abs)
-    return _judged(Shape("mixture", largest, 1.0, None, tuple(shares.items())), effect, w)
+    total = sum(abs(share) for share in shares.values())
+    return _judged(Shape("mixture", total, 1.0, None, tuple(shares.items())), effect, w)
 
 
 def snapped(exponent: float) -> float:

@@ -9,13 +9,13 @@ each entry felt: sᵢ = hᵢ(bᵢ − wᵢ)/wᵢ.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from shrinkage.torch.probing.coupling import MOMENTUM
-from shrinkage.torch.probing.driving import Driver
+from shrinkage.torch.probing.driving import Driver, OutOfTimeError
 from shrinkage.torch.probing.factories import accepted
 
 STRENGTH, LR = 0.5, 0.1
@@ -23,96 +23,116 @@ FASTER = (1.0, 5.0)  # learning rates for those whose steps shrink by themselves
 STEPS = 600  # a learning rate of LR for the first half, then down to 0
 CLOSE = 0.02
 NEARLY = 0.05  # of a minimum that Adam's long memory of early gradients lets it approach slowly
+LEAST = 1e-3  # a strength that is told from none
 ROUGH = 0.15  # under noise
 NOISE = 4.0  # times the size of the noise of each entry
 CURVATURES = torch.tensor([[0.5, 1.0, 2.0, 4.0], [4.0, 2.0, 1.0, 0.5]], dtype=torch.float64)
 CENTRES = torch.tensor([[1.0, -4.0, 1.0, -4.0], [-1.0, 4.0, -1.0, 4.0]], dtype=torch.float64)
 SIZES = torch.tensor([[1.0, 2.0, 0.5, 1.0], [0.5, 1.0, 2.0, 1.0]], dtype=torch.float64)
-PENALIZED = "solves J with"
+
 UNKNOWN = "it is not known what it solves"
+UNPENALIZED = "solves the unpenalized problem"
+BOX = f"{UNPENALIZED} within the box |w| ≤ 1/wd"
+VANISHES = "goes to 0 whatever the loss, as the learning rate does"
+PENALTIES = {
+    "L2": "solves J with L2 strength {} (½·s·Σw²)",
+    "L1": "solves J with L1 strength {} (s·Σ|w|)",
+    "sum": "minimizes data loss + {}·Σw, which is no penalty",
+}
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a resting point is the minimum of."""
+
+    kind: str  # "L2", "L1", "sum", "unpenalized", "box", "zero", or "" where it is unknown
+    strength: float = 0.0
 
 
 def objective(driver: Driver) -> str:
     """In a sentence, what the resting point minimizes, found by going there."""
-    rest = _rest(driver)
-    found = _named(rest)
-    if found == "":
-        faster = (_named(_rest(driver, lr=lr)) for lr in FASTER)
-        found = next((name for name in faster if name.startswith(PENALIZED)), "")
-    if found == "":
-        again = _rest(driver, steps=2 * STEPS)
-        moves = float((again - rest).norm() / CENTRES.norm())
-        return UNKNOWN if moves < CLOSE else f"{UNKNOWN}: it rests nowhere within {STEPS} steps"
-    if found == "0":
+    lr, w = LR, _rest(driver)
+    found = named(w)
+    if not found.kind:
+        for faster in FASTER:
+            other = named(_rest(driver, lr=faster))
+            if other.kind in PENALTIES:
+                lr, found = faster, other
+                break
+    if found.kind in PENALTIES:
+        return _penalized(driver, found, lr) + _under_momentum(driver, found)
+    if found.kind == "zero":
         return _at_constant_lr(driver)
-    if "box" in found or found == "solves the unpenalized problem":
-        return found + _under_noise(driver)
-    return found + _under_momentum(driver, found)
-
-
-def _down(number: int, steps: int) -> float:
-    """The factor on the learning rate."""
-    return min(1.0, 0.5 * (1 + math.cos(math.pi * (2 * number / steps - 1))))
+    if found.kind:
+        return (BOX if found.kind == "box" else UNPENALIZED) + _under_noise(driver)
+    moves = float((_rest(driver, steps=2 * STEPS) - w).norm() / CENTRES.norm())
+    return UNKNOWN if moves < CLOSE else f"{UNKNOWN}: it rests nowhere within {STEPS} steps"
 
 
 def _rest(
     driver: Driver,
     *,
     lr: float = LR,
+    weight_decay: float = STRENGTH,
     steps: int = STEPS,
     noise: float = 0.0,
     constant: bool = False,
 ) -> Tensor:
+    """The weights at the end; under noise their mean over the last eighth; NaN if it fails."""
+
     def gradient(number: int, w: Tensor) -> Tensor:
         sign = 1 if number % 2 == 0 else -1
         return CURVATURES * (w - CENTRES) + sign * noise * SIZES
 
     def schedule(number: int) -> float:
-        return 1.0 if constant or 2 * number < steps else _down(number, steps)
+        if constant or 2 * number < steps:
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (2 * number / steps - 1)))
 
-    path = driver.run(
-        0.3 * CENTRES,
-        gradient,
-        lr=lr,
-        weight_decay=STRENGTH,
-        steps=steps,
-        schedule=schedule,
-        resting=not noise,
-    )
+    try:
+        path = driver.run(
+            0.3 * CENTRES,
+            gradient,
+            lr=lr,
+            weight_decay=weight_decay,
+            steps=steps,
+            schedule=schedule,
+            resting=not noise,
+        )
+    except OutOfTimeError:
+        raise
+    except Exception:  # foreign code may raise anything where weights overflow
+        return torch.full_like(CENTRES, torch.nan)
     return path[-steps // 8 :].mean(dim=0) if noise else path[-1]
 
 
-def strengths(rest: Tensor) -> Tensor:
+def strengths(w: Tensor) -> Tensor:
     """The s of ½·s·Σw² that each entry felt."""
-    return CURVATURES * (CENTRES - rest) / rest
+    return CURVATURES * (CENTRES - w) / w
 
 
-def _named(rest: Tensor) -> str:
-    """The problem whose minimum this is; "0" where all weights are gone, "" where it is unknown."""
-    if not torch.isfinite(rest).all():
-        return ""
-    if _near(rest, CENTRES):
-        return "solves the unpenalized problem"
-    if float(rest.abs().max()) < CLOSE:
-        return "0"
-    limit = 1 / STRENGTH
-    if _near(rest, CENTRES.clamp(-limit, limit)):
-        return "solves the unpenalized problem within the box |w| ≤ 1/wd"
-    felt = CURVATURES * (CENTRES - rest)
-    if _is_one(felt, CLOSE):
-        pull = _times(float(felt.mean()) / STRENGTH, "wd")
-        return f"minimizes data loss + {pull}·Σw, which is no penalty"
-    felt = strengths(rest)
-    if _is_one(felt, CLOSE):
-        return f"{PENALIZED} L2 strength {_times(float(felt.mean()) / STRENGTH, 'wd')} (½·s·Σw²)"
-    felt = (CURVATURES * (CENTRES - rest) * torch.sign(rest))[rest.abs() > CLOSE]
-    if len(felt) > 2 and _is_one(felt, CLOSE):
-        return f"{PENALIZED} L1 strength {_times(float(felt.mean()) / STRENGTH, 'wd')} (s·Σ|w|)"
-    return ""
+def named(w: Tensor) -> Rest:
+    """The problem whose minimum `w` is, at a weight_decay of STRENGTH where there is a box."""
+    if not torch.isfinite(w).all():
+        return Rest("")
+    if float(w.abs().max()) < CLOSE:
+        return Rest("zero")
+    pull = CURVATURES * (CENTRES - w)
+    there = w.abs() > CLOSE
+    felt = {"sum": pull, "L2": strengths(w), "L1": (pull * torch.sign(w))[there]}
+    for kind, each in felt.items():
+        strength = float(each.mean())
+        if each.numel() > 2 and strength > LEAST and _is_one(each, CLOSE):
+            return Rest(kind, strength)
+    if _near(w, CENTRES):
+        return Rest("unpenalized")
+    if _near(w, CENTRES.clamp(-1 / STRENGTH, 1 / STRENGTH)):
+        return Rest("box")
+    return Rest("")
 
 
-def _near(rest: Tensor, minimum: Tensor) -> bool:
-    return bool(((rest - minimum).abs() < NEARLY * minimum.abs()).all())
+def _near(w: Tensor, minimum: Tensor) -> bool:
+    return bool(((w - minimum).abs() < NEARLY * minimum.abs()).all())
 
 
 def _is_one(values: Tensor, tolerance: float) -> bool:
@@ -123,7 +143,26 @@ def _is_one(values: Tensor, tolerance: float) -> bool:
 def _times(factor: float, of: str) -> str:
     near = round(10 * factor) / 10
     written = f"{near:g}" if near and abs(factor - near) < CLOSE * near else f"{factor:.2g}"
-    return of if written == "1" else f"{written}·{of}"
+    return of if written == "1" else f"{written}·{of}" if of else written
+
+
+def _penalized(driver: Driver, found: Rest, lr: float) -> str:
+    """How the strength goes with wd and lr, from a second rest at a half of lr and a fourth of wd.
+
+    Then a strength of wd is a fourth of what it was, of wd/lr a half, and a number the same.
+    """
+    other = named(_rest(driver, lr=lr / 2, weight_decay=STRENGTH / 4))
+    ratio = other.strength / found.strength if other.kind == found.kind else math.nan
+    ways = (
+        (0.25, found.strength / STRENGTH, "wd"),
+        (0.5, found.strength * lr / STRENGTH, "wd/lr₀"),
+        (1.0, found.strength, ""),
+    )
+    for expected, factor, of in ways:
+        if abs(ratio - expected) < NEARLY * expected:
+            return PENALTIES[found.kind].format(_times(factor, of))
+    at = f"{found.strength:.2g} at lr={lr:g}, wd={STRENGTH:g}"
+    return PENALTIES[found.kind].format(at)
 
 
 def _at_constant_lr(driver: Driver) -> str:
@@ -131,32 +170,30 @@ def _at_constant_lr(driver: Driver) -> str:
     felt = [lr * strengths(_rest(driver, constant=True, lr=lr)) / STRENGTH for lr in (LR, LR / 2)]
     by_rate = torch.stack(felt)
     if not _is_one(by_rate, ROUGH):
-        return "goes to 0 whatever the loss, as the learning rate does"
+        return VANISHES
     strength = _times(float(by_rate.mean()), "wd/lr")
-    return f"{PENALIZED} L2 strength {strength} at a constant lr, and goes to 0 as lr does"
+    return f"{PENALTIES['L2'].format(strength)} at a constant lr, and goes to 0 as lr does"
 
 
 def _under_noise(driver: Driver) -> str:
     """Under gradients whose noise differs from entry to entry."""
-    rest = _rest(driver, noise=NOISE)
-    felt = strengths(rest) / STRENGTH
-    if not torch.isfinite(felt).all():
+    w = _rest(driver, noise=NOISE)
+    felt = strengths(w) / STRENGTH
+    by_size = felt / torch.hypot(NOISE * SIZES, CURVATURES * (w - CENTRES))
+    if not torch.isfinite(by_size).all() or not _is_one(by_size, ROUGH):
         return ""
-    by_size = felt / torch.hypot(NOISE * SIZES, CURVATURES * (rest - CENTRES))
-    if _is_one(by_size, ROUGH):
-        return (
-            "; with noisy gradients, a problem whose strength depends on each gradient's size "
-            f"({_times(float(by_size.mean()), 'wd·√E[g²]')})"
-        )
-    return ""
+    return (
+        "; with noisy gradients, a problem whose strength depends on each gradient's size "
+        f"({_times(float(by_size.mean()), 'wd·√E[g²]')})"
+    )
 
 
-def _under_momentum(driver: Driver, alone: str) -> str:
+def _under_momentum(driver: Driver, alone: Rest) -> str:
     own = accepted(driver.factory).get("momentum")
     if own is None or own.default != 0:
         return ""
-    try:
-        found = _named(_rest(replace(driver, momentum=MOMENTUM)))
-    except (TypeError, ValueError):  # refused, beside the factory's other options
+    found = named(_rest(replace(driver, momentum=MOMENTUM)))
+    if found.kind != alone.kind or abs(found.strength / alone.strength - 1) < NEARLY:
         return ""
-    return "" if found in (alone, "") else f"; under momentum {MOMENTUM:g} it {found}"
+    times = _times(found.strength / alone.strength, "")
+    return f"; under momentum {MOMENTUM:g} at {times} times that strength"

@@ -7,7 +7,6 @@ import math
 from shrinkage.torch.probing.effects import Fitted
 
 SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
-NORMAL = {"proportional": 1.0, "sign": 0.0, "constant": 0.0}  # exponents of a tensor's own size
 
 
 def formula(law: Fitted | None) -> str:
@@ -74,13 +73,4 @@ def _term(share: float, name: str) -> str:
 
 def _of_size(law: Fitted) -> str:
     """The factor by which the size of the whole tensor enters."""
-    exponent = size_exponent(law)
-    return f"·{_power('‖w‖', exponent)}" if exponent else ""
-
-
-def size_exponent(law: Fitted) -> float:
-    """How much faster the effect grows with all weights than each entry's own form says."""
-    own = NORMAL.get(law.shape.form, law.shape.weight_exponent)
-    if own is None or not math.isfinite(law.size_exponent):
-        return 0.0
-    return law.size_exponent - own
+    return f"·{_power('‖w‖', law.norm_exponent)}" if law.norm_exponent else ""
