@@ -70,7 +70,7 @@ def probe(
     name : str, optional
         What to call it; by default, where it can be imported from.
     seconds : float, optional
-        How long it may take.
+        Of processor time that it may take.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def probe(
         )
     try:
         with isolated() as said:
-            driver = settled(factory, WEIGHTS, deadline=time.monotonic() + seconds)
+            driver = settled(factory, WEIGHTS, deadline=time.process_time() + seconds)
             law = _law(driver, base, name)
     except OutOfTimeError:
         raise ValueError(f"{name} cannot be probed: it takes more than {seconds:g} s") from None
@@ -154,9 +154,8 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
     if joined.momentum is not None:
         law = replace(law, notes=(*law.notes, f"judged at momentum={joined.momentum:g}"))
     moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
-    return replace(
+    law = replace(
         law,
-        objective=objective(driver),
         form=_form(found),
         coefficient=abs(found.coefficient) if _form(found) == "grows" else found.coefficient,
         lr_exponent=found.lr_exponent,
@@ -175,6 +174,10 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         vectors=on_one_dimension(driver, base, found, seen_at),
         notes=(*law.notes, *in_half_precision(driver, base)),
     )
+    try:
+        return replace(law, objective=objective(driver))
+    except OutOfTimeError:
+        return replace(law, objective="its steps are too slow to find what it solves")
 
 
 def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:

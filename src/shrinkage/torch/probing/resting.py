@@ -53,20 +53,19 @@ def objective(driver: Driver) -> str:
     """In a sentence, what the resting point minimizes, found by going there."""
     lr, w = LR, _rest(driver)
     found = named(w)
-    if not found.kind:
-        for faster in FASTER:
-            other = named(_rest(driver, lr=faster))
-            if other.kind in PENALTIES:
-                lr, found = faster, other
-                break
+    rests = bool(found.kind) or _moved(driver, w) < CLOSE
+    for faster in () if rests else FASTER:
+        other = named(_rest(driver, lr=faster))
+        if other.kind in PENALTIES:
+            lr, found = faster, other
+            break
     if found.kind in PENALTIES:
         return _penalized(driver, found, lr) + _under_momentum(driver, found)
     if found.kind == "zero":
         return _at_constant_lr(driver)
     if found.kind:
         return (BOX if found.kind == "box" else UNPENALIZED) + _under_noise(driver)
-    moves = float((_rest(driver, steps=2 * STEPS) - w).norm() / CENTRES.norm())
-    return UNKNOWN if moves < CLOSE else f"{UNKNOWN}: it rests nowhere within {STEPS} steps"
+    return UNKNOWN if rests else f"{UNKNOWN}: it rests nowhere within {STEPS} steps"
 
 
 def _rest(
@@ -104,6 +103,11 @@ def _rest(
     except Exception:  # foreign code may raise anything where weights overflow
         return torch.full_like(CENTRES, torch.nan)
     return path[-steps // 8 :].mean(dim=0) if noise else path[-1]
+
+
+def _moved(driver: Driver, w: Tensor) -> float:
+    """How far half the steps end from where all of them do, relative to the minimum."""
+    return float((_rest(driver, steps=STEPS // 2) - w).norm() / CENTRES.norm())
 
 
 def strengths(w: Tensor) -> Tensor:
