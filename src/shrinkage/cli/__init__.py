@@ -12,7 +12,7 @@ except ImportError:
     ) from None
 
 import shrinkage
-from shrinkage.cli import comparing, sandbox, scratch
+from shrinkage.cli import comparing, probing, sandbox, scratch
 
 # Plain help: drawn frames would double the time it takes to appear.
 app = typer.Typer(
@@ -44,5 +44,11 @@ def _options(
     pass
 
 
-for command in (comparing.compare, comparing.report, sandbox.sandbox, scratch.scratch):
+for command in (
+    comparing.compare,
+    comparing.report,
+    probing.probe,
+    sandbox.sandbox,
+    scratch.scratch,
+):
     app.command()(command)

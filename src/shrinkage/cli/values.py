@@ -23,12 +23,12 @@ def number(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is no number; write for example 0.01") from None
 
 
-def check_page(path: Path) -> None:
+def check_page(path: Path, name: str = "plot") -> None:
     """Refuse what no page can be written to, before any work is done."""
     from shrinkage.study.files import check_writable
 
     if path.suffix.lower() != ".html":
-        raise UsageError(f"plot must be a file that ends in .html, got {str(path)!r}")
+        raise UsageError(f"{name} must be a file that ends in .html, got {str(path)!r}")
     if not path.parent.is_dir():
-        raise UsageError(f"plot {str(path)!r}: there is no folder {str(path.parent)!r}")
+        raise UsageError(f"{name} {str(path)!r}: there is no folder {str(path.parent)!r}")
     check_writable(path)

@@ -151,11 +151,13 @@ def _times(factor: float, of: str) -> str:
 
 
 def _penalized(driver: Driver, found: Rest, lr: float) -> str:
-    """How the strength goes with wd and lr, from a second rest at a half of lr and a fourth of wd.
+    """How the strength goes with wd and lr, from a second rest at a fourth of wd, and half of lr.
 
-    Then a strength of wd is a fourth of what it was, of wd/lr a half, and a number the same.
+    Then a strength of wd is a fourth of what it was, of wd/lr a half, and a number the same. Where
+    it is wd by its size the learning rate stays, as a smaller one may be too slow.
     """
-    other = named(_rest(driver, lr=lr / 2, weight_decay=STRENGTH / 4))
+    is_wd = abs(found.strength / STRENGTH - 1) < CLOSE
+    other = named(_rest(driver, lr=lr if is_wd else lr / 2, weight_decay=STRENGTH / 4))
     ratio = other.strength / found.strength if other.kind == found.kind else math.nan
     ways = (
         (0.25, found.strength / STRENGTH, "wd"),

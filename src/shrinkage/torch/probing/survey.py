@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.probing.catalogue import Entry, installed
 from shrinkage.torch.probing.law import Law
 
@@ -64,7 +65,14 @@ def survey(
     -------
     list of Row
         In the order of `entries`.
+
+    Raises
+    ------
+    ValueError
+        If lr or weight_decay is not above 0.
     """
+    checked_above("lr", lr, 0.0)
+    checked_above("weight_decay", weight_decay, 0.0)
     entries = installed() if entries is None else entries
     waiting = [entry.name for entry in entries if not entry.reason]
     rows = {entry.name: Row(entry.name, None, entry.reason) for entry in entries if entry.reason}
