@@ -70,5 +70,6 @@ def probe(
         if out is not None:
             from shrinkage.report import write_laws
 
-            write_laws(records(rows), out, title=f"weight_decay at lr {lr:g}, wd {weight_decay:g}")
+            title = f"What weight_decay does, at lr {lr:g} and weight_decay {weight_decay:g}"
+            write_laws(records(rows), out, title=title)
             typer.echo(f"\n{out}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shrinkage.report.page import render
 from shrinkage.report.table import column_head, number_cell, sortable, text_cell
-from shrinkage.report.text import MISSING, count, escaped
+from shrinkage.report.text import MISSING, count, escaped, strength
 from shrinkage.study.files import write_whole
 
 COLUMNS = (
@@ -27,7 +27,9 @@ REMARK = (
 Record = Mapping[str, str | float | None]
 
 
-def write_laws(records: Sequence[Record], path: Path, *, title: str = "weight_decay") -> None:
+def write_laws(
+    records: Sequence[Record], path: Path, *, title: str = "What weight_decay does"
+) -> None:
     """Write a page with a row for each optimizer, that can be searched and sorted.
 
     Parameters
@@ -65,13 +67,14 @@ SEARCH = (
 def _row(record: Record) -> str:
     name, verdict = str(record["optimizer"]), str(record["verdict"])
     broken = ' class="broken"' if verdict.startswith("NOT") else ""
-    misfit = record["misfit"]
+    breakable = escaped(name).replace(".", ".<wbr>")
+    misfit = _number(record["misfit"])
     cells = [
-        f'<th scope="row" data-value="{escaped(name)}"><code>{escaped(name)}</code></th>',
+        f'<th scope="row" data-value="{escaped(name)}"><code>{breakable}</code></th>',
         text_cell(str(record["law"])),
         text_cell(verdict),
         text_cell(str(record["objective"])),
-        number_cell(_number(misfit), _written(_number(misfit))),
+        number_cell(misfit, _written(misfit)),
         text_cell(str(record["also"])),
     ]
     return f"<tr{broken}>{''.join(cells)}</tr>"
@@ -84,7 +87,7 @@ def _number(value: str | float | None) -> float | None:
 def _written(misfit: float | None) -> str:
     if misfit is None:
         return MISSING
-    return "under 1e-9" if misfit < 1e-9 else f"{misfit:.1g}"
+    return "under 1e-9" if misfit < 1e-9 else strength(float(f"{misfit:.1g}"))
 
 
 def _facts(records: Sequence[Record]) -> str:

@@ -191,7 +191,9 @@ function bindSearch() {
   const field = document.getElementById("search");
   if (field === null) return;
   const rows = [...document.querySelectorAll("table.laws tbody tr")];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const texts = rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent.toLowerCase()).join("\n"),
+  );
   const found = document.getElementById("found");
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
