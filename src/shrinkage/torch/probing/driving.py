@@ -206,28 +206,35 @@ def settled(factory: Factory, start: Tensor, *, deadline: float = float("inf")) 
             f"give it by functools.partial(factory, {missing[0]}=...)"
         )
     reasons = []
+    unmoved = None  # the first whose weights stay, as in a warm-up, or where gradients miss them
     for dtype in (torch.float64, torch.float32):
         for build in _builds(factory):
             for step in ("plain", "closure", "graph"):
                 driver = Driver(factory, build, step, dtype, deadline)
                 try:
-                    _try(driver, start)
+                    moves = _try(driver, start)
                 except OutOfTimeError:
                     raise
                 except Exception as error:  # foreign code may raise anything
                     text = str(error) or "it has no step() of the usual kind"
                     reasons.append(f"{type(error).__name__}: {shortened(text)}")
                 else:
-                    return driver
+                    if moves:
+                        return driver
+                    unmoved = unmoved or driver
+    if unmoved is not None:
+        return unmoved
     telling = (each for each in reasons if not any(word in each for word in WANTED))
     raise UnprobeableError(next(telling, reasons[0]))
 
 
-def _try(driver: Driver, start: Tensor) -> None:
+def _try(driver: Driver, start: Tensor) -> bool:
+    """Whether two steps move the weights."""
     gradient = start.flip(0) + 0.1
     path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=2)
     if not torch.isfinite(path).all():
         raise ValueError("its weights are not finite after two steps")
+    return not torch.equal(path[-1], path[0])
 
 
 def on_vectors(driver: Driver, start: Tensor) -> Driver | None:

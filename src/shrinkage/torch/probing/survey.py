@@ -105,24 +105,41 @@ class _Worker:
         self.process: subprocess.Popen[str] | None = None
 
     def row(self, request: dict[str, object]) -> Row:
+        """What the process answers, or how it ended."""
         name, limit = str(request["name"]), GRACE * float(str(request["seconds"]))
-        if self.process is None or self.process.poll() is not None:
-            self.process = _begun()
         began = time.monotonic()
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({**request, "limit": limit}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        line = self._answer(json.dumps({**request, "limit": limit}))
         if not line:
             late = time.monotonic() - began >= limit
-            ended = self.process.wait()
+            ended = self.end()
             reason = f"it hangs for {limit:g} s" if late else f"it ends its process, with {ended}"
             return Row(name, None, reason)
         answer = json.loads(line)
         if "reason" in answer:
             return Row(name, None, answer["reason"])
         return Row(name, Law(**{**answer, "notes": tuple(answer["notes"])}))
+
+    def _answer(self, request: str) -> str:
+        """A line, or nothing if the process has ended."""
+        self.process = _begun() if self.process is None else self.process
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{request}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return ""
+        return self.process.stdout.readline()
+
+    def end(self, *, now: bool = False) -> int | None:
+        """Wait for the end of the process, or make it end now; its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        if now:
+            process.kill()
+        process.communicate()  # closes what leads to it and from it
+        return process.returncode
 
 
 def _begun() -> subprocess.Popen[str]:
@@ -146,12 +163,7 @@ def _workers(count: int) -> Iterator[list[_Worker]]:
         yield workers
     finally:
         for worker in workers:
-            if worker.process is not None:
-                worker.process.kill()
-                worker.process.wait()
-                for stream in (worker.process.stdin, worker.process.stdout):
-                    if stream is not None:
-                        stream.close()
+            worker.end(now=True)
 
 
 def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
