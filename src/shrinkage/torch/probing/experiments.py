@@ -128,7 +128,7 @@ def probe(
     promise = promise_of(factory)
     if promise is not None:
         law = replace(law, promise=str(promise), as_documented=promise.is_kept(law))
-    matters = [line for line in said if "decay" in line.lower() or "deprecat" in line.lower()]
+    matters = [line for line in said if "decay" in line.lower()]
     return replace(law, notes=(*law.notes, *(f"it says: {line}" for line in matters[:2])))
 
 

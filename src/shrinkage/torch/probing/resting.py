@@ -28,6 +28,7 @@ ROUGH = 0.15  # under noise
 NOISE = 4.0  # times the size of the noise of each entry
 CURVATURES = torch.tensor([[0.5, 1.0, 2.0, 4.0], [4.0, 2.0, 1.0, 0.5]], dtype=torch.float64)
 CENTRES = torch.tensor([[1.0, -4.0, 1.0, -4.0], [-1.0, 4.0, -1.0, 4.0]], dtype=torch.float64)
+START = 0.3 * CENTRES
 SIZES = torch.tensor([[1.0, 2.0, 0.5, 1.0], [0.5, 1.0, 2.0, 1.0]], dtype=torch.float64)
 
 UNKNOWN = "it is not known what it solves"
@@ -54,7 +55,8 @@ def objective(driver: Driver) -> str:
     lr, w = LR, _rest(driver)
     found = named(w)
     rests = bool(found.kind) or _moved(driver, w) < CLOSE
-    for faster in () if rests else FASTER:
+    is_slow = not rests and float((w - START).norm()) < 0.5 * float((CENTRES - START).norm())
+    for faster in FASTER if is_slow else ():
         other = named(_rest(driver, lr=faster))
         if other.kind in PENALTIES:
             lr, found = faster, other
@@ -90,7 +92,7 @@ def _rest(
 
     try:
         path = driver.run(
-            0.3 * CENTRES,
+            START,
             gradient,
             lr=lr,
             weight_decay=weight_decay,

@@ -94,6 +94,8 @@ def survey(
             rows |= {row.name: row for row in threads.map(probed, waiting)}
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.kill()
             raise
     return [rows[entry.name] for entry in entries]
 
@@ -107,6 +109,7 @@ class _Worker:
     def row(self, request: dict[str, object]) -> Row:
         """What the process answers, or how it ended."""
         name, limit = str(request["name"]), GRACE * float(str(request["seconds"]))
+        self._begin()
         began = time.monotonic()
         line = self._answer(json.dumps({**request, "limit": limit}))
         if not line:
@@ -119,9 +122,16 @@ class _Worker:
             return Row(name, None, answer["reason"])
         return Row(name, Law(**{**answer, "notes": tuple(answer["notes"])}))
 
+    def _begin(self) -> None:
+        """Have a process that has imported what it needs."""
+        if self.process is None:
+            self.process = _begun()
+            assert self.process.stdout is not None
+            self.process.stdout.readline()
+
     def _answer(self, request: str) -> str:
         """A line, or nothing if the process has ended."""
-        self.process = _begun() if self.process is None else self.process
+        assert self.process is not None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -131,14 +141,17 @@ class _Worker:
             return ""
         return self.process.stdout.readline()
 
-    def end(self, *, now: bool = False) -> int | None:
-        """Wait for the end of the process, or make it end now; its exit code."""
+    def kill(self) -> None:
+        """End the process now; who waits for its answer gets none."""
+        if self.process is not None:
+            self.process.kill()
+
+    def end(self) -> int | None:
+        """Wait for the end of the process, and close what leads to it; its exit code."""
         process, self.process = self.process, None
         if process is None:
             return None
-        if now:
-            process.kill()
-        process.communicate()  # closes what leads to it and from it
+        process.communicate()
         return process.returncode
 
 
@@ -163,7 +176,8 @@ def _workers(count: int) -> Iterator[list[_Worker]]:
         yield workers
     finally:
         for worker in workers:
-            worker.end(now=True)
+            worker.kill()
+            worker.end()
 
 
 def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -24,6 +24,8 @@ def main() -> None:
     for stream in (1, 2):  # also for what compiled code prints
         os.dup2(silence, stream)
     probe(torch.optim.SGD)  # imports what torch needs at a first step, before time counts
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         request = json.loads(line)
         faulthandler.dump_traceback_later(request.pop("limit"), exit=True)
