@@ -207,6 +207,13 @@ class Cautious(Box):
         p.sub_(lr * wd * p * (p.grad * p > 0))
 
 
+class CautiousAtRest(Box):
+    """The same, but also where the gradient is 0."""
+
+    def before(self, p, lr, wd, group):
+        p.sub_(lr * wd * p * (p.grad * p >= 0))
+
+
 class Matrix(Box):
     """w ← w − lr·wd·UVᵀ: a step on the nuclear norm."""
 

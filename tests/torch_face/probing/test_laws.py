@@ -43,6 +43,7 @@ LAWS = {
     boxes.OnNone: ("proportional", 1, 0, 1, 1, False, "before", "w ← (1 − lr·wd)·w"),
     boxes.SkipsVectors: ("proportional", 1, 0, 1, 1, None, "", "w ← (1 − lr·wd)·w"),
     boxes.Cautious: ("proportional", 1, 0, 1, 1, False, "", "w ← (1 − lr·wd)·w"),
+    boxes.CautiousAtRest: ("proportional", 1, 0, 1, 1, False, "", "w ← (1 − lr·wd)·w"),
     boxes.Matrix: ("matrix", 1, 0, 1, 1, None, "", "w ← w − lr·wd·UVᵀ (w = USVᵀ)"),
     boxes.OfTheNorm: ("matrix", 1, 0, 1, 1, False, "before", "w ← w − lr·wd·w·‖w‖⁻¹"),
     boxes.Mixture: ("mixture", 1, 0, 1, 1, None, "", "w ← w − lr·wd·(0.25·w + 0.75·sign(w))"),
@@ -74,6 +75,13 @@ def test_the_law_does_not_depend_on_where_one_looks(
     assert fields(law) == (form, *exponents)
     assert law.coefficient == pytest.approx(coefficient, rel=1e-6)  # tiny effects, less rounded
     assert (law.coupled, law.order, law.formula) == (coupled, order, formula)
+
+
+def test_what_is_cautious_is_said_to_be() -> None:
+    for box in (boxes.Cautious, boxes.CautiousAtRest, boxes.Plain):
+        law = probe(box)
+        assert law.cautious is (box is not boxes.Plain)
+        assert ("only where the gradient shrinks the weight" in law.law) is law.cautious
 
 
 def test_what_does_nothing_is_said_to() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from pathlib import Path
 
@@ -70,6 +71,20 @@ def test_the_libraries_that_are_known_are_found() -> None:
     libraries = {entry.name.partition(".")[0] for entry in entries}
     assert {"torch", "torch_optimizer", "pytorch_optimizer"} <= libraries
     assert len({entry.name for entry in entries}) == len(entries) > 150
+
+
+def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "timm" / "optim").mkdir(parents=True)
+    (tmp_path / "timm" / "__init__.py").write_text("")
+    home = tmp_path / "timm" / "optim" / "__init__.py"
+    home.write_text("from torch.optim import SGD\nclass SGDP(SGD): pass")
+    assert Entry("timm.optim.SGDP") in installed()
+    for name in ("timm.optim", "timm"):
+        monkeypatch.delitem(sys.modules, name)
+    home.write_text("import torchvision_of_another_torch")
+    (entry,) = [entry for entry in installed() if entry.name.startswith("timm")]
+    assert entry.reason.startswith("it is installed but does not import: ModuleNotFoundError")
 
 
 def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:

@@ -111,7 +111,6 @@ def probe(
             weight_decay=weight_decay,
             form="none",
             formula="w ← w",
-            promise="none",
             notes=("takes no weight_decay",),
         )
     try:
@@ -128,50 +127,30 @@ def probe(
     promise = promise_of(factory)
     if promise is not None:
         law = replace(law, promise=str(promise), as_documented=promise.is_kept(law))
-    matters = [line for line in said if "decay" in line.lower()]
-    return replace(law, notes=(*law.notes, *(f"it says: {line}" for line in matters[:2])))
+    matters = [f"it says: {line}" for line in said if "decay" in line.lower()]
+    return replace(law, notes=(*matters[:2], *law.notes))
 
 
 def _law(driver: Driver, base: Setting, name: str) -> Law:
-    notes = on_driving(driver)
-    found, seen_at, remark = _seen(driver, base)
+    found, gradient, remark = _seen(driver, base)
     law = Law(
         optimizer=name,
         lr=base.lr,
         weight_decay=base.weight_decay,
         form="none",
         formula=formula(found),
-        notes=(*notes, *([remark] if found is not None and remark else [])),
+        notes=on_driving(driver),
     )
     if found is None:
         by = "" if "weight_decay" in accepted(driver.factory) else " among any others"
-        return replace(law, notes=(*notes, f"weight_decay is taken{by} and does nothing"))
-    joined = coupling(driver, WEIGHTS, base, found)
-    shape = found.shape
-    without_gradient = acts_without_gradient(driver, base, found)
-    if without_gradient and joined.coupled is None:  # what joins a gradient needs one
-        joined = replace(joined, coupled=False)
-    if joined.momentum is not None:
-        law = replace(law, notes=(*law.notes, f"judged at momentum={joined.momentum:g}"))
+        return replace(law, notes=(*law.notes, f"weight_decay is taken{by} and does nothing"))
+    law = _with_fit(replace(law, notes=(*law.notes, *remark)), found)
+    law = _with_coupling(law, driver, base, found)
     moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
     law = replace(
         law,
-        form=_form(found),
-        coefficient=abs(found.coefficient) if _form(found) == "grows" else found.coefficient,
-        lr_exponent=found.lr_exponent,
-        first_lr_exponent=found.first_lr_exponent,
-        strength_exponent=found.strength_exponent,
-        weight_exponent=0.0 if shape.form == "constant" else shape.weight_exponent,
-        coupled=joined.coupled,
-        order=joined.order if joined.coupled is False and not joined.cautious else "",
-        gradient_term=joined.equals if joined.coupled else "",
-        cautious=joined.cautious,
-        misfit=found.misfit,
-        first_step=found.step,
-        growth=joined.growth,
         zeros_stay=not bool(acted_on(moved, WEIGHTS)[WEIGHTS == 0].any()),
-        acts_without_gradient=without_gradient,
-        vectors=on_one_dimension(driver, base, found, seen_at),
+        vectors=on_one_dimension(driver, base, found, gradient),
         notes=(*law.notes, *in_half_precision(driver, base)),
     )
     try:
@@ -180,7 +159,40 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         return replace(law, objective="its steps are too slow to find what it solves")
 
 
-def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:
+def _with_fit(law: Law, found: Fitted) -> Law:
+    form, exponent = _form(found), found.shape.weight_exponent
+    return replace(
+        law,
+        form=form,
+        coefficient=abs(found.coefficient) if form == "grows" else found.coefficient,
+        lr_exponent=found.lr_exponent,
+        first_lr_exponent=found.first_lr_exponent,
+        strength_exponent=found.strength_exponent,
+        weight_exponent=0.0 if form == "constant" else exponent,
+        misfit=found.misfit,
+        first_step=found.step,
+    )
+
+
+def _with_coupling(law: Law, driver: Driver, base: Setting, found: Fitted) -> Law:
+    joined = coupling(driver, WEIGHTS, base, found)
+    without_gradient = acts_without_gradient(driver, base, found)
+    if without_gradient and joined.coupled is None:  # what joins a gradient needs one
+        joined = replace(joined, coupled=False)
+    at = () if joined.momentum is None else (f"judged at momentum={joined.momentum:g}",)
+    return replace(
+        law,
+        coupled=joined.coupled,
+        order=joined.order if joined.coupled is False and not joined.cautious else "",
+        gradient_term=joined.equals if joined.coupled else "",
+        cautious=joined.cautious,
+        growth=joined.growth,
+        acts_without_gradient=without_gradient,
+        notes=(*law.notes, *at),
+    )
+
+
+def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:
     """The law, the gradient under which it was seen, and a remark on that."""
     try:
         found = fitted(driver, WEIGHTS, base, no_gradient)
@@ -188,10 +200,10 @@ def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, str]:
     except FloatingPointError:
         found, remark = None, "at a data gradient of 0 its weights are not finite"
     if found is not None:
-        return found, no_gradient, ""
+        return found, no_gradient, ()
     try:
         known = known_gradient(base.weight_decay)
-        return fitted(driver, WEIGHTS, base, known), known, remark
+        return fitted(driver, WEIGHTS, base, known), known, (remark,)
     except FloatingPointError:
         raise UnprobeableError("its weights are not finite") from None
 

@@ -65,7 +65,7 @@ class Law:
     as_documented : bool or None
         Whether it keeps the promise.
     notes : tuple of str
-        What else to know.
+        What else to know; the last one says why where nothing happens.
     """
 
     optimizer: str
@@ -118,7 +118,7 @@ class Law:
     def verdict(self) -> str:
         """As documented or not, in a sentence."""
         if self.as_documented is None:
-            return "takes no weight_decay" if self.promise == "none" else "nothing is promised"
+            return self.notes[-1] if self.form == "none" else "nothing is promised"
         said = "as documented" if self.as_documented else "NOT as documented"
         return f"{said}: {self.promise}"
 
@@ -138,9 +138,9 @@ class Law:
     @property
     def facts(self) -> tuple[str, ...]:
         """What else there is to say, each in a clause."""
-        facts = list(self.notes)
         if self.form == "none":
-            return tuple(facts)
+            return self.notes if self.as_documented is not None else self.notes[:-1]
+        facts = list(self.notes)
         if not self.is_simple:
             facts.append(f"the nearest law, {self.formula}, leaves {self.misfit:.0%} unexplained")
         if self.first_step > 1:

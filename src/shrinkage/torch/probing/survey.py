@@ -35,7 +35,7 @@ class Row:
         if self.law is None:
             return "could not be probed"
         if self.law.form == "none":
-            return self.law.notes[-1] if self.law.notes else self.law.law
+            return self.law.notes[-1]
         return self.law.law
 
 
@@ -228,7 +228,7 @@ def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
             "optimizer": row.name,
             "law": group,
             "objective": "" if row.law is None else row.law.objective,
-            "verdict": "" if row.law is None or row.law.form == "none" else row.law.verdict,
+            "verdict": "" if row.law is None else row.law.verdict,
             "misfit": None if row.law is None or row.law.form == "none" else row.law.misfit,
             "also": row.reason if row.law is None else "; ".join(row.law.facts),
         }
