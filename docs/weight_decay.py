@@ -53,7 +53,7 @@ def section(found: Sequence[dict]) -> str:
 def row(record: dict) -> str:
     """The line of one optimizer."""
     cells = (record["optimizer"], record["objective"], record["verdict"], record["also"])
-    return f"| {' | '.join(map(written, cells))} |".replace("|  |", "| |")
+    return f"|{'|'.join(f' {written(cell)} ' if cell else ' ' for cell in cells)}|"
 
 
 def written(text: object) -> str:

@@ -255,6 +255,14 @@ class SignSteps(Box):
         return torch.sign(gradient)
 
 
+class Noisy(Box):
+    """w ← (1 − lr·wd)·w, and a random walk beside it."""
+
+    def before(self, p, lr, wd, group):
+        p.mul_(1 - lr * wd)
+        p.add_(0.01 * torch.randn(p.shape, dtype=p.dtype))
+
+
 class Lottery(Box):
     """Decays by an amount that no law gives."""
 

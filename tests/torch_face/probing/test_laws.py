@@ -48,6 +48,7 @@ LAWS = {
     boxes.OfTheNorm: ("matrix", 1, 0, 1, 1, False, "before", "w ← w − lr·wd·w·‖w‖⁻¹"),
     boxes.Mixture: ("mixture", 1, 0, 1, 1, None, "", "w ← w − lr·wd·(0.25·w + 0.75·sign(w))"),
     boxes.Late: ("proportional", 1, 0, 1, 1, False, "before", "w ← (1 − lr·wd)·w"),
+    boxes.Noisy: ("proportional", 1, 0, 1, 1, None, "", "w ← (1 − lr·wd)·w"),
     boxes.SignSteps: ("sign", 1, 0, 0, 1, True, "", "w ← w − lr·sign(w)"),
 }
 

@@ -94,7 +94,7 @@ def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
     assert found["made_up.Right"].law.formula == "w ← (1 − lr·wd)·w"
     assert found["made_up.Loud"].law.formula == "w ← (1 − lr·wd)·w"
     assert "KeyError" in found["made_up.Raises"].reason
-    assert found["made_up.Hangs"].reason == "it hangs for 4 s"
+    assert found["made_up.Hangs"].reason == "it hangs for 6 s"
     assert found["made_up.Crashes"].reason == "it ends its process, with 7"
     assert "does not import" in found["broken_up"].reason
     assert capfd.readouterr() == ("", "")

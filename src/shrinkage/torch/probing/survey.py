@@ -18,7 +18,7 @@ from shrinkage.torch.probing.catalogue import Entry, installed
 from shrinkage.torch.probing.law import Law
 
 SECONDS = 3.0  # of processor time that one optimizer may take
-GRACE = 4.0  # times these on the clock, before its process is ended
+GRACE = 6.0  # times these on the clock, before its process is ended
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def survey(
     jobs : int, optional
         Processes; by default one a processor.
     seconds : float, default 3
-        Of processor time that one may take; when four times as many have passed on the clock, its
+        Of processor time that one may take; when six times as many have passed on the clock, its
         process is ended.
 
     Returns
