@@ -156,6 +156,17 @@ def test_any_callable_is_a_factory() -> None:
     assert (law.formula, law.coupled) == (DECAYED, True)
 
 
+def test_what_maximizes_is_given_minus_the_loss() -> None:
+    law = probe("torch.optim.SGD,maximize=true")
+    assert (law.coupled, law.gradient_term, law.as_documented) == (True, "wd·w", True)
+    assert law.objective == "solves J with L2 strength wd (½·s·Σw²)"
+
+
+def test_a_decay_that_rounding_takes_away_is_no_law() -> None:
+    with pytest.raises(ValueError, match="what it does is lost in rounding; raise them"):
+        probe(SGD, lr=1e-8, weight_decay=1e-8)
+
+
 def test_an_argument_it_does_not_take_is_said() -> None:
     assert "takes no lr" in probe(lambda params, weight_decay: SGD(params, 0.1)).notes
     law = probe(lambda params, lr: SGD(params, lr))

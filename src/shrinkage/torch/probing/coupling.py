@@ -7,6 +7,7 @@ decay, apart from its steps: if that is the same run, the decay is decoupled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -99,7 +100,8 @@ def _extras(law: Fitted, base: Setting) -> list[tuple[str, Callable[[Tensor], Te
 def _missed(runs: Runs, imitation: Tensor) -> float:
     """How far an imitation is from the run with the decay, by what the decay does."""
     decayed, free = runs
-    return float((decayed - imitation).norm() / (decayed - free).norm())
+    missed = float((decayed - imitation).norm() / (decayed - free).norm())
+    return missed if math.isfinite(missed) else math.inf
 
 
 def _fed(

@@ -51,6 +51,12 @@ class Driver:
     deadline: float = float("inf")  # on time.process_time's clock: a busy machine changes nothing
     momentum: float | None = None  # given to the factory as `momentum`
 
+    @property
+    def climbs(self) -> bool:
+        """Whether it was told to maximize: then it is given the gradients of minus the loss."""
+        told = accepted(self.factory).get("maximize")
+        return told is not None and told.default is True
+
     def run(
         self,
         start: Tensor,
@@ -97,7 +103,8 @@ class Driver:
                 if schedule is not None and own is not None:
                     group["lr"] = own * schedule(number)
             before = model.weight.detach().clone()
-            self._step(optimizer, model, gradient(number, before.double()))
+            given = gradient(number, before.double())
+            self._step(optimizer, model, -given if given is not None and self.climbs else given)
             if nudge is not None:
                 with torch.no_grad():
                     after = model.weight.detach().double()

@@ -45,6 +45,8 @@ from shrinkage.torch.probing.promises import promise_of
 from shrinkage.torch.probing.resting import objective
 from shrinkage.torch.probing.writing import formula
 
+USUAL = Setting(lr=0.1, weight_decay=0.1)
+
 
 def probe(
     factory: Factory | str,
@@ -142,6 +144,11 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         notes=on_driving(driver),
     )
     if found is None:
+        if base != USUAL and _seen(driver, USUAL)[0] is not None:
+            raise UnprobeableError(
+                f"at lr={base.lr:g} and weight_decay={base.weight_decay:g} what it does is lost in "
+                "rounding; raise them"
+            )
         by = "" if "weight_decay" in accepted(driver.factory) else " among any others"
         return replace(law, notes=(*law.notes, f"weight_decay is taken{by} and does nothing"))
     law = _with_fit(replace(law, notes=(*law.notes, *remark)), found)
