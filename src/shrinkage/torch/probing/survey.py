@@ -73,13 +73,15 @@ def survey(
     """
     checked_above("lr", lr, 0.0)
     checked_above("weight_decay", weight_decay, 0.0)
-    entries = installed() if entries is None else entries
-    waiting = [entry.name for entry in entries if not entry.reason]
-    rows = {entry.name: Row(entry.name, None, entry.reason) for entry in entries if entry.reason}
-    count = max(1, min(jobs or os.cpu_count() or 1, len(waiting)))
+    count = jobs or os.cpu_count() or 1
+    if entries is not None:
+        count = max(1, min(count, len(entries)))
     request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds}
     idle: SimpleQueue[_Worker] = SimpleQueue()
     with _workers(count) as workers, ThreadPoolExecutor(count) as threads:
+        entries = installed() if entries is None else entries  # while the workers begin
+        waiting = [entry.name for entry in entries if not entry.reason]
+        rows = {each.name: Row(each.name, None, each.reason) for each in entries if each.reason}
         for worker in workers:
             idle.put(worker)
 
@@ -104,12 +106,13 @@ class _Worker:
     """One process, begun anew when what it probes has ended it."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = _begun()
+        self.is_ready = False
 
     def row(self, request: dict[str, object]) -> Row:
         """What the process answers, or how it ended."""
         name, limit = str(request["name"]), GRACE * float(str(request["seconds"]))
-        self._begin()
+        self._wait_until_ready()
         began = time.monotonic()
         line = self._answer(json.dumps({**request, "limit": limit}))
         if not line:
@@ -122,12 +125,14 @@ class _Worker:
             return Row(name, None, answer["reason"])
         return Row(name, Law(**{**answer, "notes": tuple(answer["notes"])}))
 
-    def _begin(self) -> None:
+    def _wait_until_ready(self) -> None:
         """Have a process that has imported what it needs."""
         if self.process is None:
-            self.process = _begun()
+            self.process, self.is_ready = _begun(), False
+        if not self.is_ready:
             assert self.process.stdout is not None
             self.process.stdout.readline()
+            self.is_ready = True
 
     def _answer(self, request: str) -> str:
         """A line, or nothing if the process has ended."""
@@ -158,7 +163,7 @@ class _Worker:
 def _begun() -> subprocess.Popen[str]:
     """A worker that finds what this process would find to import."""
     return subprocess.Popen(
-        [sys.executable, "-m", "shrinkage.torch.probing.worker"],
+        [sys.executable, "-P", "-m", "shrinkage.torch.probing.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
