@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_options_of_the_optimizer(run) -> None:
     assert result.exit_code == 0, result.output
     assert "torch.optim.SGD(momentum=0.5)" in result.stdout
     assert "it is 2 times as strong as at first" in result.stdout
+
+
+def test_an_optimizer_in_the_folder(run, tmp_path: Path, monkeypatch) -> None:
+    text = "from torch.optim import SGD\ndef slow(params, **given): return SGD(params, **given)"
+    (tmp_path / "mine_alone.py").write_text(text)
+    result = run("mine_alone:slow")
+    assert result.exit_code == 0, result.output
+    assert "mine_alone.slow at lr=0.1" in result.stdout
+    monkeypatch.delitem(sys.modules, "mine_alone")
 
 
 def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

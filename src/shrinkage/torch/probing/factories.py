@@ -6,8 +6,10 @@ import difflib
 import functools
 import importlib
 import inspect
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -87,7 +89,8 @@ def _imported(written: str) -> Factory:
     if not dot:
         module, name = "torch.optim", written
     try:
-        home = importlib.import_module(module)
+        with _current_directory_importable():
+            home = importlib.import_module(module)
     except Exception as error:  # foreign code may raise anything while it is imported
         raise ValueError(
             f"optimizer {written!r}: {module!r} cannot be imported: {type(error).__name__}: "
@@ -98,6 +101,17 @@ def _imported(written: str) -> Factory:
     if not callable(factory):
         raise ValueError(f"optimizer {written!r} is not in {module}{_nearest(name, known)}")
     return factory  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _current_directory_importable() -> Iterator[None]:
+    """Also a file that stands beside the user, after all else."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _nearest(written: str, known: Mapping[str, str]) -> str:
