@@ -45,10 +45,13 @@ bench: $(VENV)/.dev  ## what a regularized step costs, and how fast scratch netw
 seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figures it printed itself
 	$(BIN)/python benchmarks/spiral_seeds.py $(ARGS)
 
+docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/weight-decay.md
+	$(BIN)/python docs/weight_decay.py
+
 law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known minimum it rests
 	$(BIN)/python tests/law.py $(ARGS)
 
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format scratch bench seeds law clean
+.PHONY: help compare test check format scratch bench seeds docs law clean

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "input", "img", "path", "circle", "br"}
+VOID = {"meta", "link", "input", "img", "path", "circle", "br", "wbr"}
 
 
 class Document(HTMLParser):

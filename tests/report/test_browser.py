@@ -16,7 +16,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from report.browser import PATIENCE, Browser
 from report.synthetic import HOSTILE, KINDS, METHODS, kind
-from shrinkage.report import write_paths, write_report
+from report.synthetic_laws import LAWS
+from shrinkage.report import write_laws, write_paths, write_report
 
 OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
@@ -254,3 +255,22 @@ def test_the_page_of_paths_is_drawn(browser: Browser, tmp_path: Path) -> None:
     assert len(browser.all(".plot path.js-line")) == 4
     assert browser.errors() == []
     assert browser.run("return document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_laws_can_be_searched_and_sorted(browser: Browser, tmp_path: Path, width: int) -> None:
+    write_laws(LAWS, tmp_path / "laws.html")
+    browser.open(tmp_path / "laws.html", width=width)
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    (field,) = browser.all("#search")
+    for typed, shown in (("NOT documented", ["lib.Wrong"]), ("no weight_decay", ["lib.Silent"])):
+        field.clear()
+        field.send_keys(typed)
+        rows = [row for row in browser.all(".laws tbody th") if row.is_displayed()]
+        assert [row.text for row in rows] == shown
+        assert browser.all("#found")[0].text == "1 of 3"
+    field.clear()
+    field.send_keys(" ")
+    browser.run("document.querySelectorAll('.laws thead button')[4].click()")  # by misfit
+    assert browser.all(".laws tbody th")[0].text == "lib.Wrong"
+    assert browser.errors() == []

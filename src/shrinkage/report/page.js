@@ -186,7 +186,27 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
+// Rows that hold every word that is typed, in any column.
+function bindSearch() {
+  const field = document.getElementById("search");
+  if (field === null) return;
+  const rows = [...document.querySelectorAll("table.laws tbody tr")];
+  const texts = rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent.toLowerCase()).join("\n"),
+  );
+  const found = document.getElementById("found");
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows.forEach((row, index) => {
+      row.hidden = !words.every((word) => texts[index].includes(word));
+    });
+    const shown = rows.filter((row) => !row.hidden).length;
+    found.textContent = words.length ? `${shown} of ${rows.length}` : "";
+  });
+}
+
 bindScheme();
+bindSearch();
 
 async function start() {
   const section = document.querySelector(".figures");

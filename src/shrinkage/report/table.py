@@ -50,11 +50,11 @@ def choice_table(results: Results, looks: Mapping[str, Look]) -> str:
     return sortable("Chosen strengths", heads, rows, REMARK)
 
 
-def sortable(label: str, heads: str, rows: str, remark: str) -> str:
-    """A table that can be sorted, from its heads and rows as HTML."""
+def sortable(label: str, heads: str, rows: str, remark: str, *, kind: str = "") -> str:
+    """A table that can be sorted, from its heads and rows as HTML; `kind` is a class of its own."""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(label)}">\n'
-        f'<table class="sortable">\n<thead><tr>{heads}</tr></thead>\n'
+        f'<table class="{f"sortable {kind}".strip()}">\n<thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
         f'<p class="remark">{escaped(remark)}</p>'
     )
@@ -80,7 +80,7 @@ def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float
     dead = number(choice.dead_neurons, 0 if _is_whole(choice.dead_neurons) else 1)
     cells = [
         method_head(choice.method, look),
-        _text(MISSING if choice.method == "none" else choice.rule),
+        text_cell(MISSING if choice.method == "none" else choice.rule),
         number_cell(
             choice.strength, MISSING if choice.strength == 0 else strength(choice.strength)
         ),
@@ -92,7 +92,7 @@ def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float
             f"{dead}{neurons}" if neurons else MISSING,
         ),
         number_cell(choice.seconds, number(choice.seconds, 2)),
-        _text(_notes(choice, results)),
+        text_cell(_notes(choice, results)),
     ]
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -109,7 +109,8 @@ def _is_whole(value: float) -> bool:
     return is_number(value) and float(value).is_integer()
 
 
-def _text(text: str) -> str:
+def text_cell(text: str) -> str:
+    """A cell that shows text and sorts by it."""
     return f'<td class="text" data-value="{escaped(text)}">{escaped(text)}</td>'
 
 

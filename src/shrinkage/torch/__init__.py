@@ -5,6 +5,7 @@ from shrinkage.torch.adam import Adam
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.probing import Law, probe
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.sgd import SGD, SGDW
@@ -16,9 +17,11 @@ __all__ = [
     "Adam",
     "Attachment",
     "Audit",
+    "Law",
     "Regularizer",
     "audit",
     "collapse",
+    "probe",
     "reparametrize",
     "schedules",
 ]

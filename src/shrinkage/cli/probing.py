@@ -1,0 +1,75 @@
+"""`shrinkage probe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shrinkage.cli.sentences import in_sentences
+from shrinkage.cli.values import check_page, number, whole
+from shrinkage.study.errors import UsageError
+
+
+def probe(
+    optimizer: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OPTIMIZER",
+            help="A name in torch.optim, package.module.Class or package.module:function, perhaps "
+            "with options: torch.optim.SGD,momentum=0.9.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float, typer.Option(parser=number, metavar="NUMBER", help="The learning rate.")
+    ] = 0.1,
+    weight_decay: Annotated[
+        float, typer.Option(parser=number, metavar="NUMBER", help="The strength.")
+    ] = 0.1,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Every optimizer of torch.optim, torch_optimizer, pytorch_optimizer and "
+            "timm.optim that is installed, by law.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole, metavar="NUMBER", help="Processes for --all.  [default: one a processor]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to search and sort, .html.")
+    ] = None,
+) -> None:
+    """What does an optimizer's weight_decay really do? Found by stepping it, from the outside."""
+    with in_sentences():
+        if everything == (optimizer is not None):
+            raise UsageError("name one optimizer, such as torch.optim.Adam, or give --all")
+        if jobs is not None and jobs < 1:
+            raise UsageError(f"jobs must be a whole number from 1 up, got {jobs}")
+        if out is not None:
+            check_page(out, "out")
+
+        from shrinkage.torch.probing import probe as probed
+        from shrinkage.torch.probing.survey import Row, as_text, records, survey
+
+        try:
+            if everything:
+                rows = survey(lr=lr, weight_decay=weight_decay, jobs=jobs)
+                typer.echo(as_text(rows))
+            else:
+                law = probed(str(optimizer), lr=lr, weight_decay=weight_decay)
+                rows = [Row(law.optimizer, law)]
+                typer.echo(law.report())
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if out is not None:
+            from shrinkage.report import write_laws
+
+            title = f"What weight_decay does, at lr {lr:g} and weight_decay {weight_decay:g}"
+            write_laws(records(rows), out, title=title)
+            typer.echo(f"\n{out}")

@@ -1,0 +1,180 @@
+"""What a probe finds: the law by which an optimizer's weight_decay moves a weight."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+
+DOUBTFUL = 0.03  # a misfit above which the formula is the nearest, not the law
+COUPLED = {
+    True: "coupled",
+    False: "decoupled",
+    None: "coupled and decoupled alike",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """What `weight_decay` does to a weight in one optimizer, seen from outside.
+
+    The effect of a step is ``w ← w − coefficient·lr^a·lr₀^b·wd^c·basis(w)`` at a data gradient of
+    0, with a, b, c the exponents below and lr₀ the learning rate the optimizer was made with.
+
+    Attributes
+    ----------
+    optimizer : str
+        What was probed.
+    lr, weight_decay : float
+        At which values.
+    form : str
+        basis(w): "proportional" w; "sign"; "power" sign(w)·|w|^p; "constant" 1; "mixture" a sum of
+        these; "matrix" a function of the tensor as a whole; "grows" as these, but away from 0;
+        "none" where nothing happens.
+    formula : str
+        The law as it is written: ``w ← (1 − lr·wd)·w``.
+    coefficient, lr_exponent, first_lr_exponent, strength_exponent : float
+    weight_exponent : float or None
+        p of a power, or of the singular values of a matrix; 1 for proportional, 0 for sign and
+        constant; None for a mixture and where nothing happens.
+    coupled : bool or None
+        Whether the decay passes through the optimizer's own arithmetic; None where both are the
+        same run.
+    order : str
+        Of a decoupled decay: "before" or "after" the update, or "either".
+    gradient_term : str
+        Of a coupled one: what it adds to the gradient, "wd·w", where adding that is the same run.
+    cautious : bool
+        Whether it acts only where the gradient, too, makes the weight smaller.
+    objective : str
+        What the optimizer's resting point minimizes.
+    misfit : float
+        The largest share of what was seen that the formula leaves unexplained; 0 is a perfect fit.
+    first_step : int
+        The step at which it acts first, from 1.
+    growth : float
+        Its share of a weight after 150 steps, by that of the first.
+    zeros_stay : bool
+        Whether weights that are 0 stay 0.
+    acts_without_gradient : bool or None
+        Whether a parameter whose gradient is None is decayed; None where that cannot be stepped.
+    vectors : str
+        One-dimensional parameters: "same law", "left alone", "refused", "another law".
+    promise : str
+        What its name, arguments or documentation say; "" where nothing is known.
+    as_documented : bool or None
+        Whether it keeps the promise.
+    notes : tuple of str
+        What else to know; the last one says why where nothing happens.
+    """
+
+    optimizer: str
+    lr: float
+    weight_decay: float
+    form: str
+    formula: str
+    coefficient: float = 0.0
+    lr_exponent: float = 0.0
+    first_lr_exponent: float = 0.0
+    strength_exponent: float = 0.0
+    weight_exponent: float | None = None
+    coupled: bool | None = None
+    order: str = ""
+    gradient_term: str = ""
+    cautious: bool = False
+    objective: str = ""
+    misfit: float = 0.0
+    first_step: int = 1
+    growth: float = 1.0
+    zeros_stay: bool = True
+    acts_without_gradient: bool | None = None
+    vectors: str = "same law"
+    promise: str = ""
+    as_documented: bool | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def strength_cancels(self) -> bool:
+        """Whether the decay is as strong for any weight_decay above 0."""
+        return self.form != "none" and self.strength_exponent == 0.0
+
+    @property
+    def way(self) -> str:
+        """Coupled or decoupled, in words; nothing where nothing happens."""
+        if self.form == "none":
+            return ""
+        if self.cautious:
+            return "decoupled and cautious: only where the gradient shrinks the weight, too"
+        if self.coupled is False:
+            placed = {"before": ", before the update", "after": ", after the update"}
+            return f"decoupled{placed.get(self.order, '')}"
+        if self.coupled and self.gradient_term not in ("", "wd·w"):
+            return f"coupled: {self.gradient_term} joins the gradient"
+        if self.coupled and not self.gradient_term:
+            return "coupled in a way of its own"
+        return COUPLED[self.coupled]
+
+    @property
+    def verdict(self) -> str:
+        """As documented or not, in a sentence."""
+        if self.as_documented is None:
+            return self.notes[-1] if self.form == "none" else "nothing is promised"
+        said = "as documented" if self.as_documented else "NOT as documented"
+        return f"{said}: {self.promise}"
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the formula explains what was seen."""
+        return not self.misfit > DOUBTFUL
+
+    @property
+    def law(self) -> str:
+        """The formula and the way: what optimizers are grouped by."""
+        if not self.is_simple:
+            return f"no simple law, {self.way}"
+        cancels = " (the strength cancels)" if self.strength_cancels else ""
+        return ", ".join(part for part in (f"{self.formula}{cancels}", self.way) if part)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What else there is to say, each in a clause."""
+        if self.form == "none":
+            return self.notes if self.as_documented is not None else self.notes[:-1]
+        facts = list(self.notes)
+        if not self.is_simple:
+            facts.append(f"the nearest law, {self.formula}, leaves {self.misfit:.0%} unexplained")
+        if self.first_step > 1:
+            facts.append(f"acts from step {self.first_step} on")
+        if 0 < self.growth < 0.8 or 1.25 < self.growth < math.inf:
+            facts.append(f"after 150 steps it is {self.growth:.2g} times as strong as at first")
+        if not self.zeros_stay:
+            facts.append("moves weights that are 0")
+        if self.acts_without_gradient:
+            facts.append("acts where the gradient is None, too")
+        if self.vectors != "same law":
+            facts.append(f"one-dimensional parameters: {self.vectors}")
+        return tuple(facts)
+
+    def report(self) -> str:
+        """All of it, in a few lines."""
+        rows = {
+            "law": self.law,
+            "verdict": self.verdict,
+            "objective": self.objective,
+            "misfit": f"{self.misfit:.1e}",
+            "also": "; ".join(self.facts),
+        }
+        lines = [f"{self.optimizer} at lr={self.lr:g}, weight_decay={self.weight_decay:g}"]
+        lines += [f"  {key:<10}{value}" for key, value in rows.items() if value]
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        said = [f"{self.optimizer}: {self.law}", self.objective, self.verdict]
+        return "; ".join(part for part in said if part)
+
+    def _repr_html_(self) -> str:
+        rows = [line.strip().split(maxsplit=1) for line in self.report().splitlines()[1:]]
+        body = "".join(
+            f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows
+        )
+        return f"<p>{html.escape(self.report().splitlines()[0])}</p><table>{body}</table>"

@@ -1,0 +1,47 @@
+"""A process that probes what it is told to: names on its input, a line of JSON for each as output.
+
+Foreign code that hangs or crashes takes this process with it, and no other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import json
+import os
+import sys
+
+import torch
+
+from shrinkage.torch.probing.experiments import probe
+from shrinkage.torch.probing.isolation import shortened
+
+
+def main() -> None:
+    """Read requests until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # also for what compiled code prints
+        os.dup2(silence, stream)
+    probe(torch.optim.SGD)  # imports what torch needs at a first step, before time counts
+    answers.write("ready\n")
+    answers.flush()
+    for line in sys.stdin:
+        request = json.loads(line)
+        faulthandler.dump_traceback_later(request.pop("limit"), exit=True)
+        answers.write(json.dumps(_answer(request)) + "\n")
+        answers.flush()
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _answer(request: dict[str, object]) -> dict[str, object]:
+    name = str(request["name"])
+    try:
+        law = probe(name, **{**request, "name": name})  # type: ignore[arg-type]
+    except Exception as error:  # foreign code may raise anything, and this process goes on
+        return {"reason": shortened(str(error).removeprefix(f"{name} cannot be probed: "))}
+    return dataclasses.asdict(law)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`shrinkage probe`, as its user meets it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shrinkage.cli import app
+from shrinkage.torch.probing import survey
+from shrinkage.torch.probing.catalogue import Entry
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, ["probe", *map(str, arguments)])
+
+
+def test_one_optimizer(run) -> None:
+    result = run("torch.optim.Adam", "--lr", "0.01", "--weight-decay", "0.2")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "torch.optim.Adam at lr=0.01, weight_decay=0.2"
+    assert lines[1].split(maxsplit=1)[1] == ("w ← w − lr·sign(w) (the strength cancels), coupled")
+
+
+def test_options_of_the_optimizer(run) -> None:
+    result = run("sgd,momentum=0.5")
+    assert result.exit_code == 0, result.output
+    assert "torch.optim.SGD(momentum=0.5)" in result.stdout
+    assert "it is 2 times as strong as at first" in result.stdout
+
+
+def test_an_optimizer_in_the_folder(run, tmp_path: Path, monkeypatch) -> None:
+    text = "from torch.optim import SGD\ndef slow(params, **given): return SGD(params, **given)"
+    (tmp_path / "mine_alone.py").write_text(text)
+    result = run("mine_alone:slow")
+    assert result.exit_code == 0, result.output
+    assert "mine_alone.slow at lr=0.1" in result.stdout
+    monkeypatch.delitem(sys.modules, "mine_alone")
+
+
+def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = [Entry("torch.optim.SGD"), Entry("torch_optimizer.SGDW"), Entry("lib", "does not import")]
+    monkeypatch.setattr(survey, "installed", lambda: few)
+    result = run("--all", "--out", "laws.html", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    assert "torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in result.stdout
+    assert result.stdout.rstrip().endswith("laws.html")
+    page = (tmp_path / "laws.html").read_text(encoding="utf-8")
+    assert "does not import" in page
+    assert "What weight_decay does, at lr 0.1 and weight_decay 0.1" in page
+
+
+def test_a_page_of_one(run, tmp_path: Path) -> None:
+    assert run("adamw", "--out", "one.html").exit_code == 0
+    assert "1 optimizer" in (tmp_path / "one.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "name one optimizer, such as torch.optim.Adam, or give --all"),
+        (("adam", "--all"), "name one optimizer, such as torch.optim.Adam, or give --all"),
+        (("adm",), "optimizer 'adm' is not in torch.optim; did you mean 'Adam'?"),
+        (("adam", "--lr", "0"), "lr must be > 0 and finite, got 0.0"),
+        (("--all", "--lr", "nan"), "lr must be > 0 and finite, got nan"),
+        (("adam", "--weight-decay", "much"), "'much' is no number"),
+        (("--all", "--jobs", "0"), "jobs must be a whole number from 1 up, got 0"),
+        (("adam", "--out", "page.pdf"), "out must be a file that ends in .html, got 'page.pdf'"),
+        (("adam", "--out", "nowhere/p.html"), "there is no folder 'nowhere'"),
+        (("pytorch_optimizer.LOMO",), "pytorch_optimizer.LOMO cannot be probed"),
+    ],
+)
+def test_bad_input(run, tmp_path: Path, arguments, sentence: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not result.stdout
+    assert not list(tmp_path.iterdir())
