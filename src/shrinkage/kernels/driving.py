@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import register_jitable
 
-from shrinkage.kernels import groups, loops
+from shrinkage.kernels import columns, groups, loops
 from shrinkage.kernels.compiling import (
     CHUNK,
     Loop,
@@ -26,8 +26,9 @@ from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.loops import measure
 
 # Columns of the table: addresses, then numbers
-WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER, SIZE, WIDTH, FRESH, WIDE = range(10)
-ADDRESSES, COLUMNS = 6, 10
+WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
+SIZE, WIDTH, SPAN, FRESH, WIDE = range(6, 11)
+ADDRESSES, COLUMNS = 6, 11
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
 ABSOLUTE, SQUARES, ZEROS, NORMS, DEAD = range(5)  # sums over a piece; the last two over its rows
 SUMS = 5
@@ -40,7 +41,7 @@ class Kind(NamedTuple):
     variant: bool  # SGD: momentum; Adam: amsgrad; still: in a metric
     formula: Formula | None
     how: str
-    rows: bool  # a group penalty on rows, in place of a formula
+    groups: str  # "none", "rows" or "columns": of a group penalty in place of a formula
     dtype: str  # of weights and gradients; under bfloat16 the state is float32
 
     @property
@@ -60,10 +61,13 @@ def loop(kind: Kind) -> Loop:
     in_metric = kind.how == "proximal" and kind.update != "sgd"
     in_metric = in_metric and (kind.update == "adam" or kind.variant)
     chooses = kind.formula is not None and kind.formula.choice is not None
-    keeps_steps = in_metric and (kind.rows or chooses)
+    keeps_steps = in_metric and (kind.groups != "none" or chooses)
     update = make(kind.formula, kind.how, kind.variant, keeps_steps)
     half = kind.dtype == "bfloat16"
-    if kind.rows:
+    if kind.groups == "columns":
+        run = by_columns(update, columns.shrink_columns(kind.how, in_metric), in_metric)
+        return compiled(through_blocks(run), kind.text)
+    if kind.groups == "rows":
         run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind.how, half)
     else:
         run = by_chunks(update, loops.afterwards(kind.formula, kind.how, in_metric), half)
@@ -94,6 +98,30 @@ def through_pieces(run: Loop, half: bool) -> Loop:
             )
 
     return pieces_in_turn
+
+
+def through_blocks(run: Loop) -> Loop:
+    """`run` for each piece, which is a range of neighbours in every row."""
+
+    def blocks_in_turn(table, numbers, pieces, first, last, sums, like):
+        for piece in range(first, last):
+            place = table[pieces[piece, 0]]
+            sums[piece, :] = 0.0
+            if place[GRADIENTS] == 0:
+                continue
+            size, span = place[SIZE], place[SPAN]
+            run(
+                memory(place[WEIGHTS], size, like).reshape((size // span, span)),
+                memory(place[GRADIENTS], size, like),
+                memory(place[FIRST], size, like),
+                memory(place[SECOND], size, like),
+                memory(place[THIRD], size, like),
+                numbers[pieces[piece, 0]].copy(),
+                (pieces[piece, 1], pieces[piece, 2], place[WIDTH]),
+                sums[piece],
+            )
+
+    return blocks_in_turn
 
 
 def by_chunks(update: Loop, shrink: Loop, half: bool) -> Loop:
@@ -156,5 +184,38 @@ def by_rows(update: Loop, shrink: Loop, how: str, half: bool) -> Loop:
             note(measured, sums)
             sums[NORMS] += math.sqrt(measured[1])
             sums[DEAD] += measured[2] == width
+
+    return run
+
+
+def by_columns(update: Loop, shrink: Loop, in_metric: bool) -> Loop:
+    """Update, prox and sums, a block of columns at a time."""
+
+    @register_jitable
+    def run(weights, gradients, first, second, third, row, place, sums):
+        low, high, width = place
+        rows, span = weights.shape
+        most = columns.block_width(rows, width, span)
+        steps = np.empty((rows if in_metric else 1, most), weights.dtype)
+        for at in range(low, high, most):
+            size = min(most, high - at)
+            squares = np.zeros(size, weights.dtype)
+            for r in range(rows):
+                here = slice(r * span + at, r * span + at + size)
+                w, s = weights[r, at : at + size], steps[r if in_metric else 0, :size]
+                update(w, gradients[here], first[here], second[here], third[here], s, row)
+                for j in range(size):
+                    squares[j] += w[j] * w[j]
+            shrink(weights, steps[:, :size], squares, at, width, row)
+            squares[:] = 0.0
+            for r in range(rows):
+                w = weights[r, at : at + size]
+                note(measure(w), sums)
+                for j in range(size):
+                    squares[j] += w[j] * w[j]
+            columns.together(squares, width)
+            for j in range(0, size, width):
+                sums[NORMS] += math.sqrt(squares[j])
+                sums[DEAD] += squares[j] == 0.0
 
     return run

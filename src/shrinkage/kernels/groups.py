@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop, add
-from shrinkage.kernels.loops import FACTOR, LIMIT, STEP, B
+from shrinkage.kernels.loops import FACTOR, LIMIT, LR, STEP, B
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
@@ -36,12 +37,14 @@ def pull_row(weights, row):
 
 @register_jitable
 def norm(weights):
-    """‖w‖, summed in float64."""
-    squares = 0.0
-    for i in range(weights.size):
-        w = float(weights[i])
-        squares = add(squares, w * w)
-    return math.sqrt(squares)
+    """‖w‖."""
+    total = 0.0
+    for at in range(0, weights.size, BLOCK):
+        squares = weights.dtype.type(0.0)
+        for i in range(at, min(at + BLOCK, weights.size)):
+            squares = add(squares, weights[i] * weights[i])
+        total += squares
+    return math.sqrt(total)
 
 
 @register_jitable
@@ -76,32 +79,31 @@ def shrink_evenly(weights, t):
 @register_jitable
 def shrink_in_metric(weights, steps, row):
     kind = weights.dtype.type
-    strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
-    squares, weighted, most = 0.0, 0.0, kind(0.0)
+    strength = kind(row[FACTOR] * row[B])
+    if not strength * kind(row[LR]) > kind(0.0):
+        return
+    squares, weighted = 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
         part = slice(at, min(at + BLOCK, weights.size))
-        square, product, largest = moments(weights[part], steps[part], strength)
+        square, product = moments(weights[part], steps[part], strength)
         squares += square
         weighted += product
-        most = max(most, largest)
-    if not (most > kind(0.0) and squares > 0.0):  # nothing to do, or NaN
-        return
-    theta = root(weights, steps, math.sqrt(squares), weighted / squares)
-    move_towards(weights, steps, kind(theta), limit)
+    if squares > 0.0:  # and no NaN
+        theta = root(weights, steps, math.sqrt(squares), weighted / squares)
+        move_towards(weights, steps, kind(theta), kind(row[LIMIT]))
 
 
 @register_jitable
 def moments(weights, steps, strength):
-    """Σz², Σcz² and the largest c; c takes the place of the step."""
+    """Σz² and Σcz²; c takes the place of the step."""
     zero = weights.dtype.type(0.0)
-    squares, weighted, most = zero, zero, zero
+    squares, weighted = zero, zero
     for i in range(weights.size):
         z, c = weights[i], steps[i] * strength
         steps[i] = c
         squares = add(squares, z * z)
         weighted = add(weighted, c * z * z)
-        most = most if most > c else c
-    return squares, weighted, most
+    return squares, weighted
 
 
 @register_jitable
@@ -110,7 +112,7 @@ def root(weights, costs, size, mean):
     kind = weights.dtype.type
     least = size * 1e-20
     near = 1e-8 if weights.itemsize == 8 else 1e-4  # and the step that follows squares it
-    theta = max(size - mean, least)
+    theta = max(size - mean, 0.5 * size)
     for count in range(NEWTON_STEPS):
         squares, slope = 0.0, 0.0
         for at in range(0, weights.size, BLOCK):
@@ -118,11 +120,10 @@ def root(weights, costs, size, mean):
             square, rate = sums_at(weights[part], costs[part], kind(theta))
             squares += square
             slope += rate
-        better = max(theta + squares * (math.sqrt(squares) - 1.0) / slope, least)
-        change = better - theta
+        change = squares * (math.sqrt(squares) - 1.0) / slope
         if theta == least and not change > 0.0:
             return 0.0
-        theta = better
+        theta = max(theta + change, least)
         if not (abs(change) > near * theta and (count == 0 or change > 0.0)):
             break
     return theta
@@ -144,15 +145,32 @@ def sums_at(weights, costs, theta):
 @register_jitable
 def move_towards(weights, costs, theta, limit):
     """The row at θ, or as far towards it as no entry moves by more than `limit`."""
-    zero, one = weights.dtype.type(0.0), weights.dtype.type(1.0)
-    farthest = zero
+    kind = weights.dtype.type
     for i in range(weights.size):
         costs[i] = weights[i] * costs[i] / (theta + costs[i])  # what an entry loses
-        size = abs(costs[i])
-        farthest = farthest if farthest > size else size
-    if theta == zero and farthest <= limit:
-        weights[:] = zero
+    farthest = kind(largest(costs))
+    if theta == kind(0.0) and farthest <= limit:
+        weights[:] = kind(0.0)
         return
-    share = limit / farthest if farthest > limit else one
+    share = limit / farthest if farthest > limit else kind(1.0)
     for i in range(weights.size):
         weights[i] = weights[i] - costs[i] * share
+
+
+@register_jitable
+def largest(values):
+    """The largest |x|, by the bits of |x|, which are ordered as it is: taken in vectors."""
+    found = np.empty(1, values.dtype)
+    if values.itemsize == 8:
+        bits, most = values.view(np.int64), np.int64(0)
+        for i in range(bits.size):
+            size = bits[i] & np.int64(0x7FFFFFFFFFFFFFFF)
+            most = size if size > most else most
+        found.view(np.int64)[0] = most
+    else:
+        short, top = values.view(np.int32), np.int32(0)
+        for i in range(short.size):
+            part = np.int32(short[i] & np.int32(0x7FFFFFFF))
+            top = part if part > top else top
+        found.view(np.int32)[0] = top
+    return found[0]

@@ -48,16 +48,17 @@ class Form(NamedTuple):
 
     formula: Formula | None
     constants: tuple[float, float]
-    width: int  # of the rows that are its groups; 0 where there are none
+    width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
+    span: int = 0  # of the rows that the groups go across; 0 where groups are rows
 
 
 def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
     """The compiled form of a penalty on weights of that shape, or None where there is none."""
     if penalty is None:
-        return Form(None, (0.0, 0.0), 0)
+        return Form(None, (0.0, 0.0))
     scalar = formula_of(penalty)
     if scalar is not None:
-        return Form(*scalar, 0)
+        return Form(*scalar)
     absolute, square, rest = penalty.split()
     if absolute or square or len(rest) != 1 or not isinstance(rest[0], GroupLasso):
         return None
@@ -65,14 +66,21 @@ def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
     if isinstance(group.groups, tuple) and isinstance(group.groups[0], tuple):
         return None  # lists of indices
     layout = resolve(group.groups, shape)
-    view, axes = layout.view or shape, layout.axes
-    if axes != tuple(range(len(axes))):
+    return _of_layout(group, layout.view or shape, layout.axes)
+
+
+def _of_layout(group: GroupLasso, view: tuple[int, ...], axes: tuple[int, ...]) -> Form | None:
+    last = axes[-1] + 1 if axes else 0
+    if not math.prod(view) or axes != tuple(range(last - len(axes), last)):
         return None
-    width = math.prod(view[len(axes) :])
-    strength = group.lam * (width**0.5 if group.weight == "sqrt" else 1.0)
-    if width == 1:
-        return Form(ABSOLUTE, (strength, 0.0), 0)
-    return Form(None, (0.0, strength), width) if width else None
+    size = math.prod(view) // math.prod(view[axis] for axis in axes)
+    strength = group.lam * (size**0.5 if group.weight == "sqrt" else 1.0)
+    if size == 1:
+        return Form(ABSOLUTE, (strength, 0.0))
+    width = math.prod(view[last:])
+    if width == size:
+        return Form(None, (0.0, strength), width)
+    return Form(None, (0.0, strength), width, math.prod(view[axes[0] :]))
 
 
 class Wanted(NamedTuple):
@@ -153,6 +161,7 @@ class Batch:
         self.table = np.zeros((len(entries), driving.COLUMNS), np.int64)
         self.table[:, driving.SIZE] = [entry.parameter.numel() for entry in entries]
         self.table[:, driving.WIDTH] = [form.width for form in forms]
+        self.table[:, driving.SPAN] = [form.span for form in forms]
         self.numbers = np.zeros((len(entries), NUMBERS))
         self.numbers[:, [A, B]] = [form.constants for form in forms]
         self.like = LIKE[self.wanted[0].inner]
@@ -233,11 +242,14 @@ def cut(table: Table, size: int) -> tuple[Table, list[tuple[int, int]]]:
     pieces: list[tuple[int, int, int]] = []
     turns: list[tuple[int, int]] = []
     begin = waiting = 0
-    for index, (entries, width) in enumerate(table[:, [driving.SIZE, driving.WIDTH]].tolist()):
-        length = max(1, most // (width or CHUNK)) * (width or CHUNK)
-        for low in range(0, entries, length):
-            pieces.append((index, low, min(low + length, entries)))
-            waiting += pieces[-1][2] - low
+    places = table[:, [driving.SIZE, driving.WIDTH, driving.SPAN]].tolist()
+    for index, (entries, width, span) in enumerate(places):
+        rows = entries // span if span else 1
+        unit = width or CHUNK
+        length = max(1, most // (unit * rows)) * unit
+        for low in range(0, span or entries, length):
+            pieces.append((index, low, min(low + length, span or entries)))
+            waiting += (pieces[-1][2] - low) * rows
             if waiting >= most:
                 turns.append((begin, len(pieces)))
                 begin, waiting = len(pieces), 0

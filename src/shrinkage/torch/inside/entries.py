@@ -40,7 +40,8 @@ class Entry:
         """Which compiled loop steps it."""
         assert self.form is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, dtype)
+        groups = "columns" if self.form.span else "rows" if self.form.width else "none"
+        return Kind(update, variant, self.form.formula, self.how, groups, dtype)
 
     @property
     def factor(self) -> float:

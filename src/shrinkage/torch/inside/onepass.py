@@ -83,6 +83,7 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
         or w.layout is not torch.strided
         or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
         or (entry.form.width and not w.is_contiguous())
+        or (entry.form.span and (entry.how == "coupled" or w.dtype is torch.bfloat16))
         or not optimizer._is_plain(entry.group)
     ):
         return False

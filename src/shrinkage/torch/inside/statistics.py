@@ -57,7 +57,8 @@ def _of(batch: Batch) -> list[Statistics]:
         assert form is not None
         size, groups = entry.parameter.numel(), 0
         if form.width:
-            value, groups = form.constants[1] * norms, size // form.width
+            across = size // form.span if form.span else 1
+            value, groups = form.constants[1] * norms, size // (form.width * across)
         elif form.formula is not None and form.formula.is_threshold:
             value = batch.numbers[row, A] * absolute + batch.numbers[row, B] * squares
         else:
