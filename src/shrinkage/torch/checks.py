@@ -18,7 +18,7 @@ from shrinkage.torch.metric import rule_for
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Bound
     from shrinkage.torch.regularizer import Regularizer
 
 SCALES = ("lr", "schedule", "none")
@@ -104,19 +104,20 @@ def _check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
             f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
             "applied twice; call its detach() first, or add the penalties up into one"
         )
-    mine = {id(binding.parameter): binding.name for binding in regularizer.bindings}
+    mine = {id(part.parameter) for binding in regularizer.bindings for part in binding.parts}
     for other in attachments(optimizer):
         for binding in other.regularizer.bindings:
-            if id(binding.parameter) in mine:
-                raise ValueError(
-                    f"{mine[id(binding.parameter)]} already has {binding.written!r} attached to "
-                    "this optimizer by another regularizer; add the penalties up into one"
-                )
+            for part in binding.parts:
+                if id(part.parameter) in mine:
+                    raise ValueError(
+                        f"{part.name} already has {binding.written!r} attached to this optimizer "
+                        "by another regularizer; add the penalties up into one"
+                    )
 
 
 def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    missing = [b.name for b in regularizer.active if id(b.parameter) not in held]
+    missing = [name for name, w in regularizer.named_parameters() if id(w) not in held]
     if missing:
         names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ValueError(
@@ -125,14 +126,14 @@ def _check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
         )
 
 
-def check_gradient(binding: Binding) -> None:
+def check_gradient(binding: Bound) -> None:
     """Refuse a penalty along which no gradient leads."""
     reason = binding.penalty.why_no_gradient()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
 
 
-def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
+def _check_binding(binding: Bound, optimizer: Optimizer, how: str, metric: Any) -> None:
     if how != "proximal":
         check_gradient(binding)
         return
@@ -142,12 +143,14 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
         reason = reason or binding.penalty.why_no_metric()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
-    if binding.parameter.is_complex() and not plain:
+    if binding.given().is_complex() and not plain:
         raise ValueError(
             f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
         )
-    if isinstance(optimizer, torch.optim.SparseAdam) and not binding.penalty.is_by_row:
+    if isinstance(optimizer, torch.optim.SparseAdam) and not (
+        binding.penalty.is_by_row and len(binding.parts) == 1
+    ):
         raise ValueError(
             f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of single "
             'entries or of whole rows (groups="in" of an Embedding) can be proximal there, not '
@@ -157,7 +160,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
 
 def weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> tuple[float, bool]:
     """The optimizer's own decay on penalized parameters, and whether it is known to be coupled."""
-    penalized = {id(binding.parameter) for binding in regularizer.active}
+    penalized = {id(parameter) for _, parameter in regularizer.named_parameters()}
     for group in optimizer.param_groups:
         decay = group.get("weight_decay", 0)
         if decay and any(id(parameter) in penalized for parameter in group["params"]):
@@ -186,38 +189,33 @@ def _warn_of_low_precision(
     regularizer: Regularizer, optimizer: Optimizer, how: str, scale: str
 ) -> None:
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    for binding in regularizer.active:
-        w = binding.parameter
+    for binding, part in regularizer.active_parts:
+        w = part.parameter
         if w.dtype not in (torch.float16, torch.bfloat16):
             continue
-        resolution = torch.finfo(w.dtype).eps / 2
+        group, resolution = groups[id(w)], torch.finfo(w.dtype).eps / 2
+        passes_through = how == "coupled" and (
+            not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
+        )  # the optimizer's own arithmetic
+        amount = 0.0 if passes_through else float(group["lr"] if scale == "lr" else 1.0)
         if how == "proximal":
             said = "has no exact rest, since moves under half its resolution are lost"
-        elif 0 < (share := _decay_share(binding, groups, scale, optimizer, how)) < resolution:
+        elif 0 < (share := amount * _decay_share(binding.penalty, w)) < resolution:
             said = (
                 f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
             )
         else:
             continue
         warnings.warn(
-            f"{binding.name} is {str(w.dtype).removeprefix('torch.')}, which {said} (resolution "
+            f"{part.name} is {str(w.dtype).removeprefix('torch.')}, which {said} (resolution "
             f"{resolution:.1g}); keep float32 master weights",
             stacklevel=5,
         )
         return
 
 
-def _decay_share(
-    binding: Binding, groups: dict[int, dict[str, Any]], scale: str, optimizer: Optimizer, how: str
-) -> float:
-    """How far the penalty alone moves a weight of usual size in a step, as a share of it.
-
-    0 where that passes through an optimizer's own arithmetic.
-    """
-    group = groups[id(binding.parameter)]
-    if how == "coupled" and (not isinstance(optimizer, torch.optim.SGD) or group["momentum"]):
-        return 0.0
-    lr = group["lr"] if scale == "lr" else 1.0
-    absolute, square, _ = binding.penalty.split()
-    size: Tensor = binding.parameter.detach().float().abs().mean()
-    return float(lr) * (2 * square + absolute / max(float(size), 1e-30))
+def _decay_share(penalty: Penalty, w: Tensor) -> float:
+    """∂Ω of a weight of usual size, as a share of it."""
+    absolute, square, _ = penalty.split()
+    size: Tensor = w.detach().float().abs().mean()
+    return 2 * square + absolute / max(float(size), 1e-30)

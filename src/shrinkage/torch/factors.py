@@ -25,6 +25,7 @@ from torch.nn.utils import parametrize
 from shrinkage.penalties import L1, L2, GroupLasso, Penalty
 from shrinkage.penalties.layout import Layout, resolve
 from shrinkage.torch.application import Attachment
+from shrinkage.torch.joint import Joint
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.selection import On, Selected, select
 from shrinkage.torch.units import unit_layout
@@ -139,6 +140,8 @@ def _middle(sizes: Tensor) -> Tensor:
 def _product(selected: Selected) -> tuple[nn.Module, float]:
     """The parametrization for a parameter, and the κ of κ·Σ|w| or κ·Σ‖w_g‖."""
     owner, parameter, penalty = selected.owner, selected.candidate.parameter, selected.penalty
+    if isinstance(selected.by, Joint):
+        raise ValueError(f"{selected.by!r}: factors are of one parameter; use its pattern")
     if len(selected.candidate.owners) > 1:
         raise ValueError(
             f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "

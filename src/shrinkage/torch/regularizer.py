@@ -15,8 +15,9 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import checkpoint
 from shrinkage.torch.binding import (
-    Binding,
+    Bound,
     ModelWatch,
+    Part,
     bind,
     explosion,
     real_dtype,
@@ -24,6 +25,7 @@ from shrinkage.torch.binding import (
     widest,
 )
 from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
+from shrinkage.torch.gathered import bind_joints
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
@@ -151,7 +153,7 @@ class Regularizer:
         """factor·Ω(w) as a number, without a graph."""
         self._refresh()
         with torch.no_grad():
-            values = [binding.value(binding.parameter) for binding in self.active]
+            values = [binding.value(binding.given()) for binding in self.active]
             numbers = together(values).tolist() if values else []
         total = self._factor * math.fsum(numbers)
         if not math.isfinite(total):
@@ -162,7 +164,7 @@ class Regularizer:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self._refresh()
         with torch.no_grad():
-            zeros = {one.name: zeros_of(one.parameter, one.penalty) for one in self.bindings}
+            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bindings}
         return Sparsity(zeros)
 
     def table(self) -> list[Row]:
@@ -174,12 +176,22 @@ class Regularizer:
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """The penalized parameters that are not frozen, with their names."""
         self._refresh()
-        return [(binding.name, binding.parameter) for binding in self.active]
+        return [(part.name, part.parameter) for _, part in self.active_parts]
 
     @property
-    def active(self) -> list[Binding]:
-        """The bindings whose parameters are not frozen."""
-        return [binding for binding in self.bindings if binding.parameter.requires_grad]
+    def active(self) -> list[Bound]:
+        """The bindings with a parameter that is not frozen."""
+        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
+
+    @property
+    def active_parts(self) -> list[tuple[Bound, Part]]:
+        """Each parameter that is not frozen, with its binding."""
+        return [
+            (binding, part)
+            for binding in self.bindings
+            for part in binding.parts
+            if part.parameter.requires_grad
+        ]
 
     def attach(
         self,
@@ -314,7 +326,8 @@ class Regularizer:
 
     def _bind(self) -> None:
         self.selected = select(self.model, self._penalty, self._on)
-        self.bindings = bind(self.selected, self._starts)
+        joints = bind_joints(self.selected)
+        self.bindings: list[Bound] = [*bind(self.selected, self._starts), *joints]
         self._watch = ModelWatch(self.model)
 
     def _refresh(self) -> None:
