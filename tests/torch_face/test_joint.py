@@ -215,6 +215,34 @@ def test_a_part_that_stays_counts_in_its_groups(how: str, make: Any, frozen: boo
     assert np.abs(w[:5] - np.linalg.solve(A[:5, :5], b[:5] - A[:5, 5:] @ fixed)).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    ("penalty", "how"),
+    [(MaxNorm(0.3), "proximal"), (LInf(5.0), "proximal"), (LInf(5.0), "decoupled")],
+)
+def test_a_part_that_stays_does_so_to_the_last_bit(penalty: Penalty, how: str) -> None:
+    model = network()
+    model[0].weight.requires_grad_(False)
+    before = model[0].weight.clone(), model[0].bias.detach().clone()
+    train(model, {NEURONS: penalty}, how, partial(Adam, lr=0.01), steps=5)
+    assert torch.equal(model[0].weight, before[0])
+    assert not torch.equal(model[0].bias, before[1])
+
+
+def test_any_axis_may_count_the_units() -> None:
+    w = torch.arange(24.0).reshape(2, 3, 4)
+    model = nn.ParameterDict({"w": nn.Parameter(w), "v": nn.Parameter(torch.arange(4.0))})
+    regularizer = Regularizer(model, {Joint("w:2", "v"): GroupLasso(0.1)})
+    by_hand = torch.cat([w.reshape(6, 4).T, torch.arange(4.0)[:, None]], dim=1)
+    (binding,) = regularizer.bindings
+    assert torch.equal(binding.given(), by_hand)
+    regularizer.attach(SGD(model.parameters(), lr=1.0), how="proximal")
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    regularizer._attachment.optimizer.step()
+    assert torch.allclose(binding.given(), GroupLasso(0.1).prox(by_hand, 1.0))
+    assert torch.allclose(model["w"].reshape(6, 4).T, GroupLasso(0.1).prox(by_hand, 1.0)[:, :6])
+
+
 class Convolutional(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -382,6 +410,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
         ValueError,
         "units differ: 0.weight has 4, 2.weight has 2",
     ),
+    (lambda: {Joint("2.weight", "0.weight"): GroupLasso(1)}, ValueError, "units differ"),
     (
         lambda: {"0*": L1(1), NEURONS: GroupLasso(1)},
         ValueError,
