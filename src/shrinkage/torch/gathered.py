@@ -52,9 +52,8 @@ class Gathered(Bound):
     def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
         matrix = self.given().detach()
         update(matrix, self.penalty, self._spread(amounts))
-        for part, piece, amount in zip(self.parts, self._scatter(matrix), amounts, strict=True):
-            if isinstance(amount, Tensor) or amount:
-                part.parameter.copy_(piece)
+        for part, piece in zip(self.parts, self._scatter(matrix), strict=True):
+            part.parameter.copy_(piece)
 
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
         if not acts(self.penalty, factor):
