@@ -62,6 +62,10 @@ class Bound(ABC):
     written: Penalty  # as the user wrote it
     parts: tuple[Part, ...]
 
+    def __post_init__(self) -> None:
+        dtype = widest(part.parameter.dtype for part in self.parts)
+        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+
     @property
     def text(self) -> str:
         """The penalty as text, or its repr where it has no text form."""
@@ -192,7 +196,22 @@ def _identities(members: Mapping[str, object]) -> list[int]:
     return list(map(id, members.values()))  # of objects that are kept, so none is reused
 
 
-def explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
+def check_finite(total: Tensor, bindings: Sequence[Bound], step: int, factor: float) -> None:
+    """On the CPU alone, where looking waits for nothing; compiled code has no number yet.
+
+    Raises
+    ------
+    FloatingPointError
+        If Ω is infinite or NaN.
+    """
+    if total.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
+    if not traced and not math.isfinite(total.item()):
+        raise FloatingPointError(_explosion(bindings, step, factor))
+
+
+def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
     """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
     for binding in bindings:
         w = binding.given().detach()

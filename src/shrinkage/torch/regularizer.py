@@ -19,7 +19,7 @@ from shrinkage.torch.binding import (
     ModelWatch,
     Part,
     bind,
-    explosion,
+    check_finite,
     real_dtype,
     together,
     widest,
@@ -47,8 +47,8 @@ class Regularizer:
     penalty : Penalty, or a mapping of patterns to penalties
         ``L1(1e-4)`` for all that `on` selects, or ``{"conv*": GroupLasso(1e-3), "*.bias": L2(1e-5),
         "head*": None}``: the first pattern that matches a name wins, None leaves it alone. Keys may
-        also be module types and predicates. A pattern takes weights; biases only if it ends in
-        "bias"; anything else only by its whole name.
+        also be module types, predicates, and a `Joint` of several parameters. A pattern takes
+        weights; biases only if it ends in "bias"; anything else only by its whole name.
     on : default "weights"
         Beside a single penalty: "weights", "biases", "all", a pattern, a module type (its own
         parameters, all of them), a predicate ``(name, parameter, module) -> bool``, or a list of
@@ -146,7 +146,7 @@ class Regularizer:
             total = total.to(widest(real_dtype(w) for w in tensors))
         else:
             total = total.to(device=like.device, dtype=like.dtype)
-        self._check_finite(total)
+        check_finite(total, self.active, self._steps, self.factor)
         return total
 
     def value(self) -> float:
@@ -155,10 +155,9 @@ class Regularizer:
         with torch.no_grad():
             values = [binding.value(binding.given()) for binding in self.active]
             numbers = together(values).tolist() if values else []
-        total = self._factor * math.fsum(numbers)
-        if not math.isfinite(total):
-            raise FloatingPointError(explosion(self.active, self._steps, self.factor))
-        return total
+        total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
+        check_finite(total, self.active, self._steps, self.factor)
+        return float(total)
 
     def sparsity(self) -> Sparsity:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
@@ -334,11 +333,3 @@ class Regularizer:
         """Bind anew if the model has changed."""
         if self._watch.has_changed():
             self._bind()
-
-    def _check_finite(self, total: Tensor) -> None:
-        """On the CPU alone, where looking waits for nothing; compiled code has no number yet."""
-        if total.device.type != "cpu" or torch.compiler.is_compiling():
-            return
-        traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
-        if not traced and not math.isfinite(total.item()):
-            raise FloatingPointError(explosion(self.active, self._steps, self.factor))

@@ -123,7 +123,7 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
             limit = limit.to(w.device).expand_as(w)
         target = penalty.limited(xp, wide, target, limit)
-    result: Tensor = narrow(xp, target, w)
+    result: Tensor = penalty.narrowed(xp, target, w)
     return result
 
 
