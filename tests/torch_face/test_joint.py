@@ -469,6 +469,14 @@ def test_a_penalty_of_the_whole_matrix_needs_one_step_for_all() -> None:
         optimizer.step()
 
 
+def test_shards_are_refused() -> None:
+    model = network()
+    shard = type("DTensor", (nn.Parameter,), {})
+    model[0].weight = shard(model[0].weight.detach())
+    with pytest.raises(ValueError, match=r"0.weight is spread over processes"):
+        Regularizer(model, {NEURONS: GroupLasso(1.0)})
+
+
 def test_the_guard_keeps_units_whose_gradients_have_not_begun() -> None:
     model = network()
     nn.init.zeros_(model[2].weight)

@@ -10,7 +10,8 @@ With factor f, strength lam and data gradient g:
   would change sign stops at 0.
 - proximal: after the update ``w ← prox(w, s·f)`` with the optimizer's own step s (`metric`).
 
-A parameter without a gradient is left alone, and so is every weight in a step that AMP skips.
+The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. A parameter
+without a gradient is left alone, and so is every weight in a step that AMP skips.
 """
 
 from __future__ import annotations
