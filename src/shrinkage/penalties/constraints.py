@@ -167,8 +167,9 @@ class Simplex(Penalty):
         return with_total(xp, real, share, self.total)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, and from there to the nearest allowed point."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+        """As far as `limit` allows; if that is not all, to the nearest allowed point from there."""
+        near = limited_entries(xp, w, target, limit)
+        return xp.where(xp.any(near != target), self._prox(xp, near, 0.0), target)
 
     @property
     def formula(self) -> str:
