@@ -1,5 +1,6 @@
 """Penalized regression on the diabetes data, where every minimum is known from elsewhere."""
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -60,37 +61,45 @@ def descend(penalty: Penalty, shape: tuple[int, ...]) -> np.ndarray:
     raise AssertionError("did not converge")
 
 
+def least_squares() -> Callable[[torch.Tensor], torch.Tensor]:
+    A, b = (torch.tensor(part) for part in normal_equations())
+    return lambda w: A @ w - b
+
+
 def fit(
     optimizer_of: Factory,
-    penalty: Penalty,
+    penalty: Penalty | Mapping[object, Penalty],
     how: str,
     *,
+    model: torch.nn.ParameterDict | None = None,
     shape: tuple[int, ...] = (10,),
     steps: int = 4000,
     scale: str | None = None,
+    slope: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> tuple[np.ndarray, str]:
     """Train on the full batch, lr constant for half the steps, then on a line to 0.
 
-    Returns the weights, and where the attachment says that they rest.
+    `slope` is the data loss's gradient, that of ½‖y − Xw‖²/n if none is given; w is `model`'s
+    parameters one after the other, or zeros of `shape`. Returns the weights, and where the
+    attachment says that they rest.
     """
-    model = torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.zeros(shape).double())})
-    w = model["w"]
-    optimizer = optimizer_of([w])
+    if model is None:
+        model = torch.nn.ParameterDict({"w": torch.zeros(shape).double()})
+    parts = list(model.parameters())
+    optimizer = optimizer_of(parts)
     regularizer = Regularizer(model, penalty, on="all")
     said = "loss"
     if how != "loss":
         said = repr(regularizer.attach(optimizer, how=how, scale=scale))
-    A, b = (torch.tensor(part) for part in normal_equations())
+    slope = slope or least_squares()
     first_lr = optimizer.param_groups[0]["lr"]
-    w.grad = torch.zeros_like(w)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = first_lr * min(1.0, 2 * (1 - step / steps))
-        gradient = (A @ w.detach().ravel() - b).view(shape)
+        gradient = slope(torch.cat([w.detach().ravel() for w in parts]))
+        optimizer.zero_grad()
         if how == "loss":
-            w.grad = None
             regularizer.penalty().backward()
-            w.grad += gradient
-        else:
-            w.grad.copy_(gradient)
+        for w, part in zip(parts, gradient.split([w.numel() for w in parts]), strict=True):
+            w.grad = part.view_as(w) if w.grad is None else w.grad + part.view_as(w)
         optimizer.step()
-    return w.detach().numpy(), said
+    return torch.cat([w.detach().ravel() for w in parts]).reshape(shape).numpy(), said

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from shrinkage import (
+    L1,
+    L2,
     MCP,
     SCAD,
     Box,
@@ -23,8 +25,10 @@ from shrinkage import (
     Orthogonality,
     Penalty,
     Simplex,
+    Sum,
     Weighted,
 )
+from shrinkage.torch import Regularizer
 
 SINGLE, DOUBLE = np.float32, np.float64
 HALF = 0.5**0.5
@@ -77,6 +81,62 @@ def test_a_projection_is_where_its_constraint_holds(step: str) -> None:
         for penalty in (Simplex(), L1Ball(1.0), L2Ball(1.0)):
             there = penalty.prox(w, 1.0 if step == "number" else steps)
             assert float(penalty(there)) == 0.0
+
+
+ROUNDED = [MaxNorm(0.3), L1Ball(0.7), L2Ball(0.3), Box(-0.3, 0.7), Box(0.3, 0.7), Box(-0.7, -0.3)]
+ROUNDED += [L1(0.01) + MaxNorm(0.3), L2(0.01) + Box(0.3, 0.7)]
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("penalty", ROUNDED, ids=str)
+def test_a_projection_of_16_bit_weights_is_where_its_constraint_holds(
+    penalty: Penalty, kind: torch.dtype
+) -> None:
+    constraint = penalty.terms[-1] if isinstance(penalty, Sum) else penalty
+    random = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        w = torch.randn(3, 5, generator=random).to(kind)
+        exact = penalty.prox(w.double(), 1.0)
+        there = penalty.prox(w, 1.0)
+        assert constraint(there.double()).item() == 0.0
+        spacing = torch.finfo(kind).eps * exact.abs() + torch.finfo(kind).smallest_normal
+        assert ((there.double() - exact).abs() <= spacing).all()
+
+
+def test_numbers_that_the_type_does_not_hold_are_refused() -> None:
+    w = np.ones((2, 2), np.float32)
+    for penalty, said in (
+        (L1(1e300), "lam=1e\\+300 is beyond what float32 holds, up to 3.4e\\+38"),
+        (L2(1.0) + MaxNorm(1e-300), "radius=1e-300 is beyond what float32 holds"),
+        (Weighted(np.ones((2, 2)), LogSum(1.0, 1e-300)), "eps=1e-300 is beyond"),
+        (Box(-1e300, 1.0), "low=-1e\\+300 is beyond"),
+    ):
+        for act in (penalty, penalty.value, lambda w, p=penalty: p.prox(w, 1.0)):
+            with pytest.raises(ValueError, match=said):
+                act(w)
+        assert np.isfinite(penalty.prox(w.astype(np.float64), 1.0)).all()
+        with pytest.raises(ValueError, match=said):
+            Regularizer(torch.nn.ParameterDict({"w": torch.ones(2, 2)}), penalty, on="all")
+    assert L1(1e-300).prox(w, 1.0).tolist() == w.tolist()
+    assert Box(-np.inf, 0.5).prox(w, 1.0).tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("above", [1e-9, 1e-7, 1e-6, 1e-4, 1e-2, 0.1])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_power_near_1(above: float, kind: type) -> None:
+    """Held to bisection on x + lam·p·x^(p−1) = |z|."""
+    points = np.array([1e-3, 0.3, 0.6, 1.0, 2.0, 30.0], kind)
+    for lam in (0.1, 0.5, 1.0, 5.0):
+        p = 1.0 + above
+        low, high = np.zeros(6), points.astype(np.float64)
+        for _ in range(200):
+            middle = (low + high) / 2
+            large = middle + lam * p * middle**above > points
+            low, high = np.where(large, low, middle), np.where(large, middle, high)
+        found = Lp(lam, p).prox(points, 1.0)
+        assert np.abs(found - low).max() < (1e-5 if kind is np.float32 else 1e-10) * 30.0
+        small = points <= 1.0
+        assert np.abs(found - low)[small].max() < (1e-6 if kind is np.float32 else 1e-14)
 
 
 def test_values_at_infinity() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import oracles
 from cases import GROUPED, INDEX_LISTS, PENALTIES, Case
 from flavours import Flavour, each_flavour, plain, positive_steps, steps, weights
-from shrinkage import L1, GroupLasso, Penalty
+from shrinkage import L1, GroupLasso, L1Ball, Penalty, Simplex
 from shrinkage.penalties.arrays import namespace
 
 
@@ -89,3 +89,14 @@ def test_who_is_by_row() -> None:
     tied = [GroupLasso(1, "in"), GroupLasso(1, 1), GroupLasso(1, "2x2"), GroupLasso(1, [[0, 1]])]
     assert all(penalty.is_by_row for penalty in by_row)
     assert not any(penalty.is_by_row for penalty in [*tied, L1(1) + tied[0]])
+
+
+@pytest.mark.parametrize("penalty", [Simplex(0.8), L1Ball(0.8)], ids=str)
+def test_a_projection_that_no_limit_holds_back_keeps_its_zeros(penalty: Penalty) -> None:
+    """To project it again would lift zeros by what rounding took from the sum."""
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        target = penalty.prox(random.standard_normal(10), 1.0)
+        kept = limited(penalty, np.zeros(10), target, np.full(10, 2.0))
+        assert (target == 0).any()
+        assert ((kept == 0) == (target == 0)).all()

@@ -91,6 +91,9 @@ def test_the_outputs_stay_the_same_there_and_back(name: str, penalty: Penalty) -
     torch.testing.assert_close(model(X), before, rtol=1e-12, atol=1e-12)
     assert sorted(model.state_dict()) == sorted(names)
     collapse(model)  # nothing is left to do
+    assert factors.value() == 0.0
+    assert "weight" in repr(factors)
+    assert {row.penalty for row in factors.table()} == {"none: collapsed"}
 
 
 def test_only_what_is_selected_is_factored() -> None:

@@ -6,9 +6,15 @@ import pytest
 
 import law
 
-ROWS = [row for row in law.rows(quick=True) if row.optimizer in ("SGD", "SGD momentum", "Adam")]
-EXACT = [row for row in ROWS if row.how == "proximal" or row.case.smooth]
-EXACT = [row for row in EXACT if row.optimizer != "SGD" or row.how == "decoupled"]
+USUAL = ("SGD", "SGD momentum", "Adam")
+EXACT = [
+    row
+    for row in law.rows(quick=True)
+    if row.tolerance == law.EXACT
+    and row.optimizer in USUAL
+    and (row.optimizer != "SGD" or row.how == "decoupled")
+    and not (row.case.logistic and row.case.steps > 3000)
+]
 
 
 @pytest.mark.parametrize("row", EXACT, ids=str)
@@ -20,8 +26,11 @@ def test_it_rests_where_its_objective_is_least(row: law.Row) -> None:
 
 @pytest.mark.parametrize("number", range(len(law.known())))
 def test_the_penalty_matters(number: int) -> None:
-    """A minimum that plain least squares has as well would show nothing."""
+    """A minimum that plain least squares has as well would show nothing.
+
+    The logistic loss has none without a penalty: lines part these data but for a few.
+    """
     case = law.known()[number]
-    if case.solver is not None:
+    if case.solver is not None and not case.logistic:
         free = law.bounded(-10.0, 10.0).reshape(case.shape)
-        assert abs(law.solved(number) - free).max() > 100 * law.KINKED / 2
+        assert abs(law.solved(number) - free).max() > 50 * law.KINKED

@@ -77,6 +77,27 @@ UNITS: dict[str, tuple[Make, str, str, list[list[int]]]] = {
         "out",
         [[0, 1, 2], [3, 4, 5]],
     ),
+    "heads of a projection": (
+        lambda: nn.MultiheadAttention(4, 2),
+        "in_proj_weight",
+        "heads:2",
+        [
+            [16 * part + 8 * head + entry for part in range(3) for entry in range(8)]
+            for head in (0, 1)
+        ],
+    ),
+    "heads of its bias": (
+        lambda: nn.MultiheadAttention(4, 2),
+        "in_proj_bias",
+        "heads:2",
+        [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]],
+    ),
+    "heads of the output": (  # its columns
+        lambda: nn.MultiheadAttention(4, 2).out_proj,
+        "weight",
+        "heads:2",
+        [[0, 1, 4, 5, 8, 9, 12, 13], [2, 3, 6, 7, 10, 11, 14, 15]],
+    ),
     "bias": (lambda: nn.Linear(3, 4), "bias", "out", [[0], [1], [2], [3]]),
 }
 
@@ -94,6 +115,11 @@ def test_groups_are_the_modules_units(case: str) -> None:
     steps = torch.rand(w.shape, dtype=w.dtype) + 0.1
     assert torch.allclose(one.prox(w, steps), other.prox(w, steps), atol=1e-12)
     assert by_unit.sparsity().parameters[key].groups == len(lists)
+
+
+def test_heads_that_do_not_divide_the_output_are_refused() -> None:
+    with pytest.raises(ValueError, match='"heads:3" does not divide the 4 columns'):
+        Regularizer(nn.MultiheadAttention(4, 2), {"out_proj.weight": GroupLasso(1, "heads:3")})
 
 
 def output(model: nn.Module, x: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import array_api_compat
 Array = Any  # a NumPy array, a torch tensor, or another library's array
 Namespace = Any  # the library itself, through array-api-compat
 
+DIVISORS = {"eps", "radius"}  # numbers of penalties that must not vanish
+
 
 def namespace(w: Array) -> Namespace:
     """The array library of `w`.
@@ -37,6 +39,26 @@ def widen(xp: Namespace, w: Array) -> Array:
 def narrow(xp: Namespace, result: Array, w: Array) -> Array:
     """`result` in the type of `w`, where that is a float type narrower than float32."""
     return xp.astype(result, w.dtype) if is_half(xp, w) else result
+
+
+def narrow_within(xp: Namespace, result: Array, w: Array, low: float, high: float) -> Array:
+    """`narrow`, to the next float inward where the nearest one is below `low` or above `high`."""
+    if not is_half(xp, w):
+        return result
+    nearest = narrow(xp, result, w)
+    half = xp.abs(result) * (xp.finfo(w.dtype).eps / 2)  # from half a spacing to a whole one
+    there = widen(xp, nearest)
+    nearest = xp.where(there > high, narrow(xp, result - half, w), nearest)
+    return xp.where(there < low, narrow(xp, result + half, w), nearest)
+
+
+def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
+    """`narrow`, with no modulus made larger by rounding."""
+    if not is_half(xp, w):
+        return result
+    nearest = narrow(xp, result, w)
+    smaller = narrow(xp, result * (1.0 - xp.finfo(w.dtype).eps / 2), w)
+    return xp.where(xp.abs(widen(xp, nearest)) > xp.abs(result), smaller, nearest)
 
 
 def is_half(xp: Namespace, w: Array) -> bool:
@@ -159,6 +181,23 @@ def checked_above(name: str, value: object, bound: float) -> float:
     if not bound < number < math.inf:
         raise ValueError(f"{name} must be > {bound:g} and finite, got {number}")
     return number
+
+
+def check_number(xp: Namespace, dtype: Any, name: str, number: float) -> None:
+    """Refuse what overflows in `dtype`, or vanishes there and is divided by.
+
+    Raises
+    ------
+    ValueError
+    """
+    limits = xp.finfo(dtype)
+    most, least = float(limits.max), float(limits.smallest_normal) if name in DIVISORS else 0.0
+    if abs(number) != math.inf and not least <= abs(number) <= most:
+        kind = str(dtype).removeprefix("torch.")
+        raise ValueError(
+            f"{name}={number:g} is beyond what {kind} holds, up to {most:.2g} and down to "
+            f"{limits.smallest_normal:.2g}; use float64 weights"
+        )
 
 
 def checked_number(name: str, value: object) -> float:

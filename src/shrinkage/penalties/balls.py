@@ -11,7 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-from shrinkage.penalties.arrays import Array, Namespace, checked_above, limited_entries, sign
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_above,
+    limited_entries,
+    narrow_inward,
+    sign,
+)
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms, resolved
 from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
@@ -83,6 +90,9 @@ class MaxNorm(Penalty):
         """
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        return narrow_inward(xp, result, w)
+
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return replace(self, groups=resolved(self.groups, resolve))
 
@@ -146,6 +156,9 @@ class L1Ball(Penalty):
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        return narrow_inward(xp, result, w)
+
     @property
     def formula(self) -> str:
         return f"Σ|w| ≤ {self.radius:g}"
@@ -194,6 +207,9 @@ class L2Ball(Penalty):
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        return narrow_inward(xp, result, w)
 
     @property
     def formula(self) -> str:

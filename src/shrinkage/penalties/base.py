@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import ClassVar, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, final
 
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
+    check_number,
     checked_step,
     limited_entries,
     namespace,
@@ -55,7 +56,9 @@ class Penalty(ABC):
     def value(self, w: Array) -> Array:
         """Ω(w): a scalar of w's library, differentiable where the library differentiates."""
         xp = namespace(w)
-        return self._value(xp, widen(xp, w))
+        wide = widen(xp, w)
+        self.check_range(xp, wide.dtype)
+        return self._value(xp, wide)
 
     def gradient(self, w: Array) -> Array:
         """∂Ω(w): of w's shape; at a kink the subgradient 0.
@@ -69,7 +72,9 @@ class Penalty(ABC):
         if reason is not None:
             raise ValueError(reason)
         xp = namespace(w)
-        return narrow(xp, self._gradient(xp, widen(xp, w)), w)
+        wide = widen(xp, w)
+        self.check_range(xp, wide.dtype)
+        return narrow(xp, self._gradient(xp, wide), w)
 
     def prox(self, w: Array, step: float | Array) -> Array:
         """argmin over u of ½‖u − w‖²/step + Ω(u): of w's shape.
@@ -92,10 +97,11 @@ class Penalty(ABC):
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
+        self.check_range(xp, wide.dtype)
         size = checked_step(xp, wide, step)
         if not isinstance(size, float) and size.ndim and self.why_no_metric() is not None:
             raise ValueError(self.why_no_metric())
-        return narrow(xp, self._prox(xp, wide, size), w)
+        return self.narrowed(xp, self._prox(xp, wide, size), w)
 
     def why_no_prox(self) -> str | None:
         """The sentence that says why there is no prox in closed form, or None if there is one."""
@@ -110,6 +116,20 @@ class Penalty(ABC):
         if self.is_indicator:
             return f'{self!r} is a constraint and has no gradient: use how="proximal"'
         return None
+
+    def check_range(self, xp: Namespace, dtype: Any) -> None:
+        """Refuse numbers that cannot be calculated with in weights of this type."""
+        for term in terms(self):
+            for field in fields(term):  # type: ignore[arg-type]
+                number = getattr(term, field.name)
+                if isinstance(number, float):
+                    check_number(xp, dtype, field.name, number)
+                elif isinstance(number, Penalty):
+                    number.check_range(xp, dtype)
+
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        """A prox in the type of `w`: a constraint rounds 16-bit floats towards where it holds."""
+        return narrow(xp, result, w)
 
     def split(self) -> Split:
         """This penalty as absolute·Σ|w| + square·Σw² + the rest."""
@@ -264,6 +284,10 @@ class Sum(Penalty):
         if rest:
             return rest[0].limited(xp, w, target, limit)
         return limited_entries(xp, w, target, limit)
+
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        last = self.split().rest
+        return last[0].narrowed(xp, result, w) if last else narrow(xp, result, w)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Sum(tuple(term.with_groups(resolve) for term in self.terms))

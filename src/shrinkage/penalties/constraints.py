@@ -16,6 +16,7 @@ from shrinkage.penalties.arrays import (
     checked_above,
     checked_number,
     limited_entries,
+    narrow_within,
 )
 from shrinkage.penalties.balls import allowed, shares, with_total
 from shrinkage.penalties.base import Penalty
@@ -75,6 +76,9 @@ class Box(Penalty):
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, but never outside."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        return narrow_within(xp, result, w, self.low, self.high)
 
     @property
     def formula(self) -> str:
@@ -163,8 +167,9 @@ class Simplex(Penalty):
         return with_total(xp, real, share, self.total)
 
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, and from there to the nearest allowed point."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+        """As far as `limit` allows; if that is not all, to the nearest allowed point from there."""
+        near = limited_entries(xp, w, target, limit)
+        return xp.where(xp.any(near != target), self._prox(xp, near, 0.0), target)
 
     @property
     def formula(self) -> str:

@@ -51,8 +51,8 @@ class GroupLasso(Penalty):
         An axis or axes whose indices name the groups: ``0`` rows, ``(0, 1)`` the kernels of a
         convolution. ``"2x2"``: blocks of the first two axes. ``"heads:64"``: the heads of
         attention, 64 rows each; in torch's `MultiheadAttention` query, key and value of a head
-        together. Lists of indices into the flattened array, entries in none of them free. In one
-        dimension every entry is a group.
+        together, and of its output projection 64 columns each. Lists of indices into the flattened
+        array, entries in none of them free. In one dimension every entry is a group.
     weight : {"sqrt", "none"}, default "sqrt"
         "none" leaves out the √p_g.
 

@@ -152,9 +152,16 @@ def bridge_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:
         power = 1.0 / (p - 1.0)
         start = xp.minimum(size, ABOVE * size**power / cost**power)
         return descend(xp, start, (1.0, cost, p - 1.0), size)
-    q = 1.0 / (p - 1.0)  # convex in y = x^(p−1): y^q + cost·y = size
-    start = ABOVE * xp.minimum(size ** (p - 1.0), size / cost)
-    return descend(xp, start, (cost, 1.0, q), size) ** q
+    # x = size·e^u with e^u + e^(k + (p−1)·u) = 1: convex in u, and no term large for p near 1
+    k = xp.log(cost) + (p - 2.0) * xp.log(size)
+    u = xp.clip(-k / (p - 1.0), max=0.0)
+    for _ in range(NEWTON_STEPS):
+        linear, power = xp.exp(u), xp.exp(k + (p - 1.0) * u)
+        lower = u - (linear + power - 1.0) / (linear + (p - 1.0) * power)
+        if not bool(xp.any(lower < u)):
+            break
+        u = xp.minimum(u, lower)
+    return size * xp.exp(u)
 
 
 def concave_root(xp: Namespace, size: Array, cost: Array, p: float) -> Array:

@@ -5,6 +5,7 @@ from shrinkage.torch.adam import Adam
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.joint import Joint
 from shrinkage.torch.probing import Law, probe
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
@@ -17,6 +18,7 @@ __all__ = [
     "Adam",
     "Attachment",
     "Audit",
+    "Joint",
     "Law",
     "Regularizer",
     "audit",

@@ -10,13 +10,14 @@ With factor f, strength lam and data gradient g:
   would change sign stops at 0.
 - proximal: after the update ``w ← prox(w, s·f)`` with the optimizer's own step s (`metric`).
 
-A parameter without a gradient is left alone, and so is every weight in a step that AMP skips.
+The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. A parameter
+without a gradient is left alone, and so is every weight in a step that AMP skips.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
@@ -29,17 +30,10 @@ from shrinkage.torch.checks import check_attachment
 from shrinkage.torch.hooks import Nesting, mark, unmark
 from shrinkage.torch.inside.afterwards import Afterwards
 from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
-from shrinkage.torch.updates import (
-    add_gradient_,
-    decay_,
-    limited_prox,
-    prox_,
-    prox_rows_,
-    threshold_,
-)
+from shrinkage.torch.updates import decay_, threshold_
 
 if TYPE_CHECKING:
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Bound, Part, Reading
     from shrinkage.torch.regularizer import Regularizer
 
 
@@ -77,7 +71,7 @@ class Attachment:
         self._rule: Rule | None = None
         if how == "proximal" and metric is None:
             self._rule = rule_for(optimizer)
-        self._pairs: list[tuple[Group, Binding]] = []
+        self._pairs: list[tuple[Bound, list[Group | None]]] = []  # a group for each part
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
         self._memory = regularizer._memory
         self._memory.begin(optimizer)
@@ -127,7 +121,7 @@ class Attachment:
         if self.how == "proximal":
             for group in optimizer.param_groups:
                 check_group(optimizer, group)
-            self._memory.settle(optimizer, self._pairs)
+            self._memory.settle(optimizer, self._parts())
             return None
         act = self._add_gradients if self.how == "coupled" else self._decay
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -148,14 +142,13 @@ class Attachment:
         if not self._nesting.leaves() or _skipped(optimizer):
             return
         if self.how == "proximal":
-            held = self._held()
-            for group, binding in held:
-                self._memory.count(self.optimizer, group, binding.name)
-            for group, binding in self._afterwards.prox_(held):
-                self._prox(group, binding)
+            rows = isinstance(optimizer, torch.optim.SparseAdam)
+            for binding, groups in self._afterwards.prox_(self._counted()):
+                readings = [*map(self._reading, groups, binding.parts)]
+                binding.prox_(readings, self.regularizer.factor, rows=rows)
         elif self.how == "decoupled":
-            for group, binding in self._held():
-                threshold_(binding.parameter, binding.penalty, self.amount(group))
+            for binding, groups in self._held():
+                binding.update_(threshold_, [*map(self.amount, groups)])
         self.regularizer._advance()
 
     def _add_gradients(self) -> None:
@@ -163,88 +156,107 @@ class Attachment:
         factor = self.regularizer.factor
         if scale is not None:
             factor *= float(scale)
-        for group, binding in self._held():
-            sign = -1.0 if group.get("maximize") else 1.0
-            add_gradient_(binding.name, binding.parameter, binding.penalty, sign * factor)
+        for binding, groups in self._held():
+            binding.add_gradient_([factor * _sign(group) for group in groups])
 
     def _decay(self, *, without_gradient: bool = False) -> None:
-        for group, binding in self._pairs if without_gradient else self._held():
-            decay_(binding.parameter, binding.penalty, self.amount(group))
+        for binding, groups in self._held(without_gradient=without_gradient):
+            binding.update_(decay_, [*map(self.amount, groups)])
 
-    def amount(self, group: Group, lr: float | Tensor | None = None) -> float | Tensor:
-        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
+    def amount(self, group: Group | None, lr: float | Tensor | None = None) -> float | Tensor:
+        """What a decoupled strength is multiplied by in this group, now or at `lr`; 0 in none."""
         factor = self.regularizer.factor
+        if group is None:
+            return 0.0
         if self.scale == "none":
             return factor
         lr = group["lr"] if lr is None else lr
         times = lr if factor == 1.0 else factor * lr
         return times if self.scale == "lr" else times / self._memory.first_lr(self.optimizer, group)
 
-    def own_step(self, group: Group, binding: Binding) -> OwnStep:
+    def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self._reader(group, binding)(self.state_of(binding))
+        own, state = self._read(group, part)
+        return own(state)
 
-    def state_of(self, binding: Binding) -> dict[str, Tensor]:
+    def state_of(self, part: Part) -> dict[str, Tensor]:
         """The tensors in the optimizer's state for one parameter."""
-        state = self.optimizer.state.get(binding.parameter, {})
+        state = self.optimizer.state.get(part.parameter, {})
         return {
             key: value if isinstance(value, Tensor) else torch.tensor(value)
             for key, value in state.items()
             if isinstance(value, Tensor | int | float)
         }
 
-    def _reader(self, group: Group, binding: Binding) -> Callable[[dict[str, Tensor]], OwnStep]:
+    def _reading(self, group: Group | None, part: Part) -> Reading | None:
+        """How to read the own step of a part, if it moved."""
+        return None if group is None else self._read(group, part)
+
+    def _read(self, group: Group, part: Part) -> Reading:
         rule, metric = self._rule, self.metric
-        if rule is None:
-            assert metric is not None
-            given = metric(self.optimizer, group, binding.parameter)
-            try:
-                step = checked_step(xp, binding.parameter, given)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"metric, for {binding.name}: {error}") from None
-            return lambda state: OwnStep(step, math.inf)
-        buffered = self._memory.buffers.get(binding.name, 1.0)
-        return lambda state: rule(group, state, buffered)
+        if rule is not None:
+            buffered = self._memory.buffers.get(part.name, 1.0)
+            return lambda state: rule(group, state, buffered), self.state_of(part)
+        assert metric is not None
+        try:
+            given = metric(self.optimizer, group, part.parameter)
+            step = checked_step(xp, part.parameter, given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"metric, for {part.name}: {error}") from None
+        if isinstance(step, float) or not step.ndim:
+            return lambda state: OwnStep(step, math.inf), {}
+        return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
 
-    def _prox(self, group: Group, binding: Binding) -> None:
-        own, state = self._reader(group, binding), self.state_of(binding)
-        parameter, penalty = binding.parameter, binding.penalty
-        factor = self.regularizer.factor
-        if self.metric is not None:
-            parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
-            return
-        apply = prox_rows_ if isinstance(self.optimizer, torch.optim.SparseAdam) else prox_
-        apply(parameter, penalty, own, state, factor)
+    def _held(
+        self, *, without_gradient: bool = False
+    ) -> Iterator[tuple[Bound, list[Group | None]]]:
+        """The bindings that a step moves, with the group of each part; None for one that stays."""
+        for binding, groups in self._pairs:
+            moving = [
+                group if part.parameter.requires_grad and (without_gradient or part.moves) else None
+                for part, group in zip(binding.parts, groups, strict=True)
+            ]
+            if any(moving):
+                yield binding, moving
 
-    def _held(self) -> list[tuple[Group, Binding]]:
-        """The penalized parameters that have a gradient, with their groups."""
-        return [
-            (group, binding)
-            for group, binding in self._pairs
-            if binding.parameter.grad is not None and binding.parameter.requires_grad
-        ]
+    def _counted(self) -> list[tuple[Bound, list[Group | None]]]:
+        """After a step: what it moved, one step fuller."""
+        held = list(self._held())
+        for binding, groups in held:
+            for part, group in zip(binding.parts, groups, strict=True):
+                if group is not None:
+                    self._memory.count(self.optimizer, group, part.name)
+        return held
+
+    def _parts(self) -> Iterator[tuple[Group, Part]]:
+        """Each penalized parameter that the optimizer holds, with its group."""
+        for binding, groups in self._pairs:
+            for part, group in zip(binding.parts, groups, strict=True):
+                if group is not None:
+                    yield group, part
 
     def _pair(self) -> None:
-        """Match penalized parameters with the optimizer's groups, once each."""
+        """Find the optimizer's group of each penalized parameter."""
         groups, bindings = self.optimizer.param_groups, self.regularizer.bindings
         made_from = (bindings, *groups, *(len(group["params"]) for group in groups))
         if len(made_from) == len(self._paired) and all(map(_same, made_from, self._paired)):
             return
-        bound = {binding.parameter: binding for binding in bindings}
+        holder = {parameter: group for group in groups for parameter in group["params"]}
         self._pairs = [
-            (group, bound.pop(parameter))
-            for group in groups
-            for parameter in group["params"]
-            if parameter in bound
+            (binding, [holder.get(part.parameter) for part in binding.parts])
+            for binding in bindings
         ]
-        for binding in bound.values():
-            if binding.parameter.requires_grad:
+        absent = [
+            part for binding in bindings for part in binding.parts if part.parameter not in holder
+        ]
+        for part in absent:
+            if part.parameter.requires_grad:
                 raise RuntimeError(
-                    f"{binding.name} is penalized but {type(self.optimizer).__name__} does not "
+                    f"{part.name} is penalized but {type(self.optimizer).__name__} does not "
                     "hold it: the model has changed since attach(); give it to the optimizer with "
                     "add_param_group(), or build both anew"
                 )
-        if not bound:  # a frozen one may thaw
+        if not absent:  # a frozen one may thaw
             self._paired = made_from
 
     def _wrap(self, closure: Callable[[], Any], act: Callable[[], None]) -> Callable[[], Any]:
@@ -266,6 +278,13 @@ class Attachment:
             return loss
 
         return wrapped
+
+
+def _sign(group: Group | None) -> float:
+    """0 for a parameter that stays."""
+    if group is None:
+        return 0.0
+    return -1.0 if group.get("maximize") else 1.0
 
 
 def _same(one: object, other: object) -> bool:

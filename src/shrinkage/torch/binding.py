@@ -1,12 +1,13 @@
-"""A penalty bound to one parameter, and the watch over a model that may change."""
+"""Penalties bound to parameters, and the watch over a model that may change."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import array_api_compat.torch as xp
 import torch
@@ -15,35 +16,26 @@ from torch import Tensor, nn
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
 from shrinkage.penalties.base import terms
+from shrinkage.torch.joint import Joint
 from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import unit_layout
+from shrinkage.torch.updates import Rule, State, add_gradient_, prox_, prox_rows_
+
+Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
 
 
 @dataclass(frozen=True)
-class Binding:
-    """A penalty with its groups resolved for one parameter."""
+class Part:
+    """A parameter that a penalty is bound to."""
 
     name: str
     parameter: Tensor
-    penalty: Penalty
-    written: Penalty  # as the user wrote it
-    aliases: tuple[str, ...]  # every name the parameter goes by
+    aliases: tuple[str, ...]  # every name it goes by
 
     @property
-    def text(self) -> str:
-        """The penalty as text, or its repr where it has no text form."""
-        try:
-            return to_text(self.written)
-        except ValueError:
-            return repr(self.written)
-
-    def value(self, w: Tensor) -> Tensor:
-        """Ω of the parameter or of one in its place.
-
-        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
-        """
-        result: Tensor = self.penalty._value(xp, widen(xp, w))
-        return result
+    def moves(self) -> bool:
+        """Whether a step will move it: frozen ones and those without a gradient stay."""
+        return self.parameter.grad is not None and self.parameter.requires_grad
 
     def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
         """The parameter, or the tensor that stands for it in `parameters`."""
@@ -55,31 +47,119 @@ class Binding:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
+Reading = tuple[Rule, State]  # how to read a parameter's own step, from which state
+
+
+@dataclass(frozen=True)
+class Bound(ABC):
+    """A penalty bound to one parameter or more, which it sees as one array.
+
+    What acts on the array gets a number for each part, 0 for one that is to stay.
+    """
+
+    name: str
+    penalty: Penalty
+    written: Penalty  # as the user wrote it
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        dtype = widest(part.parameter.dtype for part in self.parts)
+        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+
+    @property
+    def text(self) -> str:
+        """The penalty as text, or its repr where it has no text form."""
+        try:
+            return to_text(self.written)
+        except ValueError:
+            return repr(self.written)
+
+    def value(self, w: Tensor) -> Tensor:
+        """Ω of the array or of one in its place.
+
+        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
+        """
+        result: Tensor = self.penalty._value(xp, widen(xp, w))
+        return result
+
+    @abstractmethod
+    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The array, of the parameters or of what stands for them in `parameters`."""
+
+    @abstractmethod
+    def add_gradient_(self, factors: Sequence[float]) -> None:
+        """grad ← grad + factor·∂Ω(w)."""
+
+    @abstractmethod
+    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
+        """Let `update`(w, penalty, amount) change the array in place."""
+
+    @abstractmethod
+    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
+        """w ← prox(w, s·factor) by each part's own step s; None for one that is to stay.
+
+        `rows`: only those rows that sparse gradients hold.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class Binding(Bound):
+    """A penalty with its groups resolved for one parameter."""
+
+    @property
+    def parameter(self) -> Tensor:
+        return self.parts[0].parameter
+
+    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        return self.parts[0].given(parameters)
+
+    def add_gradient_(self, factors: Sequence[float]) -> None:
+        add_gradient_(self.name, self.parameter, self.penalty, factors[0])
+
+    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
+        update(self.parameter, self.penalty, amounts[0])
+
+    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
+        assert readings[0] is not None
+        own, state = readings[0]
+        (prox_rows_ if rows else prox_)(self.parameter, self.penalty, own, state, factor)
+
+
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
     """The bindings of what was selected, each penalty told its module's units and its reference.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
-    return [_bound(one, one.penalty, starts) for one in selected if one.penalty is not None]
+    return [
+        _bound(one, one.penalty, starts)
+        for one in selected
+        if one.penalty is not None and not isinstance(one.by, Joint)
+    ]
 
 
 def _bound(selected: Selected, written: Penalty, starts: dict[str, Tensor]) -> Binding:
-    owner, parameter = selected.owner, selected.candidate.parameter
-    owners = selected.candidate.owners
-    names = (name for place in owners for name in (place.name, place.alias, place.path))
-    aliases = tuple(dict.fromkeys(names))
+    owner, part = selected.owner, part_of(selected)
+    parameter = part.parameter
 
     def reference(given: object) -> Tensor:
         if isinstance(given, str):  # "start"
             if owner.name not in starts:
                 starts[owner.name] = parameter.detach().clone()
             return starts[owner.name]
-        return _reference(given, parameter, aliases)
+        return _reference(given, parameter, part.aliases)
 
     penalty = written.with_groups(
         lambda side: unit_layout(side, owner.module, owner.key, parameter)
     ).with_reference(reference)
-    return Binding(owner.name, parameter, penalty, written, aliases)
+    return Binding(owner.name, penalty, written, (part,))
+
+
+def part_of(selected: Selected) -> Part:
+    """The selected parameter under all of its names."""
+    owners = selected.candidate.owners
+    names = (name for place in owners for name in (place.name, place.alias, place.path))
+    return Part(selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names)))
 
 
 def _reference(given: Any, parameter: Tensor, names: Sequence[str]) -> Tensor:
@@ -116,10 +196,25 @@ def _identities(members: Mapping[str, object]) -> list[int]:
     return list(map(id, members.values()))  # of objects that are kept, so none is reused
 
 
-def explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
+def check_finite(total: Tensor, bindings: Sequence[Bound], step: int, factor: float) -> None:
+    """On the CPU alone, where looking waits for nothing; compiled code has no number yet.
+
+    Raises
+    ------
+    FloatingPointError
+        If Ω is infinite or NaN.
+    """
+    if total.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
+    if not traced and not math.isfinite(total.item()):
+        raise FloatingPointError(_explosion(bindings, step, factor))
+
+
+def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
     """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
     for binding in bindings:
-        w = binding.parameter.detach()
+        w = binding.given().detach()
         if not math.isfinite(together([binding.value(w)]).item()):
             if any(term.is_indicator for term in terms(binding.written)):
                 return (

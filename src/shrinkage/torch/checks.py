@@ -20,7 +20,7 @@ from shrinkage.torch.metric import rule_for
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Bound
     from shrinkage.torch.regularizer import Regularizer
 
 SCALES = ("lr", "schedule", "none")
@@ -104,7 +104,7 @@ def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
             f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
             "applied twice; call its detach() first, or add the penalties up into one"
         )
-    mine = {id(binding.parameter): binding.name for binding in regularizer.bindings}
+    mine = {id(part.parameter) for binding in regularizer.bindings for part in binding.parts}
     for group in optimizer.param_groups:
         inside = isinstance(group.get("penalty"), Penalty)
         if inside and any(id(parameter) in mine for parameter in group["params"]):
@@ -114,16 +114,17 @@ def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
             )
     for other in attachments(optimizer):
         for binding in other.regularizer.bindings:
-            if id(binding.parameter) in mine:
-                raise ValueError(
-                    f"{mine[id(binding.parameter)]} already has {binding.written!r} attached to "
-                    "this optimizer by another regularizer; add the penalties up into one"
-                )
+            for part in binding.parts:
+                if id(part.parameter) in mine:
+                    raise ValueError(
+                        f"{part.name} already has {binding.written!r} attached to this optimizer "
+                        "by another regularizer; add the penalties up into one"
+                    )
 
 
 def check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    missing = [b.name for b in regularizer.active if id(b.parameter) not in held]
+    missing = [name for name, w in regularizer.named_parameters() if id(w) not in held]
     if missing:
         names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ValueError(
@@ -132,14 +133,14 @@ def check_holds(regularizer: Regularizer, optimizer: Optimizer) -> None:
         )
 
 
-def check_gradient(binding: Binding) -> None:
+def check_gradient(binding: Bound) -> None:
     """Refuse a penalty along which no gradient leads."""
     reason = binding.penalty.why_no_gradient()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
 
 
-def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
+def _check_binding(binding: Bound, optimizer: Optimizer, how: str, metric: Any) -> None:
     if how != "proximal":
         check_gradient(binding)
         return
@@ -149,12 +150,14 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
         reason = reason or binding.penalty.why_no_metric()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
-    if binding.parameter.is_complex() and not plain:
+    if binding.given().is_complex() and not plain:
         raise ValueError(
             f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
         )
-    if isinstance(optimizer, torch.optim.SparseAdam) and not binding.penalty.is_by_row:
+    if isinstance(optimizer, torch.optim.SparseAdam) and not (
+        binding.penalty.is_by_row and len(binding.parts) == 1
+    ):
         raise ValueError(
             f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of single "
             'entries or of whole rows (groups="in" of an Embedding) can be proximal there, not '
@@ -164,7 +167,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
 
 def weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> tuple[float, bool]:
     """The optimizer's own decay on penalized parameters, and whether it is known to be coupled."""
-    penalized = {id(binding.parameter) for binding in regularizer.active}
+    penalized = {id(parameter) for _, parameter in regularizer.named_parameters()}
     for group in optimizer.param_groups:
         decay = own_decay(optimizer, group)
         if decay.strength and any(id(parameter) in penalized for parameter in group["params"]):
@@ -192,11 +195,11 @@ def _warn_of_low_precision(
     regularizer: Regularizer, optimizer: Optimizer, how: str, scale: str
 ) -> None:
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    for binding in regularizer.active:
-        w = binding.parameter
+    for binding, part in regularizer.active_parts:
+        w = part.parameter
         lost = lost_in_rounding(binding.penalty, w, groups[id(w)], optimizer, how, scale)
         if lost is not None:
-            warnings.warn(f"{binding.name} {lost}; keep float32 master weights", stacklevel=5)
+            warnings.warn(f"{part.name} {lost}; keep float32 master weights", stacklevel=5)
             return
 
 

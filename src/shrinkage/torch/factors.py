@@ -25,8 +25,10 @@ from torch.nn.utils import parametrize
 from shrinkage.penalties import L1, L2, GroupLasso, Penalty
 from shrinkage.penalties.layout import Layout, resolve
 from shrinkage.torch.application import Attachment
+from shrinkage.torch.binding import ModelWatch
+from shrinkage.torch.joint import Joint
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.selection import On, Selected, select
+from shrinkage.torch.selection import On, Selected, candidates, select
 from shrinkage.torch.units import unit_layout
 
 
@@ -41,6 +43,18 @@ class Factors(Regularizer):
                 'then another one; use how="coupled", or penalty() in the loss'
             )
         return super().attach(optimizer, how, **options)
+
+    def _bind(self) -> None:
+        """Factors that `collapse` multiplied out are penalized no longer."""
+        assert isinstance(self._penalty, Mapping)
+        pool = candidates(self.model)
+        names = {candidate.name for candidate in pool}
+        self._penalty = {name: one for name, one in self._penalty.items() if name in names}
+        if self._penalty:
+            super()._bind()
+            return
+        self.selected = [Selected(one, one.owners[0], None, "collapsed") for one in pool]
+        self.bindings, self._watch = [], ModelWatch(self.model)
 
 
 def reparametrize(
@@ -139,6 +153,8 @@ def _middle(sizes: Tensor) -> Tensor:
 def _product(selected: Selected) -> tuple[nn.Module, float]:
     """The parametrization for a parameter, and the κ of κ·Σ|w| or κ·Σ‖w_g‖."""
     owner, parameter, penalty = selected.owner, selected.candidate.parameter, selected.penalty
+    if isinstance(selected.by, Joint):
+        raise ValueError(f"{selected.by!r}: factors are of one parameter; use its pattern")
     if len(selected.candidate.owners) > 1:
         raise ValueError(
             f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from shrinkage.torch.metric import Group, buffer_share, full_buffer_share
 
 if TYPE_CHECKING:
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Part
 
 
 class Memory:
@@ -46,16 +46,16 @@ class Memory:
         """After each step."""
         self._restored = False
 
-    def settle(self, optimizer: Optimizer, pairs: Iterable[tuple[Group, Binding]]) -> None:
+    def settle(self, optimizer: Optimizer, parts: Iterable[tuple[Group, Part]]) -> None:
         """Before a step: buffers that were not seen to fill count as full, absent ones as empty."""
         if not isinstance(optimizer, torch.optim.SGD):
             return
-        for group, binding in pairs:
-            state = optimizer.state.get(binding.parameter, {})
+        for group, part in parts:
+            state = optimizer.state.get(part.parameter, {})
             if state.get("momentum_buffer") is None:
-                self.buffers.pop(binding.name, None)
-            elif binding.name not in self.buffers:
-                self.buffers[binding.name] = full_buffer_share(group)
+                self.buffers.pop(part.name, None)
+            elif part.name not in self.buffers:
+                self.buffers[part.name] = full_buffer_share(group)
 
     def count(self, optimizer: Optimizer, group: Group, name: str) -> None:
         """After a step that filled the buffer of that name further."""

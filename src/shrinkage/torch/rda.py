@@ -82,9 +82,14 @@ class RDA(Optimizer):
         self.penalty = penalty
         if isinstance(penalty, Regularizer):
             held = {p for group in self.param_groups for p in group["params"]}
-            for binding in penalty.active:
-                if binding.parameter not in held:
-                    raise ValueError(f"RDA does not hold {binding.name}, which is penalized")
+            for binding, part in penalty.active_parts:
+                if len(binding.parts) > 1:
+                    raise ValueError(
+                        f"RDA moves one parameter at a time, so {binding.name} cannot be a Joint "
+                        'there; use another optimizer with how="proximal"'
+                    )
+                if part.parameter not in held:
+                    raise ValueError(f"RDA does not hold {part.name}, which is penalized")
         for single in (
             [penalty] if isinstance(penalty, Penalty) else [b.penalty for b in penalty.bindings]
         ):
@@ -116,7 +121,8 @@ class RDA(Optimizer):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
         self.penalty._refresh()
-        return {b.parameter: b.penalty for b in self.penalty.active}, self.penalty.factor
+        parts = self.penalty.active_parts
+        return {part.parameter: one.penalty for one, part in parts}, self.penalty.factor
 
     def _move_(
         self, parameter: Tensor, group: dict[str, Any], penalty: Penalty | None, factor: float

@@ -15,15 +15,17 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import checkpoint
 from shrinkage.torch.binding import (
-    Binding,
+    Bound,
     ModelWatch,
+    Part,
     bind,
-    explosion,
+    check_finite,
     real_dtype,
     together,
     widest,
 )
 from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
+from shrinkage.torch.gathered import bind_joints
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.selection import On, select
@@ -45,8 +47,8 @@ class Regularizer:
     penalty : Penalty, or a mapping of patterns to penalties
         ``L1(1e-4)`` for all that `on` selects, or ``{"conv*": GroupLasso(1e-3), "*.bias": L2(1e-5),
         "head*": None}``: the first pattern that matches a name wins, None leaves it alone. Keys may
-        also be module types and predicates. A pattern takes weights; biases only if it ends in
-        "bias"; anything else only by its whole name.
+        also be module types, predicates, and a `Joint` of several parameters. A pattern takes
+        weights; biases only if it ends in "bias"; anything else only by its whole name.
     on : default "weights"
         Beside a single penalty: "weights", "biases", "all", a pattern, a module type (its own
         parameters, all of them), a predicate ``(name, parameter, module) -> bool``, or a list of
@@ -144,25 +146,24 @@ class Regularizer:
             total = total.to(widest(real_dtype(w) for w in tensors))
         else:
             total = total.to(device=like.device, dtype=like.dtype)
-        self._check_finite(total)
+        check_finite(total, self.active, self._steps, self.factor)
         return total
 
     def value(self) -> float:
         """factor·Ω(w) as a number, without a graph."""
         self._refresh()
         with torch.no_grad():
-            values = [binding.value(binding.parameter) for binding in self.active]
+            values = [binding.value(binding.given()) for binding in self.active]
             numbers = together(values).tolist() if values else []
-        total = self._factor * math.fsum(numbers)
-        if not math.isfinite(total):
-            raise FloatingPointError(explosion(self.active, self._steps, self.factor))
-        return total
+        total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
+        check_finite(total, self.active, self._steps, self.factor)
+        return float(total)
 
     def sparsity(self) -> Sparsity:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self._refresh()
         with torch.no_grad():
-            zeros = {one.name: zeros_of(one.parameter, one.penalty) for one in self.bindings}
+            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bindings}
         return Sparsity(zeros)
 
     def table(self) -> list[Row]:
@@ -174,12 +175,22 @@ class Regularizer:
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """The penalized parameters that are not frozen, with their names."""
         self._refresh()
-        return [(binding.name, binding.parameter) for binding in self.active]
+        return [(part.name, part.parameter) for _, part in self.active_parts]
 
     @property
-    def active(self) -> list[Binding]:
-        """The bindings whose parameters are not frozen."""
-        return [binding for binding in self.bindings if binding.parameter.requires_grad]
+    def active(self) -> list[Bound]:
+        """The bindings with a parameter that is not frozen."""
+        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
+
+    @property
+    def active_parts(self) -> list[tuple[Bound, Part]]:
+        """Each parameter that is not frozen, with its binding."""
+        return [
+            (binding, part)
+            for binding in self.bindings
+            for part in binding.parts
+            if part.parameter.requires_grad
+        ]
 
     def attach(
         self,
@@ -314,18 +325,11 @@ class Regularizer:
 
     def _bind(self) -> None:
         self.selected = select(self.model, self._penalty, self._on)
-        self.bindings = bind(self.selected, self._starts)
+        joints = bind_joints(self.selected)
+        self.bindings: list[Bound] = [*bind(self.selected, self._starts), *joints]
         self._watch = ModelWatch(self.model)
 
     def _refresh(self) -> None:
         """Bind anew if the model has changed."""
         if self._watch.has_changed():
             self._bind()
-
-    def _check_finite(self, total: Tensor) -> None:
-        """On the CPU alone, where looking waits for nothing; compiled code has no number yet."""
-        if total.device.type != "cpu" or torch.compiler.is_compiling():
-            return
-        traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
-        if not traced and not math.isfinite(total.item()):
-            raise FloatingPointError(explosion(self.active, self._steps, self.factor))

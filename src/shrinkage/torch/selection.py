@@ -14,9 +14,10 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.joint import Joint
 
 Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
-Selector = str | type[nn.Module] | Predicate
+Selector = str | type[nn.Module] | Predicate | Joint
 On = Selector | Sequence[Selector]
 
 WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -40,6 +41,10 @@ class Owner:
     key: str  # the module's name for it: "weight"
     kind: str  # "weight", or what it is instead
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.name, self.alias, self.path
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -61,6 +66,7 @@ class Selected:
     owner: Owner  # the one that decided; the first if none did
     penalty: Penalty | None
     why: str
+    by: Selector | None = None  # what selected it
 
 
 def candidates(model: nn.Module) -> list[Candidate]:
@@ -96,6 +102,8 @@ def select(
     used = [False] * len(rules)
     chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
     for (selector, _), was_used in zip(rules, used, strict=True):
+        if isinstance(selector, Joint):
+            _check_joint(selector, chosen)
         hit = _first_hit(selector, pool, reach_all)
         if hit is None:
             raise ValueError(_nothing(selector, pool))
@@ -155,7 +163,7 @@ def _decide(
             if _matches(selector, owner, candidate.parameter, reach_all):
                 used[number] = True
                 why = "" if penalty else f"{selector!r}: None"
-                return Selected(candidate, owner, penalty, why)
+                return Selected(candidate, owner, penalty, why, selector)
     owner = candidate.owners[0]
     return Selected(candidate, owner, None, owner.kind if owner.kind != "weight" else "no match")
 
@@ -163,6 +171,8 @@ def _decide(
 def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_all: bool) -> bool:
     if isinstance(selector, type):
         return isinstance(owner.module, selector)
+    if isinstance(selector, Joint):
+        return not set(selector.names).isdisjoint(owner.names)
     if not isinstance(selector, str):
         if not callable(selector):
             raise TypeError(
@@ -203,7 +213,33 @@ def _wraps(module: nn.Module, key: str) -> bool:
     return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
 
 
+def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
+    """Refuse members that do not exist, that are one parameter, or that another selector takes."""
+    found: dict[int, str] = {}
+    for name in joint.names:
+        named = [
+            one for one in chosen if any(name in owner.names for owner in one.candidate.owners)
+        ]
+        if not named:
+            owners = [owner for one in chosen for owner in one.candidate.owners]
+            raise ValueError(f"{joint!r}: there is no {name}; {_nearest(name, owners)}")
+        if len(named) > 1:
+            several = " and ".join(one.candidate.name for one in named)
+            raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
+        if named[0].by != joint:
+            assert named[0].by is not None
+            raise ValueError(
+                f"{joint!r}: {_named(named[0].by)} takes {name} before; put the Joint first, and "
+                "name a parameter in one Joint alone: groups that overlap have no common prox"
+            )
+        other = found.setdefault(id(named[0].candidate.parameter), name)
+        if other != name:
+            raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
+
+
 def _named(selector: Selector) -> str:
+    if isinstance(selector, Joint):
+        return repr(selector)
     if isinstance(selector, str):
         return f"pattern {selector!r}"
     kind = "type" if isinstance(selector, type) else "the predicate"
@@ -229,9 +265,13 @@ def _nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
             f"{_named(selector)} matches no weight, only {_listed(passed)}: a bias is reached by a "
             'pattern that ends in "bias", anything else by its whole name or on="all"'
         )
-    bare = selector.replace("*", "").strip(".")
+    return f"{_named(selector)} matches no parameter; {_nearest(selector, owners)}"
+
+
+def _nearest(pattern: str, owners: Sequence[Owner]) -> str:
+    bare = pattern.replace("*", "").strip(".")
     near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
-    return f"{_named(selector)} matches no parameter; the nearest are {', '.join(near)}"
+    return f"the nearest are {', '.join(near)}"
 
 
 def _listed(owners: Sequence[Owner]) -> str:

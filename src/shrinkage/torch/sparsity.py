@@ -24,7 +24,7 @@ class Zeros(NamedTuple):
 
 @dataclass(frozen=True)
 class Sparsity:
-    """Exact zeros of a model's penalized parameters, by name."""
+    """Exact zeros of a model's penalized parameters, by name; a `Joint` counts as one."""
 
     parameters: dict[str, Zeros]
 

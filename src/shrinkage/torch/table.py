@@ -25,7 +25,7 @@ from shrinkage.torch.sparsity import zeros_of
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Bound, Part
     from shrinkage.torch.inside.tie import Tie
     from shrinkage.torch.regularizer import Regularizer
 
@@ -48,46 +48,45 @@ class Row:
 def rows(regularizer: Regularizer) -> list[Row]:
     """One row a parameter of the model, in the model's order."""
     regularizer._refresh()
-    bound = {id(binding.parameter): binding for binding in regularizer.bindings}
+    bound = {
+        id(part.parameter): (binding, part)
+        for binding in regularizer.bindings
+        for part in binding.parts
+    }
     table = []
     for selected in regularizer.selected:
         parameter = selected.candidate.parameter
         tied = selected.candidate.owners[1:]
         name = selected.owner.name + (" (tied)" if tied else "")
         shape = "×".join(str(size) for size in parameter.shape) or "number"
-        binding = bound.get(id(parameter))
-        if binding is None:
+        if id(parameter) not in bound:
             table.append(Row(name, shape, f"none: {selected.why}", "", "", "", ""))
         elif not parameter.requires_grad:
             table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
         else:
-            table.append(_row(regularizer, binding, name, shape))
+            table.append(_row(regularizer, *bound[id(parameter)], name, shape))
     return table
 
 
-def _row(regularizer: Regularizer, binding: Binding, name: str, shape: str) -> Row:
+def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape: str) -> Row:
     attachment = regularizer._attachment
     how = "loss, by penalty()" if attachment is None else attachment.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
-    return Row(
-        name,
-        shape,
-        constructed(binding.written),
-        strength,
-        how,
-        _one_step(regularizer, binding),
-        _zeros(binding),
-    )
+    penalty = constructed(binding.written)
+    if len(binding.parts) > 1:
+        penalty += f" on {binding.name}"
+    one_step = _one_step(regularizer, binding.penalty, part)
+    return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
 
 
-def _zeros(binding: Binding) -> str:
-    if is_sharded(binding.parameter):  # a table may be printed by one process alone
-        w = here(binding.parameter.detach())
+def _zeros(binding: Bound, part: Part) -> str:
+    if is_sharded(part.parameter):  # a table may be printed by one process alone
+        w = here(part.parameter.detach())
         return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
-    zeros = zeros_of(binding.parameter, binding.penalty)
+    w, zeros = part.parameter, zeros_of(binding.given(), binding.penalty)
     groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
-    return f"{zeros.zeros}/{zeros.entries}{groups}"
+    return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}{groups}"
 
 
 def as_text(regularizer: Regularizer) -> str:
@@ -157,7 +156,7 @@ def _goal(regularizer: Regularizer) -> str:
 
 
 def _headline(regularizer: Regularizer) -> str:
-    count = f"{len(regularizer.active)} of {len(regularizer.selected)} parameters penalized"
+    count = f"{len(regularizer.active_parts)} of {len(regularizer.selected)} parameters penalized"
     model = type(regularizer.model).__name__
     if regularizer._attachment is None:
         way = f"in the loss by penalty(): rests at {_goal(regularizer)}; no exact zeros"
@@ -169,35 +168,35 @@ def _headline(regularizer: Regularizer) -> str:
 
 def effect(pull: Pull) -> str:
     """What a penalty does in a step, at the present learning rate."""
-    if pull.regularizer is None or pull.binding is None:
+    if pull.regularizer is None or pull.part is None:
         return "inside the optimizer"
-    return _one_step(pull.regularizer, pull.binding)
+    return _one_step(pull.regularizer, pull.penalty, pull.part)
 
 
-def _one_step(regularizer: Regularizer, binding: Binding) -> str:
+def _one_step(regularizer: Regularizer, penalty: Penalty, part: Part) -> str:
     attachment = regularizer._attachment
     if attachment is None:
-        return _added(binding, regularizer.factor)
+        return _added(penalty, regularizer.factor)
     group = next(
         (
             group
             for group in attachment.optimizer.param_groups
-            if any(parameter is binding.parameter for parameter in group["params"])
+            if any(parameter is part.parameter for parameter in group["params"])
         ),
         None,
     )
     if group is None:
         return "not in the optimizer"
     if attachment.how == "coupled":
-        return _added(binding, regularizer.factor) + _timescale_of_sgd(attachment, group, binding)
+        return _added(penalty, regularizer.factor) + _timescale_of_sgd(attachment, group, penalty)
     if attachment.how == "decoupled":
-        return _moved(binding, float(attachment.amount(group)), decay=True)
-    return _proximal(attachment, group, binding)
+        return _moved(penalty, float(attachment.amount(group)), decay=True)
+    return _proximal(attachment, group, penalty, part)
 
 
-def _added(binding: Binding, factor: float) -> str:
+def _added(penalty: Penalty, factor: float) -> str:
     """What is added to the gradient."""
-    absolute, square, rest = binding.penalty.split()
+    absolute, square, rest = penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
     parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
     times = "" if factor == 1.0 else f"{factor:.3g}·"
@@ -205,15 +204,15 @@ def _added(binding: Binding, factor: float) -> str:
     return "gradient + " + " + ".join(parts or ["0"])
 
 
-def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
+def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], penalty: Penalty) -> str:
     steady = steady_step(attachment.optimizer, group, float(group["lr"]))
-    square = attachment.regularizer.factor * binding.penalty.split().square
+    square = attachment.regularizer.factor * penalty.split().square
     return _timescale(2.0 * steady * square) if steady else ""
 
 
-def _moved(binding: Binding, step: float, *, decay: bool) -> str:
+def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
     """What a step of this size does to a weight outside the gradient."""
-    absolute, square, rest = binding.penalty.split()
+    absolute, square, rest = penalty.split()
     parts = []
     if square:
         speed = 2 * step * square
@@ -234,27 +233,27 @@ def _moved(binding: Binding, step: float, *, decay: bool) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _proximal(attachment: Attachment, group: dict[str, Any], binding: Binding) -> str:
+def _proximal(attachment: Attachment, group: dict[str, Any], penalty: Penalty, part: Part) -> str:
     if isinstance(attachment.optimizer, torch.optim.SGD) and attachment.metric is None:
-        coming = _next_step_of_sgd(attachment, group, binding)
-        return _moved(binding, coming * attachment.regularizer.factor, decay=False)
-    state = attachment.state_of(binding)
+        coming = _next_step_of_sgd(attachment, group, part)
+        return _moved(penalty, coming * attachment.regularizer.factor, decay=False)
+    state = attachment.state_of(part)
     if attachment.metric is None and not (state and float(state.get("step", 1)) > 0):
         return "by the optimizer's own step, known after its first"
-    step, limit = attachment.own_step(group, binding)
+    step, limit = attachment.own_step(group, part)
     mine = here(step) if isinstance(step, Tensor) else torch.tensor(step)
     middle = float(mine.median()) if mine.numel() else 0.0
-    words = _moved(binding, middle * attachment.regularizer.factor, decay=False)
+    words = _moved(penalty, middle * attachment.regularizer.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
-    is_free = any(term.is_indicator for term in terms(binding.penalty)) or most == math.inf
+    is_free = any(term.is_indicator for term in terms(penalty)) or most == math.inf
     capped = "" if is_free else f", no entry by more than {most:.3g}"
     return f"{words} (median step {middle:.3g}{capped})"
 
 
-def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], binding: Binding) -> float:
+def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], part: Part) -> float:
     """Its own step one step from now, when the momentum buffer is that much fuller."""
-    seen = attachment.regularizer._memory.buffers.get(binding.name, full_buffer_share(group))
-    begun = "momentum_buffer" in attachment.state_of(binding)
+    seen = attachment.regularizer._memory.buffers.get(part.name, full_buffer_share(group))
+    begun = "momentum_buffer" in attachment.state_of(part)
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 
 

@@ -22,6 +22,17 @@ BLOCK = 1 << 18  # entries: a block and its temporaries stay in a core's cache
 
 def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float) -> None:
     """grad ← grad + factor·∂Ω(w)."""
+    absolute, square, rest = penalty.split()
+    if absolute:
+        add_dense_(name, parameter, parameter.sgn(), factor * absolute)
+    if square:
+        add_dense_(name, parameter, parameter, factor * 2.0 * square)
+    for term in rest:
+        add_dense_(name, parameter, term.gradient(parameter), factor)
+
+
+def add_dense_(name: str, parameter: Tensor, direction: Tensor, factor: float) -> None:
+    """grad ← grad + factor·direction."""
     gradient = parameter.grad
     assert gradient is not None
     if gradient.is_sparse:
@@ -29,13 +40,7 @@ def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float)
             f'{name} has a sparse gradient, to which how="coupled" cannot add a dense one; use '
             'how="proximal" or "decoupled"'
         )
-    absolute, square, rest = penalty.split()
-    if absolute:
-        gradient.add_(parameter.sgn(), alpha=factor * absolute)
-    if square:
-        gradient.add_(parameter, alpha=factor * 2.0 * square)
-    for term in rest:
-        gradient.add_(term.gradient(parameter), alpha=factor)
+    gradient.add_(direction, alpha=factor)
 
 
 def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
@@ -118,7 +123,7 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
             limit = limit.to(w.device).expand_as(w)
         target = penalty.limited(xp, wide, target, limit)
-    result: Tensor = narrow(xp, target, w)
+    result: Tensor = penalty.narrowed(xp, target, w)
     return result
 
 

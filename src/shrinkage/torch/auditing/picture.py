@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
-from shrinkage.torch.binding import Binding
+from shrinkage.torch.binding import Part
 from shrinkage.torch.checks import attachments
 from shrinkage.torch.decay import Decay, highest_lr, own_decay, steady_step
 from shrinkage.torch.metric import Group
@@ -32,7 +32,7 @@ class Pull:
     penalty: Penalty  # with its groups resolved
     written: Penalty  # as the user wrote it
     how: str
-    binding: Binding | None  # None: a bare penalty inside the optimizer
+    part: Part | None  # None: a bare penalty inside the optimizer
     regularizer: Regularizer | None
 
     @property
@@ -208,9 +208,8 @@ def _pulls(
         acting.append((regularizer, "loss"))
     for each, how in acting:
         each._refresh()
-        for binding in each.active:
-            pull = Pull(binding.penalty, binding.written, how, binding, each)
-            yield binding.parameter, pull
+        for binding, part in each.active_parts:
+            yield part.parameter, Pull(binding.penalty, binding.written, how, part, each)
 
 
 def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer | None, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shrinkage.kernels.driving import Kind
 from shrinkage.torch import metric
+from shrinkage.torch.binding import Binding
 from shrinkage.torch.inside.batches import form_of
 from shrinkage.torch.inside.entries import Entry
 from shrinkage.torch.inside.onepass import OnePass
@@ -17,9 +18,9 @@ from shrinkage.torch.metric import Group
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
-    from shrinkage.torch.binding import Binding
+    from shrinkage.torch.binding import Bound
 
-Pairs = Sequence[tuple[Group, "Binding"]]
+Held = Sequence[tuple["Bound", list[Group | None]]]
 
 
 class Afterwards:
@@ -32,33 +33,44 @@ class Afterwards:
         self._in_metric = attachment._rule is metric.adam
         self._counts = "step" if self._in_metric else ""
         self._pass: OnePass | None = None
-        self._made_from: Pairs = ()
+        self._made_from: object = None
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
         return self.attachment.optimizer.state
 
-    def prox_(self, pairs: Pairs) -> Pairs:
-        """The prox where one pass will do; the pairs that are left."""
-        if not self._serves(pairs):
-            return pairs
+    def prox_(self, held: Held) -> Held:
+        """The prox where one pass will do; what is left."""
+        if not self._serves(held):
+            return held
         if self._pass is None or self._made_from is not self.attachment._pairs:
             self._made_from = self.attachment._pairs
-            self._pass = OnePass(list(map(self._entry, *zip(*self._made_from, strict=True))))
+            pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
+            self._pass = OnePass(
+                [
+                    self._entry(group, one)
+                    for one, group in pairs
+                    if isinstance(one, Binding) and group is not None
+                ]
+            )
         left = {id(entry.parameter) for entry in self._pass.step(self)}
-        return [pair for pair in pairs if id(pair[1].parameter) in left]
+        done = {id(entry.parameter) for entry in self._pass.entries} - left
+        return [
+            (one, groups)
+            for one, groups in held
+            if len(one.parts) > 1 or id(one.parts[0].parameter) not in done
+        ]
 
-    def _serves(self, pairs: Pairs) -> bool:
+    def _serves(self, held: Held) -> bool:
         """Whether the optimizer's own step is that of the loops, and the same for a whole group."""
         if self.attachment._rule not in (metric.sgd, metric.adam):
             return False
         buffers = self.attachment._memory.buffers
-        return bool(pairs) and len({buffers.get(binding.name) for _, binding in pairs}) == 1
+        return len({buffers.get(one.parts[0].name) for one, _ in held}) == 1
 
     def _entry(self, group: Group, binding: Binding) -> Entry:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
-        regularizer = self.attachment.regularizer
-        penalized = binding.penalty, "proximal", regularizer
+        penalized = binding.penalty, "proximal", self.attachment.regularizer
         return Entry(binding.name, binding.parameter, group, *penalized, form)
 
     def _is_plain(self, group: Group) -> bool:

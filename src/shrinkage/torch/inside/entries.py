@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty, to_text
+from shrinkage.torch.binding import Binding, Bound
 from shrinkage.torch.checks import SCALES
 from shrinkage.torch.inside.batches import Form, form_of
 from shrinkage.torch.metric import Group
@@ -74,7 +75,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
         given = group["penalty"]
         bound = {}
         if isinstance(given, Regularizer):
-            bound = {id(binding.parameter): binding for binding in given.bindings}
+            bound = {id(one.parameter): one for one in map(_single, given.bindings)}
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
@@ -97,6 +98,15 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 raise ValueError(f"{entry.name}: {error}") from None
             entries[id(parameter)] = entry
     return list(entries.values())
+
+
+def _single(binding: Bound) -> Binding:
+    if not isinstance(binding, Binding):
+        raise ValueError(
+            f"{binding.name}: groups across several parameters cannot be inside an optimizer; use "
+            "torch's own with regularizer.attach()"
+        )
+    return binding
 
 
 def _as_they_are(side: str) -> str:

@@ -1,0 +1,69 @@
+"""Penalized logistic regression on the breast cancer data, with minima from other libraries."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from skglm import GeneralizedLinearEstimator
+from skglm.datafits import Logistic, LogisticGroup
+from skglm.penalties import L1_plus_L2, WeightedGroupL2
+from skglm.solvers import AndersonCD, GroupProxNewton
+from skglm.utils.data import grp_converter
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
+
+KINDS = (0, 1, 4, 5, 6, 7, 8, 9)  # not perimeter and area, which the radius gives to 0.98
+GROUPS = tuple((kind, kind + 8) for kind in range(8))  # its standard error, its worst value
+
+
+@lru_cache
+def standardized() -> tuple[np.ndarray, np.ndarray]:
+    """X with mean 0 and variance 1, and y as -1 or 1."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = np.hstack([X[:, [part + kind for kind in KINDS]] for part in (10, 20)])
+    return np.asfortranarray((X - X.mean(0)) / X.std(0)), 2.0 * y - 1.0
+
+
+def loss(w: np.ndarray) -> float:
+    """Σ log(1 + exp(−y·Xw))/n."""
+    X, y = standardized()
+    return float(np.logaddexp(0.0, -y * (X @ w)).mean())
+
+
+def logistic() -> Callable[[torch.Tensor], torch.Tensor]:
+    """The gradient of the loss."""
+    X, y = (torch.tensor(part) for part in standardized())
+    signed, share = X * y[:, None], -1.0 / len(y)
+    return lambda w: share * (signed.T @ torch.sigmoid(-(signed @ w)))
+
+
+@lru_cache
+def minimum(penalty: Penalty) -> np.ndarray:
+    """The least loss + Ω(w): scikit-learn's for squares, else skglm's."""
+    X, y = standardized()
+    match penalty:
+        case L2(lam):
+            model = LogisticRegression(
+                C=1 / (2 * len(y) * lam), fit_intercept=False, tol=1e-14, solver="newton-cholesky"
+            )
+        case L1(lam):
+            model = skglm_model(Logistic(), L1_plus_L2(lam, 1.0), AndersonCD)
+        case ElasticNet(lam, l1_ratio):
+            model = skglm_model(Logistic(), L1_plus_L2(lam, l1_ratio), AndersonCD)
+        case GroupLasso(lam, groups):
+            indices, starts = grp_converter([list(group) for group in groups], X.shape[1])
+            weights = np.array([len(group) ** 0.5 for group in groups])
+            model = skglm_model(
+                LogisticGroup(starts, indices),
+                WeightedGroupL2(lam, weights, starts, indices),
+                GroupProxNewton,
+            )
+    return model.fit(X, y).coef_.ravel()
+
+
+def skglm_model(datafit: object, penalty: object, solver: type) -> GeneralizedLinearEstimator:
+    options = {"fit_intercept": False, "tol": 1e-12, "max_iter": 1000}
+    return GeneralizedLinearEstimator(datafit, penalty, solver(**options))
