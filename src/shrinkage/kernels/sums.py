@@ -58,7 +58,7 @@ def _summing(dtype: str) -> Loop:
             found[0] += absolute
             found[1] += squares
 
-    return add_up
+    return compiled(add_up, dtype)
 
 
 @cache

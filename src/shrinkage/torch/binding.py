@@ -20,6 +20,7 @@ from shrinkage.torch.joint import Joint
 from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import unit_layout
 from shrinkage.torch.updates import Rule, State, add_gradient_, prox_, prox_rows_
+from shrinkage.torch.values import differentiable, number
 
 Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
 
@@ -79,8 +80,14 @@ class Bound(ABC):
 
         As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
         """
-        result: Tensor = self.penalty._value(xp, widen(xp, w))
-        return result
+        result = differentiable(w, self.penalty)
+        return self.penalty._value(xp, widen(xp, w)) if result is None else result
+
+    def number(self) -> float | Tensor:
+        """Ω of the array, without a graph; a tensor where reading it would wait for a device."""
+        w = self.given().detach()
+        found = number(w, self.penalty)
+        return self.value(w) if found is None else found
 
     @abstractmethod
     def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:

@@ -153,8 +153,10 @@ class Regularizer:
         """factor·Ω(w) as a number, without a graph."""
         self._refresh()
         with torch.no_grad():
-            values = [binding.value(binding.given()) for binding in self.active]
-            numbers = together(values).tolist() if values else []
+            found = [binding.number() for binding in self.active]
+            values = [one for one in found if isinstance(one, Tensor)]
+            numbers = [one for one in found if isinstance(one, float)]
+            numbers += together(values).tolist() if values else []
         total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
         check_finite(total, self.active, self._steps, self.factor)
         return float(total)
