@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from shrinkage.kernels import driving, pool
-from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, fits, is_dense, wanted
+from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, fits, is_count, is_dense, wanted
 
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
@@ -55,6 +55,7 @@ class OnePass:
         """Every entry into a batch, or to the others."""
         for entry in self.entries:
             entry.shares = False
+            entry.take_form()
         while True:
             self.batches, self.others = [], []
             members: dict[tuple[Kind, torch.dtype], list[Entry]] = {}
@@ -66,8 +67,10 @@ class OnePass:
                     members.setdefault(key, []).append(entry)
             for (kind, _), entries in members.items():
                 names = optimizer._names(entries[0].group)
-                self.batches.append(Batch(kind, entries, names))
-                assert self.batches[-1].look(optimizer)
+                batch = Batch(kind, entries, names)
+                fine = batch.look(optimizer)
+                assert fine, "what can join fits"
+                self.batches.append(batch)
             found = sharing(self.batches)
             if not found:
                 return
@@ -84,18 +87,24 @@ def can_join(optimizer: Inside, entry: Entry) -> bool:
         or w.dtype not in INNER
         or w.layout is not torch.strided
         or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
+        or w.is_inference()
         or (entry.form.width and not w.is_contiguous())
         or not optimizer._is_plain(entry.group)
     ):
         return False
+    want = wanted(w)
+    if not fits(w, want.dtype, want):
+        return False
     if gradient is None:
         return True
-    want = wanted(w)
-    if not fits(gradient, want.dtype, want) or gradient.is_neg():
+    if not fits(gradient, want.dtype, want):
         return False
     optimizer._prepare(entry)
     state = optimizer.state[w]
-    return all(fits(state[name], want.inner, want) for name in optimizer._names(entry.group))
+    counts = state.get(optimizer._counts)
+    return (counts is None or is_count(counts)) and all(
+        fits(state[name], want.inner, want) for name in optimizer._names(entry.group)
+    )
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:
