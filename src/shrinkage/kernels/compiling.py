@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -26,18 +28,32 @@ def sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
-def compiled(loop: Loop) -> Loop:
+def compiled(loop: Loop, name: str) -> Loop:
     """`loop` as machine code that runs without holding Python back.
+
+    `name` tells it from all that are made by the same function. Machine code from the disk is
+    linked by the names of functions, which Numba tells apart only within the process that compiled
+    them: of two loops of one name, either could run in the place of the other.
 
     Where nothing can be written beside this package or in the user's cache folder, each process
     compiles anew.
     """
     # A division by 0 is infinite; a·b + c may be rounded once.
+    _rename(loop, name)
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         return _Compiled(njit(loop, cache=True, **options), njit(loop, **options))
     except RuntimeError:  # numba found no folder
         return njit(loop, **options)
+
+
+def _rename(function: Loop, name: str) -> None:
+    """`name` behind its own, and behind those of the functions made with it that it takes in."""
+    for cell in function.__closure__ or ():
+        part = cell.cell_contents
+        if isinstance(part, FunctionType) and "<locals>" in part.__qualname__:
+            _rename(part, name)
+    function.__qualname__ = f"{function.__qualname__}_{name}"
 
 
 class _Compiled:
@@ -49,7 +65,7 @@ class _Compiled:
     def __call__(self, *arguments: Any) -> Any:
         try:
             return self._loop(*arguments)
-        except (OSError, EOFError):  # a disk that is full, a file that is cut off
+        except (OSError, EOFError, UnpicklingError):  # a full disk, a file that is cut off
             self._loop = self._fresh
             return self._loop(*arguments)
 

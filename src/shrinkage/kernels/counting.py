@@ -30,7 +30,7 @@ NARROW_COUNT = np.empty(0, np.float32)
 def counter(update: str) -> Loop:
     """(table, numbers, wide, narrow): one step more for each parameter that has a gradient."""
     make = adam if update == "adam" else sgd
-    return compiled(make(int(sources(), 16) % (1 << 62)))
+    return compiled(make(int(sources(), 16) % (1 << 62)), update)
 
 
 def adam(version: int) -> Loop:

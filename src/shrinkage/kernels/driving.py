@@ -44,6 +44,12 @@ class Kind(NamedTuple):
     rows: bool  # a group penalty on rows, in place of a formula
     half: bool  # bfloat16 weights and gradients, float32 state
 
+    @property
+    def name(self) -> str:
+        """What no other kind is called."""
+        said = (part.prox.__name__ if isinstance(part, Formula) else str(part) for part in self)
+        return "_".join(said)
+
 
 @cache
 def loop(kind: Kind) -> Loop:
@@ -61,7 +67,8 @@ def loop(kind: Kind) -> Loop:
         run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind)
     else:
         run = by_chunks(update, loops.afterwards(kind.formula, kind.how, in_metric), kind.half)
-    return compiled(through_pieces(run, kind.half, int(sources(), 16) % (1 << 62)))
+    loop = through_pieces(run, kind.half, int(sources(), 16) % (1 << 62))
+    return compiled(loop, kind.name)
 
 
 def through_pieces(run: Loop, half: bool, version: int) -> Loop:
