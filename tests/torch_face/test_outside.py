@@ -146,9 +146,7 @@ NONCONVEX = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("penalty", "theirs"), NONCONVEX, ids=["MCP 3", "MCP 10", "SCAD"]
-)
+@pytest.mark.parametrize(("penalty", "theirs"), NONCONVEX, ids=["MCP 3", "MCP 10", "SCAD"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_stationary_point_of_skglm_is_one_here(
     penalty: Penalty, theirs: object, momentum: float

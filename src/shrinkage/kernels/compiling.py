@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -30,19 +32,28 @@ def compiled(loop: Loop, *parts: object) -> Loop:
     """`loop` as machine code that runs without holding Python back.
 
     `parts` tell it from every other loop that the same function makes, the type of its numbers
-    included: what is kept on disk has a file for each. In one file, two processes that write at the
-    same time could each take the other's code for theirs. Where nothing can be written beside this
-    package or in the user's cache folder, each process compiles anew.
+    included. Machine code from the disk is linked by the names of functions, which Numba tells
+    apart only within the process that compiled them, and two processes that write one file at once
+    may each take the other's code for theirs: so each has a name and a file of its own. Where
+    nothing can be written beside this package or in the user's cache folder, each process compiles
+    anew.
     """
-    named = [getattr(part, "__name__", part) for part in parts]
-    digest = hashlib.sha256(repr((sources(), named)).encode()).hexdigest()[:16]
-    loop.__qualname__ = f"{loop.__name__}_{digest}"
+    _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
     # A division by 0 is infinite; a·b + c may be rounded once.
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         return _Compiled(njit(loop, cache=True, **options), njit(loop, **options))
     except RuntimeError:  # numba found no folder
         return njit(loop, **options)
+
+
+def _rename(function: Loop, name: str) -> None:
+    """`name` behind its own, and behind those of the functions made with it that it takes in."""
+    for cell in function.__closure__ or ():
+        part = cell.cell_contents
+        if isinstance(part, FunctionType) and "<locals>" in part.__qualname__:
+            _rename(part, name)
+    function.__qualname__ = f"{function.__qualname__}_{name}"
 
 
 class _Compiled:
@@ -54,7 +65,7 @@ class _Compiled:
     def __call__(self, *arguments: Any) -> Any:
         try:
             return self._loop(*arguments)
-        except (OSError, EOFError):  # a disk that is full, a file that is cut off
+        except (OSError, EOFError, UnpicklingError):  # a full disk, a file that is cut off
             self._loop = self._fresh
             return self._loop(*arguments)
 

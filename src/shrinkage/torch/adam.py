@@ -13,7 +13,7 @@ from torch.optim.optimizer import ParamsT, _get_scalar_dtype
 from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty
 from shrinkage.torch import metric
-from shrinkage.torch.inside.entries import Entry, wide_like
+from shrinkage.torch.inside.entries import Entry, settle_
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group, OwnStep
 from shrinkage.torch.regularizer import Regularizer
@@ -112,18 +112,15 @@ class Adam(Inside, torch.optim.Adam):
     def _prepare(self, entry: Entry) -> None:
         """Its state, as torch would make it."""
         state, group = self.state[entry.parameter], entry.group
-        if len(state) < 3 or (group["amsgrad"] and len(state) < 4):
+        if "step" not in state:
             on_device = group["capturable"] or group["fused"]
-            state.setdefault(
-                "step",
-                torch.zeros(
-                    (),
-                    dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
-                    device=entry.parameter.device if on_device else "cpu",
-                ),
+            state["step"] = torch.zeros(
+                (),
+                dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
+                device=entry.parameter.device if on_device else "cpu",
             )
-            for name in self._names(group):
-                state.setdefault(name, wide_like(entry.parameter))
+        for name in self._names(group):
+            settle_(state, name, entry.parameter)
 
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group = entry.group

@@ -99,6 +99,9 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
 
 
 def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    """Refuse a second penalty on a parameter, attached or inside."""
+    from shrinkage.torch.regularizer import Regularizer as Kind
+
     if regularizer._attachment is not None:
         raise ValueError(
             f"this regularizer is already attached ({regularizer._attachment.how}): it would be "
@@ -106,8 +109,11 @@ def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
         )
     mine = {id(part.parameter) for binding in regularizer.bindings for part in binding.parts}
     for group in optimizer.param_groups:
-        inside = isinstance(group.get("penalty"), Penalty)
-        if inside and any(id(parameter) in mine for parameter in group["params"]):
+        inside = group.get("penalty")
+        held = group["params"] if isinstance(inside, Penalty) else ()
+        if isinstance(inside, Kind) and inside is not regularizer:
+            held = [parameter for _, parameter in inside.named_parameters()]
+        if any(id(parameter) in mine for parameter in held):
             raise ValueError(
                 f"{type(optimizer).__name__} has {group['penalty']!r} inside for the same "
                 "parameters; add the penalties up into one"

@@ -16,7 +16,7 @@ from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import metric
-from shrinkage.torch.inside.entries import Entry, wide_like
+from shrinkage.torch.inside.entries import Entry, settle_
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group, OwnStep, full_buffer_share
 from shrinkage.torch.regularizer import Regularizer
@@ -121,16 +121,17 @@ class SGD(Inside, torch.optim.SGD):
         if not entry.group["momentum"]:
             return
         state = self.state[entry.parameter]
-        buffer = state.get("momentum_buffer")
-        if buffer is None:
-            state["momentum_buffer"] = wide_like(entry.parameter)
+        if state.get("momentum_buffer") is None:
             state.pop("momentum_share", None)
             entry.begins = True
+        settle_(state, "momentum_buffer", entry.parameter)
+        share = state.get("momentum_share")
         if entry.how != "proximal":
             state.pop("momentum_share", None)
-        elif "momentum_share" not in state:
-            share = 0.0 if entry.begins else full_buffer_share(entry.group)
-            state["momentum_share"] = torch.tensor(share, dtype=torch.float64)
+        elif share is None or share.dtype is not torch.float64:
+            unknown = 0.0 if entry.begins else full_buffer_share(entry.group)
+            known = unknown if share is None else float(share)
+            state["momentum_share"] = torch.tensor(known, dtype=torch.float64)
 
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group = entry.group

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import driving
 from shrinkage.kernels.compiling import CHUNK
@@ -101,6 +102,28 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
         and tensor.dtype is dtype
         and tensor.shape == wanted.shape
         and tensor.stride() == wanted.strides
+        and not tensor.is_neg()
+        and is_backed(tensor)
+    )
+
+
+def is_backed(tensor: Tensor) -> bool:
+    """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
+    try:
+        held = tensor.untyped_storage().nbytes()
+    except (RuntimeError, NotImplementedError):
+        return False
+    return (tensor.storage_offset() + tensor.numel()) * tensor.itemsize <= held
+
+
+def is_count(count: Any) -> bool:
+    """Whether a count of steps can be raised in memory."""
+    return (
+        type(count) is Tensor
+        and count.is_cpu
+        and count.dtype in LIKE
+        and count.numel() == 1
+        and is_backed(count)
     )
 
 
@@ -186,7 +209,6 @@ class Batch:
                 parameter.requires_grad
                 and fits(parameter, want.dtype, want)
                 and fits(gradient, want.dtype, want)
-                and not gradient.is_neg()
             ):
                 return False
             addresses = [parameter.data_ptr(), gradient.data_ptr(), 0, 0, 0, 0]
@@ -201,6 +223,8 @@ class Batch:
                 self.table[row, driving.FRESH] = entry.begins
                 count = state.get(optimizer._counts)
                 if count is not None:
+                    if not is_count(count):
+                        return False
                     self.table[row, driving.WIDE] = count.dtype is torch.float64
                     addresses[driving.COUNTER] = count.data_ptr()
             found.append(addresses)
@@ -225,6 +249,12 @@ class Batch:
             if numbers != self._told[place]:
                 self._told[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
+        # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
+        increment_version(
+            entry.parameter
+            for entry, found in zip(self.entries, self.addresses, strict=True)
+            if found[driving.WEIGHTS]
+        )
         if self.names:
             count = counter(optimizer._update)
             count(self.table, self.numbers, WIDE_COUNT, NARROW_COUNT)

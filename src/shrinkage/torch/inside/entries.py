@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.kernels.driving import Kind
-from shrinkage.penalties import Penalty, to_text
+from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.torch.binding import Binding, Bound
 from shrinkage.torch.checks import SCALES
 from shrinkage.torch.inside.batches import Form, form_of
@@ -44,6 +44,19 @@ class Entry:
         groups = "columns" if self.form.span else "rows" if self.form.width else "none"
         return Kind(update, variant, self.form.formula, self.how, groups, dtype)
 
+    def take_form(self) -> None:
+        """The compiled form for the present shape, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If the penalty does not fit that shape.
+        """
+        try:
+            self.form = form_of(self.penalty, tuple(self.parameter.shape))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
     @property
     def factor(self) -> float:
         """What every strength is multiplied by; decoupled, with its scale."""
@@ -62,10 +75,18 @@ def decoupled_amount(group: Group, factor: float) -> float:
     return amount / float(first)
 
 
-def wide_like(parameter: Tensor) -> Tensor:
-    """Zeros like a parameter, in float32 where that has 16 bits."""
+def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
+    """See that the state has a tensor of that name: of the parameter's type, float32 for 16 bits.
+
+    Where there is none, zeros; a parameter that was cast takes its state along.
+    """
     dtype = torch.float32 if parameter.dtype in HALF else parameter.dtype
-    return torch.zeros_like(parameter, dtype=dtype, memory_format=torch.preserve_format)
+    now = state.get(name)
+    if now is None:
+        preserve = torch.preserve_format
+        state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
+    elif now.dtype is not dtype:
+        state[name] = now.to(dtype)
 
 
 def entries_of(groups: Iterable[Group]) -> list[Entry]:
@@ -92,10 +113,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
                 entry = Entry("", parameter, group, None, "none", None, None)
-            try:
-                entry.form = form_of(entry.penalty, tuple(parameter.shape))
-            except ValueError as error:
-                raise ValueError(f"{entry.name}: {error}") from None
+            entry.take_form()
             entries[id(parameter)] = entry
     return list(entries.values())
 
@@ -114,13 +132,15 @@ def _as_they_are(side: str) -> str:
     return side
 
 
-def check_options(group: Group) -> None:
-    """Refuse what is no penalty, no way and no scale.
+def read_options(group: Group) -> None:
+    """Read a penalty that is text; refuse what is no penalty, no way and no scale.
 
     Raises
     ------
     TypeError, ValueError
     """
+    if isinstance(group["penalty"], str):
+        group["penalty"] = parse(group["penalty"])
     penalty, how, scale = group["penalty"], group["how"], group["scale"]
     if penalty is not None and not isinstance(penalty, Penalty | Regularizer):
         raise TypeError(
@@ -173,9 +193,11 @@ def as_text(group: Group) -> Group:
     if penalty is None:
         return group
     try:
-        return {**group, "penalty": to_text(penalty)}
-    except (ValueError, AttributeError, TypeError):
-        return {key: value for key, value in group.items() if key != "penalty"}
+        if isinstance(penalty, Penalty):
+            return {**group, "penalty": to_text(penalty)}
+    except ValueError:
+        pass
+    return {key: value for key, value in group.items() if key != "penalty"}
 
 
 def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from shrinkage.kernels import driving, pool
-from shrinkage.torch.inside.batches import INNER, PLAIN, Batch, Stepped, fits, is_dense, wanted
+from shrinkage.torch.inside.batches import (
+    INNER,
+    PLAIN,
+    Batch,
+    Stepped,
+    fits,
+    is_count,
+    is_dense,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
@@ -54,6 +63,7 @@ class OnePass:
         """Every entry into a batch, or to the others."""
         for entry in self.entries:
             entry.shares = False
+            entry.take_form()
         while True:
             self.batches, self.others = [], []
             members: dict[Kind, list[Entry]] = {}
@@ -64,8 +74,10 @@ class OnePass:
                     members.setdefault(optimizer._kind(entry), []).append(entry)
             for kind, entries in members.items():
                 names = optimizer._names(entries[0].group)
-                self.batches.append(Batch(kind, entries, names))
-                assert self.batches[-1].look(optimizer)
+                batch = Batch(kind, entries, names)
+                fine = batch.look(optimizer)
+                assert fine, "what can join fits"
+                self.batches.append(batch)
             found = sharing(self.batches)
             if not found:
                 return
@@ -82,19 +94,27 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
         or w.dtype not in INNER
         or w.layout is not torch.strided
         or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
+        or w.is_inference()
         or (entry.form.width and not w.is_contiguous())
         or (entry.form.span and (entry.how == "coupled" or w.dtype is torch.bfloat16))
         or not optimizer._is_plain(entry.group)
     ):
         return False
+    want = wanted(w)
+    if not fits(w, want.dtype, want):
+        return False
     if gradient is None:
         return True
-    want = wanted(w)
-    if not fits(gradient, want.dtype, want) or gradient.is_neg():
+    if not fits(gradient, want.dtype, want):
         return False
     optimizer._prepare(entry)
-    names = optimizer._names(entry.group)
-    return all(fits(optimizer.state[w].get(name), want.inner, want) for name in names)
+    names, state = optimizer._names(entry.group), optimizer.state
+    if not names:
+        return True
+    counts = state[w].get(optimizer._counts)
+    return (counts is None or is_count(counts)) and all(
+        fits(state[w].get(name), want.inner, want) for name in names
+    )
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

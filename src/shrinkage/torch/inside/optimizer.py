@@ -12,14 +12,13 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import _use_grad_for_differentiable
 
 from shrinkage.kernels.driving import Kind
-from shrinkage.penalties import parse
 from shrinkage.torch.checks import check_free, check_holds
 from shrinkage.torch.inside.entries import (
     Entry,
     as_text,
     check_entry,
-    check_options,
     entries_of,
+    read_options,
     restore_precision,
 )
 from shrinkage.torch.inside.onepass import OnePass
@@ -41,6 +40,9 @@ class Inside(Optimizer):
 
     _update: ClassVar[str]  # the name of its loops
     _counts: ClassVar[str]  # what counts steps in its state
+    _pass: OnePass | None = None
+    _made_from: object = None
+    _held: Sequence[object] = ()  # by `_made_from`, which has their ids
 
     @abstractmethod
     def _names(self, group: Group) -> tuple[str, ...]: ...
@@ -71,36 +73,28 @@ class Inside(Optimizer):
     def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Before torch's own beginning, which adds the groups."""
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
-        self._pass: OnePass | None = None
-        self._made_from: list[tuple[object, ...]] = []
 
     def _end(self) -> None:
         """After it: what needs all groups."""
         self.defaults.update(self._options)
         self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
-        for regularizer in self._regularizers():
-            check_free(regularizer, self)
-            check_holds(regularizer, self)
-            Tie(regularizer, self)
+        self._sorted()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
         if isinstance(param_group, dict):
             for option, value in self._options.items():
                 param_group.setdefault(option, value)
-            if isinstance(param_group["penalty"], str):
-                param_group["penalty"] = parse(param_group["penalty"])
-            check_options(param_group)
+            read_options(param_group)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        group.setdefault("first_lr", group["lr"])
+        group.setdefault("first_lr", float(group["lr"]))
         try:
             for entry in entries_of([group]):
                 check_entry(entry, self)
         except Exception:
             self.param_groups.pop()
             raise
-        self._pass = None
 
     @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -158,8 +152,7 @@ class Inside(Optimizer):
         for group, kept in zip(self.param_groups, present, strict=True):
             for key, value in kept.items():
                 group.setdefault(key, value)
-            if isinstance(group["penalty"], str):
-                group["penalty"] = parse(group["penalty"])
+            read_options(group)
         restore_precision(self, state_dict)
         self._pass = None
 
@@ -170,15 +163,36 @@ class Inside(Optimizer):
 
     def _sorted(self) -> OnePass:
         """The present parameters and penalties, sorted anew where groups or penalties changed."""
-        made_from: list[tuple[object, ...]] = [
-            (id(group), len(group["params"]), id(group["penalty"]), group["how"])
+        held: list[object] = [group["penalty"] for group in self.param_groups]
+        held += [*self.param_groups, *(one.bindings for one in self._regularizers())]
+        options = [
+            (group["how"], self._names(group), self._is_plain(group), [*map(id, group["params"])])
             for group in self.param_groups
         ]
-        made_from += [(id(regularizer.bindings),) for regularizer in self._regularizers()]
+        made_from = [*map(id, held)], options
         if self._pass is None or made_from != self._made_from:
+            self._take_in()
             self._pass = OnePass(entries_of(self.param_groups))
-            self._made_from = made_from
+            for entry in self._pass.entries:
+                check_entry(entry, self)
+            self._made_from, self._held = made_from, held
         return self._pass
+
+    def _take_in(self) -> None:
+        """Tie to this optimizer the regularizers that are new in it, and let go of those gone."""
+        for group in self.param_groups:
+            read_options(group)
+        present = self._regularizers()
+        for one in self._held:
+            if isinstance(one, Regularizer) and one not in present:
+                one._attachment = None
+        for regularizer in present:
+            if not (
+                isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
+            ):
+                check_free(regularizer, self)
+                check_holds(regularizer, self)
+                Tie(regularizer, self)
 
     def _regularizers(self) -> list[Regularizer]:
         found = [group["penalty"] for group in self.param_groups]

@@ -24,6 +24,9 @@ class Tie:
         self.regularizer, self.optimizer = regularizer, optimizer
         regularizer._attachment = self  # type: ignore[assignment]
 
+    def is_to(self, optimizer: object) -> bool:
+        return self.optimizer is optimizer
+
     @property
     def group(self) -> Group:
         """The first group that holds it."""

@@ -1,0 +1,92 @@
+"""Machine code on the disk: found again by the right name, and never a must."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
+
+import shrinkage
+from shrinkage.kernels import compiling
+
+STEP = """
+import sys, warnings
+warnings.simplefilter("error")
+import torch
+from shrinkage import L1, MCP, GroupLasso
+from shrinkage.torch import SGD, Adam
+
+def step(number):
+    kind, penalty, how = [
+        (SGD, L1(0.1), "proximal"), (Adam, GroupLasso(0.1), "coupled"), (SGD, MCP(0.1), "coupled"),
+    ][number]
+    w = torch.nn.Parameter(torch.linspace(-1.0, 1.0, 20).view(4, 5))
+    w.grad = torch.full((4, 5), 0.5)
+    optimizer = kind([w], lr=0.1, penalty=penalty, how=how)
+    optimizer.step()
+    optimizer.step()
+    assert optimizer._sorted().batches
+    return w.double().square().sum().item()
+
+print(*[step(int(number)) for number in sys.argv[1]])
+"""
+
+
+def results(numbers: str, **environment: str) -> list[float]:
+    """Of steps in a process of its own."""
+    paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", STEP, numbers],
+        env={**os.environ, **paths, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    assert done.returncode == 0
+    return [float(word) for word in done.stdout.split()]
+
+
+def test_loops_from_the_disk_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    """Each compiled in a process of its own, where it is the first; then all in one."""
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    alone = [results(number, **kept)[0] for number in "012"]
+    assert results("012", **kept) == alone
+    assert results("210", **kept) == alone[::-1]
+    assert len(set(alone)) == 3
+
+
+def test_files_that_are_cut_off_only_cost_time(tmp_path: Path) -> None:
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    expected = results("0", **kept)
+    for file in tmp_path.rglob("*.nb?"):
+        file.write_bytes(file.read_bytes()[:20])
+    assert results("0", **kept) == expected
+
+
+def test_where_nothing_can_be_written_each_process_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def njit(loop: Any, *, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(loop, **options)
+
+    monkeypatch.setattr(compiling, "njit", njit)
+    assert compiling.compiled(lambda x: x + 1, "next")(2) == 3
+
+
+def test_importing_compiles_nothing() -> None:
+    code = "import sys, shrinkage; assert 'numba' not in sys.modules and 'torch' not in sys.modules"
+    paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
+    code = (
+        "import shrinkage.torch; from shrinkage.kernels import counting, driving; "
+        "assert driving.loop.cache_info().currsize == counting.counter.cache_info().currsize == 0"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)

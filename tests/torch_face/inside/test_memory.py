@@ -1,0 +1,312 @@
+"""No stray write: every tensor lies between bands of canaries, whatever is done to parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+import inside_twins as twins
+from shrinkage import L1, GroupLasso, Penalty
+from shrinkage.torch import SGD, Adam
+
+CANARY = 0x5A
+BAND = 256  # bytes before and after every tensor
+SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
+
+
+class Arena:
+    """One buffer of bytes in which tensors lie apart; all between them must stay as it is."""
+
+    def __init__(self, size: int = 1 << 18) -> None:
+        self.bytes = torch.full((size,), CANARY, dtype=torch.uint8)
+        self.free = torch.ones(size, dtype=torch.bool)  # belongs to no tensor
+        self.end = 0
+
+    def put(self, values: Tensor) -> Tensor:
+        """A tensor with these values and strides, in a place of its own."""
+        start = self.end + BAND
+        size = values.numel() * values.itemsize
+        self.end = start + -(-size // 64) * 64
+        self.free[start : start + size] = False
+        flat = self.bytes[start : start + size].view(values.dtype)
+        return flat.as_strided(values.shape, values.stride()).copy_(values.detach())
+
+    def assert_whole(self) -> None:
+        assert (self.bytes[self.free] == CANARY).all()
+
+
+class Run:
+    """An optimizer with the penalty inside in an arena, beside its twin, which is in none."""
+
+    def __init__(self, kind: type[Optimizer], options: dict[str, Any], penalty: Penalty) -> None:
+        self.arena = Arena()
+        self.mine = twins.parameters(SHAPES, torch.float32)
+        self.other = twins.parameters(SHAPES, torch.float32)
+        for w in self.mine.values():
+            w.data = self.arena.put(w.detach())
+        self.one = twins.ours(self.mine, kind, options, penalty, "proximal")
+        self.two = twins.twin(self.other, kind, options, penalty, "proximal")
+        self.steps = 0
+
+    def step(self) -> None:
+        """A step of both, the gradients and the state of one in its arena."""
+        for model in (self.mine, self.other):
+            twins.gradients(model, self.steps)
+        for w in self.mine.values():
+            if w.grad is not None:
+                w.grad = self.arena.put(w.grad)
+        self.one.step()
+        self.two.step()
+        self.steps += 1
+        self.arena.assert_whole()
+        twins.assert_same(self.mine, self.one, self.other, self.two, 1e-5)
+        for w in self.mine.values():
+            for key, value in self.one.state[w].items():
+                self.one.state[w][key] = self.arena.put(value)
+
+    def settle(self) -> None:
+        """Until every table is filled: one pass for all that it serves, and state in the arena."""
+        self.step()
+        self.step()
+        assert sum(len(batch.entries) for batch in self.one._sorted().batches) == len(SHAPES)
+
+    def each(self, change: Callable[[nn.Parameter], None]) -> None:
+        for model in (self.mine, self.other):
+            for w in model.values():
+                change(w)
+
+
+def moved(run: Run) -> None:
+    for w in run.mine.values():
+        w.data = run.arena.put(w.detach())
+
+
+def moved_state(run: Run) -> None:
+    for w in run.mine.values():
+        run.one.state[w] = {k: v.clone() for k, v in run.one.state[w].items()}
+
+
+def reallocated(run: Run) -> None:
+    for w in run.mine.values():
+        w.data = w.detach().clone()
+
+
+def frozen(run: Run) -> None:
+    for model in (run.mine, run.other):
+        model["matrix"].requires_grad_(False)
+        model["matrix"].grad = None
+
+
+def cast_to_double(run: Run) -> None:
+    run.each(lambda w: setattr(w, "data", w.data.double()))
+    for model, optimizer in ((run.mine, run.one), (run.other, run.two)):
+        for w in model.values():
+            for key, value in optimizer.state[w].items():
+                if key != "step":
+                    optimizer.state[w][key] = value.double()
+
+
+def cast_weights_alone(run: Run) -> None:
+    """torch's own optimizer stops with an error here; its state is cast by hand."""
+    run.each(lambda w: setattr(w, "data", w.data.double()))
+    for w in run.other.values():
+        state = run.two.state[w]
+        state.update({k: v.double() for k, v in state.items() if k != "step"})
+
+
+def channels_last(run: Run) -> None:
+    for model in (run.mine, run.other):
+        w = model["kernels"]
+        w.data = w.data.to(memory_format=torch.channels_last)
+
+
+def transposed(run: Run) -> None:
+    for model in (run.mine, run.other):
+        model["matrix"].data = model["matrix"].detach().t().contiguous().t()
+
+
+def with_gaps(run: Run) -> None:
+    for model in (run.mine, run.other):
+        w = model["matrix"]
+        wide = torch.zeros(6, 10)
+        wide[:, ::2] = w.detach()
+        w.data = wide[:, ::2]
+
+
+def reloaded(run: Run) -> None:
+    run.one.load_state_dict(deepcopy(run.one.state_dict()))
+
+
+def reloaded_from_torch(run: Run) -> None:
+    """Both forget how full the buffers are; so does the attachment."""
+    kept = run.two.state_dict()
+    run.one.load_state_dict(deepcopy(kept))
+    run.two.load_state_dict(deepcopy(kept))
+
+
+def through_torch(run: Run) -> None:
+    """There and back, which casts all state to the type of the weights."""
+    plain = type(run.two)(run.other.values())
+    plain.load_state_dict(deepcopy(run.one.state_dict()))
+    run.one.load_state_dict(deepcopy(plain.state_dict()))
+
+
+def viewed(run: Run) -> None:
+    """All weights in one buffer, as flattened parameters are."""
+    sizes = [w.numel() for w in run.mine.values()]
+    flat = run.arena.put(torch.cat([w.detach().flatten() for w in run.mine.values()]))
+    for w, part in zip(run.mine.values(), flat.split(sizes), strict=True):
+        w.data = part.view(w.shape)
+
+
+CHANGES = [
+    moved,
+    moved_state,
+    reallocated,
+    frozen,
+    cast_to_double,
+    cast_weights_alone,
+    channels_last,
+    transposed,
+    with_gaps,
+    reloaded,
+    reloaded_from_torch,
+    through_torch,
+    viewed,
+]
+KINDS: list[Any] = [
+    pytest.param(torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD"),
+    pytest.param(torch.optim.Adam, {"lr": 0.1}, id="Adam"),
+]
+
+
+@pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_nothing_else_is_written(
+    kind: type[Optimizer], options: dict[str, Any], change: Callable[[Run], None], penalty: Penalty
+) -> None:
+    run = Run(kind, options, penalty)
+    run.settle()
+    change(run)
+    for _ in range(4):  # among them one without gradients
+        run.step()
+
+
+def test_canaries_see_a_stray_write() -> None:
+    arena = Arena()
+    w = arena.put(torch.zeros(3))
+    arena.assert_whole()
+    torch.as_strided(arena.bytes, (1,), (1,), w.storage_offset() * 4 + 12).fill_(0)
+    with pytest.raises(AssertionError):
+        arena.assert_whole()
+
+
+OPTIMIZERS: list[Any] = [
+    pytest.param(SGD, {"lr": 0.1}, id="SGD"),
+    pytest.param(SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD momentum"),
+    pytest.param(Adam, {"lr": 0.1}, id="Adam"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
+def test_aliased_parameters_are_stepped_one_after_the_other(
+    kind: type[Any], options: dict[str, Any]
+) -> None:
+    """As torch does it; they become so when the table is filled already."""
+    results = []
+    for make in (kind, OPTIMIZERS_OF[kind]):
+        shared = torch.linspace(-1.0, 1.0, 12)
+        v, w = nn.Parameter(shared[:8].clone()), nn.Parameter(shared[4:].clone())
+        optimizer = make([v, w], **options)
+        for step in range(6):
+            if step == 3:
+                v.data, w.data = shared[:8], shared[4:]
+            v.grad, w.grad = torch.full((8,), 0.5), torch.linspace(0.0, 1.0, 8)
+            optimizer.step()
+        results.append(shared)
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-6)
+    assert not torch.equal(results[0], torch.linspace(-1.0, 1.0, 12))
+
+
+OPTIMIZERS_OF = {ours: kind for kind, ours in twins.OURS.items()}
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
+def test_a_resized_parameter_has_groups_of_its_new_shape(
+    kind: type[Any], options: dict[str, Any]
+) -> None:
+    w = nn.Parameter(torch.ones(4, 6))
+    optimizer = kind([w], **options, penalty=GroupLasso(0.5))
+    w.grad = torch.zeros(4, 6)
+    optimizer.step()
+    w.data, w.grad = torch.arange(24.0).view(6, 4), torch.zeros(6, 4)
+    optimizer.state.clear()
+    optimizer.step()
+    fresh = nn.Parameter(torch.arange(24.0).view(6, 4))
+    fresh.grad = torch.zeros(6, 4)
+    kind([fresh], **options, penalty=GroupLasso(0.5)).step()
+    assert torch.equal(w, fresh)
+    assert (w.flatten()[1:] < torch.arange(1.0, 24.0)).all()
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS[1:])
+def test_state_of_another_shape_is_an_error_as_in_torch(
+    kind: type[Any], options: dict[str, Any]
+) -> None:
+    w = nn.Parameter(torch.ones(4))
+    optimizer = kind([w], **options, penalty=L1(0.1))
+    w.grad = torch.zeros(4)
+    optimizer.step()
+    w.data, w.grad = torch.ones(5), torch.zeros(5)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
+def test_memory_that_was_given_back_is_not_written(
+    kind: type[Any], options: dict[str, Any]
+) -> None:
+    """FSDP cuts storages to nothing between its uses; the tensor still has its shape."""
+    v, w = nn.Parameter(torch.ones(8)), nn.Parameter(torch.ones(8))
+    optimizer = kind([v, w], **options, penalty=L1(0.1))
+    for _ in range(2):
+        v.grad, w.grad = torch.ones(8), torch.ones(8)
+        optimizer.step()
+    w.data.untyped_storage().resize_(16)
+    assert optimizer._sorted().batches
+    assert not optimizer._sorted()._holds(optimizer)
+    optimizer._sorted()._sort(optimizer)
+    assert [entry.parameter is w for entry in optimizer._sorted().others] == [True]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16, torch.complex64])
+def test_a_count_of_another_type_is_not_written_in_memory(dtype: torch.dtype) -> None:
+    arena = Arena()
+    w = nn.Parameter(torch.ones(3))
+    optimizer = Adam([w], penalty=L1(0.1))
+    for _ in range(3):
+        w.grad = torch.ones(3)
+        optimizer.step()
+        if dtype is not torch.complex64:
+            optimizer.state[w]["step"] = arena.put(optimizer.state[w]["step"].to(dtype))
+    arena.assert_whole()
+    assert optimizer.state[w]["step"] == 3
+
+
+def test_a_parameter_in_the_place_of_another_is_stepped() -> None:
+    old, new = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    optimizer = SGD([old], lr=0.1, penalty=L1(0.1))
+    old.grad, new.grad = torch.ones(3), torch.ones(3)
+    optimizer.step()
+    optimizer.param_groups[0]["params"][0] = new
+    before = old.detach().clone()
+    optimizer.step()
+    assert torch.equal(old, before)
+    assert (new < 1).all()

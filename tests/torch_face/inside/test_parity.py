@@ -1,0 +1,130 @@
+"""One pass equals two: torch's optimizer with an attached Regularizer, weights and state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import Optimizer
+
+import cases
+import inside_twins as twins
+from cases import Case
+from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LogSum, Penalty
+
+SGD: tuple[type[Optimizer], dict[str, Any]] = torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}
+ADAM: tuple[type[Optimizer], dict[str, Any]] = torch.optim.Adam, {"lr": 0.1}
+VARIANTS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
+    "SGD": (torch.optim.SGD, {"lr": 0.1}),
+    "SGD momentum": SGD,
+    "SGD dampening": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.8, "dampening": 0.5}),
+    "SGD Nesterov": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "SGD maximize": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "maximize": True}),
+    "SGD decay": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}),
+    "Adam": ADAM,
+    "Adam betas": (torch.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-2}),
+    "Adam amsgrad": (torch.optim.Adam, {"lr": 0.1, "amsgrad": True}),
+    "Adam maximize": (torch.optim.Adam, {"lr": 0.1, "maximize": True}),
+    "Adam decay": (torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.1}),
+    "AdamW": (torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+}
+HOWS = ("coupled", "decoupled", "proximal")
+SHAPES = {"matrix": (6, 5), "vector": (7,), "number": (), "kernels": (4, 3, 2, 2)}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*has weight_decay=")
+
+
+def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
+    """Whether a penalty can go that way in that optimizer."""
+    if how != "proximal":
+        return penalty.why_no_gradient() is None
+    metric = None if kind is torch.optim.SGD else penalty.why_no_metric()
+    return penalty.why_no_prox() is None and metric is None
+
+
+TABLE = [
+    pytest.param(case, how, *VARIANTS[name], id=f"{case}-{how}-{name}")
+    for case in [*cases.PENALTIES, *cases.FAMILY]
+    for name in ("SGD momentum", "Adam")
+    for how in HOWS
+    if goes(case.penalty, how, VARIANTS[name][0])
+]
+
+
+def compare(
+    shapes: dict[str, tuple[int, ...]],
+    kind: type[Optimizer],
+    options: dict[str, Any],
+    penalty: Penalty,
+    how: str,
+    *,
+    scale: str = "lr",
+    dtype: torch.dtype = torch.float64,
+    gaps: bool = False,
+) -> None:
+    """Both for a few steps, and torch's without a penalty, from which they must differ."""
+    tolerance = 1e-10 if dtype is torch.float64 else 1e-5
+    mine, other, free = (twins.parameters(shapes, dtype) for _ in range(3))
+    if gaps:
+        mine, other = twins.strided(mine), twins.strided(other)
+    one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
+    two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
+    twins.train(free, twins.twin(free, kind, options, None, how))
+    if gaps:
+        stepped = [w for batch in one._sorted().batches for w in batch.entries]
+        assert all(entry.parameter.ndim == 0 for entry in stepped)
+    twins.assert_same(mine, one, other, two, tolerance)
+    for name, w in mine.items():
+        assert (w - free[name]).abs().max() > 10 * tolerance, name
+
+
+@pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
+def test_every_penalty_in_every_way(
+    case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
+) -> None:
+    compare({"w": case.shape}, kind, options, case.penalty, how)
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant(variant: str, how: str, gaps: bool) -> None:
+    compare(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
+
+
+@pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
+@pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
+@pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
+def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
+    compare(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(
+    "penalty", [L1(0.1), ElasticNet(0.2), GroupLasso(0.1), LogSum(0.1, 0.3), MCP(0.1)], ids=str
+)
+@pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
+def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
+    compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_without_a_penalty_it_is_torchs(variant: str) -> None:
+    kind, options = VARIANTS[variant]
+    mine, other = twins.parameters(SHAPES, torch.float64), twins.parameters(SHAPES, torch.float64)
+    one = twins.train(mine, twins.ours(mine, kind, options, None, "proximal"))
+    two = twins.train(other, kind(other.values(), **options))
+    twins.assert_same(mine, one, other, two, 1e-10)
+
+
+def test_large_parameters_are_cut_and_put_together_again() -> None:
+    """More than one piece, rows longer than a chunk, and more threads than one."""
+    shapes = {"wide": (40, 5000), "flat": (200_001,), "small": (3,)}
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for penalty in (L1(0.1), GroupLasso(0.01)):
+            compare(shapes, *ADAM, penalty, "proximal")
+    finally:
+        torch.set_num_threads(before)
