@@ -28,7 +28,7 @@ from shrinkage.kernels.loops import measure
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER, SIZE, WIDTH, FRESH, WIDE = range(10)
-ADDRESSES, COLUMNS = 6, 10
+COLUMNS = 10
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
 ABSOLUTE, SQUARES, ZEROS, NORMS, DEAD = range(5)  # sums over a piece; the last two over its rows
 SUMS = 5
