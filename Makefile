@@ -40,6 +40,8 @@ scratch: $(VENV)/.all  ## train the tutorial's network on a spiral; ARGS="--pena
 
 bench: $(VENV)/.dev  ## what a regularized step costs, and how fast scratch networks are, as ratios
 	$(BIN)/python benchmarks/attach.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/scratch.py
 
 seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figures it printed itself

@@ -28,7 +28,7 @@ from shrinkage.kernels.loops import measure
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
 SIZE, WIDTH, SPAN, FRESH, WIDE = range(6, 11)
-ADDRESSES, COLUMNS = 6, 11
+COLUMNS = 11
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
 ABSOLUTE, SQUARES, ZEROS, NORMS, DEAD = range(5)  # sums over a piece; the last two over its rows
 SUMS = 5

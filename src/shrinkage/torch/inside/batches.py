@@ -37,7 +37,6 @@ Table = np.ndarray[Any, np.dtype[np.int64]]
 
 PLAIN = (nn.Parameter, Tensor)
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
-NOWHERE = [0] * driving.ADDRESSES
 LIKE: dict[torch.dtype, np.ndarray[Any, Any]] = {
     torch.float32: np.empty(0, np.float32),
     torch.float64: np.empty(0, np.float64),
@@ -191,7 +190,8 @@ class Batch:
         self.size = int(self.table[:, driving.SIZE].sum())
         self.pieces, self.turns = cut(self.table, self.size)
         self.sums = np.zeros((len(self.pieces), driving.SUMS))
-        self.addresses: list[list[int]] = [NOWHERE] * len(entries)
+        self.weights, self.gradients = [0] * len(entries), [0] * len(entries)  # addresses
+        self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
         self._told: list[object] = [None] * len(self._groups)
@@ -199,48 +199,72 @@ class Batch:
 
     def look(self, optimizer: Stepped) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
-        found: list[list[int]] = []
+        self.moved = False
         for row, (entry, want) in enumerate(zip(self.entries, self.wanted, strict=True)):
-            parameter, gradient = entry.parameter, entry.parameter.grad
+            gradient = entry.parameter.grad
             if gradient is None:
-                found.append(NOWHERE)
-                continue
-            if not (
-                parameter.requires_grad
-                and fits(parameter, want.dtype, want)
+                address = 0
+            elif (
+                entry.parameter.requires_grad
                 and fits(gradient, want.dtype, want)
+                and (self._rests(optimizer, row) or self._find(optimizer, row))
             ):
+                address = gradient.data_ptr()
+            else:
                 return False
-            addresses = [parameter.data_ptr(), gradient.data_ptr(), 0, 0, 0, 0]
-            if self.names:
-                optimizer._prepare(entry)
-                state = optimizer.state[parameter]
-                for place, name in enumerate(self.names, driving.FIRST):
-                    tensor = state[name]
-                    if not fits(tensor, want.inner, want):
-                        return False
-                    addresses[place] = tensor.data_ptr()
-                self.table[row, driving.FRESH] = entry.begins
-                count = state.get(optimizer._counts)
-                if count is not None:
-                    if not is_count(count):
-                        return False
-                    self.table[row, driving.WIDE] = count.dtype is torch.float64
-                    addresses[driving.COUNTER] = count.data_ptr()
-            found.append(addresses)
-        self._note(found)
+            if address != self.gradients[row]:
+                self.gradients[row] = self.table[row, driving.GRADIENTS] = address
         return True
 
-    def _note(self, found: list[list[int]]) -> None:
-        if found == self.addresses:
-            self.moved = False
-            return
-        self.moved = any(
-            new[0] != old[0] or new[2:] != old[2:]
-            for new, old in zip(found, self.addresses, strict=True)
-        )
-        self.addresses = found
-        self.table[:, : driving.ADDRESSES] = found
+    def _rests(self, optimizer: Stepped, row: int) -> bool:
+        """Whether weights and state are the same, in the same place, as when they were found.
+
+        Memory of one address has one device.
+        """
+        parameter, want = self.entries[row].parameter, self.wanted[row]
+        if (
+            parameter.data_ptr() != self.weights[row]
+            or parameter.dtype is not want.dtype
+            or parameter.shape != want.shape
+            or parameter.stride() != want.strides
+        ):
+            return False
+        if not self.names:
+            return True
+        state = optimizer.state[parameter]
+        for name, tensor, address in self.states[row]:
+            if state.get(name) is not tensor or tensor.data_ptr() != address:
+                return False
+        return True
+
+    def _find(self, optimizer: Stepped, row: int) -> bool:
+        """Find weights and state, which may have moved; False where one does not fit."""
+        entry, want = self.entries[row], self.wanted[row]
+        parameter, place = entry.parameter, self.table[row]
+        if not fits(parameter, want.dtype, want):
+            return False
+        found: list[tuple[str, Tensor, int]] = []
+        if self.names:
+            optimizer._prepare(entry)
+            state = optimizer.state[parameter]
+            for column, name in enumerate(self.names, driving.FIRST):
+                if not fits(state[name], want.inner, want):
+                    return False
+                place[column] = state[name].data_ptr()
+                found.append((name, state[name], int(place[column])))
+            place[driving.FRESH] = entry.begins
+            count = state.get(optimizer._counts)
+            place[driving.COUNTER] = 0
+            if count is not None:
+                if not is_count(count):
+                    return False
+                place[driving.WIDE] = count.dtype is torch.float64
+                place[driving.COUNTER] = count.data_ptr()
+                found.append((optimizer._counts, count, int(place[driving.COUNTER])))
+        self.weights[row] = place[driving.WEIGHTS] = parameter.data_ptr()
+        self.states[row] = found
+        self.moved = True
+        return True
 
     def tell(self, optimizer: Stepped) -> None:
         """The present numbers of every group to its rows, and a step more to all counts."""
@@ -250,11 +274,8 @@ class Batch:
                 self._told[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
-        increment_version(
-            entry.parameter
-            for entry, found in zip(self.entries, self.addresses, strict=True)
-            if found[driving.WEIGHTS]
-        )
+        moving = zip(self.entries, self.gradients, strict=True)
+        increment_version([entry.parameter for entry, address in moving if address])
         if self.names:
             count = counter(optimizer._update)
             count(self.table, self.numbers, WIDE_COUNT, NARROW_COUNT)

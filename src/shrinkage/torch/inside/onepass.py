@@ -121,7 +121,7 @@ def sharing(batches: Sequence[Batch]) -> list[Entry]:
     """The entries whose weights or state have memory in common with another's."""
     places = []
     for batch in batches:
-        for entry, addresses in zip(batch.entries, batch.addresses, strict=True):
+        for entry, addresses in zip(batch.entries, batch.table.tolist(), strict=True):
             size = entry.parameter.numel()
             width = entry.parameter.element_size()
             for column in driving.WRITTEN:

@@ -9,7 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.optimizer import _use_grad_for_differentiable
+from torch.optim.optimizer import (
+    _global_optimizer_post_hooks,
+    _global_optimizer_pre_hooks,
+    _use_grad_for_differentiable,
+)
 
 from shrinkage.kernels.driving import Kind
 from shrinkage.torch.checks import check_free, check_holds
@@ -78,7 +82,7 @@ class Inside(Optimizer):
         """After it: what needs all groups."""
         self.defaults.update(self._options)
         self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
-        self._sorted()
+        self._sorted(self._regularizers())
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
@@ -96,7 +100,6 @@ class Inside(Optimizer):
             self.param_groups.pop()
             raise
 
-    @_use_grad_for_differentiable
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 
@@ -109,6 +112,22 @@ class Inside(Optimizer):
         -------
         What `closure` returns, or None.
         """
+        return self._watched_step(closure) if self._is_watched() else self._step(closure)
+
+    # torch would wrap it in what _watched_step has, which takes longer than stepping a small model.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _is_watched(self) -> bool:
+        """Whether hooks or a profiler follow the steps."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or torch._C._autograd._profiler_enabled()
+        )
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -119,13 +138,20 @@ class Inside(Optimizer):
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
-        rest = self._sorted().step(self)
+        rest = self._sorted(regularizers).step(self)
         if rest:
-            stepwise = torch.compile(by_torch) if self.defaults["compile"] else by_torch
-            stepwise(self, [entry for entry in rest if entry.parameter.grad is not None])
+            self._step_rest(rest)
         for regularizer in regularizers:
             regularizer._advance()
         return loss
+
+    _watched_step = Optimizer.profile_hook_step(_step)
+
+    @_use_grad_for_differentiable
+    def _step_rest(self, entries: Sequence[Entry]) -> None:
+        """Step what no compiled loop can."""
+        stepwise = torch.compile(by_torch) if self.defaults["compile"] else by_torch
+        stepwise(self, [entry for entry in entries if entry.parameter.grad is not None])
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
@@ -133,7 +159,7 @@ class Inside(Optimizer):
         Of penalized parameters alone. Summed up by the step itself, where it is one pass over
         memory; otherwise now, and so is Ω where it is no sum of absolute values and squares.
         """
-        return statistics(self._sorted())
+        return statistics(self._sorted(self._regularizers()))
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's own, which loads it, and this one torch's; penalties travel as text.
@@ -161,10 +187,10 @@ class Inside(Optimizer):
         self._options = {option: self.defaults[option] for option in OPTIONS}
         self._pass = None
 
-    def _sorted(self) -> OnePass:
+    def _sorted(self, regularizers: Sequence[Regularizer]) -> OnePass:
         """The present parameters and penalties, sorted anew where groups or penalties changed."""
         held: list[object] = [group["penalty"] for group in self.param_groups]
-        held += [*self.param_groups, *(one.bindings for one in self._regularizers())]
+        held += [*self.param_groups, *[one.bindings for one in regularizers]]
         options = [
             (group["how"], self._names(group), self._is_plain(group), [*map(id, group["params"])])
             for group in self.param_groups
@@ -196,4 +222,4 @@ class Inside(Optimizer):
 
     def _regularizers(self) -> list[Regularizer]:
         found = [group["penalty"] for group in self.param_groups]
-        return list(dict.fromkeys(one for one in found if isinstance(one, Regularizer)))
+        return list(dict.fromkeys([one for one in found if isinstance(one, Regularizer)]))

@@ -49,7 +49,7 @@ def _of(batch: Batch) -> list[Statistics]:
     np.add.at(sums, batch.pieces[:, 0], batch.sums)
     parts = []
     for row, entry in enumerate(batch.entries):
-        if not batch.addresses[row][driving.GRADIENTS]:  # not stepped, so not summed
+        if not batch.gradients[row]:  # not stepped, so not summed
             parts.append(_at(entry))
             continue
         absolute, squares, zeros, norms, dead = sums[row].tolist()
