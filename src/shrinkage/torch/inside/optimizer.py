@@ -82,7 +82,7 @@ class Inside(Optimizer):
         """After it: what needs all groups."""
         self.defaults.update(self._options)
         self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
-        self._sorted(self._regularizers())
+        self._sorted()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
@@ -159,7 +159,7 @@ class Inside(Optimizer):
         Of penalized parameters alone. Summed up by the step itself, where it is one pass over
         memory; otherwise now, and so is Ω where it is no sum of absolute values and squares.
         """
-        return statistics(self._sorted(self._regularizers()))
+        return statistics(self._sorted())
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's own, which loads it, and this one torch's; penalties travel as text.
@@ -187,8 +187,9 @@ class Inside(Optimizer):
         self._options = {option: self.defaults[option] for option in OPTIONS}
         self._pass = None
 
-    def _sorted(self, regularizers: Sequence[Regularizer]) -> OnePass:
+    def _sorted(self, regularizers: Sequence[Regularizer] | None = None) -> OnePass:
         """The present parameters and penalties, sorted anew where groups or penalties changed."""
+        regularizers = self._regularizers() if regularizers is None else regularizers
         held: list[object] = [group["penalty"] for group in self.param_groups]
         held += [*self.param_groups, *[one.bindings for one in regularizers]]
         options = [
