@@ -114,8 +114,8 @@ class Adam(Inside, torch.optim.Adam):
         state, group = self.state[entry.parameter], entry.group
         if "step" not in state:
             on_device = group["capturable"] or group["fused"]
-            state["step"] = torch.zeros(
-                (),
+            state["step"] = torch.tensor(
+                0.0,
                 dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
                 device=entry.parameter.device if on_device else "cpu",
             )

@@ -133,6 +133,12 @@ class SGD(Inside, torch.optim.SGD):
             known = unknown if share is None else float(share)
             state["momentum_share"] = torch.tensor(known, dtype=torch.float64)
 
+    def _count(self, entry: Entry) -> None:
+        share = self.state[entry.parameter].get("momentum_share")
+        if entry.group["momentum"] and share is not None:
+            before = None if entry.begins else float(share)
+            share.fill_(metric.buffer_share(entry.group, before))
+
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group = entry.group
         lr = float(group["lr"])
@@ -174,11 +180,8 @@ class SGD(Inside, torch.optim.SGD):
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )
-        for entry, state, buffer in zip(entries, states, buffers, strict=False):
+        for state, buffer in zip(states, buffers, strict=True):
             state["momentum_buffer"] = buffer
-            if "momentum_share" in state:
-                before = None if entry.begins else float(state["momentum_share"])
-                state["momentum_share"].fill_(metric.buffer_share(group, before))
 
 
 metric.RULES[SGD] = metric.sgd

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from shrinkage.kernels.driving import Kind
@@ -42,13 +43,15 @@ class Entry:
         return Kind(update, variant, self.form.formula, self.how, self.form.width > 0, half)
 
     def take_form(self) -> None:
-        """The compiled form for the present shape, if there is one.
+        """The compiled form for the present shape, if there is one, and a shape.
 
         Raises
         ------
         ValueError
             If the penalty does not fit that shape.
         """
+        if is_lazy(self.parameter):
+            return
         try:
             self.form = form_of(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
@@ -160,6 +163,11 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
     if penalty is None:
         return
     euclidean = isinstance(optimizer, torch.optim.SGD)
+    if entry.group["differentiable"] and entry.how != "coupled":
+        raise ValueError(
+            f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
+            "through which no gradient leads"
+        )
     reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
     if entry.how == "proximal" and not euclidean:
         reason = reason or penalty.why_no_metric()

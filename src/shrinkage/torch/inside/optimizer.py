@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 from torch.optim.optimizer import _use_grad_for_differentiable
 
@@ -52,6 +53,9 @@ class Inside(Optimizer):
     @abstractmethod
     def _prepare(self, entry: Entry) -> None:
         """The parameter's state, as torch would make it."""
+
+    def _count(self, entry: Entry) -> None:
+        """A step more in the state, where torch's own function counts none."""
 
     @abstractmethod
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
@@ -114,6 +118,11 @@ class Inside(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step_once()
+        return loss
+
+    @_disable_dynamo  # a compiled training step goes on around it
+    def _step_once(self) -> None:
         regularizers = self._regularizers()
         for regularizer in regularizers:
             regularizer._refresh()
@@ -122,11 +131,9 @@ class Inside(Optimizer):
                 check_group(self, group)
         rest = self._sorted().step(self)
         if rest:
-            stepwise = torch.compile(by_torch) if self.defaults["compile"] else by_torch
-            stepwise(self, [entry for entry in rest if entry.parameter.grad is not None])
+            by_torch(self, [entry for entry in rest if entry.parameter.grad is not None])
         for regularizer in regularizers:
             regularizer._advance()
-        return loss
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
