@@ -16,7 +16,7 @@ from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import metric
-from shrinkage.torch.inside.entries import Entry, settle_
+from shrinkage.torch.inside.entries import Entry, is_fused, settle_
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group, OwnStep, full_buffer_share
 from shrinkage.torch.regularizer import Regularizer
@@ -172,7 +172,7 @@ class SGD(Inside, torch.optim.SGD):
             buffers,
             has_sparse_grad=any(gradient.is_sparse for gradient in gradients),
             foreach=group["foreach"],
-            fused=group["fused"],
+            fused=is_fused(group, weights),
             weight_decay=group["weight_decay"],
             momentum=group["momentum"],
             lr=group["lr"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,14 @@ def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
         state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
     elif now.dtype is not dtype:
         state[name] = now.to(dtype)
+
+
+def is_fused(group: Group, weights: Sequence[Tensor]) -> Any:
+    """The option `fused`, but False on a CPU, where torch's fused step takes strides for granted.
+
+    Of weights with gaps it writes into the gaps; those without are stepped in one pass.
+    """
+    return group["fused"] and not any(w.is_cpu for w in weights)
 
 
 def entries_of(groups: Iterable[Group]) -> list[Entry]:
