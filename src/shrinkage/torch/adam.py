@@ -13,7 +13,7 @@ from torch.optim.optimizer import ParamsT, _get_scalar_dtype
 from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty
 from shrinkage.torch import metric
-from shrinkage.torch.inside.entries import Entry, settle_
+from shrinkage.torch.inside.entries import Entry, is_fused, settle_
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group, OwnStep
 from shrinkage.torch.regularizer import Regularizer
@@ -114,8 +114,8 @@ class Adam(Inside, torch.optim.Adam):
         state, group = self.state[entry.parameter], entry.group
         if "step" not in state:
             on_device = group["capturable"] or group["fused"]
-            state["step"] = torch.zeros(
-                (),
+            state["step"] = torch.tensor(
+                0.0,
                 dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
                 device=entry.parameter.device if on_device else "cpu",
             )
@@ -159,7 +159,7 @@ class Adam(Inside, torch.optim.Adam):
             foreach=group["foreach"],
             capturable=group["capturable"],
             differentiable=group["differentiable"],
-            fused=group["fused"],
+            fused=is_fused(group, weights),
             has_complex=any(w.is_complex() for w in weights),
             amsgrad=group["amsgrad"],
             beta1=group["betas"][0],

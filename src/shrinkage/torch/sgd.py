@@ -16,7 +16,7 @@ from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import metric
-from shrinkage.torch.inside.entries import Entry, settle_
+from shrinkage.torch.inside.entries import Entry, is_fused, settle_
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group, OwnStep, full_buffer_share
 from shrinkage.torch.regularizer import Regularizer
@@ -133,6 +133,12 @@ class SGD(Inside, torch.optim.SGD):
             known = unknown if share is None else float(share)
             state["momentum_share"] = torch.tensor(known, dtype=torch.float64)
 
+    def _count(self, entry: Entry) -> None:
+        share = self.state[entry.parameter].get("momentum_share")
+        if entry.group["momentum"] and share is not None:
+            before = None if entry.begins else float(share)
+            share.fill_(metric.buffer_share(entry.group, before))
+
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group = entry.group
         lr = float(group["lr"])
@@ -166,7 +172,7 @@ class SGD(Inside, torch.optim.SGD):
             buffers,
             has_sparse_grad=any(gradient.is_sparse for gradient in gradients),
             foreach=group["foreach"],
-            fused=group["fused"],
+            fused=is_fused(group, weights),
             weight_decay=group["weight_decay"],
             momentum=group["momentum"],
             lr=group["lr"],
@@ -174,11 +180,8 @@ class SGD(Inside, torch.optim.SGD):
             nesterov=group["nesterov"],
             maximize=group["maximize"],
         )
-        for entry, state, buffer in zip(entries, states, buffers, strict=False):
+        for state, buffer in zip(states, buffers, strict=True):
             state["momentum_buffer"] = buffer
-            if "momentum_share" in state:
-                before = None if entry.begins else float(state["momentum_share"])
-                state["momentum_share"].fill_(metric.buffer_share(group, before))
 
 
 metric.RULES[SGD] = metric.sgd

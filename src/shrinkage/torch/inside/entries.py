@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from shrinkage.kernels.driving import Kind
@@ -45,13 +46,15 @@ class Entry:
         return Kind(update, variant, self.form.formula, self.how, groups, dtype)
 
     def take_form(self) -> None:
-        """The compiled form for the present shape, if there is one.
+        """The compiled form for the present shape, if there is one, and a shape.
 
         Raises
         ------
         ValueError
             If the penalty does not fit that shape.
         """
+        if is_lazy(self.parameter):
+            return
         try:
             self.form = form_of(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
@@ -87,6 +90,14 @@ def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
         state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
     elif now.dtype is not dtype:
         state[name] = now.to(dtype)
+
+
+def is_fused(group: Group, weights: Sequence[Tensor]) -> Any:
+    """The option `fused`, but False on a CPU, where torch's fused step takes strides for granted.
+
+    Of weights with gaps it writes into the gaps; those without are stepped in one pass.
+    """
+    return group["fused"] and not any(w.is_cpu for w in weights)
 
 
 def entries_of(groups: Iterable[Group]) -> list[Entry]:
@@ -169,6 +180,11 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
     if penalty is None:
         return
     euclidean = isinstance(optimizer, torch.optim.SGD)
+    if entry.group["differentiable"] and entry.how != "coupled":
+        raise ValueError(
+            f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
+            "through which no gradient leads"
+        )
     reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
     if entry.how == "proximal" and not euclidean:
         reason = reason or penalty.why_no_metric()

@@ -34,10 +34,11 @@ class OnePass:
         self.entries = entries
         self.batches: list[Batch] = []
         self.others: list[Entry] = list(entries)  # left to torch operations
+        self._is_sorted = False
 
     def step(self, optimizer: Stepped) -> list[Entry]:
         """Step what can be; the entries that are left."""
-        if not self._holds(optimizer):
+        if not (self._is_sorted and self._holds(optimizer)):
             self._sort(optimizer)
         for batch in self.batches:
             batch.tell(optimizer)
@@ -61,6 +62,7 @@ class OnePass:
 
     def _sort(self, optimizer: Stepped) -> None:
         """Every entry into a batch, or to the others."""
+        self._is_sorted = True
         for entry in self.entries:
             entry.shares = False
             entry.take_form()

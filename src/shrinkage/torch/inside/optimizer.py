@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     _global_optimizer_post_hooks,
@@ -56,6 +57,9 @@ class Inside(Optimizer):
 
     @abstractmethod
     def _prepare(self, entry: Entry) -> None: ...
+
+    def _count(self, entry: Entry) -> None:
+        """A step more in the state, where torch's own function counts none."""
 
     @abstractmethod
     def _numbers(self, entry: Entry) -> tuple[float, ...]: ...
@@ -132,6 +136,11 @@ class Inside(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step_once()
+        return loss
+
+    @_disable_dynamo  # a compiled training step goes on around it
+    def _step_once(self) -> None:
         regularizers = self._regularizers()
         for regularizer in regularizers:
             regularizer._refresh()
@@ -143,15 +152,13 @@ class Inside(Optimizer):
             self._step_rest(rest)
         for regularizer in regularizers:
             regularizer._advance()
-        return loss
 
     _watched_step = Optimizer.profile_hook_step(_step)
 
     @_use_grad_for_differentiable
     def _step_rest(self, entries: Sequence[Entry]) -> None:
         """Step what no compiled loop can."""
-        stepwise = torch.compile(by_torch) if self.defaults["compile"] else by_torch
-        stepwise(self, [entry for entry in entries if entry.parameter.grad is not None])
+        by_torch(self, [entry for entry in entries if entry.parameter.grad is not None])
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.

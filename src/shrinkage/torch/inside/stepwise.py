@@ -10,6 +10,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from shrinkage.torch.inside.entries import HALF
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
 
 def by_torch(optimizer: Inside, entries: Sequence[Entry]) -> None:
     """Step these parameters, group by group, with torch's own function for the update."""
+    step = torch.compile(_step_group) if optimizer.defaults["compile"] else _step_group
     for _, members in groupby(entries, key=lambda entry: id(entry.group)):
-        _step_group(optimizer, list(members))
+        together = list(members)
+        for entry in together:
+            optimizer._prepare(entry)
+            optimizer._count(entry)
+        step(optimizer, together)
+        for entry in together:
+            entry.begins = False
 
 
 def _step_group(optimizer: Inside, entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        optimizer._prepare(entry)
     weights = [_wide(entry.parameter) for entry in entries]
     gradients = [_pulled(entry, w) for entry, w in zip(entries, weights, strict=True)]
     for entry, w in zip(entries, weights, strict=True):
@@ -39,7 +45,6 @@ def _step_group(optimizer: Inside, entries: Sequence[Entry]) -> None:
         _finish_(optimizer, entry, w)
         if w is not entry.parameter:
             entry.parameter.copy_(w)
-        entry.begins = False
 
 
 def _finish_(optimizer: Inside, entry: Entry, w: Tensor) -> None:
