@@ -127,9 +127,11 @@ def through_blocks(run: Loop) -> Loop:
 def by_chunks(update: Loop, shrink: Loop, half: bool) -> Loop:
     """Update, prox and sums, a chunk at a time."""
 
+    changes = half or shrink is not loops.leave  # the weights, after the update
+
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
-        steps = np.empty(2 * CHUNK, first.dtype)
+        steps = np.empty(CHUNK, first.dtype)
         wide, pull = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
         for at in range(0, weights.size, CHUNK):
             here = slice(at, min(at + CHUNK, weights.size))
@@ -140,11 +142,11 @@ def by_chunks(update: Loop, shrink: Loop, half: bool) -> Loop:
                 widen(gradients[here], g)
             else:
                 w, g = weights[here], gradients[here]
-            update(w, g, first[here], second[here], third[here], steps, row)
-            shrink(w, steps, row)
+            measured = update(w, g, first[here], second[here], third[here], steps, row)
+            shrink(w, steps, pull, row)
             if half:
                 narrow(w, weights[here])
-            note(measure(w), sums)
+            note(measure(w) if changes else measured, sums)
 
     return run
 

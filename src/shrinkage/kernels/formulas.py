@@ -47,8 +47,7 @@ def soft(z, t):
 @register_jitable
 def signed(z, modulus):
     """`modulus` with z's sign, never −0.0."""
-    zero = type(z)(0.0)
-    return zero if modulus == zero else (-modulus if z < zero else modulus)
+    return math.copysign(modulus, z) + type(z)(0.0)
 
 
 @register_jitable
@@ -74,8 +73,7 @@ def below(x, high):
 @register_jitable
 def capped(z, u, limit):
     """u, or as far from z towards it as `limit` allows."""
-    move = u - z
-    return z + limit if move > limit else (z - limit if move < -limit else u)
+    return below(above(u, z - limit), z + limit)
 
 
 @register_jitable
@@ -116,7 +114,7 @@ def mcp_prox(z, s, lam, gamma):
     one = type(z)(1.0)
     curvature = one - s * (one / gamma)
     is_soft = curvature > zero
-    shrunk = above(size - s * lam, zero) / (curvature if is_soft else one)
+    shrunk = above(size - s * lam, zero) * (one / (curvature if is_soft else one))
     bent = shrunk if size <= gamma * lam else size
     ratio = size * (one / lam)  # squares of ratios, for roots take time
     hard = zero if ratio * ratio <= s * gamma else size
@@ -136,7 +134,7 @@ def scad_prox(z, s, lam, a):
     soft_size = above(size - s * lam, zero)
     divisor = a - one - s
     is_small = divisor > zero
-    bent = ((a - one) * size - s * a * lam) / (divisor if is_small else one)
+    bent = ((a - one) * size - s * a * lam) * (one / (divisor if is_small else one))
     small = soft_size if size <= (one + s) * lam else (bent if size <= a * lam else size)
     middle = soft_size if size <= lam * (a + one + s) * type(z)(0.5) else size
     ratio = size * (one / lam)

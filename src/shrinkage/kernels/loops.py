@@ -14,7 +14,7 @@ import math
 
 from numba.extending import register_jitable
 
-from shrinkage.kernels.compiling import CHUNK, Loop, add
+from shrinkage.kernels.compiling import Loop, add
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
@@ -100,6 +100,7 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
         mu, keep, nesterov = kind(row[MOMENTUM]), kind(row[JOINS]), row[NESTEROV] != 0.0
+        measured = nothing_yet(kind(0.0))
         for i in range(weights.size):
             w = decay(weights[i], step, factor, limit, a, b)
             g = sign * gradients[i] + factor * pull(w, a, b) + squares * w
@@ -107,7 +108,10 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
                 buffer = mu * buffers[i] + keep * g
                 buffers[i] = buffer
                 g = g + mu * buffer if nesterov else buffer
-            weights[i] = finish(w - lr * g, step, factor, limit, a, b)
+            w = finish(w - lr * g, step, factor, limit, a, b)
+            weights[i] = w
+            measured = with_entry(measured, w)
+        return measured
 
     return update
 
@@ -124,6 +128,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
         beta2, eps = kind(row[BETA2]), kind(row[EPS])
         rest1, rest2 = kind(1.0 - row[BETA1]), kind(1.0 - row[BETA2])
         correction, root = kind(1.0 / row[BC1]), kind(1.0 / row[ROOT])
+        measured = nothing_yet(kind(0.0))
         for i in range(weights.size):
             w = decay(weights[i], lr, factor, limit, a, b)
             g = sign * gradients[i] + factor * pull(w, a, b) + squares * w
@@ -137,7 +142,10 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
             s = lr / (math.sqrt(variance) * root + eps)
             if keep_steps:
                 steps[i] = s
-            weights[i] = finish(w * kept - s * (mean * correction), s, factor, limit, a, b)
+            w = finish(w * kept - s * (mean * correction), s, factor, limit, a, b)
+            weights[i] = w
+            measured = with_entry(measured, w)
+        return measured
 
     return update
 
@@ -151,13 +159,17 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
         kind = weights.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
+        measured = nothing_yet(kind(0.0))
         for i in range(weights.size):
             s = scale
             if in_metric:
                 s = scale / (math.sqrt(variances[i]) * root + eps)
             if keep_steps:
                 steps[i] = s
-            weights[i] = finish(weights[i], s, factor, limit, a, b)
+            w = finish(weights[i], s, factor, limit, a, b)
+            weights[i] = w
+            measured = with_entry(measured, w)
+        return measured
 
     return update
 
@@ -169,7 +181,7 @@ def number4(row, kind, one, two, three, four):
 
 
 def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
-    """The prox that is not all in one formula, from the steps that were kept.
+    """The prox that is not all in one formula, from the steps that were kept, by way of `found`.
 
     Where the formula is not sure, which is rare, a choice that takes longer is made.
     """
@@ -179,12 +191,11 @@ def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
     assert is_sure is not None
 
     @register_jitable
-    def shrunk(weights, steps, row):
+    def shrunk(weights, steps, found, row):
         kind = weights.dtype.type
         zero, one = kind(0.0), kind(1.0)
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         step, size = kind(row[STEP]), weights.size
-        found = steps[CHUNK : CHUNK + size]
         doubts = zero
         for i in range(size):
             s, z = (steps[i] if in_metric else step) * factor, weights[i]
@@ -205,18 +216,29 @@ def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
 
 
 @register_jitable
-def leave(weights, steps, row):
+def leave(weights, steps, found, row):
     pass
+
+
+@register_jitable
+def nothing_yet(zero):
+    """Σ|w|, Σw² and the count of exact zeros, of no weights."""
+    return zero, zero, zero
+
+
+@register_jitable
+def with_entry(measured, w):
+    """The same with one weight more."""
+    absolute, squares, zeros = measured
+    kind = type(w)
+    zeros = add(zeros, kind(1.0) if w == kind(0.0) else kind(0.0))
+    return add(absolute, abs(w)), add(squares, w * w), zeros
 
 
 @register_jitable
 def measure(weights):
     """Σ|w|, Σw² and the count of exact zeros."""
-    zero, one = weights.dtype.type(0.0), weights.dtype.type(1.0)
-    absolute, squares, zeros = zero, zero, zero
+    measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
-        w = weights[i]
-        absolute = add(absolute, abs(w))
-        squares = add(squares, w * w)
-        zeros = add(zeros, one if w == zero else zero)
-    return absolute, squares, zeros
+        measured = with_entry(measured, weights[i])
+    return measured
