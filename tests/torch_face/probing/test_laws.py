@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import shrinkage.torch as ours
 from shrinkage import L1, L2
 from shrinkage.torch import SGDW, Law, Regularizer, probe
 from torch_face.probing import black_boxes as boxes
@@ -194,7 +195,18 @@ def attached(penalty, how, kind, **options):
 
 SGD, ADAM = torch.optim.SGD, torch.optim.Adam
 ADAMW = partial(torch.optim.AdamW, weight_decay=0.0)
+
+
 # This library's own: factory, form, exponents of lr, lr₀, wd, coefficient, coupled.
+def inside(penalty, how, kind):
+    """An optimizer with the penalty inside, whose lam is called weight_decay."""
+
+    def factory(params, lr, weight_decay):
+        return kind(params, lr=lr, penalty=penalty(weight_decay), how=how)
+
+    return factory
+
+
 OWN = {
     "SGDW": (SGDW, "proportional", 0, 0, 1, 1, False),
     "SGDW of L1": (partial(SGDW, weight_norm=1), "sign", 0, 0, 1, 1, False),
@@ -215,6 +227,15 @@ OWN = {
     ),
     "L2 proximal, SGD": (attached(L2, "proximal", SGD), "proportional", 1, 0, 1, 2, False),
     "L1 proximal, SGD": (attached(L1, "proximal", SGD), "sign", 1, 0, 1, 1, False),
+    "SGD itself": (ours.SGD, "proportional", 1, 0, 1, 1, True),
+    "AdamW itself": (
+        partial(ours.Adam, decoupled_weight_decay=True), "proportional", 1, 0, 1, 1, False
+    ),
+    "L2 coupled inside SGD": (inside(L2, "coupled", ours.SGD), "proportional", 1, 0, 1, 2, None),
+    "L2 coupled inside Adam": (inside(L2, "coupled", ours.Adam), "sign", 1, 0, 0, 1, True),
+    "L1 decoupled inside Adam": (inside(L1, "decoupled", ours.Adam), "sign", 1, 0, 1, 1, False),
+    "L1 proximal inside SGD": (inside(L1, "proximal", ours.SGD), "sign", 1, 0, 1, 1, False),
+    "L2 proximal inside SGD": (inside(L2, "proximal", ours.SGD), "proportional", 1, 0, 1, 2, False),
 }  # fmt: skip
 
 
