@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -85,6 +86,26 @@ def _pointer(context, address, like):
 def memory(address, size, like):
     """`size` numbers of like's type that begin at `address`."""
     return carray(_pointer(address, like), size)
+
+
+@intrinsic
+def _prefer_widest(context):
+    def code(context, builder, signature, arguments):
+        with suppress(TypeError):  # a later llvmlite may keep them otherwise, and loops as they are
+            # `add` of its own refuses what is in LLVM's words; they go into the same set.
+            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), code
+
+
+@register_jitable(inline="always")
+def widest_vectors():
+    """Let the function that calls this use all that a vector register holds.
+
+    For Intel's processors LLVM prefers half of it, which is too little where memory is waited for.
+    """
+    _prefer_widest()
 
 
 @intrinsic

@@ -14,7 +14,7 @@ import math
 
 from numba.extending import register_jitable
 
-from shrinkage.kernels.compiling import Loop, add
+from shrinkage.kernels.compiling import Loop, add, widest_vectors
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
@@ -96,6 +96,7 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
 
     @register_jitable
     def update(weights, gradients, buffers, _, __, steps, row):
+        widest_vectors()
         kind = weights.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
@@ -122,6 +123,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
 
     @register_jitable
     def update(weights, gradients, means, variances, largest, steps, row):
+        widest_vectors()
         kind = weights.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, kept = number4(row, kind, A, B, SQUARES, KEPT)
@@ -156,6 +158,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
 
     @register_jitable
     def update(weights, _, variances, __, ___, steps, row):
+        widest_vectors()
         kind = weights.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
@@ -192,6 +195,7 @@ def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
 
     @register_jitable
     def shrunk(weights, steps, found, row):
+        widest_vectors()
         kind = weights.dtype.type
         zero, one = kind(0.0), kind(1.0)
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
