@@ -52,6 +52,7 @@ from timing import (
     plain,
     prepared,
     ratio,
+    renewing,
 )
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -117,13 +118,10 @@ def with_statistics(model: nn.Module, name: str) -> Step:
     model, optimizer = prepared(model, kind, {**options, "penalty": L1(LAM)})
 
     def step() -> None:
-        for parameter in model.parameters():
-            assert parameter.grad is not None
-            parameter.grad = parameter.grad.detach()
         optimizer.step()
         optimizer.statistics()  # type: ignore[attr-defined]
 
-    return step
+    return Step(renewing(model), step)
 
 
 def halved(make: Make) -> Make:

@@ -125,6 +125,7 @@ def add(total, term):
 @register_jitable
 def widen(bits, numbers):
     """bfloat16, given as its bits, into float32."""
+    widest_vectors()
     wide = numbers.view(np.uint32)
     for i in range(bits.size):
         wide[i] = np.uint32(bits[i]) << np.uint32(16)
@@ -133,6 +134,7 @@ def widen(bits, numbers):
 @register_jitable
 def narrow(numbers, bits):
     """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
+    widest_vectors()
     wide = numbers.view(np.uint32)
     for i in range(bits.size):
         odd = (wide[i] >> np.uint32(16)) & np.uint32(1)

@@ -242,6 +242,7 @@ def with_entry(measured, w):
 @register_jitable
 def measure(weights):
     """Σ|w|, Σw² and the count of exact zeros."""
+    widest_vectors()
     measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
         measured = with_entry(measured, weights[i])
