@@ -48,7 +48,10 @@ seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figure
 law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known minimum it rests
 	$(BIN)/python tests/law.py $(ARGS)
 
+soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps while parameters change
+	$(BIN)/python tests/inside_soak.py $(ARGS)
+
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format scratch bench seeds law clean
+.PHONY: help compare test check format scratch bench seeds law soak clean

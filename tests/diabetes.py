@@ -78,7 +78,12 @@ def fit(
     optimizer = optimizer_of([w])
     regularizer = Regularizer(model, penalty, on="all")
     said = "loss"
-    if how != "loss":
+    if how != "loss" and "penalty" in optimizer.param_groups[0]:
+        options = {"penalty": regularizer, "how": how, "scale": scale or "lr"}
+        optimizer.param_groups[0].update(options)
+        optimizer.statistics()  # takes the regularizer in
+        said = repr(regularizer._attachment)
+    elif how != "loss":
         said = repr(regularizer.attach(optimizer, how=how, scale=scale))
     A, b = (torch.tensor(part) for part in normal_equations())
     first_lr = optimizer.param_groups[0]["lr"]

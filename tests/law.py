@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import family_oracles
 from diabetes import GROUPS, fit, minimum, normal_equations, standardized
-from optimizer_cases import STEADY, factory
+from optimizer_cases import INSIDE, STEADY, factory
 from shrinkage import (
     L0,
     L1,
@@ -55,7 +55,7 @@ from shrinkage import (
 
 START = np.linspace(-0.2, 0.3, 10)
 WEIGHTS = np.array([1.0, 2.0, 0.5, 1.0, 3.0, 0.25, 1.0, 1.0, 0.5, 2.0])
-QUICK = ("SGD", "SGD momentum", "Adam", "Adagrad")
+QUICK = ("SGD", "SGD momentum", "Adam", "Adagrad", "shrinkage SGD momentum", "shrinkage Adam")
 KINKED = 1e-3  # subgradients hop across a kink by a step's length
 EXACT = 1e-6
 
@@ -315,14 +315,15 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     """Proximal under all optimizers, in the gradient where there is one, decoupled under SGD."""
     for number, case in enumerate(known()):
         penalty = case.penalty
-        for name in QUICK if quick else STEADY:
-            if penalty.why_no_metric() is None or name.startswith("SGD"):
+        for name in QUICK if quick else (*STEADY, *INSIDE):
+            if penalty.why_no_metric() is None or name.removeprefix("shrinkage ").startswith("SGD"):
                 yield Row(number, "proximal", name)
         if penalty.why_no_gradient() is None:
-            for name in ("SGD momentum", "Adam"):
+            for name in ("SGD momentum", "Adam", "shrinkage SGD momentum", "shrinkage Adam"):
                 yield Row(number, "coupled", name)
             yield Row(number, "loss", "SGD")
             yield Row(number, "decoupled", "SGD")
+            yield Row(number, "decoupled", "shrinkage SGD")
 
 
 def main() -> None:

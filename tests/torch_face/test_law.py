@@ -6,9 +6,9 @@ import pytest
 
 import law
 
-ROWS = [row for row in law.rows(quick=True) if row.optimizer in ("SGD", "SGD momentum", "Adam")]
+ROWS = [row for row in law.rows(quick=True) if row.optimizer != "Adagrad"]
 EXACT = [row for row in ROWS if row.how == "proximal" or row.case.smooth]
-EXACT = [row for row in EXACT if row.optimizer != "SGD" or row.how == "decoupled"]
+EXACT = [row for row in EXACT if not row.optimizer.endswith("SGD") or row.how == "decoupled"]
 
 
 @pytest.mark.parametrize("row", EXACT, ids=str)

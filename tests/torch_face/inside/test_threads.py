@@ -39,17 +39,17 @@ def trained(
 ) -> tuple[Tensor, Any]:
     """Parameters of more than the size below which one thread does it all.
 
-    Several threads for the step alone: torch's own do not outlive a fork.
+    Several threads for steps alone that allocate nothing: torch's own do not outlive a fork.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     drawn = torch.Generator().manual_seed(seed)
     parts = [nn.Parameter(torch.randn(size, 300, generator=drawn)) for _ in range(2)]
     optimizer = kind(parts, **options, penalty=penalty)
-    for _ in range(3):
+    for step in range(4):
         for w in parts:
             w.grad = torch.randn(w.shape, generator=drawn)
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads if step else 1)
         optimizer.step()
         torch.set_num_threads(1)
     result = torch.cat([w.detach().flatten() for w in parts]), optimizer.statistics()
