@@ -53,7 +53,10 @@ docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/w
 law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known minimum it rests
 	$(BIN)/python tests/law.py $(ARGS)
 
+soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps while parameters change
+	$(BIN)/python tests/inside_soak.py $(ARGS)
+
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format scratch bench seeds docs law clean
+.PHONY: help compare test check format scratch bench seeds docs law soak clean

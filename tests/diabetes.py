@@ -89,7 +89,12 @@ def fit(
     optimizer = optimizer_of(parts)
     regularizer = Regularizer(model, penalty, on="all")
     said = "loss"
-    if how != "loss":
+    if how != "loss" and "penalty" in optimizer.param_groups[0]:
+        options = {"penalty": regularizer, "how": how, "scale": scale or "lr"}
+        optimizer.param_groups[0].update(options)
+        optimizer.statistics()  # takes the regularizer in
+        said = repr(regularizer._attachment)
+    elif how != "loss":
         said = repr(regularizer.attach(optimizer, how=how, scale=scale))
     slope = slope or least_squares()
     first_lr = optimizer.param_groups[0]["lr"]

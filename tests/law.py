@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import breast_cancer
 import family_oracles
 from diabetes import GROUPS, fit, minimum, normal_equations, standardized
-from optimizer_cases import STEADY
+from optimizer_cases import INSIDE, STEADY
 from shrinkage import (
     L0,
     L1,
@@ -61,7 +61,8 @@ from shrinkage.torch import Joint
 
 START = np.linspace(-0.2, 0.3, 10)
 WEIGHTS = np.array([1.0, 2.0, 0.5, 1.0, 3.0, 0.25, 1.0, 1.0, 0.5, 2.0])
-QUICK = ("SGD", "SGD momentum", "Adam", "Adagrad")
+QUICK = ("SGD", "SGD momentum", "Adam", "Adagrad", "shrinkage SGD momentum", "shrinkage Adam")
+OURS = ("shrinkage SGD momentum", "shrinkage Adam")
 KINKED = 1e-3  # subgradients hop across a kink by a step's length
 EXACT = 1e-6
 
@@ -69,6 +70,7 @@ Solver = Callable[[Any], np.ndarray]  # of the penalty
 DECAY = 1.0
 OPTIMIZERS = {
     **STEADY,
+    **INSIDE,
     "SGD halved": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.5}),
     "AdamW decaying": (torch.optim.AdamW, {"lr": 0.02, "weight_decay": DECAY}),
 }
@@ -414,15 +416,19 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         if case.only:
             yield from (Row(number, how, name) for how, name in case.only)
             continue
-        for name in QUICK if quick else STEADY:
-            if penalty.why_no_metric() is None or name.startswith("SGD"):
+        for name in QUICK if quick else (*STEADY, *INSIDE):
+            if case.joint and name in INSIDE:
+                continue
+            if penalty.why_no_metric() is None or name.removeprefix("shrinkage ").startswith("SGD"):
                 yield Row(number, "proximal", name)
         if penalty.why_no_gradient() is None:
-            for name in ("SGD momentum", "Adam"):
+            for name in ("SGD momentum", "Adam", *([] if case.joint else OURS)):
                 yield Row(number, "coupled", name)
             yield Row(number, "loss", "SGD")
             for name in ("SGD", "SGD halved", "SGD dampening"):
                 yield Row(number, "decoupled", name)
+            if not case.joint:
+                yield Row(number, "decoupled", "shrinkage SGD")
 
 
 def measured(row: Row) -> tuple[Row, float, bool]:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.torch import SGD, Adam
+
 Factory = Callable[[Iterable[Tensor]], Optimizer]
 
 # lr: large enough to reach a rest in a few thousand full-batch steps on a standardized regression.
@@ -33,9 +35,18 @@ STEADY: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "Adagrad": (torch.optim.Adagrad, {"lr": 0.5}),
     "Adadelta": (torch.optim.Adadelta, {"lr": 5.0}),
 }
+# With the penalty inside, where those above have it attached.
+INSIDE: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
+    "shrinkage SGD": (SGD, {"lr": 0.2}),
+    "shrinkage SGD momentum": (SGD, {"lr": 0.05, "momentum": 0.9}),
+    "shrinkage SGD dampening": (SGD, {"lr": 0.1, "momentum": 0.8, "dampening": 0.5}),
+    "shrinkage SGD Nesterov": (SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "shrinkage Adam": (Adam, {"lr": 0.02}),
+    "shrinkage Adam amsgrad": (Adam, {"lr": 0.02, "amsgrad": True}),
+}
 
 
 def factory(name: str) -> Factory:
     """The optimizer of that name as a function of its parameters."""
-    kind, options = STEADY[name]
+    kind, options = (STEADY | INSIDE)[name]
     return partial(kind, **options)

@@ -6,7 +6,7 @@ import pytest
 
 import law
 
-USUAL = ("SGD", "SGD momentum", "Adam")
+USUAL = ("SGD", "SGD momentum", "Adam", "shrinkage SGD momentum", "shrinkage Adam")
 EXACT = [
     row
     for row in law.rows(quick=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from diabetes import GROUPS, fit, minimum, normal_equations
-from optimizer_cases import STEADY, factory
+from optimizer_cases import INSIDE, STEADY, factory
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 
@@ -24,7 +24,7 @@ if FULL:
 SPARSE_GROUPS = L1(0.06) + GroupLasso(0.12, GROUPS)
 GROUPED = [(optimizer, SPARSE_GROUPS, (10,)) for optimizer in STEADY] + [
     (optimizer, GroupLasso(0.17, 1), (2, 5))
-    for optimizer in (STEADY if FULL else ("SGD momentum", "Adam", "Adagrad"))
+    for optimizer in ((*STEADY, *INSIDE) if FULL else ("SGD momentum", "Adam", "Adagrad", *INSIDE))
 ]
 if FULL:
     GROUPED += [
@@ -44,7 +44,7 @@ def assert_rests(weights: np.ndarray, target: np.ndarray, tolerance: float) -> N
     assert np.abs(weights - target).max() < tolerance
 
 
-@pytest.mark.parametrize("optimizer", STEADY)
+@pytest.mark.parametrize("optimizer", [*STEADY, *INSIDE])
 @pytest.mark.parametrize(("penalty", "shape"), SINGLE, ids=str)
 def test_proximal_rests_at_scikit_learns_minimum(
     optimizer: str, penalty: Penalty, shape: tuple[int, ...]
@@ -71,7 +71,11 @@ def test_proximal_groups_rest_at_the_minimum(
 
 @pytest.mark.parametrize(
     ("optimizer", "how"),
-    [*((optimizer, "coupled") for optimizer in STEADY), ("SGD momentum", "loss"), ("Adam", "loss")],
+    [
+        *((name, "coupled") for name in (*STEADY, *INSIDE)),
+        ("SGD momentum", "loss"),
+        ("Adam", "loss"),
+    ],
 )
 def test_squares_in_the_gradient_rest_at_the_ridge(optimizer: str, how: str) -> None:
     weights, _ = fit(factory(optimizer), L2(0.05), how, steps=1500)

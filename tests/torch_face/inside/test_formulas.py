@@ -1,0 +1,122 @@
+"""The formulas for one number, which compiled loops take in, equal the array formulas."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from numba import njit
+
+from shrinkage import L0, L1, L2, MCP, SCAD, Box, CappedL1, LogSum, NonNegative, Penalty
+from shrinkage.kernels.formulas import formula_of
+
+PENALTIES: list[Penalty] = [
+    L1(0.5),
+    L2(0.5),
+    L1(0.25) + L2(0.5),
+    MCP(0.5, 1.5),
+    SCAD(0.5, 3.0),
+    CappedL1(0.5, 0.75),
+    LogSum(0.5, 0.125),
+    L0(0.25),
+    Box(-1.0, 0.5),
+    NonNegative(),
+]
+SMOOTH = [penalty for penalty in PENALTIES if penalty.why_no_gradient() is None]
+TYPES = {np.float32: 1e-5, np.float64: 1e-10}
+NUMBERS = st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 0.5, -0.5, 1.5, 0.75, -1.0])
+STEPS = st.floats(0, 4, width=32) | st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 1e6])
+
+
+@cache
+def proxes(penalty: Penalty) -> Any:
+    """The prox of every entry; where the formula is not sure, with its choice."""
+    given_form = formula_of(penalty)
+    assert given_form is not None
+    formula = given_form[0]
+    prox, is_sure, choice = formula.prox, formula.is_sure, formula.choice
+
+    @njit(error_model="numpy")
+    def plain(z, s, a, b, out):
+        for i in range(z.size):
+            out[i] = prox(z[i], s, a, b)
+
+    @njit(error_model="numpy")
+    def chosen(z, s, a, b, out):
+        for i in range(z.size):
+            u = prox(z[i], s, a, b)
+            out[i] = u if is_sure(z[i], s, u, a, b) else choice(z[i], s, u, a, b)
+
+    return plain if choice is None else chosen
+
+
+@cache
+def gradients(penalty: Penalty) -> Any:
+    given_form = formula_of(penalty)
+    assert given_form is not None
+    gradient = given_form[0].gradient
+
+    @njit(error_model="numpy")
+    def run(w, a, b, out):
+        for i in range(w.size):
+            out[i] = gradient(w[i], a, b)
+
+    return run
+
+
+def constants(penalty: Penalty, kind: Any) -> tuple[Any, Any]:
+    form = formula_of(penalty)
+    assert form is not None
+    return kind(form[1][0]), kind(form[1][1])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
+@given(values=st.lists(NUMBERS, min_size=1, max_size=20), step=STEPS)
+@example(values=[0.0, -0.0, 0.5, 1.0, -2.0], step=1.0)
+@example(values=[0.0, -0.0, 1e3, -1e3], step=1e6)
+def test_prox(penalty: Penalty, kind: Any, values: list[float], step: float) -> None:
+    z = np.array(values, kind)
+    found = np.empty_like(z)
+    proxes(penalty)(z, kind(step), *constants(penalty, kind), found)
+    expected = penalty.prox(z, float(kind(step)))
+    near = np.isclose(found, expected, rtol=TYPES[kind], atol=TYPES[kind])
+    if not near.all():  # at a jump both sides are minimal
+        assert penalty.is_convex is False
+        for index in np.flatnonzero(~near):
+            costs = [cost(penalty, u[index], z[index], step) for u in (found, expected)]
+            assert costs[0] == pytest.approx(costs[1], rel=1e-4 if kind is np.float32 else 1e-9)
+    made = (found == 0) & (expected == 0) & (z != 0)
+    assert not np.signbit(found[made]).any()  # zeros that a prox makes are 0, not −0
+
+
+def cost(penalty: Penalty, u: float, z: float, step: float) -> float:
+    """½(u − z)²/step + Ω(u)."""
+    value = float(penalty(np.array([u], np.float64)))
+    return 0.5 * (float(u) - float(z)) ** 2 / step + value
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("penalty", SMOOTH, ids=str)
+@given(values=st.lists(NUMBERS, min_size=1, max_size=20))
+@example(values=[0.0, -0.0, 0.5, 0.75, -0.75, 1.5, -1.5])
+def test_gradient(penalty: Penalty, kind: Any, values: list[float]) -> None:
+    w = np.array(values, kind)
+    found = np.empty_like(w)
+    gradients(penalty)(w, *constants(penalty, kind), found)
+    tolerance = TYPES[kind]
+    np.testing.assert_allclose(found, penalty.gradient(w), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
+def test_what_is_no_number_stays_none(penalty: Penalty, kind: Any) -> None:
+    z = np.array([np.nan, np.inf, -np.inf], kind)
+    found = np.empty_like(z)
+    proxes(penalty)(z, kind(0.5), *constants(penalty, kind), found)
+    np.testing.assert_array_equal(found, penalty.prox(z, 0.5))
+    assert np.isnan(found[0])

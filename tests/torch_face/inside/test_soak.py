@@ -1,0 +1,7 @@
+"""A small soak; `make soak` runs a long one."""
+
+from inside_soak import soak
+
+
+def test_a_small_soak() -> None:
+    assert soak(1200, seed=1) == 1200

@@ -1,0 +1,145 @@
+"""Several threads, forked and spawned processes: the same numbers as one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shrinkage import L1, GroupLasso, Penalty
+from shrinkage.kernels import pool
+from shrinkage.torch import SGD, Adam
+
+KINDS: list[Any] = [
+    pytest.param(SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD"),
+    pytest.param(Adam, {"lr": 0.1}, id="Adam"),
+]
+PENALTIES: list[Any] = [
+    pytest.param(L1(0.01), id="l1"),
+    pytest.param(GroupLasso(0.01), id="groups"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def trained(
+    kind: Any, options: dict[str, Any], penalty: Penalty, seed: int, size: int = 600
+) -> tuple[Tensor, Any]:
+    """Parameters of more than the size below which one thread does it all.
+
+    Several threads for steps alone that allocate nothing: torch's own do not outlive a fork.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    drawn = torch.Generator().manual_seed(seed)
+    parts = [nn.Parameter(torch.randn(size, 300, generator=drawn)) for _ in range(2)]
+    optimizer = kind(parts, **options, penalty=penalty)
+    for step in range(4):
+        for w in parts:
+            w.grad = torch.randn(w.shape, generator=drawn)
+        torch.set_num_threads(threads if step else 1)
+        optimizer.step()
+        torch.set_num_threads(1)
+    result = torch.cat([w.detach().flatten() for w in parts]), optimizer.statistics()
+    torch.set_num_threads(threads)
+    return result
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_any_number_of_threads_comes_to_the_same(
+    kind: Any, options: dict[str, Any], penalty: Penalty
+) -> None:
+    torch.set_num_threads(1)
+    expected, counts = trained(kind, options, penalty, 0)
+    for threads in (2, 3, 8):
+        torch.set_num_threads(threads)
+        weights, found = trained(kind, options, penalty, 0)
+        assert torch.equal(weights, expected)
+        assert found.zeros == counts.zeros
+        assert found.value == pytest.approx(counts.value, rel=1e-10)
+
+
+def test_set_num_threads_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    original = pool.run
+
+    def run(tasks: Any, threads: int) -> None:
+        asked.append(threads)
+        original(tasks, threads)
+
+    monkeypatch.setattr(pool, "run", run)
+    torch.set_num_threads(1)
+    trained(Adam, {}, L1(0.01), 0)
+    assert asked == []
+    torch.set_num_threads(3)
+    trained(Adam, {}, L1(0.01), 0)
+    assert asked == [3, 3, 3]
+    trained(Adam, {}, L1(0.01), 0, size=2)  # too small for company
+    assert len(asked) == 3
+
+
+def test_tasks_run_once_each_on_that_many_threads() -> None:
+    seen: list[int] = []
+    meet = threading.Barrier(3)
+
+    def task(number: int) -> None:
+        if number < 3:
+            meet.wait(timeout=30)  # fewer than three threads would never pass
+        seen.append(number)
+
+    pool.run([lambda n=n: task(n) for n in range(20)], 3)
+    assert sorted(seen) == list(range(20))
+
+
+def test_an_error_in_a_task_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        pool.run([lambda: 1 / 0 for _ in range(4)], 2)
+
+
+def test_optimizers_on_several_python_threads() -> None:
+    seeds = range(6)
+    expected = [trained(Adam, {}, L1(0.01), seed)[0] for seed in seeds]
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda seed: trained(Adam, {}, L1(0.01), seed)[0], seeds))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def _total() -> float:
+    return float(trained(Adam, {}, L1(0.01), 0)[0].numpy().astype(np.float64).sum())
+
+
+def _send(queue: Any, threads: int) -> None:
+    torch.set_num_threads(threads)
+    queue.put(_total())
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers(start: str) -> None:
+    """Forked while threads of this process wait, and spawned."""
+    torch.set_num_threads(2)
+    expected = _total()
+    context: Any = multiprocessing.get_context(start)
+    queue = context.Queue()
+    workers = [context.Process(target=_send, args=(queue, 2)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    found = [queue.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(timeout=60)
+    assert found == [expected, expected]
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert _total() == expected
