@@ -35,7 +35,8 @@ class Adam(Inside, torch.optim.Adam):
         A group may have `penalty`, `how` and `scale` of its own.
     lr, betas, eps, weight_decay, amsgrad, foreach, maximize, capturable, differentiable, fused
         As in torch.optim.Adam, with its defaults. `foreach` and `fused` choose among torch's own
-        ways for parameters that are not stepped in one pass: on other devices, complex, not dense.
+        ways for parameters that are not stepped in one pass: on other devices, complex, not dense;
+        `fused` on other devices alone. `differentiable` needs ``how="coupled"``.
     decoupled_weight_decay : bool, default False
         As in torch.optim.Adam: True makes `weight_decay` that of torch.optim.AdamW.
     penalty, how, scale, compile

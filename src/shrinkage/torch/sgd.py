@@ -40,7 +40,7 @@ class SGD(Inside, torch.optim.SGD):
     lr, momentum, dampening, weight_decay, nesterov, maximize, foreach, differentiable, fused
         As in torch.optim.SGD, with its defaults. `foreach` and `fused` choose among torch's own
         ways for parameters that are not stepped in one pass: on other devices, complex, sparse, not
-        dense.
+        dense; `fused` on other devices alone. `differentiable` needs ``how="coupled"``.
     penalty : Penalty, Regularizer, text or None
         A penalty reaches every parameter of the group, biases too, as `weight_decay` does; a
         `Regularizer` the weights that it selects.
