@@ -50,7 +50,7 @@ def shrink_evenly(weights, squares, low, width, t):
     if not t > 0.0:
         return
     together(squares, width)
-    kept = np.empty_like(squares)
+    kept = np.empty(squares.size, weights.dtype)
     for j in range(squares.size):
         size = math.sqrt(squares[j])
         kept[j] = 0.0 if size <= t else 1.0 - t / size
@@ -79,7 +79,7 @@ def shrink_in_metric(weights, steps, squares, low, width, row):
         w, c = weights[r, low : low + squares.size], steps[r]
         for j in range(w.size):
             c[j] = c[j] * strength
-            mean[j] += c[j] * w[j] * w[j]
+            mean[j] += float(c[j] * w[j] * w[j])
     together(squares, width)
     together(mean, width)
     theta = roots(weights, steps, squares, mean, low, width)
@@ -95,8 +95,7 @@ def roots(weights, costs, squares, mean, low, width):
         least[j] = size * 1e-20
         theta[j] = max(size - mean[j] / max(squares[j], 1e-300), 0.5 * size)
     near = 1e-8 if weights.itemsize == 8 else 1e-4
-    total, slope = np.empty_like(theta), np.empty_like(theta)
-    at, sums, slopes = costs[0] * 0, costs[0] * 0, costs[0] * 0
+    at, sums, slopes = costs[0] * 0, np.zeros_like(theta), np.zeros_like(theta)
     for _ in range(NEWTON_STEPS):
         at[:] = theta
         sums[:] = 0
@@ -106,15 +105,14 @@ def roots(weights, costs, squares, mean, low, width):
             for j in range(w.size):
                 part = w.dtype.type(1.0) / (at[j] + c[j])
                 term = w[j] * part * w[j] * part
-                sums[j] += term
-                slopes[j] += term * part
-        total[:] = sums
-        slope[:] = slopes
-        together(total, width)
-        together(slope, width)
+                sums[j] += float(term)
+                slopes[j] += float(term * part)
+        together(sums, width)
+        together(slopes, width)
         moves = False
         for j in range(theta.size):
-            change = total[j] * (math.sqrt(total[j]) - 1.0) / slope[j] if slope[j] > 0.0 else 0.0
+            rise = sums[j] * (math.sqrt(sums[j]) - 1.0)
+            change = rise / slopes[j] if slopes[j] > 0.0 else 0.0
             before = theta[j]
             theta[j] = max(before + change, least[j])
             moves = moves or abs(theta[j] - before) > near * theta[j]

@@ -57,6 +57,10 @@ def _rename(function: Loop, name: str) -> None:
     function.__qualname__ = f"{function.__qualname__}_{name}"
 
 
+# What a full disk, or a file that is cut off or changed, can lead to.
+DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexError, ImportError
+
+
 class _Compiled:
     """A loop whose machine code is kept on disk, until that fails."""
 
@@ -66,7 +70,7 @@ class _Compiled:
     def __call__(self, *arguments: Any) -> Any:
         try:
             return self._loop(*arguments)
-        except (OSError, EOFError, UnpicklingError):  # a full disk, a file that is cut off
+        except DAMAGED:
             self._loop = self._fresh
             return self._loop(*arguments)
 

@@ -182,10 +182,14 @@ def by_rows(update: Loop, shrink: Loop, how: str, half: bool) -> Loop:
             shrink(w, steps, row)
             if half:
                 narrow(w, weights[here])
-            measured = measure(w)
-            note(measured, sums)
-            sums[NORMS] += math.sqrt(measured[1])
-            sums[DEAD] += measured[2] == width
+            squared, zeros = 0.0, 0.0
+            for low in range(0, width, CHUNK):
+                measured = measure(w[low : min(low + CHUNK, width)])
+                note(measured, sums)
+                squared += measured[1]
+                zeros += measured[2]
+            sums[NORMS] += math.sqrt(squared)
+            sums[DEAD] += zeros == width
 
     return run
 
@@ -201,20 +205,20 @@ def by_columns(update: Loop, shrink: Loop, in_metric: bool) -> Loop:
         steps = np.empty((rows if in_metric else 1, most), weights.dtype)
         for at in range(low, high, most):
             size = min(most, high - at)
-            squares = np.zeros(size, weights.dtype)
+            squares = np.zeros(size)  # float64: rows may be many
             for r in range(rows):
                 here = slice(r * span + at, r * span + at + size)
                 w, s = weights[r, at : at + size], steps[r if in_metric else 0, :size]
                 update(w, gradients[here], first[here], second[here], third[here], s, row)
                 for j in range(size):
-                    squares[j] += w[j] * w[j]
+                    squares[j] += float(w[j] * w[j])
             shrink(weights, steps[:, :size], squares, at, width, row)
             squares[:] = 0.0
             for r in range(rows):
                 w = weights[r, at : at + size]
                 note(measure(w), sums)
                 for j in range(size):
-                    squares[j] += w[j] * w[j]
+                    squares[j] += float(w[j] * w[j])
             columns.together(squares, width)
             for j in range(0, size, width):
                 sums[NORMS] += math.sqrt(squares[j])

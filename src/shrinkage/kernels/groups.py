@@ -82,25 +82,42 @@ def shrink_in_metric(weights, steps, row):
     strength = kind(row[FACTOR] * row[B])
     if not strength * kind(row[LR]) > kind(0.0):
         return
-    squares, weighted = 0.0, 0.0
-    for at in range(0, weights.size, BLOCK):
-        part = slice(at, min(at + BLOCK, weights.size))
-        square, product = moments(weights[part], steps[part], strength)
-        squares += square
-        weighted += product
-    if squares > 0.0:  # and no NaN
+    for i in range(weights.size):
+        steps[i] = steps[i] * strength
+    squares, weighted = moments(weights, steps)
+    least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
+    if squares > least and squares < most:
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
         move_towards(weights, steps, kind(theta), kind(row[LIMIT]))
+        return
+    unit = kind(largest(weights))  # in units of it, squares neither vanish nor overflow
+    if unit > kind(0.0) and unit < kind(math.inf):
+        weights[:] = weights / unit
+        steps[:] = steps[: weights.size] / unit
+        squares, weighted = moments(weights, steps)
+        theta = root(weights, steps, math.sqrt(squares), weighted / squares)
+        move_towards(weights, steps, kind(theta), kind(row[LIMIT]) / unit)
+        weights[:] = weights * unit
 
 
 @register_jitable
-def moments(weights, steps, strength):
-    """Σz² and Σcz²; c takes the place of the step."""
+def moments(weights, costs):
+    """Σz² and Σcz²."""
+    squares, weighted = 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        part = slice(at, min(at + BLOCK, weights.size))
+        square, product = moments_of(weights[part], costs[part])
+        squares += square
+        weighted += product
+    return squares, weighted
+
+
+@register_jitable
+def moments_of(weights, costs):
     zero = weights.dtype.type(0.0)
     squares, weighted = zero, zero
     for i in range(weights.size):
-        z, c = weights[i], steps[i] * strength
-        steps[i] = c
+        z, c = weights[i], costs[i]
         squares = add(squares, z * z)
         weighted = add(weighted, c * z * z)
     return squares, weighted

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
 Task = Callable[[], object]
@@ -24,14 +24,29 @@ def run(tasks: Iterable[Task], threads: int) -> None:
             task()
 
     helpers: list[Future[None]] = []
-    with suppress(RuntimeError):  # Python is ending and takes no new work: this thread does it all
-        helpers += [_pool().submit(work) for _ in range(threads - 1)]
+    with suppress(RuntimeError):  # Python is ending or no thread is to be had: the others do it all
+        helpers.extend(_pool().submit(work) for _ in range(threads - 1))
     try:
         work()
     finally:
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        for _ in waiting:  # after an error, or Ctrl-C: nobody takes another task
+            pass
+        _finish(helpers)
+
+
+def _finish(helpers: list[Future[None]]) -> None:
+    """Wait until nothing runs any more, whatever happens meanwhile, and then say what did."""
+    stopped: BaseException | None = None
+    for helper in helpers:
+        while not (helper.cancel() or helper.done()):
+            try:
+                wait([helper])
+            except KeyboardInterrupt as interrupt:
+                stopped = interrupt
+        if not helper.cancelled():
+            stopped = stopped or helper.exception()
+    if stopped is not None:
+        raise stopped
 
 
 def _pool() -> ThreadPoolExecutor:

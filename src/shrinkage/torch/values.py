@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from shrinkage.kernels.formulas import formula_of
 from shrinkage.kernels.sums import absolute_and_squares, gradient_into
@@ -28,7 +29,12 @@ def number(w: Tensor, penalty: Penalty) -> float | None:
         return None
     absolute, squares = absolute_and_squares(_vector(w), torch.get_num_threads())
     a, b, _ = penalty.split()
-    return a * absolute + b * squares
+    return linear(a, absolute, b, squares)
+
+
+def linear(a: float, absolute: float, b: float, squares: float) -> float:
+    """a·Σ|w| + b·Σw², where a sum that does not count may be infinite."""
+    return (a * absolute if a else 0.0) + (b * squares if b else 0.0)
 
 
 def differentiable(w: Tensor, penalty: Penalty) -> Tensor | None:
@@ -44,7 +50,8 @@ def _is_known(w: Tensor, penalty: Penalty) -> bool:
         type(w) in PLAIN
         and w.numel() >= LARGE
         and not torch.compiler.is_compiling()
-        and not torch._C._functorch.is_functorch_wrapped_tensor(w)
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
         and w.is_cpu
         and w.dtype in (torch.float32, torch.float64)
         and w.layout is torch.strided
@@ -72,7 +79,8 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         (w,) = ctx.saved_tensors
-        if torch.is_grad_enabled():  # it is to be differentiated again
+        batched = torch._C._functorch.is_functorch_wrapped_tensor(above)
+        if batched or torch.is_grad_enabled():  # or is to be differentiated again
             return above * ctx.penalty.gradient(w), None
         known = formula_of(ctx.penalty)
         assert known is not None

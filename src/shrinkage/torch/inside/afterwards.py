@@ -34,6 +34,8 @@ class Afterwards:
         self._counts = "step" if self._in_metric else ""
         self._pass: OnePass | None = None
         self._made_from: object = None
+        self._kept: object = None  # whose id is in `_made_from`
+        self._share = 1.0  # b, where every momentum buffer that moved holds b·g
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
@@ -43,8 +45,11 @@ class Afterwards:
         """The prox where one pass will do; what is left."""
         if not self._serves(held):
             return held
-        if self._pass is None or self._made_from is not self.attachment._pairs:
-            self._made_from = self.attachment._pairs
+        groups = self.attachment.optimizer.param_groups
+        options = [(self._names(group), self._is_plain(group)) for group in groups]
+        made_from = id(self.attachment._pairs), options
+        if self._pass is None or made_from != self._made_from:
+            self._made_from, self._kept = made_from, self.attachment._pairs
             pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
             self._pass = OnePass(
                 [
@@ -66,7 +71,10 @@ class Afterwards:
         if self.attachment._rule not in (metric.sgd, metric.adam):
             return False
         buffers = self.attachment._memory.buffers
-        return len({buffers.get(one.parts[0].name) for one, _ in held}) == 1
+        shares = {buffers.get(one.parts[0].name, 1.0) for one, _ in held}
+        if len(shares) == 1:
+            (self._share,) = shares
+        return len(shares) == 1
 
     def _entry(self, group: Group, binding: Binding) -> Entry:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
@@ -93,6 +101,5 @@ class Afterwards:
         if self._in_metric:
             eps, beta2 = group["eps"], float(group["betas"][1])
             return (1.0, lr, factor, 0.0, 2.0 * lr, lr, 0.0, beta2, eps, 1.0)
-        share = self.attachment._memory.buffers.get(entry.name, 1.0)
-        own = float(metric.sgd(group, {}, share).step)
+        own = float(metric.sgd(group, {}, self._share).step)
         return (1.0, lr, factor, 0.0, math.inf, own)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import driving
+from shrinkage.kernels.columns import block_width
 from shrinkage.kernels.compiling import CHUNK
 from shrinkage.kernels.counting import NARROW_COUNT, WIDE_COUNT, counter
 from shrinkage.kernels.driving import Kind
@@ -192,6 +193,7 @@ class Batch:
         self.sums = np.zeros((len(self.pieces), driving.SUMS))
         self.weights, self.gradients = [0] * len(entries), [0] * len(entries)  # addresses
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
+        self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
         self._told: list[object] = [None] * len(self._groups)
@@ -199,7 +201,7 @@ class Batch:
 
     def look(self, optimizer: Stepped) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
-        self.moved = False
+        self.moved, self.held = False, []
         for row, (entry, want) in enumerate(zip(self.entries, self.wanted, strict=True)):
             gradient = entry.parameter.grad
             if gradient is None:
@@ -210,6 +212,7 @@ class Batch:
                 and (self._rests(optimizer, row) or self._find(optimizer, row))
             ):
                 address = gradient.data_ptr()
+                self.held.append(gradient)
             else:
                 return False
             if address != self.gradients[row]:
@@ -227,6 +230,7 @@ class Batch:
             or parameter.dtype is not want.dtype
             or parameter.shape != want.shape
             or parameter.stride() != want.strides
+            or not is_backed(parameter)
         ):
             return False
         if not self.names:
@@ -234,6 +238,8 @@ class Batch:
         state = optimizer.state[parameter]
         for name, tensor, address in self.states[row]:
             if state.get(name) is not tensor or tensor.data_ptr() != address:
+                return False
+            if name != optimizer._counts and not fits(tensor, want.inner, want):
                 return False
         return True
 
@@ -267,12 +273,15 @@ class Batch:
         return True
 
     def tell(self, optimizer: Stepped) -> None:
-        """The present numbers of every group to its rows, and a step more to all counts."""
+        """The present numbers of every group to its rows."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = optimizer._numbers(entry)
             if numbers != self._told[place]:
                 self._told[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
+
+    def count(self, optimizer: Stepped) -> None:
+        """A step more to all counts."""
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = zip(self.entries, self.gradients, strict=True)
         increment_version([entry.parameter for entry, address in moving if address])
@@ -296,7 +305,7 @@ def cut(table: Table, size: int) -> tuple[Table, list[tuple[int, int]]]:
     places = table[:, [driving.SIZE, driving.WIDTH, driving.SPAN]].tolist()
     for index, (entries, width, span) in enumerate(places):
         rows = entries // span if span else 1
-        unit = width or CHUNK
+        unit = block_width(rows, width, span) if span else width or CHUNK
         length = max(1, most // (unit * rows)) * unit
         for low in range(0, span or entries, length):
             pieces.append((index, low, min(low + length, span or entries)))

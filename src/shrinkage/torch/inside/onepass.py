@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from shrinkage.kernels import driving, pool
 from shrinkage.torch.inside.batches import (
@@ -15,6 +16,7 @@ from shrinkage.torch.inside.batches import (
     Batch,
     Stepped,
     fits,
+    is_backed,
     is_count,
     is_dense,
     wanted,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
     from shrinkage.torch.inside.entries import Entry
 
+TALLEST = 1 << 18  # rows: of more, not even a narrow block of columns fits a cache
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 
 
@@ -42,6 +45,8 @@ class OnePass:
             self._sort(optimizer)
         for batch in self.batches:
             batch.tell(optimizer)
+        for batch in self.batches:
+            batch.count(optimizer)
         threads = torch.get_num_threads()
         if threads == 1 or sum([batch.size for batch in self.batches]) < SERIAL:
             for batch in self.batches:
@@ -62,16 +67,17 @@ class OnePass:
 
     def _sort(self, optimizer: Stepped) -> None:
         """Every entry into a batch, or to the others."""
-        self._is_sorted = True
+        self._is_sorted = False  # until all of it is done
         for entry in self.entries:
             entry.shares = False
             entry.take_form()
         while True:
-            self.batches, self.others = [], []
+            batches: list[Batch] = []
+            others: list[Entry] = []
             members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
                 if entry.shares or not can_join(optimizer, entry):
-                    self.others.append(entry)
+                    others.append(entry)
                 else:
                     members.setdefault(optimizer._kind(entry), []).append(entry)
             for kind, entries in members.items():
@@ -79,9 +85,10 @@ class OnePass:
                 batch = Batch(kind, entries, names)
                 fine = batch.look(optimizer)
                 assert fine, "what can join fits"
-                self.batches.append(batch)
-            found = sharing(self.batches)
+                batches.append(batch)
+            found = sharing(batches)
             if not found:
+                self.batches, self.others, self._is_sorted = batches, others, True
                 return
             for entry in found:
                 entry.shares = True
@@ -98,11 +105,16 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
         or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
         or w.is_inference()
         or (entry.form.width and not w.is_contiguous())
-        or (entry.form.span and (entry.how == "coupled" or w.dtype is torch.bfloat16))
+        or (entry.form.span and not _has_columns(entry, w))
         or not optimizer._is_plain(entry.group)
     ):
         return False
     want = wanted(w)
+    if not is_backed(w) and gradient is not None:
+        raise RuntimeError(
+            f"{entry.name} has less memory than its shape says: its storage was cut; give it back "
+            "its memory before step(), or leave its gradient None"
+        )
     if not fits(w, want.dtype, want):
         return False
     if gradient is None:
@@ -117,6 +129,13 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
     return (counts is None or is_count(counts)) and all(
         fits(state[w].get(name), want.inner, want) for name in names
     )
+
+
+def _has_columns(entry: Entry, w: Tensor) -> bool:
+    """Whether the loop for groups across rows serves it."""
+    assert entry.form is not None
+    rows = w.numel() // entry.form.span
+    return entry.how != "coupled" and w.dtype is not torch.bfloat16 and rows <= TALLEST
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from shrinkage.kernels import driving
-from shrinkage.kernels.loops import A, B
 from shrinkage.torch.sparsity import zeros_of
+from shrinkage.torch.values import linear
 
 if TYPE_CHECKING:
     from shrinkage.torch.inside.batches import Batch
@@ -60,7 +60,8 @@ def _of(batch: Batch) -> list[Statistics]:
             across = size // form.span if form.span else 1
             value, groups = form.constants[1] * norms, size // (form.width * across)
         elif form.formula is not None and form.formula.is_threshold:
-            value = batch.numbers[row, A] * absolute + batch.numbers[row, B] * squares
+            a, b = form.constants
+            value = linear(a, absolute, b, squares)
         else:
             value = _value(entry)
         counts = int(zeros), size, int(dead), groups

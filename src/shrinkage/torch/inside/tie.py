@@ -29,10 +29,9 @@ class Tie:
 
     @property
     def group(self) -> Group:
-        """The first group that holds it."""
-        return next(
-            group for group in self.optimizer.param_groups if group["penalty"] is self.regularizer
-        )
+        """The first group that holds it; the first of all where it was just taken out."""
+        groups = self.optimizer.param_groups
+        return next((group for group in groups if group["penalty"] is self.regularizer), groups[0])
 
     @property
     def how(self) -> str:
