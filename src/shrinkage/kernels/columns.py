@@ -79,7 +79,7 @@ def shrink_in_metric(weights, steps, squares, low, width, row):
         w, c = weights[r, low : low + squares.size], steps[r]
         for j in range(w.size):
             c[j] = c[j] * strength
-            mean[j] += float(c[j] * w[j] * w[j])
+            mean[j] += float(c[j]) * float(w[j]) * float(w[j])
     together(squares, width)
     together(mean, width)
     theta = roots(weights, steps, squares, mean, low, width)

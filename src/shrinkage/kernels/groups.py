@@ -93,7 +93,8 @@ def shrink_in_metric(weights, steps, row):
     unit = kind(largest(weights))  # in units of it, squares neither vanish nor overflow
     if unit > kind(0.0) and unit < kind(math.inf):
         weights[:] = weights / unit
-        steps[:] = steps[: weights.size] / unit
+        for i in range(weights.size):  # beside next to nothing, what costs 1e30 is dead as well
+            steps[i] = min(steps[i] / unit, kind(1e30))
         squares, weighted = moments(weights, steps)
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
         move_towards(weights, steps, kind(theta), kind(row[LIMIT]) / unit)
@@ -137,6 +138,8 @@ def root(weights, costs, size, mean):
             square, rate = sums_at(weights[part], costs[part], kind(theta))
             squares += square
             slope += rate
+        if not slope > 0.0:  # c is so large that S is 0
+            return 0.0
         change = squares * (math.sqrt(squares) - 1.0) / slope
         if theta == least and not change > 0.0:
             return 0.0

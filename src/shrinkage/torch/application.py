@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat.torch as xp
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 from torch.optim import LBFGS, Optimizer
 
 from shrinkage.penalties.arrays import checked_step
@@ -108,6 +109,7 @@ class Attachment:
             return f"{self.how} in {type(self.optimizer).__name__}: detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {objective(self)}"
 
+    @_disable_dynamo  # a compiled training step goes on around it
     @torch.no_grad()
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -137,6 +139,7 @@ class Attachment:
             return (args[0], wrapped, *args[2:]), kwargs
         return args, {**kwargs, "closure": wrapped}
 
+    @_disable_dynamo
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
         if not self._nesting.leaves() or _skipped(optimizer):

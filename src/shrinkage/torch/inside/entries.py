@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -214,6 +215,26 @@ def as_text(group: Group) -> Group:
     except ValueError:
         pass
     return {key: value for key, value in group.items() if key != "penalty"}
+
+
+def keep_penalty(group: Group, present: Group) -> None:
+    """After loading: the present penalty where none was saved, and a `Regularizer` always."""
+    saved, mine = group.get("penalty"), present["penalty"]
+    if mine is not None and (saved is None or isinstance(mine, Regularizer)):
+        if saved is not None:
+            _warn_of_another(saved, mine, "the present one is kept")
+        group.update({key: present[key] for key in ("penalty", "how", "scale")})
+    elif saved is not None and mine is not None and parse(saved) != mine:
+        _warn_of_another(saved, mine, "the saved one goes on")
+    for key, value in present.items():
+        group.setdefault(key, value)
+
+
+def _warn_of_another(saved: str, present: object, consequence: str) -> None:
+    warnings.warn(
+        f"the saved run had the penalty {saved!r}, the optimizer has {present!r}: {consequence}",
+        stacklevel=4,
+    )
 
 
 def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:

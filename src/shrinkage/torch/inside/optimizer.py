@@ -23,6 +23,7 @@ from shrinkage.torch.inside.entries import (
     as_text,
     check_entry,
     entries_of,
+    keep_penalty,
     read_options,
     restore_precision,
 )
@@ -179,12 +180,14 @@ class Inside(Optimizer):
         return packed
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch; penalties come back from their text, or stay where it holds none."""
+        """As torch; penalties come back from their text, or stay where it holds none.
+
+        A `Regularizer` stays in any case. What differs from what was saved is warned of.
+        """
         present = [{key: group[key] for key in KEPT} for group in self.param_groups]
         super().load_state_dict(state_dict)
         for group, kept in zip(self.param_groups, present, strict=True):
-            for key, value in kept.items():
-                group.setdefault(key, value)
+            keep_penalty(group, kept)
             read_options(group)
         restore_precision(self, state_dict)
         self._pass = None
@@ -225,8 +228,8 @@ class Inside(Optimizer):
                 isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
             ):
                 check_free(regularizer, self)
-                check_holds(regularizer, self)
                 Tie(regularizer, self)
+            check_holds(regularizer, self)
 
     def _regularizers(self) -> list[Regularizer]:
         found = [group["penalty"] for group in self.param_groups]
