@@ -79,7 +79,7 @@ def shrink_in_metric(weights, steps, squares, low, width, row):
         w, c = weights[r, low : low + squares.size], steps[r]
         for j in range(w.size):
             c[j] = c[j] * strength
-            mean[j] += float(c[j]) * float(w[j]) * float(w[j])
+            mean[j] += np.float64(c[j]) * np.float64(w[j]) * np.float64(w[j])
     together(squares, width)
     together(mean, width)
     theta = roots(weights, steps, squares, mean, low, width)
@@ -105,8 +105,8 @@ def roots(weights, costs, squares, mean, low, width):
             for j in range(w.size):
                 part = w.dtype.type(1.0) / (at[j] + c[j])
                 term = w[j] * part * w[j] * part
-                sums[j] += float(term)
-                slopes[j] += float(term * part)
+                sums[j] += np.float64(term)
+                slopes[j] += np.float64(term * part)
         together(sums, width)
         together(slopes, width)
         moves = False

@@ -211,14 +211,14 @@ def by_columns(update: Loop, shrink: Loop, in_metric: bool) -> Loop:
                 w, s = weights[r, at : at + size], steps[r if in_metric else 0, :size]
                 update(w, gradients[here], first[here], second[here], third[here], s, row)
                 for j in range(size):
-                    squares[j] += float(w[j]) * float(w[j])
+                    squares[j] += np.float64(w[j]) * np.float64(w[j])
             shrink(weights, steps[:, :size], squares, at, width, row)
             squares[:] = 0.0
             for r in range(rows):
                 w = weights[r, at : at + size]
                 note(measure(w), sums)
                 for j in range(size):
-                    squares[j] += float(w[j]) * float(w[j])
+                    squares[j] += np.float64(w[j]) * np.float64(w[j])
             columns.together(squares, width)
             for j in range(0, size, width):
                 sums[NORMS] += math.sqrt(squares[j])
