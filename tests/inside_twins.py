@@ -70,11 +70,13 @@ def twin(
     how: str,
     scale: str = "lr",
 ) -> Optimizer:
-    """torch's optimizer, the penalty attached."""
+    """torch's optimizer, the penalty attached, and its prox by torch operations alone."""
     optimizer = kind(model.values(), **options)
     if penalty is not None:
         regularizer = Regularizer(model, penalty, on="all")
-        regularizer.attach(optimizer, how=how, scale=scale if how == "decoupled" else None)
+        scaled = scale if how == "decoupled" else None
+        attachment = regularizer.attach(optimizer, how=how, scale=scaled)
+        attachment._afterwards.prox_ = lambda held: held  # type: ignore[method-assign]
     return optimizer
 
 

@@ -74,6 +74,10 @@ def compare(
     if gaps:
         stepped = [w for batch in one._sorted().batches for w in batch.entries]
         assert all(entry.parameter.ndim == 0 for entry in stepped)
+    else:  # a compiled loop served all that it can
+        for entry in one._sorted().others:
+            served = entry.form is not None and entry.parameter.numel()
+            assert not served or (entry.form.span and how == "coupled"), entry.name
     twins.assert_same(mine, one, other, two, tolerance)
     for name, w in mine.items():
         assert (w - free[name]).abs().max() > 10 * tolerance, name
