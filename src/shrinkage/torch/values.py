@@ -79,12 +79,19 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         (w,) = ctx.saved_tensors
-        batched = torch._C._functorch.is_functorch_wrapped_tensor(above)
-        if batched or torch.is_grad_enabled():  # or is to be differentiated again
+        scale = None if torch.is_grad_enabled() else _number(above)
+        if scale is None:  # it is to be differentiated again, or several gradients go together
             return above * ctx.penalty.gradient(w), None
         known = formula_of(ctx.penalty)
         assert known is not None
         gradient = torch.empty_like(w)
-        scale, threads = float(above), torch.get_num_threads()
-        gradient_into(_vector(gradient), _vector(w), *known, scale, threads)
+        gradient_into(_vector(gradient), _vector(w), *known, scale, torch.get_num_threads())
         return gradient, None
+
+
+def _number(value: Tensor) -> float | None:
+    """What a tensor of no dimension holds, or None where that is several numbers under vmap."""
+    try:
+        return float(value)
+    except RuntimeError:
+        return None
