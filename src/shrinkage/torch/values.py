@@ -79,7 +79,8 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         (w,) = ctx.saved_tensors
-        scale = None if torch.is_grad_enabled() else _number(above)
+        again = torch.is_grad_enabled() or forward_ad._current_level >= 0
+        scale = None if again else _number(above)
         if scale is None:  # it is to be differentiated again, or several gradients go together
             return above * ctx.penalty.gradient(w), None
         known = formula_of(ctx.penalty)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from shrinkage.kernels import driving
+from shrinkage.penalties import GroupLasso
 from shrinkage.torch.sparsity import zeros_of
 from shrinkage.torch.values import linear
 
@@ -62,6 +63,8 @@ def _of(batch: Batch) -> list[Statistics]:
         elif form.formula is not None and form.formula.is_threshold:
             a, b = form.constants
             value = linear(a, absolute, b, squares)
+            if isinstance(entry.penalty, GroupLasso):  # whose groups have one entry each
+                groups, dead = size, zeros
         else:
             value = _value(entry)
         counts = int(zeros), size, int(dead), groups
