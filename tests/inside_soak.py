@@ -30,9 +30,9 @@ SIZE = 1 << 18
 class Arena:
     """Bytes in which tensors lie apart; all between them must stay as it is."""
 
-    def __init__(self) -> None:
-        self.bytes = torch.full((SIZE,), CANARY, dtype=torch.uint8)
-        self.free = torch.ones(SIZE, dtype=torch.bool)
+    def __init__(self, size: int = SIZE) -> None:
+        self.bytes = torch.full((size,), CANARY, dtype=torch.uint8)
+        self.free = torch.ones(size, dtype=torch.bool)
         self.end = 0
 
     def put(self, values: Tensor) -> Tensor:

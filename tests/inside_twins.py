@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,8 @@ from torch.optim import Optimizer
 
 from shrinkage import Penalty
 from shrinkage.torch import SGD, Adam, Regularizer
+from shrinkage.torch.application import Attachment
+from shrinkage.torch.inside import onepass
 
 Options = Mapping[str, Any]
 OURS: dict[type[Optimizer], type[SGD] | type[Adam]] = {
@@ -62,6 +66,28 @@ def train(model: nn.ParameterDict, optimizer: Optimizer, steps: int = STEPS) -> 
     return optimizer
 
 
+@contextmanager
+def torch_operations() -> Iterator[None]:
+    """Within it no parameter is stepped by a compiled loop, neither ours nor an attached prox."""
+    with mock.patch.object(onepass, "can_join", return_value=False):
+        yield
+
+
+def attached(
+    model: nn.ParameterDict,
+    kind: type[Optimizer],
+    options: Options,
+    penalty: Penalty,
+    how: str,
+    scale: str = "lr",
+) -> tuple[Optimizer, Attachment]:
+    """torch's optimizer, the penalty attached, and its prox in compiled loops where they serve."""
+    optimizer = kind(model.values(), **options)
+    regularizer = Regularizer(model, penalty, on="all")
+    scaled = scale if how == "decoupled" else None
+    return optimizer, regularizer.attach(optimizer, how=how, scale=scaled)
+
+
 def twin(
     model: nn.ParameterDict,
     kind: type[Optimizer],
@@ -71,12 +97,10 @@ def twin(
     scale: str = "lr",
 ) -> Optimizer:
     """torch's optimizer, the penalty attached, and its prox by torch operations alone."""
-    optimizer = kind(model.values(), **options)
-    if penalty is not None:
-        regularizer = Regularizer(model, penalty, on="all")
-        scaled = scale if how == "decoupled" else None
-        attachment = regularizer.attach(optimizer, how=how, scale=scaled)
-        attachment._afterwards.prox_ = lambda held: held  # type: ignore[method-assign]
+    if penalty is None:
+        return kind(model.values(), **options)
+    optimizer, attachment = attached(model, kind, options, penalty, how, scale)
+    attachment._afterwards.prox_ = lambda held: held  # type: ignore[method-assign]
     return optimizer
 
 
@@ -106,10 +130,17 @@ def assert_same(
         near(w, v, tolerance, name)
         assert torch.equal(w == 0, v == 0), name
         state, twin_state = optimizer.state[w], other_optimizer.state[v]
-        full = {key for key, value in twin_state.items() if value is not None}
+        full = {key for key, value in twin_state.items() if value is not None} - OURS_ALONE
         assert set(state) - OURS_ALONE == full, name
         for key in full:
             near(state[key], twin_state[key], tolerance, f"{key} of {name}")
+
+
+def served(one_pass: onepass.OnePass) -> int:
+    """How many parameters compiled loops step; the others are what is left."""
+    count = sum(len(batch.entries) for batch in one_pass.batches)
+    assert count + len(one_pass.others) == len(one_pass.entries)
+    return count
 
 
 def near(one: Tensor, other: Tensor, tolerance: float, name: str) -> None:

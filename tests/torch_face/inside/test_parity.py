@@ -11,7 +11,22 @@ from torch.optim import Optimizer
 import cases
 import inside_twins as twins
 from cases import Case
-from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LogSum, Penalty
+from shrinkage import (
+    L0,
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    CappedL1,
+    ElasticNet,
+    GroupLasso,
+    LogSum,
+    NonNegative,
+    Penalty,
+)
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.layout import Layout
 
 SGD: tuple[type[Optimizer], dict[str, Any]] = torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}
 ADAM: tuple[type[Optimizer], dict[str, Any]] = torch.optim.Adam, {"lr": 0.1}
@@ -43,6 +58,24 @@ def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
     return penalty.why_no_prox() is None and metric is None
 
 
+SINGLE = (MCP, SCAD, CappedL1, LogSum, L0, Box, NonNegative)
+ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))
+COLUMNS = ("in", -1, Layout((2, 2, 4), (1,)))
+
+
+def is_compiled(penalty: Penalty, how: str) -> bool:
+    """Whether a loop is to step it: absolute values and squares, what is alone, rows, columns.
+
+    Not blocks, lists of indices, sums of others, and columns with a pull in their gradient.
+    """
+    first, *more = terms(penalty)
+    if all(isinstance(term, L1 | L2 | ElasticNet) for term in (first, *more)):
+        return True
+    if isinstance(first, GroupLasso) and not more:
+        return first.groups in ROWS or (first.groups in COLUMNS and how != "coupled")
+    return isinstance(first, SINGLE) and not more
+
+
 TABLE = [
     pytest.param(case, how, *VARIANTS[name], id=f"{case}-{how}-{name}")
     for case in [*cases.PENALTIES, *cases.FAMILY]
@@ -71,13 +104,11 @@ def compare(
     one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
     two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
     twins.train(free, twins.twin(free, kind, options, None, how))
-    if gaps:
-        stepped = [w for batch in one._sorted().batches for w in batch.entries]
-        assert all(entry.parameter.ndim == 0 for entry in stepped)
-    else:  # a compiled loop served all that it can
-        for entry in one._sorted().others:
-            served = entry.form is not None and entry.parameter.numel()
-            assert not served or (entry.form.span and how == "coupled"), entry.name
+    served = twins.served(one._sorted())
+    if gaps:  # a number has none
+        assert served == sum(not shape for shape in shapes.values())
+    else:
+        assert served == (len(shapes) if is_compiled(penalty, how) else 0)
     twins.assert_same(mine, one, other, two, tolerance)
     for name, w in mine.items():
         assert (w - free[name]).abs().max() > 10 * tolerance, name
@@ -113,12 +144,33 @@ def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
     compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
+@pytest.mark.parametrize(
+    "penalty", [L1(0.1), MCP(0.1), GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str
+)
+@pytest.mark.parametrize("variant", ["SGD momentum", "SGD Nesterov", "Adam", "Adam amsgrad"])
+def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> None:
+    """In one pass over memory after the step, and by torch operations."""
+    shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
+    mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
+    one, attachment = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
+    two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
+    twins.train(mine, one)
+    with twins.torch_operations():
+        twins.train(other, two)
+    first, second = attachment._afterwards._pass, slow._afterwards._pass
+    assert first is not None
+    assert second is not None
+    assert (twins.served(first), twins.served(second)) == (2, 0)
+    twins.assert_same(mine, one, other, two, 1e-10)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     kind, options = VARIANTS[variant]
     mine, other = twins.parameters(SHAPES, torch.float64), twins.parameters(SHAPES, torch.float64)
     one = twins.train(mine, twins.ours(mine, kind, options, None, "proximal"))
     two = twins.train(other, kind(other.values(), **options))
+    assert twins.served(one._sorted()) == len(SHAPES)
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
