@@ -32,18 +32,22 @@ def shrink_row(how: str, in_metric: bool) -> Loop:
 def pull_row(weights, row):
     """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
     size = norm(weights)
-    return row[FACTOR] * row[B] / size if size > 0.0 else 0.0
+    return 0.0 if size == 0.0 else row[FACTOR] * row[B] / size
 
 
 @register_jitable
 def norm(weights):
-    """‖w‖."""
+    """‖w‖; in float64 throughout where squares of float32 vanish or overflow."""
     total = 0.0
     for at in range(0, weights.size, BLOCK):
         squares = weights.dtype.type(0.0)
         for i in range(at, min(at + BLOCK, weights.size)):
             squares = add(squares, weights[i] * weights[i])
         total += squares
+    if not (total > 1e-25 and total < 1e25):
+        total = 0.0
+        for i in range(weights.size):
+            total += np.float64(weights[i]) * np.float64(weights[i])
     return math.sqrt(total)
 
 
@@ -89,6 +93,9 @@ def shrink_in_metric(weights, steps, row):
     if squares > least and squares < most:
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
         move_towards(weights, steps, kind(theta), kind(row[LIMIT]))
+        return
+    if squares != squares:  # one NaN, and the norm is NaN
+        weights[:] = kind(math.nan)
         return
     unit = kind(largest(weights))  # in units of it, squares neither vanish nor overflow
     if unit > kind(0.0) and unit < kind(math.inf):

@@ -73,6 +73,7 @@ class Attachment:
         if how == "proximal" and metric is None:
             self._rule = rule_for(optimizer)
         self._pairs: list[tuple[Bound, list[Group | None]]] = []  # a group for each part
+        self._absent: list[Part] = []
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
         self._memory = regularizer._memory
         self._memory.begin(optimizer)
@@ -241,7 +242,8 @@ class Attachment:
     def _pair(self) -> None:
         """Find the optimizer's group of each penalized parameter."""
         groups, bindings = self.optimizer.param_groups, self.regularizer.bindings
-        made_from = (bindings, *groups, *(len(group["params"]) for group in groups))
+        sizes = (len(group["params"]) for group in groups)
+        made_from = (bindings, *groups, *sizes, any(self._thawed()))
         if len(made_from) == len(self._paired) and all(map(_same, made_from, self._paired)):
             return
         holder = {parameter: group for group in groups for parameter in group["params"]}
@@ -249,18 +251,19 @@ class Attachment:
             (binding, [holder.get(part.parameter) for part in binding.parts])
             for binding in bindings
         ]
-        absent = [
-            part for binding in bindings for part in binding.parts if part.parameter not in holder
-        ]
-        for part in absent:
-            if part.parameter.requires_grad:
-                raise RuntimeError(
-                    f"{part.name} is penalized but {type(self.optimizer).__name__} does not "
-                    "hold it: the model has changed since attach(); give it to the optimizer with "
-                    "add_param_group(), or build both anew"
-                )
-        if not absent:  # a frozen one may thaw
-            self._paired = made_from
+        parts = [part for binding in bindings for part in binding.parts]
+        self._absent = [part for part in parts if part.parameter not in holder]
+        for part in self._thawed():
+            raise RuntimeError(
+                f"{part.name} is penalized but {type(self.optimizer).__name__} does not hold it: "
+                "the model has changed since attach(); give it to the optimizer with "
+                "add_param_group(), or build both anew"
+            )
+        self._paired = made_from
+
+    def _thawed(self) -> Iterator[Part]:
+        """The penalized parameters that the optimizer does not hold, and that are not frozen."""
+        return (part for part in self._absent if part.parameter.requires_grad)
 
     def _wrap(self, closure: Callable[[], Any], act: Callable[[], None]) -> Callable[[], Any]:
         """The closure with ∂Ω in its gradients and Ω in its loss, or with a decay after the first

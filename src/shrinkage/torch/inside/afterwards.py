@@ -11,8 +11,8 @@ from torch import Tensor
 from shrinkage.kernels.driving import Kind
 from shrinkage.torch import metric
 from shrinkage.torch.binding import Binding
-from shrinkage.torch.inside.batches import form_of
-from shrinkage.torch.inside.entries import Entry
+from shrinkage.torch.inside.entries import Entry, is_plain
+from shrinkage.torch.inside.forms import form_of
 from shrinkage.torch.inside.onepass import OnePass
 from shrinkage.torch.metric import Group
 
@@ -46,7 +46,7 @@ class Afterwards:
         if not self._serves(held):
             return held
         groups = self.attachment.optimizer.param_groups
-        options = [(self._names(group), self._is_plain(group)) for group in groups]
+        options = [(self._names(group), is_plain(group)) for group in groups]
         made_from = id(self.attachment._pairs), options
         if self._pass is None or made_from != self._made_from:
             self._made_from, self._kept = made_from, self.attachment._pairs
@@ -80,9 +80,6 @@ class Afterwards:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
         penalized = binding.penalty, "proximal", self.attachment.regularizer
         return Entry(binding.name, binding.parameter, group, *penalized, form)
-
-    def _is_plain(self, group: Group) -> bool:
-        return not (group["differentiable"] or group.get("capturable"))
 
     def _names(self, group: Group) -> tuple[str, ...]:
         if not self._in_metric:

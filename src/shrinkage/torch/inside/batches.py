@@ -2,13 +2,12 @@
 
 Parameters that one compiled loop serves form a batch, with a table of the addresses of weights,
 gradients and state. At each step every tensor is looked at anew: its type, device, strides and
-address. Where one does not fit, the parameter is left to torch operations (`inside`), which come to
-the same result.
+address. Where one does not fit, the parameter is left to torch operations (`stepwise`), which come
+to the same result.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -23,10 +22,7 @@ from shrinkage.kernels.columns import block_width
 from shrinkage.kernels.compiling import CHUNK
 from shrinkage.kernels.counting import NARROW_COUNT, WIDE_COUNT, counter
 from shrinkage.kernels.driving import Kind
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
 from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
-from shrinkage.penalties import GroupLasso, Penalty
-from shrinkage.penalties.layout import resolve
 from shrinkage.torch.metric import Group
 
 if TYPE_CHECKING:
@@ -42,46 +38,6 @@ LIKE: dict[torch.dtype, np.ndarray[Any, Any]] = {
     torch.float32: np.empty(0, np.float32),
     torch.float64: np.empty(0, np.float64),
 }
-
-
-class Form(NamedTuple):
-    """A penalty on one parameter, in the terms of the compiled loops."""
-
-    formula: Formula | None
-    constants: tuple[float, float]
-    width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
-    span: int = 0  # of the rows that the groups go across; 0 where groups are rows
-
-
-def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
-    """The compiled form of a penalty on weights of that shape, or None where there is none."""
-    if penalty is None:
-        return Form(None, (0.0, 0.0))
-    scalar = formula_of(penalty)
-    if scalar is not None:
-        return Form(*scalar)
-    absolute, square, rest = penalty.split()
-    if absolute or square or len(rest) != 1 or not isinstance(rest[0], GroupLasso):
-        return None
-    group = rest[0]
-    if isinstance(group.groups, tuple) and isinstance(group.groups[0], tuple):
-        return None  # lists of indices
-    layout = resolve(group.groups, shape)
-    return _of_layout(group, layout.view or shape, layout.axes)
-
-
-def _of_layout(group: GroupLasso, view: tuple[int, ...], axes: tuple[int, ...]) -> Form | None:
-    last = axes[-1] + 1 if axes else 0
-    if not math.prod(view) or axes != tuple(range(last - len(axes), last)):
-        return None
-    size = math.prod(view) // math.prod(view[axis] for axis in axes)
-    strength = group.lam * (size**0.5 if group.weight == "sqrt" else 1.0)
-    if size == 1:
-        return Form(ABSOLUTE, (strength, 0.0))
-    width = math.prod(view[last:])
-    if width == size:
-        return Form(None, (0.0, strength), width)
-    return Form(None, (0.0, strength), width, math.prod(view[axes[0] :]))
 
 
 class Wanted(NamedTuple):
@@ -158,9 +114,6 @@ class Stepped(Protocol):
     def state(self) -> Any:
         """torch's: for each parameter a dictionary."""
 
-    def _is_plain(self, group: Group) -> bool:
-        """Whether nothing in the group's options asks for torch's own way."""
-
     def _names(self, group: Group) -> tuple[str, ...]:
         """What the loops read or change in the state, beside counts."""
 
@@ -222,7 +175,7 @@ class Batch:
     def _rests(self, optimizer: Stepped, row: int) -> bool:
         """Whether weights and state are the same, in the same place, as when they were found.
 
-        Memory of one address has one device.
+        Memory of one address has one device, so that of the weights is not asked again.
         """
         parameter, want = self.entries[row].parameter, self.wanted[row]
         if (

@@ -17,7 +17,7 @@ from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.torch.binding import Binding, Bound
 from shrinkage.torch.checks import SCALES
-from shrinkage.torch.inside.batches import Form, form_of
+from shrinkage.torch.inside.forms import Form, form_of
 from shrinkage.torch.metric import Group
 from shrinkage.torch.regularizer import Regularizer
 
@@ -62,10 +62,16 @@ class Entry:
             raise ValueError(f"{self.name}: {error}") from None
 
     @property
+    def multiplier(self) -> float:
+        """What Ω is multiplied by."""
+        return 1.0 if self.regularizer is None else self.regularizer.factor
+
+    @property
     def factor(self) -> float:
-        """What every strength is multiplied by; decoupled, with its scale."""
-        factor = 1.0 if self.regularizer is None else self.regularizer.factor
-        return decoupled_amount(self.group, factor) if self.how == "decoupled" else factor
+        """What a step multiplies every strength by: decoupled, with its scale."""
+        if self.how != "decoupled":
+            return self.multiplier
+        return decoupled_amount(self.group, self.multiplier)
 
 
 def decoupled_amount(group: Group, factor: float) -> float:
@@ -91,6 +97,11 @@ def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
         state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
     elif now.dtype is not dtype:
         state[name] = now.to(dtype)
+
+
+def is_plain(group: Group) -> bool:
+    """Whether nothing in the group's options asks for torch's own way."""
+    return not (group["differentiable"] or group.get("capturable"))
 
 
 def is_fused(group: Group, weights: Sequence[Tensor]) -> Any:

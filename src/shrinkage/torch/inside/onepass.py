@@ -21,10 +21,10 @@ from shrinkage.torch.inside.batches import (
     is_dense,
     wanted,
 )
+from shrinkage.torch.inside.entries import Entry, is_plain
 
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
-    from shrinkage.torch.inside.entries import Entry
 
 TALLEST = 1 << 18  # rows: of more, not even a narrow block of columns fits a cache
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
@@ -106,7 +106,7 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
         or w.is_inference()
         or (entry.form.width and not w.is_contiguous())
         or (entry.form.span and not _has_columns(entry, w))
-        or not optimizer._is_plain(entry.group)
+        or not is_plain(entry.group)
     ):
         return False
     want = wanted(w)

@@ -23,6 +23,7 @@ from shrinkage.torch.inside.entries import (
     as_text,
     check_entry,
     entries_of,
+    is_plain,
     keep_penalty,
     read_options,
     restore_precision,
@@ -74,10 +75,6 @@ class Inside(Optimizer):
         self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
     ) -> None:
         """torch's own function for the parameters of one group, whose state is there."""
-
-    def _is_plain(self, group: Group) -> bool:
-        """Whether nothing in the options asks for torch's own way."""
-        return not (group["differentiable"] or group.get("capturable"))
 
     def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Before torch's own beginning, which adds the groups."""
@@ -164,8 +161,9 @@ class Inside(Optimizer):
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
 
-        Of penalized parameters alone. Summed up by the step itself, where it is one pass over
-        memory; otherwise now, and so is Ω where it is no sum of absolute values and squares.
+        Of penalized parameters that are not frozen. Summed up by the step itself, where it is one
+        pass over memory; otherwise now, and so is Ω where it is no sum of absolute values and
+        squares.
         """
         return statistics(self._sorted())
 
@@ -203,7 +201,7 @@ class Inside(Optimizer):
         held: list[object] = [group["penalty"] for group in self.param_groups]
         held += [*self.param_groups, *[one.bindings for one in regularizers]]
         options = [
-            (group["how"], self._names(group), self._is_plain(group), [*map(id, group["params"])])
+            (group["how"], self._names(group), is_plain(group), [*map(id, group["params"])])
             for group in self.param_groups
         ]
         made_from = [*map(id, held)], options

@@ -37,8 +37,9 @@ class Statistics:
 
 
 def statistics(step: OnePass) -> Statistics:
-    """Of every penalized parameter: from the sums of the last step, else from the weights."""
-    parts = [_at(entry) for entry in step.others if entry.penalty is not None]
+    """Of penalized parameters that are not frozen: from the step's sums, else from the weights."""
+    others = [entry for entry in step.others if entry.parameter.requires_grad]
+    parts = [_at(entry) for entry in others if entry.penalty is not None]
     for batch in step.batches:
         if batch.kind.how != "none":
             parts += _of(batch)
@@ -50,11 +51,13 @@ def _of(batch: Batch) -> list[Statistics]:
     np.add.at(sums, batch.pieces[:, 0], batch.sums)
     parts = []
     for row, entry in enumerate(batch.entries):
+        if not entry.parameter.requires_grad:
+            continue
         if not batch.gradients[row]:  # not stepped, so not summed
             parts.append(_at(entry))
             continue
         absolute, squares, zeros, norms, dead = sums[row].tolist()
-        form, factor = entry.form, 1.0 if entry.regularizer is None else entry.regularizer.factor
+        form = entry.form
         assert form is not None
         size, groups = entry.parameter.numel(), 0
         if form.width:
@@ -68,7 +71,7 @@ def _of(batch: Batch) -> list[Statistics]:
         else:
             value = _value(entry)
         counts = int(zeros), size, int(dead), groups
-        parts.append(Statistics(factor * value, absolute, squares, *counts))
+        parts.append(Statistics(entry.multiplier * value, absolute, squares, *counts))
     return parts
 
 
@@ -78,10 +81,9 @@ def _at(entry: Entry) -> Statistics:
     assert entry.penalty is not None
     found = zeros_of(w, entry.penalty)
     size = w.abs().double()
-    factor = 1.0 if entry.regularizer is None else entry.regularizer.factor
     counts = found.zeros, found.entries, found.dead_groups, found.groups
     sums = float(size.sum()), float((size * size).sum())
-    return Statistics(factor * _value(entry), *sums, *counts)
+    return Statistics(entry.multiplier * _value(entry), *sums, *counts)
 
 
 @torch.no_grad()

@@ -1,0 +1,50 @@
+"""Which compiled loop a penalty on one parameter asks for, if there is one."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
+from shrinkage.penalties import GroupLasso, Penalty
+from shrinkage.penalties.layout import resolve
+
+
+class Form(NamedTuple):
+    """A penalty on one parameter, in the terms of the compiled loops."""
+
+    formula: Formula | None
+    constants: tuple[float, float]
+    width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
+    span: int = 0  # of the rows that the groups go across; 0 where groups are rows
+
+
+def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
+    """The compiled form of a penalty on weights of that shape, or None where there is none."""
+    if penalty is None:
+        return Form(None, (0.0, 0.0))
+    scalar = formula_of(penalty)
+    if scalar is not None:
+        return Form(*scalar)
+    absolute, square, rest = penalty.split()
+    if absolute or square or len(rest) != 1 or not isinstance(rest[0], GroupLasso):
+        return None
+    group = rest[0]
+    if isinstance(group.groups, tuple) and isinstance(group.groups[0], tuple):
+        return None  # lists of indices
+    layout = resolve(group.groups, shape)
+    return _of_layout(group, layout.view or shape, layout.axes)
+
+
+def _of_layout(group: GroupLasso, view: tuple[int, ...], axes: tuple[int, ...]) -> Form | None:
+    last = axes[-1] + 1 if axes else 0
+    if not math.prod(view) or axes != tuple(range(last - len(axes), last)):
+        return None
+    size = math.prod(view) // math.prod(view[axis] for axis in axes)
+    strength = group.lam * (size**0.5 if group.weight == "sqrt" else 1.0)
+    if size == 1:
+        return Form(ABSOLUTE, (strength, 0.0))
+    width = math.prod(view[last:])
+    if width == size:
+        return Form(None, (0.0, strength), width)
+    return Form(None, (0.0, strength), width, math.prod(view[axes[0] :]))
