@@ -1,37 +1,51 @@
 """Loops over pieces of parameters, given by a table of addresses.
 
 A row of the table is a parameter, a piece a range of its entries. Pieces are independent: several
-threads may take them in turn (`pool`).
+threads take them in turn (`pool`).
 """
 
 from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import carray
 from numba.extending import register_jitable
 
 from shrinkage.kernels import columns, groups, loops
-from shrinkage.kernels.compiling import (
-    CHUNK,
-    Loop,
-    compiled,
-    memory,
-    narrow,
-    widen,
-)
+from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.loops import measure
+from shrinkage.kernels.machine import (
+    AHEAD,
+    CHUNK,
+    FEW,
+    LINE,
+    fetch,
+    memory,
+    narrow,
+    take,
+    widen,
+)
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
-SIZE, WIDTH, SPAN, FRESH, WIDE = range(6, 11)
+SIZE, WIDTH, SPAN, FRESH, LONG = range(6, 11)
 COLUMNS = 11
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
 ABSOLUTE, SQUARES, ZEROS, NORMS, DEAD = range(5)  # sums over a piece; the last two over its rows
 SUMS = 5
+# A job: the next piece; addresses of the table, the numbers, the pieces and their sums; how many
+# rows and pieces there are
+TURN, TABLE, ROWS_OF_NUMBERS, PIECES, SUMS_OF_PIECES, ROWS, COUNT = range(7)
+JOB = 7
+LIKE: dict[str, Any] = {"float32": np.empty(0, np.float32), "float64": np.empty(0, np.float64)}
+BITS, INTEGERS = np.empty(0, np.uint16), np.empty(0, np.int64)
+WIDE = LIKE["float64"]
+
+Vector = np.ndarray[tuple[int], Any]
 
 
 class Kind(NamedTuple):
@@ -52,11 +66,8 @@ class Kind(NamedTuple):
 
 
 @cache
-def loop(kind: Kind) -> Loop:
-    """(table, numbers, pieces, first, last, sums, like): the pieces from `first` to before `last`.
-
-    `like` is an array of the type to calculate in, which is that of the optimizer's state.
-    """
+def loop(kind: Kind) -> Work:
+    """All pieces of a job that no other thread takes."""
     make = {"sgd": loops.sgd, "adam": loops.adam, "still": loops.still}[kind.update]
     in_metric = kind.how == "proximal" and kind.update != "sgd"
     in_metric = in_metric and (kind.update == "adam" or kind.variant)
@@ -64,28 +75,48 @@ def loop(kind: Kind) -> Loop:
     keeps_steps = in_metric and (kind.groups != "none" or chooses)
     update = make(kind.formula, kind.how, kind.variant, keeps_steps)
     half = kind.dtype == "bfloat16"
+    like = LIKE["float32" if half else kind.dtype]  # what is calculated in
     if kind.groups == "columns":
         run = by_columns(update, columns.shrink_columns(kind.how, in_metric), in_metric)
-        return compiled(through_blocks(run), kind.text)
+        return compiled(through_blocks(run, like), kind.text)
     if kind.groups == "rows":
         run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind.how, half)
     else:
-        run = by_chunks(update, loops.afterwards(kind.formula, kind.how, in_metric), half)
-    return compiled(through_pieces(run, half), kind.text)
+        run = by_chunks(
+            update, loops.afterwards(kind.formula, kind.how, in_metric), half, kind.update == "adam"
+        )
+    return compiled(through_pieces(run, BITS if half else like, like), kind.text)
 
 
-def through_pieces(run: Loop, half: bool) -> Loop:
+@register_jitable
+def tables(job):
+    """What the job's addresses stand for: a row for each parameter, or for each piece."""
+    rows, count = job[ROWS], job[COUNT]
+    return (
+        memory(job[TABLE], (rows, COLUMNS), INTEGERS),
+        memory(job[ROWS_OF_NUMBERS], (rows, loops.NUMBERS), WIDE),
+        memory(job[PIECES], (count, 3), INTEGERS),
+        memory(job[SUMS_OF_PIECES], (count, SUMS), WIDE),
+    )
+
+
+def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
     """`run` for each piece."""
 
-    def pieces_in_turn(table, numbers, pieces, first, last, sums, like):
-        bits = np.empty(0, np.uint16)
-        for piece in range(first, last):
+    def pieces_in_turn(address):
+        job = carray(address, JOB)
+        table, numbers, pieces, sums = tables(job)
+        found = np.empty(SUMS)  # not in `sums` itself, where threads would write side by side
+        while True:
+            piece = take(job)
+            if piece >= len(pieces):
+                return
             place = table[pieces[piece, 0]]
-            sums[piece, :] = 0.0
+            found[:] = 0.0
+            sums[piece] = found
             if place[GRADIENTS] == 0:
                 continue
             low, high, size = pieces[piece, 1], pieces[piece, 2], place[SIZE]
-            stored = bits if half else like
             run(
                 memory(place[WEIGHTS], size, stored)[low:high],
                 memory(place[GRADIENTS], size, stored)[low:high],
@@ -94,19 +125,27 @@ def through_pieces(run: Loop, half: bool) -> Loop:
                 memory(place[THIRD], size, like)[low:high],
                 numbers[pieces[piece, 0]].copy(),
                 place[WIDTH],
-                sums[piece],
+                found,
             )
+            sums[piece] = found
 
     return pieces_in_turn
 
 
-def through_blocks(run: Loop) -> Loop:
+def through_blocks(run: Loop, like: Vector) -> Loop:
     """`run` for each piece, which is a range of neighbours in every row."""
 
-    def blocks_in_turn(table, numbers, pieces, first, last, sums, like):
-        for piece in range(first, last):
+    def blocks_in_turn(address):
+        job = carray(address, JOB)
+        table, numbers, pieces, sums = tables(job)
+        found = np.empty(SUMS)  # not in `sums` itself, where threads would write side by side
+        while True:
+            piece = take(job)
+            if piece >= len(pieces):
+                return
             place = table[pieces[piece, 0]]
-            sums[piece, :] = 0.0
+            found[:] = 0.0
+            sums[piece] = found
             if place[GRADIENTS] == 0:
                 continue
             size, span = place[SIZE], place[SPAN]
@@ -118,25 +157,34 @@ def through_blocks(run: Loop) -> Loop:
                 memory(place[THIRD], size, like),
                 numbers[pieces[piece, 0]].copy(),
                 (pieces[piece, 1], pieces[piece, 2], place[WIDTH]),
-                sums[piece],
+                found,
             )
+            sums[piece] = found
 
     return blocks_in_turn
 
 
-def by_chunks(update: Loop, shrink: Loop, half: bool) -> Loop:
+def by_chunks(update: Loop, shrink: Loop, half: bool, two: bool) -> Loop:
     """Update, prox and sums, a chunk at a time."""
 
-    changes = half or shrink is not loops.leave  # the weights, after the update
+    shrinks = shrink is not loops.leave
+    widens = half and shrinks  # what is shrunk is float32
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
-        steps = np.empty(CHUNK, first.dtype)
-        wide, pull = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
-        for at in range(0, weights.size, CHUNK):
-            here = slice(at, min(at + CHUNK, weights.size))
+        steps = np.empty(FEW, first.dtype)
+        wide, pull = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
+        for at in range(0, weights.size, FEW):
+            here = slice(at, min(at + FEW, weights.size))
             size = here.stop - at
-            if half:
+            for ahead in range(at + AHEAD, at + AHEAD + FEW, LINE // weights.itemsize):
+                fetch(weights, ahead)
+                fetch(gradients, ahead)
+            for ahead in range(at + AHEAD, at + AHEAD + FEW, LINE // first.itemsize):
+                fetch(first, ahead)
+                if two:
+                    fetch(second, ahead)
+            if widens:
                 w, g = wide[:size], pull[:size]
                 widen(weights[here], w)
                 widen(gradients[here], g)
@@ -144,9 +192,9 @@ def by_chunks(update: Loop, shrink: Loop, half: bool) -> Loop:
                 w, g = weights[here], gradients[here]
             measured = update(w, g, first[here], second[here], third[here], steps, row)
             shrink(w, steps, pull, row)
-            if half:
+            if widens:
                 narrow(w, weights[here])
-            note(measure(w) if changes else measured, sums)
+            note(measure(w) if shrinks else measured, sums)
 
     return run
 

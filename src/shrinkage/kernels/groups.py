@@ -12,8 +12,9 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from shrinkage.kernels.compiling import Loop, add
+from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.loops import FACTOR, LIMIT, LR, STEP, B
+from shrinkage.kernels.machine import add
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over

@@ -14,8 +14,9 @@ import math
 
 from numba.extending import register_jitable
 
-from shrinkage.kernels.compiling import Loop, add, widest_vectors
+from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
+from shrinkage.kernels.machine import add, keep, load, widest_vectors
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)
@@ -97,21 +98,20 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
     @register_jitable
     def update(weights, gradients, buffers, _, __, steps, row):
         widest_vectors()
-        kind = weights.dtype.type
+        kind = steps.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
-        mu, keep, nesterov = kind(row[MOMENTUM]), kind(row[JOINS]), row[NESTEROV] != 0.0
+        mu, joins, nesterov = kind(row[MOMENTUM]), kind(row[JOINS]), row[NESTEROV] != 0.0
         measured = nothing_yet(kind(0.0))
         for i in range(weights.size):
-            w = decay(weights[i], step, factor, limit, a, b)
-            g = sign * gradients[i] + factor * pull(w, a, b) + squares * w
+            w = decay(load(weights, i), step, factor, limit, a, b)
+            g = sign * load(gradients, i) + factor * pull(w, a, b) + squares * w
             if momentum:
-                buffer = mu * buffers[i] + keep * g
+                buffer = mu * buffers[i] + joins * g
                 buffers[i] = buffer
                 g = g + mu * buffer if nesterov else buffer
             w = finish(w - lr * g, step, factor, limit, a, b)
-            weights[i] = w
-            measured = with_entry(measured, w)
+            measured = with_entry(measured, keep(weights, i, w))
         return measured
 
     return update
@@ -124,7 +124,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
     @register_jitable
     def update(weights, gradients, means, variances, largest, steps, row):
         widest_vectors()
-        kind = weights.dtype.type
+        kind = steps.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, kept = number4(row, kind, A, B, SQUARES, KEPT)
         beta2, eps = kind(row[BETA2]), kind(row[EPS])
@@ -132,8 +132,8 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
         correction, root = kind(1.0 / row[BC1]), kind(1.0 / row[ROOT])
         measured = nothing_yet(kind(0.0))
         for i in range(weights.size):
-            w = decay(weights[i], lr, factor, limit, a, b)
-            g = sign * gradients[i] + factor * pull(w, a, b) + squares * w
+            w = decay(load(weights, i), lr, factor, limit, a, b)
+            g = sign * load(gradients, i) + factor * pull(w, a, b) + squares * w
             mean = means[i] + rest1 * (g - means[i])
             variance = beta2 * variances[i] + rest2 * g * g
             means[i] = mean
@@ -145,8 +145,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
             if keep_steps:
                 steps[i] = s
             w = finish(w * kept - s * (mean * correction), s, factor, limit, a, b)
-            weights[i] = w
-            measured = with_entry(measured, w)
+            measured = with_entry(measured, keep(weights, i, w))
         return measured
 
     return update
@@ -159,7 +158,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
     @register_jitable
     def update(weights, _, variances, __, ___, steps, row):
         widest_vectors()
-        kind = weights.dtype.type
+        kind = steps.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
         measured = nothing_yet(kind(0.0))
@@ -169,9 +168,8 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
                 s = scale / (math.sqrt(variances[i]) * root + eps)
             if keep_steps:
                 steps[i] = s
-            w = finish(weights[i], s, factor, limit, a, b)
-            weights[i] = w
-            measured = with_entry(measured, w)
+            w = finish(load(weights, i), s, factor, limit, a, b)
+            measured = with_entry(measured, keep(weights, i, w))
         return measured
 
     return update

@@ -1,36 +1,60 @@
-"""A few threads of our own, on which compiled loops run without holding Python back.
+"""Several threads for one compiled loop.
 
-OpenMP's threads do not outlive a fork; these are made anew after one, and when they are first used.
+On Linux they are those of the OpenMP library that is loaded already, which is torch's where torch
+is: its threads stay awake for a while after each parallel operation, so that others would have to
+share their cores with them. OpenMP's threads do not outlive a fork; in a forked process, and where
+there is no such library, they are a few of our own, made when they are first used.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
-Task = Callable[[], object]
+from shrinkage.kernels.compiling import Work
 
 _threads: ThreadPoolExecutor | None = None
+_is_forked = False
 
 
-def run(tasks: Iterable[Task], threads: int) -> None:
-    """Every task, by as many threads as that, this one among them, which take them in turn."""
-    waiting = iter(tasks)
+def run(work: Work, job: int, threads: int) -> None:
+    """``work(job)`` on that many threads, this one among them; `job` counts what they take."""
+    team = None if _is_forked else openmp()
+    if threads == 1:
+        work(job)
+    elif team is not None:
+        team(work.address, job, threads, 0)
+    else:
+        _run_on_own(work, job, threads)
 
-    def work() -> None:
-        for task in waiting:
-            task()
 
+@cache
+def openmp() -> Callable[[int, int, int, int], Any] | None:
+    """OpenMP's (function, argument, threads, flags): the function on a team of threads."""
+    if sys.platform != "linux":
+        return None
+    try:
+        team = ctypes.CDLL(None).GOMP_parallel  # of GNU's library; LLVM's and Intel's have it too
+    except (OSError, AttributeError):
+        return None
+    team.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    team.restype = None
+    return team
+
+
+def _run_on_own(work: Work, job: int, threads: int) -> None:
     helpers: list[Future[None]] = []
     with suppress(RuntimeError):  # Python is ending or no thread is to be had: the others do it all
-        helpers.extend(_pool().submit(work) for _ in range(threads - 1))
+        helpers.extend(_pool().submit(work, job) for _ in range(threads - 1))
     try:
-        work()
+        work(job)
     finally:
-        for _ in waiting:  # after an error, or Ctrl-C: nobody takes another task
-            pass
         _finish(helpers)
 
 
@@ -57,8 +81,8 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _forget() -> None:
-    global _threads
-    _threads = None
+    global _threads, _is_forked
+    _threads, _is_forked = None, True
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 
 import shrinkage
@@ -72,13 +73,18 @@ def test_files_that_are_cut_off_only_cost_time(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_each_process_compiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def njit(loop: Any, *, cache: bool = False, **options: Any) -> Any:
+    def cfunc(signature: Any, *, cache: bool = False, **options: Any) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return numba.njit(loop, **options)
+        return numba.cfunc(signature, **options)
 
-    monkeypatch.setattr(compiling, "njit", njit)
-    assert compiling.compiled(lambda x: x + 1, "next")(2) == 3
+    def raise_it(job: Any) -> None:
+        job[0] += 1
+
+    monkeypatch.setattr(compiling, "cfunc", cfunc)
+    job = np.array([2])
+    compiling.compiled(raise_it, "next")(job.ctypes.data)
+    assert job == [3]
 
 
 def test_importing_compiles_nothing() -> None:

@@ -17,7 +17,7 @@ import inside_twins as twins
 from inside_soak import Arena
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels import driving
-from shrinkage.kernels.compiling import CHUNK
+from shrinkage.kernels.machine import CHUNK
 from shrinkage.torch import SGD, Adam
 
 SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}

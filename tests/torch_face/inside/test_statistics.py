@@ -206,9 +206,9 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     asked: list[int] = []
     original = pool.run
 
-    def run(tasks: Any, count: int) -> None:
+    def run(work: Any, job: int, count: int) -> None:
         asked.append(count)
-        original(tasks, count)
+        original(work, job, count)
 
     monkeypatch.setattr(pool, "run", run)
     before = torch.get_num_threads()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import threading
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba import carray
 from torch import Tensor, nn
 
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels import pool
+from shrinkage.kernels.compiling import Work, compiled
+from shrinkage.kernels.machine import take
 from shrinkage.torch import SGD, Adam
 
 KINDS: list[Any] = [
@@ -32,6 +35,13 @@ def _threads_as_before() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["openmp", "own"])
+def team(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whose threads: torch's, or those of a forked process."""
+    monkeypatch.setattr(pool, "_is_forked", request.param == "own")
+    return str(request.param)
 
 
 def trained(
@@ -76,37 +86,57 @@ def test_set_num_threads_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     original = pool.run
 
-    def run(tasks: Any, threads: int) -> None:
+    def run(work: Any, job: int, threads: int) -> None:
         asked.append(threads)
-        original(tasks, threads)
+        original(work, job, threads)
 
     monkeypatch.setattr(pool, "run", run)
     torch.set_num_threads(1)
     trained(Adam, {}, L1(0.01), 0)
-    assert asked == []
+    assert asked == [1, 1, 1, 1]
     torch.set_num_threads(3)
+    asked.clear()
     trained(Adam, {}, L1(0.01), 0)
-    assert asked == [3, 3, 3]
+    assert asked == [1, 3, 3, 3]
+    asked.clear()
     trained(Adam, {}, L1(0.01), 0, size=2)  # too small for company
-    assert len(asked) == 3
+    assert asked == [1, 1, 1, 1]
 
 
-def test_tasks_run_once_each_on_that_many_threads() -> None:
-    seen: list[int] = []
-    meet = threading.Barrier(3)
+def meeting(size: int) -> Work:
+    """Counts who comes in job[0], and in job[1] those who saw as many as `size` come, or waited."""
 
-    def task(number: int) -> None:
-        if number < 3:
-            meet.wait(timeout=30)  # fewer than three threads would never pass
-        seen.append(number)
+    def meet(address):  # type: ignore[no-untyped-def]
+        job = carray(address, 2)
+        take(job)
+        for _ in range(1 << 30):
+            if take(job[1:]) >= 0 and job[0] >= size:
+                break
 
-    pool.run([lambda n=n: task(n) for n in range(20)], 3)
-    assert sorted(seen) == list(range(20))
+    return compiled(meet, size)
 
 
-def test_an_error_in_a_task_is_raised() -> None:
-    with pytest.raises(ZeroDivisionError):
-        pool.run([lambda: 1 / 0 for _ in range(4)], 2)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_work_is_done_by_that_many_threads_at_once(threads: int, team: str) -> None:
+    work = meeting(threads)
+    job = np.zeros(2, np.int64)
+    pool.run(work, job.ctypes.data, threads)
+    assert job[0] == threads
+
+
+@pytest.mark.parametrize("name", ["l1", "groups"])
+def test_numbers_are_the_same_on_either_team(
+    name: str, team: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    penalty: Penalty = {"l1": L1(0.01), "groups": GroupLasso(0.01)}[name]
+    torch.set_num_threads(1)
+    expected, _ = trained(Adam, {}, penalty, 0)
+    torch.set_num_threads(2)
+    assert torch.equal(trained(Adam, {}, penalty, 0)[0], expected)
+
+
+def test_torchs_team_is_found() -> None:
+    assert (pool.openmp() is not None) == (sys.platform == "linux")
 
 
 def test_optimizers_on_several_python_threads() -> None:

@@ -19,25 +19,21 @@ from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import driving
 from shrinkage.kernels.columns import block_width
-from shrinkage.kernels.compiling import CHUNK
-from shrinkage.kernels.counting import NARROW_COUNT, WIDE_COUNT, counter
+from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
 from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
+from shrinkage.kernels.machine import CHUNK
 from shrinkage.torch.metric import Group
 
 if TYPE_CHECKING:
     from shrinkage.torch.inside.entries import Entry
 
-PIECE = 1 << 16  # entries: the least for one turn of a thread
-TURNS = 12  # of each thread, so that all end at about the same time
+PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
 Table = np.ndarray[Any, np.dtype[np.int64]]
 
 PLAIN = (nn.Parameter, Tensor)
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
-LIKE: dict[torch.dtype, np.ndarray[Any, Any]] = {
-    torch.float32: np.empty(0, np.float32),
-    torch.float64: np.empty(0, np.float64),
-}
+ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
 
 class Wanted(NamedTuple):
@@ -77,7 +73,7 @@ def is_count(count: Any) -> bool:
     return (
         type(count) is Tensor
         and count.is_cpu
-        and count.dtype in LIKE
+        and count.dtype in ITEMSIZES
         and count.numel() == 1
         and is_backed(count)
     )
@@ -140,17 +136,21 @@ class Batch:
         self.table[:, driving.SPAN] = [form.span for form in forms]
         self.numbers = np.zeros((len(entries), NUMBERS))
         self.numbers[:, [A, B]] = [form.constants for form in forms]
-        self.like = LIKE[self.wanted[0].inner]
+        self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
         self.size = int(self.table[:, driving.SIZE].sum())
-        self.pieces, self.turns = cut(self.table, self.size)
+        self.pieces = cut(self.table)
         self.sums = np.zeros((len(self.pieces), driving.SUMS))
+        arrays = self.table, self.numbers, self.pieces, self.sums
+        addresses = [array.ctypes.data for array in arrays]
+        self._job = np.array([0, *addresses, len(entries), len(self.pieces)])
+        self.job: int = self._job.ctypes.data
         self.weights, self.gradients = [0] * len(entries), [0] * len(entries)  # addresses
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
         self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
         self._told: list[object] = [None] * len(self._groups)
-        self._loop = driving.loop(kind)
+        self.work = driving.loop(kind)
 
     def look(self, optimizer: Stepped) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
@@ -217,7 +217,7 @@ class Batch:
             if count is not None:
                 if not is_count(count):
                     return False
-                place[driving.WIDE] = count.dtype is torch.float64
+                place[driving.LONG] = count.dtype is torch.float64
                 place[driving.COUNTER] = count.data_ptr()
                 found.append((optimizer._counts, count, int(place[driving.COUNTER])))
         self.weights[row] = place[driving.WEIGHTS] = parameter.data_ptr()
@@ -235,40 +235,27 @@ class Batch:
 
     def count(self, optimizer: Stepped) -> None:
         """A step more to all counts."""
+        self._job[driving.TURN] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = zip(self.entries, self.gradients, strict=True)
         increment_version([entry.parameter for entry, address in moving if address])
         if self.names:
-            count = counter(optimizer._update)
-            count(self.table, self.numbers, WIDE_COUNT, NARROW_COUNT)
+            counter(optimizer._update)(self.job)
             for entry in self.entries:
                 entry.begins = False
 
-    def go(self, first: int, last: int) -> None:
-        """Step the pieces from `first` to before `last`."""
-        self._loop(self.table, self.numbers, self.pieces, first, last, self.sums, self.like)
 
-
-def cut(table: Table, size: int) -> tuple[Table, list[tuple[int, int]]]:
-    """Pieces (parameter, from, to) at whole chunks or rows, and which of them make one turn."""
-    most = max(PIECE, size // (2 * TURNS))
+def cut(table: Table) -> Table:
+    """Pieces (parameter, from, to) at whole chunks or rows."""
     pieces: list[tuple[int, int, int]] = []
-    turns: list[tuple[int, int]] = []
-    begin = waiting = 0
     places = table[:, [driving.SIZE, driving.WIDTH, driving.SPAN]].tolist()
     for index, (entries, width, span) in enumerate(places):
         rows = entries // span if span else 1
         unit = block_width(rows, width, span) if span else width or CHUNK
-        length = max(1, most // (unit * rows)) * unit
-        for low in range(0, span or entries, length):
-            pieces.append((index, low, min(low + length, span or entries)))
-            waiting += (pieces[-1][2] - low) * rows
-            if waiting >= most:
-                turns.append((begin, len(pieces)))
-                begin, waiting = len(pieces), 0
-    if begin < len(pieces):
-        turns.append((begin, len(pieces)))
-    return np.array(pieces, np.int64).reshape(-1, 3), turns
+        length = max(1, PIECE // (unit * rows)) * unit
+        end = span or entries
+        pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]
+    return np.array(pieces, np.int64).reshape(-1, 3)
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:

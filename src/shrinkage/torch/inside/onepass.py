@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -47,13 +46,9 @@ class OnePass:
             batch.tell(optimizer)
         for batch in self.batches:
             batch.count(optimizer)
-        threads = torch.get_num_threads()
-        if threads == 1 or sum([batch.size for batch in self.batches]) < SERIAL:
-            for batch in self.batches:
-                batch.go(0, len(batch.pieces))
-        else:
-            turns = [partial(batch.go, *turn) for batch in self.batches for turn in batch.turns]
-            pool.run(turns, threads)
+        for batch in self.batches:
+            threads = 1 if batch.size < SERIAL else torch.get_num_threads()
+            pool.run(batch.work, batch.job, threads)
         return self.others
 
     def _holds(self, optimizer: Stepped) -> bool:
@@ -147,7 +142,7 @@ def sharing(batches: Sequence[Batch]) -> list[Entry]:
             width = entry.parameter.element_size()
             for column in driving.WRITTEN:
                 if addresses[column]:
-                    bytes_each = width if column == driving.WEIGHTS else batch.like.itemsize
+                    bytes_each = width if column == driving.WEIGHTS else batch.itemsize
                     start = addresses[column]
                     places.append((start, start + size * bytes_each, entry))
     places.sort(key=lambda place: place[:2])

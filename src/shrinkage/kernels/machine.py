@@ -1,0 +1,182 @@
+"""What compiled loops ask of the machine beside arithmetic: memory by address, and in advance.
+
+Loops that are made at run time take in plain functions alone: Numba names its intrinsics anew in
+each process, and would not find again on the disk what holds one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic, register_jitable
+
+CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first cache
+FEW = 128  # entries at a time, where memory is asked for in advance
+AHEAD = 256  # so many entries
+LINE = 64  # bytes that memory brings at a time
+
+
+@intrinsic
+def _pointer(context, address, like):
+    """The address as a pointer to what `like` holds."""
+    kind = types.CPointer(like.dtype)
+
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64, like), code
+
+
+@register_jitable
+def memory(address, size, like):
+    """`size` numbers of like's type that begin at `address`."""
+    return carray(_pointer(address, like), size)
+
+
+@intrinsic
+def _prefer_widest(context):
+    def code(context, builder, signature, arguments):
+        with suppress(TypeError):  # a later llvmlite may keep them otherwise, and loops as they are
+            # `add` of its own refuses what is in LLVM's words; they go into the same set.
+            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), code
+
+
+@intrinsic
+def _take(context, counter):
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        one = ir.Constant(ir.IntType(64), 1)
+        return builder.atomic_rmw("add", array.data, one, "monotonic")
+
+    return types.int64(counter), code
+
+
+@register_jitable
+def take(counter):
+    """counter[0], which is one more afterwards: no two threads take the same."""
+    return _take(counter)
+
+
+@intrinsic
+def _load(context, numbers, at):
+    halved = numbers.dtype == types.uint16
+
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        number = builder.load(builder.gep(array.data, [arguments[1]]))
+        if not halved:
+            return number
+        word = ir.IntType(32)
+        wide = builder.shl(builder.zext(number, word), ir.Constant(word, 16))
+        return builder.bitcast(wide, ir.FloatType())
+
+    return (types.float32 if halved else numbers.dtype)(numbers, types.intp), code
+
+
+@register_jitable
+def load(numbers, at):
+    """numbers[at]; of bfloat16, which is held as its bits, the float32."""
+    return _load(numbers, at)
+
+
+@intrinsic
+def _keep(context, numbers, at, number):
+    halved = numbers.dtype == types.uint16
+
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        if not halved:
+            builder.store(arguments[2], place)
+            return arguments[2]
+        word = ir.IntType(32)
+        sixteen = ir.Constant(word, 16)
+        bits = builder.bitcast(arguments[2], word)
+        odd = builder.and_(builder.lshr(bits, sixteen), ir.Constant(word, 1))
+        rounded = builder.lshr(
+            builder.add(bits, builder.add(odd, ir.Constant(word, 0x7FFF))), sixteen
+        )
+        is_nan = builder.fcmp_unordered("uno", arguments[2], arguments[2])
+        rounded = builder.select(is_nan, ir.Constant(word, 0x7FC0), rounded)
+        builder.store(builder.trunc(rounded, ir.IntType(16)), place)
+        return builder.bitcast(builder.shl(rounded, sixteen), ir.FloatType())
+
+    return number(numbers, types.intp, number), code
+
+
+@register_jitable
+def keep(numbers, at, number):
+    """numbers[at] ← number. What it holds then: of bfloat16 the nearest, ties to even, NaN NaN."""
+    return _keep(numbers, at, number)
+
+
+@intrinsic
+def _fetch(context, numbers, at):
+    def code(context, builder, signature, arguments):
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), byte)
+        signs = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], signs)
+        to_read, nearest, data = (ir.Constant(word, number) for number in (0, 3, 1))
+        builder.call(function, [place, to_read, nearest, data])
+        return context.get_dummy_value()
+
+    return types.none(numbers, types.intp), code
+
+
+@register_jitable
+def fetch(numbers, at):
+    """Ask for numbers[at], which may lie beyond the end, so that it is near when it is read."""
+    return _fetch(numbers, at)
+
+
+@register_jitable(inline="always")
+def widest_vectors():
+    """Let the function that calls this use all that a vector register holds.
+
+    For Intel's processors LLVM prefers half of it, which is too little where memory is waited for.
+    """
+    _prefer_widest()
+
+
+@intrinsic
+def _reordered_sum(context, total, term):
+    def code(context, builder, signature, arguments):
+        return builder.fadd(*arguments, flags=["reassoc"])
+
+    return total(total, total), code
+
+
+@register_jitable
+def add(total, term):
+    """total + term in any order: such a sum over many entries is taken in vectors."""
+    return _reordered_sum(total, term)
+
+
+@register_jitable
+def widen(bits, numbers):
+    """bfloat16, given as its bits, into float32."""
+    widest_vectors()
+    wide = numbers.view(np.uint32)
+    for i in range(bits.size):
+        wide[i] = np.uint32(bits[i]) << np.uint32(16)
+
+
+@register_jitable
+def narrow(numbers, bits):
+    """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
+    widest_vectors()
+    wide = numbers.view(np.uint32)
+    for i in range(bits.size):
+        odd = (wide[i] >> np.uint32(16)) & np.uint32(1)
+        rounded = np.uint32(wide[i] + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+        rounded = np.uint32(0x7FC0) if numbers[i] != numbers[i] else np.uint32(rounded)
+        bits[i] = np.uint16(rounded)
+        wide[i] = rounded << np.uint32(16)
