@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_of_a_regularizer_its_own_weights_and_factor(kind: Any, options: dict[st
     assert found.value == pytest.approx(0.05 * model.weight.abs().sum().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("penalty", [L1(0.1), GroupLasso(0.1), LInf(0.1)])
+def test_frozen_weights_are_not_counted(penalty: Penalty) -> None:
+    frozen, free = nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.full((3, 2), 2.0))
+    frozen.grad, free.grad = torch.zeros(3, 2), torch.zeros(3, 2)
+    optimizer = Adam([frozen, free], lr=1e-9, penalty=penalty)
+    optimizer.step()
+    assert optimizer.statistics().absolute == pytest.approx(18.0)
+    frozen.requires_grad_(False)
+    optimizer.step()
+    found = optimizer.statistics()
+    assert (found.absolute, found.squares) == pytest.approx((12.0, 24.0))
+    assert found.value == pytest.approx(float(penalty(free.detach())))
+    assert found.entries == 6
+
+
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_without_a_penalty_there_is_nothing_to_sum(kind: Any, options: dict[str, Any]) -> None:
     w = nn.Parameter(torch.ones(3))
@@ -114,6 +130,10 @@ GROUPS: dict[str, Callable[[Array], Array]] = {  # each a row
     "columns": lambda w: np.stack([w[:, j].flatten() for j in range(w.shape[1])]),
     "kernels": lambda w: w.reshape(w.shape[0] * w.shape[1], -1),
 }
+
+
+def together(parts: Iterable[Statistics]) -> Statistics:
+    return Statistics(*(sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)))
 
 
 def by_hand(name: str, weights: Tensor, factor: float = 1.0) -> Statistics:
@@ -224,7 +244,7 @@ def test_of_several_pieces_on_two_threads(name: str, threads: list[int]) -> None
     assert len(optimizer._sorted().batches[0].pieces) >= 3  # the small one is one
     assert threads == [2, 2, 2]
     found = optimizer.statistics()
-    assert_stated(found, by_hand(name, model["w"]) + by_hand(name, model["small"]))
+    assert_stated(found, together(by_hand(name, w) for w in model.values()))
     assert_some(found, name)
 
 
@@ -240,7 +260,7 @@ def test_of_all_kinds_together() -> None:
         for name, w in model.items():
             w.grad = None if name == "mcp" else torch.zeros_like(w)
         optimizer.step()
-    total = sum((by_hand(name, model[name], 0.5) for name in PENALTIES), Statistics())
+    total = together(by_hand(name, model[name], 0.5) for name in PENALTIES)
     assert_stated(optimizer.statistics(), total)
     assert total.entries == len(PENALTIES) * 180
     assert total.groups == 6 + 5 + 30

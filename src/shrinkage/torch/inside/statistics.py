@@ -31,9 +31,8 @@ class Statistics:
     dead_groups: int = 0  # groups that are zero whole
     groups: int = 0
 
-    def __add__(self, other: Statistics) -> Statistics:
-        both = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Statistics(*(one + another for one, another in both))
+
+Sums = tuple[float, float, float, int, int, int, int]  # in that order
 
 
 def statistics(step: OnePass) -> Statistics:
@@ -43,10 +42,10 @@ def statistics(step: OnePass) -> Statistics:
     for batch in step.batches:
         if batch.kind.how != "none":
             parts += _of(batch)
-    return sum(parts, Statistics())
+    return Statistics(*map(sum, zip(*parts, strict=True)))
 
 
-def _of(batch: Batch) -> list[Statistics]:
+def _of(batch: Batch) -> list[Sums]:
     sums = np.zeros((len(batch.entries), driving.SUMS))
     np.add.at(sums, batch.pieces[:, 0], batch.sums)
     parts = []
@@ -71,19 +70,19 @@ def _of(batch: Batch) -> list[Statistics]:
         else:
             value = _value(entry)
         counts = int(zeros), size, int(dead), groups
-        parts.append(Statistics(entry.multiplier * value, absolute, squares, *counts))
+        parts.append((entry.multiplier * value, absolute, squares, *counts))
     return parts
 
 
 @torch.no_grad()
-def _at(entry: Entry) -> Statistics:
+def _at(entry: Entry) -> Sums:
     w = entry.parameter.detach()
     assert entry.penalty is not None
     found = zeros_of(w, entry.penalty)
     size = w.abs().double()
     counts = found.zeros, found.entries, found.dead_groups, found.groups
     sums = float(size.sum()), float((size * size).sum())
-    return Statistics(entry.multiplier * _value(entry), *sums, *counts)
+    return entry.multiplier * _value(entry), *sums, *counts
 
 
 @torch.no_grad()
