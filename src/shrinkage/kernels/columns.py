@@ -13,51 +13,231 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.groups import NEWTON_STEPS
-from shrinkage.kernels.loops import FACTOR, LIMIT, LR, STEP, B
+from shrinkage.kernels.groups import NEWTON_STEPS, largest
+from shrinkage.kernels.loops import (
+    DEAD,
+    FACTOR,
+    LIMIT,
+    LR,
+    NORMS,
+    SIGN,
+    STEP,
+    B,
+    note,
+    nothing_yet,
+    with_entry,
+)
+from shrinkage.kernels.loops import together as join
+from shrinkage.kernels.machine import AHEAD, FEW, load, narrow, reciprocal, tight, widen
 
-BLOCK = 1 << 17  # entries of a block, if its rows are long enough for it
-LEAST = 32  # neighbours: fewer are a waste of what memory brings at a time
-
-
-@register_jitable
-def block_width(rows, width, span):
-    """How many neighbours of a row are taken together: whole groups."""
-    groups = max(1, max(LEAST, BLOCK // max(rows, 1)) // width)
-    return min(groups * width, span)
-
-
-def shrink_columns(how: str, in_metric: bool) -> Loop:
-    """The prox of B·‖w‖ on each group of a block (rows, neighbours)."""
-    if in_metric:
-        return shrink_in_metric
-    return shrink_by_step if how == "proximal" else shrink_by_amount
-
-
-@register_jitable
-def shrink_by_step(weights, steps, squares, low, width, row):
-    shrink_evenly(weights, squares, low, width, row[FACTOR] * row[STEP] * row[B])
+BLOCK = 1 << 21  # entries of a block whose steps are kept, if its rows are long enough for it
+LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings, more leave threads without
+FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
 
 
 @register_jitable
-def shrink_by_amount(weights, steps, squares, low, width, row):
-    shrink_evenly(weights, squares, low, width, row[FACTOR] * row[B])
+def block_width(rows, width, span, keeps_steps):
+    """How many neighbours of a row are taken together: whole groups, as many in each block."""
+    wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps_steps else MOST
+    share = -(-span // max(1, span // wanted))
+    unit = width if width > 1 else LEAST
+    return min(-(-share // unit) * unit, span)
+
+
+def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
+    """Update, prox and sums, a block of columns at a time."""
+    step_rows = updating(update, ask, how, in_metric)
+    shares, finish = shares_of(how, in_metric), finishing(how, in_metric, half)
+
+    @register_jitable
+    def run(weights, gradients, first, second, third, row, place, sums):
+        low, high, width, span = place
+        rows = weights.size // span
+        most = block_width(rows, width, span, in_metric)
+        costs = np.empty((rows if in_metric else 1, most), first.dtype)
+        wide = np.empty((rows if half else 1, most), first.dtype)
+        for begin in range(low, high, most):
+            size = min(most, high - begin)
+            if half:
+                block, left = wide, 0
+                for r in range(rows):
+                    widen(weights[r * span + begin : r * span + begin + size], wide[r, :size])
+            else:
+                block, left = weights.reshape((rows, span)), begin
+            squares, weighted = np.zeros(size), np.zeros(size)
+            here = begin, left, span, width
+            tensors = weights, gradients, first, second, third
+            step_rows(block, costs, tensors, here, row, squares, weighted)
+            see_to_extremes(block, left, squares)
+            share = shares(block, costs, squares, weighted, left, width, row)
+            measured = finish(block, costs, weights, here, share, row, squares)
+            note(measured, sums)
+            see_to_extremes(block, left, squares)
+            together(squares, width)
+            for j in range(0, size, width):
+                sums[NORMS] += math.sqrt(squares[j])
+                sums[DEAD] += squares[j] == 0.0
+
+    return run
+
+
+def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
+    """The optimizer's update of a block, with the sums down its columns that the prox needs."""
+    coupled = how == "coupled"
+
+    @register_jitable
+    def step_rows(block, costs, tensors, here, row, squares, weighted):
+        weights, gradients, first, second, third = tensors
+        begin, left, span, width = here
+        rows, size = len(block), squares.size
+        some, more = np.zeros(size, block.dtype), np.zeros(size, block.dtype)
+        pulled = np.empty(FEW, block.dtype)
+        if coupled:
+            pulls = pulls_of(block, left, size, width, row)
+        for r in range(rows):
+            for low in range(0, size, FEW):
+                count, at = min(FEW, size - low), r * span + begin + low
+                onward = 0 if low + AHEAD < size else span - size  # to the next row
+                ask(weights, gradients, first, second, third, at + AHEAD + onward, FEW)
+                now, there = slice(at, at + count), slice(low, low + count)
+                w = block[r, left + low : left + low + count]
+                c = costs[r if in_metric else 0, there]
+                g, m, v, most = gradients[now], first[now], second[now], third[now]
+                if coupled:
+                    pull(g, w, pulls[there], row[SIGN], pulled)
+                    update(w, pulled[:count], m, v, most, c, row)
+                else:
+                    update(w, g, m, v, most, c, row)
+                if in_metric:
+                    add_moments(w, c, row[FACTOR] * row[B], some[there], more[there])
+                elif not coupled:
+                    add_squares(w, some[there])
+            if r % FLUSH == FLUSH - 1 or r == rows - 1:
+                flush(some, squares)
+                flush(more, weighted)
+
+    return step_rows
+
+
+def finishing(how: str, in_metric: bool, half: bool) -> Loop:
+    """What columns lose, the sums over entries, and the squares of columns."""
+    coupled = how == "coupled"
+
+    @register_jitable
+    def finish(block, costs, weights, here, share, row, squares):
+        begin, left, span, width = here
+        rows, size = len(block), squares.size
+        limit = block.dtype.type(row[LIMIT])
+        some, farthest = np.zeros(size, block.dtype), np.zeros(size, block.dtype)
+        if in_metric:
+            for r in range(rows):
+                move(block[r, left : left + size], costs[r, :size], share, farthest)
+            if largest(farthest) > limit:
+                shares_within(limit, farthest, width)
+                for r in range(rows):
+                    move_back(block[r, left : left + size], costs[r, :size], farthest)
+        squares[:] = 0.0
+        measured = 0.0, 0.0, 0.0
+        for r in range(rows):
+            w = block[r, left : left + size]
+            if not (in_metric or coupled):
+                lessen(w, share)
+            if half:
+                narrow(w, weights[r * span + begin : r * span + begin + size])
+            measured = join(measured, measure_columns(w, some))
+            if r % FLUSH == FLUSH - 1 or r == rows - 1:
+                flush(some, squares)
+        return measured
+
+    return finish
 
 
 @register_jitable
-def shrink_evenly(weights, squares, low, width, t):
-    """w·max(1 − t/‖w‖, 0)."""
-    if not t > 0.0:
-        return
+def pulls_of(block, left, size, width, row):
+    """Coupled: B/‖w‖ of every column."""
+    squares = np.zeros(size)
+    take_squares(block, left, squares)
     together(squares, width)
-    kept = np.empty(squares.size, weights.dtype)
+    pulls = np.zeros(size, block.dtype)
+    for j in range(size):
+        norm = math.sqrt(squares[j])
+        pulls[j] = 0.0 if norm == 0.0 else row[FACTOR] * row[B] / norm
+    return pulls
+
+
+@register_jitable
+def take_squares(block, left, squares):
+    """Σw² of every column in float64 throughout."""
+    squares[:] = 0.0
+    for r in range(len(block)):
+        add_squares(block[r, left : left + squares.size], squares)
+
+
+@register_jitable
+def see_to_extremes(block, left, squares):
+    """Σw² once more where squares of float32 may have vanished or overflown."""
     for j in range(squares.size):
-        size = math.sqrt(squares[j])
-        kept[j] = 0.0 if size <= t else 1.0 - t / size
-    for r in range(len(weights) - 1, -1, -1):  # what was touched last is nearest
-        w = weights[r, low : low + squares.size]
-        for j in range(w.size):
-            w[j] = w[j] * kept[j] if kept[j] != 0.0 else w.dtype.type(0.0)
+        if not (squares[j] > 1e-25 and squares[j] < 1e25):
+            take_squares(block, left, squares)
+            return
+
+
+@register_jitable
+def flush(some, sums):
+    """What was summed over some rows into the sums over all."""
+    tight()
+    for j in range(sums.size):
+        sums[j] += np.float64(some[j])
+        some[j] = 0.0
+
+
+@register_jitable
+def pull(gradients, w, pulls, sign, pulled):
+    """The gradients with ∂Ω in them, which the update gives `sign` once more."""
+    tight()
+    turn = w.dtype.type(sign)
+    for j in range(w.size):
+        pulled[j] = load(gradients, j) + turn * (pulls[j] * w[j])
+
+
+@register_jitable
+def add_squares(w, squares):
+    tight()
+    kind = squares.dtype.type
+    for j in range(w.size):
+        squares[j] += kind(w[j]) * kind(w[j])
+
+
+@register_jitable
+def add_moments(w, costs, strength, squares, weighted):
+    """c ← strength·c, and w² and c·w² to the sums of their columns."""
+    tight()
+    factor = w.dtype.type(strength)
+    for j in range(w.size):
+        c = costs[j] * factor
+        costs[j] = c
+        square = w[j] * w[j]
+        squares[j] += square
+        weighted[j] += square * c
+
+
+@register_jitable
+def measure_columns(w, squares):
+    """Σ|w|, Σw² and zeros of a row, and its squares to those of their columns."""
+    tight()
+    measured = nothing_yet(w.dtype.type(0.0))
+    for j in range(w.size):
+        measured = with_entry(measured, w[j])
+        squares[j] += w[j] * w[j]
+    return measured
+
+
+@register_jitable
+def lessen(w, share):
+    """w − share·w."""
+    tight()
+    for j in range(w.size):
+        w[j] = w[j] - w[j] * share[j]
 
 
 @register_jitable
@@ -68,45 +248,98 @@ def together(sums, width):
             sums[at : at + width] = np.sum(sums[at : at + width])
 
 
+def shares_of(how: str, in_metric: bool) -> Loop:
+    """What share of itself each column loses; in a metric, its θ."""
+    if in_metric:
+        return thetas
+    if how == "coupled":
+        return none
+    return shares_by_step if how == "proximal" else shares_by_amount
+
+
 @register_jitable
-def shrink_in_metric(weights, steps, squares, low, width, row):
-    kind = weights.dtype.type
-    strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
-    if not strength * kind(row[LR]) > kind(0.0):
-        return
-    mean = np.zeros_like(squares)
-    for r in range(len(weights)):
-        w, c = weights[r, low : low + squares.size], steps[r]
-        for j in range(w.size):
-            c[j] = c[j] * strength
-            mean[j] += np.float64(c[j]) * np.float64(w[j]) * np.float64(w[j])
+def none(block, costs, squares, weighted, left, width, row):
+    return np.zeros(squares.size, block.dtype)
+
+
+@register_jitable
+def shares_by_step(block, costs, squares, weighted, left, width, row):
+    return even_shares(squares, width, row[FACTOR] * row[STEP] * row[B], block.dtype)
+
+
+@register_jitable
+def shares_by_amount(block, costs, squares, weighted, left, width, row):
+    return even_shares(squares, width, row[FACTOR] * row[B], block.dtype)
+
+
+@register_jitable
+def even_shares(squares, width, t, dtype):
+    """w·max(1 − t/‖w‖, 0): min(t/‖w‖, 1)."""
+    shares = np.zeros(squares.size, dtype)
+    if t > 0.0:
+        together(squares, width)
+        for j in range(squares.size):
+            size = math.sqrt(squares[j])
+            shares[j] = 1.0 if size <= t else t / size
+    return shares
+
+
+@register_jitable
+def thetas(block, costs, squares, weighted, left, width, row):
+    """θ of every column, 0 where it dies; without a penalty at all costs are 0, and θ is 1."""
+    kind = block.dtype.type
+    if not kind(row[FACTOR] * row[B]) * kind(row[LR]) > kind(0.0):
+        costs[:] = kind(0.0)
+        return np.ones(squares.size, block.dtype)
     together(squares, width)
-    together(mean, width)
-    theta = roots(weights, steps, squares, mean, low, width)
-    move_towards(weights, steps, theta, low, width, limit)
+    together(weighted, width)
+    return roots(block, costs, squares, weighted, left, width).astype(block.dtype)
 
 
 @register_jitable
-def roots(weights, costs, squares, mean, low, width):
+def move(w, costs, theta, farthest):
+    """zθ/(θ + c), and z where c was; the farthest that an entry of each column moves."""
+    tight()
+    for j in range(w.size):
+        z, c = w[j], costs[j]
+        loss = z * (c * reciprocal(theta[j] + c))
+        loss = z if theta[j] == w.dtype.type(0.0) else loss
+        costs[j] = z
+        w[j] = z - loss
+        farthest[j] = abs(loss) if abs(loss) > farthest[j] else farthest[j]
+
+
+@register_jitable
+def shares_within(limit, farthest, width):
+    """What share of their way groups go, in the place of how far entries went."""
+    if width > 1:
+        for j in range(0, farthest.size, width):
+            farthest[j : j + width] = np.max(farthest[j : j + width])
+    for j in range(farthest.size):
+        farthest[j] = limit / farthest[j] if farthest[j] > limit else 1.0
+
+
+@register_jitable
+def move_back(w, before, share):
+    """That share of the way alone, and no other where it is 1."""
+    tight()
+    for j in range(w.size):
+        back = before[j] - (before[j] - w[j]) * share[j]
+        w[j] = w[j] if share[j] == w.dtype.type(1.0) else back
+
+
+@register_jitable
+def roots(block, costs, squares, weighted, left, width):
     """θ of every group, 0 where it dies."""
     theta, least = np.empty_like(squares), np.empty_like(squares)
     for j in range(theta.size):
         size = math.sqrt(squares[j])
         least[j] = size * 1e-20
-        theta[j] = max(size - mean[j] / max(squares[j], 1e-300), 0.5 * size)
-    near = 1e-8 if weights.itemsize == 8 else 1e-4
-    at, sums, slopes = costs[0] * 0, np.zeros_like(theta), np.zeros_like(theta)
+        theta[j] = max(size - weighted[j] / max(squares[j], 1e-300), 0.5 * size)
+    near = 1e-8 if block.itemsize == 8 else 1e-4
+    sums, slopes = np.zeros_like(theta), np.zeros_like(theta)
     for _ in range(NEWTON_STEPS):
-        at[:] = theta
-        sums[:] = 0
-        slopes[:] = 0
-        for r in range(len(weights)):
-            w, c = weights[r, low : low + theta.size], costs[r]
-            for j in range(w.size):
-                part = w.dtype.type(1.0) / (at[j] + c[j])
-                term = w[j] * part * w[j] * part
-                sums[j] += np.float64(term)
-                slopes[j] += np.float64(term * part)
+        add_up(block, costs, theta.astype(block.dtype), left, sums, slopes)
         together(sums, width)
         together(slopes, width)
         moves = False
@@ -124,24 +357,26 @@ def roots(weights, costs, squares, mean, low, width):
 
 
 @register_jitable
-def move_towards(weights, costs, theta, low, width, limit):
-    """The groups at θ, or as far towards it as no entry moves by more than `limit`."""
-    zero, one = weights.dtype.type(0.0), weights.dtype.type(1.0)
-    at, farthest = costs[0] * 0, costs[0] * 0
-    at[:] = theta
-    for r in range(len(weights)):
-        w, c = weights[r, low : low + theta.size], costs[r]
-        for j in range(w.size):
-            c[j] = w[j] * c[j] / (at[j] + c[j])  # what an entry loses
-            size = abs(c[j])
-            farthest[j] = size if size > farthest[j] else farthest[j]
-    for j in range(0, theta.size, width):
-        farthest[j : j + width] = np.max(farthest[j : j + width])
-    dies = (at == zero) & (farthest <= limit)
-    share = farthest
-    for j in range(theta.size):
-        share[j] = limit / farthest[j] if farthest[j] > limit else one
-    for r in range(len(weights) - 1, -1, -1):
-        w, c = weights[r, low : low + theta.size], costs[r]
-        for j in range(w.size):
-            w[j] = zero if dies[j] else w[j] - c[j] * share[j]
+def add_up(block, costs, theta, left, sums, slopes):
+    """S(θ) and −S′(θ)/2 of every column."""
+    some, steep = np.zeros(theta.size, block.dtype), np.zeros(theta.size, block.dtype)
+    sums[:] = 0.0
+    slopes[:] = 0.0
+    for begin in range(0, len(costs), FLUSH):
+        some[:] = 0
+        steep[:] = 0
+        for r in range(begin, min(begin + FLUSH, len(costs))):
+            add_row(block[r, left : left + theta.size], costs[r, : theta.size], theta, some, steep)
+        for j in range(theta.size):
+            sums[j] += np.float64(some[j])
+            slopes[j] += np.float64(steep[j])
+
+
+@register_jitable
+def add_row(w, costs, theta, some, steep):
+    tight()
+    for j in range(w.size):
+        part = reciprocal(theta[j] + costs[j])
+        term = w[j] * part * w[j] * part
+        some[j] += term
+        steep[j] += term * part

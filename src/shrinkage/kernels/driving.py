@@ -6,7 +6,6 @@ threads take them in turn (`pool`).
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,26 +16,14 @@ from numba.extending import register_jitable
 from shrinkage.kernels import columns, groups, loops
 from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
-from shrinkage.kernels.loops import measure
-from shrinkage.kernels.machine import (
-    AHEAD,
-    CHUNK,
-    FEW,
-    LINE,
-    fetch,
-    memory,
-    narrow,
-    take,
-    widen,
-)
+from shrinkage.kernels.loops import SUMS, measure, note
+from shrinkage.kernels.machine import AHEAD, FEW, memory, narrow, take, widen
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
 SIZE, WIDTH, SPAN, FRESH, LONG = range(6, 11)
 COLUMNS = 11
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
-ABSOLUTE, SQUARES, ZEROS, NORMS, DEAD = range(5)  # sums over a piece; the last two over its rows
-SUMS = 5
 # A job: the next piece; addresses of the table, the numbers, the pieces and their sums; how many
 # rows and pieces there are
 TURN, TABLE, ROWS_OF_NUMBERS, PIECES, SUMS_OF_PIECES, ROWS, COUNT = range(7)
@@ -65,27 +52,37 @@ class Kind(NamedTuple):
         return repr(self._replace(formula=formula))  # type: ignore[arg-type]
 
 
+def is_in_metric(kind: Kind) -> bool:
+    """Whether a prox has a step for each entry."""
+    with_metric = kind.update == "adam" or (kind.update == "still" and kind.variant)
+    return kind.how == "proximal" and with_metric
+
+
+def keeps_steps(kind: Kind) -> bool:
+    """Whether these are needed once more after the update."""
+    chooses = kind.formula is not None and kind.formula.choice is not None
+    return is_in_metric(kind) and (kind.groups != "none" or chooses)
+
+
 @cache
 def loop(kind: Kind) -> Work:
     """All pieces of a job that no other thread takes."""
+    in_metric = is_in_metric(kind)
     make = {"sgd": loops.sgd, "adam": loops.adam, "still": loops.still}[kind.update]
-    in_metric = kind.how == "proximal" and kind.update != "sgd"
-    in_metric = in_metric and (kind.update == "adam" or kind.variant)
-    chooses = kind.formula is not None and kind.formula.choice is not None
-    keeps_steps = in_metric and (kind.groups != "none" or chooses)
-    update = make(kind.formula, kind.how, kind.variant, keeps_steps)
+    update = make(kind.formula, kind.how, kind.variant, keeps_steps(kind))
+    state = kind.variant + (2 if kind.update == "adam" else 0)  # tensors of it that are read
+    ask = loops.fetching(kind.update != "still", state)
     half = kind.dtype == "bfloat16"
     like = LIKE["float32" if half else kind.dtype]  # what is calculated in
+    stored = BITS if half else like
     if kind.groups == "columns":
-        run = by_columns(update, columns.shrink_columns(kind.how, in_metric), in_metric)
-        return compiled(through_blocks(run, like), kind.text)
+        run = columns.by_columns(update, ask, kind.how, in_metric, half)
+        return compiled(through_blocks(run, stored, like), kind.text)
     if kind.groups == "rows":
-        run = by_rows(update, groups.shrink_row(kind.how, in_metric), kind.how, half)
+        run = groups.by_rows(update, ask, kind.how, in_metric, half)
     else:
-        run = by_chunks(
-            update, loops.afterwards(kind.formula, kind.how, in_metric), half, kind.update == "adam"
-        )
-    return compiled(through_pieces(run, BITS if half else like, like), kind.text)
+        run = by_chunks(update, ask, loops.afterwards(kind.formula, kind.how, in_metric), half)
+    return compiled(through_pieces(run, stored, like), kind.text)
 
 
 @register_jitable
@@ -123,7 +120,7 @@ def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
                 memory(place[FIRST], size, like)[low:high],
                 memory(place[SECOND], size, like)[low:high],
                 memory(place[THIRD], size, like)[low:high],
-                numbers[pieces[piece, 0]].copy(),
+                loops.numbers_of(numbers[pieces[piece, 0]]),
                 place[WIDTH],
                 found,
             )
@@ -132,13 +129,13 @@ def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
     return pieces_in_turn
 
 
-def through_blocks(run: Loop, like: Vector) -> Loop:
+def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
     """`run` for each piece, which is a range of neighbours in every row."""
 
     def blocks_in_turn(address):
         job = carray(address, JOB)
         table, numbers, pieces, sums = tables(job)
-        found = np.empty(SUMS)  # not in `sums` itself, where threads would write side by side
+        found = np.empty(SUMS)
         while True:
             piece = take(job)
             if piece >= len(pieces):
@@ -148,15 +145,15 @@ def through_blocks(run: Loop, like: Vector) -> Loop:
             sums[piece] = found
             if place[GRADIENTS] == 0:
                 continue
-            size, span = place[SIZE], place[SPAN]
+            size = place[SIZE]
             run(
-                memory(place[WEIGHTS], size, like).reshape((size // span, span)),
-                memory(place[GRADIENTS], size, like),
+                memory(place[WEIGHTS], size, stored),
+                memory(place[GRADIENTS], size, stored),
                 memory(place[FIRST], size, like),
                 memory(place[SECOND], size, like),
                 memory(place[THIRD], size, like),
-                numbers[pieces[piece, 0]].copy(),
-                (pieces[piece, 1], pieces[piece, 2], place[WIDTH]),
+                loops.numbers_of(numbers[pieces[piece, 0]]),
+                (pieces[piece, 1], pieces[piece, 2], place[WIDTH], place[SPAN]),
                 found,
             )
             sums[piece] = found
@@ -164,112 +161,28 @@ def through_blocks(run: Loop, like: Vector) -> Loop:
     return blocks_in_turn
 
 
-def by_chunks(update: Loop, shrink: Loop, half: bool, two: bool) -> Loop:
-    """Update, prox and sums, a chunk at a time."""
-
+def by_chunks(update: Loop, ask: Loop, shrink: Loop, half: bool) -> Loop:
+    """Update, prox and sums, a few entries at a time, while the next are on their way."""
     shrinks = shrink is not loops.leave
     widens = half and shrinks  # what is shrunk is float32
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
-        steps = np.empty(FEW, first.dtype)
-        wide, pull = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
+        steps, found = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
+        wide = np.empty(FEW, first.dtype)
         for at in range(0, weights.size, FEW):
+            ask(weights, gradients, first, second, third, at + AHEAD, FEW)
             here = slice(at, min(at + FEW, weights.size))
-            size = here.stop - at
-            for ahead in range(at + AHEAD, at + AHEAD + FEW, LINE // weights.itemsize):
-                fetch(weights, ahead)
-                fetch(gradients, ahead)
-            for ahead in range(at + AHEAD, at + AHEAD + FEW, LINE // first.itemsize):
-                fetch(first, ahead)
-                if two:
-                    fetch(second, ahead)
             if widens:
-                w, g = wide[:size], pull[:size]
+                w = wide[: here.stop - at]
                 widen(weights[here], w)
-                widen(gradients[here], g)
             else:
-                w, g = weights[here], gradients[here]
-            measured = update(w, g, first[here], second[here], third[here], steps, row)
-            shrink(w, steps, pull, row)
+                w = weights[here]
+            g, m, v, most = gradients[here], first[here], second[here], third[here]
+            measured = update(w, g, m, v, most, steps, row)
+            shrink(w, steps, found, row)
             if widens:
                 narrow(w, weights[here])
             note(measure(w) if shrinks else measured, sums)
-
-    return run
-
-
-@register_jitable
-def note(measured, sums):
-    absolute, squares, zeros = measured
-    sums[ABSOLUTE] += absolute
-    sums[SQUARES] += squares
-    sums[ZEROS] += zeros
-
-
-def by_rows(update: Loop, shrink: Loop, how: str, half: bool) -> Loop:
-    """Update, prox and sums, a row at a time."""
-    coupled = how == "coupled"
-
-    @register_jitable
-    def run(weights, gradients, first, second, third, row, width, sums):
-        steps = np.empty(width, first.dtype)
-        wide, pull = np.empty(width, first.dtype), np.empty(width, first.dtype)
-        squares = row[loops.SQUARES]
-        for at in range(0, weights.size, width):
-            here = slice(at, at + width)
-            if half:
-                w, g = wide, pull
-                widen(weights[here], w)
-                widen(gradients[here], g)
-            else:
-                w, g = weights[here], gradients[here]
-            if coupled:
-                row[loops.SQUARES] = squares + groups.pull_row(w, row)
-            update(w, g, first[here], second[here], third[here], steps, row)
-            shrink(w, steps, row)
-            if half:
-                narrow(w, weights[here])
-            squared, zeros = 0.0, 0.0
-            for low in range(0, width, CHUNK):
-                measured = measure(w[low : min(low + CHUNK, width)])
-                note(measured, sums)
-                squared += measured[1]
-                zeros += measured[2]
-            sums[NORMS] += math.sqrt(squared)
-            sums[DEAD] += zeros == width
-
-    return run
-
-
-def by_columns(update: Loop, shrink: Loop, in_metric: bool) -> Loop:
-    """Update, prox and sums, a block of columns at a time."""
-
-    @register_jitable
-    def run(weights, gradients, first, second, third, row, place, sums):
-        low, high, width = place
-        rows, span = weights.shape
-        most = columns.block_width(rows, width, span)
-        steps = np.empty((rows if in_metric else 1, most), weights.dtype)
-        for at in range(low, high, most):
-            size = min(most, high - at)
-            squares = np.zeros(size)  # float64: rows may be many
-            for r in range(rows):
-                here = slice(r * span + at, r * span + at + size)
-                w, s = weights[r, at : at + size], steps[r if in_metric else 0, :size]
-                update(w, gradients[here], first[here], second[here], third[here], s, row)
-                for j in range(size):
-                    squares[j] += np.float64(w[j]) * np.float64(w[j])
-            shrink(weights, steps[:, :size], squares, at, width, row)
-            squares[:] = 0.0
-            for r in range(rows):
-                w = weights[r, at : at + size]
-                note(measure(w), sums)
-                for j in range(size):
-                    squares[j] += np.float64(w[j]) * np.float64(w[j])
-            columns.together(squares, width)
-            for j in range(0, size, width):
-                sums[NORMS] += math.sqrt(squares[j])
-                sums[DEAD] += squares[j] == 0.0
 
     return run

@@ -88,7 +88,7 @@ def l1_gradient(w, a, b):
 
 @register_jitable
 def l2_prox(z, s, a, b):
-    return z / (type(z)(1.0) + type(z)(2.0) * b * s)
+    return z / (type(z)(1.0) + type(z)(2.0) * b * s) + type(z)(0.0)  # no −0.0 for what vanishes
 
 
 @register_jitable

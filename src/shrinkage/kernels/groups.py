@@ -13,15 +13,69 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.loops import FACTOR, LIMIT, LR, STEP, B
-from shrinkage.kernels.machine import add
+from shrinkage.kernels.loops import (
+    DEAD,
+    FACTOR,
+    LIMIT,
+    LR,
+    NORMS,
+    SQUARES,
+    STEP,
+    B,
+    measure,
+    note,
+    nothing_yet,
+    together,
+    with_entry,
+    with_squares,
+)
+from shrinkage.kernels.machine import AHEAD, FEW, add, narrow, reciprocal, tight, widen
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
 
 
+def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
+    """Update, prox and sums, a row at a time."""
+    coupled, shrink = how == "coupled", shrink_row(how, in_metric)
+
+    @register_jitable
+    def run(weights, gradients, first, second, third, row, width, sums):
+        steps = np.empty(width if in_metric else FEW, first.dtype)
+        wide = np.empty(width if half else 0, first.dtype)
+        for begin in range(0, weights.size, width):
+            w = wide if half else weights[begin : begin + width]
+            if half:
+                widen(weights[begin : begin + width], w)
+            numbers = with_squares(row, row[SQUARES] + pull_row(w, row)) if coupled else row
+            measured = 0.0, 0.0, 0.0
+            for low in range(0, width, FEW):
+                at, count = begin + low, min(FEW, width - low)
+                ask(weights, gradients, first, second, third, at + AHEAD, FEW)
+                here = slice(at, at + count)
+                found = update(
+                    w[low : low + count],
+                    gradients[here],
+                    first[here],
+                    second[here],
+                    third[here],
+                    steps[low : low + count] if in_metric else steps,
+                    numbers,
+                )
+                measured = together(measured, found)
+            measured = shrink(w, steps, row, measured)
+            if half:
+                narrow(w, weights[begin : begin + width])
+                measured = measure_in_blocks(w)
+            note(measured, sums)
+            sums[NORMS] += size_of(w, measured[1])
+            sums[DEAD] += measured[2] == width
+
+    return run
+
+
 def shrink_row(how: str, in_metric: bool) -> Loop:
-    """The prox of B·‖w‖ on one row."""
+    """The prox of B·‖w‖ on one row, whose sums are known, and the sums after it."""
     if in_metric:
         return shrink_in_metric
     if how == "coupled":
@@ -41,92 +95,127 @@ def norm(weights):
     """‖w‖; in float64 throughout where squares of float32 vanish or overflow."""
     total = 0.0
     for at in range(0, weights.size, BLOCK):
-        squares = weights.dtype.type(0.0)
-        for i in range(at, min(at + BLOCK, weights.size)):
-            squares = add(squares, weights[i] * weights[i])
-        total += squares
-    if not (total > 1e-25 and total < 1e25):
-        total = 0.0
+        total += squares_of(weights[at : min(at + BLOCK, weights.size)])
+    return size_of(weights, total)
+
+
+@register_jitable
+def squares_of(weights):
+    tight()
+    total = weights.dtype.type(0.0)
+    for i in range(weights.size):
+        total = add(total, weights[i] * weights[i])
+    return total
+
+
+@register_jitable
+def size_of(weights, squares):
+    """‖w‖ where Σw² was found to be `squares`."""
+    if not (squares > 1e-25 and squares < 1e25):
+        squares = 0.0
         for i in range(weights.size):
-            total += np.float64(weights[i]) * np.float64(weights[i])
-    return math.sqrt(total)
+            squares += np.float64(weights[i]) * np.float64(weights[i])
+    return math.sqrt(squares)
 
 
 @register_jitable
-def leave(weights, steps, row):
-    pass
+def measure_in_blocks(weights):
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        measured = together(measured, measure(weights[at : min(at + BLOCK, weights.size)]))
+    return measured
 
 
 @register_jitable
-def shrink_by_step(weights, steps, row):
-    shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B])
+def leave(weights, steps, row, measured):
+    return measured
 
 
 @register_jitable
-def shrink_by_amount(weights, steps, row):
-    shrink_evenly(weights, row[FACTOR] * row[B])
+def shrink_by_step(weights, steps, row, measured):
+    return shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B], measured)
 
 
 @register_jitable
-def shrink_evenly(weights, t):
+def shrink_by_amount(weights, steps, row, measured):
+    return shrink_evenly(weights, row[FACTOR] * row[B], measured)
+
+
+@register_jitable
+def shrink_evenly(weights, t, measured):
     """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
     if not t > 0.0:
-        return
-    size = norm(weights)
+        return measured
+    size = size_of(weights, measured[1])
     if size <= t:
         weights[:] = weights.dtype.type(0.0)
-        return
-    ratio = weights.dtype.type(t / size)
-    for i in range(weights.size):
-        weights[i] = weights[i] - weights[i] * ratio
+        return 0.0, 0.0, float(weights.size)
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        here = slice(at, min(at + BLOCK, weights.size))
+        measured = together(measured, lessen(weights[here], t / size))
+    return measured
 
 
 @register_jitable
-def shrink_in_metric(weights, steps, row):
+def lessen(weights, ratio):
+    """w − ratio·w, and its sums."""
+    tight()
     kind = weights.dtype.type
-    strength = kind(row[FACTOR] * row[B])
-    if not strength * kind(row[LR]) > kind(0.0):
-        return
+    share, measured = kind(ratio), nothing_yet(kind(0.0))
     for i in range(weights.size):
-        steps[i] = steps[i] * strength
-    squares, weighted = moments(weights, steps)
+        w = weights[i] - weights[i] * share
+        weights[i] = w
+        measured = with_entry(measured, w)
+    return measured
+
+
+@register_jitable
+def shrink_in_metric(weights, steps, row, measured):
+    kind = weights.dtype.type
+    strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
+    if not strength * kind(row[LR]) > kind(0.0):
+        return measured
+    squares, weighted = moments(weights, steps, strength)
     least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
     if squares > least and squares < most:
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
-        move_towards(weights, steps, kind(theta), kind(row[LIMIT]))
-        return
+        return move_towards(weights, steps, kind(theta), limit)
     if squares != squares:  # one NaN, and the norm is NaN
         weights[:] = kind(math.nan)
-        return
+        return measure_in_blocks(weights)
     unit = kind(largest(weights))  # in units of it, squares neither vanish nor overflow
     if unit > kind(0.0) and unit < kind(math.inf):
         weights[:] = weights / unit
         for i in range(weights.size):  # beside next to nothing, what costs 1e30 is dead as well
             steps[i] = min(steps[i] / unit, kind(1e30))
-        squares, weighted = moments(weights, steps)
+        squares, weighted = moments(weights, steps, kind(1.0))
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
-        move_towards(weights, steps, kind(theta), kind(row[LIMIT]) / unit)
+        move_towards(weights, steps, kind(theta), limit / unit)
         weights[:] = weights * unit
+    return measure_in_blocks(weights)
 
 
 @register_jitable
-def moments(weights, costs):
-    """Σz² and Σcz²."""
+def moments(weights, costs, strength):
+    """c ← strength·c, then Σz² and Σcz²."""
     squares, weighted = 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
         part = slice(at, min(at + BLOCK, weights.size))
-        square, product = moments_of(weights[part], costs[part])
+        square, product = moments_of(weights[part], costs[part], strength)
         squares += square
         weighted += product
     return squares, weighted
 
 
 @register_jitable
-def moments_of(weights, costs):
+def moments_of(weights, costs, strength):
+    tight()
     zero = weights.dtype.type(0.0)
     squares, weighted = zero, zero
     for i in range(weights.size):
-        z, c = weights[i], costs[i]
+        z, c = weights[i], costs[i] * strength
+        costs[i] = c
         squares = add(squares, z * z)
         weighted = add(weighted, c * z * z)
     return squares, weighted
@@ -160,10 +249,11 @@ def root(weights, costs, size, mean):
 @register_jitable
 def sums_at(weights, costs, theta):
     """S(θ) and −S′(θ)/2."""
-    one, zero = weights.dtype.type(1.0), weights.dtype.type(0.0)
+    tight()
+    zero = weights.dtype.type(0.0)
     squares, slope = zero, zero
     for i in range(weights.size):
-        part = one / (theta + costs[i])
+        part = reciprocal(theta + costs[i])
         term = weights[i] * part * weights[i] * part
         squares = add(squares, term)
         slope = add(slope, term * part)
@@ -172,17 +262,59 @@ def sums_at(weights, costs, theta):
 
 @register_jitable
 def move_towards(weights, costs, theta, limit):
-    """The row at θ, or as far towards it as no entry moves by more than `limit`."""
+    """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
     kind = weights.dtype.type
-    for i in range(weights.size):
-        costs[i] = weights[i] * costs[i] / (theta + costs[i])  # what an entry loses
-    farthest = kind(largest(costs))
-    if theta == kind(0.0) and farthest <= limit:
+    if theta == kind(0.0):
+        farthest = kind(largest(weights))
+        if farthest <= limit:
+            weights[:] = kind(0.0)
+            return 0.0, 0.0, float(weights.size)
+        costs[:] = weights
         weights[:] = kind(0.0)
-        return
-    share = limit / farthest if farthest > limit else kind(1.0)
+        return move_back(weights, costs, limit / farthest)
+    measured, beyond = (0.0, 0.0, 0.0), 0.0
+    for at in range(0, weights.size, BLOCK):
+        here = slice(at, min(at + BLOCK, weights.size))
+        found, over = move(weights[here], costs[here], theta, limit)
+        measured = together(measured, found)
+        beyond += over
+    farthest = farthest_of(weights, costs) if beyond > 0.0 else kind(0.0)
+    if farthest > limit:
+        return move_back(weights, costs, limit / farthest)
+    return measured
+
+
+@register_jitable
+def move(weights, costs, theta, limit):
+    """zθ/(θ + c), and z where c was; its sums, and how many move by more than `limit`."""
+    tight()
+    kind = weights.dtype.type
+    zero, one = kind(0.0), kind(1.0)
+    measured, over = nothing_yet(zero), zero
     for i in range(weights.size):
-        weights[i] = weights[i] - costs[i] * share
+        z, c = weights[i], costs[i]
+        loss = z * (c * reciprocal(theta + c))
+        costs[i] = z
+        weights[i] = z - loss
+        measured = with_entry(measured, z - loss)
+        over = add(over, one if abs(loss) > limit else zero)
+    return measured, over
+
+
+@register_jitable
+def farthest_of(weights, before):
+    farthest = weights.dtype.type(0.0)
+    for i in range(weights.size):
+        farthest = max(farthest, abs(before[i] - weights[i]))
+    return farthest
+
+
+@register_jitable
+def move_back(weights, before, share):
+    """That share of the way alone; the sums."""
+    for i in range(weights.size):
+        weights[i] = before[i] - (before[i] - weights[i]) * share
+    return measure_in_blocks(weights)
 
 
 @register_jitable

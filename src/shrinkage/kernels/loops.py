@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
-from shrinkage.kernels.machine import add, keep, load, widest_vectors
+from shrinkage.kernels.machine import LINE, add, fetch, keep, load, tight
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)
@@ -25,6 +25,8 @@ MOMENTUM, KEEP, NESTEROV = range(8, 11)  # SGD
 BC1, ROOT = 12, 13  # Adam, by `counting`
 JOINS = 12  # SGD, by `counting`
 NUMBERS = 14
+NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
+SUMS = 5
 
 
 @register_jitable
@@ -97,7 +99,7 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
 
     @register_jitable
     def update(weights, gradients, buffers, _, __, steps, row):
-        widest_vectors()
+        tight()
         kind = steps.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
@@ -123,7 +125,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
 
     @register_jitable
     def update(weights, gradients, means, variances, largest, steps, row):
-        widest_vectors()
+        tight()
         kind = steps.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, kept = number4(row, kind, A, B, SQUARES, KEPT)
@@ -157,7 +159,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
 
     @register_jitable
     def update(weights, _, variances, __, ___, steps, row):
-        widest_vectors()
+        tight()
         kind = steps.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
@@ -173,6 +175,15 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
         return measured
 
     return update
+
+
+@register_jitable
+def numbers_of(row):
+    """The row as a tuple, whose numbers no store to memory can change."""
+    return (
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6],
+        row[7], row[8], row[9], row[10], row[11], row[12], row[13],
+    )  # fmt: skip
 
 
 @register_jitable
@@ -193,7 +204,7 @@ def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
 
     @register_jitable
     def shrunk(weights, steps, found, row):
-        widest_vectors()
+        tight()
         kind = weights.dtype.type
         zero, one = kind(0.0), kind(1.0)
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
@@ -238,9 +249,49 @@ def with_entry(measured, w):
 
 
 @register_jitable
+def together(one, other):
+    """Two such sums as one, in float64."""
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+@register_jitable
+def note(measured, sums):
+    sums[0] += measured[0]
+    sums[1] += measured[1]
+    sums[2] += measured[2]
+
+
+@register_jitable
+def with_squares(row, squares):
+    """The row, with that in the place of SQUARES."""
+    return (*row[:5], squares, *row[6:])
+
+
+def fetching(gradients: bool, state: int) -> Loop:
+    """What asks for entries in advance: weights, gradients and what is read of the state."""
+
+    @register_jitable
+    def ask(w, g, first, second, third, at, count):
+        tight()
+        for ahead in range(at, at + count, LINE // w.itemsize):
+            fetch(w, ahead)
+            if gradients:
+                fetch(g, ahead)
+        for ahead in range(at, at + count, LINE // first.itemsize):
+            if state > 0:
+                fetch(first, ahead)
+            if state > 1:
+                fetch(second, ahead)
+            if state > 2:
+                fetch(third, ahead)
+
+    return ask
+
+
+@register_jitable
 def measure(weights):
     """Σ|w|, Σw² and the count of exact zeros."""
-    widest_vectors()
+    tight()
     measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
         measured = with_entry(measured, weights[i])

@@ -37,14 +37,25 @@ def memory(address, size, like):
 
 
 @intrinsic
-def _prefer_widest(context):
+def _mark_tight(context):
     def code(context, builder, signature, arguments):
         with suppress(TypeError):  # a later llvmlite may keep them otherwise, and loops as they are
             # `add` of its own refuses what is in LLVM's words; they go into the same set.
             set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        builder.function.attributes.add("alwaysinline")
         return context.get_dummy_value()
 
     return types.none(), code
+
+
+@register_jitable(inline="always")
+def tight():
+    """Put the function that calls this into its callers, with all that a vector register holds.
+
+    What it needs of a parameter is then made ready once. For Intel's processors LLVM prefers half a
+    register, which is too little where memory is waited for.
+    """
+    _mark_tight()
 
 
 @intrinsic
@@ -137,15 +148,6 @@ def fetch(numbers, at):
     return _fetch(numbers, at)
 
 
-@register_jitable(inline="always")
-def widest_vectors():
-    """Let the function that calls this use all that a vector register holds.
-
-    For Intel's processors LLVM prefers half of it, which is too little where memory is waited for.
-    """
-    _prefer_widest()
-
-
 @intrinsic
 def _reordered_sum(context, total, term):
     def code(context, builder, signature, arguments):
@@ -160,10 +162,31 @@ def add(total, term):
     return _reordered_sum(total, term)
 
 
+@intrinsic
+def _inverse(context, x):
+    def code(context, builder, signature, arguments):
+        one = ir.Constant(arguments[0].type, 1.0)
+        return builder.fdiv(one, arguments[0], flags=["arcp", "ninf"])
+
+    return x(x), code
+
+
+@register_jitable
+def reciprocal(x):
+    """1/x for x > 0, by an estimate that is made better: divisions are what vectors are slow at.
+
+    In float32 to some units in the last place, but exact for 1, and that of 1e±37 beyond these; NaN
+    for NaN. In float64, where processors have no such estimate, rounded as usual.
+    """
+    kind = type(x)
+    inside = kind(1e-37) if x < kind(1e-37) else (kind(1e37) if x > kind(1e37) else x)
+    return kind(1.0) if x == kind(1.0) else _inverse(inside)
+
+
 @register_jitable
 def widen(bits, numbers):
     """bfloat16, given as its bits, into float32."""
-    widest_vectors()
+    tight()
     wide = numbers.view(np.uint32)
     for i in range(bits.size):
         wide[i] = np.uint32(bits[i]) << np.uint32(16)
@@ -172,7 +195,7 @@ def widen(bits, numbers):
 @register_jitable
 def narrow(numbers, bits):
     """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
-    widest_vectors()
+    tight()
     wide = numbers.view(np.uint32)
     for i in range(bits.size):
         odd = (wide[i] >> np.uint32(16)) & np.uint32(1)

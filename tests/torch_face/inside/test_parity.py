@@ -63,16 +63,16 @@ ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))
 COLUMNS = ("in", -1, Layout((2, 2, 4), (1,)))
 
 
-def is_compiled(penalty: Penalty, how: str) -> bool:
+def is_compiled(penalty: Penalty) -> bool:
     """Whether a loop is to step it: absolute values and squares, what is alone, rows, columns.
 
-    Not blocks, lists of indices, sums of others, and columns with a pull in their gradient.
+    Not blocks, lists of indices, and sums of others.
     """
     first, *more = terms(penalty)
     if all(isinstance(term, L1 | L2 | ElasticNet) for term in (first, *more)):
         return True
     if isinstance(first, GroupLasso) and not more:
-        return first.groups in ROWS or (first.groups in COLUMNS and how != "coupled")
+        return first.groups in (*ROWS, *COLUMNS)
     return isinstance(first, SINGLE) and not more
 
 
@@ -108,7 +108,7 @@ def compare(
     if gaps:  # a number has none
         assert served == sum(not shape for shape in shapes.values())
     else:
-        assert served == (len(shapes) if is_compiled(penalty, how) else 0)
+        assert served == (len(shapes) if is_compiled(penalty) else 0)
     twins.assert_same(mine, one, other, two, tolerance)
     for name, w in mine.items():
         assert (w - free[name]).abs().max() > 10 * tolerance, name

@@ -21,7 +21,7 @@ from shrinkage.kernels import driving
 from shrinkage.kernels.columns import block_width
 from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
-from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
+from shrinkage.kernels.loops import NUMBERS, SIGN, SUMS, A, B
 from shrinkage.kernels.machine import CHUNK
 from shrinkage.torch.metric import Group
 
@@ -138,8 +138,8 @@ class Batch:
         self.numbers[:, [A, B]] = [form.constants for form in forms]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
         self.size = int(self.table[:, driving.SIZE].sum())
-        self.pieces = cut(self.table)
-        self.sums = np.zeros((len(self.pieces), driving.SUMS))
+        self.pieces = cut(self.table, driving.keeps_steps(kind))
+        self.sums = np.zeros((len(self.pieces), SUMS))
         arrays = self.table, self.numbers, self.pieces, self.sums
         addresses = [array.ctypes.data for array in arrays]
         self._job = np.array([0, *addresses, len(entries), len(self.pieces)])
@@ -245,13 +245,13 @@ class Batch:
                 entry.begins = False
 
 
-def cut(table: Table) -> Table:
+def cut(table: Table, keeps_steps: bool) -> Table:
     """Pieces (parameter, from, to) at whole chunks or rows."""
     pieces: list[tuple[int, int, int]] = []
     places = table[:, [driving.SIZE, driving.WIDTH, driving.SPAN]].tolist()
     for index, (entries, width, span) in enumerate(places):
         rows = entries // span if span else 1
-        unit = block_width(rows, width, span) if span else width or CHUNK
+        unit = block_width(rows, width, span, keeps_steps) if span else width or CHUNK
         length = max(1, PIECE // (unit * rows)) * unit
         end = span or entries
         pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]

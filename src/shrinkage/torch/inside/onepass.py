@@ -129,8 +129,7 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
 def _has_columns(entry: Entry, w: Tensor) -> bool:
     """Whether the loop for groups across rows serves it."""
     assert entry.form is not None
-    rows = w.numel() // entry.form.span
-    return entry.how != "coupled" and w.dtype is not torch.bfloat16 and rows <= TALLEST
+    return w.numel() // entry.form.span <= TALLEST
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from shrinkage.kernels import driving
+from shrinkage.kernels.loops import SUMS
 from shrinkage.penalties import GroupLasso
 from shrinkage.torch.sparsity import zeros_of
 from shrinkage.torch.values import linear
@@ -46,7 +46,7 @@ def statistics(step: OnePass) -> Statistics:
 
 
 def _of(batch: Batch) -> list[Sums]:
-    sums = np.zeros((len(batch.entries), driving.SUMS))
+    sums = np.zeros((len(batch.entries), SUMS))
     np.add.at(sums, batch.pieces[:, 0], batch.sums)
     parts = []
     for row, entry in enumerate(batch.entries):
