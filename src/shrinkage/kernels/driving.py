@@ -13,7 +13,7 @@ import numpy as np
 from numba import carray
 from numba.extending import register_jitable
 
-from shrinkage.kernels import columns, groups, loops
+from shrinkage.kernels import columns, loops, rows
 from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.loops import SUMS, measure, note
@@ -79,7 +79,7 @@ def loop(kind: Kind) -> Work:
         run = columns.by_columns(update, ask, kind.how, in_metric, half)
         return compiled(through_blocks(run, stored, like), kind.text)
     if kind.groups == "rows":
-        run = groups.by_rows(update, ask, kind.how, in_metric, half)
+        run = rows.by_rows(update, ask, kind.how, in_metric, half)
     else:
         run = by_chunks(update, ask, loops.afterwards(kind.formula, kind.how, in_metric), half)
     return compiled(through_pieces(run, stored, like), kind.text)
@@ -88,10 +88,10 @@ def loop(kind: Kind) -> Work:
 @register_jitable
 def tables(job):
     """What the job's addresses stand for: a row for each parameter, or for each piece."""
-    rows, count = job[ROWS], job[COUNT]
+    many, count = job[ROWS], job[COUNT]
     return (
-        memory(job[TABLE], (rows, COLUMNS), INTEGERS),
-        memory(job[ROWS_OF_NUMBERS], (rows, loops.NUMBERS), WIDE),
+        memory(job[TABLE], (many, COLUMNS), INTEGERS),
+        memory(job[ROWS_OF_NUMBERS], (many, loops.NUMBERS), WIDE),
         memory(job[PIECES], (count, 3), INTEGERS),
         memory(job[SUMS_OF_PIECES], (count, SUMS), WIDE),
     )

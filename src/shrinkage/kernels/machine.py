@@ -166,7 +166,7 @@ def add(total, term):
 def _inverse(context, x):
     def code(context, builder, signature, arguments):
         one = ir.Constant(arguments[0].type, 1.0)
-        return builder.fdiv(one, arguments[0], flags=["arcp", "ninf"])
+        return builder.fdiv(one, arguments[0], flags=["arcp", "ninf", "contract"])
 
     return x(x), code
 
@@ -175,12 +175,11 @@ def _inverse(context, x):
 def reciprocal(x):
     """1/x for x > 0, by an estimate that is made better: divisions are what vectors are slow at.
 
-    In float32 to some units in the last place, but exact for 1, and that of 1e±37 beyond these; NaN
-    for NaN. In float64, where processors have no such estimate, rounded as usual.
+    In float32 to some units in the last place, of x that are no denormals, and 1e-37 beyond 1e37;
+    NaN for NaN. In float64, where processors have no such estimate, rounded as usual.
     """
-    kind = type(x)
-    inside = kind(1e-37) if x < kind(1e-37) else (kind(1e37) if x > kind(1e37) else x)
-    return kind(1.0) if x == kind(1.0) else _inverse(inside)
+    most = type(x)(1e37)
+    return _inverse(most if x > most else x)
 
 
 @register_jitable

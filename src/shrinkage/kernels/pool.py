@@ -25,10 +25,11 @@ _is_forked = False
 
 def run(work: Work, job: int, threads: int) -> None:
     """``work(job)`` on that many threads, this one among them; `job` counts what they take."""
-    team = None if _is_forked else openmp()
     if threads == 1:
         work(job)
-    elif team is not None:
+        return
+    team = None if _is_forked else openmp()
+    if team is not None:
         team(work.address, job, threads, 0)
     else:
         _run_on_own(work, job, threads)

@@ -27,6 +27,7 @@ KINDS: list[Any] = [
 CASES = [
     *((L1(0.1), how) for how in ("coupled", "decoupled", "proximal")),
     *((GroupLasso(0.1), how) for how in ("coupled", "decoupled", "proximal")),
+    *((GroupLasso(0.1, "in"), how) for how in ("coupled", "decoupled", "proximal")),
     (ElasticNet(0.2), "proximal"),
     (LogSum(0.1, 0.3), "proximal"),
 ]

@@ -23,6 +23,7 @@ from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
 from shrinkage.kernels.loops import NUMBERS, SIGN, SUMS, A, B
 from shrinkage.kernels.machine import CHUNK
+from shrinkage.torch.inside.glance import Glance, addresses_of, glance_at
 from shrinkage.torch.metric import Group
 
 if TYPE_CHECKING:
@@ -144,9 +145,12 @@ class Batch:
         addresses = [array.ctypes.data for array in arrays]
         self._job = np.array([0, *addresses, len(entries), len(self.pieces)])
         self.job: int = self._job.ctypes.data
-        self.weights, self.gradients = [0] * len(entries), [0] * len(entries)  # addresses
+        self.weights: list[Tensor] = [entry.parameter for entry in entries]
+        self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
+        self._glance: Glance | None = None
         self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
+        self.begins = False  # whether one has state that was made for this step
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
         self._told: list[object] = [None] * len(self._groups)
@@ -154,13 +158,28 @@ class Batch:
 
     def look(self, optimizer: Stepped) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
-        self.moved, self.held = False, []
-        for row, (entry, want) in enumerate(zip(self.entries, self.wanted, strict=True)):
-            gradient = entry.parameter.grad
+        self.moved = False
+        gradients: list[Any] = [weights.grad for weights in self.weights]
+        if self._glance is not None and self._glance.shows_no_change(optimizer.state, gradients):
+            self.held = gradients
+            addresses = addresses_of(gradients)
+            if addresses != self.gradients:
+                self.gradients = self.table[:, driving.GRADIENTS] = addresses
+            return True
+        self._glance = None
+        if not self._look_at_each(optimizer):
+            return False
+        self._glance = glance_at(optimizer.state, self.weights, self.held, self.states)
+        return True
+
+    def _look_at_each(self, optimizer: Stepped) -> bool:
+        self.held = []
+        for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
+            gradient = weights.grad
             if gradient is None:
                 address = 0
             elif (
-                entry.parameter.requires_grad
+                weights.requires_grad
                 and fits(gradient, want.dtype, want)
                 and (self._rests(optimizer, row) or self._find(optimizer, row))
             ):
@@ -179,7 +198,7 @@ class Batch:
         """
         parameter, want = self.entries[row].parameter, self.wanted[row]
         if (
-            parameter.data_ptr() != self.weights[row]
+            parameter.data_ptr() != self.addresses[row]
             or parameter.dtype is not want.dtype
             or parameter.shape != want.shape
             or parameter.stride() != want.strides
@@ -212,6 +231,7 @@ class Batch:
                 place[column] = state[name].data_ptr()
                 found.append((name, state[name], int(place[column])))
             place[driving.FRESH] = entry.begins
+            self.begins = self.begins or entry.begins
             count = state.get(optimizer._counts)
             place[driving.COUNTER] = 0
             if count is not None:
@@ -220,7 +240,7 @@ class Batch:
                 place[driving.LONG] = count.dtype is torch.float64
                 place[driving.COUNTER] = count.data_ptr()
                 found.append((optimizer._counts, count, int(place[driving.COUNTER])))
-        self.weights[row] = place[driving.WEIGHTS] = parameter.data_ptr()
+        self.addresses[row] = place[driving.WEIGHTS] = parameter.data_ptr()
         self.states[row] = found
         self.moved = True
         return True
@@ -237,10 +257,14 @@ class Batch:
         """A step more to all counts."""
         self._job[driving.TURN] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
-        moving = zip(self.entries, self.gradients, strict=True)
-        increment_version([entry.parameter for entry, address in moving if address])
+        moving = self.weights
+        if len(self.held) < len(self.weights):
+            moving = [weights for weights in self.weights if weights.grad is not None]
+        increment_version(moving)
         if self.names:
             counter(optimizer._update)(self.job)
+        if self.begins:
+            self.begins = False
             for entry in self.entries:
                 entry.begins = False
 

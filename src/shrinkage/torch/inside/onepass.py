@@ -58,7 +58,7 @@ class OnePass:
                 return False
         if any(batch.moved for batch in self.batches) and sharing(self.batches):
             return False
-        return not any(can_join(optimizer, entry) for entry in self.others if not entry.shares)
+        return not any(can_join(optimizer, one) for one in self.others if not one.shares)
 
     def _sort(self, optimizer: Stepped) -> None:
         """Every entry into a batch, or to the others."""
