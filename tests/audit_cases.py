@@ -113,6 +113,16 @@ def inside() -> Setup:
     return under(lambda parameters: RDA(parameters, penalty=L1(0.1)), nn.Linear(3, 2))
 
 
+def bare_inside(kind: Any, **options: Any) -> Setup:
+    model = nn.Linear(3, 2)
+    groups: list[dict[str, Any]] = [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.2}]
+    return Setup(model, kind(groups, lr=0.1, penalty=L1(0.1), **options))
+
+
+def weight_normed() -> nn.Module:
+    return nn.utils.parametrizations.weight_norm(bare())
+
+
 def before_a_normalization() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
 
@@ -259,6 +269,33 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         ("bias",),
         1.0,
         "a bare penalty in RDA reaches every parameter, also 1 that is no weight: bias",
+    ),
+    "a bare penalty in our SGD": (
+        lambda: bare_inside(shrinkage.torch.SGD),
+        "penalty on biases and gains",
+        "warning",
+        ("bias",),
+        1.0,
+        "a bare penalty in SGD reaches every parameter, also 1 that is no weight: bias",
+    ),
+    "rows of 0 under weight norm": (
+        lambda: penalized(sgd(), GroupLasso(0.1), "proximal", weight_normed()),
+        "zeros that are divided by",
+        "warning",
+        ("parametrizations.weight.original1",),
+        6.0,
+        "can set a row of parametrizations.weight.original1 to exactly 0, and weight norm divides",
+    ),
+    "zeros under spectral norm, inside": (
+        lambda: Setup(
+            model := nn.utils.parametrizations.spectral_norm(bare()),
+            shrinkage.torch.Adam(model.parameters(), lr=0.1, penalty=L1(0.1), how="decoupled"),
+        ),
+        "zeros that are divided by",
+        "warning",
+        ("parametrizations.weight.original",),
+        6.0,
+        "can set the whole of parametrizations.weight.original to exactly 0, and spectral norm",
     ),
     "decay and L2": (  # L2(0.1) is ½·0.2·Σw²
         lambda: penalized(sgd(weight_decay=0.1), L2(0.1), "coupled"),

@@ -82,3 +82,15 @@ def test_a_dead_bias_has_no_gradient() -> None:
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     assert gradients["0.bias"].abs().max() < 1e-10
     assert gradients["1.bias"].abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("norm", "part", "rows"),
+    [("weight_norm", "original1", slice(1)), ("spectral_norm", "original", slice(None))],
+)
+def test_zeros_that_are_divided_by_are_nan(norm: str, part: str, rows: slice) -> None:
+    model = getattr(nn.utils.parametrizations, norm)(nn.Linear(3, 2))
+    assert model(torch.ones(3)).isfinite().all()
+    with torch.no_grad():
+        getattr(model.parametrizations.weight, part)[rows] = 0.0
+    assert model(torch.ones(3)).isnan().any()

@@ -113,7 +113,7 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
     for first, optimizer, pulled in _by_regularizer(picture):
         if first.how not in {"loss", "coupled"}:
             continue
-        smooth = [one for one, pull in pulled if _zeroes(pull.penalty)]
+        smooth = [one for one, pull in pulled if _zeroes(pull.penalty) and not one.divided]
         if smooth:
             yield Finding(
                 "no exact zeros",
@@ -123,6 +123,24 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
                 f'"{first.how}") none of the {_entries(smooth)} entries stays exactly there',
                 float(_entries(smooth)),
                 _attach_anew(picture, optimizer, first, _way_to_zeros(optimizer, smooth)),
+            )
+
+
+def zeros_that_are_divided_by(picture: Picture) -> Iterator[Finding]:
+    for first, optimizer, pulled in _by_regularizer(picture):
+        if first.how not in {"proximal", "decoupled"}:
+            continue
+        zeroed = [one for one, pull in pulled if _zeroes(pull.penalty) and one.divided]
+        if zeroed:
+            what = "a row" if zeroed[0].divided == "weight norm" else "the whole"
+            yield Finding(
+                "zeros that are divided by",
+                "warning",
+                names_of(zeroed),
+                f"{written(zeroed)} can set {what} of {listed(zeroed)} to exactly 0, and "
+                f"{zeroed[0].divided} divides by its size: 0/0 makes every output NaN",
+                float(_entries(zeroed)),
+                _by_gradients(picture, optimizer, first),
             )
 
 
@@ -194,7 +212,6 @@ def penalty_on_no_weights(picture: Picture) -> Iterator[Finding]:
     ]
     if bare:
         optimizer, _ = bare[0].holders[0]
-        name = picture.variable(optimizer)
         yield Finding(
             "penalty on biases and gains",
             "warning",
@@ -202,7 +219,7 @@ def penalty_on_no_weights(picture: Picture) -> Iterator[Finding]:
             f"a bare penalty in {type(optimizer).__name__} reaches every parameter, also "
             f"{len(bare)} that {are(bare)} no weight{'s' * (len(bare) > 1)}: {listed(bare)}",
             float(len(bare)),
-            f"{name}.penalty = Regularizer(model, {name}.penalty)",
+            _for_weights_alone(picture, optimizer),
         )
 
 
@@ -213,6 +230,7 @@ OF_THE_PENALTY: tuple[Check, ...] = (
     decay_twice,
     decay_beside_a_penalty,
     no_exact_zeros,
+    zeros_that_are_divided_by,
     rounded_away,
     scaled_by_momentum,
     tied_under_two_names,
@@ -244,6 +262,33 @@ def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer
             key = subject.holders[0][0], subject.decay.strength, subject.square
             found.setdefault(key, []).append(subject)
     return [(optimizer, subjects) for (optimizer, _, _), subjects in found.items()]
+
+
+def _for_weights_alone(picture: Picture, optimizer: Optimizer) -> str:
+    """The lines that give a bare penalty inside an optimizer to the weights alone."""
+    name, groups = picture.variable(optimizer), optimizer.param_groups
+    if "penalty" not in groups[0]:
+        return f"{name}.penalty = Regularizer(model, {name}.penalty)"
+    lines = (
+        f'regularizer = Regularizer(model, {name}.param_groups[0]["penalty"])\n'
+        f'for group in {name}.param_groups: group["penalty"] = regularizer'
+    )
+    if len(picture.optimizers) == 1 and all(
+        group["penalty"] == groups[0]["penalty"] for group in groups
+    ):
+        return lines
+    return "# with a Regularizer for the parameters of each penalty:\n# " + lines.replace(
+        "\n", "\n# "
+    )
+
+
+def _by_gradients(picture: Picture, optimizer: Optimizer, pull: Pull) -> str:
+    """The lines by which a penalty joins the gradient."""
+    if "penalty" in optimizer.param_groups[0]:
+        return f'for group in {picture.variable(optimizer)}.param_groups: group["how"] = "coupled"'
+    if pull.regularizer is None or pull.attachment is None:
+        return "# give these None in the mapping of the Regularizer"
+    return _attach_anew(picture, optimizer, pull, "coupled")
 
 
 def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:

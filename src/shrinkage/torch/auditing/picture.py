@@ -83,6 +83,20 @@ class Subject:
         return "weight" if "weight" in kinds else kinds[0]
 
     @property
+    def divided(self) -> str | None:
+        """What divides a weight by its own size before it is used, or None."""
+        owner = self.candidate.owners[0]
+        if owner.key.endswith("_v") and f"{owner.key[:-2]}_g" in owner.module._parameters:
+            return "weight norm"
+        if nn.utils.parametrize.is_parametrized(owner.module, owner.key):
+            first = type(owner.module.parametrizations[owner.key][0]).__name__  # type: ignore[index]
+            if first == "_WeightNorm" and owner.name.endswith("original1"):
+                return "weight norm"
+            if first == "_SpectralNorm":
+                return "spectral norm"
+        return None
+
+    @property
     def decay(self) -> Decay:
         """The decay of its optimizer at the present learning rate."""
         return own_decay(*self.holders[0]) if self.holders else UNHELD
@@ -123,7 +137,7 @@ class Picture:
     @cached_property
     def unfelt_scales(self) -> dict[str, str]:
         """Weights whose scale the output does not feel, by name, with what undoes it."""
-        found = {one.name: kind for one in self.subjects if (kind := _divided(one)) is not None}
+        found = {one.name: kind for one in self.subjects if (kind := one.divided) is not None}
         model, prefix = unwrapped(self.model)
         weights = [one for one in self.subjects if one.kind == "weight" and one.name not in found]
         if self.sample is not None:
@@ -217,17 +231,3 @@ def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer |
     if "penalty" in group:
         return group["penalty"], group["how"]
     return getattr(optimizer, "penalty", None), "proximal"
-
-
-def _divided(subject: Subject) -> str | None:
-    """What divides a weight by its own size before it is used, or None."""
-    owner = subject.candidate.owners[0]
-    if owner.key.endswith("_v") and f"{owner.key[:-2]}_g" in owner.module._parameters:
-        return "weight norm"
-    if nn.utils.parametrize.is_parametrized(owner.module, owner.key):
-        first = type(owner.module.parametrizations[owner.key][0]).__name__  # type: ignore[index]
-        if first == "_WeightNorm" and owner.name.endswith("original1"):
-            return "weight norm"
-        if first == "_SpectralNorm":
-            return "spectral norm"
-    return None
