@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
+from shrinkage.penalties.base import terms
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.binding import here
 from shrinkage.torch.decay import own_decay, resolution
@@ -146,7 +147,19 @@ def check_gradient(binding: Bound) -> None:
         raise ValueError(f"{binding.name}: {reason}")
 
 
+@torch.no_grad()
+def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
+    """Refuse a penalty that is none of an array of that shape, before anything has moved."""
+    if w.is_meta or all(term.is_separable for term in terms(penalty)):
+        return
+    try:
+        penalty.value(w.detach())
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}; leave it out, or give it another penalty") from None
+
+
 def _check_binding(binding: Bound, optimizer: Optimizer, how: str, metric: Any) -> None:
+    check_fit(binding.name, binding.penalty, binding.given())
     if how != "proximal":
         check_gradient(binding)
         return

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.torch.binding import Binding, Bound
-from shrinkage.torch.checks import SCALES
+from shrinkage.torch.checks import SCALES, check_fit
 from shrinkage.torch.inside.forms import Form, form_of
 from shrinkage.torch.metric import Group
 from shrinkage.torch.regularizer import Regularizer
@@ -207,6 +207,8 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
             )
     if reason is not None:
         raise ValueError(f"{entry.name}: {reason}")
+    if not is_lazy(entry.parameter):
+        check_fit(entry.name, penalty, entry.parameter)
     first: Any = entry.group.get("initial_lr", entry.group["lr"])
     if entry.group["scale"] == "schedule" and not float(first):
         raise ValueError(
