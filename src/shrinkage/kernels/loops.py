@@ -104,10 +104,12 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
         mu, joins, nesterov = kind(row[MOMENTUM]), kind(row[JOINS]), row[NESTEROV] != 0.0
-        measured = nothing_yet(kind(0.0))
+        zero = kind(0.0)
+        measured = nothing_yet(zero)
         for i in range(weights.size):
             w = decay(load(weights, i), step, factor, limit, a, b)
-            g = sign * load(gradients, i) + factor * pull(w, a, b) + squares * w
+            g = sign * load(gradients, i) + factor * pull(w, a, b)
+            g = g + squares * w if squares != zero else g  # 0·∞ is no 0
             if momentum:
                 buffer = mu * buffers[i] + joins * g
                 buffers[i] = buffer
@@ -132,10 +134,12 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
         beta2, eps = kind(row[BETA2]), kind(row[EPS])
         rest1, rest2 = kind(1.0 - row[BETA1]), kind(1.0 - row[BETA2])
         correction, root = kind(1.0 / row[BC1]), kind(1.0 / row[ROOT])
-        measured = nothing_yet(kind(0.0))
+        zero = kind(0.0)
+        measured = nothing_yet(zero)
         for i in range(weights.size):
             w = decay(load(weights, i), lr, factor, limit, a, b)
-            g = sign * load(gradients, i) + factor * pull(w, a, b) + squares * w
+            g = sign * load(gradients, i) + factor * pull(w, a, b)
+            g = g + squares * w if squares != zero else g  # 0·∞ is no 0
             mean = means[i] + rest1 * (g - means[i])
             variance = beta2 * variances[i] + rest2 * g * g
             means[i] = mean

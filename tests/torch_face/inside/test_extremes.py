@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from inside_twins import torch_operations
-from shrinkage import GroupLasso
+from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.torch import SGD, Adam
 
 START = torch.tensor([[1.0, -2.0, 0.5], [0.25, 1.0, 3.0]])
@@ -67,3 +67,23 @@ def test_one_nan_makes_its_whole_group_nan(how: str, groups: str, kind: type[Any
         other = stepped(kind, start, penalty, how)
     assert mine.isnan().sum() == (3 if groups == "out" else 2)
     torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("penalty", [None, L1(0.1)])
+@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_an_infinite_weight_stays_what_torch_operations_make_of_it(
+    how: str, penalty: Penalty | None, kind: type[Any]
+) -> None:
+    def after() -> torch.Tensor:
+        w = nn.Parameter(torch.tensor([math.inf, -math.inf, 1.0]))
+        optimizer = kind([w], lr=0.1, penalty=penalty, how=how)
+        for _ in range(2):
+            w.grad = torch.tensor([1.0, 1.0, 1.0])
+            optimizer.step()
+        return w.detach()
+
+    mine = after()
+    with torch_operations():
+        torch.testing.assert_close(mine, after(), equal_nan=True)
+    assert penalty is not None or mine.isinf().sum() == 2
