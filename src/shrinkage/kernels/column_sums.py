@@ -101,7 +101,8 @@ def roots(block, costs, squares, weighted, left, width):
         moves = False
         for j in range(theta.size):
             rise = sums[j] * (math.sqrt(sums[j]) - 1.0)
-            change = rise / slopes[j] if slopes[j] > 0.0 else 0.0
+            # Costs so large that S is 0: it dies.
+            change = rise / slopes[j] if slopes[j] > 0.0 else -theta[j]
             before = theta[j]
             theta[j] = max(before + change, least[j])
             moves = moves or abs(theta[j] - before) > near * theta[j]

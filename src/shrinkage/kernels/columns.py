@@ -1,8 +1,8 @@
-"""Group lasso on columns, and on kernels of a middle axis: blocks of columns that fit the cache.
+"""Group lasso on columns, and on kernels of a middle axis: a block of columns at a time.
 
 Weights are seen as rows of `span` entries, in which each group has `width` neighbours: width 1 is
 the columns of a matrix. A block of columns is updated row by row while sums down its columns are
-taken, then shrunk from what the second cache still holds. The mathematics is that of `groups`.
+taken, then shrunk. The mathematics is that of `groups`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shrinkage.kernels.column_sums import (
     together,
 )
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.groups import largest
+from shrinkage.kernels.groups import largest, pull_at
 from shrinkage.kernels.loops import (
     DEAD,
     FACTOR,
@@ -39,14 +39,14 @@ from shrinkage.kernels.loops import (
 from shrinkage.kernels.loops import together as join
 from shrinkage.kernels.machine import AHEAD, FEW, load, narrow, reciprocal, tight, widen
 
-BLOCK = 1 << 21  # entries of a block whose steps are kept, if its rows are long enough for it
-LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings, more leave threads without
+BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it
+LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
 
 
 @register_jitable
-def block_width(rows, width, span, keeps_steps):
+def block_width(rows, width, span, keeps):
     """How many neighbours of a row are taken together: whole groups, as many in each block."""
-    wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps_steps else MOST
+    wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps else MOST
     share = -(-span // max(1, span // wanted))
     unit = width if width > 1 else LEAST
     return min(-(-share // unit) * unit, span)
@@ -54,6 +54,7 @@ def block_width(rows, width, span, keeps_steps):
 
 def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
     """Update, prox and sums, a block of columns at a time."""
+    coupled = how == "coupled"
     step_rows = updating(update, ask, how, in_metric)
     shares, finish = shares_of(how, in_metric), finishing(how, in_metric, half)
 
@@ -61,7 +62,7 @@ def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -
     def run(weights, gradients, first, second, third, row, place, sums):
         low, high, width, span = place
         rows = weights.size // span
-        most = block_width(rows, width, span, in_metric)
+        most = block_width(rows, width, span, in_metric or half)
         costs = np.empty((rows if in_metric else 1, most), first.dtype)
         wide = np.empty((rows if half else 1, most), first.dtype)
         for begin in range(low, high, most):
@@ -76,7 +77,8 @@ def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -
             here = begin, left, span, width
             tensors = weights, gradients, first, second, third
             step_rows(block, costs, tensors, here, row, squares, weighted)
-            see_to_extremes(block, left, squares)
+            if not coupled:
+                see_to_extremes(block, left, squares)
             share = shares(block, costs, squares, weighted, left, width, row)
             measured = finish(block, costs, weights, here, share, row, squares)
             note(measured, sums)
@@ -168,8 +170,7 @@ def pulls_of(block, left, size, width, row):
     together(squares, width)
     pulls = np.zeros(size, block.dtype)
     for j in range(size):
-        norm = math.sqrt(squares[j])
-        pulls[j] = 0.0 if norm == 0.0 else row[FACTOR] * row[B] / norm
+        pulls[j] = pull_at(math.sqrt(squares[j]), row[FACTOR] * row[B])
     return pulls
 
 

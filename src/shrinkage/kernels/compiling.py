@@ -15,7 +15,7 @@ from numba import cfunc, types
 
 Loop = Callable[..., Any]
 JOB = types.void(types.CPointer(types.int64))
-# What a full disk, or a file that is cut off or changed, can lead to.
+# What a full disk, or a file that is cut off, can lead to.
 DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexError, ImportError
 
 
@@ -52,8 +52,8 @@ def compiled(loop: Loop, *parts: object) -> Work:
     included. Machine code from the disk is linked by the names of functions, which Numba tells
     apart only within the process that compiled them, and two processes that write one file at once
     may each take the other's code for theirs: so each has a name and a file of its own. Where
-    nothing can be written beside this package or in the user's cache folder, or what is there is
-    damaged, each process compiles anew.
+    nothing can be written beside this package or in the user's cache folder, or a file there is cut
+    off, each process compiles anew.
     """
     _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
     # A division by 0 is infinite; a·b + c may be rounded once.

@@ -25,9 +25,9 @@ SIZE, WIDTH, SPAN, FRESH, LONG = range(6, 11)
 COLUMNS = 11
 WRITTEN = WEIGHTS, FIRST, SECOND, THIRD
 # A job: the next piece; addresses of the table, the numbers, the pieces and their sums; how many
-# rows and pieces there are
-TURN, TABLE, ROWS_OF_NUMBERS, PIECES, SUMS_OF_PIECES, ROWS, COUNT = range(7)
-JOB = 7
+# rows and pieces there are, and how many pieces are done
+TURN, TABLE, ROWS_OF_NUMBERS, PIECES, SUMS_OF_PIECES, ROWS, COUNT, DONE = range(8)
+JOB = 8
 LIKE: dict[str, Any] = {"float32": np.empty(0, np.float32), "float64": np.empty(0, np.float64)}
 BITS, INTEGERS = np.empty(0, np.uint16), np.empty(0, np.int64)
 WIDE = LIKE["float64"]
@@ -112,6 +112,7 @@ def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
             found[:] = 0.0
             sums[piece] = found
             if place[GRADIENTS] == 0:
+                take(job[DONE:])
                 continue
             low, high, size = pieces[piece, 1], pieces[piece, 2], place[SIZE]
             run(
@@ -125,6 +126,7 @@ def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
                 found,
             )
             sums[piece] = found
+            take(job[DONE:])
 
     return pieces_in_turn
 
@@ -144,6 +146,7 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
             found[:] = 0.0
             sums[piece] = found
             if place[GRADIENTS] == 0:
+                take(job[DONE:])
                 continue
             size = place[SIZE]
             run(
@@ -157,6 +160,7 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
                 found,
             )
             sums[piece] = found
+            take(job[DONE:])
 
     return blocks_in_turn
 

@@ -28,6 +28,12 @@ def norm(weights):
 
 
 @register_jitable
+def pull_at(size, strength):
+    """strength/‖w‖, 0 where that is more than any type holds: w is as good as 0 there."""
+    return 0.0 if size * 1e37 <= strength else strength / size
+
+
+@register_jitable
 def squares_of(weights):
     tight()
     total = weights.dtype.type(0.0)

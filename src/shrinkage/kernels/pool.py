@@ -2,8 +2,9 @@
 
 On Linux they are those of the OpenMP library that is loaded already, which is torch's where torch
 is: its threads stay awake for a while after each parallel operation, so that others would have to
-share their cores with them. OpenMP's threads do not outlive a fork; in a forked process, and where
-there is no such library, they are a few of our own, made when they are first used.
+share their cores with them. OpenMP's threads do not outlive a fork; in a process that was forked
+after this was imported, and where there is no such library, they are a few of our own, made when
+they are first used.
 """
 
 from __future__ import annotations

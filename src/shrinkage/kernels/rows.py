@@ -8,7 +8,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.groups import BLOCK, largest, moments, norm, root, size_of
+from shrinkage.kernels.groups import BLOCK, largest, moments, norm, pull_at, root, size_of
 from shrinkage.kernels.loops import (
     DEAD,
     FACTOR,
@@ -61,7 +61,7 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
                 narrow(w, weights[begin : begin + width])
                 measured = measure_in_blocks(w)
             note(measured, sums)
-            sums[NORMS] += size_of(w, measured[1])
+            sums[NORMS] += 0.0 if measured[2] == width else size_of(w, measured[1])
             sums[DEAD] += measured[2] == width
 
     return run
@@ -79,8 +79,7 @@ def shrink_row(how: str, in_metric: bool) -> Loop:
 @register_jitable
 def pull_row(weights, row):
     """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
-    size = norm(weights)
-    return 0.0 if size == 0.0 else row[FACTOR] * row[B] / size
+    return pull_at(norm(weights), row[FACTOR] * row[B])
 
 
 @register_jitable
@@ -111,7 +110,7 @@ def shrink_evenly(weights, t, measured):
     """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
     if not t > 0.0:
         return measured
-    size = size_of(weights, measured[1])
+    size = 0.0 if measured[2] == weights.size else size_of(weights, measured[1])
     if size <= t:
         weights[:] = weights.dtype.type(0.0)
         return 0.0, 0.0, float(weights.size)
@@ -140,6 +139,9 @@ def shrink_in_metric(weights, steps, row, measured):
     kind = weights.dtype.type
     strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
     if not strength * kind(row[LR]) > kind(0.0):
+        return measured
+    if measured[2] == weights.size:  # dead before
+        weights[:] = kind(0.0)
         return measured
     squares, weighted = moments(weights, steps, strength)
     least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)

@@ -263,9 +263,13 @@ class Sum(Penalty):
         absolute, _, rest = self.split()
         if not rest or (len(rest) == 1 and (not absolute or rest[0].follows_soft_threshold)):
             return rest[0].why_no_prox() if rest else None
+        if self.why_no_gradient() is not None:
+            remedy = "and no gradient to step along either; leave one of its terms out"
+        else:
+            remedy = 'use how="loss" or how="coupled" for it'
         return (
-            f"{self!r} has no prox in closed form: at most one penalty beside squares (L1 and one "
-            'group lasso go together); use how="loss" or how="coupled" for it'
+            f"{self!r} has no prox in closed form: beside squares, one penalty alone has, or L1 "
+            f"with a group lasso or a constraint; {remedy}"
         )
 
     def why_no_metric(self) -> str | None:

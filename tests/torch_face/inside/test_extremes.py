@@ -87,3 +87,49 @@ def test_an_infinite_weight_stays_what_torch_operations_make_of_it(
     with torch_operations():
         torch.testing.assert_close(mine, after(), equal_nan=True)
     assert penalty is not None or mine.isinf().sum() == 2
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.0])
+@pytest.mark.parametrize("groups", ["out", "in"])
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_denormal_group_is_pulled_no_farther_than_its_gradient(
+    kind: type[Any], groups: str, lr: float
+) -> None:
+    start = torch.tensor([[1e-40, 1.0], [-2e-40, 2.0]])
+    w = nn.Parameter(start.t().contiguous() if groups == "out" else start)
+    optimizer = kind([w], lr=lr, penalty=GroupLasso(0.1, groups), how="coupled")
+    w.grad = torch.full((2, 2), 0.01)
+    optimizer.step()
+    tiny = w[0] if groups == "out" else w[:, 0]
+    step = -lr * (0.01 if kind is SGD else 1.0)
+    torch.testing.assert_close(tiny, torch.full((2,), step), rtol=1e-5, atol=1e-30)
+
+
+@pytest.mark.parametrize("groups", ["out", "in"])
+@pytest.mark.parametrize("size", [1e-8, 1e-13, 1e-16, 1e-20])
+def test_what_costs_more_than_floats_hold_dies(size: float, groups: str) -> None:
+    w = nn.Parameter(size * torch.randn(64, 64))
+    optimizer = Adam([w], lr=1e-3, penalty=GroupLasso(1.0, groups))
+    w.grad = torch.zeros(64, 64)
+    optimizer.step()
+    assert (w == 0).all()
+    assert optimizer.statistics().dead_groups == 64
+
+
+def test_sums_of_large_weights() -> None:
+    w = nn.Parameter(torch.full((2, 4), 1e25))
+    optimizer = SGD([w], lr=0.1, penalty=GroupLasso(0.1))
+    w.grad = torch.zeros(2, 4)
+    optimizer.step()
+    assert optimizer.statistics().squares == pytest.approx(8e50, rel=1e-6)
+
+
+def test_where_memory_runs_out_the_step_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that stops before its end raises nothing by itself."""
+    w = nn.Parameter(torch.ones(4, 4))
+    optimizer = SGD([w], lr=0.1, penalty=L1(0.1))
+    w.grad = torch.ones(4, 4)
+    optimizer.step()
+    monkeypatch.setattr(optimizer._sorted().batches[0], "work", lambda job: None)
+    with pytest.raises(MemoryError, match="no memory left for a step of"):
+        optimizer.step()

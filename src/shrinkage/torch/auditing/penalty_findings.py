@@ -35,7 +35,9 @@ from shrinkage.torch.auditing.optimizer_findings import (
 from shrinkage.torch.auditing.picture import Picture, Pull, Subject
 from shrinkage.torch.checks import lost_in_rounding
 from shrinkage.torch.decay import steady_step
+from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import rule_for
+from shrinkage.torch.rda import RDA
 from shrinkage.torch.selection import each_name_alone
 
 ZEROING = (GroupLasso, LInf, MCP, SCAD, CappedL1, LogSum)
@@ -122,7 +124,7 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
                 f"{written(smooth)} brings {listed(smooth)} near 0, but by gradients (how="
                 f'"{first.how}") none of the {_entries(smooth)} entries stays exactly there',
                 float(_entries(smooth)),
-                _attach_anew(picture, optimizer, first, _way_to_zeros(optimizer, smooth)),
+                _another_way(picture, optimizer, first, _way_to_zeros(optimizer, smooth)),
             )
 
 
@@ -140,7 +142,7 @@ def zeros_that_are_divided_by(picture: Picture) -> Iterator[Finding]:
                 f"{written(zeroed)} can set {what} of {listed(zeroed)} to exactly 0, and "
                 f"{zeroed[0].divided} divides by its size: 0/0 makes every output NaN",
                 float(_entries(zeroed)),
-                _by_gradients(picture, optimizer, first),
+                _another_way(picture, optimizer, first, "coupled"),
             )
 
 
@@ -164,7 +166,8 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
     for pull, optimizer, pulled in _by_regularizer(picture):
         group = pulled[0][0].holders[0][1]
         steady = steady_step(optimizer, group, 1.0)
-        is_scaled = pull.attachment is not None and pull.attachment.scale == "lr"
+        scale = group.get("scale") if pull.attachment is None else pull.attachment.scale
+        is_scaled = pull.how == "decoupled" and scale == "lr"
         if is_scaled and steady and steady != 1.0:
             zeroes = any(_zeroes(one.penalty) for _, one in pulled)
             held = [one for one, _ in pulled]
@@ -175,7 +178,7 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
                 f"decoupled under momentum={group['momentum']:g}, {written(held)} on "
                 f"{listed(held)} rests where {1 / steady:.3g} times the strength would",
                 1.0 / steady,
-                _attach_anew(picture, optimizer, pull, "proximal" if zeroes else "coupled"),
+                _another_way(picture, optimizer, pull, "proximal" if zeroes else "coupled"),
             )
 
 
@@ -267,7 +270,7 @@ def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer
 def _for_weights_alone(picture: Picture, optimizer: Optimizer) -> str:
     """The lines that give a bare penalty inside an optimizer to the weights alone."""
     name, groups = picture.variable(optimizer), optimizer.param_groups
-    if "penalty" not in groups[0]:
+    if not isinstance(optimizer, Inside):
         return f"{name}.penalty = Regularizer(model, {name}.penalty)"
     lines = (
         f'regularizer = Regularizer(model, {name}.param_groups[0]["penalty"])\n'
@@ -282,13 +285,13 @@ def _for_weights_alone(picture: Picture, optimizer: Optimizer) -> str:
     )
 
 
-def _by_gradients(picture: Picture, optimizer: Optimizer, pull: Pull) -> str:
-    """The lines by which a penalty joins the gradient."""
-    if "penalty" in optimizer.param_groups[0]:
-        return f'for group in {picture.variable(optimizer)}.param_groups: group["how"] = "coupled"'
-    if pull.regularizer is None or pull.attachment is None:
+def _another_way(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
+    """The lines by which a penalty goes another way."""
+    if isinstance(optimizer, Inside) and pull.how != "loss":
+        return f'for group in {picture.variable(optimizer)}.param_groups: group["how"] = "{how}"'
+    if isinstance(optimizer, RDA):
         return "# give these None in the mapping of the Regularizer"
-    return _attach_anew(picture, optimizer, pull, "coupled")
+    return _attach_anew(picture, optimizer, pull, how)
 
 
 def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:

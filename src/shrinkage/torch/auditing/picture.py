@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from shrinkage.penalties import Penalty
+from shrinkage.penalties import Penalty, parse
 from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
 from shrinkage.torch.binding import Part
 from shrinkage.torch.checks import attachments
 from shrinkage.torch.decay import Decay, highest_lr, own_decay, steady_step
+from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group
 from shrinkage.torch.selection import Candidate, candidates, unwrapped
 
@@ -228,6 +229,7 @@ def _pulls(
 
 def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer | None, str]:
     """The penalty that an optimizer of this library has inside, and its way."""
-    if "penalty" in group:
-        return group["penalty"], group["how"]
+    if isinstance(optimizer, Inside):
+        inside = group["penalty"]
+        return parse(inside) if isinstance(inside, str) else inside, group["how"]
     return getattr(optimizer, "penalty", None), "proximal"

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
-from shrinkage.kernels import driving
-from shrinkage.kernels.columns import block_width
+from shrinkage.kernels import driving, pool
+from shrinkage.kernels.columns import LEAST, block_width
 from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
 from shrinkage.kernels.loops import NUMBERS, SIGN, SUMS, A, B
@@ -29,6 +29,7 @@ from shrinkage.torch.metric import Group
 if TYPE_CHECKING:
     from shrinkage.torch.inside.entries import Entry
 
+SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
 Table = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -139,11 +140,12 @@ class Batch:
         self.numbers[:, [A, B]] = [form.constants for form in forms]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
         self.size = int(self.table[:, driving.SIZE].sum())
-        self.pieces = cut(self.table, driving.keeps_steps(kind))
+        keeps = driving.keeps_steps(kind) or kind.dtype == "bfloat16"
+        self.pieces = cut(self.table, keeps, torch.get_num_threads())
         self.sums = np.zeros((len(self.pieces), SUMS))
         arrays = self.table, self.numbers, self.pieces, self.sums
         addresses = [array.ctypes.data for array in arrays]
-        self._job = np.array([0, *addresses, len(entries), len(self.pieces)])
+        self._job = np.array([0, *addresses, len(entries), len(self.pieces), 0])
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
@@ -255,7 +257,7 @@ class Batch:
 
     def count(self, optimizer: Stepped) -> None:
         """A step more to all counts."""
-        self._job[driving.TURN] = 0
+        self._job[driving.TURN] = self._job[driving.DONE] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = self.weights
         if len(self.held) < len(self.weights):
@@ -268,15 +270,31 @@ class Batch:
             for entry in self.entries:
                 entry.begins = False
 
+    def go(self) -> None:
+        """All pieces, by as many threads as torch has and are worth waking."""
+        few = self.size < SERIAL
+        threads = 1 if few else min(torch.get_num_threads(), len(self.pieces))
+        pool.run(self.work, self.job, threads)
+        if self._job[driving.DONE] < len(self.pieces):
+            raise MemoryError(
+                f"there was no memory left for a step of {self.entries[0].name} and what goes with "
+                "it: its counts of steps are one ahead, and some weights have moved"
+            )
 
-def cut(table: Table, keeps_steps: bool) -> Table:
-    """Pieces (parameter, from, to) at whole chunks or rows."""
+
+def cut(table: Table, keeps: bool, threads: int) -> Table:
+    """Pieces (parameter, from, to) at whole chunks, rows or columns, enough for all threads."""
     pieces: list[tuple[int, int, int]] = []
     places = table[:, [driving.SIZE, driving.WIDTH, driving.SPAN]].tolist()
     for index, (entries, width, span) in enumerate(places):
         rows = entries // span if span else 1
-        unit = block_width(rows, width, span, keeps_steps) if span else width or CHUNK
-        length = max(1, PIECE // (unit * rows)) * unit
+        unit = width or CHUNK
+        length = max(1, PIECE // unit) * unit
+        if span:
+            share = -(-span // (2 * threads)) if threads > 1 else span
+            unit = width if width > 1 else LEAST
+            most = block_width(rows, width, span, keeps)
+            length = min(-(-share // unit) * unit, most)
         end = span or entries
         pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]
     return np.array(pieces, np.int64).reshape(-1, 3)

@@ -230,22 +230,40 @@ def as_text(group: Group) -> Group:
     return {key: value for key, value in group.items() if key != "penalty"}
 
 
+def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, Any]:
+    """The same with every penalty read from its text, before anything is loaded.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a group has a penalty, a way or a scale that is none.
+    """
+    groups = [dict(group) for group in state_dict["param_groups"]]
+    for group in groups:
+        options = {**defaults, **group}
+        read_options(options)
+        if "penalty" in group:
+            group["penalty"] = options["penalty"]
+    return {**state_dict, "param_groups": groups}
+
+
 def keep_penalty(group: Group, present: Group) -> None:
     """After loading: the present penalty where none was saved, and a `Regularizer` always."""
-    saved, mine = group.get("penalty"), present["penalty"]
+    saved, mine = group.get("penalty"), present["penalty"]  # the saved one is read already
     if mine is not None and (saved is None or isinstance(mine, Regularizer)):
         if saved is not None:
             _warn_of_another(saved, mine, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})
-    elif saved is not None and mine is not None and parse(saved) != mine:
+    elif saved is not None and mine is not None and saved != mine:
         _warn_of_another(saved, mine, "the saved one goes on")
     for key, value in present.items():
         group.setdefault(key, value)
 
 
-def _warn_of_another(saved: str, present: object, consequence: str) -> None:
+def _warn_of_another(saved: Penalty, present: object, consequence: str) -> None:
     warnings.warn(
-        f"the saved run had the penalty {saved!r}, the optimizer has {present!r}: {consequence}",
+        f"the saved run had the penalty {to_text(saved)!r}, the optimizer has {present!r}: "
+        f"{consequence}",
         stacklevel=4,
     )
 

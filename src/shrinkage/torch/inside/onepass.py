@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from shrinkage.kernels import driving, pool
+from shrinkage.kernels import driving
 from shrinkage.torch.inside.batches import (
     INNER,
     PLAIN,
@@ -25,8 +25,7 @@ from shrinkage.torch.inside.entries import Entry, is_plain
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
 
-TALLEST = 1 << 18  # rows: of more, not even a narrow block of columns fits a cache
-SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
+TALLEST = 1 << 18  # rows: of more, even the steps of a narrow block of columns take much memory
 
 
 class OnePass:
@@ -47,8 +46,7 @@ class OnePass:
         for batch in self.batches:
             batch.count(optimizer)
         for batch in self.batches:
-            threads = 1 if batch.size < SERIAL else torch.get_num_threads()
-            pool.run(batch.work, batch.job, threads)
+            batch.go()
         return self.others
 
     def _holds(self, optimizer: Stepped) -> bool:

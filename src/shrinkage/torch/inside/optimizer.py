@@ -27,6 +27,7 @@ from shrinkage.torch.inside.entries import (
     keep_penalty,
     read_options,
     restore_precision,
+    with_penalties,
 )
 from shrinkage.torch.inside.onepass import OnePass
 from shrinkage.torch.inside.statistics import Statistics, statistics
@@ -183,6 +184,7 @@ class Inside(Optimizer):
         A `Regularizer` stays in any case. What differs from what was saved is warned of.
         """
         present = [{key: group[key] for key in KEPT} for group in self.param_groups]
+        state_dict = with_penalties(state_dict, self._options)
         super().load_state_dict(state_dict)
         for group, kept in zip(self.param_groups, present, strict=True):
             keep_penalty(group, kept)
@@ -219,8 +221,9 @@ class Inside(Optimizer):
             read_options(group)
         present = self._regularizers()
         for one in self._held:
-            if isinstance(one, Regularizer) and one not in present:
-                one._attachment = None
+            tie = one._attachment if isinstance(one, Regularizer) else None
+            if one not in present and isinstance(tie, Tie) and tie.is_to(self):
+                tie.regularizer._attachment = None
         for regularizer in present:
             if not (
                 isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,9 @@ def _of(batch: Batch) -> list[Sums]:
             parts.append(_at(entry))
             continue
         absolute, squares, zeros, norms, dead = sums[row].tolist()
+        if absolute > 0.0 and not 1e-30 < squares < math.inf:  # out of what float32 holds
+            parts.append(_at(entry))
+            continue
         form = entry.form
         assert form is not None
         size, groups = entry.parameter.numel(), 0
