@@ -50,7 +50,7 @@ class Adam(Inside, torch.optim.Adam):
     Notes
     -----
     bfloat16 and float16 weights are stepped in float32, with float32 state, and rounded once. The
-    first step compiles loops in a second or two, or takes them from disk.
+    first step of each kind compiles its loop in some seconds, or takes it from disk.
 
     Examples
     --------

@@ -59,7 +59,7 @@ class SGD(Inside, torch.optim.SGD):
     Notes
     -----
     bfloat16 and float16 weights are stepped in float32, with float32 state, and rounded once. The
-    first step compiles loops in a second or two, or takes them from disk.
+    first step of each kind compiles its loop in some seconds, or takes it from disk.
 
     Examples
     --------

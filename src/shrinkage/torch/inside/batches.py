@@ -291,10 +291,10 @@ def cut(table: Table, keeps: bool, threads: int) -> Table:
         unit = width or CHUNK
         length = max(1, PIECE // unit) * unit
         if span:
-            share = -(-span // (2 * threads)) if threads > 1 else span
+            share = -(-int(table[:, driving.SIZE].sum()) // (2 * threads * rows))
             unit = width if width > 1 else LEAST
             most = block_width(rows, width, span, keeps)
-            length = min(-(-share // unit) * unit, most)
+            length = most if threads == 1 else min(-(-share // unit) * unit, most)
         end = span or entries
         pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]
     return np.array(pieces, np.int64).reshape(-1, 3)
