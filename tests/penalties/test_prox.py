@@ -177,7 +177,9 @@ def test_a_sum_without_prox_says_so(penalty: Any) -> None:
     w = np.ones((4, 4))
     assert np.isfinite(penalty.value(w))
     assert np.isfinite(penalty.gradient(w)).all()
-    with pytest.raises(ValueError, match=r"has no prox in closed form: beside squares, one penalty"):
+    with pytest.raises(
+        ValueError, match=r"has no prox in closed form: beside squares, one penalty"
+    ):
         penalty.prox(w, 0.1)
 
 
