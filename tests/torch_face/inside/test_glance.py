@@ -163,3 +163,17 @@ def test_every_change_is_seen(
             assert answers[0] == (change is nothing)
     for mine, other in zip(*results, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_that_lies_elsewhere_in_its_storage_or_has_less_of_it_is_seen() -> None:
+    w, gradient = torch.zeros(4, 3), torch.ones(4, 3)
+    glance = Glance({}, [w], [gradient], [[]])
+    assert glance.shows_no_change({}, [gradient.clone()])
+    padded = torch.ones(17)
+    assert not glance.shows_no_change({}, [padded[:12].view(4, 3)])
+    assert not Glance({}, [w], [padded[5:].view(4, 3)], [[]]).shows_no_change(
+        {}, [padded[:12].view(4, 3)]
+    )
+    cut = gradient.clone()
+    cut.untyped_storage().resize_(8)
+    assert not glance.shows_no_change({}, [cut])
