@@ -8,19 +8,17 @@ import sys
 import time
 from contextlib import closing
 
-import pytest
-
 from shrinkage.study import compare, load
 
 COMMAND = (sys.executable, "-c", "from shrinkage.cli import main; main()")
 QUESTION = ("iris", "--penalty", "l1@proximal", "--strengths", "1e-4:1e-1:20", "--seeds", "2")
-ENOUGH = 3  # records before the kill
+ENOUGH = 3  # records before each end
 PATIENCE = 120  # seconds; a slow machine is no failure
 
 
 def start(folder, jobs):
     return subprocess.Popen(
-        [*COMMAND, "compare", *QUESTION, "--epochs", "60", "--jobs", jobs, "--out", str(folder)],
+        [*COMMAND, "compare", *QUESTION, "--epochs", "100", "--jobs", jobs, "--out", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -41,34 +39,40 @@ def kept(folder):
         return set()
 
 
-def until_enough(folder, process):
+def until_enough(folder, process, before):
     end = time.monotonic() + PATIENCE
-    while len(kept(folder)) < ENOUGH:
+    while len(kept(folder)) < len(before) + ENOUGH:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, "no records came"
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2")])
-def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path, number, jobs):
-    folder = tmp_path / "study"
-    with start(folder, jobs) as process:
-        until_enough(folder, process)
+def ended(folder, number):
+    """What stands in the folder after a run that gets this signal, and what it said."""
+    before = kept(folder)
+    with start(folder, "2") as process:
+        until_enough(folder, process, before)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does: to all processes at once
         else:
             process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
-    before = kept(folder)
-    assert ENOUGH <= len(before) < 41, "killed too late to show anything"
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert said.splitlines()[-1] == (
-            f"shrinkage: interrupted; {folder} keeps what is done, and the same command goes on "
-            "from it"
-        )
-        assert "Traceback" not in said
-    settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:20", "seeds": 2, "epochs": 60}
+    after = kept(folder)
+    assert before < after, "a record was lost or made again"
+    assert len(after) < 41, "ended too late to show anything"
+    return after, process.returncode, said
+
+
+def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path):
+    folder = tmp_path / "study"
+    ended(folder, signal.SIGKILL)
+    before, code, said = ended(folder, signal.SIGINT)
+    assert code == 130
+    assert said.splitlines()[-1] == (
+        f"shrinkage: interrupted; {folder} keeps what is done, and the same command goes on from it"
+    )
+    assert "Traceback" not in said
+    settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:20", "seeds": 2, "epochs": 100}
     resumed = compare("iris", out=folder, jobs=1, quiet=True, **settings)
     assert before < kept(folder), "a record was lost or made again"
     whole = compare("iris", out=tmp_path / "whole", jobs=1, quiet=True, **settings)

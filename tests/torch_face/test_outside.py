@@ -46,7 +46,6 @@ class Outside:
 OUTSIDE = [
     Outside("scikit-learn Lasso", L1(0.1), partial(linear_model.Lasso, 0.1, **EXACT)),
     Outside("celer Lasso", L1(0.1), partial(celer.Lasso, 0.1, **EXACT)),
-    Outside("skglm Lasso", L1(0.1), partial(skglm.Lasso, 0.1, **EXACT)),
     Outside("scikit-learn Ridge", L2(0.05), partial(linear_model.Ridge, 2 * 442 * 0.05, **EXACT)),
     Outside(
         "scikit-learn ElasticNet",
@@ -67,11 +66,6 @@ OUTSIDE = [
         "celer GroupLasso",
         GroupLasso(0.1, GROUPS),
         partial(celer.GroupLasso, groups=LISTS, alpha=0.1, weights=ROOTS, **EXACT),
-    ),
-    Outside(
-        "skglm GroupLasso",
-        GroupLasso(0.1, GROUPS),
-        partial(skglm.GroupLasso, LISTS, 0.1, weights=ROOTS, **EXACT),
     ),
     Outside(
         "celer logistic lasso",

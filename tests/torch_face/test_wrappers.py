@@ -44,8 +44,10 @@ def test_parameters_may_be_given_under_either_name(wrap: type[nn.Module]) -> Non
 
 DISTRIBUTED = """
 import sys, warnings
+from functools import partial
 import torch, torch.distributed as dist
 from torch import nn
+import shrinkage.torch
 from shrinkage import L1, L2, GroupLasso
 from shrinkage.torch import Regularizer
 
@@ -60,12 +62,15 @@ def network():
 def whole(p):
     return p.full_tensor().detach() if hasattr(p, "full_tensor") else p.detach()
 
-def run(model, penalty, how, make):
-    optimizer = make(model.parameters())
+def run(model, penalty, how, make, inside=False):
     regularizer = Regularizer(model, penalty)
     assert [name for name, _ in regularizer.named_parameters()] == ["0.weight", "2.weight"]
-    if how != "loss":
-        regularizer.attach(optimizer, how=how)
+    if inside:
+        optimizer = INSIDE[make](model.parameters(), penalty=regularizer, how=how)
+    else:
+        optimizer = make(model.parameters())
+        if how != "loss":
+            regularizer.attach(optimizer, how=how)
     x = torch.arange(20.0).view(5, 4).double() / 20
     for _ in range(4):
         optimizer.zero_grad()
@@ -85,9 +90,12 @@ def sgd(parameters):
 def adam(parameters):
     return torch.optim.Adam(parameters, lr=0.05)
 
-def same(wrap, penalty, how, make):
+INSIDE = {sgd: partial(shrinkage.torch.SGD, lr=0.1, momentum=0.9),
+          adam: partial(shrinkage.torch.Adam, lr=0.05)}
+
+def same(wrap, penalty, how, make, inside=False):
     expected, value, zeros = run(network(), penalty, how, make)
-    got, other_value, other_zeros = run(wrap(network()), penalty, how, make)
+    got, other_value, other_zeros = run(wrap(network()), penalty, how, make, inside)
     for a, b in zip(expected, got, strict=True):
         assert torch.allclose(a, b, atol=1e-10, rtol=0), (wrap, penalty, how, make)
     assert abs(value - other_value) < 1e-10, (value, other_value)
@@ -118,6 +126,7 @@ for how in ("coupled", "decoupled", "proximal"):
         for penalty in (L1(0.05), L2(0.1), L1(0.02) + L2(0.1), GroupLasso(0.05),
                         L1(0.02) + GroupLasso(0.05, "in")):
             zeros += same(shard, penalty, how, make)
+            same(shard, penalty, how, make, inside=True)
 for penalty in (L1(0.05), L2(0.1), GroupLasso(0.05)):
     same(shard, penalty, "loss", sgd)
 assert zeros > 0
@@ -134,9 +143,15 @@ def run_in_processes(script: str, world: int, store: str) -> None:
         )
         for rank in range(world)
     ]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=240)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stderr.close()
 
 
 def test_two_processes_give_the_same_weights_as_one(tmp_path: object) -> None:
