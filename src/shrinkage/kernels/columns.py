@@ -17,27 +17,28 @@ from shrinkage.kernels.column_sums import (
     add_moments,
     add_squares,
     flush,
+    join_neighbours,
+    line,
     measure_columns,
     roots,
     see_to_extremes,
     take_squares,
-    together,
 )
 from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.groups import largest, pull_at
-from shrinkage.kernels.loops import (
-    DEAD,
-    FACTOR,
-    LIMIT,
-    LR,
-    NORMS,
-    SIGN,
-    STEP,
-    B,
-    note,
+from shrinkage.kernels.loops import FACTOR, LIMIT, LR, SIGN, STEP, B
+from shrinkage.kernels.machine import (
+    AHEAD,
+    FEW,
+    fill,
+    load,
+    narrow,
+    part,
+    reciprocal,
+    tight,
+    widen,
 )
-from shrinkage.kernels.loops import together as join
-from shrinkage.kernels.machine import AHEAD, FEW, load, narrow, reciprocal, tight, widen
+from shrinkage.kernels.tallies import DEAD, NORMS, note, together
 
 BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it
 LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
@@ -63,27 +64,26 @@ def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -
         low, high, width, span = place
         rows = weights.size // span
         most = block_width(rows, width, span, in_metric or half)
-        costs = np.empty((rows if in_metric else 1, most), first.dtype)
-        wide = np.empty((rows if half else 1, most), first.dtype)
+        kept = np.empty(rows * most if in_metric else most, first.dtype)
+        wide = np.empty(rows * most if half else 0, first.dtype)
         for begin in range(low, high, most):
             size = min(most, high - begin)
+            stored, costs = (weights, rows, span, begin), (kept, rows, most, 0)
             if half:
-                block, left = wide, 0
+                block = wide, rows, most, 0
                 for r in range(rows):
-                    widen(weights[r * span + begin : r * span + begin + size], wide[r, :size])
+                    widen(line(stored, r, 0, size), line(block, r, 0, size))
             else:
-                block, left = weights.reshape((rows, span)), begin
+                block = stored
             squares, weighted = np.zeros(size), np.zeros(size)
-            here = begin, left, span, width
-            tensors = weights, gradients, first, second, third
-            step_rows(block, costs, tensors, here, row, squares, weighted)
+            found, others = (squares, weighted), (gradients, first, second, third)
+            top = step_rows(block, costs, stored, others, width, row, found)
             if not coupled:
-                see_to_extremes(block, left, squares)
-            share = shares(block, costs, squares, weighted, left, width, row)
-            measured = finish(block, costs, weights, here, share, row, squares)
-            note(measured, sums)
-            see_to_extremes(block, left, squares)
-            together(squares, width)
+                see_to_extremes(block, squares)
+            share = shares(block, costs, found, top, width, row)
+            note(finish(block, costs, stored, share, width, row, squares), sums)
+            see_to_extremes(block, squares)
+            join_neighbours(squares, width)
             for j in range(0, size, width):
                 sums[NORMS] += math.sqrt(squares[j])
                 sums[DEAD] += squares[j] == 0.0
@@ -92,39 +92,44 @@ def by_columns(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -
 
 
 def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
-    """The optimizer's update of a block, with the sums down its columns that the prox needs."""
+    """The optimizer's update of a block, with the sums down its columns that the prox needs.
+
+    Returns the largest cost.
+    """
     coupled = how == "coupled"
 
     @register_jitable
-    def step_rows(block, costs, tensors, here, row, squares, weighted):
-        weights, gradients, first, second, third = tensors
-        begin, left, span, width = here
-        rows, size = len(block), squares.size
-        some, more = np.zeros(size, block.dtype), np.zeros(size, block.dtype)
-        pulled = np.empty(FEW, block.dtype)
+    def step_rows(block, costs, stored, others, width, row, sums):
+        gradients, first, second, third = others
+        weights, rows, span, begin = stored
+        squares, weighted = sums
+        size, pulled = squares.size, np.empty(FEW, first.dtype)
+        top = first.dtype.type(0.0)
+        some, more = np.zeros(size, first.dtype), np.zeros(size, first.dtype)
         if coupled:
-            pulls = pulls_of(block, left, size, width, row)
+            pulls = pulls_of(block, size, width, row)
         for r in range(rows):
             for low in range(0, size, FEW):
                 count, at = min(FEW, size - low), r * span + begin + low
                 onward = 0 if low + AHEAD < size else span - size  # to the next row
                 ask(weights, gradients, first, second, third, at + AHEAD + onward, FEW)
-                now, there = slice(at, at + count), slice(low, low + count)
-                w = block[r, left + low : left + low + count]
-                c = costs[r if in_metric else 0, there]
-                g, m, v, most = gradients[now], first[now], second[now], third[now]
+                w, c = line(block, r, low, count), line(costs, r if in_metric else 0, low, count)
+                g, m = part(gradients, at, count), part(first, at, count)
+                v, most = part(second, at, count), part(third, at, count)
                 if coupled:
-                    pull(g, w, pulls[there], row[SIGN], pulled)
-                    update(w, pulled[:count], m, v, most, c, row)
+                    pull(g, w, part(pulls, low, count), row[SIGN], pulled)
+                    update(w, part(pulled, 0, count), m, v, most, c, row)
                 else:
                     update(w, g, m, v, most, c, row)
                 if in_metric:
-                    add_moments(w, c, row[FACTOR] * row[B], some[there], more[there])
+                    here, there = part(some, low, count), part(more, low, count)
+                    top = max(top, add_moments(w, c, row[FACTOR] * row[B], here, there))
                 elif not coupled:
-                    add_squares(w, some[there])
+                    add_squares(w, part(some, low, count))
             if r % FLUSH == FLUSH - 1 or r == rows - 1:
                 flush(some, squares)
                 flush(more, weighted)
+        return top
 
     return step_rows
 
@@ -134,41 +139,45 @@ def finishing(how: str, in_metric: bool, half: bool) -> Loop:
     coupled = how == "coupled"
 
     @register_jitable
-    def finish(block, costs, weights, here, share, row, squares):
-        begin, left, span, width = here
-        rows, size = len(block), squares.size
-        limit = block.dtype.type(row[LIMIT])
-        some, farthest = np.zeros(size, block.dtype), np.zeros(size, block.dtype)
-        if in_metric:
-            for r in range(rows):
-                move(block[r, left : left + size], costs[r, :size], share, farthest)
-            if largest(farthest) > limit:
-                shares_within(limit, farthest, width)
-                for r in range(rows):
-                    move_back(block[r, left : left + size], costs[r, :size], farthest)
-        squares[:] = 0.0
+    def finish(block, costs, stored, share, width, row, squares):
+        size, rows = squares.size, block[1]
+        some, farthest = np.zeros(size, share.dtype), np.zeros(size, share.dtype)
+        limit, is_far = share.dtype.type(row[LIMIT]), False
         measured = 0.0, 0.0, 0.0
-        for r in range(rows):
-            w = block[r, left : left + size]
-            if not (in_metric or coupled):
-                lessen(w, share)
-            if half:
-                narrow(w, weights[r * span + begin : r * span + begin + size])
-            measured = join(measured, measure_columns(w, some))
-            if r % FLUSH == FLUSH - 1 or r == rows - 1:
-                flush(some, squares)
+        for turn in range(2):
+            moves = in_metric and turn == 0
+            fill(squares, 0.0)
+            for r in range(rows):
+                w, c = line(block, r, 0, size), line(costs, r if in_metric else 0, 0, size)
+                if moves:
+                    move(w, c, share, farthest)
+                elif is_far:
+                    move_back(w, c, farthest)
+                elif not (in_metric or coupled):
+                    lessen(w, share)
+                if half and not moves:  # rounded once, at the end
+                    narrow(w, line(stored, r, 0, size))
+                measured = together(measured, measure_columns(w, some))
+                if r % FLUSH == FLUSH - 1 or r == rows - 1:
+                    flush(some, squares)
+            is_far = moves and largest(farthest) > limit
+            if not (is_far or (moves and half)):
+                break
+            measured = 0.0, 0.0, 0.0
+            if is_far:
+                shares_within(limit, farthest, width)
         return measured
 
     return finish
 
 
 @register_jitable
-def pulls_of(block, left, size, width, row):
+def pulls_of(block, size, width, row):
     """Coupled: B/‖w‖ of every column."""
     squares = np.zeros(size)
-    take_squares(block, left, squares)
-    together(squares, width)
-    pulls = np.zeros(size, block.dtype)
+    take_squares(block, squares)
+    join_neighbours(squares, width)
+    pulls = np.zeros(size, block[0].dtype)
     for j in range(size):
         pulls[j] = pull_at(math.sqrt(squares[j]), row[FACTOR] * row[B])
     return pulls
@@ -196,23 +205,23 @@ def shares_of(how: str, in_metric: bool) -> Loop:
     if in_metric:
         return thetas
     if how == "coupled":
-        return none
+        return no_shares
     return shares_by_step if how == "proximal" else shares_by_amount
 
 
 @register_jitable
-def none(block, costs, squares, weighted, left, width, row):
-    return np.zeros(squares.size, block.dtype)
+def no_shares(block, costs, sums, top, width, row):
+    return np.zeros(sums[0].size, block[0].dtype)
 
 
 @register_jitable
-def shares_by_step(block, costs, squares, weighted, left, width, row):
-    return even_shares(squares, width, row[FACTOR] * row[STEP] * row[B], block.dtype)
+def shares_by_step(block, costs, sums, top, width, row):
+    return even_shares(sums[0], width, row[FACTOR] * row[STEP] * row[B], block[0].dtype)
 
 
 @register_jitable
-def shares_by_amount(block, costs, squares, weighted, left, width, row):
-    return even_shares(squares, width, row[FACTOR] * row[B], block.dtype)
+def shares_by_amount(block, costs, sums, top, width, row):
+    return even_shares(sums[0], width, row[FACTOR] * row[B], block[0].dtype)
 
 
 @register_jitable
@@ -220,7 +229,7 @@ def even_shares(squares, width, t, dtype):
     """w·max(1 − t/‖w‖, 0): min(t/‖w‖, 1)."""
     shares = np.zeros(squares.size, dtype)
     if t > 0.0:
-        together(squares, width)
+        join_neighbours(squares, width)
         for j in range(squares.size):
             size = math.sqrt(squares[j])
             shares[j] = 1.0 if size <= t else t / size
@@ -228,15 +237,16 @@ def even_shares(squares, width, t, dtype):
 
 
 @register_jitable
-def thetas(block, costs, squares, weighted, left, width, row):
-    """θ of every column, 0 where it dies; without a penalty at all costs are 0, and θ is 1."""
-    kind = block.dtype.type
+def thetas(block, costs, sums, top, width, row):
+    """θ of every column, 0 where it dies; without a penalty all costs become 0, and θ is 1."""
+    kind = block[0].dtype.type
     if not kind(row[FACTOR] * row[B]) * kind(row[LR]) > kind(0.0):
-        costs[:] = kind(0.0)
-        return np.ones(squares.size, block.dtype)
-    together(squares, width)
-    together(weighted, width)
-    return roots(block, costs, squares, weighted, left, width).astype(block.dtype)
+        fill(costs[0], kind(0.0))
+        return np.ones(sums[0].size, block[0].dtype)
+    squares, weighted = sums
+    join_neighbours(squares, width)
+    join_neighbours(weighted, width)
+    return roots(block, costs, squares, weighted, top, width)
 
 
 @register_jitable
@@ -257,7 +267,8 @@ def shares_within(limit, farthest, width):
     """What share of their way groups go, in the place of how far entries went."""
     if width > 1:
         for j in range(0, farthest.size, width):
-            farthest[j : j + width] = np.max(farthest[j : j + width])
+            neighbours = part(farthest, j, width)
+            fill(neighbours, largest(neighbours))
     for j in range(farthest.size):
         farthest[j] = limit / farthest[j] if farthest[j] > limit else 1.0
 

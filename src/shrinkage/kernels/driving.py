@@ -16,8 +16,8 @@ from numba.extending import register_jitable
 from shrinkage.kernels import columns, loops, rows
 from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
-from shrinkage.kernels.loops import SUMS, measure, note
-from shrinkage.kernels.machine import AHEAD, FEW, memory, narrow, take, widen
+from shrinkage.kernels.machine import AHEAD, FEW, copy, fill, memory, narrow, part, take, widen
+from shrinkage.kernels.tallies import SUMS, measure, note
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
@@ -68,8 +68,9 @@ def keeps_steps(kind: Kind) -> bool:
 def loop(kind: Kind) -> Work:
     """All pieces of a job that no other thread takes."""
     in_metric = is_in_metric(kind)
-    make = {"sgd": loops.sgd, "adam": loops.adam, "still": loops.still}[kind.update]
-    update = make(kind.formula, kind.how, kind.variant, keeps_steps(kind))
+    make: dict[str, Loop] = {"sgd": loops.sgd, "adam": loops.adam, "still": loops.still}
+    of_rows = {"in_rows": True} if in_metric and kind.groups == "rows" else {}
+    update = make[kind.update](kind.formula, kind.how, kind.variant, keeps_steps(kind), **of_rows)
     state = kind.variant + (2 if kind.update == "adam" else 0)  # tensors of it that are read
     ask = loops.fetching(kind.update != "still", state)
     half = kind.dtype == "bfloat16"
@@ -97,36 +98,41 @@ def tables(job):
     )
 
 
+@register_jitable
+def finish(job, sums, piece, found):
+    """A piece is done, and these are its sums: not added up there, beside another thread's."""
+    copy(found, sums[piece])
+    take(part(job, DONE, 1))
+
+
 def through_pieces(run: Loop, stored: Vector, like: Vector) -> Loop:
     """`run` for each piece."""
 
     def pieces_in_turn(address):
         job = carray(address, JOB)
         table, numbers, pieces, sums = tables(job)
-        found = np.empty(SUMS)  # not in `sums` itself, where threads would write side by side
+        found = np.empty(SUMS)
         while True:
             piece = take(job)
             if piece >= len(pieces):
                 return
             place = table[pieces[piece, 0]]
-            found[:] = 0.0
-            sums[piece] = found
+            fill(found, 0.0)
             if place[GRADIENTS] == 0:
-                take(job[DONE:])
+                finish(job, sums, piece, found)
                 continue
-            low, high, size = pieces[piece, 1], pieces[piece, 2], place[SIZE]
+            low, size = pieces[piece, 1], pieces[piece, 2] - pieces[piece, 1]
             run(
-                memory(place[WEIGHTS], size, stored)[low:high],
-                memory(place[GRADIENTS], size, stored)[low:high],
-                memory(place[FIRST], size, like)[low:high],
-                memory(place[SECOND], size, like)[low:high],
-                memory(place[THIRD], size, like)[low:high],
+                memory(place[WEIGHTS] + low * stored.itemsize, size, stored),
+                memory(place[GRADIENTS] + low * stored.itemsize, size, stored),
+                memory(place[FIRST] + low * like.itemsize, size, like),
+                memory(place[SECOND] + low * like.itemsize, size, like),
+                memory(place[THIRD] + low * like.itemsize, size, like),
                 loops.numbers_of(numbers[pieces[piece, 0]]),
                 place[WIDTH],
                 found,
             )
-            sums[piece] = found
-            take(job[DONE:])
+            finish(job, sums, piece, found)
 
     return pieces_in_turn
 
@@ -143,10 +149,9 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
             if piece >= len(pieces):
                 return
             place = table[pieces[piece, 0]]
-            found[:] = 0.0
-            sums[piece] = found
+            fill(found, 0.0)
             if place[GRADIENTS] == 0:
-                take(job[DONE:])
+                finish(job, sums, piece, found)
                 continue
             size = place[SIZE]
             run(
@@ -159,8 +164,7 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
                 (pieces[piece, 1], pieces[piece, 2], place[WIDTH], place[SPAN]),
                 found,
             )
-            sums[piece] = found
-            take(job[DONE:])
+            finish(job, sums, piece, found)
 
     return blocks_in_turn
 
@@ -176,17 +180,19 @@ def by_chunks(update: Loop, ask: Loop, shrink: Loop, half: bool) -> Loop:
         wide = np.empty(FEW, first.dtype)
         for at in range(0, weights.size, FEW):
             ask(weights, gradients, first, second, third, at + AHEAD, FEW)
-            here = slice(at, min(at + FEW, weights.size))
+            size = min(FEW, weights.size - at)
+            here = part(weights, at, size)
             if widens:
-                w = wide[: here.stop - at]
-                widen(weights[here], w)
+                w = part(wide, 0, size)
+                widen(here, w)
             else:
-                w = weights[here]
-            g, m, v, most = gradients[here], first[here], second[here], third[here]
+                w = here
+            g, m = part(gradients, at, size), part(first, at, size)
+            v, most = part(second, at, size), part(third, at, size)
             measured = update(w, g, m, v, most, steps, row)
             shrink(w, steps, found, row)
             if widens:
-                narrow(w, weights[here])
+                narrow(w, here)
             note(measure(w) if shrinks else measured, sums)
 
     return run

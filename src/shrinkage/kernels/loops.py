@@ -2,7 +2,7 @@
 
 `sgd`, `adam` and `still` take in what comes before the update and what comes after it, as functions
 of one number. A prox that needs more than that is made `afterwards`, from the step of each entry,
-while the chunk is in the first cache. `measure` sums up what became of it.
+while the chunk is in the first cache.
 
 The numbers of a parameter stand in `row`, in the order of the constants below; the loops copy them
 into the type of the weights.
@@ -16,7 +16,8 @@ from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
-from shrinkage.kernels.machine import LINE, add, fetch, keep, load, tight
+from shrinkage.kernels.machine import ASKS, LINE, add, fetch, keep, load, tight
+from shrinkage.kernels.tallies import no_moments, nothing_yet, with_entry, with_moments, with_weight
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)
@@ -25,8 +26,6 @@ MOMENTUM, KEEP, NESTEROV = range(8, 11)  # SGD
 BC1, ROOT = 12, 13  # Adam, by `counting`
 JOINS = 12  # SGD, by `counting`
 NUMBERS = 14
-NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
-SUMS = 5
 
 
 @register_jitable
@@ -49,7 +48,7 @@ def thresholded(z, s, factor, limit, a, b):
 @register_jitable
 def limited_threshold(z, s, factor, limit, a, b):
     """The prox of absolute values, no farther than `limit`."""
-    t = s * factor * a
+    t = s * (factor * a)
     return soft(z, t if t < limit else limit)
 
 
@@ -121,9 +120,12 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
     return update
 
 
-def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> Loop:
+def adam(
+    formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool, in_rows: bool = False
+) -> Loop:
     """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − s·m/bc1 with s = lr/(√(v/bc2) + ε)."""
     pull, decay, finish = pull_of(formula, how), decay_of(formula, how), finish_of(formula, how)
+    nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
     @register_jitable
     def update(weights, gradients, means, variances, largest, steps, row):
@@ -135,7 +137,7 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
         rest1, rest2 = kind(1.0 - row[BETA1]), kind(1.0 - row[BETA2])
         correction, root = kind(1.0 / row[BC1]), kind(1.0 / row[ROOT])
         zero = kind(0.0)
-        measured = nothing_yet(zero)
+        measured = nothing(zero)
         for i in range(weights.size):
             w = decay(load(weights, i), lr, factor, limit, a, b)
             g = sign * load(gradients, i) + factor * pull(w, a, b)
@@ -151,15 +153,18 @@ def adam(formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool) -> 
             if keep_steps:
                 steps[i] = s
             w = finish(w * kept - s * (mean * correction), s, factor, limit, a, b)
-            measured = with_entry(measured, keep(weights, i, w))
+            measured = with_one(measured, keep(weights, i, w), s)
         return measured
 
     return update
 
 
-def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) -> Loop:
+def still(
+    formula: Formula | None, how: str, in_metric: bool, keep_steps: bool, in_rows: bool = False
+) -> Loop:
     """No update, but the prox after one made elsewhere: s = STEP/(√v·ROOT + ε), or STEP itself."""
     finish = finish_of(formula, how)
+    nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
     @register_jitable
     def update(weights, _, variances, __, ___, steps, row):
@@ -167,7 +172,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
         kind = steps.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
-        measured = nothing_yet(kind(0.0))
+        measured = nothing(kind(0.0))
         for i in range(weights.size):
             s = scale
             if in_metric:
@@ -175,7 +180,7 @@ def still(formula: Formula | None, how: str, in_metric: bool, keep_steps: bool) 
             if keep_steps:
                 steps[i] = s
             w = finish(load(weights, i), s, factor, limit, a, b)
-            measured = with_entry(measured, keep(weights, i, w))
+            measured = with_one(measured, keep(weights, i, w), s)
         return measured
 
     return update
@@ -238,34 +243,6 @@ def leave(weights, steps, found, row):
 
 
 @register_jitable
-def nothing_yet(zero):
-    """Σ|w|, Σw² and the count of exact zeros, of no weights."""
-    return zero, zero, zero
-
-
-@register_jitable
-def with_entry(measured, w):
-    """The same with one weight more."""
-    absolute, squares, zeros = measured
-    kind = type(w)
-    zeros = add(zeros, kind(1.0) if w == kind(0.0) else kind(0.0))
-    return add(absolute, abs(w)), add(squares, w * w), zeros
-
-
-@register_jitable
-def together(one, other):
-    """Two such sums as one, in float64."""
-    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
-
-
-@register_jitable
-def note(measured, sums):
-    sums[0] += measured[0]
-    sums[1] += measured[1]
-    sums[2] += measured[2]
-
-
-@register_jitable
 def with_squares(row, squares):
     """The row, with that in the place of SQUARES."""
     return (*row[:5], squares, *row[6:])
@@ -273,6 +250,8 @@ def with_squares(row, squares):
 
 def fetching(gradients: bool, state: int) -> Loop:
     """What asks for entries in advance: weights, gradients and what is read of the state."""
+    if not ASKS:
+        return wait_for
 
     @register_jitable
     def ask(w, g, first, second, third, at, count):
@@ -293,10 +272,5 @@ def fetching(gradients: bool, state: int) -> Loop:
 
 
 @register_jitable
-def measure(weights):
-    """Σ|w|, Σw² and the count of exact zeros."""
-    tight()
-    measured = nothing_yet(weights.dtype.type(0.0))
-    for i in range(weights.size):
-        measured = with_entry(measured, weights[i])
-    return measured
+def wait_for(w, g, first, second, third, at, count):
+    """The processor sees by itself which entries are next."""

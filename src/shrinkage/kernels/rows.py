@@ -8,57 +8,75 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.groups import BLOCK, largest, moments, norm, pull_at, root, size_of
-from shrinkage.kernels.loops import (
+from shrinkage.kernels.groups import (
+    BLOCK,
+    is_little,
+    is_root,
+    largest,
+    little_share,
+    norm,
+    pull_at,
+    root,
+    size_of,
+)
+from shrinkage.kernels.loops import FACTOR, LIMIT, LR, SQUARES, STEP, B, with_squares
+from shrinkage.kernels.machine import (
+    AHEAD,
+    FEW,
+    bits,
+    copy,
+    fill,
+    narrow,
+    number,
+    part,
+    reciprocal,
+    tight,
+    widen,
+)
+from shrinkage.kernels.tallies import (
     DEAD,
-    FACTOR,
-    LIMIT,
-    LR,
     NORMS,
-    SQUARES,
-    STEP,
-    B,
+    join_moments,
     measure,
     note,
     nothing_yet,
     together,
     with_entry,
-    with_squares,
 )
-from shrinkage.kernels.machine import AHEAD, FEW, add, narrow, reciprocal, tight, widen
 
 
 def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
     """Update, prox and sums, a row at a time."""
     coupled, shrink = how == "coupled", shrink_row(how, in_metric)
+    join = join_moments if in_metric else together
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
         steps = np.empty(width if in_metric else FEW, first.dtype)
         wide = np.empty(width if half else 0, first.dtype)
         for begin in range(0, weights.size, width):
-            w = wide if half else weights[begin : begin + width]
+            there = part(weights, begin, width)
+            w = wide if half else there
             if half:
-                widen(weights[begin : begin + width], w)
+                widen(there, w)
             numbers = with_squares(row, row[SQUARES] + pull_row(w, row)) if coupled else row
             measured = 0.0, 0.0, 0.0
             for low in range(0, width, FEW):
                 at, count = begin + low, min(FEW, width - low)
                 ask(weights, gradients, first, second, third, at + AHEAD, FEW)
-                here = slice(at, at + count)
                 found = update(
-                    w[low : low + count],
-                    gradients[here],
-                    first[here],
-                    second[here],
-                    third[here],
-                    steps[low : low + count] if in_metric else steps,
+                    part(w, low, count),
+                    part(gradients, at, count),
+                    part(first, at, count),
+                    part(second, at, count),
+                    part(third, at, count),
+                    part(steps, low, count) if in_metric else steps,
                     numbers,
                 )
-                measured = together(measured, found)
+                measured = join(measured, found)
             measured = shrink(w, steps, row, measured)
             if half:
-                narrow(w, weights[begin : begin + width])
+                narrow(w, there)
                 measured = measure_in_blocks(w)
             note(measured, sums)
             sums[NORMS] += 0.0 if measured[2] == width else size_of(w, measured[1])
@@ -68,7 +86,7 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
 
 
 def shrink_row(how: str, in_metric: bool) -> Loop:
-    """The prox of B·‖w‖ on one row, whose sums are known, and the sums after it."""
+    """The prox of B·‖w‖ on one row, whose sums or moments are known, and the sums after it."""
     if in_metric:
         return shrink_in_metric
     if how == "coupled":
@@ -86,7 +104,7 @@ def pull_row(weights, row):
 def measure_in_blocks(weights):
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
-        measured = together(measured, measure(weights[at : min(at + BLOCK, weights.size)]))
+        measured = together(measured, measure(part(weights, at, min(BLOCK, weights.size - at))))
     return measured
 
 
@@ -112,12 +130,12 @@ def shrink_evenly(weights, t, measured):
         return measured
     size = 0.0 if measured[2] == weights.size else size_of(weights, measured[1])
     if size <= t:
-        weights[:] = weights.dtype.type(0.0)
+        fill(weights, weights.dtype.type(0.0))
         return 0.0, 0.0, float(weights.size)
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
-        here = slice(at, min(at + BLOCK, weights.size))
-        measured = together(measured, lessen(weights[here], t / size))
+        here = part(weights, at, min(BLOCK, weights.size - at))
+        measured = together(measured, lessen(here, t / size))
     return measured
 
 
@@ -135,31 +153,48 @@ def lessen(weights, ratio):
 
 
 @register_jitable
-def shrink_in_metric(weights, steps, row, measured):
+def shrink_in_metric(weights, steps, row, moments):
     kind = weights.dtype.type
-    strength, limit = kind(row[FACTOR] * row[B]), kind(row[LIMIT])
-    if not strength * kind(row[LR]) > kind(0.0):
-        return measured
-    if measured[2] == weights.size:  # dead before
-        weights[:] = kind(0.0)
-        return measured
-    squares, weighted = moments(weights, steps, strength)
-    least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
-    if squares > least and squares < most:
-        theta = root(weights, steps, math.sqrt(squares), weighted / squares)
-        return move_towards(weights, steps, kind(theta), limit)
-    if squares != squares:  # one NaN, and the norm is NaN
-        weights[:] = kind(math.nan)
+    strength, limit = row[FACTOR] * row[B], kind(row[LIMIT])
+    if not kind(strength) * kind(row[LR]) > kind(0.0):
         return measure_in_blocks(weights)
-    unit = kind(largest(weights))  # in units of it, squares neither vanish nor overflow
-    if unit > kind(0.0) and unit < kind(math.inf):
-        weights[:] = weights / unit
-        for i in range(weights.size):  # beside next to nothing, what costs 1e30 is dead as well
-            steps[i] = min(steps[i] / unit, kind(1e30))
-        squares, weighted = moments(weights, steps, kind(1.0))
+    squares, weighted, top = moments
+    if squares != squares:  # one NaN, and the norm is NaN
+        fill(weights, kind(math.nan))
+        return measure_in_blocks(weights)
+    least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
+    if not (squares > least and squares < most):
+        return shrink_extreme(weights, steps, kind(strength), limit)
+    size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
+    theta = size - mean
+    is_known = is_root(size, mean, top, weights.itemsize)
+    if is_known and is_little(size, top, weights.itemsize):
+        return move_a_little(weights, steps, kind(strength / theta), limit)
+    for i in range(weights.size):
+        steps[i] *= kind(strength)
+    theta = theta if is_known else root(weights, steps, size, mean)
+    return move_towards(weights, steps, kind(theta), limit)
+
+
+@register_jitable
+def shrink_extreme(weights, steps, strength, limit):
+    """In units of the largest weight, where squares neither vanish nor overflow."""
+    kind = weights.dtype.type
+    unit = kind(largest(weights))
+    if unit == kind(0.0):
+        fill(weights, unit)  # no -0.0
+    elif unit < kind(math.inf):
+        squares, weighted = 0.0, 0.0
+        for i in range(weights.size):
+            # Beside next to nothing, what costs 1e30 is dead as well.
+            z, c = weights[i] / unit, min(strength * steps[i] / unit, kind(1e30))
+            weights[i], steps[i] = z, c
+            squares += z * z
+            weighted += np.float64(c) * np.float64(z * z)
         theta = root(weights, steps, math.sqrt(squares), weighted / squares)
         move_towards(weights, steps, kind(theta), limit / unit)
-        weights[:] = weights * unit
+        for i in range(weights.size):
+            weights[i] *= unit
     return measure_in_blocks(weights)
 
 
@@ -169,47 +204,62 @@ def move_towards(weights, costs, theta, limit):
     kind = weights.dtype.type
     if theta == kind(0.0):
         farthest = kind(largest(weights))
-        if farthest <= limit:
-            weights[:] = kind(0.0)
-            return 0.0, 0.0, float(weights.size)
-        costs[:] = weights
-        weights[:] = kind(0.0)
-        return move_back(weights, costs, limit / farthest)
-    measured, beyond = (0.0, 0.0, 0.0), 0.0
+        if farthest > limit:
+            copy(weights, costs)
+            fill(weights, kind(0.0))
+            return move_back(weights, costs, limit / farthest)
+        fill(weights, kind(0.0))
+        return 0.0, 0.0, float(weights.size)
+    measured, farthest = (0.0, 0.0, 0.0), kind(0.0)
     for at in range(0, weights.size, BLOCK):
-        here = slice(at, min(at + BLOCK, weights.size))
-        found, over = move(weights[here], costs[here], theta, limit)
+        size = min(BLOCK, weights.size - at)
+        found, top = move(part(weights, at, size), part(costs, at, size), theta)
         measured = together(measured, found)
-        beyond += over
-    farthest = farthest_of(weights, costs) if beyond > 0.0 else kind(0.0)
-    if farthest > limit:
-        return move_back(weights, costs, limit / farthest)
-    return measured
+        farthest = max(farthest, top)
+    return move_back(weights, costs, limit / farthest) if farthest > limit else measured
 
 
 @register_jitable
-def move(weights, costs, theta, limit):
-    """zθ/(θ + c), and z where c was; its sums, and how many move by more than `limit`."""
+def move_a_little(weights, steps, inverse, limit):
+    """The same where costs are small, without a division: `inverse` is cost over step, over θ."""
+    measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
+    for at in range(0, weights.size, BLOCK):
+        size = min(BLOCK, weights.size - at)
+        found, top = lose_little(part(weights, at, size), part(steps, at, size), inverse)
+        measured = together(measured, found)
+        farthest = max(farthest, top)
+    return move_back(weights, steps, limit / farthest) if farthest > limit else measured
+
+
+@register_jitable
+def move(weights, costs, theta):
+    """zθ/(θ + c), and z where c was; its sums, and how far the farthest moves."""
     tight()
-    kind = weights.dtype.type
-    zero, one = kind(0.0), kind(1.0)
-    measured, over = nothing_yet(zero), zero
+    zero = weights.dtype.type(0.0)
+    measured, top = nothing_yet(zero), bits(zero)
     for i in range(weights.size):
         z, c = weights[i], costs[i]
         loss = z * (c * reciprocal(theta + c))
         costs[i] = z
         weights[i] = z - loss
-        measured = with_entry(measured, z - loss)
-        over = add(over, one if abs(loss) > limit else zero)
-    return measured, over
+        measured, size = with_entry(measured, z - loss), bits(abs(loss))
+        top = size if size > top else top
+    return measured, number(top)
 
 
 @register_jitable
-def farthest_of(weights, before):
-    farthest = weights.dtype.type(0.0)
+def lose_little(weights, steps, inverse):
+    tight()
+    zero = weights.dtype.type(0.0)
+    measured, top = nothing_yet(zero), bits(zero)
     for i in range(weights.size):
-        farthest = max(farthest, abs(before[i] - weights[i]))
-    return farthest
+        z = weights[i]
+        loss = z * little_share(steps[i], inverse)
+        steps[i] = z
+        weights[i] = z - loss
+        measured, size = with_entry(measured, z - loss), bits(abs(loss))
+        top = size if size > top else top
+    return measured, number(top)
 
 
 @register_jitable

@@ -15,8 +15,8 @@ from shrinkage.kernels import pool
 from shrinkage.kernels.compiling import Work, compiled
 from shrinkage.kernels.driving import LIKE, Vector
 from shrinkage.kernels.formulas import Formula
-from shrinkage.kernels.loops import measure
 from shrinkage.kernels.machine import CHUNK, memory, take
+from shrinkage.kernels.tallies import measure
 
 PIECE = 1 << 17  # entries: waking threads takes longer than summing these
 SUMS, NUMBERS = 2, 3  # of a piece; of a gradient

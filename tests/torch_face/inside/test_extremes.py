@@ -3,8 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
 from torch import nn
 from torch.optim import Optimizer
 
@@ -41,6 +43,27 @@ def test_groups_of_any_size_are_shrunk_as_by_torch_operations(
     assert ((mine == 0) == (other == 0)).all()
     if kind is Adam:
         assert (mine == 0).all() == (size < 1e-3)
+
+
+@pytest.mark.parametrize("largest", [1e-7, 4e-6, 6e-6, 1e-3, 3.9e-3, 4.1e-3, 0.1, 0.6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_go_where_their_equation_says_however_small_their_costs(
+    dtype: torch.dtype, largest: float
+) -> None:
+    """Σz²/(θ + c)² = 1, solved elsewhere; `largest` is the largest c beside ‖z‖."""
+    torch.manual_seed(0)
+    start, lr, lam = torch.randn(1, 700, dtype=torch.float64), 1e-3, 1.0
+    gradient = torch.tensor([1.0, 1.0, 7.0, 1e3], dtype=torch.float64).repeat(175).view(1, 700)
+    gradient *= lr * lam * 700**0.5 / (gradient.min() * largest * start.norm())
+    w = nn.Parameter(start.to(dtype))
+    w.grad = gradient.to(dtype)  # positive: Adam's first step is lr
+    z, g = w.detach().double().numpy().ravel() - lr, w.grad.double().numpy().ravel()
+    Adam([w], lr=lr, eps=1e-30, penalty=GroupLasso(lam)).step()
+    c = lr * lam * 700**0.5 / g
+    theta = brentq(lambda t: (z**2 / (t + c) ** 2).sum() - 1, 0.01, 100, xtol=1e-15, rtol=1e-15)
+    share = 1.0 - np.minimum(1.0, 2e-3 / (np.abs(z) * c / (theta + c)).max()) * c / (theta + c)
+    apart = np.abs(w.detach().double().numpy().ravel() - z * share)
+    assert (apart <= 4 * torch.finfo(dtype).eps * np.maximum(np.abs(z), lr)).all()
 
 
 @pytest.mark.parametrize("size", [1e-24, 1.0, 1e20])

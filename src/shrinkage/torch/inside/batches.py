@@ -21,8 +21,9 @@ from shrinkage.kernels import driving, pool
 from shrinkage.kernels.columns import LEAST, block_width
 from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
-from shrinkage.kernels.loops import NUMBERS, SIGN, SUMS, A, B
+from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
 from shrinkage.kernels.machine import CHUNK
+from shrinkage.kernels.tallies import SUMS
 from shrinkage.torch.inside.glance import Glance, addresses_of, glance_at
 from shrinkage.torch.metric import Group
 

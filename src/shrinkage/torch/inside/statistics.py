@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from shrinkage.kernels.loops import SUMS
+from shrinkage.kernels.tallies import SUMS
 from shrinkage.penalties import GroupLasso
 from shrinkage.torch.sparsity import zeros_of
 from shrinkage.torch.values import linear

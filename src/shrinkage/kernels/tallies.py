@@ -1,0 +1,76 @@
+"""What a pass over weights finds beside: their sums, and the moments of a row in a metric."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from shrinkage.kernels.machine import add, bits, number, tight
+
+NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
+SUMS = 5
+
+
+@register_jitable
+def nothing_yet(zero):
+    """Σ|w|, Σw² and the count of exact zeros, of no weights."""
+    return zero, zero, zero
+
+
+@register_jitable
+def with_entry(measured, w):
+    """The same with one weight more."""
+    absolute, squares, zeros = measured
+    kind = type(w)
+    zeros = add(zeros, kind(1.0) if w == kind(0.0) else kind(0.0))
+    return add(absolute, abs(w)), add(squares, w * w), zeros
+
+
+@register_jitable
+def with_weight(measured, w, s):
+    return with_entry(measured, w)
+
+
+@register_jitable
+def together(one, other):
+    """Two such sums as one, in float64."""
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+@register_jitable
+def note(measured, sums):
+    sums[0] += measured[0]
+    sums[1] += measured[1]
+    sums[2] += measured[2]
+
+
+@register_jitable
+def measure(weights):
+    """Σ|w|, Σw² and the count of exact zeros."""
+    tight()
+    measured = nothing_yet(weights.dtype.type(0.0))
+    for i in range(weights.size):
+        measured = with_entry(measured, weights[i])
+    return measured
+
+
+@register_jitable
+def no_moments(zero):
+    """Σw², Σsw² and the bits of the largest step s, of no weights."""
+    return zero, zero, bits(zero)
+
+
+@register_jitable
+def with_moments(moments, w, s):
+    """The same with one weight more."""
+    squares, weighted, top = moments
+    square, size = w * w, bits(s)
+    top = size if size > top else top
+    return add(squares, square), add(weighted, s * square), top
+
+
+@register_jitable
+def join_moments(one, other):
+    """Moments of two parts of a row as one, in float64."""
+    top = np.float64(number(other[2]))
+    return one[0] + other[0], one[1] + other[1], one[2] if top < one[2] else top
