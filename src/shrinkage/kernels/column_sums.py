@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from shrinkage.kernels.groups import NEWTON_STEPS, is_root
+from shrinkage.kernels.formulas import below
+from shrinkage.kernels.groups import FAR, MOST, NEWTON_STEPS, is_root
 from shrinkage.kernels.machine import bits, fill, number, part, reciprocal, tight
 from shrinkage.kernels.tallies import nothing_yet, with_entry
 
@@ -65,8 +66,9 @@ def add_moments(w, costs, strength, squares, weighted):
     """c ← strength·c, and w² and c·w² to the sums of their columns; the largest c."""
     tight()
     factor, top = w.dtype.type(strength), bits(w.dtype.type(0.0))
+    most = w.dtype.type(MOST)
     for j in range(w.size):
-        c = costs[j] * factor
+        c = below(costs[j] * factor, most)
         costs[j] = c
         square = w[j] * w[j]
         squares[j] += square
@@ -120,10 +122,13 @@ def roots(block, costs, squares, weighted, top, width):
         join_neighbours(slopes, width)
         moves = False
         for j in range(theta.size):
+            before = theta[j]
+            if slopes[j] == math.inf:  # far to the left of the root
+                theta[j], moves = before * FAR, True
+                continue
             rise = found[j] * (math.sqrt(found[j]) - 1.0)
             # Costs so large that S is 0: it dies.
             change = rise / slopes[j] if slopes[j] > 0.0 else -theta[j]
-            before = theta[j]
             theta[j] = max(before + change, least[j])
             moves = moves or abs(theta[j] - before) > near * theta[j]
         if not moves:

@@ -253,10 +253,12 @@ def thetas(block, costs, sums, top, width, row):
 def move(w, costs, theta, farthest):
     """zθ/(θ + c), and z where c was; the farthest that an entry of each column moves."""
     tight()
+    zero = w.dtype.type(0.0)
     for j in range(w.size):
         z, c = w[j], costs[j]
         loss = z * (c * reciprocal(theta[j] + c))
-        loss = z if theta[j] == w.dtype.type(0.0) else loss
+        loss = zero if c == zero else loss  # also of what is infinite
+        loss = z if theta[j] == zero else loss
         costs[j] = z
         w[j] = z - loss
         farthest[j] = abs(loss) if abs(loss) > farthest[j] else farthest[j]

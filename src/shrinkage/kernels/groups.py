@@ -17,6 +17,8 @@ from numba.extending import register_jitable
 from shrinkage.kernels.machine import add, bits, number, part, reciprocal, tight
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
+FAR = 1e4  # a step to the right where sums of float32 overflow
+MOST = 1e36  # costs beyond it are dear enough
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
 
 
@@ -58,8 +60,9 @@ def size_of(weights, squares):
 def is_root(size, mean, top, itemsize):
     """Whether ‖z‖ − c̄ is θ as far as weights can show: `top` is the largest c; σ² ≤ c̄·top."""
     share = top / size
-    least, near = (1e-75, 5e-17) if itemsize == 8 else (1e-8, 3e-8)  # c·z² does not vanish
-    return size > least and share <= 0.1 and 3.0 * mean * share * share <= near * size
+    least, near = (1e-75, 5e-17) if itemsize == 8 else (1e-8, 3e-8)
+    is_sound = size > least and (mean > 0.0 or top == 0.0)  # sums that did not vanish
+    return is_sound and share <= 0.1 and 3.0 * mean * share * share <= near * size
 
 
 @register_jitable
@@ -92,6 +95,9 @@ def root(weights, costs, size, mean):
             slope += rate
         if not slope > 0.0:  # c is so large that S is 0
             return 0.0
+        if not slope < math.inf:  # far to the left of the root
+            theta *= FAR
+            continue
         change = squares * (math.sqrt(squares) - 1.0) / slope
         if theta == least and not change > 0.0:
             return 0.0

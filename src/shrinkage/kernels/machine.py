@@ -43,6 +43,8 @@ def memory(address, size, like):
 
 @intrinsic
 def _part(context, numbers, low, size):
+    assert numbers.ndim == 1
+    assert numbers.layout == "C"
     kind = types.Array(numbers.dtype, 1, "C")
 
     def code(context, builder, signature, arguments):

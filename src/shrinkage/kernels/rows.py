@@ -8,8 +8,10 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.formulas import below
 from shrinkage.kernels.groups import (
     BLOCK,
+    MOST,
     is_little,
     is_root,
     largest,
@@ -171,7 +173,7 @@ def shrink_in_metric(weights, steps, row, moments):
     if is_known and is_little(size, top, weights.itemsize):
         return move_a_little(weights, steps, kind(strength / theta), limit)
     for i in range(weights.size):
-        steps[i] *= kind(strength)
+        steps[i] = below(steps[i] * kind(strength), kind(MOST))
     theta = theta if is_known else root(weights, steps, size, mean)
     return move_towards(weights, steps, kind(theta), limit)
 

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from scipy.optimize import brentq
 from torch import nn
 from torch.optim import Optimizer
 
 from inside_twins import torch_operations
 from shrinkage import L1, GroupLasso, Penalty
+from shrinkage.kernels.column_sums import roots
+from shrinkage.kernels.groups import root
 from shrinkage.torch import SGD, Adam
 
 START = torch.tensor([[1.0, -2.0, 0.5], [0.25, 1.0, 3.0]])
@@ -64,6 +67,49 @@ def test_rows_go_where_their_equation_says_however_small_their_costs(
     share = 1.0 - np.minimum(1.0, 2e-3 / (np.abs(z) * c / (theta + c)).max()) * c / (theta + c)
     apart = np.abs(w.detach().double().numpy().ravel() - z * share)
     assert (apart <= 4 * torch.finfo(dtype).eps * np.maximum(np.abs(z), lr)).all()
+
+
+@pytest.mark.parametrize("small", [0.0, 1e-20, 1e-14, 1e-10])
+def test_a_group_lives_where_one_entry_costs_next_to_nothing(small: float) -> None:
+    """z = (1, 0.03) and c = (1.05, small): θ + c₂ is about 0.03, far below where Newton begins."""
+
+    @njit
+    def of_row(z, c):
+        return root(z, c, 1.00045, 1.049)
+
+    @njit
+    def of_column(z, c):
+        squares, weighted = np.array([1.0009]), np.array([1.05])
+        return roots((z, 2, 1, 0), (c, 2, 1, 0), squares, weighted, 1.05, 1)[0]
+
+    for dtype in (np.float32, np.float64):
+        z, c = np.array([1.0, 0.03], dtype), np.array([1.05, small], dtype)
+        for theta in (of_row(z, c), of_column(z, c)):
+            assert abs((z**2 / (theta + c.astype(np.float64)) ** 2).sum() - 1) < 1e-3
+
+
+@pytest.mark.parametrize("groups", ["out", "in"])
+def test_costs_that_no_type_holds_are_those_of_torch_operations(groups: str) -> None:
+    def after() -> nn.Parameter:
+        w = nn.Parameter(torch.tensor([[1.0, 2.0, 3.0]]).T if groups == "in" else START[:1].abs())
+        w.grad = torch.full_like(w, 1e12)
+        w.grad.view(-1)[0] = 0.0
+        Adam([w], lr=1e-3, eps=1e-30, penalty=GroupLasso(1e12, groups=groups)).step()
+        return w
+
+    mine = after()
+    with torch_operations():
+        other = after()
+    assert mine.isfinite().all()
+    torch.testing.assert_close(mine, other, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("groups", ["out", "in"])
+def test_an_infinite_weight_stays_where_groups_cost_nothing(groups: str) -> None:
+    w = nn.Parameter(torch.tensor([[math.inf, 1.0], [2.0, 3.0]]))
+    w.grad = torch.zeros(2, 2)
+    Adam([w], penalty=GroupLasso(0.0, groups=groups)).step()
+    assert torch.equal(w, torch.tensor([[math.inf, 1.0], [2.0, 3.0]]))
 
 
 @pytest.mark.parametrize("size", [1e-24, 1.0, 1e20])
