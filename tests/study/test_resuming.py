@@ -16,9 +16,9 @@ ENOUGH = 3  # records before each end
 PATIENCE = 120  # seconds; a slow machine is no failure
 
 
-def start(folder, jobs):
+def start(folder):
     return subprocess.Popen(
-        [*COMMAND, "compare", *QUESTION, "--epochs", "100", "--jobs", jobs, "--out", str(folder)],
+        [*COMMAND, "compare", *QUESTION, "--epochs", "100", "--jobs", "2", "--out", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,7 +50,7 @@ def until_enough(folder, process, before):
 def ended(folder, number):
     """What stands in the folder after a run that gets this signal, and what it said."""
     before = kept(folder)
-    with start(folder, "2") as process:
+    with start(folder) as process:
         until_enough(folder, process, before)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does: to all processes at once

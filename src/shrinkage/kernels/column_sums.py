@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from shrinkage.kernels.formulas import below
-from shrinkage.kernels.groups import FAR, MOST, NEWTON_STEPS, is_root
+from shrinkage.kernels.groups import DEAREST, FAR, NEWTON_STEPS, is_root
 from shrinkage.kernels.machine import bits, fill, number, part, reciprocal, tight
 from shrinkage.kernels.tallies import nothing_yet, with_entry
 
@@ -66,7 +66,7 @@ def add_moments(w, costs, strength, squares, weighted):
     """c ← strength·c, and w² and c·w² to the sums of their columns; the largest c."""
     tight()
     factor, top = w.dtype.type(strength), bits(w.dtype.type(0.0))
-    most = w.dtype.type(MOST)
+    most = w.dtype.type(DEAREST)
     for j in range(w.size):
         c = below(costs[j] * factor, most)
         costs[j] = c

@@ -18,7 +18,7 @@ from shrinkage.kernels.machine import add, bits, number, part, reciprocal, tight
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
 FAR = 1e4  # a step to the right where sums of float32 overflow
-MOST = 1e36  # costs beyond it are dear enough
+DEAREST = 1e36  # costs beyond it would leave what `reciprocal` can invert
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
 
 

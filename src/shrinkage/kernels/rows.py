@@ -11,7 +11,7 @@ from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.formulas import below
 from shrinkage.kernels.groups import (
     BLOCK,
-    MOST,
+    DEAREST,
     is_little,
     is_root,
     largest,
@@ -171,9 +171,9 @@ def shrink_in_metric(weights, steps, row, moments):
     theta = size - mean
     is_known = is_root(size, mean, top, weights.itemsize)
     if is_known and is_little(size, top, weights.itemsize):
-        return move_a_little(weights, steps, kind(strength / theta), limit)
+        return move_within(weights, steps, kind(strength / theta), True, limit)
     for i in range(weights.size):
-        steps[i] = below(steps[i] * kind(strength), kind(MOST))
+        steps[i] = below(steps[i] * kind(strength), kind(DEAREST))
     theta = theta if is_known else root(weights, steps, size, mean)
     return move_towards(weights, steps, kind(theta), limit)
 
@@ -188,8 +188,7 @@ def shrink_extreme(weights, steps, strength, limit):
     elif unit < kind(math.inf):
         squares, weighted = 0.0, 0.0
         for i in range(weights.size):
-            # Beside next to nothing, what costs 1e30 is dead as well.
-            z, c = weights[i] / unit, min(strength * steps[i] / unit, kind(1e30))
+            z, c = weights[i] / unit, below(strength * steps[i] / unit, kind(DEAREST))
             weights[i], steps[i] = z, c
             squares += z * z
             weighted += np.float64(c) * np.float64(z * z)
@@ -212,25 +211,20 @@ def move_towards(weights, costs, theta, limit):
             return move_back(weights, costs, limit / farthest)
         fill(weights, kind(0.0))
         return 0.0, 0.0, float(weights.size)
-    measured, farthest = (0.0, 0.0, 0.0), kind(0.0)
-    for at in range(0, weights.size, BLOCK):
-        size = min(BLOCK, weights.size - at)
-        found, top = move(part(weights, at, size), part(costs, at, size), theta)
-        measured = together(measured, found)
-        farthest = max(farthest, top)
-    return move_back(weights, costs, limit / farthest) if farthest > limit else measured
+    return move_within(weights, costs, theta, False, limit)
 
 
 @register_jitable
-def move_a_little(weights, steps, inverse, limit):
-    """The same where costs are small, without a division: `inverse` is cost over step, over θ."""
+def move_within(weights, costs, number, is_little, limit):
+    """By `move` to θ = number, or by `lose_little`; then back until no entry moved by more."""
     measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
-        found, top = lose_little(part(weights, at, size), part(steps, at, size), inverse)
+        w, c = part(weights, at, size), part(costs, at, size)
+        found, most = lose_little(w, c, number) if is_little else move(w, c, number)
         measured = together(measured, found)
-        farthest = max(farthest, top)
-    return move_back(weights, steps, limit / farthest) if farthest > limit else measured
+        farthest = max(farthest, most)
+    return move_back(weights, costs, limit / farthest) if farthest > limit else measured
 
 
 @register_jitable
@@ -251,6 +245,7 @@ def move(weights, costs, theta):
 
 @register_jitable
 def lose_little(weights, steps, inverse):
+    """The same where costs are little, without a division; `inverse` is cost over step, over θ."""
     tight()
     zero = weights.dtype.type(0.0)
     measured, top = nothing_yet(zero), bits(zero)

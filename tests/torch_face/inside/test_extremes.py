@@ -48,16 +48,24 @@ def test_groups_of_any_size_are_shrunk_as_by_torch_operations(
         assert (mine == 0).all() == (size < 1e-3)
 
 
-@pytest.mark.parametrize("largest", [1e-7, 4e-6, 6e-6, 1e-3, 3.9e-3, 4.1e-3, 0.1, 0.6])
+LARGEST = [1e-7, 4e-6, 6e-6, 3e-5, 1e-3, 3.9e-3, 4.1e-3, 0.02, 0.05, 0.1, 0.6]
+
+
+@pytest.mark.parametrize("largest", LARGEST)
+@pytest.mark.parametrize("are_many", [True, False], ids=["many", "one"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_go_where_their_equation_says_however_small_their_costs(
-    dtype: torch.dtype, largest: float
+    dtype: torch.dtype, are_many: bool, largest: float
 ) -> None:
     """Σz²/(θ + c)² = 1, solved elsewhere; `largest` is the largest c beside ‖z‖."""
     torch.manual_seed(0)
     start, lr, lam = torch.randn(1, 700, dtype=torch.float64), 1e-3, 1.0
-    gradient = torch.tensor([1.0, 1.0, 7.0, 1e3], dtype=torch.float64).repeat(175).view(1, 700)
-    gradient *= lr * lam * 700**0.5 / (gradient.min() * largest * start.norm())
+    gradient = torch.full((1, 700), 1e7, dtype=torch.float64)
+    if are_many:  # of that cost, so that θ is far from ‖z‖ − c̄
+        gradient[0, ::2] = 1.0
+    else:  # of a small weight alone, which is what its share must be right for
+        gradient[0, 0], start[0, 0] = 1.0, 0.011
+    gradient *= lr * lam * 700**0.5 / (largest * start.norm())
     w = nn.Parameter(start.to(dtype))
     w.grad = gradient.to(dtype)  # positive: Adam's first step is lr
     z, g = w.detach().double().numpy().ravel() - lr, w.grad.double().numpy().ravel()
