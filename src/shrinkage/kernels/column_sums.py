@@ -1,23 +1,31 @@
-"""Sums down the columns of a block, and where its columns go in a metric.
+"""Sums down the columns of a block.
 
 A block is a tuple: the numbers it lies in, how many rows it has, how far these are apart, and where
-the first begins. Groups may have `width` neighbours in each row. The mathematics is that of
-`groups`.
+the first begins. Groups may have `width` neighbours in each row.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba.extending import register_jitable
 
-from shrinkage.kernels.formulas import below
-from shrinkage.kernels.groups import DEAREST, FAR, NEWTON_STEPS, is_root
-from shrinkage.kernels.machine import bits, fill, number, part, reciprocal, tight
-from shrinkage.kernels.tallies import nothing_yet, with_entry
+from shrinkage.kernels.machine import bits, fill, number, part, tight
+from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
 FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
+
+
+BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it
+LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
+
+
+@register_jitable
+def block_width(rows, width, span, keeps):
+    """How many neighbours of a row are taken together: whole groups, as many in each block."""
+    wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps else MOST
+    share = -(-span // max(1, span // wanted))
+    unit = width if width > 1 else LEAST
+    return min(-(-share // unit) * unit, span)
 
 
 @register_jitable
@@ -62,25 +70,42 @@ def flush(some, sums):
 
 
 @register_jitable
-def add_moments(w, costs, strength, squares, weighted):
-    """c ← strength·c, and w² and c·w² to the sums of their columns; the largest c."""
+def add_moments(w, steps, squares, weighted):
+    """w² and s·w² to the sums of their columns, with the steps s."""
     tight()
-    factor, top = w.dtype.type(strength), bits(w.dtype.type(0.0))
-    most = w.dtype.type(DEAREST)
     for j in range(w.size):
-        c = below(costs[j] * factor, most)
-        costs[j] = c
         square = w[j] * w[j]
         squares[j] += square
-        weighted[j] += square * c
-        size = bits(c)
-        top = size if size > top else top
-    return number(top)
+        weighted[j] += square * steps[j]
 
 
 @register_jitable
-def measure_columns(w, squares):
-    """Σ|w|, Σw² and zeros of a row, and its squares to those of their columns."""
+def raise_tops(w, steps, tops, moves):
+    """The largest steps s of columns, and the largest s·|w|."""
+    tight()
+    for j in range(w.size):
+        s, move = bits(steps[j]), bits(steps[j] * abs(w[j]))
+        top, most = bits(tops[j]), bits(moves[j])  # as integers, for vectors have their maximum
+        tops[j] = number(s if s > top else top)
+        moves[j] = number(move if move > most else most)
+
+
+@register_jitable
+def measure_block(block, squares):
+    """Σ|w|, Σw² and zeros of a block, and the squares of its columns."""
+    some, rows, size = np.zeros(squares.size, block[0].dtype), block[1], squares.size
+    measured = 0.0, 0.0, 0.0
+    fill(squares, 0.0)
+    for r in range(rows):
+        measured = together(measured, measure_row(line(block, r, 0, size), some))
+        if r % FLUSH == FLUSH - 1 or r == rows - 1:
+            flush(some, squares)
+    return measured
+
+
+@register_jitable
+def measure_row(w, squares):
+    """The sums of a row, and its squares to those of their columns."""
     tight()
     measured = nothing_yet(w.dtype.type(0.0))
     for j in range(w.size):
@@ -98,64 +123,3 @@ def join_neighbours(sums, width):
             for j in range(at, at + width):
                 total += sums[j]
             fill(part(sums, at, width), total)
-
-
-@register_jitable
-def roots(block, costs, squares, weighted, top, width):
-    """θ of every group, 0 where it dies; `top` is the largest cost."""
-    kind = block[0].dtype.type
-    theta, least, are_known = np.empty_like(squares), np.empty_like(squares), True
-    for j in range(theta.size):
-        size = math.sqrt(squares[j])
-        mean = weighted[j] / max(squares[j], 1e-300)
-        least[j] = size * 1e-20
-        theta[j] = max(size - mean, 0.5 * size)
-        are_known = are_known and (size == 0.0 or is_root(size, mean, top, block[0].itemsize))
-    near = 1e-8 if block[0].itemsize == 8 else 1e-4
-    found, slopes = np.zeros_like(theta), np.zeros_like(theta)
-    narrow = np.empty(theta.size, block[0].dtype)
-    for _ in range(0 if are_known else NEWTON_STEPS):
-        for j in range(theta.size):
-            narrow[j] = kind(theta[j])
-        add_up(block, costs, narrow, found, slopes)
-        join_neighbours(found, width)
-        join_neighbours(slopes, width)
-        moves = False
-        for j in range(theta.size):
-            before = theta[j]
-            if slopes[j] == math.inf:  # far to the left of the root
-                theta[j], moves = before * FAR, True
-                continue
-            rise = found[j] * (math.sqrt(found[j]) - 1.0)
-            # Costs so large that S is 0: it dies.
-            change = rise / slopes[j] if slopes[j] > 0.0 else -theta[j]
-            theta[j] = max(before + change, least[j])
-            moves = moves or abs(theta[j] - before) > near * theta[j]
-        if not moves:
-            break
-    for j in range(theta.size):
-        narrow[j] = kind(0.0) if theta[j] <= least[j] else kind(theta[j])
-    return narrow
-
-
-@register_jitable
-def add_up(block, costs, theta, found, slopes):
-    """S(θ) and −S′(θ)/2 of every column."""
-    some, steep = np.zeros(theta.size, theta.dtype), np.zeros(theta.size, theta.dtype)
-    fill(found, 0.0)
-    fill(slopes, 0.0)
-    for r in range(block[1]):
-        add_row(line(block, r, 0, theta.size), line(costs, r, 0, theta.size), theta, some, steep)
-        if r % FLUSH == FLUSH - 1 or r == block[1] - 1:
-            flush(some, found)
-            flush(steep, slopes)
-
-
-@register_jitable
-def add_row(w, costs, theta, some, steep):
-    tight()
-    for j in range(w.size):
-        inverse = reciprocal(theta[j] + costs[j])
-        term = w[j] * inverse * w[j] * inverse
-        some[j] += term
-        steep[j] += term * inverse

@@ -14,10 +14,11 @@ from numba import carray
 from numba.extending import register_jitable
 
 from shrinkage.kernels import columns, loops, rows
+from shrinkage.kernels.column_metric import shrinking_in_metric
 from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
-from shrinkage.kernels.machine import AHEAD, FEW, copy, fill, memory, narrow, part, take, widen
-from shrinkage.kernels.tallies import SUMS, measure, note
+from shrinkage.kernels.machine import AHEAD, FEW, copy, fill, memory, part, take
+from shrinkage.kernels.tallies import SUMS, note
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
@@ -60,8 +61,8 @@ def is_in_metric(kind: Kind) -> bool:
 
 def keeps_steps(kind: Kind) -> bool:
     """Whether these are needed once more after the update."""
-    chooses = kind.formula is not None and kind.formula.choice is not None
-    return is_in_metric(kind) and (kind.groups != "none" or chooses)
+    is_apart = loops.is_apart(kind.formula, kind.how)
+    return is_in_metric(kind) and (kind.groups != "none" or is_apart)
 
 
 @cache
@@ -77,12 +78,16 @@ def loop(kind: Kind) -> Work:
     like = LIKE["float32" if half else kind.dtype]  # what is calculated in
     stored = BITS if half else like
     if kind.groups == "columns":
-        run = columns.by_columns(update, ask, kind.how, in_metric, half)
+        if in_metric:
+            shrink = shrinking_in_metric(kind.update, kind.variant)
+        else:
+            shrink = columns.shrinking_evenly(kind.how)
+        run = columns.by_columns(update, ask, shrink, kind.how, in_metric, half)
         return compiled(through_blocks(run, stored, like), kind.text)
     if kind.groups == "rows":
         run = rows.by_rows(update, ask, kind.how, in_metric, half)
     else:
-        run = by_chunks(update, ask, loops.afterwards(kind.formula, kind.how, in_metric), half)
+        run = by_chunks(update, ask, loops.shrinking(kind.formula, kind.how, in_metric))
     return compiled(through_pieces(run, stored, like), kind.text)
 
 
@@ -169,30 +174,19 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
     return blocks_in_turn
 
 
-def by_chunks(update: Loop, ask: Loop, shrink: Loop, half: bool) -> Loop:
+def by_chunks(update: Loop, ask: Loop, shrink: Loop) -> Loop:
     """Update, prox and sums, a few entries at a time, while the next are on their way."""
-    shrinks = shrink is not loops.leave
-    widens = half and shrinks  # what is shrunk is float32
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
-        steps, found = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
-        wide = np.empty(FEW, first.dtype)
+        steps, before = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
+        kept = steps, before
         for at in range(0, weights.size, FEW):
             ask(weights, gradients, first, second, third, at + AHEAD, FEW)
             size = min(FEW, weights.size - at)
-            here = part(weights, at, size)
-            if widens:
-                w = part(wide, 0, size)
-                widen(here, w)
-            else:
-                w = here
-            g, m = part(gradients, at, size), part(first, at, size)
-            v, most = part(second, at, size), part(third, at, size)
-            measured = update(w, g, m, v, most, steps, row)
-            shrink(w, steps, found, row)
-            if widens:
-                narrow(w, here)
-            note(measure(w) if shrinks else measured, sums)
+            w, g = part(weights, at, size), part(gradients, at, size)
+            state = part(first, at, size), part(second, at, size), part(third, at, size)
+            measured = update(w, g, state, kept, row)
+            note(shrink(w, kept, measured, row), sums)
 
     return run

@@ -25,10 +25,20 @@ class Formula:
     name: str
     prox: Scalar  # (z, s, a, b)
     gradient: Scalar  # (w, a, b)
+    modulus: Scalar | None = None  # (|z|, s, a, b): that of the prox, which has z's sign
     is_threshold: bool = False  # absolute values and squares alone: a·|w| + b·w²
-    is_constraint: bool = False
-    choice: Scalar | None = None  # (z, s, u, a, b): 0 or what `prox` found, if that is not sure
-    is_sure: Scalar | None = None  # (z, s, u, a, b)
+    choice: Scalar | None = None  # (|z|, u, s, a, b): 0 or the modulus u, whichever is better
+    is_sure: Scalar | None = None  # (s, a, b): whether it is u for every z
+
+
+def by_modulus(name: str, modulus: Scalar, gradient: Scalar, **rest: Any) -> Formula:
+    """A penalty of the moduli of single entries."""
+
+    @register_jitable
+    def prox(z, s, a, b):
+        return signed(z, modulus(abs(z), s, a, b))
+
+    return Formula(name, prox, gradient, modulus, **rest)
 
 
 @register_jitable
@@ -59,6 +69,12 @@ def sign(w):
 
 
 @register_jitable
+def towards(w, a):
+    """a·sign(w), without a multiplication."""
+    return a if w > type(w)(0.0) else (-a if w < type(w)(0.0) else w)
+
+
+@register_jitable
 def above(x, low):
     """max(x, low), and NaN for NaN."""
     return low if x < low else x
@@ -71,24 +87,19 @@ def below(x, high):
 
 
 @register_jitable
-def capped(z, u, limit):
-    """u, or as far from z towards it as `limit` allows."""
-    return below(above(u, z - limit), z + limit)
-
-
-@register_jitable
 def l1_prox(z, s, a, b):
     return soft(z, s * a)
 
 
 @register_jitable
 def l1_gradient(w, a, b):
-    return a * sign(w)
+    return towards(w, a)
 
 
 @register_jitable
-def l2_prox(z, s, a, b):
-    return z / (type(z)(1.0) + type(z)(2.0) * b * s) + type(z)(0.0)  # no −0.0 for what vanishes
+def l2_modulus(size, s, a, b):
+    one = type(size)(1.0)
+    return size * (one / (one + type(size)(2.0) * b * s))
 
 
 @register_jitable
@@ -97,28 +108,39 @@ def l2_gradient(w, a, b):
 
 
 @register_jitable
-def l1_l2_prox(z, s, a, b):
-    shrink = type(z)(1.0) / (type(z)(1.0) + type(z)(2.0) * b * s)
-    return soft(z * shrink, s * a * shrink)
+def l1_l2_modulus(size, s, a, b):
+    one = type(size)(1.0)
+    return softened(size, s * a) * (one / (one + type(size)(2.0) * b * s))
 
 
 @register_jitable
 def l1_l2_gradient(w, a, b):
-    return a * sign(w) + type(w)(2.0) * b * w
+    return towards(w, a) + type(w)(2.0) * b * w
 
 
 @register_jitable
-def mcp_prox(z, s, lam, gamma):
-    size = abs(z)
-    zero = type(z)(0.0)
-    one = type(z)(1.0)
-    curvature = one - s * (one / gamma)
-    is_soft = curvature > zero
-    shrunk = above(size - s * lam, zero) * (one / (curvature if is_soft else one))
-    bent = shrunk if size <= gamma * lam else size
-    ratio = size * (one / lam)  # squares of ratios, for roots take time
-    hard = zero if ratio * ratio <= s * gamma else size
-    return signed(z, bent if is_soft else hard)
+def softened(size, t):
+    """max(|z| − t, 0), the modulus of S_t(z)."""
+    return above(size - t, type(size)(0.0))
+
+
+@register_jitable
+def is_beyond(size, t, reach):
+    """|z| > ½(reach + t), but for t > reach |z| > √(reach·t): from where on it costs no more."""
+    one, half = type(size)(1.0), type(size)(0.5)
+    inverse = one / reach
+    ratio, share = t * inverse, size * inverse  # squares of ratios, for roots take time
+    middle = half + half * ratio
+    return share * share > (ratio if ratio > one else middle * middle)
+
+
+@register_jitable
+def mcp_modulus(size, s, lam, gamma):
+    """Steps beyond gamma: as hard a threshold as softened(…) is 0 up to."""
+    one = type(size)(1.0)
+    shrunk = softened(size, s * lam) * (one / above(one - s * (one / gamma), type(size)(1e-30)))
+    ratio = size * (one / (lam * math.sqrt(gamma)))
+    return size if ratio * ratio > (s if s > gamma else gamma) else below(shrunk, size)
 
 
 @register_jitable
@@ -127,20 +149,15 @@ def mcp_gradient(w, lam, gamma):
 
 
 @register_jitable
-def scad_prox(z, s, lam, a):
-    size = abs(z)
-    zero = type(z)(0.0)
-    one = type(z)(1.0)
-    soft_size = above(size - s * lam, zero)
+def scad_modulus(size, s, lam, a):
+    """Steps below a − 1: the soft threshold, below a steeper line, up to |z|."""
+    one = type(size)(1.0)
+    soft_size = softened(size, s * lam)
     divisor = a - one - s
-    is_small = divisor > zero
-    bent = ((a - one) * size - s * a * lam) * (one / (divisor if is_small else one))
-    small = soft_size if size <= (one + s) * lam else (bent if size <= a * lam else size)
-    middle = soft_size if size <= lam * (a + one + s) * type(z)(0.5) else size
-    ratio = size * (one / lam)
-    large = zero if ratio * ratio <= s * (a + one) else size
-    modulus = small if is_small else (large if s > a + one else middle)
-    return z if s == zero else signed(z, modulus)
+    bent = ((a - one) * size - s * (a * lam)) * (one / divisor)
+    small = below(above(bent, soft_size), size)
+    far = is_beyond(size * (one / lam), s, a + one)
+    return small if divisor > type(size)(0.0) else (size if far else soft_size)
 
 
 @register_jitable
@@ -150,15 +167,9 @@ def scad_gradient(w, lam, a):
 
 
 @register_jitable
-def capped_prox(z, s, lam, theta):
-    size = abs(z)
-    zero = type(z)(0.0)
-    two = type(z)(2.0)
+def capped_modulus(size, s, lam, theta):
     t = lam * s
-    bent = above(size - t, zero) if size <= theta + t * type(z)(0.5) else size
-    ratio = size * (type(z)(1.0) / theta)
-    hard = zero if ratio * ratio * theta <= two * t else size
-    return signed(z, bent if t <= two * theta else hard)
+    return size if is_beyond(size, t, type(size)(2.0) * theta) else softened(size, t)
 
 
 @register_jitable
@@ -167,32 +178,26 @@ def capped_gradient(w, lam, theta):
 
 
 @register_jitable
-def log_sum_prox(z, s, lam, eps):
+def log_sum_modulus(size, s, lam, eps):
     """The larger root, or 0 where there is none."""
-    size = abs(z)
-    two = type(z)(2.0)
-    zero = type(z)(0.0)
-    t = s * lam
-    root_t = math.sqrt(t)
-    low = size + eps - two * root_t
-    root = math.sqrt(above(low, zero) * (size + eps + two * root_t))
-    x = above(size - two * t / (size + eps + root), zero)
-    x = zero if low < zero else x
-    return signed(z, x if t > zero and size < math.inf else size)
+    zero, two, t = type(size)(0.0), type(size)(2.0), s * lam
+    reach = size + eps
+    square = reach * reach - two * two * t  # rounded once
+    x = softened(size, two * t / (reach + math.sqrt(above(square, zero))))
+    return zero if square < zero else x
 
 
 @register_jitable
-def log_sum_is_sure(z, s, u, lam, eps):
-    """Where Ω + ½(u − z)²/s is convex, which is where step·lam ≤ eps², and where u is 0."""
-    return s * lam <= eps * eps or u == type(z)(0.0) or not abs(z) < math.inf
+def log_sum_is_sure(s, lam, eps):
+    """Where Ω + ½(u − z)²/s is convex."""
+    return s * lam <= eps * eps
 
 
 @register_jitable
-def log_sum_choice(z, s, u, lam, eps):
-    """The larger root u, or 0 unless it is better: ½(|u| − |z|)² + t·log(1 + |u|/eps) < ½z²."""
-    size = abs(u)
-    better = s * lam * math.log1p(size / eps) / size < abs(z) - size / type(z)(2.0)
-    return u if better else type(z)(0.0)
+def log_sum_choice(size, u, s, lam, eps):
+    """The larger root u, or 0 unless it is better: ½(u − |z|)² + t·log(1 + u/eps) < ½z²."""
+    better = s * lam * math.log1p(u / eps) / u < size - u / type(size)(2.0)
+    return u if better or not size < math.inf else type(size)(0.0)
 
 
 @register_jitable
@@ -201,10 +206,10 @@ def log_sum_gradient(w, lam, eps):
 
 
 @register_jitable
-def l0_prox(z, s, lam, b):
-    square = type(z)(2.0) * lam * s
-    zero = type(z)(0.0)
-    return zero if z * z <= square and square > zero else z
+def l0_modulus(size, s, lam, b):
+    square = type(size)(2.0) * lam * s
+    zero = type(size)(0.0)
+    return zero if size * size <= square and square > zero else size
 
 
 @register_jitable
@@ -214,16 +219,16 @@ def box_prox(z, s, low, high):
 
 
 ABSOLUTE = Formula("absolute", l1_prox, l1_gradient, is_threshold=True)
-SQUARE = Formula("square", l2_prox, l2_gradient, is_threshold=True)
-BOTH = Formula("both", l1_l2_prox, l1_l2_gradient, is_threshold=True)
-BENT = Formula("mcp", mcp_prox, mcp_gradient)
-CLIPPED = Formula("scad", scad_prox, scad_gradient)
-CAPPED = Formula("capped", capped_prox, capped_gradient)
-LOGARITHM = Formula(
-    "logarithm", log_sum_prox, log_sum_gradient, choice=log_sum_choice, is_sure=log_sum_is_sure
+SQUARE = by_modulus("square", l2_modulus, l2_gradient, is_threshold=True)
+BOTH = by_modulus("both", l1_l2_modulus, l1_l2_gradient, is_threshold=True)
+BENT = by_modulus("mcp", mcp_modulus, mcp_gradient)
+CLIPPED = by_modulus("scad", scad_modulus, scad_gradient)
+CAPPED = by_modulus("capped", capped_modulus, capped_gradient)
+LOGARITHM = by_modulus(
+    "logarithm", log_sum_modulus, log_sum_gradient, choice=log_sum_choice, is_sure=log_sum_is_sure
 )
-COUNT = Formula("count", l0_prox, nothing)
-BOUNDS = Formula("bounds", box_prox, nothing, is_constraint=True)
+COUNT = by_modulus("count", l0_modulus, nothing)
+BOUNDS = Formula("bounds", box_prox, nothing)
 
 
 def formula_of(penalty: Penalty) -> tuple[Formula, tuple[float, float]] | None:

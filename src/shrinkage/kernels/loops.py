@@ -1,8 +1,7 @@
 """What a step does to a chunk of one parameter: the optimizer's update with the penalty inside.
 
 `sgd`, `adam` and `still` take in what comes before the update and what comes after it, as functions
-of one number. A prox that needs more than that is made `afterwards`, from the step of each entry,
-while the chunk is in the first cache.
+of one number. What a prox or groups need more is `kept`: each entry's step, and what it was before.
 
 The numbers of a parameter stand in `row`, in the order of the constants below; the loops copy them
 into the type of the weights.
@@ -15,9 +14,15 @@ import math
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, capped, nothing, soft
-from shrinkage.kernels.machine import ASKS, LINE, add, fetch, keep, load, tight
-from shrinkage.kernels.tallies import no_moments, nothing_yet, with_entry, with_moments, with_weight
+from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, signed, soft
+from shrinkage.kernels.machine import ASKS, LINE, bits, fetch, keep, load, number, tight
+from shrinkage.kernels.tallies import (
+    no_moments,
+    nothing_yet,
+    with_entry,
+    with_moments,
+    with_weight,
+)
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)
@@ -52,9 +57,28 @@ def limited_threshold(z, s, factor, limit, a, b):
     return soft(z, t if t < limit else limit)
 
 
+@register_jitable
+def no_pull(w, factor, a, b):
+    return type(w)(0.0)
+
+
+@register_jitable
+def limited(size, u, limit):
+    """u ≤ |z|, or as far from |z| towards it as `limit` allows."""
+    return above(u, size - limit)
+
+
 def pull_of(formula: Formula | None, how: str) -> Loop:
-    """∂Ω, which joins the gradient when coupled."""
-    return formula.gradient if formula is not None and how == "coupled" else nothing
+    """factor·∂Ω, which joins the gradient when coupled."""
+    if formula is None or how != "coupled":
+        return no_pull
+    gradient, is_linear = formula.gradient, formula.is_threshold
+
+    @register_jitable
+    def pull(w, factor, a, b):
+        return gradient(w, factor * a, factor * b) if is_linear else factor * gradient(w, a, b)
+
+    return pull
 
 
 def decay_of(formula: Formula | None, how: str) -> Loop:
@@ -74,20 +98,29 @@ def decay_of(formula: Formula | None, how: str) -> Loop:
     return stopped
 
 
+def is_apart(formula: Formula | None, how: str) -> bool:
+    """Whether the prox has a loop of its own (`shrinking`): what has to choose, for it is long."""
+    return how == "proximal" and formula is not None and formula.choice is not None
+
+
 def finish_of(formula: Formula | None, how: str) -> Loop:
-    """What comes after the update: a prox no farther than `limit`, or a decoupled threshold."""
-    if formula is None or how == "coupled" or formula.choice is not None:
+    """What comes after the update: a prox no farther than `limit`, or a decoupled threshold.
+
+    A bound holds, however far that is.
+    """
+    if formula is None or how == "coupled":
         return unchanged
     if how == "decoupled":
         return thresholded if formula.is_threshold else unchanged
     if formula is ABSOLUTE:
         return limited_threshold
-    prox, holds = formula.prox, formula.is_constraint
+    prox, modulus = formula.prox, formula.modulus
 
     @register_jitable
     def shrunk(z, s, factor, limit, a, b):
-        u = capped(z, prox(z, s * factor, a, b), limit)
-        return prox(u, s * factor, a, b) if holds else u
+        if modulus is None:
+            return prox(z, s * factor, a, b)
+        return signed(z, limited(abs(z), modulus(abs(z), s * factor, a, b), limit))
 
     return shrunk
 
@@ -95,11 +128,13 @@ def finish_of(formula: Formula | None, how: str) -> Loop:
 def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> Loop:
     """buffer ← μ·buffer + (1 − τ)·g; w ← w − lr·buffer (Nesterov: lr·(g + μ·buffer))."""
     pull, decay, finish = pull_of(formula, how), decay_of(formula, how), finish_of(formula, how)
+    pulls, apart = pull is not no_pull, is_apart(formula, how)
 
     @register_jitable
-    def update(weights, gradients, buffers, _, __, steps, row):
+    def update(weights, gradients, state, kept, row):
         tight()
-        kind = steps.dtype.type
+        buffers, before = state[0], kept[1]
+        kind = buffers.dtype.type
         sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
         a, b, squares, step = number4(row, kind, A, B, SQUARES, STEP)
         mu, joins, nesterov = kind(row[MOMENTUM]), kind(row[JOINS]), row[NESTEROV] != 0.0
@@ -107,14 +142,20 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
         measured = nothing_yet(zero)
         for i in range(weights.size):
             w = decay(load(weights, i), step, factor, limit, a, b)
-            g = sign * load(gradients, i) + factor * pull(w, a, b)
+            g = sign * load(gradients, i)
+            if pulls:
+                g = g + pull(w, factor, a, b)
             g = g + squares * w if squares != zero else g  # 0·∞ is no 0
             if momentum:
                 buffer = mu * buffers[i] + joins * g
                 buffers[i] = buffer
                 g = g + mu * buffer if nesterov else buffer
-            w = finish(w - lr * g, step, factor, limit, a, b)
-            measured = with_entry(measured, keep(weights, i, w))
+            w = w - lr * g
+            if apart:
+                before[i] = w
+            else:
+                w = finish(w, step, factor, limit, a, b)
+                measured = with_entry(measured, keep(weights, i, w))
         return measured
 
     return update
@@ -123,37 +164,58 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
 def adam(
     formula: Formula | None, how: str, amsgrad: bool, keep_steps: bool, in_rows: bool = False
 ) -> Loop:
-    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − s·m/bc1 with s = lr/(√(v/bc2) + ε)."""
+    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − s·m/bc1 with s = lr/(√(v/bc2) + ε).
+
+    In as few instructions as it takes: as it is here, the loop is about as fast as memory. So g
+    stands for sign·g, and s for s/bc1, until steps are kept.
+    """
     pull, decay, finish = pull_of(formula, how), decay_of(formula, how), finish_of(formula, how)
+    pulls, apart = pull is not no_pull, is_apart(formula, how)
     nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
     @register_jitable
-    def update(weights, gradients, means, variances, largest, steps, row):
+    def update(weights, gradients, state, kept, row):
+        squares = state[0].dtype.type(row[SIGN] * row[SQUARES])
+        if squares != type(squares)(0.0):
+            return sweep(weights, gradients, state, kept, row, squares)
+        return sweep(weights, gradients, state, kept, row, None)  # 0·∞ is no 0
+
+    @register_jitable
+    def sweep(weights, gradients, state, kept, row, squares):
         tight()
-        kind = steps.dtype.type
-        sign, lr, factor, limit = number4(row, kind, SIGN, LR, FACTOR, LIMIT)
-        a, b, squares, kept = number4(row, kind, A, B, SQUARES, KEPT)
-        beta2, eps = kind(row[BETA2]), kind(row[EPS])
-        rest1, rest2 = kind(1.0 - row[BETA1]), kind(1.0 - row[BETA2])
-        correction, root = kind(1.0 / row[BC1]), kind(1.0 / row[ROOT])
-        zero = kind(0.0)
-        measured = nothing(zero)
+        (means, variances, largest), (steps, before) = state, kept
+        kind = means.dtype.type
+        factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
+        decay1, beta1, beta2, eps = number4(row, kind, KEPT, BETA1, BETA2, EPS)
+        lr, correction, root = kind(row[LR]), kind(row[BC1]), kind(1.0 / row[ROOT])
+        turn = kind(row[SIGN] * row[FACTOR])
+        amount = factor if how == "decoupled" else kind(row[FACTOR] * row[BC1])
+        rest1, rest2 = kind(row[SIGN] * (1.0 - row[BETA1])), kind(1.0 - row[BETA2])
+        scale = kind(row[LR] / row[BC1])
+        measured = nothing(kind(0.0))
         for i in range(weights.size):
             w = decay(load(weights, i), lr, factor, limit, a, b)
-            g = sign * load(gradients, i) + factor * pull(w, a, b)
-            g = g + squares * w if squares != zero else g  # 0·∞ is no 0
-            mean = means[i] + rest1 * (g - means[i])
+            g = load(gradients, i)
+            if pulls:
+                g = g + pull(w, turn, a, b)
+            if squares is not None:
+                g = g + squares * w
+            mean = beta1 * means[i] + rest1 * g
             variance = beta2 * variances[i] + rest2 * g * g
             means[i] = mean
             variances[i] = variance
             if amsgrad:
                 variance = above(largest[i], variance)
                 largest[i] = variance
-            s = lr / (math.sqrt(variance) * root + eps)
+            s = scale / (math.sqrt(variance) * root + eps)
+            w = w * decay1 - s * mean
             if keep_steps:
-                steps[i] = s
-            w = finish(w * kept - s * (mean * correction), s, factor, limit, a, b)
-            measured = with_one(measured, keep(weights, i, w), s)
+                steps[i] = s * correction
+            if apart:
+                before[i] = w
+            else:
+                w = finish(w, s, amount, limit, a, b)
+                measured = with_one(measured, keep(weights, i, w), s * correction)
         return measured
 
     return update
@@ -163,13 +225,14 @@ def still(
     formula: Formula | None, how: str, in_metric: bool, keep_steps: bool, in_rows: bool = False
 ) -> Loop:
     """No update, but the prox after one made elsewhere: s = STEP/(√v·ROOT + ε), or STEP itself."""
-    finish = finish_of(formula, how)
+    finish, apart = finish_of(formula, how), is_apart(formula, how)
     nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
     @register_jitable
-    def update(weights, _, variances, __, ___, steps, row):
+    def update(weights, _, state, kept, row):
         tight()
-        kind = steps.dtype.type
+        variances, (steps, before) = state[0], kept
+        kind = variances.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
         scale, eps, root = kind(row[STEP]), kind(row[EPS]), kind(1.0 / row[ROOT])
         measured = nothing(kind(0.0))
@@ -179,8 +242,12 @@ def still(
                 s = scale / (math.sqrt(variances[i]) * root + eps)
             if keep_steps:
                 steps[i] = s
-            w = finish(load(weights, i), s, factor, limit, a, b)
-            measured = with_one(measured, keep(weights, i, w), s)
+            w = load(weights, i)
+            if apart:
+                before[i] = w
+            else:
+                w = finish(w, s, factor, limit, a, b)
+                measured = with_one(measured, keep(weights, i, w), s)
         return measured
 
     return update
@@ -201,45 +268,46 @@ def number4(row, kind, one, two, three, four):
     return kind(row[one]), kind(row[two]), kind(row[three]), kind(row[four])
 
 
-def afterwards(formula: Formula | None, how: str, in_metric: bool) -> Loop:
-    """The prox that is not all in one formula, from the steps that were kept, by way of `found`.
-
-    Where the formula is not sure, which is rare, a choice that takes longer is made.
-    """
-    if formula is None or formula.choice is None or how != "proximal":
-        return leave
-    prox, choice, is_sure = formula.prox, formula.choice, formula.is_sure
+def shrinking(formula: Formula | None, how: str, in_metric: bool) -> Loop:
+    """The prox in a loop of its own, from what was kept; where it may not be sure, its choice."""
+    if formula is None or not is_apart(formula, how):
+        return as_measured
+    modulus, choice, is_sure = formula.modulus, formula.choice, formula.is_sure
+    assert modulus is not None
+    assert choice is not None
     assert is_sure is not None
 
     @register_jitable
-    def shrunk(weights, steps, found, row):
+    def shrink(weights, kept, measured, row):
         tight()
-        kind = weights.dtype.type
-        zero, one = kind(0.0), kind(1.0)
+        steps, before = kept
+        kind = steps.dtype.type
         factor, limit, a, b = number4(row, kind, FACTOR, LIMIT, A, B)
-        step, size = kind(row[STEP]), weights.size
-        doubts = zero
-        for i in range(size):
-            s, z = (steps[i] if in_metric else step) * factor, weights[i]
-            u = prox(z, s, a, b)
-            found[i] = u
-            # Beyond the limit it makes no difference.
-            unsure = not is_sure(z, s, u, a, b) and abs(z - u) < limit
-            doubts = add(doubts, one if unsure else zero)
-        if doubts > zero:
-            for i in range(size):
-                s = (steps[i] if in_metric else step) * factor
-                if not is_sure(weights[i], s, found[i], a, b):
-                    found[i] = choice(weights[i], s, found[i], a, b)
-        for i in range(size):
-            weights[i] = capped(weights[i], found[i], limit)
+        step = kind(row[STEP])
+        found, top = nothing_yet(kind(0.0)), bits(kind(0.0) if in_metric else step)
+        for i in range(weights.size):
+            s, z = steps[i] if in_metric else step, before[i]
+            w = signed(z, limited(abs(z), modulus(abs(z), s * factor, a, b), limit))
+            found, size = with_entry(found, keep(weights, i, w)), bits(s)
+            top = size if size > top else top
+        if is_sure(number(top) * factor, a, b):
+            return found
+        found = nothing_yet(kind(0.0))
+        for i in range(weights.size):
+            s, z = (steps[i] if in_metric else step) * factor, before[i]
+            w = load(weights, i)
+            if not is_sure(s, a, b):
+                u = choice(abs(z), modulus(abs(z), s, a, b), s, a, b)
+                w = keep(weights, i, signed(z, limited(abs(z), u, limit)))
+            found = with_entry(found, w)
+        return found
 
-    return shrunk
+    return shrink
 
 
 @register_jitable
-def leave(weights, steps, found, row):
-    pass
+def as_measured(weights, kept, measured, row):
+    return measured
 
 
 @register_jitable

@@ -19,7 +19,7 @@ from numba.np.arrayobj import populate_array
 CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first cache
 # Whether to ask for memory in advance: steps are faster so on Intel's servers, slower on AMD's.
 ASKS = bool(get_host_cpu_features().get("avx512f")) and not get_host_cpu_name().startswith("znver")
-FEW = 128 if ASKS else 512  # entries that are updated at a time
+FEW = 128 if ASKS else CHUNK  # entries that are updated at a time
 AHEAD = 256  # entries that are asked for so far in advance
 LINE = 64  # bytes that memory brings at a time
 

@@ -66,14 +66,10 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
             for low in range(0, width, FEW):
                 at, count = begin + low, min(FEW, width - low)
                 ask(weights, gradients, first, second, third, at + AHEAD, FEW)
+                state = part(first, at, count), part(second, at, count), part(third, at, count)
+                here = part(steps, low, count) if in_metric else steps
                 found = update(
-                    part(w, low, count),
-                    part(gradients, at, count),
-                    part(first, at, count),
-                    part(second, at, count),
-                    part(third, at, count),
-                    part(steps, low, count) if in_metric else steps,
-                    numbers,
+                    part(w, low, count), part(gradients, at, count), state, (here, here), numbers
                 )
                 measured = join(measured, found)
             measured = shrink(w, steps, row, measured)
@@ -170,8 +166,8 @@ def shrink_in_metric(weights, steps, row, moments):
     size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
     theta = size - mean
     is_known = is_root(size, mean, top, weights.itemsize)
-    if is_known and is_little(size, top, weights.itemsize):
-        return move_within(weights, steps, kind(strength / theta), True, limit)
+    if is_known and is_little(size, top, weights.itemsize) and top * size <= limit * theta:
+        return lose_little(weights, steps, kind(strength / theta))
     for i in range(weights.size):
         steps[i] = below(steps[i] * kind(strength), kind(DEAREST))
     theta = theta if is_known else root(weights, steps, size, mean)
@@ -201,7 +197,7 @@ def shrink_extreme(weights, steps, strength, limit):
 
 @register_jitable
 def move_towards(weights, costs, theta, limit):
-    """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
+    """The same also where θ is 0."""
     kind = weights.dtype.type
     if theta == kind(0.0):
         farthest = kind(largest(weights))
@@ -211,17 +207,17 @@ def move_towards(weights, costs, theta, limit):
             return move_back(weights, costs, limit / farthest)
         fill(weights, kind(0.0))
         return 0.0, 0.0, float(weights.size)
-    return move_within(weights, costs, theta, False, limit)
+    return move_within(weights, costs, theta, limit)
 
 
 @register_jitable
-def move_within(weights, costs, number, is_little, limit):
-    """By `move` to θ = number, or by `lose_little`; then back until no entry moved by more."""
+def move_within(weights, costs, theta, limit):
+    """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
     measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
         w, c = part(weights, at, size), part(costs, at, size)
-        found, most = lose_little(w, c, number) if is_little else move(w, c, number)
+        found, most = move(w, c, theta)
         measured = together(measured, found)
         farthest = max(farthest, most)
     return move_back(weights, costs, limit / farthest) if farthest > limit else measured
@@ -245,18 +241,24 @@ def move(weights, costs, theta):
 
 @register_jitable
 def lose_little(weights, steps, inverse):
-    """The same where costs are little, without a division; `inverse` is cost over step, over θ."""
+    """zθ/(θ + c) where c is little, without a division; `inverse` is cost over step, over θ."""
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        size = min(BLOCK, weights.size - at)
+        w, s = part(weights, at, size), part(steps, at, size)
+        measured = together(measured, lose_little_of(w, s, inverse))
+    return measured
+
+
+@register_jitable
+def lose_little_of(weights, steps, inverse):
     tight()
-    zero = weights.dtype.type(0.0)
-    measured, top = nothing_yet(zero), bits(zero)
+    measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
-        z = weights[i]
-        loss = z * little_share(steps[i], inverse)
-        steps[i] = z
-        weights[i] = z - loss
-        measured, size = with_entry(measured, z - loss), bits(abs(loss))
-        top = size if size > top else top
-    return measured, number(top)
+        w = weights[i] - weights[i] * little_share(steps[i], inverse)
+        weights[i] = w
+        measured = with_entry(measured, w)
+    return measured
 
 
 @register_jitable

@@ -14,15 +14,14 @@ SUMS = 5
 @register_jitable
 def nothing_yet(zero):
     """Σ|w|, Σw² and the count of exact zeros, of no weights."""
-    return zero, zero, zero
+    return zero, zero, bits(zero)
 
 
 @register_jitable
 def with_entry(measured, w):
     """The same with one weight more."""
     absolute, squares, zeros = measured
-    kind = type(w)
-    zeros = add(zeros, kind(1.0) if w == kind(0.0) else kind(0.0))
+    zeros = type(zeros)(zeros + type(zeros)(w == type(w)(0.0)))
     return add(absolute, abs(w)), add(squares, w * w), zeros
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from shrinkage import L0, L1, L2, MCP, SCAD, Box, CappedL1, LogSum, NonNegative, Penalty
-from shrinkage.kernels.formulas import formula_of
+from shrinkage.kernels.formulas import formula_of, signed
 
 PENALTIES: list[Penalty] = [
     L1(0.5),
@@ -38,7 +38,8 @@ def proxes(penalty: Penalty) -> Any:
     given_form = formula_of(penalty)
     assert given_form is not None
     formula = given_form[0]
-    prox, is_sure, choice = formula.prox, formula.is_sure, formula.choice
+    prox, modulus = formula.prox, formula.modulus
+    is_sure, choice = formula.is_sure, formula.choice
 
     @njit(error_model="numpy")
     def plain(z, s, a, b, out):
@@ -48,8 +49,8 @@ def proxes(penalty: Penalty) -> Any:
     @njit(error_model="numpy")
     def chosen(z, s, a, b, out):
         for i in range(z.size):
-            u = prox(z[i], s, a, b)
-            out[i] = u if is_sure(z[i], s, u, a, b) else choice(z[i], s, u, a, b)
+            u = modulus(abs(z[i]), s, a, b)
+            out[i] = signed(z[i], u if is_sure(s, a, b) else choice(abs(z[i]), u, s, a, b))
 
     return plain if choice is None else chosen
 

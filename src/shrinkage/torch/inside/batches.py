@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import driving, pool
-from shrinkage.kernels.columns import LEAST, block_width
+from shrinkage.kernels.column_sums import LEAST, block_width
 from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
 from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
@@ -141,7 +141,7 @@ class Batch:
         self.numbers[:, [A, B]] = [form.constants for form in forms]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
         self.size = int(self.table[:, driving.SIZE].sum())
-        keeps = driving.keeps_steps(kind) or kind.dtype == "bfloat16"
+        keeps = kind.dtype == "bfloat16"
         self.pieces = cut(self.table, keeps, torch.get_num_threads())
         self.sums = np.zeros((len(self.pieces), SUMS))
         arrays = self.table, self.numbers, self.pieces, self.sums
