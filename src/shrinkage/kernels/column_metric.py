@@ -15,11 +15,12 @@ from shrinkage.kernels.column_sums import FLUSH, flush, join_neighbours, line, m
 from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.groups import is_little, is_root, largest, little_share
 from shrinkage.kernels.loops import EPS, FACTOR, LIMIT, LR, ROOT, STEP, B
-from shrinkage.kernels.machine import bits, fill, part, tight
+from shrinkage.kernels.machine import bits, copy, fetch, fill, part, tight
 from shrinkage.kernels.rows import shrink_in_metric
 from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
-TILE = 16  # neighbours that are gathered together: what memory brings at a time
+TOGETHER = 64  # columns that are gathered in one go: as many as memory brings at a time
+TALL = 64  # rows of them that are near at a time
 GAP = 16  # entries between gathered groups, so that they do not compete for one place in a cache
 ALONE = -1.0  # in place of a share: to be gathered
 
@@ -75,65 +76,118 @@ def take_shares(shares, found, width, strength, limit):
 
 @register_jitable
 def shrink_alone(block, variances, found, shares, width, numbers, row):
-    """The groups that are to be gathered, whose shares are 0 then."""
+    """The groups that are ALONE, neighbours together; their shares are 0 then."""
     squares, weighted, tops, _ = found
-    rows, kind = block[1], shares.dtype.type
-    unit, apart = max(1, TILE // width) * width, rows * width + GAP
-    weights, steps = np.empty(unit // width * apart, kind), np.empty(unit // width * apart, kind)
-    near = np.empty(unit, kind)
-    for low in range(0, shares.size, unit):
-        count = min(unit, shares.size - low)
-        here = part(shares, low, count)
-        if not least(here) < kind(0.0):
+    kind, length = shares.dtype.type, block[1] * width
+    most, apart = max(1, TOGETHER // width) * width, length + GAP
+    weights, steps = np.empty(most // width * apart, kind), np.empty(most // width * apart, kind)
+    pace = most + GAP
+    near = np.empty(pace * TALL, kind), np.empty(pace * TALL, kind)
+    low = 0
+    while low < shares.size:
+        high = low
+        while high < min(low + most, shares.size) and shares[high] < kind(0.0):
+            high += width
+        if high == low:
+            low += width
             continue
-        for r in range(rows):
-            w, s = line(block, r, low, count), part(near, 0, count)
-            take_steps(line(variances, r, low, count), s, numbers)
-            gather(w, weights, r * width, apart, width, here)
-            gather(s, steps, r * width, apart, width, here)
-        for j in range(0, count, width):
-            if here[j] < kind(0.0):
-                at, top = j // width * apart, largest(part(tops, low + j, width))
-                moments = squares[low + j], weighted[low + j], bits(kind(top))
-                w, s = part(weights, at, rows * width), part(steps, at, rows * width)
-                shrink_in_metric(w, s, row, moments)
-        for r in range(rows):
-            bring_back(line(block, r, low, count), weights, r * width, apart, width, here)
-        for j in range(count):
-            here[j] = max(here[j], kind(0.0))
+        gather(
+            columns_at(block, low),
+            columns_at(variances, low),
+            high - low,
+            width,
+            near,
+            weights,
+            steps,
+            numbers,
+        )
+        for j in range(low, high, width):
+            at = (j - low) // width * apart
+            moments = squares[j], weighted[j], bits(kind(largest(part(tops, j, width))))
+            shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
+        bring_back(columns_at(block, low), high - low, width, near[0], weights)
+        fill(part(shares, low, high - low), kind(0.0))
+        low = high
 
 
 @register_jitable
-def least(numbers):
-    number = numbers[0]
-    for j in range(numbers.size):
-        number = min(number, numbers[j])
-    return number
+def columns_at(block, low):
+    """The block from that column on."""
+    numbers, rows, apart, begin = block
+    return numbers, rows, apart, begin + low
+
+
+@register_jitable
+def gather(block, variances, count, width, near, weights, steps, numbers):
+    """Groups that are neighbours in `count` columns, each into one stretch, with their steps."""
+    rows, apart = block[1], block[1] * width + GAP
+    near_weights, near_steps = near
+    pace = near_steps.size // TALL
+    for low in range(0, rows, TALL):
+        tall = min(TALL, rows - low)
+        for r in range(low + TALL, min(low + 2 * TALL, rows)):
+            expect(block, r, count)
+            expect(variances, r, count)
+        for r in range(tall):
+            copy(line(block, low + r, 0, count), part(near_weights, r * pace, count))
+            take_steps(
+                line(variances, low + r, 0, count), part(near_steps, r * pace, count), numbers
+            )
+        for j in range(0, count, width):
+            at = j // width * apart + low * width
+            turn(near_weights, pace, j, width, part(weights, at, tall * width))
+            turn(near_steps, pace, j, width, part(steps, at, tall * width))
+
+
+@register_jitable
+def expect(block, r, count):
+    """Ask for a few entries of a row: rows are too far apart for a processor to see them coming."""
+    numbers, _, apart, begin = block
+    fetch(numbers, r * apart + begin)
+    fetch(numbers, r * apart + begin + count - 1)
+
+
+@register_jitable
+def bring_back(block, count, width, near, weights):
+    """The gathered groups to where they were."""
+    rows, apart, pace = block[1], block[1] * width + GAP, near.size // TALL
+    for low in range(0, rows, TALL):
+        tall = min(TALL, rows - low)
+        for j in range(0, count, width):
+            at = j // width * apart + low * width
+            turn_back(part(weights, at, tall * width), near, pace, j, width)
+        for r in range(low + TALL, min(low + 2 * TALL, rows)):
+            expect(block, r, count)
+        for r in range(tall):
+            copy(part(near, r * pace, count), line(block, low + r, 0, count))
 
 
 @register_jitable
 def take_steps(variances, steps, numbers):
-    tight()
     scale, root, eps = numbers
     for j in range(steps.size):
         steps[j] = scale / (math.sqrt(variances[j]) * root + eps)
 
 
 @register_jitable
-def gather(row, groups, at, apart, width, shares):
-    """The entries of a row to those of their groups that are to be ALONE."""
-    for j in range(0, row.size, width):
-        if shares[j] < shares.dtype.type(0.0):
-            for k in range(width):
-                groups[j // width * apart + at + k] = row[j + k]
+def turn(near, pace, j, width, group):
+    """What is near of one group, which begins at the j-th column, in one stretch."""
+    if width == 1:
+        for r in range(group.size):
+            group[r] = near[r * pace + j]
+        return
+    for r in range(group.size // width):
+        copy(part(near, r * pace + j, width), part(group, r * width, width))
 
 
 @register_jitable
-def bring_back(row, groups, at, apart, width, shares):
-    for j in range(0, row.size, width):
-        if shares[j] < shares.dtype.type(0.0):
-            for k in range(width):
-                row[j + k] = groups[j // width * apart + at + k]
+def turn_back(group, near, pace, j, width):
+    if width == 1:
+        for r in range(group.size):
+            near[r * pace + j] = group[r]
+        return
+    for r in range(group.size // width):
+        copy(part(group, r * width, width), part(near, r * pace + j, width))
 
 
 @register_jitable
