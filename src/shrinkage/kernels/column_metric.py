@@ -19,7 +19,8 @@ from shrinkage.kernels.machine import bits, copy, fetch, fill, part, tight
 from shrinkage.kernels.rows import shrink_in_metric
 from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
-TOGETHER = 64  # columns that are gathered in one go: as many as memory brings at a time
+TOGETHER, FEWEST = 64, 8  # columns among which groups are gathered in one go
+GATHERED = 1 << 20  # entries at most, if these are no fewer columns
 TALL = 64  # rows of them that are near at a time
 GAP = 16  # entries between gathered groups, so that they do not compete for one place in a cache
 ALONE = -1.0  # in place of a share: to be gathered
@@ -76,38 +77,41 @@ def take_shares(shares, found, width, strength, limit):
 
 @register_jitable
 def shrink_alone(block, variances, found, shares, width, numbers, row):
-    """The groups that are ALONE, neighbours together; their shares are 0 then."""
+    """The groups that are ALONE, those near each other together; their shares are 0 then."""
     squares, weighted, tops, _ = found
     kind, length = shares.dtype.type, block[1] * width
-    most, apart = max(1, TOGETHER // width) * width, length + GAP
+    together = min(TOGETHER, max(FEWEST, GATHERED // block[1]))
+    most, apart = max(1, together // width) * width, length + GAP
     weights, steps = np.empty(most // width * apart, kind), np.empty(most // width * apart, kind)
     pace = most + GAP
     near = np.empty(pace * TALL, kind), np.empty(pace * TALL, kind)
     low = 0
     while low < shares.size:
-        high = low
-        while high < min(low + most, shares.size) and shares[high] < kind(0.0):
-            high += width
-        if high == low:
+        if not shares[low] < kind(0.0):
             low += width
             continue
-        gather(
-            columns_at(block, low),
-            columns_at(variances, low),
-            high - low,
-            width,
-            near,
-            weights,
-            steps,
-            numbers,
-        )
-        for j in range(low, high, width):
-            at = (j - low) // width * apart
-            moments = squares[j], weighted[j], bits(kind(largest(part(tops, j, width))))
-            shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
-        bring_back(columns_at(block, low), high - low, width, near[0], weights)
-        fill(part(shares, low, high - low), kind(0.0))
-        low = high
+        count = after_last_alone(part(shares, low, min(most, shares.size - low)), width)
+        alone, here = part(shares, low, count), columns_at(block, low)
+        gather(here, columns_at(variances, low), alone, width, near, weights, steps, numbers)
+        for j in range(0, count, width):
+            if alone[j] < kind(0.0):
+                at, squared, weight = j // width * apart, squares[low + j], weighted[low + j]
+                moments = squared, weight, bits(kind(largest(part(tops, low + j, width))))
+                shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
+        bring_back(here, alone, width, near[0], weights)
+        for j in range(count):
+            alone[j] = max(alone[j], kind(0.0))
+        low += count
+
+
+@register_jitable
+def after_last_alone(shares, width):
+    """Where the last group ends that is ALONE."""
+    end = 0
+    for j in range(0, shares.size, width):
+        if shares[j] < shares.dtype.type(0.0):
+            end = j + width
+    return end
 
 
 @register_jitable
@@ -118,9 +122,9 @@ def columns_at(block, low):
 
 
 @register_jitable
-def gather(block, variances, count, width, near, weights, steps, numbers):
-    """Groups that are neighbours in `count` columns, each into one stretch, with their steps."""
-    rows, apart = block[1], block[1] * width + GAP
+def gather(block, variances, shares, width, near, weights, steps, numbers):
+    """The groups of some columns that are ALONE, each into one stretch, with their steps."""
+    rows, apart, count = block[1], block[1] * width + GAP, shares.size
     near_weights, near_steps = near
     pace = near_steps.size // TALL
     for low in range(0, rows, TALL):
@@ -134,9 +138,10 @@ def gather(block, variances, count, width, near, weights, steps, numbers):
                 line(variances, low + r, 0, count), part(near_steps, r * pace, count), numbers
             )
         for j in range(0, count, width):
-            at = j // width * apart + low * width
-            turn(near_weights, pace, j, width, part(weights, at, tall * width))
-            turn(near_steps, pace, j, width, part(steps, at, tall * width))
+            if shares[j] < shares.dtype.type(0.0):
+                at = j // width * apart + low * width
+                turn(near_weights, pace, j, width, part(weights, at, tall * width))
+                turn(near_steps, pace, j, width, part(steps, at, tall * width))
 
 
 @register_jitable
@@ -148,16 +153,20 @@ def expect(block, r, count):
 
 
 @register_jitable
-def bring_back(block, count, width, near, weights):
+def bring_back(block, shares, width, near, weights):
     """The gathered groups to where they were."""
-    rows, apart, pace = block[1], block[1] * width + GAP, near.size // TALL
+    rows, apart, count = block[1], block[1] * width + GAP, shares.size
+    pace = near.size // TALL
     for low in range(0, rows, TALL):
         tall = min(TALL, rows - low)
-        for j in range(0, count, width):
-            at = j // width * apart + low * width
-            turn_back(part(weights, at, tall * width), near, pace, j, width)
         for r in range(low + TALL, min(low + 2 * TALL, rows)):
             expect(block, r, count)
+        for r in range(tall):
+            copy(line(block, low + r, 0, count), part(near, r * pace, count))
+        for j in range(0, count, width):
+            if shares[j] < shares.dtype.type(0.0):
+                at = j // width * apart + low * width
+                turn_back(part(weights, at, tall * width), near, pace, j, width)
         for r in range(tall):
             copy(part(near, r * pace, count), line(block, low + r, 0, count))
 
