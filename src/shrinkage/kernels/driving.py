@@ -19,6 +19,7 @@ from shrinkage.kernels.compiling import Loop, Work, compiled
 from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.machine import AHEAD, FEW, copy, fill, memory, part, take
 from shrinkage.kernels.tallies import SUMS, note
+from shrinkage.kernels.ways import is_apart
 
 # Columns of the table: addresses, then numbers
 WEIGHTS, GRADIENTS, FIRST, SECOND, THIRD, COUNTER = range(6)
@@ -61,8 +62,7 @@ def is_in_metric(kind: Kind) -> bool:
 
 def keeps_steps(kind: Kind) -> bool:
     """Whether these are needed once more after the update."""
-    is_apart = loops.is_apart(kind.formula, kind.how)
-    return is_in_metric(kind) and (kind.groups != "none" or is_apart)
+    return is_in_metric(kind) and (kind.groups != "none" or is_apart(kind.formula, kind.how))
 
 
 @cache

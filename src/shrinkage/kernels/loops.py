@@ -14,15 +14,10 @@ import math
 from numba.extending import register_jitable
 
 from shrinkage.kernels.compiling import Loop
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, signed, soft
+from shrinkage.kernels.formulas import Formula, above, signed
 from shrinkage.kernels.machine import ASKS, LINE, bits, fetch, keep, load, number, tight
-from shrinkage.kernels.tallies import (
-    no_moments,
-    nothing_yet,
-    with_entry,
-    with_moments,
-    with_weight,
-)
+from shrinkage.kernels.tallies import no_moments, nothing_yet, with_entry, with_moments, with_weight
+from shrinkage.kernels.ways import decay_of, finish_of, is_apart, limited, no_pull, pull_of
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)
@@ -31,98 +26,6 @@ MOMENTUM, KEEP, NESTEROV = range(8, 11)  # SGD
 BC1, ROOT = 12, 13  # Adam, by `counting`
 JOINS = 12  # SGD, by `counting`
 NUMBERS = 14
-
-
-@register_jitable
-def unchanged(w, s, factor, limit, a, b):
-    return w
-
-
-@register_jitable
-def scaled(w, s, factor, limit, a, b):
-    """Squares, decoupled: (1 − 2·factor·b)·w, not beyond 0."""
-    return w * above(type(w)(1.0) - type(w)(2.0) * factor * b, type(w)(0.0))
-
-
-@register_jitable
-def thresholded(z, s, factor, limit, a, b):
-    """Absolute values, decoupled: a threshold of factor·a."""
-    return soft(z, factor * a)
-
-
-@register_jitable
-def limited_threshold(z, s, factor, limit, a, b):
-    """The prox of absolute values, no farther than `limit`."""
-    t = s * (factor * a)
-    return soft(z, t if t < limit else limit)
-
-
-@register_jitable
-def no_pull(w, factor, a, b):
-    return type(w)(0.0)
-
-
-@register_jitable
-def limited(size, u, limit):
-    """u ≤ |z|, or as far from |z| towards it as `limit` allows."""
-    return above(u, size - limit)
-
-
-def pull_of(formula: Formula | None, how: str) -> Loop:
-    """factor·∂Ω, which joins the gradient when coupled."""
-    if formula is None or how != "coupled":
-        return no_pull
-    gradient, is_linear = formula.gradient, formula.is_threshold
-
-    @register_jitable
-    def pull(w, factor, a, b):
-        return gradient(w, factor * a, factor * b) if is_linear else factor * gradient(w, a, b)
-
-    return pull
-
-
-def decay_of(formula: Formula | None, how: str) -> Loop:
-    """What is decoupled and comes before the update."""
-    if formula is None or how != "decoupled":
-        return unchanged
-    if formula.is_threshold:
-        return scaled
-    gradient = formula.gradient
-
-    @register_jitable
-    def stopped(w, s, factor, limit, a, b):
-        """w − factor·∂Ω(w), but 0 where that changes its sign."""
-        moved = w - factor * gradient(w, a, b)
-        return w - w if moved * w < type(w)(0.0) else moved
-
-    return stopped
-
-
-def is_apart(formula: Formula | None, how: str) -> bool:
-    """Whether the prox has a loop of its own (`shrinking`): what has to choose, for it is long."""
-    return how == "proximal" and formula is not None and formula.choice is not None
-
-
-def finish_of(formula: Formula | None, how: str) -> Loop:
-    """What comes after the update: a prox no farther than `limit`, or a decoupled threshold.
-
-    A bound holds, however far that is.
-    """
-    if formula is None or how == "coupled":
-        return unchanged
-    if how == "decoupled":
-        return thresholded if formula.is_threshold else unchanged
-    if formula is ABSOLUTE:
-        return limited_threshold
-    prox, modulus = formula.prox, formula.modulus
-
-    @register_jitable
-    def shrunk(z, s, factor, limit, a, b):
-        if modulus is None:
-            return prox(z, s * factor, a, b)
-        return signed(z, limited(abs(z), modulus(abs(z), s * factor, a, b), limit))
-
-    return shrunk
 
 
 def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> Loop:
