@@ -11,16 +11,23 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from shrinkage.kernels.column_sums import FLUSH, flush, join_neighbours, line, measure_block
+from shrinkage.kernels.column_sums import (
+    FLUSH,
+    columns_at,
+    flush,
+    join_neighbours,
+    line,
+    measure_block,
+)
 from shrinkage.kernels.compiling import Loop
 from shrinkage.kernels.groups import is_little, is_root, largest, little_share
 from shrinkage.kernels.loops import EPS, FACTOR, LIMIT, LR, ROOT, STEP, B
-from shrinkage.kernels.machine import bits, copy, fetch, fill, part, tight
+from shrinkage.kernels.machine import copy, fetch, fill, part, tight
 from shrinkage.kernels.rows import shrink_in_metric
 from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
 TOGETHER, FEWEST = 64, 8  # columns among which groups are gathered in one go
-GATHERED = 1 << 20  # entries at most, if these are no fewer columns
+GATHERED = 1 << 20  # entries of them at most, if that is no fewer columns, or one group
 TALL = 64  # rows of them that are near at a time
 GAP = 16  # entries between gathered groups, so that they do not compete for one place in a cache
 ALONE = -1.0  # in place of a share: to be gathered
@@ -80,8 +87,8 @@ def shrink_alone(block, variances, found, shares, width, numbers, row):
     """The groups that are ALONE, those near each other together; their shares are 0 then."""
     squares, weighted, tops, _ = found
     kind, length = shares.dtype.type, block[1] * width
-    together = min(TOGETHER, max(FEWEST, GATHERED // block[1]))
-    most, apart = max(1, together // width) * width, length + GAP
+    columns = min(TOGETHER, max(FEWEST, GATHERED // block[1]))
+    most, apart = max(1, columns // width) * width, length + GAP
     weights, steps = np.empty(most // width * apart, kind), np.empty(most // width * apart, kind)
     pace = most + GAP
     near = np.empty(pace * TALL, kind), np.empty(pace * TALL, kind)
@@ -96,7 +103,7 @@ def shrink_alone(block, variances, found, shares, width, numbers, row):
         for j in range(0, count, width):
             if alone[j] < kind(0.0):
                 at, squared, weight = j // width * apart, squares[low + j], weighted[low + j]
-                moments = squared, weight, bits(kind(largest(part(tops, low + j, width))))
+                moments = squared, weight, np.float64(largest(part(tops, low + j, width)))
                 shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
         bring_back(here, alone, width, near[0], weights)
         for j in range(count):
@@ -112,13 +119,6 @@ def after_last_alone(shares, width):
         if shares[j] < shares.dtype.type(0.0):
             end = j + width
     return end
-
-
-@register_jitable
-def columns_at(block, low):
-    """The block from that column on."""
-    numbers, rows, apart, begin = block
-    return numbers, rows, apart, begin + low
 
 
 @register_jitable
@@ -217,10 +217,12 @@ def lessen_block(block, variances, shares, numbers, squares):
 def lessen(w, variances, shares, numbers, squares):
     tight()
     scale, root, eps = numbers
-    measured = nothing_yet(w.dtype.type(0.0))
+    zero = w.dtype.type(0.0)
+    measured = nothing_yet(zero)
     for j in range(w.size):
         s = scale / (math.sqrt(variances[j]) * root + eps)
-        z = w[j] - w[j] * little_share(s, shares[j])
+        z = w[j]
+        z = z - z * little_share(s, shares[j]) if shares[j] > zero else z  # 0·∞ is no 0
         w[j] = z
         measured = with_entry(measured, z)
         squares[j] += z * z

@@ -52,12 +52,21 @@ def take_squares(block, squares):
 
 
 @register_jitable
+def columns_at(block, low):
+    """The block from that column on."""
+    numbers, rows, apart, begin = block
+    return numbers, rows, apart, begin + low
+
+
+@register_jitable
 def see_to_extremes(block, squares):
     """Σw² once more where squares of float32 may have vanished or overflown."""
+    first, end = squares.size, 0
     for j in range(squares.size):
         if not (squares[j] > 1e-25 and squares[j] < 1e25):
-            take_squares(block, squares)
-            return
+            first, end = min(first, j), j + 1
+    if first < end:
+        take_squares(columns_at(block, first), part(squares, first, end - first))
 
 
 @register_jitable

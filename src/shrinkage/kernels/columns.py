@@ -162,13 +162,14 @@ def by_amount(block, stored, state, found, width, row):
 @register_jitable
 def shrink_evenly(block, squares, width, t):
     """w·max(1 − t/‖w‖, 0), by the share min(t/‖w‖, 1) that each column loses."""
+    if not t > 0.0:
+        return measure_block(block, squares)
     size, rows = squares.size, block[1]
-    shares, some = np.zeros(size, block[0].dtype), np.zeros(size, block[0].dtype)
-    if t > 0.0:
-        join_neighbours(squares, width)
-        for j in range(size):
-            norm = math.sqrt(squares[j])
-            shares[j] = 1.0 if norm <= t else t / norm
+    shares, some = np.empty(size, block[0].dtype), np.zeros(size, block[0].dtype)
+    join_neighbours(squares, width)
+    for j in range(size):
+        norm = math.sqrt(squares[j])
+        shares[j] = 1.0 if norm <= t else t / norm
     fill(squares, 0.0)
     measured = 0.0, 0.0, 0.0
     for r in range(rows):

@@ -128,10 +128,7 @@ def softened(size, t):
 def is_beyond(size, t, reach):
     """|z| > ½(reach + t), but for t > reach |z| > √(reach·t): from where on it costs no more."""
     one, half = type(size)(1.0), type(size)(0.5)
-    inverse = one / reach
-    ratio, share = t * inverse, size * inverse  # squares of ratios, for roots take time
-    middle = half + half * ratio
-    return share * share > (ratio if ratio > one else middle * middle)
+    return size * (one / reach) * size > t if t > reach else size > half * (reach + t)
 
 
 @register_jitable
@@ -139,8 +136,9 @@ def mcp_modulus(size, s, lam, gamma):
     """Steps beyond gamma: as hard a threshold as softened(…) is 0 up to."""
     one = type(size)(1.0)
     shrunk = softened(size, s * lam) * (one / above(one - s * (one / gamma), type(size)(1e-30)))
-    ratio = size * (one / (lam * math.sqrt(gamma)))
-    return size if ratio * ratio > (s if s > gamma else gamma) else below(shrunk, size)
+    ratio = size * (one / lam)
+    is_flat = ratio * ratio > above(s, gamma) * gamma
+    return size if is_flat else below(shrunk, size)
 
 
 @register_jitable
@@ -155,7 +153,7 @@ def scad_modulus(size, s, lam, a):
     soft_size = softened(size, s * lam)
     divisor = a - one - s
     bent = ((a - one) * size - s * (a * lam)) * (one / divisor)
-    small = below(above(bent, soft_size), size)
+    small = size if size > a * lam else below(above(bent, soft_size), size)
     far = is_beyond(size * (one / lam), s, a + one)
     return small if divisor > type(size)(0.0) else (size if far else soft_size)
 

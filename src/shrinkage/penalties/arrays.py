@@ -11,7 +11,7 @@ import array_api_compat
 Array = Any  # a NumPy array, a torch tensor, or another library's array
 Namespace = Any  # the library itself, through array-api-compat
 
-DIVISORS = {"eps", "radius"}  # numbers of penalties that must not vanish
+DIVISORS = {"eps", "gamma", "radius", "theta"}  # numbers of penalties that must not vanish
 
 
 def namespace(w: Array) -> Namespace:

@@ -109,10 +109,42 @@ def test_costs_that_no_type_holds_are_those_of_torch_operations(groups: str) -> 
 
 
 @pytest.mark.parametrize("groups", ["out", "in"])
-def test_an_infinite_weight_stays_where_groups_cost_nothing(groups: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_small_weight_whose_step_is_huge_is_shrunk_and_not_turned(
+    dtype: torch.dtype, groups: str
+) -> None:
+    """A cost of 2·10⁵ beside a norm of 1, of a weight that hardly counts in it."""
+    start, gradient = torch.tensor([[2.0], [1e-9]]), torch.tensor([[1.0], [0.0]])
+    if groups == "out":
+        start, gradient = start.T.contiguous(), gradient.T.contiguous()
+    w = nn.Parameter(start.to(dtype))
+    w.grad = gradient.to(dtype)
+    Adam([w], lr=1.0, eps=1e-17, penalty=GroupLasso(2e-12, groups, weight="none")).step()
+    large, small = w.detach().ravel().tolist()
+    assert large == pytest.approx(1.0)
+    assert small == pytest.approx(1e-9 / (1 + 2e5), rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.04, 1.0])
+def test_columns_go_where_rows_go(share: float) -> None:
+    """Some of them, isolated or neighbours, with weights that may move no farther than 2·lr."""
+    torch.manual_seed(0)
+    start, gradient = torch.randn(300, 150), torch.randn(300, 150)
+    far = torch.rand(150) < share
+    gradient[0, far] = 0.0
+    rows, columns = nn.Parameter(start.T.contiguous()), nn.Parameter(start.clone())
+    for w, groups in ((rows, "out"), (columns, "in")):
+        w.grad = gradient.T.contiguous() if groups == "out" else gradient.clone()
+        Adam([w], lr=1e-3, penalty=GroupLasso(1e-4, groups)).step()
+    torch.testing.assert_close(columns, rows.T, rtol=2e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("groups", ["out", "in"])
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_an_infinite_weight_stays_where_groups_cost_nothing(kind: type[Any], groups: str) -> None:
     w = nn.Parameter(torch.tensor([[math.inf, 1.0], [2.0, 3.0]]))
     w.grad = torch.zeros(2, 2)
-    Adam([w], penalty=GroupLasso(0.0, groups=groups)).step()
+    kind([w], lr=1e-3, penalty=GroupLasso(0.0, groups=groups)).step()
     assert torch.equal(w, torch.tensor([[math.inf, 1.0], [2.0, 3.0]]))
 
 

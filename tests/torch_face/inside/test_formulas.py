@@ -121,3 +121,26 @@ def test_what_is_no_number_stays_none(penalty: Penalty, kind: Any) -> None:
     proxes(penalty)(z, kind(0.5), *constants(penalty, kind), found)
     np.testing.assert_array_equal(found, penalty.prox(z, 0.5))
     assert np.isnan(found[0])
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(
+    ("penalty", "step", "z", "expected"),
+    [
+        (CappedL1(1.0, theta=0.75), 0.25, 0.875, 0.625),  # beyond θ + t/2 it stays
+        (CappedL1(1.0, theta=0.5), 4.0, 2.0, 0.0),
+        (MCP(0.25, gamma=1.75), 7.0, 0.875, 0.0),
+        (SCAD(0.25, a=2.5), 2.0, 0.6875, 0.1875),
+        (L0(0.5), 1.0, 1.0, 0.0),
+        (CappedL1(1e3, theta=1e-37), 1e5, 100.0, 100.0),  # what it is beside overflows
+        (SCAD(0.1, a=3.7), 3e-7, float(np.float32(0.384)), float(np.float32(0.384))),
+    ],
+    ids=str,
+)
+def test_of_two_minima_it_is_the_smaller_and_far_ones_stay_to_the_last_place(
+    penalty: Penalty, kind: Any, step: float, z: float, expected: float
+) -> None:
+    given, found = np.array([z, -z], kind), np.empty(2, kind)
+    proxes(penalty)(given, kind(step), *constants(penalty, kind), found)
+    np.testing.assert_array_equal(found, np.array([expected, -expected], kind))
+    np.testing.assert_array_equal(penalty.prox(given, step), np.array([expected, -expected], kind))

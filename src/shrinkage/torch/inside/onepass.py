@@ -25,7 +25,7 @@ from shrinkage.torch.inside.entries import Entry, is_plain
 if TYPE_CHECKING:
     from shrinkage.kernels.driving import Kind
 
-TALLEST = 1 << 18  # rows: of more, even the steps of a narrow block of columns take much memory
+TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
 
 class OnePass:
