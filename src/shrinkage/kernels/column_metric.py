@@ -85,7 +85,7 @@ def take_shares(shares, found, width, strength, limit):
 @register_jitable
 def shrink_alone(block, variances, found, shares, width, numbers, row):
     """The groups that are ALONE, those near each other together; their shares are 0 then."""
-    squares, weighted, tops, _ = found
+    squares, weighted, tops, moves = found
     kind, length = shares.dtype.type, block[1] * width
     columns = min(TOGETHER, max(FEWEST, GATHERED // block[1]))
     most, apart = max(1, columns // width) * width, length + GAP
@@ -103,7 +103,8 @@ def shrink_alone(block, variances, found, shares, width, numbers, row):
         for j in range(0, count, width):
             if alone[j] < kind(0.0):
                 at, squared, weight = j // width * apart, squares[low + j], weighted[low + j]
-                moments = squared, weight, np.float64(largest(part(tops, low + j, width)))
+                top = np.float64(largest(part(tops, low + j, width)))
+                moments = squared, weight, top, np.float64(largest(part(moves, low + j, width)))
                 shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
         bring_back(here, alone, width, near[0], weights)
         for j in range(count):

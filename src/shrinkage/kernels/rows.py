@@ -51,6 +51,7 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
     """Update, prox and sums, a row at a time."""
     coupled, shrink = how == "coupled", shrink_row(how, in_metric)
     join = join_moments if in_metric else together
+    nothing = (0.0,) * (4 if in_metric else 3)
 
     @register_jitable
     def run(weights, gradients, first, second, third, row, width, sums):
@@ -62,7 +63,7 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
             if half:
                 widen(there, w)
             numbers = with_squares(row, row[SQUARES] + pull_row(w, row)) if coupled else row
-            measured = 0.0, 0.0, 0.0
+            before = nothing
             for low in range(0, width, FEW):
                 at, count = begin + low, min(FEW, width - low)
                 ask(weights, gradients, first, second, third, at + AHEAD, FEW)
@@ -71,8 +72,8 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
                 found = update(
                     part(w, low, count), part(gradients, at, count), state, (here, here), numbers
                 )
-                measured = join(measured, found)
-            measured = shrink(w, steps, row, measured)
+                before = join(before, found)
+            measured = shrink(w, steps, row, before)
             if half:
                 narrow(w, there)
                 measured = measure_in_blocks(w)
@@ -156,7 +157,7 @@ def shrink_in_metric(weights, steps, row, moments):
     strength, limit = row[FACTOR] * row[B], kind(row[LIMIT])
     if not kind(strength) * kind(row[LR]) > kind(0.0):
         return measure_in_blocks(weights)
-    squares, weighted, top = moments
+    squares, weighted, top, farthest = moments
     if squares != squares:  # one NaN, and the norm is NaN
         fill(weights, kind(math.nan))
         return measure_in_blocks(weights)
@@ -166,7 +167,8 @@ def shrink_in_metric(weights, steps, row, moments):
     size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
     theta = size - mean
     is_known = is_root(size, mean, top, weights.itemsize)
-    if is_known and is_little(size, top, weights.itemsize) and top * size <= limit * theta:
+    is_near = strength * farthest <= limit * theta
+    if is_known and is_near and is_little(size, top, weights.itemsize):
         return lose_little(weights, steps, kind(strength / theta))
     for i in range(weights.size):
         steps[i] = below(steps[i] * kind(strength), kind(DEAREST))

@@ -55,21 +55,27 @@ def measure(weights):
 
 @register_jitable
 def no_moments(zero):
-    """Σw², Σsw² and the bits of the largest step s, of no weights."""
-    return zero, zero, bits(zero)
+    """Σw², Σsw² and the bits of the largest step s and of the largest s·|w|, of no weights."""
+    return zero, zero, bits(zero), bits(zero)
 
 
 @register_jitable
 def with_moments(moments, w, s):
     """The same with one weight more."""
-    squares, weighted, top = moments
-    square, size = w * w, bits(s)
+    squares, weighted, top, farthest = moments
+    square, size, move = w * w, bits(s), bits(s * abs(w))
     top = size if size > top else top
-    return add(squares, square), add(weighted, s * square), top
+    farthest = move if move > farthest else farthest
+    return add(squares, square), add(weighted, s * square), top, farthest
 
 
 @register_jitable
 def join_moments(one, other):
     """Moments of two parts of a row as one, in float64."""
-    top = np.float64(number(other[2]))
-    return one[0] + other[0], one[1] + other[1], one[2] if top < one[2] else top
+    top, farthest = np.float64(number(other[2])), np.float64(number(other[3]))
+    return (
+        one[0] + other[0],
+        one[1] + other[1],
+        one[2] if top < one[2] else top,
+        one[3] if farthest < one[3] else farthest,
+    )
