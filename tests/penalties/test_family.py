@@ -27,11 +27,14 @@ from shrinkage import (
     L1,
     L2,
     MCP,
+    SCAD,
     Box,
+    CappedL1,
     GroupLasso,
     L1Ball,
     L2Ball,
     LInf,
+    LogSum,
     MaxNorm,
     NonNegative,
     NuclearNorm,
@@ -273,6 +276,12 @@ def test_not_a_number_stays_that(case: Case) -> None:
     w.flat[1] = np.nan
     for step in (0.5, np.full(case.shape, 0.5)):
         assert np.isnan(np.asarray(case.penalty.prox(w, step)).flat[1])
+
+
+@pytest.mark.parametrize("penalty", [MCP(0.5), SCAD(0.5), CappedL1(0.5, theta=1.0), LogSum(0.5)])
+def test_what_is_flat_far_from_zero_has_no_value_at_not_a_number(penalty: Penalty) -> None:
+    assert np.isnan(float(penalty(np.array([1.0, np.nan, 5.0]))))
+    assert np.isfinite(float(penalty(np.array([1.0, 5.0]))))
 
 
 @every_case

@@ -205,7 +205,7 @@ class CappedL1(Penalty):
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         size = xp.abs(w)
-        return self.lam * xp.where(size < self.theta, size, self.theta)
+        return self.lam * xp.where(size > self.theta, self.theta, size)  # NaN stays
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         return xp.where(xp.abs(w) < self.theta, self.lam * sign(xp, w), 0.0)
