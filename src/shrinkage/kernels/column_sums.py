@@ -13,8 +13,6 @@ from shrinkage.kernels.machine import bits, fill, number, part, tight
 from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
 FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
-
-
 BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it
 LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
 

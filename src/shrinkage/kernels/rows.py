@@ -199,7 +199,7 @@ def shrink_extreme(weights, steps, strength, limit):
 
 @register_jitable
 def move_towards(weights, costs, theta, limit):
-    """The same also where θ is 0."""
+    """`move_within`, also where θ is 0 and the row dies, or goes as far as `limit` allows."""
     kind = weights.dtype.type
     if theta == kind(0.0):
         farthest = kind(largest(weights))
