@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
 from shrinkage.kernels.column_sums import (
     FLUSH,
@@ -19,7 +18,7 @@ from shrinkage.kernels.column_sums import (
     line,
     measure_block,
 )
-from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.groups import is_little, is_root, largest, little_share
 from shrinkage.kernels.loops import EPS, FACTOR, LIMIT, LR, ROOT, STEP, B
 from shrinkage.kernels.machine import copy, fetch, fill, part, tight
@@ -38,13 +37,13 @@ def shrinking_in_metric(update: str, variant: bool) -> Loop:
     adapts, at_amsgrad = update == "adam", update == "adam" and variant
     rate = LR if adapts else STEP
 
-    @register_jitable
+    @jitable
     def variances_of(state):
         if at_amsgrad:
             return state[2]
         return state[1] if adapts else state[0]
 
-    @register_jitable
+    @jitable
     def shrink(block, stored, state, found, width, row):
         kind, squares = block[0].dtype.type, found[0]
         _, rows, span, begin = stored
@@ -62,7 +61,7 @@ def shrinking_in_metric(update: str, variant: bool) -> Loop:
     return shrink
 
 
-@register_jitable
+@jitable
 def take_shares(shares, found, width, strength, limit):
     """strength/θ of every group, or ALONE; whether none is."""
     squares, weighted, tops, moves = found
@@ -82,7 +81,7 @@ def take_shares(shares, found, width, strength, limit):
     return is_all
 
 
-@register_jitable
+@jitable
 def shrink_alone(block, variances, found, shares, width, numbers, row):
     """The groups that are ALONE, those near each other together; their shares are 0 then."""
     squares, weighted, tops, moves = found
@@ -112,7 +111,7 @@ def shrink_alone(block, variances, found, shares, width, numbers, row):
         low += count
 
 
-@register_jitable
+@jitable
 def after_last_alone(shares, width):
     """Where the last group ends that is ALONE."""
     end = 0
@@ -122,7 +121,7 @@ def after_last_alone(shares, width):
     return end
 
 
-@register_jitable
+@jitable
 def gather(block, variances, shares, width, near, weights, steps, numbers):
     """The groups of some columns that are ALONE, each into one stretch, with their steps."""
     rows, apart, count = block[1], block[1] * width + GAP, shares.size
@@ -145,7 +144,7 @@ def gather(block, variances, shares, width, near, weights, steps, numbers):
                 turn(near_steps, pace, j, width, part(steps, at, tall * width))
 
 
-@register_jitable
+@jitable
 def expect(block, r, count):
     """Ask for a few entries of a row: rows are too far apart for a processor to see them coming."""
     numbers, _, apart, begin = block
@@ -153,7 +152,7 @@ def expect(block, r, count):
     fetch(numbers, r * apart + begin + count - 1)
 
 
-@register_jitable
+@jitable
 def bring_back(block, shares, width, near, weights):
     """The gathered groups to where they were."""
     rows, apart, count = block[1], block[1] * width + GAP, shares.size
@@ -172,14 +171,14 @@ def bring_back(block, shares, width, near, weights):
             copy(part(near, r * pace, count), line(block, low + r, 0, count))
 
 
-@register_jitable
+@jitable
 def take_steps(variances, steps, numbers):
     scale, root, eps = numbers
     for j in range(steps.size):
         steps[j] = scale / (math.sqrt(variances[j]) * root + eps)
 
 
-@register_jitable
+@jitable
 def turn(near, pace, j, width, group):
     """What is near of one group, which begins at the j-th column, in one stretch."""
     if width == 1:
@@ -190,7 +189,7 @@ def turn(near, pace, j, width, group):
         copy(part(near, r * pace + j, width), part(group, r * width, width))
 
 
-@register_jitable
+@jitable
 def turn_back(group, near, pace, j, width):
     if width == 1:
         for r in range(group.size):
@@ -200,7 +199,7 @@ def turn_back(group, near, pace, j, width):
         copy(part(group, r * width, width), part(near, r * pace + j, width))
 
 
-@register_jitable
+@jitable
 def lessen_block(block, variances, shares, numbers, squares):
     """zθ/(θ + c) where c is little; the sums."""
     some, rows, size = np.zeros(shares.size, shares.dtype), block[1], shares.size
@@ -214,7 +213,7 @@ def lessen_block(block, variances, shares, numbers, squares):
     return measured
 
 
-@register_jitable
+@jitable
 def lessen(w, variances, shares, numbers, squares):
     tight()
     scale, root, eps = numbers

@@ -7,8 +7,8 @@ the first begins. Groups may have `width` neighbours in each row.
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
+from shrinkage.kernels.compiling import jitable
 from shrinkage.kernels.machine import bits, fill, number, part, tight
 from shrinkage.kernels.tallies import nothing_yet, together, with_entry
 
@@ -17,7 +17,7 @@ BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are l
 LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
 
 
-@register_jitable
+@jitable
 def block_width(rows, width, span, keeps):
     """How many neighbours of a row are taken together: whole groups, as many in each block."""
     wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps else MOST
@@ -26,14 +26,14 @@ def block_width(rows, width, span, keeps):
     return min(-(-share // unit) * unit, span)
 
 
-@register_jitable
+@jitable
 def line(block, r, low, size):
     """`size` entries of a row of a block, from `low` on."""
     numbers, _, apart, begin = block
     return part(numbers, r * apart + begin + low, size)
 
 
-@register_jitable
+@jitable
 def add_squares(w, squares):
     tight()
     kind = squares.dtype.type
@@ -41,7 +41,7 @@ def add_squares(w, squares):
         squares[j] += kind(w[j]) * kind(w[j])
 
 
-@register_jitable
+@jitable
 def take_squares(block, squares):
     """Σw² of every column in float64 throughout."""
     fill(squares, 0.0)
@@ -49,14 +49,14 @@ def take_squares(block, squares):
         add_squares(line(block, r, 0, squares.size), squares)
 
 
-@register_jitable
+@jitable
 def columns_at(block, low):
     """The block from that column on."""
     numbers, rows, apart, begin = block
     return numbers, rows, apart, begin + low
 
 
-@register_jitable
+@jitable
 def see_to_extremes(block, squares):
     """Σw² once more where squares of float32 may have vanished or overflown."""
     first, end = squares.size, 0
@@ -67,7 +67,7 @@ def see_to_extremes(block, squares):
         take_squares(columns_at(block, first), part(squares, first, end - first))
 
 
-@register_jitable
+@jitable
 def flush(some, sums):
     """What was summed over some rows into the sums over all."""
     tight()
@@ -76,7 +76,7 @@ def flush(some, sums):
         some[j] = 0.0
 
 
-@register_jitable
+@jitable
 def add_moments(w, steps, squares, weighted):
     """w² and s·w² to the sums of their columns, with the steps s."""
     tight()
@@ -86,7 +86,7 @@ def add_moments(w, steps, squares, weighted):
         weighted[j] += square * steps[j]
 
 
-@register_jitable
+@jitable
 def raise_tops(w, steps, tops, moves):
     """The largest steps s of columns, and the largest s·|w|."""
     tight()
@@ -97,7 +97,7 @@ def raise_tops(w, steps, tops, moves):
         moves[j] = number(move if move > most else most)
 
 
-@register_jitable
+@jitable
 def measure_block(block, squares):
     """Σ|w|, Σw² and zeros of a block, and the squares of its columns."""
     some, rows, size = np.zeros(squares.size, block[0].dtype), block[1], squares.size
@@ -110,7 +110,7 @@ def measure_block(block, squares):
     return measured
 
 
-@register_jitable
+@jitable
 def measure_row(w, squares):
     """The sums of a row, and its squares to those of their columns."""
     tight()
@@ -121,7 +121,7 @@ def measure_row(w, squares):
     return measured
 
 
-@register_jitable
+@jitable
 def join_neighbours(sums, width):
     """Each group's sum in the place of every one of its neighbours."""
     if width > 1:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
 from shrinkage.kernels.column_sums import (
     FLUSH,
@@ -25,7 +24,7 @@ from shrinkage.kernels.column_sums import (
     see_to_extremes,
     take_squares,
 )
-from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.groups import pull_at
 from shrinkage.kernels.loops import FACTOR, SIGN, STEP, B
 from shrinkage.kernels.machine import FEW, fill, load, narrow, part, tight, widen
@@ -37,7 +36,7 @@ def by_columns(update: Loop, ask: Loop, shrink: Loop, how: str, metric: bool, ha
     coupled = how == "coupled"
     step_rows = updating(update, ask, how, metric)
 
-    @register_jitable
+    @jitable
     def run(weights, gradients, first, second, third, row, place, sums):
         low, high, width, span = place
         rows = weights.size // span
@@ -79,7 +78,7 @@ def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
     """
     coupled = how == "coupled"
 
-    @register_jitable
+    @jitable
     def step_rows(block, stored, gradients, state, width, row, sums):
         first, second, third = state
         weights, rows, span, begin = stored
@@ -116,7 +115,7 @@ def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
     return step_rows
 
 
-@register_jitable
+@jitable
 def pulls_of(block, size, width, row):
     """Coupled: B/‖w‖ of every column."""
     squares = np.zeros(size)
@@ -128,7 +127,7 @@ def pulls_of(block, size, width, row):
     return pulls
 
 
-@register_jitable
+@jitable
 def pull(gradients, w, pulls, sign, pulled):
     """The gradients with ∂Ω in them, which the update gives `sign` once more."""
     tight()
@@ -144,22 +143,22 @@ def shrinking_evenly(how: str) -> Loop:
     return by_step if how == "proximal" else by_amount
 
 
-@register_jitable
+@jitable
 def leave(block, stored, state, found, width, row):
     return measure_block(block, found[0])
 
 
-@register_jitable
+@jitable
 def by_step(block, stored, state, found, width, row):
     return shrink_evenly(block, found[0], width, row[FACTOR] * row[STEP] * row[B])
 
 
-@register_jitable
+@jitable
 def by_amount(block, stored, state, found, width, row):
     return shrink_evenly(block, found[0], width, row[FACTOR] * row[B])
 
 
-@register_jitable
+@jitable
 def shrink_evenly(block, squares, width, t):
     """w·max(1 − t/‖w‖, 0), by the share min(t/‖w‖, 1) that each column loses."""
     if not t > 0.0:
@@ -179,7 +178,7 @@ def shrink_evenly(block, squares, width, t):
     return measured
 
 
-@register_jitable
+@jitable
 def lessen(w, shares, squares):
     """w − share·w."""
     tight()

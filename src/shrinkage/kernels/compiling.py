@@ -12,6 +12,9 @@ from types import FunctionType
 from typing import Any
 
 from numba import cfunc, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.extending import register_jitable
 
 Loop = Callable[..., Any]
 JOB = types.void(types.CPointer(types.int64))
@@ -27,6 +30,51 @@ def sources() -> str:
     """
     files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class _Fragment(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a function that nothing calls but loops, which take it in.
+
+    It is not made into machine code, nor optimized before it is within a loop, unless it is
+    `machine.tight`. Numba would do both for each function anew with all that it takes in.
+    """
+
+    is_tight = False
+
+    def add_ir_module(self, module: Any) -> None:
+        self.is_tight |= any("alwaysinline" in one.attributes for one in module.functions)
+        super().add_ir_module(module)
+
+    def _optimize_final_module(self) -> None:
+        if self.is_tight:
+            super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> _Fragment:
+        return self
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """It has none: that is for what Python calls."""
+
+
+class _FragmentCompiler(CompilerBase):  # type: ignore[misc]
+    def define_pipelines(self) -> list[Any]:
+        state = self.state
+        state.library = _Fragment(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return [DefaultPassBuilder.define_nopython_pipeline(state)]
+
+
+# For functions that loops take in
+jitable = register_jitable(pipeline_class=_FragmentCompiler, no_cfunc_wrapper=True)
 
 
 class Work:

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import carray
-from numba.extending import register_jitable
 
 from shrinkage.kernels import columns, loops, rows
 from shrinkage.kernels.column_metric import shrinking_in_metric
-from shrinkage.kernels.compiling import Loop, Work, compiled
+from shrinkage.kernels.compiling import Loop, Work, compiled, jitable
 from shrinkage.kernels.formulas import Formula
 from shrinkage.kernels.machine import AHEAD, FEW, copy, fill, memory, part, take
 from shrinkage.kernels.tallies import SUMS, note
@@ -91,7 +90,7 @@ def loop(kind: Kind) -> Work:
     return compiled(through_pieces(run, stored, like), kind.text)
 
 
-@register_jitable
+@jitable
 def tables(job):
     """What the job's addresses stand for: a row for each parameter, or for each piece."""
     many, count = job[ROWS], job[COUNT]
@@ -103,7 +102,7 @@ def tables(job):
     )
 
 
-@register_jitable
+@jitable
 def finish(job, sums, piece, found):
     """A piece is done, and these are its sums: not added up there, beside another thread's."""
     copy(found, sums[piece])
@@ -177,7 +176,7 @@ def through_blocks(run: Loop, stored: Vector, like: Vector) -> Loop:
 def by_chunks(update: Loop, ask: Loop, shrink: Loop) -> Loop:
     """Update, prox and sums, a few entries at a time, while the next are on their way."""
 
-    @register_jitable
+    @jitable
     def run(weights, gradients, first, second, third, row, width, sums):
         steps, before = np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
         kept = steps, before

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numba.extending import register_jitable
-
+from shrinkage.kernels.compiling import jitable
 from shrinkage.penalties import L0, MCP, SCAD, Box, CappedL1, LogSum, NonNegative, Penalty
 
 Scalar = Callable[..., Any]
@@ -34,33 +33,33 @@ class Formula:
 def by_modulus(name: str, modulus: Scalar, gradient: Scalar, **rest: Any) -> Formula:
     """A penalty of the moduli of single entries."""
 
-    @register_jitable
+    @jitable
     def prox(z, s, a, b):
         return signed(z, modulus(abs(z), s, a, b))
 
     return Formula(name, prox, gradient, modulus, **rest)
 
 
-@register_jitable
+@jitable
 def nothing(w, a, b):
     """No pull and no value; NaN and infinity are none of its business."""
     return type(w)(0.0)
 
 
-@register_jitable
+@jitable
 def soft(z, t):
     """S_t(z) = z − min(max(z, −t), t): exactly 0, never −0.0, where |z| ≤ t."""
     inside = z if z < t else t  # in this form one machine instruction each
     return z - (inside if inside > -t else -t)
 
 
-@register_jitable
+@jitable
 def signed(z, modulus):
     """`modulus` with z's sign, never −0.0."""
     return math.copysign(modulus, z) + type(z)(0.0)
 
 
-@register_jitable
+@jitable
 def sign(w):
     """w/|w|, 0 at 0."""
     one = type(w)(1.0)
@@ -68,70 +67,70 @@ def sign(w):
     return one if w > zero else (-one if w < zero else w)
 
 
-@register_jitable
+@jitable
 def towards(w, a):
     """a·sign(w), without a multiplication."""
     return a if w > type(w)(0.0) else (-a if w < type(w)(0.0) else w)
 
 
-@register_jitable
+@jitable
 def above(x, low):
     """max(x, low), and NaN for NaN."""
     return low if x < low else x
 
 
-@register_jitable
+@jitable
 def below(x, high):
     """min(x, high), and NaN for NaN."""
     return high if x > high else x
 
 
-@register_jitable
+@jitable
 def l1_prox(z, s, a, b):
     return soft(z, s * a)
 
 
-@register_jitable
+@jitable
 def l1_gradient(w, a, b):
     return towards(w, a)
 
 
-@register_jitable
+@jitable
 def l2_modulus(size, s, a, b):
     one = type(size)(1.0)
     return size * (one / (one + type(size)(2.0) * b * s))
 
 
-@register_jitable
+@jitable
 def l2_gradient(w, a, b):
     return type(w)(2.0) * b * w
 
 
-@register_jitable
+@jitable
 def l1_l2_modulus(size, s, a, b):
     one = type(size)(1.0)
     return softened(size, s * a) * (one / (one + type(size)(2.0) * b * s))
 
 
-@register_jitable
+@jitable
 def l1_l2_gradient(w, a, b):
     return towards(w, a) + type(w)(2.0) * b * w
 
 
-@register_jitable
+@jitable
 def softened(size, t):
     """max(|z| − t, 0), the modulus of S_t(z)."""
     return above(size - t, type(size)(0.0))
 
 
-@register_jitable
+@jitable
 def is_beyond(size, t, reach):
     """|z| > ½(reach + t), but for t > reach |z| > √(reach·t): from where on it costs no more."""
     one, half = type(size)(1.0), type(size)(0.5)
     return size * (one / reach) * size > t if t > reach else size > half * (reach + t)
 
 
-@register_jitable
+@jitable
 def mcp_modulus(size, s, lam, gamma):
     """Steps beyond gamma: as hard a threshold as softened(…) is 0 up to."""
     one = type(size)(1.0)
@@ -141,12 +140,12 @@ def mcp_modulus(size, s, lam, gamma):
     return size if is_flat else below(shrunk, size)
 
 
-@register_jitable
+@jitable
 def mcp_gradient(w, lam, gamma):
     return sign(w) * above(lam - abs(w) * (type(w)(1.0) / gamma), type(w)(0.0))
 
 
-@register_jitable
+@jitable
 def scad_modulus(size, s, lam, a):
     """Steps below a − 1: the soft threshold, below a steeper line, up to |z|."""
     one = type(size)(1.0)
@@ -158,24 +157,24 @@ def scad_modulus(size, s, lam, a):
     return small if divisor > type(size)(0.0) else (size if far else soft_size)
 
 
-@register_jitable
+@jitable
 def scad_gradient(w, lam, a):
     falling = (a * lam - abs(w)) * (type(w)(1.0) / (a - type(w)(1.0)))
     return sign(w) * below(above(falling, type(w)(0.0)), lam)
 
 
-@register_jitable
+@jitable
 def capped_modulus(size, s, lam, theta):
     t = lam * s
     return size if is_beyond(size, t, type(size)(2.0) * theta) else softened(size, t)
 
 
-@register_jitable
+@jitable
 def capped_gradient(w, lam, theta):
     return lam * sign(w) if abs(w) < theta else w - w
 
 
-@register_jitable
+@jitable
 def log_sum_modulus(size, s, lam, eps):
     """The larger root, or 0 where there is none."""
     zero, two, t = type(size)(0.0), type(size)(2.0), s * lam
@@ -185,32 +184,32 @@ def log_sum_modulus(size, s, lam, eps):
     return zero if square < zero else x
 
 
-@register_jitable
+@jitable
 def log_sum_is_sure(s, lam, eps):
     """Where Ω + ½(u − z)²/s is convex."""
     return s * lam <= eps * eps
 
 
-@register_jitable
+@jitable
 def log_sum_choice(size, u, s, lam, eps):
     """The larger root u, or 0 unless it is better: ½(u − |z|)² + t·log(1 + u/eps) < ½z²."""
     better = s * lam * math.log1p(u / eps) / u < size - u / type(size)(2.0)
     return u if better or not size < math.inf else type(size)(0.0)
 
 
-@register_jitable
+@jitable
 def log_sum_gradient(w, lam, eps):
     return sign(w) * (lam / (eps + abs(w)))
 
 
-@register_jitable
+@jitable
 def l0_modulus(size, s, lam, b):
     square = type(size)(2.0) * lam * s
     zero = type(size)(0.0)
     return zero if size * size <= square and square > zero else size
 
 
-@register_jitable
+@jitable
 def box_prox(z, s, low, high):
     """Into the box; −0.0 becomes 0.0 at a bound of 0."""
     return below(above(z, low), high) + type(z)(0.0)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
+from shrinkage.kernels.compiling import jitable
 from shrinkage.kernels.machine import add, bits, number, part, reciprocal, tight
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
@@ -22,7 +22,7 @@ DEAREST = 1e36  # costs beyond it would leave what `reciprocal` can invert
 BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
 
 
-@register_jitable
+@jitable
 def norm(weights):
     """‖w‖; in float64 throughout where squares of float32 vanish or overflow."""
     total = 0.0
@@ -31,13 +31,13 @@ def norm(weights):
     return size_of(weights, total)
 
 
-@register_jitable
+@jitable
 def pull_at(size, strength):
     """strength/‖w‖, 0 where that is more than any type holds: w is as good as 0 there."""
     return 0.0 if size * 1e37 <= strength else strength / size
 
 
-@register_jitable
+@jitable
 def squares_of(weights):
     tight()
     total = weights.dtype.type(0.0)
@@ -46,7 +46,7 @@ def squares_of(weights):
     return total
 
 
-@register_jitable
+@jitable
 def size_of(weights, squares):
     """‖w‖ where Σw² was found to be `squares`."""
     if not (squares > 1e-25 and squares < 1e25):
@@ -56,7 +56,7 @@ def size_of(weights, squares):
     return math.sqrt(squares)
 
 
-@register_jitable
+@jitable
 def is_root(size, mean, top, itemsize):
     """Whether ‖z‖ − c̄ is θ as far as weights can show: `top` is the largest c; σ² ≤ c̄·top."""
     share = top / size
@@ -65,20 +65,20 @@ def is_root(size, mean, top, itemsize):
     return is_sound and share <= 0.1 and 3.0 * mean * share * share <= near * size
 
 
-@register_jitable
+@jitable
 def is_little(size, top, itemsize):
     """Whether r − r² + r³ of r = c/θ is what is lost, c/(θ + c), to the last place of a weight."""
     return top <= size * (5e-6 if itemsize == 8 else 4e-3)
 
 
-@register_jitable
+@jitable
 def little_share(c, inverse):
     """c/(θ + c) where it is little, from 1/θ."""
     r = c * inverse
     return r - r * r * (type(r)(1.0) - r)
 
 
-@register_jitable
+@jitable
 def root(weights, costs, size, mean):
     """θ, or 0 where the whole row dies; `size` is ‖z‖ and `mean` that of c, weighted by z²."""
     kind = weights.dtype.type
@@ -107,7 +107,7 @@ def root(weights, costs, size, mean):
     return theta
 
 
-@register_jitable
+@jitable
 def sums_at(weights, costs, theta):
     """S(θ) and −S′(θ)/2."""
     tight()
@@ -121,7 +121,7 @@ def sums_at(weights, costs, theta):
     return squares, slope
 
 
-@register_jitable
+@jitable
 def largest(values):
     """The largest |x|, NaN where there is one."""
     tight()

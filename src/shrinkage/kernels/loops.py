@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import math
 
-from numba.extending import register_jitable
-
-from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.formulas import Formula, above, signed
 from shrinkage.kernels.machine import ASKS, LINE, bits, fetch, keep, load, number, tight
 from shrinkage.kernels.tallies import no_moments, nothing_yet, with_entry, with_moments, with_weight
@@ -33,7 +31,7 @@ def sgd(formula: Formula | None, how: str, momentum: bool, keep_steps: bool) -> 
     pull, decay, finish = pull_of(formula, how), decay_of(formula, how), finish_of(formula, how)
     pulls, apart = pull is not no_pull, is_apart(formula, how)
 
-    @register_jitable
+    @jitable
     def update(weights, gradients, state, kept, row):
         tight()
         buffers, before = state[0], kept[1]
@@ -76,14 +74,14 @@ def adam(
     pulls, apart = pull is not no_pull, is_apart(formula, how)
     nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
-    @register_jitable
+    @jitable
     def update(weights, gradients, state, kept, row):
         squares = state[0].dtype.type(row[SIGN] * row[SQUARES])
         if squares != type(squares)(0.0):
             return sweep(weights, gradients, state, kept, row, squares)
         return sweep(weights, gradients, state, kept, row, None)  # 0·∞ is no 0
 
-    @register_jitable
+    @jitable
     def sweep(weights, gradients, state, kept, row, squares):
         tight()
         (means, variances, largest), (steps, before) = state, kept
@@ -131,7 +129,7 @@ def still(
     finish, apart = finish_of(formula, how), is_apart(formula, how)
     nothing, with_one = (no_moments, with_moments) if in_rows else (nothing_yet, with_weight)
 
-    @register_jitable
+    @jitable
     def update(weights, _, state, kept, row):
         tight()
         variances, (steps, before) = state[0], kept
@@ -156,7 +154,7 @@ def still(
     return update
 
 
-@register_jitable
+@jitable
 def numbers_of(row):
     """The row as a tuple, whose numbers no store to memory can change."""
     return (
@@ -165,7 +163,7 @@ def numbers_of(row):
     )  # fmt: skip
 
 
-@register_jitable
+@jitable
 def number4(row, kind, one, two, three, four):
     """Four of the row's numbers in the type of the weights."""
     return kind(row[one]), kind(row[two]), kind(row[three]), kind(row[four])
@@ -180,7 +178,7 @@ def shrinking(formula: Formula | None, how: str, in_metric: bool) -> Loop:
     assert choice is not None
     assert is_sure is not None
 
-    @register_jitable
+    @jitable
     def shrink(weights, kept, measured, row):
         tight()
         steps, before = kept
@@ -208,12 +206,12 @@ def shrinking(formula: Formula | None, how: str, in_metric: bool) -> Loop:
     return shrink
 
 
-@register_jitable
+@jitable
 def as_measured(weights, kept, measured, row):
     return measured
 
 
-@register_jitable
+@jitable
 def with_squares(row, squares):
     """The row, with that in the place of SQUARES."""
     return (*row[:5], squares, *row[6:])
@@ -224,7 +222,7 @@ def fetching(gradients: bool, state: int) -> Loop:
     if not ASKS:
         return wait_for
 
-    @register_jitable
+    @jitable
     def ask(w, g, first, second, third, at, count):
         tight()
         for ahead in range(at, at + count, LINE // w.itemsize):
@@ -242,6 +240,6 @@ def fetching(gradients: bool, state: int) -> Loop:
     return ask
 
 
-@register_jitable
+@jitable
 def wait_for(w, g, first, second, third, at, count):
     """The processor sees by itself which entries are next."""

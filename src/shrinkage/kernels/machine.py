@@ -16,6 +16,8 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, register_jitable
 from numba.np.arrayobj import populate_array
 
+from shrinkage.kernels.compiling import jitable
+
 CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first cache
 # Whether to ask for memory in advance: steps are faster so on Intel's servers, slower on AMD's.
 ASKS = bool(get_host_cpu_features().get("avx512f")) and not get_host_cpu_name().startswith("znver")
@@ -35,7 +37,7 @@ def _pointer(context, address, like):
     return kind(types.int64, like), code
 
 
-@register_jitable
+@jitable
 def memory(address, size, like):
     """`size` numbers of like's type that begin at `address`."""
     return carray(_pointer(address, like), size)
@@ -64,20 +66,20 @@ def _part(context, numbers, low, size):
     return kind(numbers, types.intp, types.intp), code
 
 
-@register_jitable
+@jitable
 def part(numbers, low, size):
     """numbers[low : low + size], which must be there: a slice takes longer, and to compile."""
     return _part(numbers, low, size)
 
 
-@register_jitable
+@jitable
 def fill(numbers, number):
     """`number` in every place."""
     for i in range(numbers.size):
         numbers[i] = number
 
 
-@register_jitable
+@jitable
 def copy(source, target):
     """What is in `source` into `target`: an assignment of arrays takes seconds to compile."""
     for i in range(source.size):
@@ -116,7 +118,7 @@ def _take(context, counter):
     return types.int64(counter), code
 
 
-@register_jitable
+@jitable
 def take(counter):
     """counter[0], which is one more afterwards: no two threads take the same."""
     return _take(counter)
@@ -138,7 +140,7 @@ def _load(context, numbers, at):
     return (types.float32 if halved else numbers.dtype)(numbers, types.intp), code
 
 
-@register_jitable
+@jitable
 def load(numbers, at):
     """numbers[at]; of bfloat16, which is held as its bits, the float32."""
     return _load(numbers, at)
@@ -169,7 +171,7 @@ def _keep(context, numbers, at, number):
     return number(numbers, types.intp, number), code
 
 
-@register_jitable
+@jitable
 def keep(numbers, at, number):
     """numbers[at] ← number. What it holds then: of bfloat16 the nearest, ties to even, NaN NaN."""
     return _keep(numbers, at, number)
@@ -190,7 +192,7 @@ def _fetch(context, numbers, at):
     return types.none(numbers, types.intp), code
 
 
-@register_jitable
+@jitable
 def fetch(numbers, at):
     """Ask for numbers[at], which may lie beyond the end, so that it is near when it is read."""
     return _fetch(numbers, at)
@@ -212,13 +214,13 @@ def _number(context, bits):
     return (types.float32 if bits.bitwidth == 32 else types.float64)(bits), code
 
 
-@register_jitable
+@jitable
 def bits(x):
     """x ≥ 0 as an integer in whose order all of them are, NaN above: a maximum in vectors."""
     return _bits(x)
 
 
-@register_jitable
+@jitable
 def number(bits):
     """The number of these bits."""
     return _number(bits)
@@ -232,7 +234,7 @@ def _reordered_sum(context, total, term):
     return total(total, total), code
 
 
-@register_jitable
+@jitable
 def add(total, term):
     """total + term in any order: such a sum over many entries is taken in vectors."""
     return _reordered_sum(total, term)
@@ -247,7 +249,7 @@ def _inverse(context, x):
     return x(x), code
 
 
-@register_jitable
+@jitable
 def reciprocal(x):
     """1/x for x > 0, by an estimate that is made better: divisions are what vectors are slow at.
 
@@ -258,7 +260,7 @@ def reciprocal(x):
     return _inverse(most if x > most else x)
 
 
-@register_jitable
+@jitable
 def widen(bits, numbers):
     """bfloat16, given as its bits, into float32."""
     tight()
@@ -267,7 +269,7 @@ def widen(bits, numbers):
         wide[i] = np.uint32(bits[i]) << np.uint32(16)
 
 
-@register_jitable
+@jitable
 def narrow(numbers, bits):
     """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
     tight()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import register_jitable
 
-from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.formulas import below
 from shrinkage.kernels.groups import (
     BLOCK,
@@ -53,7 +52,7 @@ def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> L
     join = join_moments if in_metric else together
     nothing = (0.0,) * (4 if in_metric else 3)
 
-    @register_jitable
+    @jitable
     def run(weights, gradients, first, second, third, row, width, sums):
         steps = np.empty(width if in_metric else FEW, first.dtype)
         wide = np.empty(width if half else 0, first.dtype)
@@ -93,13 +92,13 @@ def shrink_row(how: str, in_metric: bool) -> Loop:
     return shrink_by_step if how == "proximal" else shrink_by_amount
 
 
-@register_jitable
+@jitable
 def pull_row(weights, row):
     """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
     return pull_at(norm(weights), row[FACTOR] * row[B])
 
 
-@register_jitable
+@jitable
 def measure_in_blocks(weights):
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
@@ -107,22 +106,22 @@ def measure_in_blocks(weights):
     return measured
 
 
-@register_jitable
+@jitable
 def leave(weights, steps, row, measured):
     return measured
 
 
-@register_jitable
+@jitable
 def shrink_by_step(weights, steps, row, measured):
     return shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B], measured)
 
 
-@register_jitable
+@jitable
 def shrink_by_amount(weights, steps, row, measured):
     return shrink_evenly(weights, row[FACTOR] * row[B], measured)
 
 
-@register_jitable
+@jitable
 def shrink_evenly(weights, t, measured):
     """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
     if not t > 0.0:
@@ -138,7 +137,7 @@ def shrink_evenly(weights, t, measured):
     return measured
 
 
-@register_jitable
+@jitable
 def lessen(weights, ratio):
     """w − ratio·w, and its sums."""
     tight()
@@ -151,7 +150,7 @@ def lessen(weights, ratio):
     return measured
 
 
-@register_jitable
+@jitable
 def shrink_in_metric(weights, steps, row, moments):
     kind = weights.dtype.type
     strength, limit = row[FACTOR] * row[B], kind(row[LIMIT])
@@ -176,7 +175,7 @@ def shrink_in_metric(weights, steps, row, moments):
     return move_towards(weights, steps, kind(theta), limit)
 
 
-@register_jitable
+@jitable
 def shrink_extreme(weights, steps, strength, limit):
     """In units of the largest weight, where squares neither vanish nor overflow."""
     kind = weights.dtype.type
@@ -197,7 +196,7 @@ def shrink_extreme(weights, steps, strength, limit):
     return measure_in_blocks(weights)
 
 
-@register_jitable
+@jitable
 def move_towards(weights, costs, theta, limit):
     """`move_within`, also where θ is 0 and the row dies, or goes as far as `limit` allows."""
     kind = weights.dtype.type
@@ -212,7 +211,7 @@ def move_towards(weights, costs, theta, limit):
     return move_within(weights, costs, theta, limit)
 
 
-@register_jitable
+@jitable
 def move_within(weights, costs, theta, limit):
     """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
     measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
@@ -225,7 +224,7 @@ def move_within(weights, costs, theta, limit):
     return move_back(weights, costs, limit / farthest) if farthest > limit else measured
 
 
-@register_jitable
+@jitable
 def move(weights, costs, theta):
     """zθ/(θ + c), and z where c was; its sums, and how far the farthest moves."""
     tight()
@@ -241,7 +240,7 @@ def move(weights, costs, theta):
     return measured, number(top)
 
 
-@register_jitable
+@jitable
 def lose_little(weights, steps, inverse):
     """zθ/(θ + c) where c is little, without a division; `inverse` is cost over step, over θ."""
     measured = 0.0, 0.0, 0.0
@@ -252,7 +251,7 @@ def lose_little(weights, steps, inverse):
     return measured
 
 
-@register_jitable
+@jitable
 def lose_little_of(weights, steps, inverse):
     tight()
     measured = nothing_yet(weights.dtype.type(0.0))
@@ -263,7 +262,7 @@ def lose_little_of(weights, steps, inverse):
     return measured
 
 
-@register_jitable
+@jitable
 def move_back(weights, before, share):
     """That share of the way alone; the sums."""
     for i in range(weights.size):

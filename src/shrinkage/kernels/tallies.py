@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
+from shrinkage.kernels.compiling import jitable
 from shrinkage.kernels.machine import add, bits, number, tight
 
 NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
 SUMS = 5
 
 
-@register_jitable
+@jitable
 def nothing_yet(zero):
     """Σ|w|, Σw² and the count of exact zeros, of no weights."""
     return zero, zero, bits(zero)
 
 
-@register_jitable
+@jitable
 def with_entry(measured, w):
     """The same with one weight more."""
     absolute, squares, zeros = measured
@@ -25,25 +25,25 @@ def with_entry(measured, w):
     return add(absolute, abs(w)), add(squares, w * w), zeros
 
 
-@register_jitable
+@jitable
 def with_weight(measured, w, s):
     return with_entry(measured, w)
 
 
-@register_jitable
+@jitable
 def together(one, other):
     """Two such sums as one, in float64."""
     return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
-@register_jitable
+@jitable
 def note(measured, sums):
     sums[0] += measured[0]
     sums[1] += measured[1]
     sums[2] += measured[2]
 
 
-@register_jitable
+@jitable
 def measure(weights):
     """Σ|w|, Σw² and the count of exact zeros."""
     tight()
@@ -53,13 +53,13 @@ def measure(weights):
     return measured
 
 
-@register_jitable
+@jitable
 def no_moments(zero):
     """Σw², Σsw² and the bits of the largest step s and of the largest s·|w|, of no weights."""
     return zero, zero, bits(zero), bits(zero)
 
 
-@register_jitable
+@jitable
 def with_moments(moments, w, s):
     """The same with one weight more."""
     squares, weighted, top, farthest = moments
@@ -69,7 +69,7 @@ def with_moments(moments, w, s):
     return add(squares, square), add(weighted, s * square), top, farthest
 
 
-@register_jitable
+@jitable
 def join_moments(one, other):
     """Moments of two parts of a row as one, in float64."""
     top, farthest = np.float64(number(other[2])), np.float64(number(other[3]))

@@ -7,42 +7,40 @@ the penalty's constants.
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
-
-from shrinkage.kernels.compiling import Loop
+from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, signed, soft
 
 
-@register_jitable
+@jitable
 def unchanged(w, s, factor, limit, a, b):
     return w
 
 
-@register_jitable
+@jitable
 def scaled(w, s, factor, limit, a, b):
     """Squares, decoupled: (1 − 2·factor·b)·w, not beyond 0."""
     return w * above(type(w)(1.0) - type(w)(2.0) * factor * b, type(w)(0.0))
 
 
-@register_jitable
+@jitable
 def thresholded(z, s, factor, limit, a, b):
     """Absolute values, decoupled: a threshold of factor·a."""
     return soft(z, factor * a)
 
 
-@register_jitable
+@jitable
 def limited_threshold(z, s, factor, limit, a, b):
     """The prox of absolute values, no farther than `limit`."""
     t = s * (factor * a)
     return soft(z, t if t < limit else limit)
 
 
-@register_jitable
+@jitable
 def no_pull(w, factor, a, b):
     return type(w)(0.0)
 
 
-@register_jitable
+@jitable
 def limited(size, u, limit):
     """u ≤ |z|, or as far from |z| towards it as `limit` allows."""
     return above(u, size - limit)
@@ -54,7 +52,7 @@ def pull_of(formula: Formula | None, how: str) -> Loop:
         return no_pull
     gradient, is_linear = formula.gradient, formula.is_threshold
 
-    @register_jitable
+    @jitable
     def pull(w, factor, a, b):
         return gradient(w, factor * a, factor * b) if is_linear else factor * gradient(w, a, b)
 
@@ -69,7 +67,7 @@ def decay_of(formula: Formula | None, how: str) -> Loop:
         return scaled
     gradient = formula.gradient
 
-    @register_jitable
+    @jitable
     def stopped(w, s, factor, limit, a, b):
         """w − factor·∂Ω(w), but 0 where that changes its sign."""
         moved = w - factor * gradient(w, a, b)
@@ -96,7 +94,7 @@ def finish_of(formula: Formula | None, how: str) -> Loop:
         return limited_threshold
     prox, modulus = formula.prox, formula.modulus
 
-    @register_jitable
+    @jitable
     def shrunk(z, s, factor, limit, a, b):
         if modulus is None:
             return prox(z, s * factor, a, b)

@@ -11,39 +11,36 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from numba.core.codegen import CPUCodeLibrary
 
 import shrinkage
 from shrinkage.kernels import compiling
 
-STEP = """
+GRADIENTS = """
 import sys, warnings
 warnings.simplefilter("error")
-import torch
+import numpy as np
 from numba.core.caching import IndexDataCacheFile
-from shrinkage import L1, MCP
-from shrinkage.torch import SGD
+from shrinkage.kernels.formulas import ABSOLUTE, BENT
+from shrinkage.kernels.sums import gradient_into
 
-def step(number):
-    kind, penalty, how = [(SGD, L1(0.1), "proximal"), (SGD, MCP(0.1), "coupled")][number]
-    w = torch.nn.Parameter(torch.linspace(-1.0, 1.0, 20).view(4, 5))
-    w.grad = torch.full((4, 5), 0.5)
-    optimizer = kind([w], lr=0.1, penalty=penalty, how=how)
-    optimizer.step()
-    optimizer.step()
-    assert optimizer._sorted().batches
-    return w.double().square().sum().item()
+def gradient(number):
+    formula, constants = [(ABSOLUTE, (0.1, 0.0)), (BENT, (0.1, 3.0))][number]
+    w, out = np.linspace(-1.0, 1.0, 20), np.empty(20)
+    gradient_into(out, w, formula, constants, 1.0, 1)
+    return np.square(out).sum()
 
 saved, save = [], IndexDataCacheFile.save
 IndexDataCacheFile.save = lambda self, key, data: (saved.append(key), save(self, key, data))
-print(*[step(int(number)) for number in sys.argv[1]], len(saved))
+print(*[gradient(int(number)) for number in sys.argv[1]], len(saved))
 """
 
 
 def results(numbers: str, folder: Path) -> tuple[list[float], int]:
-    """Of steps in a process of its own, and how many loops it compiled and kept in the folder."""
+    """Of gradients in a process of its own, and how many loops it kept in the folder."""
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", STEP, numbers],
+        [sys.executable, "-c", GRADIENTS, numbers],
         env={**os.environ, **paths, "NUMBA_CACHE_DIR": str(folder)},
         capture_output=True,
         text=True,
@@ -83,6 +80,39 @@ def test_where_nothing_can_be_written_each_process_compiles(
     job = np.array([2])
     compiling.compiled(raise_it, "next")(job.ctypes.data)
     assert job == [3]
+
+
+def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which is most of what compiling would take."""
+
+    @compiling.jitable
+    def within(job: Any) -> Any:
+        return job[0] + 1
+
+    @compiling.jitable
+    def between(job: Any) -> Any:
+        return within(job)
+
+    def count(address: Any) -> None:
+        job = numba.carray(address, 1)
+        job[0] = between(job)
+
+    made = []
+    finish = CPUCodeLibrary._finalize_final_module
+    monkeypatch.setattr(
+        CPUCodeLibrary,
+        "_finalize_final_module",
+        lambda library: (made.append(library.name), finish(library)),
+    )
+    job = np.array([2])
+    compiling.Work(numba.cfunc(compiling.JOB)(count))(job.ctypes.data)
+    assert job == [3]
+    names = " ".join(made)
+    assert "count" in names
+    assert "within" not in names
+    assert "between" not in names
 
 
 def test_importing_compiles_nothing() -> None:
