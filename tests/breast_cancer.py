@@ -42,7 +42,7 @@ def logistic() -> Callable[[torch.Tensor], torch.Tensor]:
 
 @lru_cache
 def minimum(penalty: Penalty) -> np.ndarray:
-    """The least loss + Ω(w): scikit-learn's for squares, else skglm's."""
+    """The least loss + Ω(w): scikit-learn's where squares are in it, else skglm's."""
     X, y = standardized()
     match penalty:
         case L2(lam):
@@ -52,7 +52,15 @@ def minimum(penalty: Penalty) -> np.ndarray:
         case L1(lam):
             model = skglm_model(Logistic(), L1_plus_L2(lam, 1.0), AndersonCD)
         case ElasticNet(lam, l1_ratio):
-            model = skglm_model(Logistic(), L1_plus_L2(lam, l1_ratio), AndersonCD)
+            model = LogisticRegression(
+                C=1 / (len(y) * lam),
+                l1_ratio=l1_ratio,
+                fit_intercept=False,
+                tol=1e-12,
+                solver="saga",
+                max_iter=10_000,
+                random_state=0,
+            )
         case GroupLasso(lam, groups):
             indices, starts = grp_converter([list(group) for group in groups], X.shape[1])
             weights = np.array([len(group) ** 0.5 for group in groups])

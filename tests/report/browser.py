@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from selenium import webdriver
@@ -20,7 +21,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 60  # seconds: a busy machine draws slowly
+PATIENCE, POLL = 60, 0.05  # seconds: a busy machine draws slowly
 
 
 class Browser:
@@ -47,9 +48,11 @@ class Browser:
         self.requests()
         self.errors()
         self.driver.get(page.as_uri())
-        WebDriverWait(self.driver, PATIENCE).until(
-            lambda driver: driver.find_elements(By.CSS_SELECTOR, "html[data-ready]")
-        )
+        self.until(lambda: self.all("html[data-ready]"))
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Wait until it does."""
+        WebDriverWait(self.driver, PATIENCE, POLL).until(lambda _: holds())
 
     def prefer(self, scheme: str) -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]

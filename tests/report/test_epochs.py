@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.support.ui import WebDriverWait
 
-from report.browser import PATIENCE, Browser
+from report.browser import Browser
 from report.outcomes import PENALTIES, POINTS, lines, notes, outcome, three, with_spikes, written
 from report.test_browser import browser  # noqa: F401  a fixture
 from shrinkage.report import write_trainings
@@ -106,4 +105,4 @@ def test_a_double_click_brings_a_spike_in(browser: Browser, tmp_path: Path) -> N
     (plot,) = browser.all("[data-figure^=losses]")
     browser.run("document.querySelector('[data-figure^=losses]').scrollIntoView({block: 'center'})")
     ActionChains(browser.driver).double_click(plot).perform()
-    WebDriverWait(browser.driver, PATIENCE).until(lambda _: browser.run(top) > 7)
+    browser.until(lambda: browser.run(top) > 7)

@@ -60,7 +60,7 @@ def trained(
 def test_it_equals_the_penalized_minimum(
     optimizer: str, how: str, penalty: Penalty, shape: tuple[int, int]
 ) -> None:
-    steps = 60 if optimizer == "LBFGS" else 3000
+    steps = 60 if optimizer == "LBFGS" else 2000
     found = trained(OPTIMIZERS[optimizer], penalty, how, shape, steps)
     known = GroupLasso(0.17, 1) if isinstance(penalty, GroupLasso) else penalty
     target = minimum(known, shape if shape[0] > 1 else (10,)).reshape(shape)

@@ -19,7 +19,7 @@ EXACT = [
 
 @pytest.mark.parametrize("row", EXACT, ids=str)
 def test_it_rests_where_its_objective_is_least(row: law.Row) -> None:
-    distance, zeros = row.run()
+    distance, zeros = row.run(haste=1.0 if row.case.solver is None else 2 / 3)
     assert distance < row.tolerance
     assert zeros
 

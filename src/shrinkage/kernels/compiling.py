@@ -62,19 +62,22 @@ class _Fragment(JITCodeLibrary):  # type: ignore[misc]
         return self
 
     def set_env(self, name: str, environment: Any) -> None:
-        """It has none: that is for what Python calls."""
+        """It needs none: that is for what speaks to Python."""
 
 
 class _FragmentCompiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         state = self.state
         state.library = _Fragment(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.library.enable_object_caching()
         return [DefaultPassBuilder.define_nopython_pipeline(state)]
 
 
-# For functions that loops take in
-jitable = register_jitable(pipeline_class=_FragmentCompiler, no_cfunc_wrapper=True)
+# Names that Numba may change: without them functions are compiled as it does by itself.
+HOOKS = "_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals"
+OPTIONS: dict[str, Any] = {"no_cfunc_wrapper": True}
+if all(hasattr(JITCodeLibrary, name) for name in HOOKS):
+    OPTIONS["pipeline_class"] = _FragmentCompiler
+jitable = register_jitable(**OPTIONS)  # for functions that loops take in
 
 
 class Work:

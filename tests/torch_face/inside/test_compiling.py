@@ -16,31 +16,41 @@ from numba.core.codegen import CPUCodeLibrary
 import shrinkage
 from shrinkage.kernels import compiling
 
-GRADIENTS = """
+LOOPS = """
 import sys, warnings
 warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
+from shrinkage.kernels import driving, loops
 from shrinkage.kernels.formulas import ABSOLUTE, BENT
-from shrinkage.kernels.sums import gradient_into
 
-def gradient(number):
-    formula, constants = [(ABSOLUTE, (0.1, 0.0)), (BENT, (0.1, 3.0))][number]
-    w, out = np.linspace(-1.0, 1.0, 20), np.empty(20)
-    gradient_into(out, w, formula, constants, 1.0, 1)
-    return np.square(out).sum()
+KINDS = [driving.Kind("sgd", False, formula, how, "none", "float64")
+         for formula, how in ((ABSOLUTE, "proximal"), (BENT, "coupled"))]
+
+def step(number):
+    w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)
+    table, numbers = np.zeros((1, driving.COLUMNS), np.int64), np.zeros((1, loops.NUMBERS))
+    table[0, [driving.WEIGHTS, driving.GRADIENTS]] = w.ctypes.data, g.ctypes.data
+    names = loops.A, loops.B, loops.SIGN, loops.LR, loops.FACTOR, loops.LIMIT, loops.STEP
+    numbers[0, names] = 0.1, 3.0, 1.0, 0.1, 1.0, np.inf, 0.1
+    pieces, sums = np.array([[0, 0, 20]]), np.zeros((1, driving.SUMS))
+    addresses = [array.ctypes.data for array in (table, numbers, pieces, sums)]
+    job = np.array([0, *addresses, 1, 1, 0])
+    driving.loop(KINDS[number])(job.ctypes.data)
+    assert job[driving.DONE] == 1
+    return np.square(w).sum()
 
 saved, save = [], IndexDataCacheFile.save
 IndexDataCacheFile.save = lambda self, key, data: (saved.append(key), save(self, key, data))
-print(*[gradient(int(number)) for number in sys.argv[1]], len(saved))
+print(*[step(int(number)) for number in sys.argv[1]], len(saved))
 """
 
 
 def results(numbers: str, folder: Path) -> tuple[list[float], int]:
-    """Of gradients in a process of its own, and how many loops it kept in the folder."""
+    """Of steps in a process of its own, and how many loops it compiled and kept in the folder."""
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", GRADIENTS, numbers],
+        [sys.executable, "-c", LOOPS, numbers],
         env={**os.environ, **paths, "NUMBA_CACHE_DIR": str(folder)},
         capture_output=True,
         text=True,
