@@ -32,7 +32,7 @@ class Arena:
 
     def __init__(self, size: int = SIZE) -> None:
         self.bytes = torch.full((size,), CANARY, dtype=torch.uint8)
-        self.free = torch.ones(size, dtype=torch.bool)
+        self.taken = torch.zeros(size, dtype=torch.bool)
         self.end = 0
 
     def put(self, values: Tensor) -> Tensor:
@@ -40,12 +40,12 @@ class Arena:
         start = self.end + BAND
         size = values.numel() * values.itemsize
         self.end = start + -(-size // 64) * 64
-        self.free[start : start + size] = False
+        self.taken[start : start + size] = True
         flat = self.bytes[start : start + size].view(values.dtype)
         return flat.as_strided(values.shape, values.stride()).copy_(values.detach())
 
     def is_whole(self) -> bool:
-        return bool((self.bytes[self.free] == CANARY).all())
+        return bool((self.bytes == CANARY).logical_or_(self.taken).all())
 
 
 class Soak:
