@@ -5,7 +5,7 @@ import gc
 import hypothesis
 import torch
 
-hypothesis.settings.register_profile("laws", deadline=None, max_examples=12)
+hypothesis.settings.register_profile("laws", deadline=None, max_examples=10)
 hypothesis.settings.load_profile("laws")
 torch.set_num_threads(1)
 

@@ -14,11 +14,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from report.browser import Browser
-from report.synthetic import HOSTILE, KINDS, kind, study
+from report.synthetic import FEW, HOSTILE, KINDS, kind, study
 from report.synthetic_laws import LAWS
 from shrinkage.report import write_laws, write_paths, write_report
 
-FEW = ("none", "l2@coupled", "l1@proximal")
 OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 

@@ -19,7 +19,7 @@ PATIENCE = 120  # seconds; a slow machine is no failure
 
 def start(folder):
     return subprocess.Popen(
-        [*COMMAND, "compare", *QUESTION, "--epochs", "100", "--jobs", "2", "--out", str(folder)],
+        [*COMMAND, "compare", *QUESTION, "--epochs", "80", "--jobs", "2", "--out", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -73,7 +73,7 @@ def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path)
         f"shrinkage: interrupted; {folder} keeps what is done, and the same command goes on from it"
     )
     assert "Traceback" not in said
-    settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:9", "seeds": 2, "epochs": 100}
+    settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:9", "seeds": 2, "epochs": 80}
     resumed = compare("iris", out=folder, jobs=1, quiet=True, **settings)
     assert before < kept(folder), "a record was lost or made again"
     whole = compare("iris", out=tmp_path / "whole", jobs=1, quiet=True, **settings)

@@ -58,11 +58,6 @@ OUTSIDE = [
         partial(celer.ElasticNet, 0.2, l1_ratio=0.7, **EXACT),
     ),
     Outside(
-        "skglm ElasticNet",
-        ElasticNet(0.2, 0.7),
-        partial(skglm.ElasticNet, 0.2, l1_ratio=0.7, **EXACT),
-    ),
-    Outside(
         "celer GroupLasso",
         GroupLasso(0.1, GROUPS),
         partial(celer.GroupLasso, groups=LISTS, alpha=0.1, weights=ROOTS, **EXACT),
