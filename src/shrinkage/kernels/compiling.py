@@ -59,6 +59,7 @@ class _Fragment(JITCodeLibrary):  # type: ignore[misc]
 
     @property
     def codegen(self) -> _Fragment:
+        """What Numba asks to `set_env`, which would write to machine code that is not there."""
         return self
 
     def set_env(self, name: str, environment: Any) -> None:
