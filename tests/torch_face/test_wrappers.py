@@ -123,7 +123,8 @@ def shard(model):
 zeros = 0
 for how in ("coupled", "decoupled", "proximal"):
     for make in (sgd, adam):
-        for penalty in (L1(0.02) + L2(0.1), GroupLasso(0.05), L1(0.02) + GroupLasso(0.05, "in")):
+        for penalty in (L1(0.05), L2(0.1), L1(0.02) + L2(0.1), GroupLasso(0.05),
+                        L1(0.02) + GroupLasso(0.05, "in")):
             zeros += same(shard, penalty, how, make)
             same(shard, penalty, how, make, inside=True)
 for penalty in (L1(0.05), L2(0.1), GroupLasso(0.05)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import inside_twins as twins
-from shrinkage import L1, L2, GroupLasso, LogSum, Penalty
+from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.machine import keep, load, narrow, widen
 from shrinkage.torch import SGD, Adam
 
@@ -28,6 +28,7 @@ CASES = [
     *((L1(0.1), how) for how in ("coupled", "decoupled", "proximal")),
     *((GroupLasso(0.1), how) for how in ("coupled", "decoupled", "proximal")),
     *((GroupLasso(0.1, "in"), how) for how in ("coupled", "decoupled", "proximal")),
+    (ElasticNet(0.2), "proximal"),
     (LogSum(0.1, 0.3), "proximal"),
 ]
 
