@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Callable
-from functools import lru_cache, partial
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
+from threading import Timer
 from types import FunctionType
 from typing import Any
 
@@ -18,6 +21,8 @@ from numba.extending import register_jitable
 
 Loop = Callable[..., Any]
 JOB = types.void(types.CPointer(types.int64))
+PATIENCE = 2.0  # seconds after which a person wonders what a first step is doing
+logger = logging.getLogger("shrinkage")
 # What a full disk, or a file that is cut off, can lead to.
 DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexError, ImportError
 
@@ -110,10 +115,32 @@ def compiled(loop: Loop, *parts: object) -> Work:
     _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
     # A division by 0 is infinite; a·b + c may be rounded once.
     compile_it = partial(cfunc, JOB, error_model="numpy", fastmath={"contract"})
+    with _telling_of_a_long_wait():
+        try:
+            return Work(compile_it(cache=True)(loop))
+        except (*DAMAGED, RuntimeError):  # the last: numba found no folder
+            return Work(compile_it()(loop))
+
+
+@contextmanager
+def _telling_of_a_long_wait() -> Iterator[None]:
+    """Log one line if the work takes longer than `PATIENCE`; Python shows it on stderr."""
+    timer = Timer(PATIENCE, _tell_of_compiling)
+    timer.daemon = True
+    with suppress(RuntimeError):  # Python is ending, or no thread is to be had
+        timer.start()
     try:
-        return Work(compile_it(cache=True)(loop))
-    except (*DAMAGED, RuntimeError):  # the last: numba found no folder
-        return Work(compile_it()(loop))
+        yield
+    finally:
+        timer.cancel()
+
+
+@cache
+def _tell_of_compiling() -> None:
+    logger.warning(
+        "shrinkage is compiling the loop of this step, once for each combination of optimizer, "
+        "penalty, way and type; later steps do not wait, and later runs find it on disk"
+    )
 
 
 def _rename(function: Loop, name: str) -> None:

@@ -6,6 +6,7 @@ A subclass whose `step` calls ``super().step()`` is one optimizer with two hooke
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 _watching = False
 
 
-class Nesting:
-    """Tells an optimizer's outermost step from the steps within it."""
+class Nesting(threading.local):
+    """Tells an optimizer's outermost step from the steps within it, in each thread by itself."""
 
     def __init__(self) -> None:
         self._depth = 0

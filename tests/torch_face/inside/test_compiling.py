@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numba
@@ -17,7 +20,8 @@ import shrinkage
 from shrinkage.kernels import compiling
 
 LOOPS = """
-import sys, warnings
+import logging, sys, warnings
+logging.disable()  # a slow machine says that it compiles
 warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
@@ -134,3 +138,41 @@ def test_importing_compiles_nothing() -> None:
         "assert driving.loop.cache_info().currsize == counting.counter.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
+
+
+class Told(logging.Handler):
+    """Counts messages, and lets others wait for the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self.came = Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.came.set()
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    handler = Told()
+    compiling.logger.addHandler(handler)
+    compiling._tell_of_compiling.cache_clear()
+    yield handler
+    compiling.logger.removeHandler(handler)
+
+
+def test_a_long_compilation_is_told_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "PATIENCE", 0.0)
+    for _ in range(2):
+        with compiling._telling_of_a_long_wait():
+            assert told.came.wait(60)
+    assert len(told.messages) == 1
+    assert "compiling" in told.messages[0]
+
+
+def test_a_short_one_is_not(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "PATIENCE", 3600.0)
+    with compiling._telling_of_a_long_wait():
+        pass
+    assert not told.messages

@@ -15,10 +15,11 @@ from torch.optim import Optimizer
 
 import inside_twins as twins
 from inside_soak import Arena
-from shrinkage import L1, GroupLasso, Penalty
-from shrinkage.kernels import driving
+from shrinkage import L1, GroupLasso, NuclearNorm, Penalty
+from shrinkage.kernels import driving, pool
 from shrinkage.kernels.machine import CHUNK
 from shrinkage.torch import SGD, Adam
+from shrinkage.torch.inside import batches
 
 SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
 WIDE: dict[str, tuple[int, ...]] = {"wide": (3, 2500)}  # a row is longer than a chunk
@@ -365,6 +366,51 @@ def test_memory_that_was_given_back_is_not_written(
     optimizer.step()
     assert twins.served(optimizer._sorted()) == 2
     assert torch.equal(v, w)
+
+
+@pytest.mark.parametrize("penalty", [L1(0.1), NuclearNorm(0.1)], ids=["loops", "torch operations"])
+@pytest.mark.parametrize("what", ["gradient", "momentum_buffer"])
+def test_a_gradient_or_state_without_memory_is_refused(what: str, penalty: Penalty) -> None:
+    w = nn.Parameter(torch.ones(3, 3))
+    optimizer = SGD([w], lr=0.1, momentum=0.9, penalty=penalty)
+    for _ in range(2):
+        w.grad = torch.ones(3, 3)
+        optimizer.step()
+    w.grad = torch.ones(3, 3)
+    tensor = w.grad if what == "gradient" else optimizer.state[w][what]
+    kept, before = tensor.clone(), w.detach().clone()
+    tensor.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match=rf"{what}.* less memory than its shape says"):
+        optimizer.step()
+    assert torch.equal(w, before)
+    tensor.untyped_storage().resize_(36)
+    tensor.copy_(kept)
+    optimizer.step()
+    assert (w < before).all()
+
+
+@pytest.mark.parametrize("where", [(driving, "loop"), (batches, "counter"), (pool, "run")])
+def test_a_first_step_that_is_interrupted_leaves_no_state_behind(
+    where: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's buffer begins with the gradient itself, without dampening."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    options = {"lr": 0.1, "momentum": 0.9, "dampening": 0.5}
+    mine, other = nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4))
+    ours, theirs = SGD([mine], **options), torch.optim.SGD([other], **options)
+    mine.grad = other.grad = torch.arange(4.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ours.step()
+    assert not any(ours.state_dict()["state"].values())
+    for _ in range(3):
+        ours.step()
+        theirs.step()
+    torch.testing.assert_close(mine, other)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16])

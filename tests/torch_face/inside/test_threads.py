@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels import pool
 from shrinkage.kernels.compiling import Work, compiled
 from shrinkage.kernels.machine import take
-from shrinkage.torch import SGD, Adam
+from shrinkage.torch import SGD, Adam, Regularizer
 
 KINDS: list[Any] = [
     pytest.param(SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD"),
@@ -175,3 +176,74 @@ def test_workers(start: str) -> None:
     assert found == [expected, expected]
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert _total() == expected
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_python_threads_that_step_one_optimizer_take_turns(
+    kind: Any, options: dict[str, Any], penalty: Penalty
+) -> None:
+    """Each gives a new gradient, which frees the one that another may be stepping by."""
+    shapes = (400, 500), (7,), (30, 30)
+    gradients = [torch.randn(shape, generator=torch.Generator().manual_seed(1)) for shape in shapes]
+
+    def optimizer_of(parts: list[nn.Parameter]) -> Any:
+        return kind(parts, **options, penalty=penalty, how="proximal")
+
+    def step(parts: list[nn.Parameter], optimizer: Any) -> None:
+        for w, gradient in zip(parts, gradients, strict=True):
+            w.grad = gradient.clone()
+        optimizer.step()
+        optimizer.statistics()
+
+    mine = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    optimizer = optimizer_of(mine)
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(step, mine, optimizer) for _ in range(40)]:
+            done.result()
+
+    other = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    twin = optimizer_of(other)
+    for _ in range(40):
+        step(other, twin)
+    assert all(map(torch.equal, mine, other))
+
+
+def test_a_gradient_that_another_thread_replaces_by_one_that_does_not_fit() -> None:
+    w = nn.Parameter(torch.ones(60, 50))
+    optimizer = SGD([w], lr=0.0, penalty=L1(0.01))
+
+    def step(number: int) -> None:
+        w.grad = torch.ones(60, 50) if number % 2 else torch.ones(50, 60).t()
+        optimizer.step()
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(step, number) for number in range(60)]:
+            done.result()
+    assert torch.equal(w, torch.ones(60, 50))
+
+
+def test_an_attached_penalty_acts_once_a_step_whichever_thread_steps() -> None:
+    """Between two threads no step counts as one within the other."""
+    model = nn.Linear(4, 3, bias=False)
+    nn.init.ones_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    regularizer = Regularizer(model, L1(0.1))
+    regularizer.attach(optimizer, how="proximal")
+    model.weight.grad = torch.zeros(3, 4)
+    within, may_end = Event(), Event()
+
+    def wait(*_: object) -> None:
+        if current_thread() is not main_thread():
+            within.set()
+            may_end.wait(60)
+
+    hook = optimizer.register_step_pre_hook(wait)
+    other = Thread(target=optimizer.step)
+    other.start()
+    assert within.wait(60)
+    optimizer.step()  # from begin to end within the other thread's
+    may_end.set()
+    other.join()
+    hook.remove()
+    torch.testing.assert_close(model.weight.detach(), torch.full((3, 4), 1.0 - 2 * 0.01))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -35,6 +36,7 @@ class Afterwards:
         self._pass: OnePass | None = None
         self._made_from: object = None
         self._kept: object = None  # whose id is in `_made_from`
+        self._lock = RLock()  # several threads may step the optimizer
         self._share = 1.0  # b, where every momentum buffer that moved holds b·g
 
     @property
@@ -43,28 +45,29 @@ class Afterwards:
 
     def prox_(self, held: Held) -> Held:
         """The prox where one pass will do; what is left."""
-        if not self._serves(held):
-            return held
-        groups = self.attachment.optimizer.param_groups
-        options = [(self._names(group), is_plain(group)) for group in groups]
-        made_from = id(self.attachment._pairs), options
-        if self._pass is None or made_from != self._made_from:
-            self._made_from, self._kept = made_from, self.attachment._pairs
-            pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
-            self._pass = OnePass(
-                [
-                    self._entry(group, one)
-                    for one, group in pairs
-                    if isinstance(one, Binding) and group is not None
-                ]
-            )
-        left = {id(entry.parameter) for entry in self._pass.step(self)}
-        done = {id(entry.parameter) for entry in self._pass.entries} - left
-        return [
-            (one, groups)
-            for one, groups in held
-            if len(one.parts) > 1 or id(one.parts[0].parameter) not in done
-        ]
+        with self._lock:
+            if not self._serves(held):
+                return held
+            groups = self.attachment.optimizer.param_groups
+            options = [(self._names(group), is_plain(group)) for group in groups]
+            made_from = id(self.attachment._pairs), options
+            if self._pass is None or made_from != self._made_from:
+                self._made_from, self._kept = made_from, self.attachment._pairs
+                pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
+                self._pass = OnePass(
+                    [
+                        self._entry(group, one)
+                        for one, group in pairs
+                        if isinstance(one, Binding) and group is not None
+                    ]
+                )
+            left = {id(entry.parameter) for entry in self._pass.step(self)}
+            done = {id(entry.parameter) for entry in self._pass.entries} - left
+            return [
+                (one, groups)
+                for one, groups in held
+                if len(one.parts) > 1 or id(one.parts[0].parameter) not in done
+            ]
 
     def _serves(self, held: Held) -> bool:
         """Whether the optimizer's own step is that of the loops, and the same for a whole group."""

@@ -64,11 +64,28 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
 
 def is_backed(tensor: Tensor) -> bool:
     """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
-    try:
-        held = tensor.untyped_storage().nbytes()
-    except (RuntimeError, NotImplementedError):
+    held = _bytes_held(tensor)
+    return held is not None and _bytes_claimed(tensor) <= held
+
+
+def is_cut(tensor: object) -> bool:
+    """Whether its storage is smaller than its shape says, as after ``resize_(0)`` on it."""
+    if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
         return False
-    return (tensor.storage_offset() + tensor.numel()) * tensor.itemsize <= held
+    held = _bytes_held(tensor) if tensor.numel() else None
+    return held is not None and _bytes_claimed(tensor) > held
+
+
+def _bytes_held(tensor: Tensor) -> int | None:
+    """The size of its storage; None where it has none, as under functorch."""
+    try:
+        return tensor.untyped_storage().nbytes()
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def _bytes_claimed(tensor: Tensor) -> int:
+    return (tensor.storage_offset() + tensor.numel()) * tensor.itemsize
 
 
 def is_count(count: Any) -> bool:
@@ -258,7 +275,7 @@ class Batch:
 
     def count(self, optimizer: Stepped) -> None:
         """A step more to all counts."""
-        self._job[driving.TURN] = self._job[driving.DONE] = 0
+        self._job[driving.TURN] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = self.weights
         if len(self.held) < len(self.weights):
@@ -266,17 +283,20 @@ class Batch:
         increment_version(moving)
         if self.names:
             counter(optimizer._update)(self.job)
-        if self.begins:
-            self.begins = False
-            for entry in self.entries:
-                entry.begins = False
 
     def go(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""
         few = self.size < SERIAL
         threads = 1 if few else min(torch.get_num_threads(), len(self.pieces))
-        pool.run(self.work, self.job, threads)
-        if self._job[driving.DONE] < len(self.pieces):
+        try:
+            pool.run(self.work, self.job, threads)
+        finally:
+            done, self._job[driving.DONE] = int(self._job[driving.DONE]), 0
+            if done and self.begins:  # an interruption before the first piece leaves it as it was
+                self.begins = False
+                for entry in self.entries:
+                    entry.begins = False
+        if done < len(self.pieces):
             raise MemoryError(
                 f"there was no memory left for a step of {self.entries[0].name} and what goes with "
                 "it: its counts of steps are one ahead, and some weights have moved"

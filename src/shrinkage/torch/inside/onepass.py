@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ from shrinkage.torch.inside.batches import (
     Batch,
     Stepped,
     fits,
-    is_backed,
     is_count,
+    is_cut,
     is_dense,
     wanted,
 )
@@ -56,6 +56,8 @@ class OnePass:
                 return False
         if any(batch.moved for batch in self.batches) and sharing(self.batches):
             return False
+        for entry in self.others:
+            check_memory(optimizer, entry)
         return not any(can_join(optimizer, one) for one in self.others if not one.shares)
 
     def _sort(self, optimizer: Stepped) -> None:
@@ -64,6 +66,7 @@ class OnePass:
         for entry in self.entries:
             entry.shares = False
             entry.take_form()
+            check_memory(optimizer, entry)
         while True:
             batches: list[Batch] = []
             others: list[Entry] = []
@@ -76,15 +79,40 @@ class OnePass:
             for kind, entries in members.items():
                 names = optimizer._names(entries[0].group)
                 batch = Batch(kind, entries, names)
-                fine = batch.look(optimizer)
-                assert fine, "what can join fits"
-                batches.append(batch)
+                if batch.look(optimizer):
+                    batches.append(batch)
+                else:  # another thread has given a gradient that does not fit meanwhile
+                    others += entries
             found = sharing(batches)
             if not found:
                 self.batches, self.others, self._is_sorted = batches, others, True
                 return
             for entry in found:
                 entry.shares = True
+
+
+def check_memory(optimizer: Stepped, entry: Entry) -> None:
+    """Refuse a parameter of which the weights, the gradient or the state lost their memory.
+
+    Raises
+    ------
+    RuntimeError
+        Before anything has moved.
+    """
+    w, gradient = entry.parameter, entry.parameter.grad
+    if gradient is None:
+        return
+    state = optimizer.state.get(w, {})
+    for what, tensor in (("", w), ("the gradient of ", gradient), *_parts_of(state)):
+        if is_cut(tensor):
+            raise RuntimeError(
+                f"{what}{entry.name} has less memory than its shape says: its storage was cut; "
+                "give it back its memory before step(), or leave the gradient None"
+            )
+
+
+def _parts_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"{name} in the state of ", tensor) for name, tensor in state.items())
 
 
 def can_join(optimizer: Stepped, entry: Entry) -> bool:
@@ -103,11 +131,6 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
     ):
         return False
     want = wanted(w)
-    if not is_backed(w) and gradient is not None:
-        raise RuntimeError(
-            f"{entry.name} has less memory than its shape says: its storage was cut; give it back "
-            "its memory before step(), or leave its gradient None"
-        )
     if not fits(w, want.dtype, want):
         return False
     if gradient is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from threading import RLock
 from typing import Any, ClassVar
 
 import torch
@@ -80,6 +81,7 @@ class Inside(Optimizer):
     def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Before torch's own beginning, which adds the groups."""
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
+        self._lock = RLock()
 
     def _end(self) -> None:
         """After it: what needs all groups."""
@@ -140,6 +142,15 @@ class Inside(Optimizer):
 
     @_disable_dynamo  # a compiled training step goes on around it
     def _step_once(self) -> None:
+        with self._lock:  # several threads may step it, one after the other
+            try:
+                self._step_all()
+            except BaseException:
+                if self._pass is not None:
+                    self._forget_unused_state(self._pass.entries)
+                raise
+
+    def _step_all(self) -> None:
         regularizers = self._regularizers()
         for regularizer in regularizers:
             regularizer._refresh()
@@ -157,7 +168,16 @@ class Inside(Optimizer):
     @_use_grad_for_differentiable
     def _step_rest(self, entries: Sequence[Entry]) -> None:
         """Step what no compiled loop can."""
-        by_torch(self, [entry for entry in entries if entry.parameter.grad is not None])
+        by_torch(self, entries)
+
+    def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
+        """After a step that broke off: state that was made for it, and that no step has used."""
+        for entry in entries:
+            if entry.begins:
+                entry.begins = False
+                state = self.state[entry.parameter]
+                for name in (*self._names(entry.group), self._counts):
+                    state.pop(name, None)
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
@@ -166,7 +186,8 @@ class Inside(Optimizer):
         pass over memory; otherwise now, and so is Ω where it is no sum of absolute values and
         squares.
         """
-        return statistics(self._sorted())
+        with self._lock:
+            return statistics(self._sorted())
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's own, which loads it, and this one torch's; penalties travel as text.
@@ -195,6 +216,7 @@ class Inside(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._options = {option: self.defaults[option] for option in OPTIONS}
+        self._lock = RLock()
         self._pass = None
 
     def _sorted(self, regularizers: Sequence[Regularizer] | None = None) -> OnePass:

@@ -24,19 +24,22 @@ if TYPE_CHECKING:
 def by_torch(optimizer: Inside, entries: Sequence[Entry]) -> None:
     """Step these parameters, group by group, with torch's own function for the update."""
     step = torch.compile(_step_group) if optimizer.defaults["compile"] else _step_group
-    for _, members in groupby(entries, key=lambda entry: id(entry.group)):
-        together = list(members)
+    # Read once: another thread may take the gradients away meanwhile.
+    read = [(entry, entry.parameter.grad) for entry in entries]
+    moving = [(entry, gradient) for entry, gradient in read if gradient is not None]
+    for _, members in groupby(moving, key=lambda one: id(one[0].group)):
+        together, gradients = map(list, zip(*members, strict=True))
         for entry in together:
             optimizer._prepare(entry)
             optimizer._count(entry)
-        step(optimizer, together)
+        step(optimizer, together, gradients)
         for entry in together:
             entry.begins = False
 
 
-def _step_group(optimizer: Inside, entries: Sequence[Entry]) -> None:
+def _step_group(optimizer: Inside, entries: Sequence[Entry], given: Sequence[Tensor]) -> None:
     weights = [_wide(entry.parameter) for entry in entries]
-    gradients = [_pulled(entry, w) for entry, w in zip(entries, weights, strict=True)]
+    gradients = list(map(_pulled, entries, weights, given))
     for entry, w in zip(entries, weights, strict=True):
         if entry.penalty is not None and _acts(entry, "decoupled"):
             decay_(w, entry.penalty, entry.factor)
@@ -69,10 +72,8 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in HALF else tensor
 
 
-def _pulled(entry: Entry, w: Tensor) -> Tensor:
+def _pulled(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
     """The gradient, joined by the penalty's where it is coupled."""
-    gradient = entry.parameter.grad
-    assert gradient is not None
     gradient = _wide(gradient)
     if not _acts(entry, "coupled"):
         return gradient
