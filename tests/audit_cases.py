@@ -139,6 +139,30 @@ def batch_norm() -> Setup:
     return Setup(model, torch.optim.SGD(spared(model), lr=0.1, weight_decay=0.25))
 
 
+def zeroed(setup: Setup, which: int | None = None) -> Setup:
+    with torch.no_grad():
+        for number, w in enumerate(setup.model.parameters()):
+            if which in (None, number):
+                w.zero_()
+    return setup
+
+
+def all_frozen(setup: Setup) -> Setup:
+    setup.model.requires_grad_(False)
+    return setup
+
+
+def penalized_where_frozen() -> Setup:
+    model = nn.Sequential(bare(), nn.Linear(2, 3))
+    model[0].requires_grad_(False)
+    regularizer = Regularizer(model, {"0.*": L2(0.1)})
+    return Setup(model, torch.optim.SGD(model.parameters(), lr=0.1), regularizer)
+
+
+def orthogonal() -> nn.Module:
+    return nn.utils.parametrizations.orthogonal(bare())
+
+
 CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, str]] = {
     # set-up, kind, severity, parameters, number, words of the sentence
     "missing": (
@@ -400,5 +424,72 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         ("weight",),
         0.25,
         "decoupled under momentum=0.75, L1(lam=0.1) on weight",
+    ),
+    "zeros under spectral norm by hooks": (
+        lambda: penalized(sgd(), L1(0.1), "proximal", nn.utils.spectral_norm(bare())),
+        "zeros that are divided by",
+        "warning",
+        ("weight_orig",),
+        6.0,
+        "can set the whole of weight_orig to exactly 0, and spectral norm divides",
+    ),
+    "all frozen": (
+        lambda: all_frozen(penalized(sgd(), L1(0.1), "proximal")),
+        "nothing is trained",
+        "warning",
+        ("weight",),
+        1.0,
+        "all 1 parameters are frozen",
+    ),
+    "penalized where frozen": (
+        penalized_where_frozen,
+        "penalty on frozen parameters alone",
+        "warning",
+        ("0.weight",),
+        1.0,
+        "all 1 penalized parameters are frozen",
+    ),
+    "all weights 0": (
+        lambda: zeroed(penalized(sgd(), L1(0.1), "proximal")),
+        "every weight is zero",
+        "warning",
+        ("weight",),
+        6.0,
+        "all 6 weights are exactly 0, so the model gives the same output for every input; "
+        "L1(lam=0.1) may be too strong",
+    ),
+    "all weights 0 without a penalty": (
+        lambda: zeroed(under(sgd())),
+        "every weight is zero",
+        "warning",
+        ("weight",),
+        6.0,
+        "all 6 weights are exactly 0",
+    ),
+    "one layer 0": (
+        lambda: zeroed(
+            penalized(sgd(), L1(0.1), "proximal", nn.Sequential(bare(), nn.Linear(2, 2))), 0
+        ),
+        "a whole weight is zero",
+        "note",
+        ("0.weight",),
+        6.0,
+        "0.weight is exactly 0 in every entry",
+    ),
+    "L1 before an orthogonal parametrization": (
+        lambda: penalized(sgd(), L1(0.1), "proximal", orthogonal()),
+        "penalty before a parametrization",
+        "warning",
+        ("parametrizations.weight.original",),
+        1.0,
+        "from which the parametrization Orthogonal makes the weight",
+    ),
+    "L2 in the loss": (
+        lambda: penalized(sgd(), L2(0.1), "loss"),
+        "penalty() acts at each backward()",
+        "note",
+        ("weight",),
+        1.0,
+        "under gradient accumulation over n micro-batches n times a step",
     ),
 }

@@ -23,7 +23,7 @@ from shrinkage import (
     Orthogonality,
     Penalty,
 )
-from shrinkage.torch import Regularizer
+from shrinkage.torch import SGD, Adam, Regularizer
 
 
 class SameStep(torch.optim.Adam):
@@ -285,3 +285,54 @@ def test_detach_and_the_context_manager_take_it_off() -> None:
     assert regularizer.value() == before
     assert repr(attachment) == "proximal in SGD: detached"
     assert optimizer.state_dict() == state
+
+
+DIVIDED: dict[str, tuple[Callable[[nn.Module], nn.Module], str]] = {
+    "weight norm": (nn.utils.parametrizations.weight_norm, "a row"),
+    "weight norm by hooks": (partial(nn.utils.weight_norm), "a row"),
+    "spectral norm": (nn.utils.parametrizations.spectral_norm, "the whole"),
+    "spectral norm by hooks": (nn.utils.spectral_norm, "the whole"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("norm", DIVIDED)
+def test_exact_zeros_of_a_weight_that_is_divided_by_its_size_warn(norm: str) -> None:
+    make, what = DIVIDED[norm]
+    for how in ("proximal", "decoupled"):
+        model = make(nn.Linear(3, 2))
+        with pytest.warns(UserWarning, match=f"can set {what} of it to exactly 0"):
+            Regularizer(model, GroupLasso(0.1)).attach(sgd(model), how=how)
+        model = make(nn.Linear(3, 2))
+        with pytest.warns(UserWarning, match=f"can set {what} of it to exactly 0"):
+            SGD(model.parameters(), lr=0.1, penalty=Regularizer(model, L1(0.1)), how=how)
+    model = make(nn.Linear(3, 2))
+    Regularizer(model, GroupLasso(0.1)).attach(sgd(model), how="coupled")
+    model = make(nn.Linear(3, 2))
+    Regularizer(model, L2(0.1)).attach(sgd(model), how="proximal")
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_weight_decay_beside_a_penalty_inside_warns_once(kind: Any) -> None:
+    model = nn.Linear(3, 2)
+    for penalty in (L1(0.1), Regularizer(model, L1(0.1))):
+        with pytest.warns(
+            UserWarning, match=r"has weight_decay=0.1 beside the penalty inside"
+        ) as w:
+            optimizer = kind(model.parameters(), lr=0.1, weight_decay=0.1, penalty=penalty)
+        assert len(w) == 1
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.step()
+        if isinstance(penalty, Regularizer):
+            penalty.detach()
+
+
+def test_weight_decay_of_another_group_than_the_penalty_inside_does_not_warn() -> None:
+    model = nn.Linear(3, 2)
+    groups = [{"params": [model.weight]}, {"params": [model.bias], "weight_decay": 0.1}]
+    SGD(groups, lr=0.1, penalty=Regularizer(model, L1(0.1)))
+    groups = [
+        {"params": [model.weight], "penalty": L1(0.1)},
+        {"params": [model.bias], "weight_decay": 0.1},
+    ]
+    SGD(groups, lr=0.1)

@@ -16,8 +16,10 @@ from shrinkage.penalties.base import terms
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.binding import here
 from shrinkage.torch.decay import own_decay, resolution
+from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
+from shrinkage.torch.sparsity import makes_zeros
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
@@ -70,6 +72,7 @@ def check_attachment(
     if how == "proximal" and metric is None:
         rule_for(optimizer)
     _warn_of_weight_decay(regularizer, optimizer)
+    warn_of_division(regularizer, how, stacklevel=5)
     _warn_of_low_precision(regularizer, optimizer, how, scale or "lr")
 
 
@@ -199,17 +202,39 @@ def weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> tuple[float,
 def _warn_of_weight_decay(regularizer: Regularizer, optimizer: Optimizer) -> None:
     decay, coupled = weight_decay(regularizer, optimizer)
     if decay:
-        what = (
-            f"which adds ½·{decay:g}·Σw² to J, for every parameter of its group"
-            if coupled
-            else "which acts on the same weights: what is solved is then not J"
-        )
-        warnings.warn(
-            f"{type(optimizer).__name__} has weight_decay={decay:g} beside the attached penalty, "
-            f"{what}; set weight_decay=0 and write "
-            f"L2.from_weight_decay({decay:g})",
-            stacklevel=5,
-        )
+        said = beside_weight_decay(optimizer, decay, coupled, "attached penalty")
+        warnings.warn(said, stacklevel=5)
+
+
+def beside_weight_decay(optimizer: Optimizer, decay: float, coupled: bool, penalty: str) -> str:
+    """The sentence on an optimizer's own decay beside a penalty."""
+    what = (
+        f"which adds ½·{decay:g}·Σw² to J, for every parameter of its group"
+        if coupled
+        else "which acts on the same weights: what is solved is then not J"
+    )
+    return (
+        f"{type(optimizer).__name__} has weight_decay={decay:g} beside the {penalty}, {what}; set "
+        f"weight_decay=0 and write L2.from_weight_decay({decay:g})"
+    )
+
+
+def warn_of_division(regularizer: Regularizer, how: str, *, stacklevel: int) -> None:
+    """Warn where a weight that is divided by its size may become exactly 0, which is 0/0."""
+    if how == "coupled":
+        return
+    for one in regularizer.selected:
+        divisor = divided_by_size(one.owner)
+        if one.penalty is not None and divisor and makes_zeros(one.penalty):
+            what = "a row" if divisor == "weight norm" else "the whole"
+            other = "" if one.penalty.why_no_gradient() else ', or use how="coupled"'
+            warnings.warn(
+                f'{one.owner.name}: how="{how}" can set {what} of it to exactly 0, and {divisor} '
+                "divides by its size, so that every output becomes NaN; leave it out with a None "
+                f"in the mapping{other}",
+                stacklevel=stacklevel,
+            )
+            return
 
 
 def _warn_of_low_precision(

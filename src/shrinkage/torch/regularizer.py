@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch import checkpoint
+from shrinkage.torch.averages import copy_zeros
 from shrinkage.torch.binding import (
     Bound,
     ModelWatch,
@@ -119,6 +120,13 @@ class Regularizer:
         Tensor
             0-dimensional and real.
 
+        Notes
+        -----
+        It acts once for each ``backward()``. Under gradient accumulation over n micro-batches that
+        is n times a step, unless the loop divides the loss by n: divide ``penalty()`` too, or
+        attach it as "coupled", which adds it once a step. transformers' Trainer does not divide a
+        loss that counts its own items: inside its ``compute_loss`` the division is yours to write.
+
         Raises
         ------
         ValueError
@@ -167,6 +175,39 @@ class Regularizer:
         with torch.no_grad():
             zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bindings}
         return Sparsity(zeros)
+
+    def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
+        """Set to exactly 0 in a running average what is exactly 0 in the model: SWA, EMA.
+
+        An average over steps is 0 only where the weight was 0 at every one of them, so it has
+        hardly any zeros. The other entries of the average, and all that is not penalized, stay.
+
+        Parameters
+        ----------
+        averaged : torch.nn.Module, or a mapping of parameter names to tensors
+            Such as ``torch.optim.swa_utils.AveragedModel(model)``, timm's ``ModelEmaV3(model)``, or
+            a state_dict of these. Changed in place.
+
+        Raises
+        ------
+        ValueError
+            If a penalized parameter has no counterpart of its name and shape; nothing is changed
+            then.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> model = torch.nn.Linear(2, 1)
+        >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+        >>> _ = model.weight.data.copy_(torch.tensor([[0.0, 2.0]]))
+        >>> _ = averaged.module.weight.data.fill_(1.0)
+        >>> Regularizer(model, L1(0.5)).copy_zeros_to(averaged)
+        >>> averaged.module.weight.tolist()
+        [[0.0, 1.0]]
+        """
+        self._refresh()
+        copy_zeros(self, averaged)
 
     def table(self) -> list[Row]:
         """What each parameter of the model gets, and why; `print(regularizer)` shows it."""

@@ -8,9 +8,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import GroupLasso, LInf, Penalty, SparseGroupLasso
+from shrinkage.penalties import (
+    L0,
+    MCP,
+    SCAD,
+    CappedL1,
+    GroupLasso,
+    LInf,
+    LogSum,
+    Lp,
+    NuclearNorm,
+    Penalty,
+    SparseGroupLasso,
+    Weighted,
+)
 from shrinkage.penalties.base import terms
 from shrinkage.torch.binding import whole
+
+ZEROING = GroupLasso, SparseGroupLasso, LInf, MCP, SCAD, CappedL1, LogSum, L0, NuclearNorm
 
 
 class Zeros(NamedTuple):
@@ -57,3 +72,17 @@ def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
         if isinstance(term, GroupLasso | SparseGroupLasso | LInf):
             return Zeros(zeros, w.numel(), *term.group_zeros(w))
     return Zeros(zeros, w.numel(), 0, 0)
+
+
+def makes_zeros(penalty: Penalty) -> bool:
+    """Whether the minimum has exact zeros under such a penalty."""
+    absolute, _, rest = penalty.split()
+    return absolute > 0 or any(map(_makes_zeros_by_itself, rest))
+
+
+def _makes_zeros_by_itself(term: Penalty) -> bool:
+    if isinstance(term, Weighted):
+        return makes_zeros(term.penalty)
+    if isinstance(term, Lp):
+        return term.p <= 1 and not term.is_zero
+    return isinstance(term, ZEROING) and not term.is_zero

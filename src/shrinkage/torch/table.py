@@ -14,6 +14,7 @@ from torch import Tensor
 from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
 from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
+from shrinkage.torch.auditing.model_findings import OF_THE_MODEL
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.auditing.picture import Pull, picture
 from shrinkage.torch.binding import here, is_sharded
@@ -108,7 +109,7 @@ def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
     seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
     pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
     mine = {name for name, pull in pulls if pull.regularizer is regularizer}
-    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY)
+    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY + OF_THE_MODEL)
     return first_warnings(one for one in found if mine.intersection(one.parameters))
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import shrinkage
-from audit_cases import CASES, Setup, sgd
-from shrinkage import L1, L2
+from audit_cases import CASES, Setup, penalized, sgd
+from shrinkage import L0, L1, L2, Lp, Penalty, SparseGroupLasso
 from shrinkage.torch import Regularizer
 from shrinkage.torch.checks import attachments
 
@@ -23,8 +23,8 @@ def test_it_is_found_and_its_remedy_mends_it(case: str) -> None:
     assert (finding.severity, finding.parameters) == (severity, parameters)
     assert math.isclose(finding.number, number, rel_tol=1e-9)
     assert words in finding.sentence
-    if kind == "decay of what has no scale":
-        assert finding.remedy.startswith("# nothing to mend")
+    if finding.remedy.startswith("# nothing to mend"):
+        assert severity == "note"
         return
     setup.mend(finding.remedy)
     assert kind not in [one.kind for one in setup.findings()]
@@ -94,3 +94,31 @@ def test_tied_parameters_under_two_rules() -> None:
     for mended in (eval(said, vars(shrinkage)) | {"*": L2(0.2)}, {"*": L2(0.2)}):
         setup.regularizer = Regularizer(model, mended)
         assert not [one for one in setup.findings() if one.kind.startswith("tied")]
+
+
+def test_an_average_that_lost_its_zeros() -> None:
+    model = nn.Linear(3, 2)
+    optimizer = sgd()(model.parameters())
+    regularizer = Regularizer(model, L1(0.1))
+    regularizer.attach(optimizer, how="proximal")
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    with torch.no_grad():
+        averaged.module.weight.fill_(1.0)
+        model.weight[0] = 0.0
+    setup = Setup(averaged, optimizer, regularizer)
+    (finding,) = setup.findings()
+    assert (finding.kind, finding.severity) == ("an average without zeros", "warning")
+    assert (finding.parameters, finding.number) == (("weight",), 3.0)
+    setup.mend(finding.remedy)
+    assert setup.findings() == []
+    assert averaged.module.weight.tolist() == [[0.0] * 3, [1.0] * 3]
+
+
+@pytest.mark.parametrize("penalty", [L0(0.1), Lp(0.1, p=0.5), SparseGroupLasso(0.1)])
+def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
+    penalty: Penalty,
+) -> None:
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    (finding,) = penalized(sgd(), penalty, "proximal", model).findings()
+    assert finding.kind == "zeros that are divided by"
+    assert ("coupled" in finding.remedy) == (penalty.why_no_gradient() is None)

@@ -12,6 +12,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
+from shrinkage.torch.auditing.model_findings import (
+    OF_THE_MODEL,
+    find_lost_zeros,
+    is_average_of,
+)
 from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.auditing.picture import Picture, Subject, picture
@@ -47,8 +52,8 @@ class Audit:
         return all(finding.severity == "note" for finding in self.findings)
 
     def __repr__(self) -> str:
-        subjects = [f"{self.headline}: {self._count()}", as_columns(Row, self.table)]
-        return "\n".join([*subjects, *map(str, self.findings)])
+        table = [as_columns(Row, self.table)] if self.table else []
+        return "\n".join([f"{self.headline}: {self._count()}", *table, *map(str, self.findings)])
 
     def _repr_html_(self) -> str:
         headline = html.escape(f"{self.headline}: {self._count()}")
@@ -90,7 +95,9 @@ def audit(
     optimizer : torch.optim.Optimizer, or several
         All that train this model. Penalties that are attached to one are found by themselves.
     regularizer : Regularizer, optional
-        One that is attached to nothing counts as subject of the loss, by ``penalty()``.
+        One that is attached to nothing counts as subject of the loss, by ``penalty()``. If `model`
+        is a running average (SWA, EMA) of the model that it penalizes, what is found are the
+        zeros that the average has lost.
     steps, steps_per_epoch : int, optional
         How many steps the run and an epoch have, at least 1: for the time-scale of decay, 1/r
         steps where a step takes a share r of each weight, at the highest learning rate known.
@@ -136,9 +143,12 @@ def audit(
         if count is not None and not count >= 1:
             raise ValueError(f"{name} must be >= 1, got {count}")
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
-    seen = picture(model, optimizers, regularizer, **run)
-    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY
     names = ", ".join(type(one).__name__ for one in optimizers)
+    if regularizer is not None and is_average_of(model, regularizer.model):
+        seen = Picture(model, optimizers, regularizer, ())
+        return Audit(f"Audit of an average of {names}'s model", (), tuple(find_lost_zeros(seen)))
+    seen = picture(model, optimizers, regularizer, **run)
+    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_THE_MODEL
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
         tuple(_row(seen, one) for one in seen.subjects),

@@ -7,16 +7,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.penalties import (
-    MCP,
-    SCAD,
-    CappedL1,
-    GroupLasso,
-    LInf,
-    LogSum,
-    Penalty,
-    Weighted,
-)
 from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
@@ -39,8 +29,7 @@ from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import rule_for
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.selection import each_name_alone
-
-ZEROING = (GroupLasso, LInf, MCP, SCAD, CappedL1, LogSum)
+from shrinkage.torch.sparsity import makes_zeros
 
 
 def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
@@ -115,7 +104,7 @@ def no_exact_zeros(picture: Picture) -> Iterator[Finding]:
     for first, optimizer, pulled in _by_regularizer(picture):
         if first.how not in {"loss", "coupled"}:
             continue
-        smooth = [one for one, pull in pulled if _zeroes(pull.penalty) and not one.divided]
+        smooth = [one for one, pull in pulled if makes_zeros(pull.penalty) and not one.divided]
         if smooth:
             yield Finding(
                 "no exact zeros",
@@ -132,7 +121,7 @@ def zeros_that_are_divided_by(picture: Picture) -> Iterator[Finding]:
     for first, optimizer, pulled in _by_regularizer(picture):
         if first.how not in {"proximal", "decoupled"}:
             continue
-        zeroed = [one for one, pull in pulled if _zeroes(pull.penalty) and one.divided]
+        zeroed = [one for one, pull in pulled if makes_zeros(pull.penalty) and one.divided]
         if zeroed:
             what = "a row" if zeroed[0].divided == "weight norm" else "the whole"
             yield Finding(
@@ -142,7 +131,7 @@ def zeros_that_are_divided_by(picture: Picture) -> Iterator[Finding]:
                 f"{written(zeroed)} can set {what} of {listed(zeroed)} to exactly 0, and "
                 f"{zeroed[0].divided} divides by its size: 0/0 makes every output NaN",
                 float(_entries(zeroed)),
-                _another_way(picture, optimizer, first, "coupled"),
+                _without_zeros(picture, optimizer, first, zeroed),
             )
 
 
@@ -169,7 +158,7 @@ def scaled_by_momentum(picture: Picture) -> Iterator[Finding]:
         scale = group.get("scale") if pull.attachment is None else pull.attachment.scale
         is_scaled = pull.how == "decoupled" and scale == "lr"
         if is_scaled and steady and steady != 1.0:
-            zeroes = any(_zeroes(one.penalty) for _, one in pulled)
+            zeroes = any(makes_zeros(one.penalty) for _, one in pulled)
             held = [one for one, _ in pulled]
             yield Finding(
                 "strength scaled by momentum",
@@ -294,6 +283,15 @@ def _another_way(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -
     return _attach_anew(picture, optimizer, pull, how)
 
 
+def _without_zeros(
+    picture: Picture, optimizer: Optimizer, first: Pull, subjects: Sequence[Subject]
+) -> str:
+    """The lines by which a penalty comes near 0 only; without a gradient it has no such way."""
+    if any(pull.penalty.why_no_gradient() for one in subjects for pull in one.pulls):
+        return "# give these None in the mapping of the Regularizer"
+    return _another_way(picture, optimizer, first, "coupled")
+
+
 def _attach_anew(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
     line = f'regularizer.attach({picture.variable(optimizer)}, how="{how}")'
     if pull.how != "loss":
@@ -322,17 +320,6 @@ def _way_to_zeros(optimizer: Optimizer, subjects: Sequence[Subject]) -> str:
     if any(one.why_no_prox() or (not plain and one.why_no_metric()) for one in penalties):
         return "decoupled"
     return "proximal"
-
-
-def _zeroes(penalty: Penalty) -> bool:
-    """Whether the minimum has exact zeros under such a penalty."""
-    absolute, _, rest = penalty.split()
-    return absolute > 0 or any(
-        _zeroes(term.penalty)
-        if isinstance(term, Weighted)
-        else isinstance(term, ZEROING) and not term.is_zero
-        for term in rest
-    )
 
 
 def _entries(subjects: Sequence[Subject]) -> int:

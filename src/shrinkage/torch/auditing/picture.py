@@ -15,6 +15,7 @@ from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_s
 from shrinkage.torch.binding import Part
 from shrinkage.torch.checks import attachments
 from shrinkage.torch.decay import Decay, highest_lr, own_decay, steady_step
+from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group
 from shrinkage.torch.selection import Candidate, candidates, unwrapped
@@ -86,16 +87,7 @@ class Subject:
     @property
     def divided(self) -> str | None:
         """What divides a weight by its own size before it is used, or None."""
-        owner = self.candidate.owners[0]
-        if owner.key.endswith("_v") and f"{owner.key[:-2]}_g" in owner.module._parameters:
-            return "weight norm"
-        if nn.utils.parametrize.is_parametrized(owner.module, owner.key):
-            first = type(owner.module.parametrizations[owner.key][0]).__name__  # type: ignore[index]
-            if first == "_WeightNorm" and owner.name.endswith("original1"):
-                return "weight norm"
-            if first == "_SpectralNorm":
-                return "spectral norm"
-        return None
+        return divided_by_size(self.candidate.owners[0])
 
     @property
     def decay(self) -> Decay:

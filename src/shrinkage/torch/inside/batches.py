@@ -79,13 +79,13 @@ def is_cut(tensor: object) -> bool:
 def _bytes_held(tensor: Tensor) -> int | None:
     """The size of its storage; None where it has none, as under functorch."""
     try:
-        return tensor.untyped_storage().nbytes()
+        return int(tensor.untyped_storage().nbytes())
     except (RuntimeError, NotImplementedError):
         return None
 
 
 def _bytes_claimed(tensor: Tensor) -> int:
-    return (tensor.storage_offset() + tensor.numel()) * tensor.itemsize
+    return int(tensor.storage_offset() + tensor.numel()) * tensor.itemsize
 
 
 def is_count(count: Any) -> bool:

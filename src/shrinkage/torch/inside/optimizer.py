@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from threading import RLock
@@ -18,7 +19,14 @@ from torch.optim.optimizer import (
 )
 
 from shrinkage.kernels.driving import Kind
-from shrinkage.torch.checks import check_free, check_holds
+from shrinkage.penalties import Penalty
+from shrinkage.torch.checks import (
+    beside_weight_decay,
+    check_free,
+    check_holds,
+    warn_of_division,
+)
+from shrinkage.torch.decay import own_decay
 from shrinkage.torch.inside.entries import (
     Entry,
     as_text,
@@ -51,6 +59,7 @@ class Inside(Optimizer):
     _counts: ClassVar[str]  # what counts steps in its state
     _pass: OnePass | None = None
     _made_from: object = None
+    _has_warned = False  # of its own decay beside the penalty
     _held: Sequence[object] = ()  # by `_made_from`, which has their ids
 
     @abstractmethod
@@ -251,8 +260,28 @@ class Inside(Optimizer):
                 isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
             ):
                 check_free(regularizer, self)
-                Tie(regularizer, self)
+                warn_of_division(regularizer, Tie(regularizer, self).how, stacklevel=6)
             check_holds(regularizer, self)
+        self._warn_of_weight_decay()
+
+    def _warn_of_weight_decay(self) -> None:
+        """Once for an optimizer whose own decay acts on what has a penalty inside."""
+        if self._has_warned:
+            return
+        for group in self.param_groups:
+            decay, penalty = own_decay(self, group), group["penalty"]
+            named = penalty.named_parameters() if isinstance(penalty, Regularizer) else []
+            reached = {id(parameter) for _, parameter in named}
+            is_reached = penalty is not None and (
+                isinstance(penalty, Penalty)
+                or any(id(parameter) in reached for parameter in group["params"])
+            )
+            if decay.strength and is_reached:
+                self._has_warned = True
+                where = "penalty inside"
+                said = beside_weight_decay(self, decay.strength, decay.joins_gradient, where)
+                warnings.warn(said, stacklevel=6)
+                return
 
     def _regularizers(self) -> list[Regularizer]:
         found = [group["penalty"] for group in self.param_groups]
