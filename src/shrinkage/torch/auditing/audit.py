@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.auditing.clipping_findings import OF_CLIPPING
 from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
@@ -73,6 +75,7 @@ def audit(
     steps: int | None = None,
     steps_per_epoch: int | None = None,
     sample: Any = None,
+    clip: float | None = None,
 ) -> Audit:
     """Say what each parameter will get from optimizer and regularizer together, and what to mend.
 
@@ -80,8 +83,8 @@ def audit(
     frozen ones that still move; decay on biases and gains, beside a penalty, twice, divided by
     Adam's gradient sizes, slower than the run, faster than an epoch, below what 16-bit floats
     hold, or on weights whose size a normalization undoes; L1 along a way without exact zeros;
-    strengths scaled by momentum; tied parameters under two rules; a regularizer that is attached
-    elsewhere.
+    strengths scaled by momentum, or not clipped where gradients are; tied parameters under two
+    rules; a regularizer that is attached elsewhere.
 
     Parameters
     ----------
@@ -97,6 +100,9 @@ def audit(
     sample : tensor, tuple of arguments or mapping of keywords, optional
         An input. With it, weights whose size does not matter are found by trying: the model runs
         three times for each weight. Without it, by the graph of the model, where torch.fx has one.
+    clip : float, optional
+        Above 0: the norm to which the loop or a framework clips gradients by
+        torch.nn.utils.clip_grad_norm_. Leave it out for `Regularizer.clip_grad_norm_`.
 
     Returns
     -------
@@ -136,8 +142,9 @@ def audit(
         if count is not None and not count >= 1:
             raise ValueError(f"{name} must be >= 1, got {count}")
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
+    run["clip"] = None if clip is None else checked_above("clip", clip, 0.0)
     seen = picture(model, optimizers, regularizer, **run)
-    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY
+    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_CLIPPING
     names = ", ".join(type(one).__name__ for one in optimizers)
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
