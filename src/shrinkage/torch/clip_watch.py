@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from shrinkage.torch.clipping import is_any_clipped
+from shrinkage.torch.clipping import share_of
 
 IN_A_ROW = 5
 CLOSE = 1e-4  # how near to one number the norms of a clipping stay, relative to it
@@ -37,13 +37,10 @@ class ClipWatch:
         self._step += 1
         if self._step < self._begin or self._begin < 0:
             return
-        gradients = [
-            parameter.grad
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-            if parameter.grad is not None
-        ]
-        if is_any_clipped() or not gradients or not all(map(_is_plain, gradients)):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        takes_part = any(share_of(parameter) != 1.0 for parameter in parameters)
+        if takes_part or not gradients or not all(map(_is_plain, gradients)):
             self._rest()
             return
         self._norms.append(float(get_total_norm(gradients)))
@@ -95,5 +92,5 @@ def _warn(optimizer: Optimizer, norm: float) -> None:
         "is not clipped with them, so it acts more strongly than is written. Call "
         f"regularizer.clip_grad_norm_(parameters, {norm:.4g}) in its place, or turn clipping off "
         f"and write attach(..., max_norm={norm:.4g})",
-        stacklevel=8,
+        stacklevel=9,
     )
