@@ -59,6 +59,12 @@ def penalized(make: Any, penalty: Any, how: str, model: nn.Module | None = None)
     return setup
 
 
+def clipped(setup: Setup, norm: float) -> Setup:
+    """In a loop that clips gradients to that norm."""
+    setup.run = {**setup.run, "clip": norm}
+    return setup
+
+
 def sgd(**options: Any) -> Any:
     return lambda parameters: torch.optim.SGD(parameters, **{"lr": 0.1, **options})
 
@@ -416,6 +422,48 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         ("weight",),
         0.25,
         "rests where 0.25 times the strength would",
+    ),
+    "clipping beside a coupled penalty": (
+        lambda: clipped(penalized(sgd(), L2(0.1), "coupled"), 0.5),
+        "strength not clipped",
+        "warning",
+        ("weight",),
+        0.5,
+        "clipping the gradients to norm 0.5 leaves L2(lam=0.1) (coupled) on weight as it is",
+    ),
+    "clipping beside a proximal penalty": (
+        lambda: clipped(penalized(adamw(weight_decay=0.0), L1(0.1), "proximal"), 1.0),
+        "strength not clipped",
+        "warning",
+        ("weight",),
+        1.0,
+        "above 1, also at a minimum, it acts norm/1 times as strongly as written",
+    ),
+    "clipping beside a decay that is the gradient's": (
+        lambda: clipped(penalized(sgd(), L2(0.1), "decoupled"), 1.0),
+        "strength not clipped",
+        "warning",
+        ("weight",),
+        1.0,
+        "L2(lam=0.1) (decoupled)",
+    ),
+    "clipping beside a penalty in our Adam": (
+        lambda: clipped(
+            under(lambda p: shrinkage.torch.Adam(p, lr=0.1, penalty=L1(0.1), how="proximal")), 2.0
+        ),
+        "strength not clipped",
+        "warning",
+        ("weight",),
+        2.0,
+        "leaves L1(lam=0.1) (proximal) on weight",
+    ),
+    "clipping beside dual averaging": (
+        lambda: clipped(under(lambda p: RDA(p, penalty=L1(0.1))), 2.0),
+        "strength not clipped",
+        "warning",
+        ("weight",),
+        2.0,
+        "leaves L1(lam=0.1) (proximal) on weight",
     ),
     "decoupled L1 under momentum": (
         lambda: penalized(sgd(momentum=0.75), L1(0.1), "decoupled"),

@@ -47,7 +47,7 @@ def train(
         if clip is not None:
             if scaler is not None:
                 scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(model.parameters(), clip)
+            regularizer.clip_grad_norm_(model.parameters(), clip)
         if scaler is None:
             optimizer.step()
         else:

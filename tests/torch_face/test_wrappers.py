@@ -172,3 +172,40 @@ def test_a_compiled_model_trains_under_an_attached_penalty() -> None:
         assert (model[0].weight == 0).any()
     for one, other in zip(plain.parameters(), inner.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+
+
+CLIPPED = """
+from torch.distributed.fsdp import fully_shard
+
+def shard(model):
+    for layer in (model[0], model[2]):
+        fully_shard(layer)
+    return fully_shard(model)
+
+def run(model, how, way):
+    regularizer = Regularizer(model, L1(0.05))
+    if way == "inside":
+        optimizer = shrinkage.torch.Adam(
+            model.parameters(), lr=0.05, penalty=regularizer, how=how, max_norm=0.05)
+    else:
+        optimizer = sgd(model.parameters()) if way == "method" else adam(model.parameters())
+        regularizer.attach(optimizer, how=how, max_norm=0.05 if way == "option" else None)
+    x = torch.arange(20.0).view(5, 4).double() / 20
+    norms = []
+    for _ in range(7):
+        optimizer.zero_grad()
+        (model(x) - 1).square().mean().backward()
+        if way == "method":
+            norms.append(whole(regularizer.clip_grad_norm_(model.parameters(), 0.05)))
+        optimizer.step()
+    return [*norms, *[whole(p) for p in model.parameters()]]
+
+for how in ("coupled", "proximal"):
+    for way in ("method", "option", "inside"):
+        for a, b in zip(run(network(), how, way), run(shard(network()), how, way), strict=True):
+            assert torch.allclose(a, b, atol=1e-10, rtol=0), (how, way, a, b)
+"""
+
+
+def test_shards_are_clipped_to_the_norm_of_the_whole(tmp_path: object) -> None:
+    run_in_processes(CLIPPED, 2, f"{tmp_path}/store")

@@ -39,7 +39,7 @@ class Adam(Inside, torch.optim.Adam):
         `fused` on other devices alone. `differentiable` needs ``how="coupled"``.
     decoupled_weight_decay : bool, default False
         As in torch.optim.Adam: True makes `weight_decay` that of torch.optim.AdamW.
-    penalty, how, scale, compile
+    penalty, how, scale, max_norm, compile
         As in `SGD`.
 
     Raises
@@ -83,6 +83,7 @@ class Adam(Inside, torch.optim.Adam):
         penalty: Penalty | Regularizer | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
+        max_norm: float | None = None,
         compile: bool = False,
     ) -> None:
         self._begin(penalty, how, scale, compile)
@@ -101,7 +102,7 @@ class Adam(Inside, torch.optim.Adam):
             fused=fused,
             decoupled_weight_decay=decoupled_weight_decay,
         )
-        self._end()
+        self._end(max_norm)
 
     def _kind(self, entry: Entry) -> Kind:
         return entry.kind(self._update, bool(entry.group["amsgrad"]))

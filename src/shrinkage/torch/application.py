@@ -10,6 +10,9 @@ With factor f, strength lam and data gradient g:
   would change sign stops at 0.
 - proximal: after the update ``w ← prox(w, s·f)`` with the optimizer's own step s (`metric`).
 
+With gradients that were clipped to c·g (`clipping`), coupled and proximal strengths are multiplied
+by the same c in that step, and so are decoupled ones under SGD with ``scale="lr"``.
+
 The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. A parameter
 without a gradient is left alone, and so is every weight in a step that AMP skips.
 """
@@ -17,7 +20,7 @@ without a gradient is left alone, and so is every weight in a step that AMP skip
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
@@ -27,7 +30,16 @@ from torch._compile import _disable_dynamo
 from torch.optim import LBFGS, Optimizer
 
 from shrinkage.penalties.arrays import checked_step
-from shrinkage.torch.checks import check_attachment
+from shrinkage.torch.checks import attachments, check_attachment
+from shrinkage.torch.clip_watch import ClipWatch
+from shrinkage.torch.clipping import (
+    checked_max_norm,
+    clip_,
+    clipping_in_words,
+    scales_strength,
+    share_of,
+    spend,
+)
 from shrinkage.torch.hooks import Nesting, mark, unmark
 from shrinkage.torch.inside.afterwards import Afterwards
 from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
@@ -61,13 +73,17 @@ class Attachment:
         *,
         scale: str | None,
         metric: UserMetric | None,
+        max_norm: float | None = None,
     ) -> None:
-        check_attachment(regularizer, optimizer, how, scale=scale, metric=metric)
+        check_attachment(regularizer, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
         self.regularizer = regularizer
         self.optimizer = optimizer
         self.how = how
         self.scale = (scale or "lr") if how == "decoupled" else None
         self.metric = metric
+        self.max_norm = checked_max_norm(max_norm)
+        self.is_clipped = scales_strength(optimizer, how, self.scale)  # together with gradients
+        self._watch = ClipWatch() if self.is_clipped else None
         self._nesting = Nesting()
         self._rule: Rule | None = None
         if how == "proximal" and metric is None:
@@ -108,7 +124,8 @@ class Attachment:
 
         if not self._hooks:
             return f"{self.how} in {type(self.optimizer).__name__}: detached"
-        return f"{self.how} in {type(self.optimizer).__name__}: {objective(self)}"
+        where = f"{self.how} in {type(self.optimizer).__name__}"
+        return f"{where}: {objective(self)}{clipping_in_words(self.max_norm)}"
 
     @_disable_dynamo  # a compiled training step goes on around it
     @torch.no_grad()
@@ -121,19 +138,26 @@ class Attachment:
         self._pair()
         if _skipped(optimizer):
             return None
+        acts: dict[str, Callable[[], None]] = {
+            "coupled": self._add_gradients,
+            "decoupled": self._decay,
+        }
+        act = acts.get(self.how)
         if self.how == "proximal":
             for group in optimizer.param_groups:
                 check_group(optimizer, group)
             self._memory.settle(optimizer, self._parts())
-            return None
-        act = self._add_gradients if self.how == "coupled" else self._decay
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
-        if self.how == "decoupled" and isinstance(optimizer, LBFGS):
+        elif self.how == "decoupled" and isinstance(optimizer, LBFGS):
             self._decay(without_gradient=True)
-            return None
+            act = None
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
-            act()
+            self._clip()
+            if act is not None:
+                act()
+            return None
+        if act is None and self.max_norm is None:
             return None
         wrapped = self._wrap(closure, act)
         if len(args) > 1:
@@ -143,8 +167,14 @@ class Attachment:
     @_disable_dynamo
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if not self._nesting.leaves() or _skipped(optimizer):
+        if not self._nesting.leaves():
             return
+        if not _skipped(optimizer):
+            self._finish(optimizer)
+        spend(part.parameter for _, part in self._parts())
+
+    def _finish(self, optimizer: Optimizer) -> None:
+        """What comes after the optimizer's own update."""
         if self.how == "proximal":
             rows = isinstance(optimizer, torch.optim.SparseAdam)
             for binding, groups in self._afterwards.prox_(self._counted()):
@@ -152,20 +182,41 @@ class Attachment:
                 binding.prox_(readings, self.regularizer.factor, rows=rows)
         elif self.how == "decoupled":
             for binding, groups in self._held():
-                binding.update_(threshold_, [*map(self.amount, groups)])
+                binding.update_(threshold_, self._amounts(binding, groups))
         self.regularizer._advance()
 
+    def _clip(self) -> None:
+        """Clip all gradients of the optimizer, or see whether somebody else did."""
+        if self.max_norm is not None:
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            clip_(parameters, self.max_norm, scale=_grad_scale(self.optimizer))
+        elif self._watch is not None and attachments(self.optimizer)[0] is self:
+            self._watch.look(self.optimizer)
+
+    def _share(self, part: Part) -> float:
+        """The c of the clipping that this penalty takes part in."""
+        return share_of(part.parameter) if self.is_clipped else 1.0
+
     def _add_gradients(self) -> None:
-        scale = getattr(self.optimizer, "grad_scale", None)  # under AMP, inside a fused step
-        factor = self.regularizer.factor
-        if scale is not None:
-            factor *= float(scale)
+        factor = self.regularizer.factor * _grad_scale(self.optimizer)
         for binding, groups in self._held():
-            binding.add_gradient_([factor * _sign(group) for group in groups])
+            binding.add_gradient_(
+                [
+                    factor * _sign(group) * self._share(part)
+                    for group, part in zip(groups, binding.parts, strict=True)
+                ]
+            )
 
     def _decay(self, *, without_gradient: bool = False) -> None:
         for binding, groups in self._held(without_gradient=without_gradient):
-            binding.update_(decay_, [*map(self.amount, groups)])
+            binding.update_(decay_, self._amounts(binding, groups))
+
+    def _amounts(self, binding: Bound, groups: Sequence[Group | None]) -> list[float | Tensor]:
+        """What the decoupled strength of each part is multiplied by in this step."""
+        return [
+            self.amount(group) * self._share(part)
+            for group, part in zip(groups, binding.parts, strict=True)
+        ]
 
     def amount(self, group: Group | None, lr: float | Tensor | None = None) -> float | Tensor:
         """What a decoupled strength is multiplied by in this group, now or at `lr`; 0 in none."""
@@ -194,7 +245,13 @@ class Attachment:
 
     def _reading(self, group: Group | None, part: Part) -> Reading | None:
         """How to read the own step of a part, if it moved."""
-        return None if group is None else self._read(group, part)
+        if group is None:
+            return None
+        own, state = self._read(group, part)
+        share = self._share(part)
+        if share == 1.0:
+            return own, state
+        return lambda state: _scaled(own(state), share), state
 
     def _read(self, group: Group, part: Part) -> Reading:
         rule, metric = self._rule, self.metric
@@ -265,9 +322,11 @@ class Attachment:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
 
-    def _wrap(self, closure: Callable[[], Any], act: Callable[[], None]) -> Callable[[], Any]:
-        """The closure with ∂Ω in its gradients and Ω in its loss, or with a decay after the first
-        evaluation, which is where the optimizer itself would decay."""
+    def _wrap(
+        self, closure: Callable[[], Any], act: Callable[[], None] | None
+    ) -> Callable[[], Any]:
+        """The closure with its gradients clipped, with ∂Ω in them and Ω in its loss, or with a
+        decay after the first evaluation, which is where the optimizer itself would decay."""
         calls = 0
 
         def wrapped() -> Any:
@@ -275,8 +334,9 @@ class Attachment:
             with torch.enable_grad():
                 loss = closure()
             calls += 1
-            if self.how == "coupled" or calls == 1:
-                with torch.no_grad():
+            with torch.no_grad():
+                self._clip()
+                if act is not None and (self.how == "coupled" or calls == 1):
                     act()
             if self.how == "coupled" and loss is not None:
                 maximized = any(group.get("maximize") for group in self.optimizer.param_groups)
@@ -295,6 +355,17 @@ def _sign(group: Group | None) -> float:
 
 def _same(one: object, other: object) -> bool:
     return one is other or (isinstance(one, int) and one == other)
+
+
+def _scaled(own: OwnStep, share: float) -> OwnStep:
+    """A step with its strength clipped; how far a prox may go stays."""
+    return OwnStep(own.step * share, own.limit)
+
+
+def _grad_scale(optimizer: Optimizer) -> float:
+    """What AMP has multiplied the gradients by, inside a step of a fused optimizer."""
+    scale = getattr(optimizer, "grad_scale", None)
+    return 1.0 if scale is None else float(scale)
 
 
 def _skipped(optimizer: Optimizer) -> bool:

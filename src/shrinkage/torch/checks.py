@@ -15,6 +15,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.binding import here
+from shrinkage.torch.clipping import SelfClipping, checked_max_norm
 from shrinkage.torch.decay import own_decay, resolution
 from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.memory import Memory
@@ -47,7 +48,13 @@ def check_penalty(penalty: object) -> None:
 
 
 def check_attachment(
-    regularizer: Regularizer, optimizer: Optimizer, how: str, *, scale: str | None, metric: Any
+    regularizer: Regularizer,
+    optimizer: Optimizer,
+    how: str,
+    *,
+    scale: str | None,
+    metric: Any,
+    max_norm: float | None = None,
 ) -> None:
     """Refuse with a sentence, or warn.
 
@@ -63,6 +70,7 @@ def check_attachment(
     _check_how(how, scale, metric)
     check_free(regularizer, optimizer)
     check_holds(regularizer, optimizer)
+    _check_clipping(optimizer, checked_max_norm(max_norm))
     if how == "decoupled" and scale == "schedule":
         first = Memory()
         for group in optimizer.param_groups:
@@ -100,6 +108,22 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
         raise ValueError(f'metric= goes with how="proximal" alone, not with {how!r}')
     if metric is not None and not callable(metric):
         raise TypeError(f"metric must be a function (optimizer, group, parameter), got {metric!r}")
+
+
+def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
+    """Refuse a clipping that would come after gradients of a penalty, or twice."""
+    name, others = type(optimizer).__name__, attachments(optimizer)
+    if isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None:
+        inside = optimizer.max_norm
+        raise ValueError(
+            f"{name} has max_norm={inside:g} and clips inside its step, after attached penalties "
+            f"have acted: set its max_norm to None, and give max_norm={inside:g} to attach()"
+        )
+    if max_norm is not None and others:
+        raise ValueError(
+            f"max_norm={max_norm:g} clips for all that is attached to {name}, so it goes with what "
+            f"is attached first, where max_norm is {others[0].max_norm}; leave it out here"
+        )
 
 
 def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:

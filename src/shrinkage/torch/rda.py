@@ -16,12 +16,13 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.clipping import SelfClipping, share_of, spend
 from shrinkage.torch.metric import OwnStep
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.updates import acts, limited_prox
 
 
-class RDA(Optimizer):
+class RDA(SelfClipping, Optimizer):
     """Regularized dual averaging in AdaGrad's metric.
 
     After t steps with gradients g₁ ... g_t, from the weights w₀ where it began,
@@ -43,6 +44,9 @@ class RDA(Optimizer):
         without one. It must have a prox in a diagonal metric.
     eps : float, default 1e-10
         Above 0.
+    max_norm : float, optional
+        Above 0: each step first clips the gradients to this norm. A step with gradients that are
+        clipped to c·g, here or by `Regularizer.clip_grad_norm_`, counts as c of one in t.
 
     Raises
     ------
@@ -73,12 +77,14 @@ class RDA(Optimizer):
         *,
         penalty: Penalty | Regularizer,
         eps: float = 1e-10,
+        max_norm: float | None = None,
     ) -> None:
         if not isinstance(penalty, Penalty | Regularizer):
             raise TypeError(f"penalty must be a Penalty or a Regularizer, got {penalty!r}")
         checked_above("lr", lr, 0.0)
         checked_above("eps", eps, 0.0)
         super().__init__(params, {"lr": lr, "eps": eps})
+        self.max_norm = max_norm
         self.penalty = penalty
         if isinstance(penalty, Regularizer):
             held = {p for group in self.param_groups for p in group["params"]}
@@ -106,11 +112,13 @@ class RDA(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._clip()
         penalties, factor = self._penalties()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._move_(parameter, group, penalties.get(parameter), factor)
+        spend(penalties)
         if isinstance(self.penalty, Regularizer):
             self.penalty._advance()
         return loss
@@ -142,7 +150,7 @@ class RDA(Optimizer):
             state["gradient_sum"] = torch.zeros_like(parameter)
             state["square_sum"] = torch.zeros_like(parameter.abs())
             state["start"] = parameter.clone()
-        state["step"] += 1
+        state["step"] += share_of(parameter)
         state["gradient_sum"] += gradient
         state["square_sum"] += gradient.abs() ** 2
         own = group["lr"] / (state["square_sum"].sqrt() + group["eps"])

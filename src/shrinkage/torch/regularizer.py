@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +26,7 @@ from shrinkage.torch.binding import (
     widest,
 )
 from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
+from shrinkage.torch.clipping import clip_
 from shrinkage.torch.gathered import bind_joints
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.schedules import Schedule
@@ -243,6 +244,7 @@ class Regularizer:
         scale: str | None = None,
         schedule: Schedule | None = None,
         metric: UserMetric | None = None,
+        max_norm: float | None = None,
     ) -> Attachment:
         """Make every step of `optimizer` apply the penalty; see `shrinkage.torch.application`.
 
@@ -262,6 +264,10 @@ class Regularizer:
         metric : callable, optional
             For "proximal" under an optimizer that is not known: a function (optimizer, group,
             parameter) → its own step, a number or a tensor of the parameter's shape.
+        max_norm : float, optional
+            Above 0: each step first clips the gradients of all parameters of `optimizer` to this
+            norm, and the strength with them, as `clip_grad_norm_` does; in place of every other
+            clipping, also of one that a framework does by itself.
 
         Returns
         -------
@@ -277,7 +283,7 @@ class Regularizer:
 
         self._refresh()
         check_schedule(schedule)
-        attachment = Attachment(self, optimizer, how, scale=scale, metric=metric)
+        attachment = Attachment(self, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
         try:
             if schedule is not None:
                 self._before_attach = self._schedule, self._factor
@@ -286,6 +292,74 @@ class Regularizer:
             self.detach()
             raise
         return attachment
+
+    def clip_grad_norm_(
+        self,
+        parameters: Tensor | Iterable[Tensor],
+        max_norm: float | Tensor,
+        norm_type: float = 2.0,
+        error_if_nonfinite: bool = False,
+        foreach: bool | None = None,
+    ) -> Tensor:
+        """Clip gradients by their norm, and for the coming step the strength with them.
+
+        ``g ← c·g`` and ``lam ← c·lam`` with ``c = min(1, max_norm/(‖g‖ + 1e-6))``: in the place of
+        torch.nn.utils.clip_grad_norm_, whose arguments it takes, whose norm it returns, and whose
+        gradients it leaves. That one would clip the data's gradient alone, so that an attached
+        penalty acts 1/c times too strongly for as long as clipping binds.
+
+        Parameters
+        ----------
+        parameters : tensor or iterable of tensors
+            Those whose gradients make up the norm, penalized or not; each may have its own
+            clipping, and what was clipped twice has the product of both. Sparse gradients too.
+        max_norm : float
+            At least 0; 0 stops gradients and penalty, infinity only measures the norm.
+        norm_type, error_if_nonfinite, foreach
+            As in torch.
+
+        Returns
+        -------
+        Tensor
+            The norm before clipping.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `max_norm` is no number, negative or NaN.
+
+        Notes
+        -----
+        Call it after backward and, under AMP, after ``scaler.unscale_(optimizer)``. Its c is for
+        the next step alone, taken or skipped, and not for gradients that are made anew before it.
+
+        What clipping does to each way: coupled and proximal penalties, also inside an optimizer,
+        come to rest at the minimum of J on full batches, as without clipping. So do decoupled ones
+        under SGD with ``scale="lr"``; every other decoupled penalty is left alone, as AdamW's own
+        decay is. ``penalty()`` in the loss is part of the gradient, and clipped with it by torch's
+        function or this one. On mini-batches, clipping itself is a bias: the mean of clipped
+        gradients is not 0 where the mean gradient is.
+
+        torch.nn.utils.clip_grad_value_ is not supported: it turns the gradient, so that no single
+        c goes with it.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> model = torch.nn.Linear(2, 1, bias=False)
+        >>> _ = torch.nn.init.constant_(model.weight, 1.0)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> regularizer = Regularizer(model, L1(2.0))
+        >>> _ = regularizer.attach(optimizer, how="proximal")
+        >>> model.weight.grad = torch.tensor([[3.0, 4.0]])
+        >>> regularizer.clip_grad_norm_(model.parameters(), 1.0)  # c = 1/5
+        tensor(5.)
+        >>> optimizer.step()  # 1 − 0.1·(0.6 + 0.4) and 1 − 0.1·(0.8 + 0.4)
+        >>> [round(x, 4) for x in model.weight[0].tolist()]
+        [0.9, 0.88]
+        """
+        return clip_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
     def detach(self) -> None:
         """Take the penalty off the optimizer, and a schedule that came with `attach`."""

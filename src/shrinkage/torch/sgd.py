@@ -48,6 +48,10 @@ class SGD(Inside, torch.optim.SGD):
         The way the penalty reaches the weights.
     scale : {"lr", "schedule", "none"}, default "lr"
         For "decoupled": strengths times lr, times lr/lr₀, or as they are.
+    max_norm : float, optional
+        Above 0: each step first clips the gradients of all groups to this norm, as
+        torch.nn.utils.clip_grad_norm_ would, and the strengths by the same c (decoupled ones only
+        with ``scale="lr"``, and in `Adam` not): see `Regularizer.clip_grad_norm_`. It is not saved.
     compile : bool, default False
         Let `torch.compile` fuse the step of parameters that are not stepped in one pass.
 
@@ -90,6 +94,7 @@ class SGD(Inside, torch.optim.SGD):
         penalty: Penalty | Regularizer | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
+        max_norm: float | None = None,
         compile: bool = False,
     ) -> None:
         self._begin(penalty, how, scale, compile)
@@ -106,7 +111,7 @@ class SGD(Inside, torch.optim.SGD):
             differentiable=differentiable,
             fused=fused,
         )
-        self._end()
+        self._end(max_norm)
 
     def _kind(self, entry: Entry) -> Kind:
         assert entry.form is not None

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from audit_cases import Setup, adam, adamw, penalized, sgd, spared, under
+import shrinkage.torch
+from audit_cases import Setup, adam, adamw, clipped, penalized, sgd, spared, under
 from models import ResidualNet, Tagger, TransformerBlock
 from shrinkage import L1, L2, ElasticNet, GroupLasso, MaxNorm
 from shrinkage.torch import RDA, SGDW, Regularizer, audit
@@ -170,6 +171,13 @@ def tagged() -> Setup:
     return Setup(model, torch.optim.SGD(groups, lr=0.1), run={"steps": 10_000})
 
 
+def clipping_attachment() -> Setup:
+    setup = under(sgd())
+    setup.regularizer = Regularizer(setup.model, L1(0.1))
+    setup.regularizer.attach(setup.optimizer, how="proximal", max_norm=1.0)
+    return clipped(setup, 1.0)
+
+
 WELL_MADE: dict[str, Callable[[], Setup]] = {
     "AdamW without decay on biases and norms": block_without_decay_on_norms,
     "at the start of a warm-up": warming_up,
@@ -211,6 +219,17 @@ WELL_MADE: dict[str, Callable[[], Setup]] = {
     "an optimizer of two models": adversary,
     "inside DataParallel": lambda: wrapped(nn.DataParallel),
     "compiled": lambda: wrapped(partial(torch.compile, backend="eager")),
+    "clipping with the penalty in the loss": lambda: clipped(
+        penalized(sgd(), L2(0.1), "loss"), 1.0
+    ),
+    "clipping beside AdamW's kind of decay": lambda: clipped(
+        penalized(adam(), L2(0.1), "decoupled"), 1.0
+    ),
+    "clipping without a penalty": lambda: clipped(under(adam()), 1.0),
+    "clipping by the attachment": clipping_attachment,
+    "clipping inside the optimizer": lambda: clipped(
+        under(partial(shrinkage.torch.SGD, penalty=L2(0.1), max_norm=1.0)), 1.0
+    ),
     "dual averaging of the weights": averaging,
     "dual averaging with a frozen bias": averaging_with_a_frozen_bias,
     "SGDW": lambda: under(partial(SGDW, lr=0.1, weight_decay=1e-4), nn.Linear(3, 2, bias=False)),

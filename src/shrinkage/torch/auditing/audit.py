@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.auditing.clipping_findings import OF_CLIPPING
 from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.auditing.model_findings import (
     OF_THE_MODEL,
@@ -78,6 +80,7 @@ def audit(
     steps: int | None = None,
     steps_per_epoch: int | None = None,
     sample: Any = None,
+    clip: float | None = None,
 ) -> Audit:
     """Say what each parameter will get from optimizer and regularizer together, and what to mend.
 
@@ -85,8 +88,8 @@ def audit(
     frozen ones that still move; decay on biases and gains, beside a penalty, twice, divided by
     Adam's gradient sizes, slower than the run, faster than an epoch, below what 16-bit floats
     hold, or on weights whose size a normalization undoes; L1 along a way without exact zeros;
-    strengths scaled by momentum; tied parameters under two rules; a regularizer that is attached
-    elsewhere.
+    strengths scaled by momentum, or not clipped where gradients are; tied parameters under two
+    rules; a regularizer that is attached elsewhere.
 
     Parameters
     ----------
@@ -104,6 +107,9 @@ def audit(
     sample : tensor, tuple of arguments or mapping of keywords, optional
         An input. With it, weights whose size does not matter are found by trying: the model runs
         three times for each weight. Without it, by the graph of the model, where torch.fx has one.
+    clip : float, optional
+        Above 0: the norm to which the loop or a framework clips gradients by
+        torch.nn.utils.clip_grad_norm_. Leave it out for `Regularizer.clip_grad_norm_`.
 
     Returns
     -------
@@ -143,12 +149,13 @@ def audit(
         if count is not None and not count >= 1:
             raise ValueError(f"{name} must be >= 1, got {count}")
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
+    run["clip"] = None if clip is None else checked_above("clip", clip, 0.0)
     names = ", ".join(type(one).__name__ for one in optimizers)
     if regularizer is not None and is_average_of(model, regularizer.model):
         seen = Picture(model, optimizers, regularizer, ())
         return Audit(f"Audit of an average of {names}'s model", (), tuple(find_lost_zeros(seen)))
     seen = picture(model, optimizers, regularizer, **run)
-    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_THE_MODEL
+    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_CLIPPING + OF_THE_MODEL
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
         tuple(_row(seen, one) for one in seen.subjects),

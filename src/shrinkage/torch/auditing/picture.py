@@ -120,6 +120,7 @@ class Picture:
     steps: int | None = None
     steps_per_epoch: int | None = None
     sample: Any = None
+    clip: float | None = None
 
     def variable(self, optimizer: Optimizer) -> str:
         """What remedies call an optimizer."""

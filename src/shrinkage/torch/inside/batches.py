@@ -21,7 +21,7 @@ from shrinkage.kernels import driving, pool
 from shrinkage.kernels.column_sums import LEAST, block_width
 from shrinkage.kernels.counting import counter
 from shrinkage.kernels.driving import Kind
-from shrinkage.kernels.loops import NUMBERS, SIGN, A, B
+from shrinkage.kernels.loops import FACTOR, NUMBERS, SIGN, A, B
 from shrinkage.kernels.machine import CHUNK
 from shrinkage.kernels.tallies import SUMS
 from shrinkage.torch.inside.glance import Glance, addresses_of, glance_at
@@ -272,6 +272,11 @@ class Batch:
             if numbers != self._told[place]:
                 self._told[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
+
+    def tell_clipped(self) -> None:
+        """The strengths of a step before which gradients were clipped: each parameter's own."""
+        self.numbers[:, FACTOR] = [entry.factor for entry in self.entries]
+        self._told = [None] * len(self._groups)
 
     def count(self, optimizer: Stepped) -> None:
         """A step more to all counts."""

@@ -38,6 +38,7 @@ class Entry:
     form: Form | None  # for compiled loops
     begins: bool = False  # its state was made for this step
     shares: bool = False  # has memory in common with another parameter
+    clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
 
     def kind(self, update: str, variant: bool) -> Kind:
         """Which compiled loop steps it."""
@@ -69,9 +70,10 @@ class Entry:
     @property
     def factor(self) -> float:
         """What a step multiplies every strength by: decoupled, with its scale."""
+        multiplier = self.clip * self.multiplier
         if self.how != "decoupled":
-            return self.multiplier
-        return decoupled_amount(self.group, self.multiplier)
+            return multiplier
+        return decoupled_amount(self.group, multiplier)
 
 
 def decoupled_amount(group: Group, factor: float) -> float:

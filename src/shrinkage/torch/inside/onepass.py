@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from shrinkage.kernels import driving
+from shrinkage.torch.clipping import is_any_clipped, scales_strength, share_of
 from shrinkage.torch.inside.batches import (
     INNER,
     PLAIN,
@@ -36,18 +37,31 @@ class OnePass:
         self.batches: list[Batch] = []
         self.others: list[Entry] = list(entries)  # left to torch operations
         self._is_sorted = False
+        self._is_clipped = False
 
     def step(self, optimizer: Stepped) -> list[Entry]:
         """Step what can be; the entries that are left."""
         if not (self._is_sorted and self._holds(optimizer)):
             self._sort(optimizer)
+        self._clip(optimizer)
         for batch in self.batches:
             batch.tell(optimizer)
+            if self._is_clipped:
+                batch.tell_clipped()
         for batch in self.batches:
             batch.count(optimizer)
         for batch in self.batches:
             batch.go()
         return self.others
+
+    def _clip(self, optimizer: Stepped) -> None:
+        """Tell every entry by what its gradient was clipped."""
+        was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
+        if not (was_clipped or self._is_clipped):
+            return
+        for entry in self.entries:
+            takes_part = scales_strength(optimizer, entry.how, entry.group.get("scale"))
+            entry.clip = share_of(entry.parameter) if takes_part else 1.0
 
     def _holds(self, optimizer: Stepped) -> bool:
         """Whether every parameter is still where it belongs."""

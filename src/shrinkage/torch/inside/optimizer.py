@@ -26,6 +26,7 @@ from shrinkage.torch.checks import (
     check_holds,
     warn_of_division,
 )
+from shrinkage.torch.clipping import SelfClipping, spend
 from shrinkage.torch.decay import own_decay
 from shrinkage.torch.inside.entries import (
     Entry,
@@ -49,7 +50,7 @@ KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch stat
 OPTIONS = ("penalty", "how", "scale", "compile")
 
 
-class Inside(Optimizer):
+class Inside(SelfClipping, Optimizer):
     """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is.
 
     It is `Stepped` by compiled loops, and by torch operations where these do not fit.
@@ -92,20 +93,33 @@ class Inside(Optimizer):
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
         self._lock = RLock()
 
-    def _end(self) -> None:
+    def _end(self, max_norm: float | None) -> None:
         """After it: what needs all groups."""
         self.defaults.update(self._options)
+        self.max_norm = max_norm
+        differentiates = any(group["differentiable"] for group in self.param_groups)
+        if self.max_norm is not None and differentiates:
+            raise ValueError(
+                f"max_norm={max_norm:g} with differentiable=True: no gradient leads through "
+                "clipping; clip in your own code"
+            )
         self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
         self._sorted()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
         if isinstance(param_group, dict):
+            if "max_norm" in param_group:
+                raise ValueError(
+                    "max_norm is the norm of all groups together, so a group has none: give it to "
+                    f"{type(self).__name__}, or clip with regularizer.clip_grad_norm_()"
+                )
             for option, value in self._options.items():
                 param_group.setdefault(option, value)
             read_options(param_group)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
+        group.pop("max_norm", None)  # which torch takes from the defaults
         group.setdefault("first_lr", float(group["lr"]))
         try:
             for entry in entries_of([group]):
@@ -166,9 +180,12 @@ class Inside(Optimizer):
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
-        rest = self._sorted(regularizers).step(self)
+        self._clip()
+        taken = self._sorted(regularizers)
+        rest = taken.step(self)
         if rest:
             self._step_rest(rest)
+        spend(entry.parameter for entry in taken.entries if entry.penalty is not None)
         for regularizer in regularizers:
             regularizer._advance()
 

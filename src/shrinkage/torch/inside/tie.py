@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from shrinkage.torch.clipping import clipping_in_words
 from shrinkage.torch.inside.entries import decoupled_amount
 from shrinkage.torch.metric import Group, OwnStep
 
@@ -64,4 +65,5 @@ class Tie:
     def __repr__(self) -> str:
         from shrinkage.torch.table import objective
 
-        return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}"
+        clips = clipping_in_words(self.optimizer.max_norm)
+        return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}{clips}"
