@@ -39,7 +39,7 @@ def test_a_renewed_gradient_gets_its_coupled_penalty_once(renew: str) -> None:
     assert model.weight.item() == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("story", ["re-attached", "optimizer loaded", "filled before"])
+@pytest.mark.parametrize("story", ["re-attached", "another's state", "filled before"])
 def test_a_full_momentum_buffer_is_known_as_full(story: str) -> None:
     model, optimizer = one(momentum=0.9)
     regularizer = Regularizer(model, L1(1.0))

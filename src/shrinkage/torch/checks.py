@@ -18,6 +18,7 @@ from shrinkage.torch.binding import here
 from shrinkage.torch.decay import own_decay, resolution
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
+from shrinkage.torch.wrapped import check_optimizer
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
@@ -56,8 +57,7 @@ def check_attachment(
     ValueError
         For everything else.
     """
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
+    check_optimizer(optimizer)
     _check_how(how, scale, metric)
     check_free(regularizer, optimizer)
     check_holds(regularizer, optimizer)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from shrinkage.torch.binding import whole
 from shrinkage.torch.checks import ATTACHED
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class MarkedDefaults(dict[str, Any]):
         _watch_for_copies()  # unpickled, perhaps in another process
 
 
+def is_initializing(optimizer: Optimizer) -> bool:
+    """Whether this step only makes the optimizer's state, as `torch.distributed.checkpoint` does.
+
+    There is no state yet, every learning rate is 0 and every gradient too: nothing was learned.
+    """
+    if optimizer.state or any(float(group.get("lr", 0.0)) for group in optimizer.param_groups):
+        return False
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients or any(gradient.is_sparse for gradient in gradients):
+        return False
+    return not any(bool(whole(gradient.abs().sum())) for gradient in gradients)
+
+
 def mark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
@@ -74,6 +89,7 @@ def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Take back what `mark` noted."""
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
+        del optimizer.__dict__[ATTACHED]
         optimizer.defaults = dict(optimizer.defaults)
 
 
