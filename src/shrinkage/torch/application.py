@@ -34,7 +34,7 @@ from shrinkage.torch.checks import check_attachment
 from shrinkage.torch.hooks import Nesting, is_initializing, mark, unmark
 from shrinkage.torch.inside.afterwards import Afterwards
 from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for, sgd
-from shrinkage.torch.records import START, keep_starts
+from shrinkage.torch.records import START, keep_starts, state_of
 from shrinkage.torch.updates import decay_, threshold_
 from shrinkage.torch.wrapped import inner_optimizer
 
@@ -292,7 +292,7 @@ class Attachment:
         """What is not known where the optimizer's state came without the regularizer's."""
         optimizer = self.optimizer
         filled = [
-            optimizer.state.get(part.parameter, {}).get("momentum_buffer") is not None
+            state_of(optimizer, part).get("momentum_buffer") is not None
             for binding in self.regularizer.bindings
             for part in binding.parts
         ]

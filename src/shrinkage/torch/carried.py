@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.records import Record, drop_starts, go_on, is_about, places_of, record_of
+from shrinkage.torch.records import (
+    Record,
+    drop_starts,
+    go_on,
+    is_about,
+    places_of,
+    record_of,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from shrinkage.torch.regularizer import Regularizer
@@ -74,9 +82,8 @@ class Carrier:
         for group, waiting in [(group, _read(group.get(KEY), self)) for group in groups]:
             if waiting is not None:
                 group[KEY] = Carried(self, waiting)
-        went_on = [one for one in self.regularizers if self._resume(one)]
         self.settle_keys()
-        return went_on
+        return [one for one in self.regularizers if self._resume(one)]
 
     def settle_keys(self) -> None:
         """The key is in the groups with penalized parameters, and where records wait."""
@@ -222,9 +229,7 @@ def _warn_of_nothing_saved(
 def _steps_shown(regularizer: Regularizer, optimizer: Optimizer) -> int | None:
     """How many steps the optimizer's state counts for penalized parameters; None if none are."""
     states = [
-        optimizer.state.get(part.parameter, {})
-        for binding in regularizer.bindings
-        for part in binding.parts
+        state_of(optimizer, part) for binding in regularizer.bindings for part in binding.parts
     ]
     counts = [int(state["step"]) for state in states if "step" in state]
     if counts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
+at_work: weakref.WeakSet[Attachment] = weakref.WeakSet()  # every attachment, for an audit
 _watching = False
 
 
@@ -82,11 +84,13 @@ def mark(optimizer: Optimizer, attachment: Attachment) -> None:
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
     optimizer.defaults.how = attachment.how
+    at_work.add(attachment)
     _watch_for_copies()
 
 
 def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Take back what `mark` noted."""
+    at_work.discard(attachment)
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
         del optimizer.__dict__[ATTACHED]

@@ -6,7 +6,8 @@ parameters again under whatever names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -59,6 +60,7 @@ def go_on(
 ) -> None:
     """Let the regularizer go on from its records, and warn where the penalties are others now."""
     _warn_of_other_penalties(regularizer, found)
+    _warn_of_lost_starts(regularizer, optimizer)
     first = found[0][1]
     regularizer.factor = first["factor"]
     regularizer._steps = int(first["step"])
@@ -77,34 +79,57 @@ def go_on(
 
 def keep_starts(regularizer: Regularizer, optimizer: Optimizer) -> None:
     """After a step: where parameters started joins the state that the step has made for them."""
-    for binding in regularizer.bindings if regularizer._starts else ():
-        for part in binding.parts:
-            start = regularizer._starts.get(part.name)
-            if start is not None and part.moves:
-                optimizer.state[part.parameter][START] = start
+    if not regularizer._starts:
+        return
+    for part in _with_starts(regularizer):
+        if part.moves and optimizer.state[part.parameter] is not None:
+            optimizer.state[part.parameter][START] = regularizer._starts[part.name]
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]  # distributed checkpoints want all in the state, or none
 
 
 def drop_starts(regularizer: Regularizer, optimizer: Optimizer) -> None:
     """Take back what `keep_starts` kept."""
-    for binding in regularizer.bindings if regularizer._starts else ():
-        for part in binding.parts:
-            optimizer.state.get(part.parameter, {}).pop(START, None)
+    for part in _with_starts(regularizer):
+        state_of(optimizer, part).pop(START, None)
 
 
 def _take_starts(regularizer: Regularizer, optimizer: Optimizer) -> None:
-    """A parameter without a saved start has never moved: it starts where its next step does."""
-    for binding in regularizer.bindings:
-        for part in binding.parts:
-            start = regularizer._starts.get(part.name)
-            if start is None:
-                continue
-            state = optimizer.state.get(part.parameter, {})
-            if START in state:
-                start.copy_(state[START])  # in place: the penalties hold it
-                state[START] = start
-                regularizer._unknown_starts.discard(part.name)
-            else:
-                regularizer._unknown_starts.add(part.name)
+    """A parameter that has never moved starts where its next step does."""
+    for part in _with_starts(regularizer):
+        start, state = regularizer._starts[part.name], state_of(optimizer, part)
+        if START in state:
+            start.copy_(state[START])  # in place: the penalties hold it
+            state[START] = start
+            regularizer._unknown_starts.discard(part.name)
+        elif not _has_moved(state):
+            regularizer._unknown_starts.add(part.name)
+
+
+def _warn_of_lost_starts(regularizer: Regularizer, optimizer: Optimizer) -> None:
+    states = ((part, state_of(optimizer, part)) for part in _with_starts(regularizer))
+    lost = [part.name for part, state in states if _has_moved(state) and START not in state]
+    if lost:
+        warnings.warn(
+            f"the state of {type(optimizer).__name__} does not hold where {lost[0]} started: "
+            'Toward("start") takes where the weights were when the Regularizer was made',
+            stacklevel=5,
+        )
+
+
+def _has_moved(state: Mapping[str, Any]) -> bool:
+    return bool(state) and int(state.get("step", 1)) > 0
+
+
+def _with_starts(regularizer: Regularizer) -> Iterator[Part]:
+    parts = (part for binding in regularizer.bindings for part in binding.parts)
+    return (part for part in parts if part.name in regularizer._starts)
+
+
+def state_of(optimizer: Optimizer, part: Part) -> dict[str, Any]:
+    """The optimizer's state for one parameter; empty where it has none, or not in this process."""
+    return optimizer.state.get(part.parameter) or {}
 
 
 def _warn_of_other_penalties(

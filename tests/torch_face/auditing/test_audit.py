@@ -11,7 +11,7 @@ from torch import nn
 import shrinkage
 from audit_cases import CASES, Setup, sgd
 from shrinkage import L1, L2
-from shrinkage.torch import Regularizer
+from shrinkage.torch import Regularizer, audit
 from shrinkage.torch.checks import attachments
 
 
@@ -94,3 +94,18 @@ def test_tied_parameters_under_two_rules() -> None:
     for mended in (eval(said, vars(shrinkage)) | {"*": L2(0.2)}, {"*": L2(0.2)}):
         setup.regularizer = Regularizer(model, mended)
         assert not [one for one in setup.findings() if one.kind.startswith("tied")]
+
+
+def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, L1(0.1))
+    regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), "coupled")
+    anew = torch.optim.SGD(model.parameters(), lr=0.1)
+    found = audit(model, anew)  # without the regularizer, which is found by itself
+    assert [one.kind for one in found.findings] == ["attached to another optimizer"]
+    assert found.findings[0].parameters == ("weight",)
+    assert audit(model, regularizer._attachment.optimizer).ok  # type: ignore[union-attr]
+    with Regularizer(model, L1(0.1)).attach(anew, "coupled"):
+        assert audit(model, anew).ok
+    del regularizer
+    assert audit(model, anew).ok  # nobody has either any more
