@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,8 @@ class Attachment:
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
         self._memory = regularizer._memory
         self._afterwards = Afterwards(self)
+        self.stepped_by: str | None = None  # another optimizer, since this one's last step
+        self._strangers: weakref.WeakKeyDictionary[Optimizer, bool] = weakref.WeakKeyDictionary()
         self._initializes = False  # this step makes the optimizer's state, no more
         self._end = self._begin()
 
@@ -113,6 +116,14 @@ class Attachment:
         self._end()
         self._memory.end()
         self.regularizer.detach()
+
+    def shares_weights(self, other: Optimizer) -> bool:
+        """Whether another optimizer holds penalized parameters; looked up once."""
+        if other not in self._strangers:
+            held = {id(p) for group in other.param_groups for p in group["params"]}
+            parts = (part for binding in self.regularizer.bindings for part in binding.parts)
+            self._strangers[other] = any(id(part.parameter) in held for part in parts)
+        return self._strangers[other]
 
     def __enter__(self) -> Attachment:
         return self
@@ -163,6 +174,7 @@ class Attachment:
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
         if not self._nesting.leaves() or _skipped(optimizer):
             return
+        self.stepped_by = None
         keep_starts(self.regularizer, optimizer)
         if self._initializes:
             self._memory.see_empty(optimizer, self._parts())

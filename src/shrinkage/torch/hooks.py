@@ -102,6 +102,7 @@ def _watch_for_copies() -> None:
     global _watching
     if not _watching:
         register_optimizer_step_pre_hook(_warn_of_a_copy)
+        register_optimizer_step_pre_hook(_tell_of_another)
         _watching = True
 
 
@@ -116,3 +117,11 @@ def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
             "the copied model to it",
             stacklevel=3,
         )
+
+
+def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """Note on attachments elsewhere that this optimizer steps their weights without them."""
+    if ATTACHED not in optimizer.__dict__:
+        for attachment in at_work:
+            if attachment.optimizer is not optimizer and attachment.shares_weights(optimizer):
+                attachment.stepped_by = type(optimizer).__name__

@@ -98,14 +98,20 @@ def test_tied_parameters_under_two_rules() -> None:
 
 def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
     model = nn.Linear(3, 2)
-    regularizer = Regularizer(model, L1(0.1))
+    regularizer = Regularizer(model, L2(0.1))
     regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), "coupled")
     anew = torch.optim.SGD(model.parameters(), lr=0.1)
     found = audit(model, anew)  # without the regularizer, which is found by itself
     assert [one.kind for one in found.findings] == ["attached to another optimizer"]
     assert found.findings[0].parameters == ("weight",)
     assert audit(model, regularizer._attachment.optimizer).ok  # type: ignore[union-attr]
-    with Regularizer(model, L1(0.1)).attach(anew, "coupled"):
+    with Regularizer(model, L2(0.1)).attach(anew, "coupled"):
         assert audit(model, anew).ok
+    assert "SGD has stepped" not in repr(regularizer)
+    model(torch.ones(3)).sum().backward()
+    anew.step()
+    assert "SGD has stepped these weights since, to which it is not attached" in repr(regularizer)
+    regularizer._attachment.optimizer.step()  # type: ignore[union-attr]
+    assert "SGD has stepped" not in repr(regularizer)
     del regularizer
     assert audit(model, anew).ok  # nobody has either any more
