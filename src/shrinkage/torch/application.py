@@ -19,8 +19,11 @@ without a gradient is left alone, and so is every weight in a step that AMP skip
 
 from __future__ import annotations
 
+import copy
 import math
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
@@ -30,6 +33,7 @@ from torch._compile import _disable_dynamo
 from torch.optim import LBFGS, Optimizer
 
 from shrinkage.penalties.arrays import checked_step
+from shrinkage.torch.carried import carry, drop, take_up
 from shrinkage.torch.checks import attachments, check_attachment
 from shrinkage.torch.clip_watch import ClipWatch
 from shrinkage.torch.clipping import (
@@ -40,10 +44,12 @@ from shrinkage.torch.clipping import (
     share_of,
     spend,
 )
-from shrinkage.torch.hooks import Nesting, mark, unmark
+from shrinkage.torch.hooks import Nesting, is_initializing, mark, unmark
 from shrinkage.torch.inside.afterwards import Afterwards
-from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
+from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for, sgd
+from shrinkage.torch.records import START, keep_starts, state_of
 from shrinkage.torch.updates import decay_, threshold_
+from shrinkage.torch.wrapped import inner_optimizer
 
 if TYPE_CHECKING:
     from shrinkage.torch.binding import Bound, Part, Reading
@@ -75,6 +81,7 @@ class Attachment:
         metric: UserMetric | None,
         max_norm: float | None = None,
     ) -> None:
+        optimizer = inner_optimizer(optimizer)
         check_attachment(regularizer, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
         self.regularizer = regularizer
         self.optimizer = optimizer
@@ -92,26 +99,47 @@ class Attachment:
         self._absent: list[Part] = []
         self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
         self._memory = regularizer._memory
-        self._memory.begin(optimizer)
         self._afterwards = Afterwards(self)
-        self._hooks: list[Any] = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
-            optimizer.register_load_state_dict_post_hook(self._memory.forget_buffers),
-        ]
-        mark(optimizer, self)
-        regularizer._attachment = self
+        self.stepped_by: str | None = None  # another optimizer, since this one's last step
+        self._strangers: weakref.WeakKeyDictionary[Optimizer, bool] = weakref.WeakKeyDictionary()
+        self._initializes = False  # this step makes the optimizer's state, no more
+        self._end = self._begin()
+
+    def _begin(self) -> Callable[[], None]:
+        """Take up work, or leave everything as it was and raise; what ends it."""
+        regularizer, optimizer, memory = self.regularizer, self.optimizer, vars(self._memory)
+        with ExitStack() as undo:
+            undo.callback(memory.update, copy.deepcopy(memory))
+            self._memory.begin(optimizer)
+            for register, hook in (
+                (optimizer.register_step_pre_hook, self._before),
+                (optimizer.register_step_post_hook, self._after),
+            ):
+                undo.callback(register(hook).remove)  # type: ignore[arg-type]
+            mark(optimizer, self)
+            undo.callback(unmark, optimizer, self)
+            carry(optimizer, regularizer, self._lost)
+            undo.callback(drop, optimizer, regularizer)
+            regularizer._attachment = self
+            self._is_at_work = True
+            return undo.pop_all().close
 
     def detach(self) -> None:
         """Take the penalty off the optimizer; a second call does nothing."""
-        if not self._hooks:
+        if not self._is_at_work:
             return
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-        unmark(self.optimizer, self)
+        self._is_at_work = False
+        self._end()
         self._memory.end()
         self.regularizer.detach()
+
+    def shares_weights(self, other: Optimizer) -> bool:
+        """Whether another optimizer holds penalized parameters; looked up once."""
+        if other not in self._strangers:
+            held = {id(p) for group in other.param_groups for p in group["params"]}
+            parts = (part for binding in self.regularizer.bindings for part in binding.parts)
+            self._strangers[other] = any(id(part.parameter) in held for part in parts)
+        return self._strangers[other]
 
     def __enter__(self) -> Attachment:
         return self
@@ -122,7 +150,7 @@ class Attachment:
     def __repr__(self) -> str:
         from shrinkage.torch.table import objective
 
-        if not self._hooks:
+        if not self._is_at_work:
             return f"{self.how} in {type(self.optimizer).__name__}: detached"
         where = f"{self.how} in {type(self.optimizer).__name__}"
         return f"{where}: {objective(self)}{clipping_in_words(self.max_norm)}"
@@ -134,9 +162,10 @@ class Attachment:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if not self._nesting.enters(optimizer):
             return None
-        self.regularizer._refresh()
+        self.regularizer._begin_step()
         self._pair()
-        if _skipped(optimizer):
+        self._initializes = is_initializing(optimizer)
+        if self._initializes or _skipped(optimizer):
             return None
         acts: dict[str, Callable[[], None]] = {
             "coupled": self._add_gradients,
@@ -170,7 +199,12 @@ class Attachment:
         if not self._nesting.leaves():
             return
         if not _skipped(optimizer):
-            self._finish(optimizer)
+            self.stepped_by = None
+            keep_starts(self.regularizer, optimizer)
+            if self._initializes:
+                self._memory.see_empty(optimizer, self._parts())
+            else:
+                self._finish(optimizer)
         spend(part.parameter for _, part in self._parts())
 
     def _finish(self, optimizer: Optimizer) -> None:
@@ -240,7 +274,7 @@ class Attachment:
         return {
             key: value if isinstance(value, Tensor) else torch.tensor(value)
             for key, value in state.items()
-            if isinstance(value, Tensor | int | float)
+            if isinstance(value, Tensor | int | float) and key != START
         }
 
     def _reading(self, group: Group | None, part: Part) -> Reading | None:
@@ -308,6 +342,7 @@ class Attachment:
             (binding, [holder.get(part.parameter) for part in binding.parts])
             for binding in bindings
         ]
+        take_up(self.optimizer)
         parts = [part for binding in bindings for part in binding.parts]
         self._absent = [part for part in parts if part.parameter not in holder]
         for part in self._thawed():
@@ -321,6 +356,21 @@ class Attachment:
     def _thawed(self) -> Iterator[Part]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
+
+    def _lost(self) -> Iterator[str]:
+        """What is not known where the optimizer's state came without the regularizer's."""
+        optimizer = self.optimizer
+        filled = [
+            state_of(optimizer, part).get("momentum_buffer") is not None
+            for binding in self.regularizer.bindings
+            for part in binding.parts
+        ]
+        if self._rule is sgd and any(filled):
+            yield "SGD's momentum buffers count as full"
+        scaled = any("initial_lr" not in group for group in optimizer.param_groups)
+        if self.scale == "schedule" and scaled:
+            firsts = ", ".join(f"{lr:g}" for lr in self._memory.first_lrs)
+            yield f'scale="schedule" takes the learning rate at attach() for the first ({firsts})'
 
     def _wrap(
         self, closure: Callable[[], Any], act: Callable[[], None] | None

@@ -35,16 +35,18 @@ def restore(regularizer: Regularizer, saved: Mapping[str, Any]) -> None:
         raise ValueError(
             f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
         )
-    _warn_of_other_penalties(now["penalties"], saved["penalties"])
+    warn_of_other_penalties(now["penalties"], saved["penalties"])
     regularizer.factor = saved["factor"]
     regularizer._steps = int(saved["step"])
     regularizer._memory.load_state_dict(saved)
+    regularizer._unknown_starts.clear()
     for name, start in regularizer._starts.items():
         if name in saved["starts"]:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
-def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+def warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+    """Warn where penalties, by name and as text, are not those of the saved run."""
     changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
     if changed:
         first = changed[0]

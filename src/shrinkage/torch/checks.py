@@ -21,6 +21,7 @@ from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
 from shrinkage.torch.sparsity import makes_zeros
+from shrinkage.torch.wrapped import check_optimizer
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
@@ -65,8 +66,7 @@ def check_attachment(
     ValueError
         For everything else.
     """
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {optimizer!r}")
+    check_optimizer(optimizer)
     _check_how(how, scale, metric)
     check_free(regularizer, optimizer)
     check_holds(regularizer, optimizer)

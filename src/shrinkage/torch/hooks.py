@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from shrinkage.torch.binding import whole
 from shrinkage.torch.checks import ATTACHED
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
+at_work: weakref.WeakSet[Attachment] = weakref.WeakSet()  # every attachment, for an audit
 _watching = False
 
 
@@ -63,18 +66,35 @@ class MarkedDefaults(dict[str, Any]):
         _watch_for_copies()  # unpickled, perhaps in another process
 
 
+def is_initializing(optimizer: Optimizer) -> bool:
+    """Whether this step only makes the optimizer's state, as `torch.distributed.checkpoint` does.
+
+    There is no state yet, every learning rate is 0 and every gradient too: nothing was learned.
+    """
+    if optimizer.state or any(float(group.get("lr", 0.0)) for group in optimizer.param_groups):
+        return False
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients or any(gradient.is_sparse for gradient in gradients):
+        return False
+    return not any(bool(whole(gradient.abs().sum())) for gradient in gradients)
+
+
 def mark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
     optimizer.defaults.how = attachment.how
+    at_work.add(attachment)
     _watch_for_copies()
 
 
 def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Take back what `mark` noted."""
+    at_work.discard(attachment)
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
+        del optimizer.__dict__[ATTACHED]
         optimizer.defaults = dict(optimizer.defaults)
 
 
@@ -83,6 +103,7 @@ def _watch_for_copies() -> None:
     global _watching
     if not _watching:
         register_optimizer_step_pre_hook(_warn_of_a_copy)
+        register_optimizer_step_pre_hook(_tell_of_another)
         _watching = True
 
 
@@ -97,3 +118,11 @@ def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
             "the copied model to it",
             stacklevel=3,
         )
+
+
+def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """Note on attachments elsewhere that this optimizer steps their weights without them."""
+    if ATTACHED not in optimizer.__dict__:
+        for attachment in at_work:
+            if attachment.optimizer is not optimizer and attachment.shares_weights(optimizer):
+                attachment.stepped_by = type(optimizer).__name__

@@ -17,34 +17,36 @@ if TYPE_CHECKING:
 class Memory:
     """How full SGD's momentum buffers are, and the learning rates at the beginning.
 
-    torch's own state shows neither, so both travel in the regularizer's ``state_dict``.
+    torch's own state shows neither, so both travel in the regularizer's ``state_dict`` and with
+    the optimizer's.
     """
 
     def __init__(self) -> None:
         self.buffers: dict[str, float] = {}  # b, where the buffer of that name holds b·g
         self.first_lrs: list[float] = []  # a group each
-        self._restored = False  # from a checkpoint, and no step since
+        self.is_restored = False  # by `load_state_dict`, and no step since
 
     def begin(self, optimizer: Optimizer) -> None:
         """At attach: nothing was seen yet, but for what a checkpoint brought."""
-        if not self._restored:
+        if not self.is_restored:
             self.buffers.clear()
             self.first_lrs = [float(group["lr"]) for group in optimizer.param_groups]
-
-    def forget_buffers(self, optimizer: Optimizer) -> None:
-        """After the optimizer loaded other buffers, unless their fill was loaded too."""
-        if not self._restored:
-            self.buffers.clear()
 
     def end(self) -> None:
         """At detach: what the optimizer does from now on is not seen."""
         self.buffers.clear()
         self.first_lrs.clear()
-        self._restored = False
+        self.is_restored = False
+
+    def reset(self, optimizer: Optimizer | None) -> None:
+        """As at attach to this optimizer, or as attached to none."""
+        self.end()
+        if optimizer is not None:
+            self.begin(optimizer)
 
     def stepped(self) -> None:
         """After each step."""
-        self._restored = False
+        self.is_restored = False
 
     def settle(self, optimizer: Optimizer, parts: Iterable[tuple[Group, Part]]) -> None:
         """Before a step: buffers that were not seen to fill count as full, absent ones as empty."""
@@ -61,6 +63,12 @@ class Memory:
         """After a step that filled the buffer of that name further."""
         if isinstance(optimizer, torch.optim.SGD) and group["momentum"]:
             self.buffers[name] = buffer_share(group, self.buffers.get(name))
+
+    def see_empty(self, optimizer: Optimizer, parts: Iterable[tuple[Group, Part]]) -> None:
+        """After torch has made the state by a step of zeros: its buffers hold 0·g."""
+        for _, part in parts:
+            if optimizer.state.get(part.parameter, {}).get("momentum_buffer") is not None:
+                self.buffers[part.name] = 0.0
 
     def first_lr(self, optimizer: Optimizer, group: Group) -> float:
         """lr₀: the group's `initial_lr`, else its learning rate when it was first seen.
@@ -87,4 +95,4 @@ class Memory:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.buffers = {name: float(share) for name, share in state["momentum"].items()}
         self.first_lrs = [float(lr) for lr in state["first_lrs"]]
-        self._restored = True
+        self.is_restored = True

@@ -16,8 +16,11 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.carried import carry, drop
 from shrinkage.torch.clipping import SelfClipping, share_of, spend
+from shrinkage.torch.hooks import is_initializing
 from shrinkage.torch.metric import OwnStep
+from shrinkage.torch.records import keep_starts
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.updates import acts, limited_prox
 
@@ -70,6 +73,8 @@ class RDA(SelfClipping, Optimizer):
     [0.0, 0.0]
     """
 
+    _carried: Regularizer | None = None  # which travels in the state
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -104,6 +109,8 @@ class RDA(SelfClipping, Optimizer):
                 raise ValueError(f"penalty: {reason}")
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):
             raise ValueError("penalty: a reference by name needs a Regularizer around it")
+        if isinstance(penalty, Regularizer):
+            self._take_in(penalty)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -114,13 +121,18 @@ class RDA(SelfClipping, Optimizer):
                 loss = closure()
         self._clip()
         penalties, factor = self._penalties()
+        initializes = is_initializing(self)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move_(parameter, group, penalties.get(parameter), factor)
+                    self._begin(parameter)
+                    if not initializes:
+                        self._move_(parameter, group, penalties.get(parameter), factor)
         spend(penalties)
         if isinstance(self.penalty, Regularizer):
-            self.penalty._advance()
+            keep_starts(self.penalty, self)
+            if not initializes:
+                self.penalty._advance()
         return loss
 
     def _penalties(self) -> tuple[dict[Tensor, Penalty], float]:
@@ -128,16 +140,23 @@ class RDA(SelfClipping, Optimizer):
         if isinstance(self.penalty, Penalty):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
-        self.penalty._refresh()
+        self._take_in(self.penalty)
+        self.penalty._begin_step()
         parts = self.penalty.active_parts
         return {part.parameter: one.penalty for one, part in parts}, self.penalty.factor
 
-    def _move_(
-        self, parameter: Tensor, group: dict[str, Any], penalty: Penalty | None, factor: float
-    ) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        if gradient.is_sparse:
+    def _take_in(self, regularizer: Regularizer) -> None:
+        """Let it travel in this optimizer's state, from the first time that it is here."""
+        if self._carried is not regularizer:
+            if self._carried is not None:
+                drop(self, self._carried)
+            carry(self, regularizer)
+            self._carried = regularizer
+
+    def _begin(self, parameter: Tensor) -> None:
+        """See that its state is there."""
+        assert parameter.grad is not None
+        if parameter.grad.is_sparse:
             raise RuntimeError("RDA averages dense gradients, but one of these is sparse")
         if parameter.dtype in (torch.float16, torch.bfloat16):
             raise TypeError(
@@ -150,6 +169,13 @@ class RDA(SelfClipping, Optimizer):
             state["gradient_sum"] = torch.zeros_like(parameter)
             state["square_sum"] = torch.zeros_like(parameter.abs())
             state["start"] = parameter.clone()
+
+    def _move_(
+        self, parameter: Tensor, group: dict[str, Any], penalty: Penalty | None, factor: float
+    ) -> None:
+        gradient = parameter.grad
+        assert gradient is not None
+        state = self.state[parameter]
         state["step"] += share_of(parameter)
         state["gradient_sum"] += gradient
         state["square_sum"] += gradient.abs() ** 2

@@ -100,6 +100,7 @@ class Regularizer:
         self._before_attach: tuple[Schedule | None, float] | None = None
         self._memory = Memory()
         self._starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
+        self._unknown_starts: set[str] = set()  # where the next step will find the weights
         self._bind()
         self.schedule = schedule
 
@@ -283,15 +284,15 @@ class Regularizer:
 
         self._refresh()
         check_schedule(schedule)
-        attachment = Attachment(self, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
+        before = self._schedule, self._factor, self._steps, self._before_attach
         try:
             if schedule is not None:
                 self._before_attach = self._schedule, self._factor
                 self.schedule = schedule
-        except Exception:
-            self.detach()
+            return Attachment(self, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
+        except BaseException:
+            self._schedule, self._factor, self._steps, self._before_attach = before
             raise
-        return attachment
 
     def clip_grad_norm_(
         self,
@@ -405,6 +406,38 @@ class Regularizer:
             )
         self._advance()
 
+    def reset(self) -> None:
+        """Begin anew, as for a second training.
+
+        The count of steps is 0 again, a schedule sets its first factor (one set by hand stays),
+        ``Toward("start")`` starts where the next step finds the weights, and what was known of
+        SGD's momentum buffers is forgotten: those that are there count as full.
+
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import schedules
+        >>> regularizer = Regularizer(nn.Linear(2, 1), L1(0.1), schedule=schedules.warmup(4))
+        >>> regularizer.step()
+        >>> regularizer.reset()
+        >>> regularizer.factor
+        0.0
+        """
+        self._refresh()
+        self._steps = 0
+        self.schedule = self._schedule
+        self._memory.reset(None if self._attachment is None else self._attachment.optimizer)
+        self._unknown_starts = set(self._starts)
+        self._take_unknown_starts()
+        self._unknown_starts = set(self._starts)  # the model may still be initialized anew
+
+    @torch.no_grad()
+    def _take_unknown_starts(self) -> None:
+        """Before the first step after a loading or a reset."""
+        for binding in self.bindings if self._unknown_starts else ():
+            for part in binding.parts:
+                if part.name in self._unknown_starts:
+                    self._starts[part.name].copy_(part.parameter)
+        self._unknown_starts.clear()
+
     def _advance(self) -> None:
         self._steps += 1
         self._memory.stepped()
@@ -445,6 +478,11 @@ class Regularizer:
         joints = bind_joints(self.selected)
         self.bindings: list[Bound] = [*bind(self.selected, self._starts), *joints]
         self._watch = ModelWatch(self.model)
+
+    def _begin_step(self) -> None:
+        """What comes before a step that counts."""
+        self._refresh()
+        self._take_unknown_starts()
 
     def _refresh(self) -> None:
         """Bind anew if the model has changed."""

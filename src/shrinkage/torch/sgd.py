@@ -144,6 +144,11 @@ class SGD(Inside, torch.optim.SGD):
             before = None if entry.begins else float(share)
             share.fill_(metric.buffer_share(entry.group, before))
 
+    def _see_empty(self) -> None:
+        for state in self.state.values():
+            if "momentum_share" in state:
+                state["momentum_share"].zero_()
+
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group = entry.group
         lr = float(group["lr"])

@@ -163,6 +163,9 @@ def _headline(regularizer: Regularizer) -> str:
         way = f"in the loss by penalty(): rests at {_goal(regularizer)}; no exact zeros"
     else:
         way = repr(regularizer._attachment)
+        other = getattr(regularizer._attachment, "stepped_by", None)
+        if other is not None:
+            way += f"; but {other} has stepped these weights since, to which it is not attached"
     factor = "" if regularizer.factor == 1.0 else f", strengths times {regularizer.factor:g}"
     return f"Regularizer of {model}: {count}{factor}; {way}"
 

@@ -11,7 +11,7 @@ from torch import nn
 import shrinkage
 from audit_cases import CASES, Setup, penalized, sgd
 from shrinkage import L0, L1, L2, Lp, Penalty, SparseGroupLasso
-from shrinkage.torch import Regularizer
+from shrinkage.torch import Regularizer, audit
 from shrinkage.torch.checks import attachments
 
 
@@ -122,3 +122,24 @@ def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
     (finding,) = penalized(sgd(), penalty, "proximal", model).findings()
     assert finding.kind == "zeros that are divided by"
     assert ("coupled" in finding.remedy) == (penalty.why_no_gradient() is None)
+
+
+def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, L2(0.1))
+    regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), "coupled")
+    anew = torch.optim.SGD(model.parameters(), lr=0.1)
+    found = audit(model, anew)  # without the regularizer, which is found by itself
+    assert [one.kind for one in found.findings] == ["attached to another optimizer"]
+    assert found.findings[0].parameters == ("weight",)
+    assert audit(model, regularizer._attachment.optimizer).ok  # type: ignore[union-attr]
+    with Regularizer(model, L2(0.1)).attach(anew, "coupled"):
+        assert audit(model, anew).ok
+    assert "SGD has stepped" not in repr(regularizer)
+    model(torch.ones(3)).sum().backward()
+    anew.step()
+    assert "SGD has stepped these weights since, to which it is not attached" in repr(regularizer)
+    regularizer._attachment.optimizer.step()  # type: ignore[union-attr]
+    assert "SGD has stepped" not in repr(regularizer)
+    del regularizer
+    assert audit(model, anew).ok  # nobody has either any more

@@ -26,6 +26,7 @@ from shrinkage.torch.columns import as_columns, as_html_table
 from shrinkage.torch.decay import in_steps
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.table import effect
+from shrinkage.torch.wrapped import innermost_optimizer
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def audit(
     model : torch.nn.Module
         Also wrapped, as for `Regularizer`.
     optimizer : torch.optim.Optimizer, or several
-        All that train this model. Penalties that are attached to one are found by themselves.
+        All that train this model. Penalties that are attached to one are found by themselves, and
+        wrappers (of accelerate and Lightning, Lookahead and its kin) are looked through.
     regularizer : Regularizer, optional
         One that is attached to nothing counts as subject of the loss, by ``penalty()``. If `model`
         is a running average (SWA, EMA) of the model that it penalizes, what is found are the
@@ -164,7 +166,8 @@ def audit(
 
 
 def _several(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
-    optimizers = tuple(optimizer) if isinstance(optimizer, list | tuple) else (optimizer,)
+    given = optimizer if isinstance(optimizer, list | tuple) else (optimizer,)
+    optimizers = tuple(map(innermost_optimizer, given))
     for one in optimizers:
         if not isinstance(one, Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {one!r}")

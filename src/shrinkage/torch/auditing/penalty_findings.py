@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch.optim import Optimizer
@@ -25,29 +27,48 @@ from shrinkage.torch.auditing.optimizer_findings import (
 from shrinkage.torch.auditing.picture import Picture, Pull, Subject
 from shrinkage.torch.checks import lost_in_rounding
 from shrinkage.torch.decay import steady_step
+from shrinkage.torch.hooks import at_work
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import rule_for
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.selection import each_name_alone
 from shrinkage.torch.sparsity import makes_zeros
 
+if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
+
 
 def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
-    attachment = None if picture.regularizer is None else picture.regularizer._attachment
-    if attachment is None or any(attachment.optimizer is one for one in picture.optimizers):
-        return
-    assert picture.regularizer is not None
-    names = tuple(name for name, _ in picture.regularizer.named_parameters())
-    yield Finding(
-        "attached to another optimizer",
-        "warning",
-        names,
-        f"the regularizer is attached to another {type(attachment.optimizer).__name__} than this "
-        f"one, so none of its {len(names)} penalties acts in these steps",
-        float(len(names)),
-        "regularizer.detach()\n"
-        f'regularizer.attach({picture.variable(picture.optimizers[0])}, how="{attachment.how}")',
-    )
+    for attachment in _attached_elsewhere(picture):
+        names = tuple(name for name, _ in attachment.regularizer.named_parameters())
+        here = picture.variable(picture.optimizers[0])
+        yield Finding(
+            "attached to another optimizer",
+            "warning",
+            names,
+            f"the regularizer is attached to another {type(attachment.optimizer).__name__} than "
+            f"this one, so none of its {len(names)} penalties acts in these steps",
+            float(len(names)),
+            f'regularizer.detach()\nregularizer.attach({here}, how="{attachment.how}")',
+        )
+
+
+def _attached_elsewhere(picture: Picture) -> list[Attachment]:
+    """That of the regularizer, and those of parameters that get no penalty in these steps."""
+    given = None if picture.regularizer is None else picture.regularizer._attachment
+    bare = {id(one.parameter) for one in picture.subjects if one.holders and not one.pulls}
+    if any(_penalizes(one, bare) for one in at_work):
+        gc.collect()  # where nobody has either any more, they still hold each other
+    found = [one for one in at_work if one is given or _penalizes(one, bare)]
+    if given is not None and given not in found:
+        found.append(given)  # inside an optimizer
+    there = [id(one) for one in picture.optimizers]
+    return [one for one in found if id(one.optimizer) not in there]
+
+
+def _penalizes(attachment: Attachment, parameters: set[int]) -> bool:
+    bindings = attachment.regularizer.bindings
+    return any(id(part.parameter) in parameters for one in bindings for part in one.parts)
 
 
 def penalized_twice(picture: Picture) -> Iterator[Finding]:

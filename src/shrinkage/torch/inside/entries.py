@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -74,6 +74,14 @@ class Entry:
         if self.how != "decoupled":
             return multiplier
         return decoupled_amount(self.group, multiplier)
+
+
+def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
+    """The same parameters without penalties, and what must be counted for a prox still is."""
+    return [
+        replace(entry, penalty=None, how="proximal" if entry.how == "proximal" else "none")
+        for entry in entries
+    ]
 
 
 def decoupled_amount(group: Group, factor: float) -> float:
@@ -220,7 +228,7 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
 
 
 def as_text(group: Group) -> Group:
-    """A packed group with its penalty as text; without one where the penalty has no text form."""
+    """A packed group with its penalty as text; None where the penalty has no text form."""
     penalty = group["penalty"]
     if penalty is None:
         return group
@@ -229,7 +237,7 @@ def as_text(group: Group) -> Group:
             return {**group, "penalty": to_text(penalty)}
     except ValueError:
         pass
-    return {key: value for key, value in group.items() if key != "penalty"}
+    return {**group, "penalty": None}
 
 
 def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, Any]:

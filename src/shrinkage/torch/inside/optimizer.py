@@ -20,6 +20,7 @@ from torch.optim.optimizer import (
 
 from shrinkage.kernels.driving import Kind
 from shrinkage.penalties import Penalty
+from shrinkage.torch.carried import take_up
 from shrinkage.torch.checks import (
     beside_weight_decay,
     check_free,
@@ -28,6 +29,7 @@ from shrinkage.torch.checks import (
 )
 from shrinkage.torch.clipping import SelfClipping, spend
 from shrinkage.torch.decay import own_decay
+from shrinkage.torch.hooks import is_initializing
 from shrinkage.torch.inside.entries import (
     Entry,
     as_text,
@@ -38,12 +40,14 @@ from shrinkage.torch.inside.entries import (
     read_options,
     restore_precision,
     with_penalties,
+    without_penalties,
 )
 from shrinkage.torch.inside.onepass import OnePass
 from shrinkage.torch.inside.statistics import Statistics, statistics
 from shrinkage.torch.inside.stepwise import by_torch
 from shrinkage.torch.inside.tie import Tie
 from shrinkage.torch.metric import Group, OwnStep, check_group
+from shrinkage.torch.records import keep_starts
 from shrinkage.torch.regularizer import Regularizer
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
@@ -74,6 +78,9 @@ class Inside(SelfClipping, Optimizer):
 
     def _count(self, entry: Entry) -> None:
         """A step more in the state, where torch's own function counts none."""
+
+    def _see_empty(self) -> None:
+        """After torch has made the state by a step of zeros."""
 
     @abstractmethod
     def _numbers(self, entry: Entry) -> tuple[float, ...]: ...
@@ -176,18 +183,23 @@ class Inside(SelfClipping, Optimizer):
     def _step_all(self) -> None:
         regularizers = self._regularizers()
         for regularizer in regularizers:
-            regularizer._refresh()
+            regularizer._begin_step()
+        initializes = is_initializing(self)
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
         self._clip()
         taken = self._sorted(regularizers)
-        rest = taken.step(self)
+        rest = without_penalties(taken.entries) if initializes else taken.step(self)
         if rest:
             self._step_rest(rest)
         spend(entry.parameter for entry in taken.entries if entry.penalty is not None)
         for regularizer in regularizers:
-            regularizer._advance()
+            keep_starts(regularizer, self)
+            if not initializes:
+                regularizer._advance()
+        if initializes:
+            self._see_empty()
 
     _watched_step = Optimizer.profile_hook_step(_step)
 
@@ -218,8 +230,8 @@ class Inside(SelfClipping, Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """As torch's own, which loads it, and this one torch's; penalties travel as text.
 
-        One without a text form, or in a `Regularizer`, is left out: on loading, the present one
-        stays.
+        In place of one without a text form, and of a `Regularizer`, stands None: on loading, the
+        present one stays. A `Regularizer`'s step, factor and starts travel along.
         """
         packed: dict[str, Any] = super().state_dict()
         packed["param_groups"] = [as_text(group) for group in packed["param_groups"]]
@@ -228,7 +240,8 @@ class Inside(SelfClipping, Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch; penalties come back from their text, or stay where it holds none.
 
-        A `Regularizer` stays in any case. What differs from what was saved is warned of.
+        A `Regularizer` stays in any case and goes on from what was saved. What differs from what
+        was saved is warned of.
         """
         present = [{key: group[key] for key in KEPT} for group in self.param_groups]
         state_dict = with_penalties(state_dict, self._options)
@@ -271,7 +284,7 @@ class Inside(SelfClipping, Optimizer):
         for one in self._held:
             tie = one._attachment if isinstance(one, Regularizer) else None
             if one not in present and isinstance(tie, Tie) and tie.is_to(self):
-                tie.regularizer._attachment = None
+                tie.end()
         for regularizer in present:
             if not (
                 isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
@@ -279,6 +292,8 @@ class Inside(SelfClipping, Optimizer):
                 check_free(regularizer, self)
                 warn_of_division(regularizer, Tie(regularizer, self).how, stacklevel=6)
             check_holds(regularizer, self)
+        if present:
+            take_up(self)
         self._warn_of_weight_decay()
 
     def _warn_of_weight_decay(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from shrinkage.torch.carried import carry, drop
 from shrinkage.torch.clipping import clipping_in_words
 from shrinkage.torch.inside.entries import decoupled_amount
 from shrinkage.torch.metric import Group, OwnStep
@@ -23,7 +24,13 @@ class Tie:
 
     def __init__(self, regularizer: Regularizer, optimizer: Inside) -> None:
         self.regularizer, self.optimizer = regularizer, optimizer
+        carry(optimizer, regularizer)
         regularizer._attachment = self  # type: ignore[assignment]
+
+    def end(self) -> None:
+        """The optimizer has it inside no longer."""
+        drop(self.optimizer, self.regularizer)
+        self.regularizer._attachment = None
 
     def is_to(self, optimizer: object) -> bool:
         return self.optimizer is optimizer
