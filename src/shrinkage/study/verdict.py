@@ -22,12 +22,13 @@ def verdict(results: Results) -> str:
 
     The best mean is recommended, or with `prefer` "sparse" the sparsest model that keeps 95 % of
     its lead over the trivial model (the majority class, the mean). What does not beat the trivial
-    model is never recommended. The recommended method alone is compared, with no penalty and
-    with the trivial model, on the same splits (`shrinkage.study.paired`).
+    model, or has an R² of 0 or less, is never recommended. The recommended method alone is
+    compared, with no penalty and with the trivial model, on the same splits
+    (`shrinkage.study.paired`).
     """
     if not results.choices:
         return "Nothing can be recommended: every trial diverged; lower the learning rate (--lr)."
-    able = [choice for choice in results.choices if _beats_trivial(results, choice)]
+    able = [choice for choice in results.choices if _is_of_use(results, choice)]
     if not able:
         return _nothing(results)
     best = max(able, key=_merit)
@@ -40,10 +41,6 @@ def verdict(results: Results) -> str:
         _tested(results, chosen),
         _sparsity(results, best, sparser, prefers_sparse=prefers_sparse),
     ]
-    if chosen.validation_mean <= 0 and _score_name(results) == "R²":
-        said.append(
-            "An R² below 0 is of no use: a few extreme values of the target may rule the fit."
-        )
     if results.trivial is None:
         said.append(
             f"What {_trivial_name(results)} scores is not kept in this older folder: the same "
@@ -52,10 +49,13 @@ def verdict(results: Results) -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
-def _beats_trivial(results: Results, choice: Choice) -> bool:
-    if is_emptied(results, choice):
-        return False
-    return results.trivial is None or _above(choice.validation_mean, _level(results.trivial))
+def _is_of_use(results: Results, choice: Choice) -> bool:
+    """Whether a choice looks at the features and beats the trivial model, and an R² of 0."""
+    bars = [_level(results.trivial)] if results.trivial is not None else []
+    if results.data.get("task") == "numbers":
+        bars.append(0.0)
+    beats = all(_above(choice.validation_mean, bar) for bar in bars)
+    return beats and not is_emptied(results, choice)
 
 
 def _above(one: float, other: float) -> bool:
@@ -200,7 +200,10 @@ def _nothing(results: Results) -> str:
     best = max(results.choices, key=_merit)
     trivial = results.trivial
     why = "every model that was trained predicts the same for every row"
-    if trivial is not None:
+    if _score_name(results) == "R²":
+        bar = f" (the mean has {scored(_level(trivial))})" if trivial else ""
+        why = f"no model has an R² above 0 in validation, and below it a constant is better{bar}"
+    elif trivial is not None:
         why = (
             f"no model beats {_named_trivial(trivial)}, which has {scored(_level(trivial))} "
             f"{_score_name(results)} in validation without looking at the features"
@@ -221,9 +224,11 @@ def _remedies(results: Results) -> list[str]:
         ]
     fitted = _mean_train_score(results, plain)
     level = _level(results.trivial) if results.trivial else 0.0
+    is_accuracy = _score_name(results) == "accuracy"
     learned = f"Without a penalty the model has {scored(fitted)} on the rows it was trained on"
     new = f"and {scored(plain.validation_mean)} on new ones"
-    if fitted - max(level, plain.validation_mean) > 0.2 * (1 - level):
+    gap = 1 - (level if is_accuracy else 0.0)  # from the trivial score to a perfect one
+    if fitted - plain.validation_mean > 0.2 * gap:
         said = [
             f"{learned} {new}: it learns rows by heart, so these features say little about the "
             f"target, or {count(_rows(results, 'train'), 'training row')} are too few."
@@ -233,7 +238,9 @@ def _remedies(results: Results) -> list[str]:
             f"{learned}: it has hardly learned; try more --epochs, another --lr, a larger --model "
             "or other features."
         ]
-    if _score_name(results) == "accuracy" and level >= 0.8:
+    if not is_accuracy and level < -0.1:
+        said.append("A few extreme values of the target may rule the fit and its R²: look at them.")
+    if is_accuracy and level >= 0.8:
         said.append(
             "Where one class is so frequent, accuracy rewards answering it always: a table with "
             "as many rows of each class shows more."
