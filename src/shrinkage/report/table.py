@@ -182,7 +182,7 @@ def _notes(choice: Choice, results: Results) -> str:
     if choice.edge:
         notes.append(f"{choice.edge} of the grid")
     if is_emptied(results, choice):
-        notes.append("predicts the same for every row")
+        notes.append("the same answer for every row")
     if lost:
         notes.append(f"{lost} of {count(len(own), 'trial')} diverged")
     return "; ".join(notes)

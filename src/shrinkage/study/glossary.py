@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 
-from shrinkage.penalties.text import split_how
 from shrinkage.study import scores
 from shrinkage.study.records import Results
 from shrinkage.study.wording import count
@@ -41,7 +40,7 @@ def glossary(results: Results) -> list[tuple[str, str]]:
                 "the strongest within one standard error of the method's best",
             )
         )
-    used = {split_how(choice.method)[1] for choice in results.choices if choice.method != "none"}
+    used = {choice.method.rpartition("@")[2] for choice in results.choices}
     return said + [(way, meaning) for way, meaning in WAYS.items() if way in used]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections import Counter
 from statistics import fmean
 
@@ -72,10 +71,9 @@ def to_text(results: Results) -> str:
     """Table, explanations, remarks and verdict as plain text."""
     frame = written(results)
     body = frame.to_string(index=False) if len(frame) else "no choice can be made yet"
-    explained = to_lines(results)
-    below = [*explained, *([""] if explained else []), *remarks(results)]
-    told = textwrap.wrap(results.verdict, 100)
-    return "\n".join([body, "", *below, *([""] if remarks(results) else []), *told]).rstrip()
+    said = remarks(results)
+    parts = [[body], to_lines(results), said, [results.verdict]]
+    return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
 
 def to_html(results: Results) -> str:

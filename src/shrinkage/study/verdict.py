@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -121,6 +122,11 @@ def _why_none(results: Results) -> str:
 def _certainty(results: Results, chosen: Choice) -> str:
     """Whether the leads over no penalty and over the trivial model can be chance."""
     own = _seed_scores(results, chosen)
+    if len(own) < 2:
+        return (
+            "One seed cannot tell such a lead from chance: take this as the best guess for now, "
+            "and run more --seeds, into another --out."
+        )
     others: list[tuple[str, Sequence[float]]] = []
     plain = _plain(results)
     if plain is not None and chosen.method != "none":
@@ -129,11 +135,6 @@ def _certainty(results: Results, chosen: Choice) -> str:
         others.append((results.trivial.name, results.trivial.validation_scores))
     leads = [(name, _lead(results, own, other)) for name, other in others]
     ahead = [(name, found) for name, found in leads if _above(found.mean, 0.0)]
-    if len(own) < 2:
-        return (
-            "One seed cannot tell such a lead from chance: take this as the best guess for now, "
-            "and run more --seeds, into another --out."
-        )
     unclear = [(name, found) for name, found in ahead if not found.is_clear]
     if unclear:
         return (
@@ -230,8 +231,8 @@ def _remedies(results: Results) -> list[str]:
     gap = 1 - (level if is_accuracy else 0.0)  # from the trivial score to a perfect one
     if fitted - plain.validation_mean > 0.2 * gap:
         said = [
-            f"{learned} {new}: it learns rows by heart, so these features say little about the "
-            f"target, or {count(_rows(results, 'train'), 'training row')} are too few."
+            f"{learned} {new}: it learns rows by heart; the features may say little about the "
+            f"target, or {count(_rows(results, 'train'), 'training row')} be too few."
         ]
     else:
         said = [
@@ -262,11 +263,8 @@ def _seed_scores(results: Results, choice: Choice) -> list[float]:
 
 
 def _mean_train_score(results: Results, choice: Choice) -> float:
-    return fmean(
-        record.train_score
-        for record in results.records_of(choice)
-        if record.train_score is not None
-    )
+    known = [r.train_score for r in results.records_of(choice) if r.train_score is not None]
+    return fmean(known) if known else math.nan
 
 
 def _rows(results: Results, part: str) -> int:
