@@ -9,7 +9,7 @@ import pytest
 from plotly import graph_objects
 
 from report.document import Document
-from report.synthetic import FEW, KINDS, METHODS, kind, study, with_trivial
+from report.synthetic import FEW, KINDS, METHODS, STRENGTHS, kind, study, with_trivial
 from shrinkage.report.study_page import report_page
 from shrinkage.report.summary import cells, pareto_front
 from shrinkage.study.wording import share
