@@ -106,11 +106,14 @@ def test_a_score_far_below_does_not_flatten_the_rest() -> None:
     assert min(min(t["y"]) for t in document.figures["front"]["traces"] if t["y"]) == -40
 
 
-@pytest.mark.parametrize(("level", "is_below"), [(0.8, False), (0.2, True)])
-def test_the_trivial_model_is_a_labelled_level_also_where_it_is_out_of_view(
-    level, is_below
+@pytest.mark.parametrize(
+    ("level", "strengths", "is_below"),
+    [(0.8, STRENGTHS, False), (0.2, (1e-4, 1e-3), True)],  # the second: all trained are in view
+)
+def test_the_trivial_model_is_a_labelled_level(
+    level: float, strengths: tuple[float, ...], is_below: bool
 ) -> None:
-    document = Document(report_page(with_trivial(study(FEW), level)))
+    document = Document(report_page(with_trivial(study(FEW, strengths), level)))
     for name in ("score", "front"):
         figure = document.figures[name]
         (line,) = [t for t in figure["traces"] if "the majority class" in str(t.get("hovertext"))]
