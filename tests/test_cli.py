@@ -1,5 +1,6 @@
 """The command, as its user meets it."""
 
+import html
 import os
 import subprocess
 import sys
@@ -59,6 +60,18 @@ def test_a_report_is_made_again_from_the_records(run, tmp_path):
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
+def test_what_is_preferred_may_change_and_nothing_is_trained(run):
+    arguments = ("compare", "iris", "--penalty", "l1@proximal", *SMALL)
+    run(*arguments)
+    result = run(*arguments, "--prefer", "sparse")
+    assert result.exit_code == 0, result.output
+    assert "6 of 6 trials are already recorded" in result.stderr
+    results = load("shrinkage-study")
+    assert results.question["prefer"] == "sparse"
+    page = Path("shrinkage-study/report.html").read_text(encoding="utf-8")
+    assert f'<p class="verdict">{html.escape(results.verdict)}</p>' in page
+
+
 def test_text_and_holes_and_subjects(run, cancer, tmp_path):
     arguments = ("cancer.csv", "--target", "diagnosis", "--subject", "patient", "--out", "there")
     result = run("compare", *arguments, "--penalty", "l1", *SMALL)
@@ -109,6 +122,7 @@ def test_all_diverged_is_a_failure(run):
         (("--model", "nowhere:build"), "cannot be imported from"),
         (("--optimizer", "adm"), "did you mean 'adam'"),
         (("--optimizer", "lbfgs"), "l1@proximal cannot be trained with optimizer 'lbfgs'"),
+        (("--prefer", "small"), "prefer must be score or sparse, got 'small'"),
         (("--task", "regression"), "task must be classes or numbers, got 'regression'"),
         (("--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),

@@ -244,11 +244,25 @@ def of_numbers(results: Results) -> Results:
     )
 
 
+def with_trivial(results: Results, level: float, answer: str = "outer") -> Results:
+    """The same study, knowing what the majority class scores."""
+    seeds = len({record.trial.seed for record in results.records})
+    trivial = {
+        "name": "the majority class",
+        "answer": answer,
+        "validation_scores": [level] * seeds,
+        "test_scores": [level - 0.01] * seeds,
+        "test_error": 0.034,
+    }
+    return replace(results, data={**results.data, "trivial": trivial})
+
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&%{x}"
 KINDS: dict[str, Callable[[], Results]] = {
     "whole": study,
     "with diverged trials": lambda: with_diverged(study(FEW), "step 41: 0.weight is not finite"),
     "numbers": lambda: of_numbers(study(FEW)),
+    "trivial model": lambda: with_trivial(study(FEW), 0.8),
     "one seed": lambda: study(FEW, seeds=1),
     "one strength": lambda: study(FEW, (1e-3,)),
     "no penalty alone": lambda: study(methods=("none",)),
@@ -261,7 +275,12 @@ KINDS: dict[str, Callable[[], Results]] = {
     "no trials": lambda: unfinished(study(), kept=0),
     "nothing known": lambda: Results({}, {}, {}, [], [], ""),
     "hostile": lambda: with_diverged(
-        study(("none", HOSTILE, "l2@coupled"), classes=(HOSTILE, "b"), name=HOSTILE), HOSTILE
+        with_trivial(
+            study(("none", HOSTILE, "l2@coupled"), classes=(HOSTILE, "b"), name=HOSTILE),
+            0.4,
+            answer=HOSTILE,
+        ),
+        HOSTILE,
     ),
 }
 

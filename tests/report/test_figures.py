@@ -9,9 +9,10 @@ import pytest
 from plotly import graph_objects
 
 from report.document import Document
-from report.synthetic import KINDS, METHODS, kind, study
+from report.synthetic import FEW, KINDS, METHODS, STRENGTHS, kind, study, with_trivial
 from shrinkage.report.study_page import report_page
 from shrinkage.report.summary import cells, pareto_front
+from shrinkage.study.wording import share
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -95,7 +96,7 @@ def test_exact_zeros_stand_apart_from_the_bars() -> None:
     (choice,) = [c for c in results.choices if (c.method, c.rule) == ("l1@proximal", "best")]
     bars, stem = document.figures["weights|l1@proximal|best"]["traces"]
     assert sum(bars["y"]) == pytest.approx(1 - choice.zeros, abs=1e-5)
-    assert stem["text"][1].strip() == f"{100 * choice.zeros:.0f}%"
+    assert stem["text"][1].strip() == share(choice.zeros)
     assert len(document.figures["weights|none|best"]["traces"]) == 1
 
 
@@ -103,3 +104,22 @@ def test_a_score_far_below_does_not_flatten_the_rest() -> None:
     document = Document(report_page(kind("numbers")))
     assert document.figures["score"]["layout"]["yaxis"]["range"][0] > 0
     assert min(min(t["y"]) for t in document.figures["front"]["traces"] if t["y"]) == -40
+
+
+@pytest.mark.parametrize(
+    ("level", "strengths", "is_below"),
+    [(0.8, STRENGTHS, False), (0.2, (1e-4, 1e-3), True)],  # the second: all trained are in view
+)
+def test_the_trivial_model_is_a_labelled_level(
+    level: float, strengths: tuple[float, ...], is_below: bool
+) -> None:
+    document = Document(report_page(with_trivial(study(FEW, strengths), level)))
+    for name in ("score", "front"):
+        figure = document.figures[name]
+        (line,) = [t for t in figure["traces"] if "the majority class" in str(t.get("hovertext"))]
+        assert line["y"] == pytest.approx([level, level])
+        (label,) = figure["layout"]["annotations"]
+        assert f"the majority class, {level:.3f}" in label["text"]
+        lowest = figure["layout"]["yaxis"]["range"][0]
+        assert (level < lowest) is is_below is ("below" in label["text"])
+        assert (label["yref"], label["y"]) == (("paper", 0) if is_below else ("y", level))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
@@ -103,15 +104,63 @@ def test_a_row_says_what_the_choice_holds() -> None:
         validation_mean=0.9,
         validation_se=0.0125,
         test_scores=[0.8, 0.9],
+        test_error=0.031,
         zeros=0.25,
-        dead_neurons=2.5,
+        dead_neurons=63.7,  # not all of them
         seconds=1.5,
     )
     document = Document(report_page(replace(results, choices=[choice])))
     (row,) = [text for _, text in document.find("tr") if "l2@coupled" in text and "best" in text]
-    for part in ("1e-5", "0.900 ± 0.013", "0.850", "25.0%", "2.5 / 64", "1.50"):
+    for part in ("1e-5", "0.900 ± 0.013", "0.850 ± 0.031", "25.0%", "63 / 64", "1.50"):
         assert part in row
     assert "lowest of the grid; 2 of 27 trials diverged" in row
+
+
+def test_the_trivial_model_is_a_row_in_its_place() -> None:
+    document = Document(report_page(kind("trivial model")))
+    scores = [float(own["data-value"]) for own, _ in cells_of(document, "Validation")]
+    assert pytest.approx(0.8) in scores
+    assert scores == sorted(scores, reverse=True)
+    (row,) = [text for _, text in document.find("tr") if text.startswith("the majority class")]
+    assert "0.800 ± 0.000" in row
+    assert "0.790 ± 0.034" in row
+    assert row.endswith("always outer")
+
+
+def cells_of(document: Document, column: str) -> list[tuple[dict[str, str], str]]:
+    """The cells of a column of the table of choices."""
+    names = [text for _, text in document.find("th", scope="col")]
+    data = list(document.find("td"))  # the first column holds row heads
+    width = len(names) - 1
+    rows = len(list(document.find("th", scope="row")))
+    return data[names.index(column) - 1 : width * rows : width]
+
+
+def test_a_model_that_predicts_one_thing_is_said_beside_it() -> None:
+    results = kind("trivial model")
+    choice = replace(results.choices[-1], rule="one-se")
+    empty = {"0.weight": np.zeros((64, 2)), "2.weight": np.zeros((3, 64))}
+    records = [
+        replace(record, state=empty)
+        if (record.trial.method, record.trial.strength) == (choice.method, choice.strength)
+        else record
+        for record in results.records
+    ]
+    page = Document(report_page(replace(results, records=records)))
+    noted = [text for _, text in page.find("tr") if "the same answer for every row" in text]
+    assert noted
+    assert all(choice.method in text for text in noted)
+
+
+def test_the_words_of_the_table_are_explained_those_alone_that_appear() -> None:
+    document = Document(report_page(kind("trivial model")))
+    terms = [text for _, text in document.find("dt")]
+    for term in ("accuracy", "test", "the majority class", "one-se", "coupled", "proximal"):
+        assert term in terms
+    assert "decoupled" not in terms
+    assert "proximal" not in [
+        text for _, text in Document(report_page(kind("no penalty alone"))).find("dt")
+    ]
 
 
 def test_what_is_missing_is_a_dash_and_sorts_by_nothing() -> None:

@@ -251,6 +251,57 @@ def test_one_seed_of_numbers_is_enough(tmp_path, numbers):
     assert "more --seeds" in results.verdict
 
 
+def test_the_trivial_model_is_a_row_of_every_table(small, tmp_path):
+    results = run(small, out=tmp_path, jobs=1, quiet=True)
+    assert results.trivial is not None
+    row = results.table().set_index("method").loc["the majority class"]
+    # iris has 50 of each class, and the test part 38 of its 150 rows, 12 or 13 of each class
+    assert row["test"] * 38 == pytest.approx(round(row["test"] * 38))
+    assert row["test"] in (pytest.approx(12 / 38), pytest.approx(13 / 38))
+    assert row["validation"] == pytest.approx(sum(results.trivial.validation_scores) / 2)
+    assert written(results)["method"].iloc[-1] == "the majority class"
+    assert "the majority class" in results.verdict
+    assert "the majority class" in results._repr_html_()
+
+
+def test_what_is_preferred_is_asked_of_the_same_records(small, tmp_path, monkeypatch):
+    first = run(small, out=tmp_path, jobs=1, quiet=True)
+    monkeypatch.setattr("shrinkage.study.training.train", None)  # nothing is trained again
+    preferred = dataclasses.replace(small, prefer="sparse")
+    sparse = run(preferred, out=tmp_path, jobs=1, quiet=True)
+    assert sparse.question["prefer"] == load(tmp_path).question["prefer"] == "sparse"
+    assert sparse.question["digest"] == first.question["digest"]
+    assert load(tmp_path).verdict == sparse.verdict != first.verdict
+    again = run(small, out=tmp_path, jobs=1, quiet=True)
+    assert again.verdict == first.verdict
+    with pytest.raises(UsageError, match="prefer must be score or sparse, got 'sparser'"):
+        compare("iris", prefer="sparser", out=tmp_path / "other", quiet=True)
+
+
+def test_a_rare_class_is_not_told_from_the_features_by_weights_that_are_0(tmp_path):
+    """Noise and 6 % positives: accuracy 0.94 without a look at the features is no success."""
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(generator.normal(size=(200, 3)), columns=list("abc"))
+    frame["buys"] = np.where(np.arange(200) < 12, "yes", "no")
+    results = compare(
+        frame,
+        target="buys",
+        penalty="l1",
+        strengths=[1.0],
+        model="linear",
+        seeds=2,
+        epochs=40,
+        lr=0.1,
+        jobs=1,
+        out=tmp_path,
+        quiet=True,
+    )
+    assert [c.zeros for c in results.choices if c.method == "l1@proximal"] == [1.0, 1.0]
+    assert results.verdict.startswith("Nothing is recommended: no model beats the majority class")
+    assert "'no', which has 0.940 accuracy" in results.verdict
+    assert any("l1@proximal at 1 predicts the same" in line for line in remarks(results))
+
+
 def test_torchs_generator_and_threads_are_left_as_they_were(small, tmp_path):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     run(small, out=tmp_path, jobs=1, quiet=True)

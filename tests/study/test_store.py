@@ -75,17 +75,49 @@ def test_nothing_is_kept_twice(tmp_path, records):
 def test_choices_come_back_exactly(tmp_path):
     surface = Surface(np.arange(3.0), np.arange(2.0), np.ones((2, 3), dtype=np.int64))
     choices = [
-        Choice("none", "best", 0.0, "", 0.1 + 0.2, math.nan, [1 / 3], 0.0, 0.5, 8, 0.1, surface),
+        Choice(
+            "none", "best", 0.0, "", 0.1 + 0.2, math.nan, [1 / 3], 0.0, 0.5, 8, 0.1, surface, 0.2
+        ),
         Choice("l1@proximal", "one-se", 0.1, "highest", 0.9, 0.01, [0.5], 0.7, 0.0, 8, 0.1, None),
     ]
     with store.opened(tmp_path, IDENTITY, FACTS) as kept:
-        kept.finish(choices, "Use none.")
-        kept.finish(choices, "Use none.")
+        kept.finish(choices)
+        kept.finish(choices)
     results = store.load(tmp_path)
     assert repr(results.choices) == repr(choices)
     assert results.choices[0].surface is not None
     np.testing.assert_array_equal(results.choices[0].surface.prediction, surface.prediction)
-    assert results.verdict == "Use none."
+    assert results.verdict.startswith("Use l1@proximal")
+
+
+def test_a_folder_of_an_earlier_version_is_read(tmp_path):
+    """Its verdict was kept as words, its test scores without their error, its facts without more"""
+    choice = Choice("none", "best", 0.0, "", 0.9, 0.01, [0.5], 0.0, 0.0, 8, 0.1, None)
+    with store.opened(tmp_path, IDENTITY, FACTS) as kept:
+        kept.finish([choice])
+    with sqlite3.connect(tmp_path / "study.sqlite") as connection:
+        connection.execute("DELETE FROM study WHERE key = 'finished'")
+        connection.execute("INSERT INTO study VALUES ('verdict', '\"Use none.\"')")
+        connection.execute("UPDATE choices SET test_scores = '[0.5]'")
+    connection.close()
+    results = store.load(tmp_path)
+    assert repr(results.choices) == repr([choice])
+    assert results.trivial is None
+    assert results.verdict.startswith("Use no penalty: its accuracy in validation is 0.900.")
+    assert "the majority class scores is not kept in this older folder" in results.verdict
+
+
+def test_what_is_asked_or_known_now_is_kept_when_a_folder_is_taken_up_again(tmp_path):
+    with store.opened(tmp_path, IDENTITY, FACTS):
+        pass
+    facts = {
+        **FACTS,
+        "question": {**FACTS["question"], "prefer": "sparse"},
+        "provenance": {"command": "another"},
+    }
+    with store.opened(tmp_path, IDENTITY, facts) as kept:
+        assert kept.results().question["prefer"] == "sparse"
+        assert kept.results().provenance == FACTS["provenance"]
 
 
 def test_a_folder_is_taken_up_again_by_the_same_question_alone(tmp_path, records):

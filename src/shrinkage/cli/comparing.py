@@ -86,6 +86,14 @@ def compare(
         str | None,
         typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
     ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="score or sparse: recommend the best score, or of those near it the model with "
+            "the most zeros.  [default: score]",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The study's folder.")] = Path(
         "shrinkage-study"
     ),
@@ -115,6 +123,7 @@ def compare(
             "epochs": epochs,
             "subject": subject,
             "task": task,
+            "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read(study))
         question = replace(

@@ -9,8 +9,9 @@ import numpy as np
 
 from shrinkage.report.looks import Figure, Layout, Look, Trace, decade_ticks
 from shrinkage.report.summary import chosen_records
-from shrinkage.report.text import in_figure, is_number, share, strength
+from shrinkage.report.text import in_figure, is_number, strength
 from shrinkage.study.records import Choice, Record, Results
+from shrinkage.study.wording import share
 
 BARS = 41  # odd, so that the middle bar is centred on zero
 IN_VIEW = 0.998  # of the weights; the few beyond are counted in the outermost bars
@@ -101,7 +102,7 @@ def _spike(zeros: float, top: float, foot: float) -> Trace:
         "y": [foot, 1.16 * top],
         "line": {"color": "@ink", "width": 1.5},
         "marker": {"color": "@ink", "size": [0, 8], "opacity": 1},
-        "text": ["", f"  {100 * zeros:.0f}%"],
+        "text": ["", f"  {share(zeros)}"],
         "textposition": "middle right",
         "hoverinfo": "text",
         "hovertext": f"{share(zeros)} of the weights<br>are exactly zero",

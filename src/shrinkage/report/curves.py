@@ -6,20 +6,26 @@ import math
 from collections.abc import Mapping, Sequence
 
 from shrinkage.report.looks import Figure, Layout, Look, Trace, decade_ticks
+from shrinkage.report.score_axis import lowest_in_view, score_axis, trivial_label, trivial_level
 from shrinkage.report.summary import Cell, pareto_front
-from shrinkage.report.text import count, in_figure, is_number, plus_minus, share, strength
-from shrinkage.study.records import Choice
+from shrinkage.report.text import in_figure, is_number, plus_minus, strength
+from shrinkage.study.records import Choice, Trivial
+from shrinkage.study.wording import count, share
 
 BAND = 0.08  # opacity of an error band: several lie over each other
-LEAST_SPAN = 0.15  # of the axis of scores: less would make noise look like a finding
-WIDEST_SPAN = 2.5  # of that axis, in the distance between the best and the worst choice
 RULES = {"best": "best mean", "one-se": "one standard error"}
 
 
 def score_figure(
-    cells: Sequence[Cell], choices: Sequence[Choice], looks: Mapping[str, Look]
+    cells: Sequence[Cell],
+    choices: Sequence[Choice],
+    looks: Mapping[str, Look],
+    trivial: Trivial | None,
 ) -> Figure:
-    """The validation score against the strength, with a band of one standard error."""
+    """The validation score against the strength, with a band of one standard error.
+
+    The trivial model's score is a level that is labelled.
+    """
     curves = _by_method(cells)
     span = _strength_span(cells)
     traces: list[Trace] = []
@@ -29,7 +35,12 @@ def score_figure(
         else:
             traces += _band(own, looks[method]) + _line(own, looks[method], "score")
     traces += _chosen(cells, choices, looks, x="strength", y="score")
-    return Figure("score", traces, _strength_layout(cells, _score_axis(cells, choices)))
+    layout = _strength_layout(cells, score_axis(cells, choices, trivial))
+    if trivial is not None:
+        lowest = lowest_in_view(cells, choices, trivial)
+        traces.insert(0, trivial_level(trivial, span))
+        layout["annotations"] = [trivial_label(trivial, lowest)]
+    return Figure("score", traces, layout)
 
 
 def zeros_figure(
@@ -48,7 +59,10 @@ def zeros_figure(
 
 
 def front_figure(
-    cells: Sequence[Cell], choices: Sequence[Choice], looks: Mapping[str, Look]
+    cells: Sequence[Cell],
+    choices: Sequence[Choice],
+    looks: Mapping[str, Look],
+    trivial: Trivial | None,
 ) -> Figure:
     """The score against the zeros, with the models that no other beats in both."""
     front = pareto_front(cells)
@@ -67,23 +81,12 @@ def front_figure(
     traces = [stairs, *points, *_chosen(cells, choices, looks, x="zeros", y="score")]
     layout: Layout = {
         "xaxis": {"title": {"text": "exact zeros among the weights"}, **_share_axis()},
-        "yaxis": _score_axis(cells, choices),
+        "yaxis": score_axis(cells, choices, trivial),
     }
+    if trivial is not None:
+        traces.insert(1, trivial_level(trivial, (0.0, 1.0)))
+        layout["annotations"] = [trivial_label(trivial, lowest_in_view(cells, choices, trivial))]
     return Figure("front", traces, layout)
-
-
-def lowest_in_view(cells: Sequence[Cell], choices: Sequence[Choice]) -> float | None:
-    """Where the axis of scores begins, so that models far worse than any choice do not flatten it.
-
-    None where every score is in view.
-    """
-    sound = [cell for cell in cells if cell.seeds > 0]
-    chosen = {(choice.method, choice.strength) for choice in choices}
-    scores = [cell.score for cell in sound]
-    near = [cell.score for cell in sound if (cell.method, cell.strength) in chosen] or scores
-    best = max(scores)
-    lowest = best - max(LEAST_SPAN, WIDEST_SPAN * (best - min(near)))
-    return lowest if min(scores) < lowest else None
 
 
 def _by_method(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
@@ -259,15 +262,3 @@ def _strength_layout(cells: Sequence[Cell], value_axis: Layout) -> Layout:
 
 def _share_axis() -> Layout:
     return {"tickformat": ".0%", "range": [-0.03, 1.04]}
-
-
-def _score_axis(cells: Sequence[Cell], choices: Sequence[Choice]) -> Layout:
-    lowest = lowest_in_view(cells, choices)
-    if lowest is None:
-        return {}
-    highest = max(
-        cell.score + (cell.error if is_number(cell.error) else 0)
-        for cell in cells
-        if cell.seeds > 0
-    )
-    return {"range": [lowest, highest + 0.06 * (highest - lowest)]}

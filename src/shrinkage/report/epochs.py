@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shrinkage.report.looks import Figure, Layout, Look, Trace
-from shrinkage.report.text import count, in_figure, number, strength
+from shrinkage.report.text import in_figure, number, strength
+from shrinkage.study.wording import count
 
 if TYPE_CHECKING:
     from shrinkage.scratch.demonstration import Outcome

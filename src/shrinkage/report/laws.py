@@ -8,8 +8,9 @@ from pathlib import Path
 
 from shrinkage.report.page import render
 from shrinkage.report.table import column_head, number_cell, sortable, text_cell
-from shrinkage.report.text import MISSING, count, escaped, strength
+from shrinkage.report.text import escaped, strength
 from shrinkage.study.files import write_whole
+from shrinkage.study.wording import MISSING, count
 
 COLUMNS = (
     ("Optimizer", "text"),

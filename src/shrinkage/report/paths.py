@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from shrinkage.report.looks import Figure, Layout, Look, Trace, look_of
 from shrinkage.report.page import render
 from shrinkage.report.sections import legend, plot
-from shrinkage.report.text import count, escaped
+from shrinkage.report.text import escaped
 from shrinkage.study.files import write_whole
+from shrinkage.study.wording import count
 
 MOST_NAMED = 12  # weights that a legend can name and a reader tell apart
 MOST_STEPS = 400  # of a line: more than a screen shows

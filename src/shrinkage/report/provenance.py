@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from shrinkage.report.regions import class_names, feature_names, is_classes
 from shrinkage.report.summary import diverged
-from shrinkage.report.text import MISSING, count, escaped, is_number, number, strength
+from shrinkage.report.text import escaped, is_number, number, strength
 from shrinkage.study.records import Record, Results
+from shrinkage.study.wording import MISSING, count
 
 MOST_NAMES = 12  # of classes, features, strengths: then how many more there are
 MOST_DIVERGED = 200  # trials in the list

@@ -8,7 +8,7 @@ import numpy as np
 
 from shrinkage.report.chosen import Panel, shown_under
 from shrinkage.report.looks import CLASSES, Figure, Layout, Trace
-from shrinkage.report.text import in_figure, is_number, number
+from shrinkage.report.text import in_figure, is_number, shown_score
 from shrinkage.study.records import Results, Surface
 
 MOST_POINTS = 500  # in each of the plots: enough to see the data behind the regions
@@ -194,4 +194,4 @@ def _region_layout(surface: Surface, names: Sequence[str]) -> Layout:
 
 def _test_note(scores: Sequence[float]) -> str:
     finite = [score for score in scores if is_number(score)]
-    return f"test {number(sum(finite) / len(finite))}" if finite else ""
+    return f"test {shown_score(sum(finite) / len(finite))}" if finite else ""

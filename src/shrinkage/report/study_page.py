@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from shrinkage.report.chosen import training_figures, weight_panels
-from shrinkage.report.curves import front_figure, lowest_in_view, score_figure, zeros_figure
+from shrinkage.report.curves import front_figure, score_figure, zeros_figure
 from shrinkage.report.looks import Figure, looks
 from shrinkage.report.page import render
 from shrinkage.report.provenance import data_facts, what_was_run
 from shrinkage.report.regions import class_names, is_classes, point_traces, region_panels
+from shrinkage.report.score_axis import lowest_in_view
 from shrinkage.report.sections import class_key, figure, legend, panels, rule_switch
 from shrinkage.report.summary import Cell, cells, method_order
 from shrinkage.report.table import choice_table
-from shrinkage.report.text import count, escaped
+from shrinkage.report.text import escaped
 from shrinkage.study.files import write_whole
 from shrinkage.study.records import Results
+from shrinkage.study.wording import count
 
 TRAINING_TEXT = {
     "data_loss": (
@@ -94,7 +96,7 @@ def _all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure],
         return [], ""
     method_looks = looks(method_order(results))
     score = "accuracy" if is_classes(results) else "R²"
-    drawn = [score_figure(summary, results.choices, method_looks)]
+    drawn = [score_figure(summary, results.choices, method_looks, results.trivial)]
     html = [
         figure(
             "score",
@@ -107,7 +109,7 @@ def _all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure],
         drawn.append(zeros_figure(summary, results.choices, method_looks))
         caption = "The share of weights that are exactly zero, mean over seeds."
         html.append(figure("zeros", "Zeros against strength", caption, "exact zeros"))
-    drawn.append(front_figure(summary, results.choices, method_looks))
+    drawn.append(front_figure(summary, results.choices, method_looks, results.trivial))
     caption = (
         "Up and to the right is better. The pale line is the Pareto front: "
         "no model has both a better score and more zeros than one on it."
@@ -126,9 +128,11 @@ def _score_caption(results: Results, summary: list[Cell]) -> str:
     ]
     if any(cell.method == "none" for cell in summary):
         said.append("The dashed level is the model without a penalty.")
+    if results.trivial is not None:
+        said.append(f"The dotted level is {results.trivial.name}: a model is of use only above it.")
     if any(cell.diverged for cell in summary):
         said.append("A strength with a diverged seed is a cross.")
-    if lowest_in_view(summary, results.choices) is not None:
+    if lowest_in_view(summary, results.choices, results.trivial) is not None:
         said.append("Scores far below are out of view; a double-click brings them in.")
     return " ".join(said)
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 
 from shrinkage.report.looks import Look
 from shrinkage.report.summary import diverged, mean_and_error
-from shrinkage.report.text import (
-    MISSING,
-    count,
-    escaped,
-    is_number,
-    number,
-    plus_minus,
-    share,
-    strength,
-)
-from shrinkage.study.records import Choice, Results
+from shrinkage.report.text import escaped, is_number, number, plus_minus, shown_score, strength
+from shrinkage.study.emptied import is_emptied
+from shrinkage.study.glossary import glossary
+from shrinkage.study.records import Choice, Results, Trivial
+from shrinkage.study.wording import MISSING, count, share, whole
 
 COLUMNS = (
     ("Method", "text"),
@@ -32,22 +27,56 @@ COLUMNS = (
     ("Seconds", "number"),
     ("Notes", "text"),
 )
-REMARK = (
-    "best: the strength with the best mean validation score. one-se: the strongest within one "
-    "standard error of it. Only these models were scored on the test part. Means over seeds."
-)
+REMARK = "Means over seeds. Only these models were scored on the test part."
 SORTED_BY = "Validation"
 
 
 def choice_table(results: Results, looks: Mapping[str, Look]) -> str:
-    """One row for each choice, the best validation score first; the columns can be sorted."""
+    """One row a choice and one for the trivial model, the best validation score first.
+
+    The columns can be sorted.
+    """
     if not results.choices:
         return ""
     heads = "".join(column_head(name, kind, is_sorted=name == SORTED_BY) for name, kind in COLUMNS)
-    ordered = sorted(results.choices, key=_by_validation)
-    scale = _scale(ordered)
-    rows = "\n".join(_row(choice, results, looks[choice.method], scale) for choice in ordered)
-    return sortable("Chosen strengths", heads, rows, REMARK)
+    scale = _scale(results.choices)
+    rows = [
+        (choice.validation_mean, _row(choice, results, looks[choice.method], scale))
+        for choice in results.choices
+    ]
+    if results.trivial is not None:
+        rows.append((fmean(results.trivial.validation_scores), _trivial_row(results.trivial)))
+    ordered = sorted(rows, key=lambda row: -row[0] if is_number(row[0]) else math.inf)
+    html = "\n".join(row for _, row in ordered)
+    return sortable("Chosen strengths", heads, html, REMARK) + _glossary(results)
+
+
+def _glossary(results: Results) -> str:
+    """What the words of the table and of the figures mean."""
+    terms = "\n".join(
+        f"<div><dt>{escaped(term)}</dt><dd>{escaped(meaning)}</dd></div>"
+        for term, meaning in glossary(results)
+    )
+    return f'\n<h3 class="reading">How to read this</h3>\n<dl class="glossary">\n{terms}\n</dl>'
+
+
+def _trivial_row(trivial: Trivial) -> str:
+    validation, error = mean_and_error(trivial.validation_scores)
+    test, _ = mean_and_error(trivial.test_scores)
+    missing = number_cell(None, MISSING)
+    cells = [
+        f'<th scope="row" data-value="{escaped(trivial.name)}" style="--look: var(--soft)">'
+        f'<span class="swatch"></span>{escaped(trivial.name)}</th>',
+        text_cell(MISSING),
+        missing,
+        number_cell(validation, plus_minus(validation, error)),
+        number_cell(test, plus_minus(test, trivial.test_error)),
+        missing,
+        missing,
+        missing,
+        text_cell(f"always {trivial.answer}" if trivial.answer else ""),
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def sortable(label: str, heads: str, rows: str, remark: str, *, kind: str = "") -> str:
@@ -58,10 +87,6 @@ def sortable(label: str, heads: str, rows: str, remark: str, *, kind: str = "") 
         f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
         f'<p class="remark">{escaped(remark)}</p>'
     )
-
-
-def _by_validation(choice: Choice) -> float:
-    return -choice.validation_mean if is_number(choice.validation_mean) else math.inf
 
 
 def column_head(name: str, kind: str, *, is_sorted: bool = False) -> str:
@@ -75,9 +100,11 @@ def column_head(name: str, kind: str, *, is_sorted: bool = False) -> str:
 
 def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float]) -> str:
     test, _ = mean_and_error(choice.test_scores)
-    each_test = ", ".join(number(score) for score in choice.test_scores)
-    neurons = f'<span class="of"> / {choice.neurons}</span>' if choice.neurons else ""
-    dead = number(choice.dead_neurons, 0 if _is_whole(choice.dead_neurons) else 1)
+    each_test = ", ".join(shown_score(score) for score in choice.test_scores)
+    dead = MISSING
+    if choice.neurons and is_number(choice.dead_neurons):
+        of = f'<span class="of"> / {choice.neurons}</span>'
+        dead = f"{whole(choice.dead_neurons, choice.neurons)}{of}"
     cells = [
         method_head(choice.method, look),
         text_cell(MISSING if choice.method == "none" else choice.rule),
@@ -85,12 +112,13 @@ def _row(choice: Choice, results: Results, look: Look, scale: tuple[float, float
             choice.strength, MISSING if choice.strength == 0 else strength(choice.strength)
         ),
         number_cell(choice.validation_mean, _validation(choice, look, scale)),
-        number_cell(test, number(test), f"each seed: {each_test}" if each_test else ""),
-        number_cell(choice.zeros, share(choice.zeros)),
         number_cell(
-            choice.dead_neurons if choice.neurons else None,
-            f"{dead}{neurons}" if neurons else MISSING,
+            test,
+            plus_minus(test, choice.test_error),
+            f"each seed: {each_test}" if each_test else "",
         ),
+        number_cell(choice.zeros, share(choice.zeros)),
+        number_cell(choice.dead_neurons if choice.neurons else None, dead),
         number_cell(choice.seconds, number(choice.seconds, 2)),
         text_cell(_notes(choice, results)),
     ]
@@ -103,10 +131,6 @@ def method_head(method: str, look: Look) -> str:
         f'<th scope="row" data-value="{escaped(method)}" style="{look.css}">'
         f'<span class="swatch"></span><code>{escaped(method)}</code></th>'
     )
-
-
-def _is_whole(value: float) -> bool:
-    return is_number(value) and float(value).is_integer()
 
 
 def text_cell(text: str) -> str:
@@ -157,6 +181,8 @@ def _notes(choice: Choice, results: Results) -> str:
     notes = []
     if choice.edge:
         notes.append(f"{choice.edge} of the grid")
+    if is_emptied(results, choice):
+        notes.append("the same answer for every row")
     if lost:
         notes.append(f"{lost} of {count(len(own), 'trial')} diverged")
     return "; ".join(notes)

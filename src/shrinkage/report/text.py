@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-MISSING = "–"
+from shrinkage.study.wording import MISSING, scored
 
 
 def escaped(text: object) -> str:
@@ -46,37 +46,18 @@ def strength(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def share(value: float | None) -> str:
-    """A share as a percentage: 0% and 100% only where they are exact.
+def shown_score(value: float | None) -> str:
+    """A score with a true minus sign; a dash when there is none.
 
-    >>> share(0.0), share(0.0004), share(0.724), share(0.9999), share(1.0)
-    ('0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%')
+    >>> shown_score(-0.25), shown_score(0.99962), shown_score(None)
+    ('−0.250', '0.9996', '–')
     """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if value in (0, 1):
-        return f"{value:.0%}"
-    if value < 0.001:
-        return "under 0.1%"
-    if value > 0.999:
-        return "over 99.9%"
-    return f"{100 * value:.1f}%"
+    return MISSING if value is None else scored(value).replace("-", "−")
 
 
-def plus_minus(mean: float | None, error: float | None, digits: int = 3) -> str:
-    """A mean with its standard error; the mean alone where one seed gives no error."""
-    if not is_number(mean) or not is_number(error):
-        return number(mean, digits)
-    return f"{number(mean, digits)} ± {number(error, digits)}"
-
-
-def count(amount: int, noun: str) -> str:
-    """An amount with its noun.
-
-    >>> count(1, "seed"), count(1200, "row")
-    ('1 seed', '1,200 rows')
-    """
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+def plus_minus(mean: float | None, error: float | None) -> str:
+    """A score with its standard error; the score alone where there is none."""
+    return f"{shown_score(mean)} ± {shown_score(error)}" if is_number(error) else shown_score(mean)
 
 
 def plain(value: object) -> object:

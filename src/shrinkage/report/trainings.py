@@ -23,9 +23,10 @@ from shrinkage.report.page import render
 from shrinkage.report.regions import MOST_POINTS, class_points, region_figure
 from shrinkage.report.sections import class_key, figure, legend, method_plot, side_by_side
 from shrinkage.report.table import column_head, method_head, number_cell, sortable
-from shrinkage.report.text import count, escaped, number
+from shrinkage.report.text import escaped, shown_score
 from shrinkage.study.files import write_whole
 from shrinkage.study.records import Surface
+from shrinkage.study.wording import count
 
 if TYPE_CHECKING:
     from shrinkage.scratch.demonstration import Outcome
@@ -135,17 +136,17 @@ def _facts(outcomes: Sequence[Outcome], y: np.ndarray) -> str:
 def _verdict(named: Mapping[str, Outcome]) -> str:
     """What validation says, in a sentence."""
     scores = {name: outcome.validation["accuracy"] for name, outcome in named.items()}
-    best = number(max(scores.values()))  # what reads the same is the same
-    leaders = [name for name, score in scores.items() if number(score) == best]
+    best = shown_score(max(scores.values()))  # what reads the same is the same
+    leaders = [name for name, score in scores.items() if shown_score(score) == best]
     if len(scores) == 1:
-        train = number(next(iter(named.values())).train["accuracy"])
+        train = shown_score(next(iter(named.values())).train["accuracy"])
         return f"Accuracy {train} on the points it was trained on, {best} on others."
     if len(leaders) == len(scores):
         return f"The validation accuracy is the same for all: {best}."
     which = " and ".join("without a penalty" if n == "none" else f"with {n}" for n in leaders)
     rest = ""
     if "none" in scores and "none" not in leaders:
-        rest = f", against {number(scores['none'])} without a penalty"
+        rest = f", against {shown_score(scores['none'])} without a penalty"
     return f"The validation accuracy is highest {which}: {best}{rest}."
 
 
@@ -166,7 +167,7 @@ def _row(name: str, outcome: Outcome, look: Look) -> str:
         outcome.validation["data_loss"],
     )
     parts = ((outcome.zeros, outcome.weights), (outcome.silent, outcome.units))
-    cells = [method_head(name, look), *(number_cell(score, number(score)) for score in scores)]
+    cells = [method_head(name, look), *(number_cell(score, shown_score(score)) for score in scores)]
     cells += [
         number_cell(part, f'{part}<span class="of"> of {whole}</span>') for part, whole in parts
     ]
@@ -228,4 +229,4 @@ def _points_caption(samples: int, outcomes: int) -> str:
 
 
 def _validation(outcome: Outcome) -> str:
-    return f"validation accuracy {number(outcome.validation['accuracy'])}"
+    return f"validation accuracy {shown_score(outcome.validation['accuracy'])}"

@@ -1,4 +1,4 @@
-"""From records to choices: the strength of each method, by two rules; and one sentence."""
+"""From records to choices: the strength of each method, by two rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def choose(records: Sequence[Record], seeds: int) -> list[Choice]:
 
     Best is the strength with the highest mean validation score, of equals the strongest. One
     standard error: the strongest strength whose mean lies within one standard error of the best's
-    mean. A strength with a diverged seed, or with fewer than `seeds`, is not chosen.
+    mean. A strength with a diverged seed, with a score that is not finite, or with fewer than
+    `seeds`, is not chosen.
     """
     choices: list[Choice] = []
     for method in dict.fromkeys(record.trial.method for record in records):
@@ -52,16 +53,27 @@ def choose(records: Sequence[Record], seeds: int) -> list[Choice]:
     return choices
 
 
+def mean_and_error(scores: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error, which is nan with one score."""
+    error = stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
+    return fmean(scores), error
+
+
 def _cell(records: Sequence[Record], seeds: int) -> Cell | None:
-    scores = [r.validation_score for r in records if r.validation_score is not None]
+    scores = [
+        r.validation_score
+        for r in records
+        if r.validation_score is not None and math.isfinite(r.validation_score)
+    ]
     if len(scores) < seeds:
         return None
     first = records[0]
+    mean, error = mean_and_error(scores)
     return Cell(
         method=first.trial.method,
         strength=first.trial.strength,
-        mean=fmean(scores),
-        se=stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan,
+        mean=mean,
+        se=error,
         zeros=fmean(r.zeros for r in records),
         dead_neurons=fmean(r.dead_neurons for r in records),
         neurons=first.neurons,

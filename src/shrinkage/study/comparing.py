@@ -27,11 +27,10 @@ from shrinkage.study.records import Results
 from shrinkage.study.settle import identity, settled
 from shrinkage.study.sources import read
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
-from shrinkage.study.verdict import verdict
+from shrinkage.study.trivial import trivial
 from shrinkage.study.workers import trained
 
 OUT = "shrinkage-study"
-SCORES = {"classes": "accuracy", "numbers": "R²"}
 
 
 def compare(
@@ -48,6 +47,7 @@ def compare(
     jobs: int | None = None,
     subject: str | None = None,
     task: str | None = None,
+    prefer: str = "score",
     out: str | Path = OUT,
     quiet: bool = False,
 ) -> Results:
@@ -62,6 +62,9 @@ def compare(
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
         Trials at a time; by default one a processor.
+    prefer : "score" or "sparse"
+        What the verdict recommends. A finished study is only read again: asked with the other,
+        it trains nothing.
     out : path
         The study's folder. An unfinished study in it goes on; another one is refused.
     quiet : bool
@@ -72,7 +75,7 @@ def compare(
     Returns
     -------
     Results
-        Records, choices and one sentence; `results.table()` is a data frame.
+        Records, choices and a verdict in words; `results.table()` is a data frame.
 
     Raises
     ------
@@ -94,6 +97,7 @@ def compare(
         optimizer=optimizer,
         lr=lr,
         epochs=epochs,
+        prefer=prefer,
     )
     frame = data if isinstance(data, pd.DataFrame) else None
     return run(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
@@ -131,7 +135,7 @@ def run(
             records = kept.results().records
             choices = choose(records, study.seeds)
             chosen = testing.tested(choices, records, table, study, parts)
-            kept.finish(chosen, verdict(chosen, SCORES[table.task]))
+            kept.finish(chosen)
         results = kept.results()
     write_csv(results, out / "trials.csv")
     return results
@@ -193,6 +197,7 @@ def _described(table: Table, study: Study) -> dict[str, object]:
         "validation": len(rows.validation),
         "test": len(rows.test),
         "notes": list(table.notes),
+        "trivial": dataclasses.asdict(trivial(table, study)),
     }
     if table.is_plane:
         x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)

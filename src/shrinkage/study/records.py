@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,17 @@ class Surface:
 
 
 @dataclass(frozen=True)
+class Trivial:
+    """The model that looks at no feature: what every other must beat."""
+
+    name: str  # "the majority class" or "the mean", of the training part
+    answer: str  # the class, where it is the same for every seed; else ""
+    validation_scores: list[float]  # one a seed, on the rows of the trials' validation parts
+    test_scores: list[float]
+    test_error: float
+
+
+@dataclass(frozen=True)
 class Choice:
     """The strength picked for one method by one rule, and how it did on the test part."""
 
@@ -63,6 +75,7 @@ class Choice:
     neurons: int
     seconds: float
     surface: Surface | None  # from the first seed; None unless the data have two features
+    test_error: float = math.nan  # of a test score, from the number of test rows; nan if not known
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,13 +85,29 @@ class Results:
     question: dict[str, object]  # the specification: data, target, model, methods, strengths ...
     provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
     data: dict[str, object]  # "name", "task" ("classes"/"numbers"), "rows", "features", "classes",
-    # "train"/"validation"/"test" row counts; "points": {"x", "y", "label"} with two features
+    # "train"/"validation"/"test" row counts; "trivial": the fields of Trivial, not in old folders;
+    # "points": {"x", "y", "label"} with two features
     records: list[Record]
     choices: list[Choice]  # two a method (rule "best" and "one-se"); one for "none"
-    verdict: str  # one sentence: what to use and why; "" until the study is complete
+    verdict: str  # in words: what to use and why; "" until the study is complete
+
+    @property
+    def trivial(self) -> Trivial | None:
+        """The model that looks at no feature; None in a folder of an earlier version."""
+        kept = self.data.get("trivial")
+        return Trivial(**kept) if isinstance(kept, dict) else None
+
+    def records_of(self, choice: Choice) -> list[Record]:
+        """The trials of a choice that came through."""
+        return [
+            record
+            for record in self.records
+            if (record.trial.method, record.trial.strength) == (choice.method, choice.strength)
+            and record.status == "ok"
+        ]
 
     def table(self) -> pd.DataFrame:
-        """One row a choice."""
+        """One row a choice, and one for the model that looks at no feature."""
         from shrinkage.study import table  # pandas is not needed to read records
 
         return table.table(self)

@@ -86,7 +86,7 @@ def from_choice(choice: Choice) -> Row:
         choice.edge,
         choice.validation_mean,
         choice.validation_se,  # SQLite keeps nan as NULL
-        json.dumps(choice.test_scores),
+        json.dumps({"scores": choice.test_scores, "error": choice.test_error}),
         choice.zeros,
         choice.dead_neurons,
         choice.neurons,
@@ -96,10 +96,14 @@ def from_choice(choice: Choice) -> Row:
 
 
 def to_choice(row: Row) -> Choice:
-    values = dict(zip([field.name for field in dataclasses.fields(Choice)], row, strict=True))
+    names = [field.name for field in dataclasses.fields(Choice)]
+    values = dict(zip(names[:-1], row, strict=True))  # test_error lies beside the test scores
     if values["validation_se"] is None:
         values["validation_se"] = math.nan
-    values["test_scores"] = json.loads(values["test_scores"])
+    tested = json.loads(values["test_scores"])
+    if isinstance(tested, list):  # as it was before the error was kept
+        tested = {"scores": tested, "error": math.nan}
+    values["test_scores"], values["test_error"] = tested["scores"], tested["error"]
     if values["surface"] is not None:
         values["surface"] = Surface(**unpack(values["surface"]))
     return Choice(**values)

@@ -33,9 +33,11 @@ def settled(study: Study, table: Table, target: str, parts: Parts) -> Study:
 def identity(study: Study, table: Table) -> dict[str, object]:
     """What must agree for records to lie in one study: the question and the bytes of the data.
 
-    The path of the data is not in it, nor the folder of the study, nor the number of jobs.
+    The path of the data is not in it, nor the folder of the study, nor the number of jobs, nor
+    which model is preferred: that is asked of the records afterwards.
     """
     question = dataclasses.asdict(study)
+    del question["prefer"]
     question["data"] = table.digest
     question["model's source"] = _source_digest(study.model)
     question["format"] = FORMAT

@@ -28,6 +28,7 @@ METHODS = (
 )
 STRENGTHS = "1e-5:1e-1:9"
 TASKS = ("classes", "numbers")
+PREFERENCES = ("score", "sparse")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Study:
         Rows in a step at most; smaller training parts are taken whole.
     test, validation : float
         Shares of the rows.
+    prefer : "score" or "sparse"
+        What is recommended: the best validation score, or of the models that come near to it the
+        one with the most zeros.
     """
 
     data: str = "spiral"
@@ -75,6 +79,7 @@ class Study:
     batch: int = 1024
     test: float = 0.25
     validation: float = 0.25
+    prefer: str = "score"
 
     def __post_init__(self) -> None:
         grid = self.strengths or grid_from_text(STRENGTHS)
@@ -82,6 +87,7 @@ class Study:
         _set(self, methods=_methods(self.methods))
         if self.task is not None and self.task not in TASKS:
             raise UsageError(f"task must be classes or numbers, got {self.task!r}")
+        check_preference(self.prefer)
         for name in ("seeds", "epochs", "batch"):
             _check_count(name, getattr(self, name))
         if self.lr is not None and not (_is_number(self.lr) and 0 < self.lr < math.inf):
@@ -202,6 +208,12 @@ def _strength(value: object) -> float:
             f"strengths must be numbers above 0 and finite, got {value!r} (none is always compared)"
         )
     return float(value)  # type: ignore[arg-type]
+
+
+def check_preference(prefer: object) -> None:
+    """Refuse what is neither "score" nor "sparse"."""
+    if prefer not in PREFERENCES:
+        raise UsageError(f"prefer must be score or sparse, got {prefer!r}")
 
 
 def _check_count(name: str, value: object) -> None:

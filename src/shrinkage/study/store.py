@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from shrinkage.study.choose import choose
 from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.identity import differences
 from shrinkage.study.records import Choice, Record, Results
+from shrinkage.study.verdict import verdict
 
 FILE = "study.sqlite"
 LOCK = "study.lock"
@@ -39,16 +41,16 @@ class Store:
         with _full_disk_says_so(self.folder), self._connection:
             self._connection.execute(rows.INSERT_RECORD, rows.from_record(record))
 
-    def finish(self, choices: Sequence[Choice], verdict: str) -> None:
+    def finish(self, choices: Sequence[Choice]) -> None:
         """Keep what was chosen and how it did on the test part, all of it or nothing."""
         with _full_disk_says_so(self.folder), self._connection:
             self._connection.execute("DELETE FROM choices")
             self._connection.executemany(rows.INSERT_CHOICE, map(rows.from_choice, choices))
-            _write(self._connection, {"verdict": verdict})
+            _write(self._connection, {"finished": True})
 
     def is_finished(self) -> bool:
         """Whether the choices are made."""
-        return bool(_read(self._connection).get("verdict"))
+        return _is_finished(_read(self._connection))
 
     def results(self) -> Results:
         """All of it, read back."""
@@ -83,6 +85,8 @@ def opened(
                 f"out {str(folder)!r} holds another study, different in "
                 f"{differences(there, identity)}: name another folder, or delete that one"
             )
+        with _full_disk_says_so(folder), connection:  # what else is asked or known this time
+            _write(connection, {key: facts[key] for key in ("question", "data")})
         yield Store(folder, connection)
 
 
@@ -127,14 +131,19 @@ def _results(connection: sqlite3.Connection) -> Results:
         key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
     )
     choices = [rows.to_choice(row) for row in connection.execute(rows.SELECT_CHOICES)]
-    return Results(
+    results = Results(
         question=question,
         provenance=kept["provenance"],
         data=kept["data"],
         records=records,
         choices=choices or choose(records, question["seeds"]),
-        verdict=kept.get("verdict", ""),
+        verdict="",
     )
+    return replace(results, verdict=verdict(results)) if _is_finished(kept) else results
+
+
+def _is_finished(kept: Mapping[str, object]) -> bool:
+    return bool(kept.get("finished") or kept.get("verdict"))  # earlier versions kept its words
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from shrinkage.study.data import Table
 from shrinkage.study.examples import Parts
 from shrinkage.study.parts import Preprocessing, divide, fit
 from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.scores import error_of_score, measured
 from shrinkage.study.spec import Study
-from shrinkage.study.training import predict, restore, score
+from shrinkage.study.training import answers, predict, restore
 
 RESOLUTION = 81  # points of a surface along each axis
 MARGIN = 0.08  # of the range, on each side
@@ -27,23 +29,30 @@ def tested(
     study: Study,
     parts: Sequence[Parts],
 ) -> list[Choice]:
-    """The choices with their test scores, one a seed, and what the first seed's models predict."""
-    answers = {record.trial: record for record in records}
+    """The choices with their test scores, one a seed, and what the first seed's models predict.
+
+    `test_error` is the mean over seeds of the error that comes from the number of test rows: they
+    are the same rows for every seed, so more seeds do not make it smaller.
+    """
+    trained = {record.trial: record for record in records}
     scores: list[list[float]] = [[] for _ in choices]
+    errors: list[list[float]] = [[] for _ in choices]
     surfaces: list[Surface | None] = [None for _ in choices]
     for seed in range(study.seeds):
         rows = divide(table, study, seed)
         preprocessing = fit(table, rows)
         test = preprocessing.examples(table, rows.test)
         for index, choice in enumerate(choices):
-            record = answers[Trial(choice.method, choice.strength, seed)]
+            record = trained[Trial(choice.method, choice.strength, seed)]
             model = restore(study, record, parts[seed])
-            scores[index].append(score(model, test, table.task))
+            answered = answers(model, test, table.task)
+            scores[index].append(measured(test.y, answered, table.task))
+            errors[index].append(error_of_score(test.y, answered, table.task))
             if seed == 0 and table.is_plane:
                 surfaces[index] = _surface(model, table, preprocessing)
     return [
-        dataclasses.replace(choice, test_scores=own, surface=surface)
-        for choice, own, surface in zip(choices, scores, surfaces, strict=True)
+        dataclasses.replace(choice, test_scores=own, test_error=fmean(error), surface=surface)
+        for choice, own, error, surface in zip(choices, scores, errors, surfaces, strict=True)
     ]
 
 

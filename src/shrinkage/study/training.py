@@ -18,6 +18,7 @@ from shrinkage.study import models, optimizers
 from shrinkage.study.errors import UsageError
 from shrinkage.study.examples import Examples, Parts
 from shrinkage.study.records import Record, Trial
+from shrinkage.study.scores import measured
 from shrinkage.study.spec import Study
 from shrinkage.torch import Regularizer
 
@@ -113,13 +114,14 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
 
 def score(model: nn.Module, examples: Examples, task: str) -> float:
     """Accuracy for classes, R² for numbers; higher is better."""
+    return measured(examples.y, answers(model, examples, task), task)
+
+
+def answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
+    """What the model predicts for each row: a class index, or a number."""
     outputs = predict(model, examples.X)
-    if task == "classes":
-        return float((outputs.argmax(dim=1).numpy() == examples.y).mean())
-    errors = examples.y.astype(np.float64) - outputs[:, 0].double().numpy()
-    spread = examples.y.astype(np.float64) - examples.y.mean(dtype=np.float64)
-    total = float(spread @ spread)
-    return 1.0 - float(errors @ errors) / total if total else 0.0
+    predicted: np.ndarray = (outputs.argmax(dim=1) if task == "classes" else outputs[:, 0]).numpy()
+    return predicted
 
 
 def restore(study: Study, record: Record, parts: Parts) -> nn.Module:
