@@ -16,10 +16,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from shrinkage.study.data import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.examples import Examples, Parts
+from shrinkage.study.roles import LEVELS
 from shrinkage.study.spec import Study
 
 TEST_SEED = 0  # the test part is the study's, not a seed's
-LEVELS = 50  # one-hot columns of one text column at most: the most frequent
 
 
 @dataclass(frozen=True)

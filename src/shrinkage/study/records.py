@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from shrinkage.study.readings import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +74,17 @@ class Results:
     question: dict[str, object]  # the specification: data, target, model, methods, strengths ...
     provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
     data: dict[str, object]  # "name", "task" ("classes"/"numbers"), "rows", "features", "classes",
-    # "train"/"validation"/"test" row counts; "points": {"x", "y", "label"} with two features
+    # "train"/"validation"/"test" row counts; "points": {"x", "y", "label"} with two features;
+    # "notes", and "readings" with one mapping a column
     records: list[Record]
     choices: list[Choice]  # two a method (rule "best" and "one-se"); one for "none"
     verdict: str  # one sentence: what to use and why; "" until the study is complete
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """How each column of the data was read; () in studies that did not keep it."""
+        found: Any = self.data.get("readings", [])
+        return tuple(Reading(**{**one, "holes": tuple(one["holes"])}) for one in found)
 
     def table(self) -> pd.DataFrame:
         """One row a choice."""

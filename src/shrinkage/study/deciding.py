@@ -1,0 +1,272 @@
+"""How the columns of a table are to be read: decided from all cells, and never by the target.
+
+The cells of a column are judged together: "03/04/2021" is a day or a month, "1,500" a thousand or
+a fraction by what the column's other cells can be, and where these leave it open, by what the
+other columns are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from shrinkage.study.cells import CURRENCY, Number, number
+from shrinkage.study.columns import TRUTH, is_hole, moments, plain_numbers, texts, type_kind
+from shrinkage.study.errors import UsageError
+from shrinkage.study.moments import EPOCH, days, seconds
+from shrinkage.study.readings import Reading, joined
+
+ODD = 5  # different texts that are taken for holes among numbers, at most
+MOSTLY = 0.9  # share of the cells that are numbers then, at least
+FEW = 20  # and so many distinct numbers, or more: fewer may be codes
+SAMPLE = 200  # distinct texts that are tried first
+NESTED = (list, tuple, dict, set, frozenset, np.ndarray, pd.Series, pd.DataFrame)
+COMPLEX = re.compile(r"\(?[-+]?[\d.]+(e[-+]?\d+)?[-+][\d.]+(e[-+]?\d+)?[ij]\)?", re.IGNORECASE)
+PARTIAL = re.compile(rf"{CURRENCY}|%|")  # units that some of a column's cells may lack
+
+# The readings that a column's cells allow, by what they would prove of the table: "." or "," is
+# its decimal mark, "day" or "month" comes first in its dates; "" proves nothing.
+Choices = Mapping[str, Reading]
+
+
+def decided(frame: pd.DataFrame, mark: str = ".") -> dict[str, Reading]:
+    """How each column is read; `mark` is the decimal mark where no column shows it.
+
+    Raises
+    ------
+    UsageError
+        For a column of complex numbers.
+    """
+    choices = {str(name): _choices(str(name), frame[name]) for name in frame.columns}
+    proven = {next(iter(one)) for one in choices.values() if len(one) == 1}
+    marks, orders = proven & {".", ","}, proven & {"day", "month"}
+    mark = marks.pop() if len(marks) == 1 else mark
+    order = orders.pop() if len(orders) == 1 else "day" if mark == "," else "month"
+    return {name: _settled(one, (mark, order)) for name, one in choices.items()}
+
+
+def _settled(choices: Choices, preferred: Sequence[str]) -> Reading:
+    if len(choices) == 1:
+        return next(iter(choices.values()))
+    return next(choices[key] for key in preferred if key in choices)
+
+
+def _choices(name: str, column: pd.Series) -> Choices:
+    kind = type_kind(column)
+    _refuse_complex(name, column)
+    if column.isna().all():
+        return {"": Reading(name, "empty")}
+    if kind == "text":
+        nested = next((type(cell).__name__ for cell in column if _is_nested(cell)), None)
+        if nested is not None:
+            done = f"its cells are of type {nested}: spread them over columns of their own"
+            return {"": Reading(name, "nested", done=done)}
+        return _choices_of_text(name, texts(column), isinstance(column.dtype, pd.CategoricalDtype))
+    if kind == "date":
+        first = (moments(column).min() - pd.Timestamp(0)).total_seconds() / 86400
+        return {"": _dated(Reading(name, kind), first)}
+    done = {"truth": "true is 1 and false is 0", "duration": "durations in seconds"}.get(kind, "")
+    return {"": Reading(name, kind, done=done)}
+
+
+def _refuse_complex(name: str, column: pd.Series) -> None:
+    is_complex = types.is_complex_dtype(column) or (
+        column.dtype == object
+        and any(isinstance(cell, complex | np.complexfloating) for cell in column)
+    )
+    if is_complex or _looks_complex(column):
+        raise UsageError(
+            f"column {name!r} holds complex numbers: write the real and the imaginary part, or "
+            "the modulus and the angle, as columns of their own"
+        )
+
+
+def _looks_complex(column: pd.Series) -> bool:
+    if types.is_numeric_dtype(column) or not isinstance(column.dtype, pd.StringDtype | np.dtype):
+        return False
+    cells = list(islice((cell for cell in column if isinstance(cell, str) and cell.strip()), 20))
+    return bool(cells) and all(COMPLEX.fullmatch(cell.strip()) for cell in cells)
+
+
+def _is_nested(cell: object) -> bool:
+    if isinstance(cell, bytes):
+        try:
+            cell.decode()
+        except UnicodeDecodeError:
+            return True
+    return isinstance(cell, NESTED)
+
+
+def _choices_of_text(name: str, text: pd.Series, is_category: bool) -> Choices:
+    holes = is_hole(text)
+    words = sorted(set(text[holes].dropna().unique()) - {""})
+    base = Reading(name, "text", done=_means_missing(words))
+    known = text[~holes]
+    if known.empty:
+        return {"": Reading(name, "empty")}
+    if is_category:
+        return {"": base}
+    codes, distinct = pd.factorize(known)
+    counts = pd.Series(np.bincount(codes), distinct)
+    if len(counts) >= 3 and _misfits(counts, partial(days, order="digits")) == []:
+        return {"": _dated(replace(base, kind="date", order="digits"), _first(counts, "digits"))}
+    if plain_numbers(distinct) is not None:
+        return _plain_choices(base, counts)
+    if all(cell.lower() in TRUTH for cell in islice(counts.index, 6)) and len(counts) <= 6:
+        return {"": replace(base, kind="truth", done=joined("true is 1 and false is 0", base.done))}
+    return _written_choices(base, counts)
+
+
+def _plain_choices(base: Reading, counts: pd.Series) -> Choices:
+    """Numbers that any program reads; points may still part thousands if the table's do."""
+    zeros = any(len(cell) > 1 and cell[0] == "0" and cell.isdigit() for cell in counts.index)
+    done = joined("leading zeros are left out", base.done) if zeros else base.done
+    plain = replace(base, kind="number", done=done)
+    if not any("." in cell for cell in counts.index):
+        return {"": plain}
+    if _misfits(counts, partial(number, mark=",")) != []:
+        return {".": plain}
+    return {".": plain, ",": _either({",": _numeric(base, counts, ",", ())}, counts)[","]}
+
+
+def _written_choices(base: Reading, counts: pd.Series) -> Choices:
+    """Numbers, dates and durations as people write them; what fits best, else text."""
+    fits: dict[tuple[str, str], list[str]] = {}
+    for kind, key, read in _readers():
+        misfits = _misfits(counts, read)
+        if misfits is not None and (kind != "number" or _has_one_unit(counts, read)):
+            fits[kind, key] = misfits
+    if not fits:
+        return {"": replace(base, done=_mixed(base, counts))}
+    least = min(map(len, fits.values()))
+    best = {key: misfits for key, misfits in fits.items() if len(misfits) == least}
+    kind = next(iter(best))[0]
+    forms = [form for own, form in best if own == kind]
+    made = {form: _made(base, counts, kind, form, best[kind, form]) for form in forms}
+    if kind == "number" and len(forms) == 2:
+        return _either(made, counts)
+    if kind == "date" and len(made) == 2 and "." in str(counts.index[0]):
+        made.pop("month", None)  # with points, the day comes first everywhere
+    return made if kind != "duration" else {"": made[""]}
+
+
+Read = Callable[[str], object]
+
+
+def _readers() -> Iterator[tuple[str, str, Read]]:
+    yield "number", ".", partial(number, mark=".")
+    yield "number", ",", partial(number, mark=",")
+    for order in ("iso", "day", "month", "name", "quarter"):
+        yield "date", order, partial(days, order=order)
+    yield "duration", "", seconds
+
+
+def _misfits(counts: pd.Series, read: Read) -> list[str] | None:
+    """The texts that `read` cannot read, or None if these are too many to be holes."""
+    first = list(islice(counts.index, SAMPLE))
+    if sum(read(cell) is None for cell in first) > ODD:
+        return None
+    misfits = []
+    for cell in counts.index:
+        if read(cell) is None:
+            misfits.append(cell)
+            if len(misfits) > ODD:
+                return None
+    if not misfits:
+        return []
+    lost = counts[misfits].sum() / counts.sum()
+    is_rare = lost <= 1 - MOSTLY and len(counts) - len(misfits) > FEW
+    return misfits if is_rare else None
+
+
+def _has_one_unit(counts: pd.Series, read: Read) -> bool:
+    """Whether the numbers have one unit; words such as kg stand beside each but 0."""
+    found = [one for cell in counts.index if isinstance(one := read(cell), Number)]
+    units = {one.unit for one in found if one.unit or one.value}
+    named = units - {""}
+    return len(named) <= 1 and (len(units) <= 1 or all(map(PARTIAL.fullmatch, named)))
+
+
+def _either(made: Choices, counts: pd.Series) -> Choices:
+    """The readings by both decimal marks with an example; one of them if they are the same."""
+    differing = next((one for one in counts.index if number(one, ".") != number(one, ",")), None)
+    if differing is None:
+        return {"": made["."]}
+    told = {}
+    for mark, reading in made.items():
+        read = number(differing, mark)
+        value = "" if read is None else f"{differing!r} is read as {read.value:.12g}"
+        told[mark] = replace(reading, done=joined(value, reading.done))
+    return told
+
+
+def _made(base: Reading, counts: pd.Series, kind: str, form: str, odd: Sequence[str]) -> Reading:
+    if odd:
+        words = _means_missing(sorted(odd))
+        base = replace(base, holes=tuple(odd), done=joined(base.done, words))
+    if kind == "number":
+        return _numeric(base, counts, form, odd)
+    if kind == "duration":
+        return replace(base, kind=kind, done=joined("durations in seconds", base.done))
+    read = replace(base, kind=kind, order=form)
+    if form in ("day", "month"):
+        order = "day, month, year" if form == "day" else "month, day, year"
+        example = next(cell for cell in counts.index if cell not in odd)
+        read = replace(read, done=joined(f"{example!r} is read as {order}", base.done))
+    return _dated(read, _first(counts, form))
+
+
+def _numeric(base: Reading, counts: pd.Series, mark: str, odd: Sequence[str]) -> Reading:
+    found = {cell: one for cell in counts.index if (one := number(cell, mark)) is not None}
+    styles = frozenset().union(*(one.style for one in found.values()))
+    unit = max((one.unit for one in found.values()), default="")
+    clauses = []
+    left_out = [
+        *(["thousands separators"] if "thousands" in styles else []),
+        *([unit] if unit else []),
+    ]
+    if left_out:
+        clauses.append(f"{' and '.join(left_out)} left out")
+    if mark == "," and any("," in cell for cell in found):
+        clauses.append("commas are decimal marks")
+    if "parentheses" in styles:
+        clauses.append("numbers in parentheses are below 0")
+    if "scale" in styles:
+        clauses.append("K, M and B are thousands, millions and billions")
+    done = joined(f"read as numbers, {'; '.join(clauses)}" if clauses else "", base.done)
+    return replace(base, kind="number", mark=mark, unit=unit, done=done)
+
+
+def _dated(reading: Reading, first: float) -> Reading:
+    origin = (EPOCH + timedelta(days=np.floor(first))).date().isoformat()
+    return replace(reading, origin=origin, done=joined(f"days since {origin}", reading.done))
+
+
+def _first(counts: pd.Series, order: str) -> float:
+    return min(day for cell in counts.index if (day := days(cell, order)) is not None)
+
+
+def _means_missing(words: Sequence[str]) -> str:
+    if not words:
+        return ""
+    quoted = ", ".join(map(repr, words))
+    return f"{quoted} {'means' if len(words) == 1 else 'mean'} missing"
+
+
+def _mixed(base: Reading, counts: pd.Series) -> str:
+    """What to say of a text column most of whose cells are numbers."""
+    others = [cell for cell in counts.index if number(cell) is None and number(cell, ",") is None]
+    amount = int(counts.sum() - counts[others].sum())
+    if len(counts) <= FEW or 2 * amount < counts.sum() or not others:
+        return base.done
+    shown = ", ".join(map(repr, others[:3]))
+    clause = f"text, though {amount} of its {counts.sum()} cells are numbers: not so {shown}"
+    return joined(clause, base.done)
