@@ -30,8 +30,8 @@ def _shape(mark: str) -> re.Pattern[str]:
     """A number with the decimal mark `mark`; the other mark may part its thousands."""
     other = re.escape("." if mark == "," else ",")
     grouped = (
-        rf"\d{{1,3}}(?P<group>[{other}' ])\d{{3}}(?:(?P=group)\d{{3}})*"
-        rf"|\d{{1,2}}(?:{other}\d{{2}})+{other}\d{{3}}"  # lakhs and crores
+        rf"[1-9]\d{{0,2}}(?P<group>[{other}' ])\d{{3}}(?:(?P=group)\d{{3}})*"
+        rf"|[1-9]\d?(?:{other}\d{{2}})+{other}\d{{3}}"  # lakhs and crores
     )
     digits = rf"(?:(?P<grouped>{grouped})|\d+)(?:{re.escape(mark)}\d*)?|{re.escape(mark)}\d+"
     return re.compile(
@@ -55,7 +55,7 @@ def number(text: str, mark: str = ".") -> Number | None:
     (1234.5, None, '%')
     """
     found = SHAPES[mark].fullmatch(text.translate(SPACES).translate(MINUS))
-    if found is None or not _closes(found):
+    if found is None or not _closes(found) or _is_enumerated(found, mark):
         return None
     bare = found["digits"].translate({ord(" "): None, ord("'"): None})
     bare = bare.replace("." if mark == "," else ",", "").replace(mark, ".")
@@ -74,3 +74,8 @@ def _closes(found: re.Match[str]) -> bool:
         return False
     signs = [found["sign"], found["inner"], found["end"] == "-", found["open"]]
     return sum(map(bool, signs)) <= 1 and not (found["before"] and found["after"])
+
+
+def _is_enumerated(found: re.Match[str], mark: str) -> bool:
+    """Whether it is a label with its number, such as "1. yes"."""
+    return found["digits"].endswith(mark) and bool(found["after"])

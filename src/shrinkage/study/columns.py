@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -20,8 +20,8 @@ TRUTH = {"true": 1.0, "false": 0.0}
 DAY = 86400.0
 
 
-def apply(reading: Reading, column: pd.Series) -> pd.Series:
-    """The column as `reading` says: float64 or text in the same rows, nan where nothing is.
+def apply(reading: Reading, column: pd.Series) -> np.ndarray:
+    """The values of a column as `reading` says: float64 or text, nan where there is none.
 
     Raises
     ------
@@ -30,10 +30,11 @@ def apply(reading: Reading, column: pd.Series) -> pd.Series:
     """
     own = type_kind(column)
     if reading.kind == "text":
-        text = texts(column)
-        return text.astype(object).mask(is_hole(text), np.nan)
+        codes, distinct = cells(column)
+        known = [np.nan if is_hole(text) else text for text in distinct]
+        return np.array([*known, np.nan], dtype=object)[codes]
     if own == "text":
-        return _from_text(reading, texts(column))
+        return _from_text(reading, column)
     if own != reading.kind and {own, reading.kind} != {"number", "truth"}:
         raise UsageError(
             f"column {reading.name!r} holds {KINDS[own]}, but is read as {KINDS[reading.kind]}"
@@ -43,6 +44,8 @@ def apply(reading: Reading, column: pd.Series) -> pd.Series:
 
 def type_kind(column: pd.Series) -> str:
     """The kind of reading that the column's type alone gives; "text" if its cells must tell."""
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind not in "biuf":
+        return "number" if types.is_numeric_dtype(column) else "text"
     if isinstance(column.dtype, pd.PeriodDtype) or types.is_datetime64_any_dtype(column):
         return "date"
     if types.is_timedelta64_dtype(column):
@@ -52,25 +55,29 @@ def type_kind(column: pd.Series) -> str:
     return "number" if types.is_numeric_dtype(column) else "text"
 
 
-def texts(column: pd.Series) -> pd.Series:
-    """The cells as text without the spaces around, nan where there is no cell."""
-    if not isinstance(column.dtype, pd.StringDtype):
-        written = [_written(cell) for cell in column]
-        column = pd.Series(written, column.index, dtype=object, name=column.name)
-    return column if column.isna().all() else column.str.strip(AROUND)
+def cells(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """The different texts of a column, and which of them each row has; -1 where it has none.
+
+    The texts come without the spaces around, so that two of them may be the same.
+    """
+    if isinstance(column.dtype, pd.StringDtype):
+        codes, distinct = pd.factorize(column.array)
+    else:
+        codes, distinct = pd.factorize(np.array([_written(cell) for cell in column], dtype=object))
+    return codes, [text.strip(AROUND) for text in distinct]
 
 
-def is_hole(text: pd.Series, more: tuple[str, ...] = ()) -> pd.Series:
-    """Where a text stands for nothing, by common use or as one of `more`."""
-    if text.isna().all():
-        return text.isna()
-    return text.isna() | text.str.lower().isin(MISSING) | text.isin(more)
+def is_hole(text: str, more: tuple[str, ...] = ()) -> bool:
+    """Whether a text stands for nothing, by common use or as one of `more`."""
+    return text.lower() in MISSING or text in more
 
 
-def plain_numbers(distinct: pd.Index) -> np.ndarray | None:
+def plain_numbers(distinct: Sequence[str]) -> np.ndarray | None:
     """Texts that any program reads as numbers, as float64; None if one of them is not."""
     try:
         return np.asarray(pd.to_numeric(np.asarray(distinct, dtype=object)), dtype=float)
+    except OverflowError:  # integers beyond float64
+        return np.array([float(cell) for cell in distinct])
     except (ValueError, TypeError):
         return None
 
@@ -92,35 +99,37 @@ def reader(reading: Reading) -> Callable[[str], float | None]:
     return numeric
 
 
-def _from_text(reading: Reading, text: pd.Series) -> pd.Series:
-    known = text[~is_hole(text, reading.holes)]
-    codes, distinct = pd.factorize(known)
+def _from_text(reading: Reading, column: pd.Series) -> np.ndarray:
+    codes, distinct = cells(column)
+    places = [place for place, text in enumerate(distinct) if not is_hole(text, reading.holes)]
+    known = [distinct[place] for place in places]
     is_bare = reading.kind == "number" and reading.mark == "."
-    numbers = plain_numbers(distinct) if is_bare else None
+    numbers = plain_numbers(known) if is_bare else None
     if numbers is None:
         read = reader(reading)
-        found = [read(cell) for cell in distinct]
+        found = [read(text) for text in known]
         if None in found:
             raise UsageError(
-                f"column {reading.name!r} holds {distinct[found.index(None)]!r}, but is read as "
+                f"column {reading.name!r} holds {known[found.index(None)]!r}, but is read as "
                 f"{KINDS[reading.kind]}: write it like the other cells, or empty it"
             )
         numbers = np.array(found, dtype=float)
-    return pd.Series(numbers[codes], known.index).reindex(text.index)
+    values = np.full(len(distinct) + 1, np.nan)
+    values[places] = numbers
+    return values[codes]
 
 
-def _from_type(reading: Reading, column: pd.Series) -> pd.Series:
+def _from_type(reading: Reading, column: pd.Series) -> np.ndarray:
     if reading.kind == "date":
         return _seconds(moments(column) - pd.Timestamp(reading.origin)) / DAY
     if reading.kind == "duration":
         return _seconds(column)
     with np.errstate(over="ignore"):  # what is too large for float64 is refused as infinite
-        return pd.Series(column.to_numpy(dtype=float, na_value=np.nan), column.index)
+        return column.to_numpy(dtype=float, na_value=np.nan)
 
 
-def _seconds(durations: pd.Series) -> pd.Series:
-    seconds: pd.Series = durations.dt.total_seconds()
-    return seconds
+def _seconds(durations: pd.Series) -> np.ndarray:
+    return np.asarray(durations.dt.total_seconds(), dtype=float)
 
 
 def moments(column: pd.Series) -> pd.Series:

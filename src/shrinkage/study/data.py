@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from shrinkage.study.columns import apply, texts
+from shrinkage.study.columns import apply, cells
 from shrinkage.study.deciding import decided
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.readings import Reading, told
@@ -68,10 +68,10 @@ def prepare(source: Source, study: Study) -> Table:
     special = {name: target.reading}
     if study.subject:
         special[study.subject] = replace(decisions[study.subject], role="subject", done="")
-    frame, readings = _features(source, decisions, special, target.known)
+    columns, readings = _features(source, decisions, special, target.known)
     return Table(
         name=source.name,
-        frame=frame,
+        frame=_framed(columns),
         target=target.values,
         task=target.task,
         classes=target.classes,
@@ -81,8 +81,8 @@ def prepare(source: Source, study: Study) -> Table:
             *source.notes,
             *target.notes,
             *told(readings),
-            *repeats(frame),
-            *copies(frame, target.values, len(target.classes)),
+            *repeats(columns),
+            *copies(columns, target.values, len(target.classes)),
         ),
         readings=tuple(readings),
     )
@@ -103,13 +103,14 @@ def _column(source: Source, name: str | None, role: str) -> str:
 
 
 def _subjects(column: pd.Series, subject: str) -> np.ndarray:
-    text = texts(column)
-    missing = int((text.isna() | (text == "")).sum())
+    codes, distinct = cells(column)
+    labels = np.array([*distinct, ""], dtype=object)[codes]
+    missing = int((labels == "").sum())
     if missing:
         raise UsageError(
             f"subject {subject!r} is missing in {missing} rows: fill it or remove them"
         )
-    return np.asarray(pd.factorize(text)[0])
+    return np.asarray(pd.factorize(labels)[0])
 
 
 def _features(
@@ -117,9 +118,9 @@ def _features(
     decisions: dict[str, Reading],
     special: dict[str, Reading],
     known: np.ndarray,
-) -> tuple[pd.DataFrame, list[Reading]]:
+) -> tuple[dict[str, np.ndarray], list[Reading]]:
     """The columns to learn from, and the readings of all columns in their order."""
-    kept: dict[str, pd.Series] = {}
+    kept: dict[str, np.ndarray] = {}
     readings = []
     for name, decision in decisions.items():
         if name in special:
@@ -137,16 +138,21 @@ def _features(
             f"data {source.name!r} has no column to learn from beside the target"
             f"{f' ({out})' if out else ''}"
         )
-    return pd.DataFrame(kept), readings
+    return kept, readings
+
+
+def _framed(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    series = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
+    return pd.DataFrame(series)
 
 
 def _counters(
     source: Source, decisions: dict[str, Reading], readings: list[Reading], known: np.ndarray
-) -> dict[str, pd.Series]:
+) -> dict[str, np.ndarray]:
     """The columns that seem to count the rows, where there is nothing else to learn from."""
     kept = {}
     for place, reading in enumerate(readings):
-        if reading.done == COUNTS and not is_named_identifier(reading.name):
+        if reading.done.startswith(COUNTS) and not is_named_identifier(reading.name):
             readings[place] = decisions[reading.name]
             kept[reading.name] = apply(decisions[reading.name], source.frame[reading.name])[known]
-    return {name: values.reset_index(drop=True) for name, values in kept.items()}
+    return kept

@@ -8,26 +8,26 @@ other columns are.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from shrinkage.study.cells import CURRENCY, Number, number
-from shrinkage.study.columns import TRUTH, is_hole, moments, plain_numbers, texts, type_kind
+from shrinkage.study.columns import TRUTH, cells, is_hole, moments, plain_numbers, type_kind
 from shrinkage.study.errors import UsageError
 from shrinkage.study.moments import EPOCH, days, seconds
-from shrinkage.study.readings import Reading, joined
+from shrinkage.study.readings import Reading, joined, listed
 
 ODD = 5  # different texts that are taken for holes among numbers, at most
 MOSTLY = 0.9  # share of the cells that are numbers then, at least
 FEW = 20  # and so many distinct numbers, or more: fewer may be codes
-SAMPLE = 200  # distinct texts that are tried first
+TRUE_FALSE = "true is 1 and false is 0"
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray, pd.Series, pd.DataFrame)
 COMPLEX = re.compile(r"\(?[-+]?[\d.]+(e[-+]?\d+)?[-+][\d.]+(e[-+]?\d+)?[ij]\)?", re.IGNORECASE)
 PARTIAL = re.compile(rf"{CURRENCY}|%|")  # units that some of a column's cells may lack
@@ -35,6 +35,7 @@ PARTIAL = re.compile(rf"{CURRENCY}|%|")  # units that some of a column's cells m
 # The readings that a column's cells allow, by what they would prove of the table: "." or "," is
 # its decimal mark, "day" or "month" comes first in its dates; "" proves nothing.
 Choices = Mapping[str, Reading]
+Counts = Counter[str]  # how many rows have each text
 
 
 def decided(frame: pd.DataFrame, mark: str = ".") -> dict[str, Reading]:
@@ -69,11 +70,11 @@ def _choices(name: str, column: pd.Series) -> Choices:
         if nested is not None:
             done = f"its cells are of type {nested}: spread them over columns of their own"
             return {"": Reading(name, "nested", done=done)}
-        return _choices_of_text(name, texts(column), isinstance(column.dtype, pd.CategoricalDtype))
+        return _choices_of_text(name, column)
     if kind == "date":
         first = (moments(column).min() - pd.Timestamp(0)).total_seconds() / 86400
         return {"": _dated(Reading(name, kind), first)}
-    done = {"truth": "true is 1 and false is 0", "duration": "durations in seconds"}.get(kind, "")
+    done = {"truth": TRUE_FALSE, "duration": "durations in seconds"}.get(kind, "")
     return {"": Reading(name, kind, done=done)}
 
 
@@ -82,18 +83,15 @@ def _refuse_complex(name: str, column: pd.Series) -> None:
         column.dtype == object
         and any(isinstance(cell, complex | np.complexfloating) for cell in column)
     )
-    if is_complex or _looks_complex(column):
-        raise UsageError(
-            f"column {name!r} holds complex numbers: write the real and the imaginary part, or "
-            "the modulus and the angle, as columns of their own"
-        )
+    if is_complex:
+        raise _complex(name)
 
 
-def _looks_complex(column: pd.Series) -> bool:
-    if types.is_numeric_dtype(column) or not isinstance(column.dtype, pd.StringDtype | np.dtype):
-        return False
-    cells = list(islice((cell for cell in column if isinstance(cell, str) and cell.strip()), 20))
-    return bool(cells) and all(COMPLEX.fullmatch(cell.strip()) for cell in cells)
+def _complex(name: str) -> UsageError:
+    return UsageError(
+        f"column {name!r} holds complex numbers: write the real and the imaginary part, or the "
+        "modulus and the angle, as columns of their own"
+    )
 
 
 def _is_nested(cell: object) -> bool:
@@ -105,39 +103,45 @@ def _is_nested(cell: object) -> bool:
     return isinstance(cell, NESTED)
 
 
-def _choices_of_text(name: str, text: pd.Series, is_category: bool) -> Choices:
-    holes = is_hole(text)
-    words = sorted(set(text[holes].dropna().unique()) - {""})
-    base = Reading(name, "text", done=_means_missing(words))
-    known = text[~holes]
-    if known.empty:
+def _choices_of_text(name: str, column: pd.Series) -> Choices:
+    codes, distinct = cells(column)
+    amounts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    counts: Counter[str] = Counter()
+    words: set[str] = set()
+    for text, amount in zip(distinct, amounts.tolist(), strict=True):
+        if is_hole(text):
+            words.add(text)
+        else:
+            counts[text] += amount
+    base = Reading(name, "text", done=_means_missing(sorted(words - {""})))
+    if not counts:
         return {"": Reading(name, "empty")}
-    if is_category:
+    if isinstance(column.dtype, pd.CategoricalDtype):
         return {"": base}
-    codes, distinct = pd.factorize(known)
-    counts = pd.Series(np.bincount(codes), distinct)
-    if len(counts) >= 3 and _misfits(counts, partial(days, order="digits")) == []:
+    if len(counts) >= 3 and all(days(cell, "digits") is not None for cell in counts):
         return {"": _dated(replace(base, kind="date", order="digits"), _first(counts, "digits"))}
-    if plain_numbers(distinct) is not None:
+    if plain_numbers(list(counts)) is not None:
         return _plain_choices(base, counts)
-    if all(cell.lower() in TRUTH for cell in islice(counts.index, 6)) and len(counts) <= 6:
-        return {"": replace(base, kind="truth", done=joined("true is 1 and false is 0", base.done))}
+    if all(cell.lower() in TRUTH for cell in counts):
+        return {"": replace(base, kind="truth", done=joined(TRUE_FALSE, base.done))}
+    if all(COMPLEX.fullmatch(cell) for cell in counts):
+        raise _complex(name)
     return _written_choices(base, counts)
 
 
-def _plain_choices(base: Reading, counts: pd.Series) -> Choices:
+def _plain_choices(base: Reading, counts: Counts) -> Choices:
     """Numbers that any program reads; points may still part thousands if the table's do."""
-    zeros = any(len(cell) > 1 and cell[0] == "0" and cell.isdigit() for cell in counts.index)
+    zeros = any(cell[0] == "0" and len(cell) > 1 and cell.isdigit() for cell in counts)
     done = joined("leading zeros are left out", base.done) if zeros else base.done
     plain = replace(base, kind="number", done=done)
-    if not any("." in cell for cell in counts.index):
+    if not any("." in cell for cell in counts):
         return {"": plain}
-    if _misfits(counts, partial(number, mark=",")) != []:
+    if not all(number(cell, ",") for cell in counts):
         return {".": plain}
-    return {".": plain, ",": _either({",": _numeric(base, counts, ",", ())}, counts)[","]}
+    return {".": plain, ",": _either({",": _numeric(base, counts, ",")}, counts)[","]}
 
 
-def _written_choices(base: Reading, counts: pd.Series) -> Choices:
+def _written_choices(base: Reading, counts: Counts) -> Choices:
     """Numbers, dates and durations as people write them; what fits best, else text."""
     fits: dict[tuple[str, str], list[str]] = {}
     for kind, key, read in _readers():
@@ -153,7 +157,7 @@ def _written_choices(base: Reading, counts: pd.Series) -> Choices:
     made = {form: _made(base, counts, kind, form, best[kind, form]) for form in forms}
     if kind == "number" and len(forms) == 2:
         return _either(made, counts)
-    if kind == "date" and len(made) == 2 and "." in str(counts.index[0]):
+    if kind == "date" and len(made) == 2 and "." in str(next(iter(counts))):
         made.pop("month", None)  # with points, the day comes first everywhere
     return made if kind != "duration" else {"": made[""]}
 
@@ -169,63 +173,59 @@ def _readers() -> Iterator[tuple[str, str, Read]]:
     yield "duration", "", seconds
 
 
-def _misfits(counts: pd.Series, read: Read) -> list[str] | None:
+def _misfits(counts: Counts, read: Read) -> list[str] | None:
     """The texts that `read` cannot read, or None if these are too many to be holes."""
-    first = list(islice(counts.index, SAMPLE))
-    if sum(read(cell) is None for cell in first) > ODD:
-        return None
-    misfits = []
-    for cell in counts.index:
+    misfits: list[str] = []
+    for cell in counts:
         if read(cell) is None:
             misfits.append(cell)
             if len(misfits) > ODD:
                 return None
-    if not misfits:
-        return []
-    lost = counts[misfits].sum() / counts.sum()
-    is_rare = lost <= 1 - MOSTLY and len(counts) - len(misfits) > FEW
-    return misfits if is_rare else None
+    lost = sum(counts[cell] for cell in misfits)
+    is_rare = lost <= (1 - MOSTLY) * counts.total() and len(counts) - len(misfits) > FEW
+    return misfits if is_rare or not misfits else None
 
 
-def _has_one_unit(counts: pd.Series, read: Read) -> bool:
+def _has_one_unit(counts: Counts, read: Read) -> bool:
     """Whether the numbers have one unit; words such as kg stand beside each but 0."""
-    found = [one for cell in counts.index if isinstance(one := read(cell), Number)]
+    found = [one for cell in counts if isinstance(one := read(cell), Number)]
     units = {one.unit for one in found if one.unit or one.value}
     named = units - {""}
     return len(named) <= 1 and (len(units) <= 1 or all(map(PARTIAL.fullmatch, named)))
 
 
-def _either(made: Choices, counts: pd.Series) -> Choices:
+def _either(made: Choices, counts: Counts) -> Choices:
     """The readings by both decimal marks with an example; one of them if they are the same."""
-    differing = next((one for one in counts.index if number(one, ".") != number(one, ",")), None)
+    differing = next((one for one in counts if number(one, ".") != number(one, ",")), None)
     if differing is None:
         return {"": made["."]}
     told = {}
     for mark, reading in made.items():
         read = number(differing, mark)
-        value = "" if read is None else f"{differing!r} is read as {read.value:.12g}"
-        told[mark] = replace(reading, done=joined(value, reading.done))
+        is_usual = mark == "." and "," not in differing
+        told_as = "" if is_usual or read is None else f"{differing!r} is read as {read.value:.12g}"
+        told[mark] = replace(reading, done=joined(told_as, reading.done))
     return told
 
 
-def _made(base: Reading, counts: pd.Series, kind: str, form: str, odd: Sequence[str]) -> Reading:
+def _made(base: Reading, counts: Counts, kind: str, form: str, odd: Sequence[str]) -> Reading:
     if odd:
         words = _means_missing(sorted(odd))
         base = replace(base, holes=tuple(odd), done=joined(base.done, words))
     if kind == "number":
-        return _numeric(base, counts, form, odd)
+        return _numeric(base, counts, form)
     if kind == "duration":
         return replace(base, kind=kind, done=joined("durations in seconds", base.done))
     read = replace(base, kind=kind, order=form)
     if form in ("day", "month"):
         order = "day, month, year" if form == "day" else "month, day, year"
-        example = next(cell for cell in counts.index if cell not in odd)
+        example = next(cell for cell in counts if cell not in odd)
         read = replace(read, done=joined(f"{example!r} is read as {order}", base.done))
     return _dated(read, _first(counts, form))
 
 
-def _numeric(base: Reading, counts: pd.Series, mark: str, odd: Sequence[str]) -> Reading:
-    found = {cell: one for cell in counts.index if (one := number(cell, mark)) is not None}
+def _numeric(base: Reading, counts: Counts, mark: str) -> Reading:
+    found = {cell: one for cell in counts if (one := number(cell, mark)) is not None}
     styles = frozenset().union(*(one.style for one in found.values()))
     unit = max((one.unit for one in found.values()), default="")
     clauses = []
@@ -250,8 +250,8 @@ def _dated(reading: Reading, first: float) -> Reading:
     return replace(reading, origin=origin, done=joined(f"days since {origin}", reading.done))
 
 
-def _first(counts: pd.Series, order: str) -> float:
-    return min(day for cell in counts.index if (day := days(cell, order)) is not None)
+def _first(counts: Counts, order: str) -> float:
+    return min(day for cell in counts if (day := days(cell, order)) is not None)
 
 
 def _means_missing(words: Sequence[str]) -> str:
@@ -261,12 +261,17 @@ def _means_missing(words: Sequence[str]) -> str:
     return f"{quoted} {'means' if len(words) == 1 else 'mean'} missing"
 
 
-def _mixed(base: Reading, counts: pd.Series) -> str:
+def _mixed(base: Reading, counts: Counts) -> str:
     """What to say of a text column most of whose cells are numbers."""
-    others = [cell for cell in counts.index if number(cell) is None and number(cell, ",") is None]
-    amount = int(counts.sum() - counts[others].sum())
-    if len(counts) <= FEW or 2 * amount < counts.sum() or not others:
+    others = [cell for cell in counts if number(cell) is None and number(cell, ",") is None]
+    amount = counts.total() - sum(counts[cell] for cell in others)
+    units = sorted({one.unit for cell in counts if (one := number(cell)) and one.unit})
+    if not others and len(units) > 1 and all(map(PARTIAL.fullmatch, units)):
+        return joined(
+            f"text, as its numbers have units of several kinds: {listed(units[:4])}", base.done
+        )
+    if len(counts) <= FEW or 2 * amount < counts.total() or not others:
         return base.done
     shown = ", ".join(map(repr, others[:3]))
-    clause = f"text, though {amount} of its {counts.sum()} cells are numbers: not so {shown}"
+    clause = f"text, though {amount} of its {counts.total()} cells are numbers: not so {shown}"
     return joined(clause, base.done)

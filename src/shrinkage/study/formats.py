@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import warnings
 import zipfile
@@ -128,18 +129,19 @@ def _feather(own: bytes) -> Content:
 
 
 def _json(own: bytes) -> Content:
-    return Content(_records(own, lines=False))
+    """A list of records, or columns by name."""
+    return _from_json(json.loads(own))
 
 
 def _json_lines(own: bytes) -> Content:
-    return Content(_records(own, lines=True))
+    return _from_json([json.loads(line) for line in own.splitlines() if line.strip()])
 
 
-def _records(own: bytes, *, lines: bool) -> pd.DataFrame:
-    frame = pd.read_json(io.BytesIO(own), lines=lines, dtype=False, convert_dates=False)
-    if not isinstance(frame, pd.DataFrame):
-        raise NoTableError("it must be a list of records")
-    return frame
+def _from_json(found: Any) -> Content:
+    parts = list(found.values()) if isinstance(found, dict) else found
+    if not isinstance(parts, list) or not all(isinstance(part, list | dict) for part in parts):
+        raise NoTableError("it must be a list of records, or lists by the names of columns")
+    return Content(pd.DataFrame(found, dtype=object))
 
 
 def _npz(own: bytes) -> Content:

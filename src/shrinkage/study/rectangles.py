@@ -100,6 +100,8 @@ def _names(first: list[Any], rows: Sequence[Sequence[Any]], remarks: Remarks) ->
         else:
             first = ["", *first]
             remarks.unnamed = True
+    if all(len(str(cell)) > 1 and str(cell)[0] == str(cell)[-1] == "'" for cell in first):
+        first = [cell[1:-1] for cell in first]
     names = [
         f"Unnamed: {place}" if is_blank(cell) else str(cell).strip(" \t\r\n\u00a0\ufeff")
         for place, cell in enumerate(first)

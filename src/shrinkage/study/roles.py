@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from shrinkage.study.columns import apply
 from shrinkage.study.errors import UsageError
@@ -18,7 +19,7 @@ LEVELS = 50  # one-hot columns of one text column at most: the most frequent
 NEARLY = 0.9  # share of different texts from which a column names the rows
 MANY = 20  # rows from which a column that counts them is known by its values alone
 IDENTIFIER = re.compile(
-    r"unnamed.*|index|idx|(.*[ _.-])?(id|ids|uuid|guid|nr|no|num|#)|row.*|.*[a-z]I[Dd]|serial.*",
+    r"unnamed.*|index|idx|nr|no|num|#|obs|row.*|serial.*|(.*[ _.-])?(id|ids|uuid|guid)|.*[a-z]I[Dd]"
 )
 TIME = re.compile(
     r"(.*[^a-z])?(years?|months?|weeks?|days?|dates?|times?|hours?|minutes?|seconds?|quarters?|"
@@ -29,7 +30,7 @@ COUNTS = "it numbers the rows"
 
 def feature(
     reading: Reading, column: pd.Series, known: np.ndarray, data: str
-) -> tuple[Reading, pd.Series | None]:
+) -> tuple[Reading, np.ndarray | None]:
     """A column's reading, and its values in the rows that have a target; None if it is left out.
 
     Raises
@@ -43,98 +44,97 @@ def feature(
         return replace(reading, role="left out", missing=missing, done=done), None
     values = apply(reading, column)
     reason = _why_out(reading, values)
-    values = values[known].reset_index(drop=True)
-    if values.isna().all():
+    values = values[known]
+    missing = int(pd.isna(values).sum())
+    if missing == len(values):
         reason = "it is missing in every row that has a target"
     is_text = reading.kind == "text"
     reading = replace(
         reading,
-        missing=int(values.isna().sum()),
-        levels=values.nunique() if is_text else 0,
+        missing=missing,
+        levels=len(_present(values, is_text)) if is_text else 0,
     )
     if reason:
-        return replace(reading, role="left out", done=reason), None
+        return replace(reading, role="left out", done=joined(reason, reading.done)), None
     if not is_text:
         _refuse_huge(f"column {reading.name!r} of {data}", values)
         return reading, values
-    return replace(reading, done=joined(_of_levels(values), reading.done)), values
+    return replace(
+        reading, done=joined(_of_levels(list(_present(values, is_text))), reading.done)
+    ), values
 
 
-def repeats(frame: pd.DataFrame) -> list[str]:
+def _present(values: np.ndarray, is_text: bool) -> list[str] | np.ndarray:
+    """The different values, without nan."""
+    if is_text:
+        return list(dict.fromkeys(value for value in values if value == value))
+    return np.unique(values[~np.isnan(values)])
+
+
+def repeats(columns: Mapping[str, np.ndarray]) -> list[str]:
     """A sentence for each column that repeats another, and for those that never change."""
     seen: dict[object, str] = {}
     told, constant = [], []
-    for name in frame.columns:
-        column = frame[name]
-        if column.nunique(dropna=False) == 1:
-            constant.append(name)
-            continue
-        content = (
-            column.to_numpy().tobytes()
-            if types.is_float_dtype(column)
-            else tuple(column.fillna(""))
-        )
+    for name, values in columns.items():
+        content = values.tobytes() if values.dtype != object else tuple(map(str, values))
         first = seen.setdefault(content, name)
-        if first != name:
+        if len(set(values[:2].tolist())) == 1 and len(set(values.tolist())) == 1:
+            constant.append(name)
+        elif first != name:
             told.append(f"column {name!r} repeats column {first!r}")
     if constant:
         told.append(f"{named(constant)}: the same in every row")
     return told
 
 
-def copies(frame: pd.DataFrame, target: np.ndarray, classes: int) -> list[str]:
+def copies(columns: Mapping[str, np.ndarray], target: np.ndarray, classes: int) -> list[str]:
     """A sentence for the columns that are the target in other words."""
-    own = [
-        name
-        for name in frame.columns
-        if (_names_classes if classes else _is_linear)(frame[name], target, classes)
-    ]
+    is_copy = partial(_names_classes, classes=classes) if classes else _is_linear
+    own = [name for name, values in columns.items() if is_copy(values, target)]
     if not own:
         return []
     return [f"{named(own)}: the target in other words; leave out what is not known before it is"]
 
 
-def _names_classes(column: pd.Series, target: np.ndarray, classes: int) -> bool:
-    if column.nunique(dropna=False) != classes:
+def _names_classes(values: np.ndarray, target: np.ndarray, classes: int) -> bool:
+    """Whether each value stands for one class, and each class for one value."""
+    pairs: dict[object, int] = {}
+    for value, own in zip(values.tolist(), target.tolist(), strict=True):
+        key = value if value == value else None
+        if pairs.setdefault(key, own) != own:
+            return False
+    return len(pairs) == classes == len(set(pairs.values()))
+
+
+def _is_linear(values: np.ndarray, target: np.ndarray) -> bool:
+    """Whether numbers are the target on another scale."""
+    if values.dtype == object or np.isnan(values).any() or len(values) < 4 or not np.ptp(values):
         return False
-    codes = pd.factorize(column, use_na_sentinel=False)[0]
-    return len(np.unique(codes * classes + target)) == classes
+    correlation = float(np.corrcoef(values, target)[0, 1])
+    return abs(abs(correlation) - 1) < 1e-10
 
 
-def _is_linear(column: pd.Series, target: np.ndarray, _: int) -> bool:
-    if not types.is_float_dtype(column) or column.isna().any() or len(column) < 4:
-        return False
-    spread = float(column.std())
-    if spread == 0:
-        return False
-    scores = (column.to_numpy() - column.mean()) / spread
-    goal = (target - target.mean()) / target.std(ddof=1)
-    return bool(abs(abs(scores @ goal) / (len(goal) - 1) - 1) < 1e-10)
-
-
-def _why_out(reading: Reading, values: pd.Series) -> str:
+def _why_out(reading: Reading, values: np.ndarray) -> str:
     """Why a column is no feature, or ""."""
-    present = values.dropna()
-    distinct = present.nunique()
-    if reading.kind == "text":
-        if len(present) >= 3 and distinct == len(present):
+    is_text = reading.kind == "text"
+    distinct = len(_present(values, is_text))
+    if is_text:
+        present = sum(value == value for value in values)
+        if present >= 3 and distinct == present:
             return "every row has another text, as a name has"
-        if len(present) >= MANY and distinct > NEARLY * len(present):
-            return f"nearly every row has another text ({distinct} in {len(present)})"
-        return ""
+        is_nearly = present >= MANY and distinct > NEARLY * present
+        return f"nearly every row has another text ({distinct} in {present})" if is_nearly else ""
     if reading.kind != "number" or distinct < len(values) or len(values) < 3:
         return ""
-    numbers = values.to_numpy()
     is_identifier = is_named_identifier(reading.name)
-    if (np.diff(numbers) == 1).all():
-        if is_identifier or is_counter(reading.name, numbers):
-            return COUNTS
-    elif is_identifier and (numbers == np.round(numbers)).all():
+    if (np.diff(values) == 1).all() and not reading.unit:
+        return COUNTS if is_identifier or _is_counter(reading.name, values) else ""
+    if is_identifier and (values == np.round(values)).all():
         return "every row has another number, as an identifier has"
     return ""
 
 
-def is_counter(name: str, numbers: np.ndarray) -> bool:
+def _is_counter(name: str, numbers: np.ndarray) -> bool:
     """Whether numbers that rise by 1 count the rows, and not years or days."""
     return len(numbers) >= MANY and numbers[0] in (0, 1) and not TIME.fullmatch(name.lower())
 
@@ -144,8 +144,7 @@ def is_named_identifier(name: str) -> bool:
     return bool(IDENTIFIER.fullmatch(name) or IDENTIFIER.fullmatch(name.lower()))
 
 
-def _refuse_huge(name: str, values: pd.Series) -> None:
-    numbers = values.to_numpy(dtype=float)
+def _refuse_huge(name: str, numbers: np.ndarray) -> None:
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise UsageError(
@@ -159,8 +158,7 @@ def _refuse_huge(name: str, values: pd.Series) -> None:
         )
 
 
-def _of_levels(values: pd.Series) -> str:
-    distinct = tuple(values.dropna().unique())
+def _of_levels(distinct: Sequence[str]) -> str:
     if len(distinct) > LEVELS:
         return (
             f"text of more than {LEVELS} levels: the {LEVELS - 1} most frequent in the training "

@@ -128,8 +128,8 @@ def _frame_digest(frame: pd.DataFrame) -> str:
     digest = hashlib.sha256(repr(list(frame.columns)).encode())
     try:
         cells = pd.util.hash_pandas_object(frame, index=False)
-    except TypeError:  # lists and dictionaries have no hash
-        objects = frame.select_dtypes(object).columns
+    except (TypeError, ValueError):  # lists, dictionaries and long doubles have no hash
+        objects = [name for name in frame.columns if frame[name].dtype in (object, np.longdouble)]
         cells = pd.util.hash_pandas_object(
             frame.assign(**{name: frame[name].map(repr) for name in objects}), index=False
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from shrinkage.study.columns import apply, is_hole, texts
+from shrinkage.study.columns import apply, cells, is_hole
 from shrinkage.study.errors import UsageError
 from shrinkage.study.readings import Reading, listed
 
@@ -51,7 +52,7 @@ def target_of(column: pd.Series, reading: Reading, task: str | None, data: str) 
         values, reading = _labels(column, reading, notes)
     else:
         values = apply(reading, column)
-    known = values.notna().to_numpy()
+    known = ~np.asarray(pd.isna(values))
     if not known.any():
         raise UsageError(f"column {name!r} of {data} is missing in every row: name another target")
     if not known.all():
@@ -66,12 +67,12 @@ def target_of(column: pd.Series, reading: Reading, task: str | None, data: str) 
     return Target(known, index, classes, reading, tuple(notes))
 
 
-def _labels(column: pd.Series, reading: Reading, notes: list[str]) -> tuple[pd.Series, Reading]:
+def _labels(column: pd.Series, reading: Reading, notes: list[str]) -> tuple[np.ndarray, Reading]:
     """The cells as labels; a word such as NA is one where it stands often enough."""
-    text = texts(column)
-    text = text.astype(object).mask(text.isna() | (text == ""), np.nan)
-    counts = Counter(text.dropna())
-    holes = sorted(set(text[is_hole(text)].dropna()))
+    codes, distinct = cells(column)
+    labels = np.array([*(text or np.nan for text in distinct), np.nan], dtype=object)[codes]
+    counts = Counter(label for label in labels if label == label)  # nan is not itself
+    holes = sorted(filter(is_hole, counts))
     fewest = min((amount for word, amount in counts.items() if word not in holes), default=0)
     least = min(OFTEN * counts.total(), max(2, fewest))
     classes = [word for word in holes if counts[word] >= least]
@@ -82,22 +83,23 @@ def _labels(column: pd.Series, reading: Reading, notes: list[str]) -> tuple[pd.S
         for word in classes
     ]
     done = f"{', '.join(map(repr, lost))} {'means' if len(lost) == 1 else 'mean'} missing"
-    return text.mask(text.isin(lost), np.nan), replace(
-        reading, kind="text", done=done if lost else ""
-    )
+    labels[[label in lost for label in labels]] = np.nan
+    return labels, replace(reading, kind="text", done=done if lost else "")
 
 
-def _task(values: pd.Series, kind: str) -> str:
+def _task(values: np.ndarray, kind: str) -> str:
+    """Text and few whole numbers are classes, unless nearly each row has another number."""
     if values.dtype == object:
         return "classes"
+    distinct = len(np.unique(values))
     whole = kind == "number" and bool(
         np.isfinite(values).all() and (values == values.round()).all()
     )
-    return "classes" if whole and values.nunique() <= FEW else "numbers"
+    return "classes" if whole and distinct <= min(FEW, len(values) / 2) else "numbers"
 
 
-def _classes(values: pd.Series, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    labels, index = np.unique(values.to_numpy(), return_inverse=True)
+def _classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    labels, index = np.unique(values, return_inverse=True)
     classes = tuple(map(_written, labels))
     if len(classes) < 2:
         raise UsageError(
@@ -115,13 +117,12 @@ def _written(label: object) -> str:
     return repr(float(label)).removesuffix(".0") if isinstance(label, float) else str(label)
 
 
-def _numbers(values: pd.Series, name: str) -> np.ndarray:
-    if values.dtype == object:
+def _numbers(numbers: np.ndarray, name: str) -> np.ndarray:
+    if numbers.dtype == object:
         raise UsageError(
-            f"target {name!r} holds text, such as {values.iloc[0]!r}, which is no number: the "
+            f"target {name!r} holds text, such as {numbers[0]!r}, which is no number: the "
             "task must be classes"
         )
-    numbers = values.to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
         raise UsageError(f"target {name!r} holds infinite values: remove those rows")
     largest = numbers[np.abs(numbers).argmax()]
@@ -154,7 +155,7 @@ def _remarks(name: str, classes: tuple[str, ...], counts: np.ndarray) -> list[st
     return remarks
 
 
-def same_but_case(labels: tuple[str, ...]) -> str:
+def same_but_case(labels: Sequence[str]) -> str:
     """The labels that differ in upper and lower case alone, in a list; "" if there are none."""
     times = Counter(label.lower() for label in labels)
     return listed([repr(label) for label in labels if times[label.lower()] > 1])
