@@ -66,8 +66,8 @@ def _choices(name: str, column: pd.Series) -> Choices:
     if column.isna().all():
         return {"": Reading(name, "empty")}
     if kind == "text":
-        nested = next((type(cell).__name__ for cell in column if _is_nested(cell)), None)
-        if nested is not None:
+        nested = _nested_type(column)
+        if nested:
             done = f"its cells are of type {nested}: spread them over columns of their own"
             return {"": Reading(name, "nested", done=done)}
         return _choices_of_text(name, column)
@@ -92,6 +92,13 @@ def _complex(name: str) -> UsageError:
         f"column {name!r} holds complex numbers: write the real and the imaginary part, or the "
         "modulus and the angle, as columns of their own"
     )
+
+
+def _nested_type(column: pd.Series) -> str:
+    """The type of cells that hold several values, or bytes that are no text; "" for others."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return ""
+    return next((type(cell).__name__ for cell in column if _is_nested(cell)), "")
 
 
 def _is_nested(cell: object) -> bool:

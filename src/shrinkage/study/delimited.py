@@ -89,5 +89,14 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
             yield end, cells
     finally:
         csv.field_size_limit(usual)
-    if end > begin and text.count('"') % 2:
+    if text.count('"') % 2 and _ends_in_quotation(text, separator):
         raise NoTableError(f"the quotation mark in line {begin} is never closed")
+
+
+def _ends_in_quotation(text: str, separator: str) -> bool:
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
