@@ -181,7 +181,7 @@ def test_a_page_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_shows_how_each_column_was_read() -> None:
     readings = [
         Reading("plain<b>", "number", missing=1200),
-        Reading("gone", "empty", role="left out", done="it is missing in every row"),
+        Reading("gone", "empty", role="left out", done="missing in every row"),
     ]
     results = study()
     assert "How the columns were read" not in report_page(results)
@@ -189,6 +189,6 @@ def test_shows_how_each_column_was_read() -> None:
     page = report_page(replace(results, data=data))
     document = Document(page)
     reasons = [text for _, text in document.find("td", **{"class": "reason"})]
-    assert reasons[-2:] == ["it is missing in every row", "as written"]
+    assert reasons[-2:] == ["missing in every row", "as written"]
     assert "<code>plain&lt;b&gt;</code>" in page
     assert "<td>1,200</td>" in page

@@ -91,7 +91,7 @@ def test_the_subject_is_no_feature(table_of):
         ({"x": X, "y": HALVES}, {"target": "z"}, r"there are x, y\)"),
         ({"x": X, "y": HALVES}, {"subject": "who"}, "subject 'who' is no column"),
         ({"x": X, "y": HALVES}, {"subject": "y"}, "subject 'y' is the target"),
-        ({"x": X * np.nan, "y": HALVES}, {}, r"left out column 'x': it is missing in every row\)"),
+        ({"x": X * np.nan, "y": HALVES}, {}, r"left out column 'x': missing in every row\)"),
         ({"x": X * 1e300, "y": HALVES}, {}, r"column 'x' of frame holds .*e\+300, which is beyond"),
         ({"x": X, "y": X * 1e300}, {}, r"target 'y' holds .*e\+300, which is beyond float32"),
         (
@@ -125,8 +125,8 @@ def test_what_cannot_serve_is_refused(table_of, columns, changes, message):
         ("customer_id", GENERATOR.permutation(ROWS) * 7, "every row has another number"),
         ("key", [f"{index:08x}-{index}" for index in range(ROWS)], "every row has another text"),
         ("note", [f"p{min(index, 37)}" for index in range(ROWS)], "nearly every row has another"),
-        ("gone", [None] * ROWS, "it is missing in every row"),
-        ("blank", [" "] * ROWS, "it is missing in every row"),
+        ("gone", [None] * ROWS, "missing in every row"),
+        ("blank", [" "] * ROWS, "missing in every row"),
         ("vector", [[1, 2]] * ROWS, "its cells are of type list"),
         ("record", [{"a": 1}] * ROWS, "its cells are of type dict"),
         ("blob", [b"\xff\xfe"] * ROWS, "its cells are of type bytes"),
@@ -161,7 +161,7 @@ def test_a_count_of_rows_stays_where_there_is_nothing_else(table_of):
 
 def test_columns_with_one_reason_share_a_sentence(table_of):
     table = table_of({"a": [None] * ROWS, "b": [None] * ROWS, "x": X, "y": HALVES})
-    assert table.notes == ("left out columns 'a' and 'b': it is missing in every row",)
+    assert table.notes == ("left out columns 'a' and 'b': missing in every row",)
 
 
 def test_every_column_has_a_reading(table_of):

@@ -83,8 +83,8 @@ def test_commas_are_decimal_marks_beside_semicolons(table):
     [
         (f"# by x, on y\n#\n{TEXT}# end\n", "left out 3 comments that begin with #"),
         (f"Results of 2020\n\n{TEXT}", "left out above the names: 'Results of 2020'"),
-        (TEXT.replace("\n", ",\n").replace("y,", "y", 1), "'Unnamed: 3': it is missing in every"),
-        (TEXT.replace("\n", ",\n"), "column 'Unnamed: 3': it is missing in every row"),
+        (TEXT.replace("\n", ",\n").replace("y,", "y", 1), "'Unnamed: 3': missing in every"),
+        (TEXT.replace("\n", ",\n"), "column 'Unnamed: 3': missing in every row"),
         (TEXT + "7.5\n", "1 rows have fewer cells than there are names, the first in line 32"),
         ("sep=,\n" + TEXT, ""),
     ],

@@ -32,7 +32,7 @@ def apply(reading: Reading, column: pd.Series) -> np.ndarray:
     if reading.kind == "text":
         codes, distinct = cells(column)
         known = [np.nan if is_hole(text) else text for text in distinct]
-        return np.array([*known, np.nan], dtype=object)[codes]
+        return np.asarray(np.array([*known, np.nan], dtype=object)[codes])
     if own == "text":
         return _from_text(reading, column)
     if own != reading.kind and {own, reading.kind} != {"number", "truth"}:
@@ -116,7 +116,7 @@ def _from_text(reading: Reading, column: pd.Series) -> np.ndarray:
         numbers = np.array(found, dtype=float)
     values = np.full(len(distinct) + 1, np.nan)
     values[places] = numbers
-    return values[codes]
+    return np.asarray(values[codes])
 
 
 def _from_type(reading: Reading, column: pd.Series) -> np.ndarray:

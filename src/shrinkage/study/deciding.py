@@ -211,7 +211,7 @@ def _either(made: Choices, counts: Counts) -> Choices:
         read = number(differing, mark)
         is_usual = mark == "." and "," not in differing
         told_as = "" if is_usual or read is None else f"{differing!r} is read as {read.value:.12g}"
-        told[mark] = replace(reading, done=joined(told_as, reading.done))
+        told[mark] = replace(reading, done=joined(reading.done, told_as))
     return told
 
 

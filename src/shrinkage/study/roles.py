@@ -39,7 +39,7 @@ def feature(
         For numbers that are infinite or beyond float32.
     """
     if reading.kind in ("empty", "nested"):
-        done = reading.done or "it is missing in every row"
+        done = reading.done or "missing in every row"
         missing = len(column) if reading.kind == "empty" else int(column.isna().sum())
         return replace(reading, role="left out", missing=missing, done=done), None
     values = apply(reading, column)
@@ -47,7 +47,7 @@ def feature(
     values = values[known]
     missing = int(pd.isna(values).sum())
     if missing == len(values):
-        reason = "it is missing in every row that has a target"
+        reason = "missing in every row that has a target"
     is_text = reading.kind == "text"
     reading = replace(
         reading,
