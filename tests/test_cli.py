@@ -104,7 +104,7 @@ def test_all_diverged_is_a_failure(run):
         (("spirl",), "data 'spirl' is no file and no data set; did you mean 'spiral'"),
         (("cancer.csv",), "target is needed for cancer.csv: name one of its columns"),
         (("cancer.csv", "--target", "diagnose"), "'diagnose' is no column of cancer.csv; did you"),
-        (("empty.csv", "--target", "y"), "column 'gone' of empty.csv is missing in every row"),
+        (("empty.csv", "--target", "gone"), "column 'gone' of empty.csv is missing in every row"),
         (("one.csv", "--target", "y"), "target 'y' has one class only, '1'"),
         (("few.csv", "--target", "y"), "has 4 rows with a target"),
         (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean lp"),

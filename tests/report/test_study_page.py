@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from report.synthetic import HOSTILE, KINDS, STRENGTHS, kind, study, with_diverg
 from shrinkage.report import write_report
 from shrinkage.report.study_page import report_page
 from shrinkage.study.errors import UsageError
+from shrinkage.study.readings import Reading
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -224,3 +225,19 @@ def test_a_page_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
         write_report(kind("whole"), path)
     assert path.read_text(encoding="utf-8") == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_shows_how_each_column_was_read() -> None:
+    readings = [
+        Reading("plain<b>", "number", missing=1200),
+        Reading("gone", "empty", role="left out", done="missing in every row"),
+    ]
+    results = study()
+    assert "How the columns were read" not in report_page(results)
+    data = {**results.data, "readings": [asdict(reading) for reading in readings]}
+    page = report_page(replace(results, data=data))
+    document = Document(page)
+    reasons = [text for _, text in document.find("td", **{"class": "reason"})]
+    assert reasons[-2:] == ["missing in every row", "as written"]
+    assert "<code>plain&lt;b&gt;</code>" in page
+    assert "<td>1,200</td>" in page

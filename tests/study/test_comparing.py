@@ -314,3 +314,35 @@ def test_the_public_names():
         assert getattr(shrinkage.study, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_this"):
         _ = shrinkage.study.nothing_like_this
+
+
+def test_how_columns_were_read_is_said_and_kept(tmp_path, capsys):
+    rows = [f'"{row + 1},000,000",site {row % 3},{row},,{"pq"[row % 2]}' for row in range(60)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["pop,site,id,gone,y", *rows]))
+    results = compare(
+        path, target="y", penalty="l1", strengths=[1e-2], seeds=1, epochs=1, jobs=1, out=tmp_path
+    )
+    said = " ".join(capsys.readouterr().err.split())
+    assert "numbers: pop text: site (3 levels)" in said
+    assert "left out column 'id': it numbers the rows" in said
+    assert "left out column 'gone': missing in every row" in said
+    assert "column 'pop': read as numbers, thousands separators left out" in said
+    assert [one.role for one in results.readings] == [*["feature"] * 2, *["left out"] * 2, "target"]
+    assert load(tmp_path).readings == results.readings
+
+
+def test_arrays_are_data_too(tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    results = compare(
+        (X, X[:, 0] > 0),
+        penalty="l1",
+        strengths=[1e-2],
+        seeds=1,
+        epochs=1,
+        jobs=1,
+        out=tmp_path,
+        quiet=True,
+    )
+    assert results.data["columns"] == ["x0", "x1"]
+    assert results.data["classes"] == ["False", "True"]

@@ -131,3 +131,15 @@ def test_parts_are_ready_for_a_model(table_of):
     assert (numbers.outputs, numbers.train.y.dtype) == (1, np.float32)
     assert isinstance(numbers.train.X, np.ndarray)
     assert not isinstance(numbers.train.X, pd.DataFrame)
+
+
+def test_a_number_that_float32_cannot_hold_beside_the_training_part_is_refused(table_of):
+    rows = divide(table_of({"x": X, "z": X, "y": Y}), STUDY, 0)
+    z = X * 1e-20
+    z[rows.test[0]] = 1e30
+    table = table_of({"x": X, "z": z, "y": Y})
+    with pytest.raises(UsageError, match="column 'z' holds a number that is beyond float32"):
+        fit(table, rows).features(table.frame)
+    table = table_of({"x": X, "y": z})
+    with pytest.raises(UsageError, match="the target holds a number that is beyond float32"):
+        fit(table, rows).examples(table, rows.test)

@@ -20,8 +20,8 @@ def compare(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a .csv, .parquet or .npz "
-            "file.  [default: spiral]",
+            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, .tsv, "
+            ".parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  [default: spiral]",
         ),
     ] = None,
     target: Annotated[

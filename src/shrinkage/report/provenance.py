@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from shrinkage.report.columns import columns_table
 from shrinkage.report.regions import class_names, feature_names, is_classes
 from shrinkage.report.summary import diverged
 from shrinkage.report.text import escaped, is_number, number, strength
@@ -41,6 +42,7 @@ def what_was_run(results: Results) -> str:
         _facts("The trials", _trials(results.records)),
         _facts("Made with", versions),
         "</div>",
+        columns_table(results),
         _diverged_list(results.records),
     ]
     return f'<section class="run">\n{_lines(parts)}\n</section>'

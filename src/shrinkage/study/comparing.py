@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import platform
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -23,6 +25,7 @@ from shrinkage.study.export import write_csv
 from shrinkage.study.identity import digest
 from shrinkage.study.parts import divide, make_parts
 from shrinkage.study.progress import Progress, shown
+from shrinkage.study.readings import summarized
 from shrinkage.study.records import Results
 from shrinkage.study.settle import identity, settled
 from shrinkage.study.sources import read
@@ -31,10 +34,12 @@ from shrinkage.study.trivial import trivial
 from shrinkage.study.workers import trained
 
 OUT = "shrinkage-study"
+SAID = 400  # characters of a note on the terminal
+MORE = " ... (the report has all)"
 
 
 def compare(
-    data: str | Path | pd.DataFrame = "spiral",
+    data: str | Path | pd.DataFrame | tuple[Any, Any] = "spiral",
     *,
     target: str | None = None,
     penalty: str | Sequence[str] = METHODS,
@@ -55,9 +60,11 @@ def compare(
 
     Parameters
     ----------
-    data : str, path or pandas.DataFrame
+    data : str, path, data frame or pair of arrays
         A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
-        "iris", "diabetes"), a .csv, .parquet or .npz file, or a frame.
+        "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
+        or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
+        (X, y). How each column is read is told, and stands in `results.readings`.
     penalty : str or sequence of str
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
@@ -86,7 +93,7 @@ def compare(
     """
     grid = grid_from_text(strengths) if isinstance(strengths, str) else tuple(strengths)
     study = Study(
-        data="" if isinstance(data, pd.DataFrame) else str(data),
+        data=str(data) if isinstance(data, str | Path) else "",
         target=target,
         subject=subject,
         task=task,
@@ -99,7 +106,7 @@ def compare(
         epochs=epochs,
         prefer=prefer,
     )
-    frame = data if isinstance(data, pd.DataFrame) else None
+    frame = None if isinstance(data, str | Path) else data
     return run(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
 
 
@@ -108,7 +115,7 @@ def run(
     *,
     out: Path = Path(OUT),
     jobs: int | None = None,
-    frame: pd.DataFrame | None = None,
+    frame: object = None,
     quiet: bool = False,
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
@@ -127,9 +134,10 @@ def run(
         "data": _described(table, study),
     }
     with shown(quiet) as progress, store.opened(out, own, facts) as kept:
-        progress.say(_understood(table))
+        for line in (_understood(table), *summarized(table.readings)):
+            progress.say(line)
         for note in table.notes:
-            progress.say(f"{table.name}: {note}")
+            progress.say(textwrap.shorten(f"{table.name}: {note}", SAID, placeholder=MORE))
         _answer(study, parts, kept, jobs, progress)
         if not kept.is_finished():
             records = kept.results().records
@@ -198,6 +206,7 @@ def _described(table: Table, study: Study) -> dict[str, object]:
         "test": len(rows.test),
         "notes": list(table.notes),
         "trivial": dataclasses.asdict(trivial(table, study)),
+        "readings": [dataclasses.asdict(reading) for reading in table.readings],
     }
     if table.is_plane:
         x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)

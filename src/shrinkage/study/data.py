@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from shrinkage.study.columns import apply, cells
+from shrinkage.study.deciding import decided
 from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.readings import Reading, told
+from shrinkage.study.roles import COUNTS, copies, feature, is_named_identifier, repeats
 from shrinkage.study.sources import Source
 from shrinkage.study.spec import Study
-
-ROW_NUMBER = r"unnamed.*|index|id|nr|no|#|row.*|.*[ _]id"  # names of columns that count the rows
-FEW = 20  # an integer target with this many distinct values at most is classes
+from shrinkage.study.targets import target_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Table:
     classes: tuple[str, ...]  # () for numbers
     subjects: np.ndarray | None  # (rows,): index of the row's subject
     digest: str
-    notes: tuple[str, ...]  # what was left out, for the user to read
+    notes: tuple[str, ...]  # what was left out and changed, for the user to read
+    readings: tuple[Reading, ...] = ()  # one a column of the source, the target's among them
 
     @property
     def outputs(self) -> int:
@@ -47,32 +49,42 @@ def prepare(source: Source, study: Study) -> Table:
     Raises
     ------
     UsageError
-        For a target or subject column that is not there, a column that is all missing or holds
-        infinity, one class only, a target that does not suit the task.
+        For a target or subject column that is not there, complex numbers, numbers that are
+        infinite or beyond float32, one class only, a target that does not suit the task, and
+        where no column is left to learn from.
     """
-    target = _column(source, study.target or source.target, "target")
-    if study.subject is not None and _column(source, study.subject, "subject") == target:
-        raise UsageError(f"subject {target!r} is the target: name another column")
-    notes: list[str] = []
-    frame = source.frame
-    known = frame[target].notna().to_numpy()
-    _refuse_holes(source.name, frame)
-    if not known.all():
-        notes.append(f"left out {int((~known).sum())} rows without a {target!r}")
-        frame = frame.loc[known]
-    task = study.task or _task(frame[target])
-    values, classes = (_classes if task == "classes" else _numbers)(frame[target])
-    features = frame.drop(columns=[target, *([study.subject] if study.subject else [])])
-    kept = _features(features, source.name, notes)
+    name = _column(source, study.target or source.target, "target")
+    if study.subject is not None and _column(source, study.subject, "subject") == name:
+        raise UsageError(f"subject {name!r} is the target: name another column")
+    if source.frame.empty:
+        raise UsageError(f"data {source.name!r} has no rows")
+    decisions = decided(source.frame, source.mark)
+    target = target_of(source.frame[name], decisions[name], study.task, source.name)
+    subjects = (
+        _subjects(source.frame[study.subject][target.known], study.subject)
+        if study.subject
+        else None
+    )
+    special = {name: target.reading}
+    if study.subject:
+        special[study.subject] = replace(decisions[study.subject], role="subject", done="")
+    columns, readings = _features(source, decisions, special, target.known)
     return Table(
         name=source.name,
-        frame=kept,
-        target=values,
-        task=task,
-        classes=classes,
-        subjects=_subjects(frame, study.subject),
+        frame=_framed(columns),
+        target=target.values,
+        task=target.task,
+        classes=target.classes,
+        subjects=subjects,
         digest=source.digest,
-        notes=tuple(notes),
+        notes=(
+            *source.notes,
+            *target.notes,
+            *told(readings),
+            *repeats(columns),
+            *copies(columns, target.values, len(target.classes)),
+        ),
+        readings=tuple(readings),
     )
 
 
@@ -90,110 +102,57 @@ def _column(source: Source, name: str | None, role: str) -> str:
     return name
 
 
-def _refuse_holes(name: str, frame: pd.DataFrame) -> None:
-    if frame.empty:
-        raise UsageError(f"data {name!r} has no rows")
-    for column in frame.columns:
-        if frame[column].isna().all():
-            raise UsageError(f"column {column!r} of {name} is missing in every row: remove it")
-
-
-def _task(target: pd.Series) -> str:
-    if not types.is_numeric_dtype(target) or types.is_bool_dtype(target):
-        return "classes"
-    values = target.to_numpy(dtype=float)
-    whole = bool(np.isfinite(values).all() and (values == np.round(values)).all())
-    return "classes" if whole and len(np.unique(values)) <= FEW else "numbers"
-
-
-def _classes(target: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    labels, index = np.unique(_labels(target), return_inverse=True)
-    if len(labels) < 2:
-        raise UsageError(
-            f"target {target.name!r} has one class only, {_written(labels[0])!r}: "
-            "there is nothing to tell apart"
-        )
-    if len(labels) > len(target) / 2:
-        raise UsageError(
-            f"target {target.name!r} has {len(labels)} different values in {len(target)} rows, "
-            "too many for classes: name another column, or --task numbers if they are numbers"
-        )
-    return index.astype(np.int64), tuple(_written(label) for label in labels)
-
-
-def _labels(target: pd.Series) -> np.ndarray:
-    numeric = types.is_numeric_dtype(target) and not types.is_bool_dtype(target)
-    return target.to_numpy(dtype=float) if numeric else target.astype(str).to_numpy(dtype=str)
-
-
-def _written(label: object) -> str:
-    return f"{label:g}" if isinstance(label, float) else str(label)
-
-
-def _numbers(target: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    try:
-        values = target.to_numpy(dtype=float)
-    except (TypeError, ValueError):
-        raise UsageError(
-            f"target {target.name!r} holds text, which is no number: the task must be classes"
-        ) from None
-    if not np.isfinite(values).all():
-        raise UsageError(f"target {target.name!r} holds infinite values: remove those rows")
-    if np.ptp(values) == 0:
-        raise UsageError(f"target {target.name!r} is {values[0]:g} in every row: nothing to learn")
-    return values, ()
-
-
-def _subjects(frame: pd.DataFrame, subject: str | None) -> np.ndarray | None:
-    if subject is None:
-        return None
-    missing = int(frame[subject].isna().sum())
+def _subjects(column: pd.Series, subject: str) -> np.ndarray:
+    codes, distinct = cells(column)
+    labels = np.array([*distinct, ""], dtype=object)[codes]
+    missing = int((labels == "").sum())
     if missing:
         raise UsageError(
             f"subject {subject!r} is missing in {missing} rows: fill it or remove them"
         )
-    return np.asarray(pd.factorize(frame[subject])[0])
+    return np.asarray(pd.factorize(labels)[0])
 
 
-def _features(frame: pd.DataFrame, name: str, notes: list[str]) -> pd.DataFrame:
-    """The columns as float64 or text, without those that only number or name the rows."""
-    kept: dict[str, pd.Series] = {}
-    for column in frame.columns:
-        values = _feature(frame[column], name)
-        reason = _why_out(str(column), values)
-        if reason:
-            notes.append(f"left out column {column!r}: {reason}")
-        else:
-            kept[str(column)] = values
+def _features(
+    source: Source,
+    decisions: dict[str, Reading],
+    special: dict[str, Reading],
+    known: np.ndarray,
+) -> tuple[dict[str, np.ndarray], list[Reading]]:
+    """The columns to learn from, and the readings of all columns in their order."""
+    kept: dict[str, np.ndarray] = {}
+    readings = []
+    for name, decision in decisions.items():
+        if name in special:
+            readings.append(special[name])
+            continue
+        reading, values = feature(decision, source.frame[name], known, source.name)
+        readings.append(reading)
+        if values is not None:
+            kept[name] = values
     if not kept:
-        out = f" ({'; '.join(notes)})" if notes else ""
-        raise UsageError(f"data {name!r} has no column to learn from beside the target{out}")
-    return pd.DataFrame(kept).reset_index(drop=True)
-
-
-def _feature(column: pd.Series, name: str) -> pd.Series:
-    if types.is_datetime64_any_dtype(column):
-        days: pd.Series = (column - column.min()).dt.total_seconds() / 86400
-        return days
-    if not types.is_numeric_dtype(column):
-        text = [np.nan if pd.isna(value) else str(value) for value in column]
-        return pd.Series(text, column.index, dtype=object)
-    values = pd.Series(column.to_numpy(dtype=float, na_value=np.nan), column.index)
-    infinite = int(np.isinf(values).sum())
-    if infinite:
+        kept = _counters(source, decisions, readings, known)
+    if not kept:
+        out = "; ".join(told(readings))
         raise UsageError(
-            f"column {column.name!r} of {name} is infinite in {infinite} rows: "
-            "empty those cells or remove the rows"
+            f"data {source.name!r} has no column to learn from beside the target"
+            f"{f' ({out})' if out else ''}"
         )
-    return values
+    return kept, readings
 
 
-def _why_out(name: str, values: pd.Series) -> str:
-    distinct = values.nunique()
-    if distinct < len(values) or len(values) < 3:
-        return ""
-    if not types.is_float_dtype(values):
-        return "every row has another text, as a name has"
-    steps = np.diff(values.to_numpy())
-    numbers = bool((steps == 1).all()) and re.fullmatch(ROW_NUMBER, name.lower())
-    return "it numbers the rows" if numbers else ""
+def _framed(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    series = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
+    return pd.DataFrame(series)
+
+
+def _counters(
+    source: Source, decisions: dict[str, Reading], readings: list[Reading], known: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The columns that seem to count the rows, where there is nothing else to learn from."""
+    kept = {}
+    for place, reading in enumerate(readings):
+        if reading.done.startswith(COUNTS) and not is_named_identifier(reading.name):
+            readings[place] = decisions[reading.name]
+            kept[reading.name] = apply(decisions[reading.name], source.frame[reading.name])[known]
+    return kept

@@ -16,10 +16,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from shrinkage.study.data import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.examples import Examples, Parts
+from shrinkage.study.roles import LEVELS
 from shrinkage.study.spec import Study
 
 TEST_SEED = 0  # the test part is the study's, not a seed's
-LEVELS = 50  # one-hot columns of one text column at most: the most frequent
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,34 @@ class Preprocessing:
     scale: float
 
     def features(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.asarray(self.columns.transform(frame), dtype=np.float32)
+        """The rows as the model takes them.
+
+        Raises
+        ------
+        UsageError
+            For a number so far from those of the training part that float32 cannot hold it.
+        """
+        with np.errstate(over="ignore"):
+            features = np.asarray(self.columns.transform(frame), dtype=np.float32)
+        bad = ~np.isfinite(features).all(axis=0)
+        if bad.any():
+            name = self.columns.get_feature_names_out()[bad.argmax()].removeprefix("numbers__")
+            raise UsageError(
+                f"column {name!r} holds a number that is beyond float32 in standard deviations of "
+                "its training part: it is a slip, or its logarithm serves better"
+            )
+        return features
 
     def examples(self, table: Table, rows: np.ndarray) -> Examples:
         y = table.target[rows]
         if table.task == "numbers":
-            y = ((y - self.center) / self.scale).astype(np.float32)
+            with np.errstate(over="ignore"):
+                y = ((y - self.center) / self.scale).astype(np.float32)
+            if not np.isfinite(y).all():
+                raise UsageError(
+                    "the target holds a number that is beyond float32 in standard deviations of "
+                    "its training part: it is a slip, or its logarithm serves better"
+                )
         return Examples(self.features(table.frame.iloc[rows]), y)
 
 

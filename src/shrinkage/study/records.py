@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from shrinkage.study.readings import Reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +88,8 @@ class Results:
     provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
     data: dict[str, object]  # "name", "task" ("classes"/"numbers"), "rows", "features", "classes",
     # "train"/"validation"/"test" row counts; "trivial": the fields of Trivial, not in old folders;
-    # "points": {"x", "y", "label"} with two features
+    # "points": {"x", "y", "label"} with two features; "notes", and "readings" with one mapping a
+    # column
     records: list[Record]
     choices: list[Choice]  # two a method (rule "best" and "one-se"); one for "none"
     verdict: str  # in words: what to use and why; "" until the study is complete
@@ -105,6 +108,12 @@ class Results:
             if (record.trial.method, record.trial.strength) == (choice.method, choice.strength)
             and record.status == "ok"
         ]
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """How each column of the data was read; () in studies that did not keep it."""
+        found: Any = self.data.get("readings", [])
+        return tuple(Reading(**{**one, "holes": tuple(one["holes"])}) for one in found)
 
     def table(self) -> pd.DataFrame:
         """One row a choice, and one for the model that looks at no feature."""

@@ -15,7 +15,7 @@ from shrinkage.study.examples import Parts
 from shrinkage.study.spec import Study
 
 STEPS = 400  # about, unless epochs are given
-FORMAT = 1  # of what a record means; another number is another question
+FORMAT = 2  # of what a record means; another number is another question
 
 
 def settled(study: Study, table: Table, target: str, parts: Parts) -> Study:

@@ -38,7 +38,7 @@ class Study:
     Parameters
     ----------
     data : str
-        A data set that comes with the library, or the path of a .csv, .parquet or .npz file.
+        A data set that comes with the library, or the path of a file (see `compare`).
     target, subject : str, optional
         Columns. The target is required where the data have none of their own; all rows of one
         subject stay in one part.
