@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import copy
 import math
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
@@ -46,8 +46,8 @@ from shrinkage.torch.clipping import (
 )
 from shrinkage.torch.hooks import Nesting, is_initializing, mark, unmark
 from shrinkage.torch.inside.afterwards import Afterwards
-from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for, sgd
-from shrinkage.torch.records import START, keep_starts, state_of
+from shrinkage.torch.metric import Group, OwnStep, Rule, UserMetric, check_group, rule_for
+from shrinkage.torch.records import START, keep_starts, unknowns
 from shrinkage.torch.updates import decay_, threshold_
 from shrinkage.torch.wrapped import inner_optimizer
 
@@ -101,7 +101,6 @@ class Attachment:
         self._memory = regularizer._memory
         self._afterwards = Afterwards(self)
         self.stepped_by: str | None = None  # another optimizer, since this one's last step
-        self._strangers: weakref.WeakKeyDictionary[Optimizer, bool] = weakref.WeakKeyDictionary()
         self._initializes = False  # this step makes the optimizer's state, no more
         self._end = self._begin()
 
@@ -118,7 +117,7 @@ class Attachment:
                 undo.callback(register(hook).remove)  # type: ignore[arg-type]
             mark(optimizer, self)
             undo.callback(unmark, optimizer, self)
-            carry(optimizer, regularizer, self._lost)
+            carry(optimizer, regularizer, partial(unknowns, self))
             undo.callback(drop, optimizer, regularizer)
             regularizer._attachment = self
             self._is_at_work = True
@@ -132,14 +131,6 @@ class Attachment:
         self._end()
         self._memory.end()
         self.regularizer.detach()
-
-    def shares_weights(self, other: Optimizer) -> bool:
-        """Whether another optimizer holds penalized parameters; looked up once."""
-        if other not in self._strangers:
-            held = {id(p) for group in other.param_groups for p in group["params"]}
-            parts = (part for binding in self.regularizer.bindings for part in binding.parts)
-            self._strangers[other] = any(id(part.parameter) in held for part in parts)
-        return self._strangers[other]
 
     def __enter__(self) -> Attachment:
         return self
@@ -356,21 +347,6 @@ class Attachment:
     def _thawed(self) -> Iterator[Part]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
-
-    def _lost(self) -> Iterator[str]:
-        """What is not known where the optimizer's state came without the regularizer's."""
-        optimizer = self.optimizer
-        filled = [
-            state_of(optimizer, part).get("momentum_buffer") is not None
-            for binding in self.regularizer.bindings
-            for part in binding.parts
-        ]
-        if self._rule is sgd and any(filled):
-            yield "SGD's momentum buffers count as full"
-        scaled = any("initial_lr" not in group for group in optimizer.param_groups)
-        if self.scale == "schedule" and scaled:
-            firsts = ", ".join(f"{lr:g}" for lr in self._memory.first_lrs)
-            yield f'scale="schedule" takes the learning rate at attach() for the first ({firsts})'
 
     def _wrap(
         self, closure: Callable[[], Any], act: Callable[[], None] | None

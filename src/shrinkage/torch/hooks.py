@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
-at_work: weakref.WeakSet[Attachment] = weakref.WeakSet()  # every attachment, for an audit
+Strangers = weakref.WeakKeyDictionary[Optimizer, bool]  # whether they hold the same weights
+at_work: weakref.WeakKeyDictionary[Attachment, Strangers] = weakref.WeakKeyDictionary()
 _watching = False
 
 
@@ -85,13 +86,13 @@ def mark(optimizer: Optimizer, attachment: Attachment) -> None:
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
     optimizer.defaults.how = attachment.how
-    at_work.add(attachment)
+    at_work[attachment] = Strangers()
     _watch_for_copies()
 
 
 def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
     """Take back what `mark` noted."""
-    at_work.discard(attachment)
+    at_work.pop(attachment, None)
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
         del optimizer.__dict__[ATTACHED]
@@ -122,7 +123,12 @@ def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
 
 def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """Note on attachments elsewhere that this optimizer steps their weights without them."""
-    if ATTACHED not in optimizer.__dict__:
-        for attachment in at_work:
-            if attachment.optimizer is not optimizer and attachment.shares_weights(optimizer):
-                attachment.stepped_by = type(optimizer).__name__
+    if ATTACHED in optimizer.__dict__:
+        return
+    for attachment, strangers in list(at_work.items()):
+        if optimizer not in strangers:
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            parts = (part for binding in attachment.regularizer.bindings for part in binding.parts)
+            strangers[optimizer] = any(id(part.parameter) in held for part in parts)
+        if strangers[optimizer]:
+            attachment.stepped_by = type(optimizer).__name__

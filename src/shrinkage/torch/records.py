@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from torch.optim import Optimizer
 
 from shrinkage.torch.checkpoint import warn_of_other_penalties
-from shrinkage.torch.metric import Group
+from shrinkage.torch.metric import Group, sgd
 
 if TYPE_CHECKING:
+    from shrinkage.torch.application import Attachment
     from shrinkage.torch.binding import Bound, Part
     from shrinkage.torch.regularizer import Regularizer
 
@@ -148,6 +149,20 @@ def _warn_of_other_penalties(
         for place, text in _by_place(record["penalties"]).items():
             saved[name_of.get(place, f"parameter {place}")] = text
     warn_of_other_penalties(now, saved)
+
+
+def unknowns(attachment: Attachment) -> Iterator[str]:
+    """What is not known where the optimizer's state came without the regularizer's."""
+    optimizer, regularizer = attachment.optimizer, attachment.regularizer
+    parts = (part for binding in regularizer.bindings for part in binding.parts)
+    buffers = [state_of(optimizer, part).get("momentum_buffer") for part in parts]
+    if attachment._rule is sgd and any(buffer is not None for buffer in buffers):
+        yield "SGD's momentum buffers count as full"
+    if attachment.scale == "schedule" and any(
+        "initial_lr" not in g for g in optimizer.param_groups
+    ):
+        firsts = ", ".join(f"{lr:g}" for lr in regularizer._memory.first_lrs)
+        yield f'scale="schedule" takes the learning rate at attach() for the first ({firsts})'
 
 
 def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:

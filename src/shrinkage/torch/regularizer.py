@@ -252,7 +252,9 @@ class Regularizer:
         Parameters
         ----------
         optimizer : torch.optim.Optimizer
-            It must hold every penalized parameter that is not frozen.
+            It must hold every penalized parameter that is not frozen. Wrappers of accelerate and
+            Lightning are looked through; others (Lookahead, SAM) are refused, with what to attach
+            to.
         how : {"coupled", "decoupled", "proximal"}
             "coupled": ∂Ω is added to the gradients before the step; the same numbers as "loss",
             without a graph. "decoupled": outside the optimizer's arithmetic, by `scale`.
@@ -279,6 +281,13 @@ class Regularizer:
         ------
         ValueError
             For what would silently do something else than is written: each with its remedy.
+            Nothing is attached then, and everything is as it was.
+
+        Notes
+        -----
+        From now on the regularizer travels in the optimizer's `state_dict`, and goes on when that
+        is loaded, before attach() or after it: nothing else need be saved. (Flattened states of
+        `torch.distributed.checkpoint` must be loaded after it.)
         """
         from shrinkage.torch.application import Attachment
 
@@ -445,7 +454,11 @@ class Regularizer:
             self.factor = self._schedule(self._steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs: numbers and text alone, fit for ``weights_only=True``."""
+        """What a resumed run needs, fit for ``weights_only=True``.
+
+        While attached or inside an optimizer it travels in the optimizer's `state_dict` as well,
+        so this one is for how="loss".
+        """
         return checkpoint.state(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
