@@ -116,6 +116,12 @@ def test_an_open_decimal_mark_follows_the_other_columns():
     assert "'1,500' is read as 1500" in read(cells)[0].done
 
 
+def test_per_cents_beside_bare_numbers_are_told():
+    reading, values = read(by(lambda i: f"{i + 1}%" if i % 2 else f"{i + 1}"))
+    np.testing.assert_array_equal(values, np.arange(ROWS) + 1)
+    assert "% is lacking in 30 different cells" in reading.done
+
+
 def test_one_cell_decides_a_column():
     assert read(["1,500"] * 59 + ["1,50"])[1][0] == 1.5
     assert read(["1,500"] * 59 + ["1,500.5"])[1][0] == 1500.0

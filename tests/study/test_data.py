@@ -201,6 +201,12 @@ def test_a_frequent_word_for_missing_is_a_class_and_it_is_told(table_of, word):
     assert any(f"{word!r} is a class of 10 rows" in note for note in table.notes)
 
 
+def test_a_twentieth_of_the_rows_is_often_enough_for_a_class(table_of):
+    labels = ["NA"] * 2 + ["EU", "AS"] * 19
+    assert "NA" in table_of({"x": X, "y": labels}).classes
+    assert "NA" not in table_of({"x": np.tile(X, 2), "y": labels + ["EU", "AS"] * 20}).classes
+
+
 def test_a_rare_word_for_missing_is_missing_and_it_is_told(table_of):
     table = table_of({"x": X, "y": ["NA", *["EU", "AS", "EU"] * 13]})
     assert table.classes == ("AS", "EU")
@@ -210,7 +216,10 @@ def test_a_rare_word_for_missing_is_missing_and_it_is_told(table_of):
 
 
 def test_spaces_around_a_label_make_no_class(table_of):
-    assert table_of({"x": X, "y": ["yes", "yes ", " no", "no\u00a0"] * 10}).classes == ("no", "yes")
+    assert table_of({"x": X, "y": ["yes", "yes ", " no", "no\u00a0\u200b"] * 10}).classes == (
+        "no",
+        "yes",
+    )
 
 
 def test_classes_that_differ_in_case_alone_are_told(table_of):

@@ -68,6 +68,12 @@ def test_a_separator_in_quotation_marks_is_none(table):
     assert list(table(head + TEXT.split("\n", 1)[1]).frame.columns) == ["a;x;;;", "b"]
 
 
+def test_the_separator_parts_all_lines_into_as_many_cells(table):
+    rows = [f"so, {'and so, ' * (place % 3)}on;{place % 7};{Y[place]}" for place in range(ROWS)]
+    found = table("note, as written;b;y\n" + "\n".join(rows))
+    assert list(found.frame.columns) == ["note, as written", "b"]
+
+
 def test_a_cell_may_hold_ends_of_lines_and_be_long(table):
     found = table(TEXT.replace("b,y", f"{'b' * 140_000},y").replace(",0,p", ',"0\n",p'))
     assert len(found.target) == ROWS

@@ -19,7 +19,15 @@ import pandas as pd
 from pandas.api import types
 
 from shrinkage.study.cells import CURRENCY, Number, number
-from shrinkage.study.columns import TRUTH, cells, is_hole, moments, plain_numbers, type_kind
+from shrinkage.study.columns import (
+    TRUTH,
+    all_plain,
+    cells,
+    is_hole,
+    moments,
+    plain_numbers,
+    type_kind,
+)
 from shrinkage.study.errors import UsageError
 from shrinkage.study.moments import EPOCH, days, seconds
 from shrinkage.study.readings import Reading, joined, listed
@@ -111,6 +119,11 @@ def _is_nested(cell: object) -> bool:
 
 
 def _choices_of_text(name: str, column: pd.Series) -> Choices:
+    plain = all_plain(column)
+    if plain is not None and np.isfinite(plain).any():
+        distinct = [cell for cell in map(str.strip, dict.fromkeys(column.to_numpy(object))) if cell]
+        if days(distinct[0], "digits") is None:
+            return _plain_choices(Reading(name, "number"), distinct)
     codes, distinct = cells(column)
     amounts = np.bincount(codes[codes >= 0], minlength=len(distinct))
     counts: Counter[str] = Counter()
@@ -128,7 +141,7 @@ def _choices_of_text(name: str, column: pd.Series) -> Choices:
     if len(counts) >= 3 and all(days(cell, "digits") is not None for cell in counts):
         return {"": _dated(replace(base, kind="date", order="digits"), _first(counts, "digits"))}
     if plain_numbers(list(counts)) is not None:
-        return _plain_choices(base, counts)
+        return _plain_choices(base, list(counts))
     if all(cell.lower() in TRUTH for cell in counts):
         return {"": replace(base, kind="truth", done=joined(TRUE_FALSE, base.done))}
     if all(COMPLEX.fullmatch(cell) for cell in counts):
@@ -136,15 +149,16 @@ def _choices_of_text(name: str, column: pd.Series) -> Choices:
     return _written_choices(base, counts)
 
 
-def _plain_choices(base: Reading, counts: Counts) -> Choices:
+def _plain_choices(base: Reading, distinct: Sequence[str]) -> Choices:
     """Numbers that any program reads; points may still part thousands if the table's do."""
-    zeros = any(cell[0] == "0" and len(cell) > 1 and cell.isdigit() for cell in counts)
+    zeros = any(cell[0] == "0" and len(cell) > 1 and cell.isdigit() for cell in distinct)
     done = joined("leading zeros are left out", base.done) if zeros else base.done
     plain = replace(base, kind="number", done=done)
-    if not any("." in cell for cell in counts):
+    if not any("." in cell for cell in distinct):
         return {"": plain}
-    if not all(number(cell, ",") for cell in counts):
+    if not all(number(cell, ",") for cell in distinct):
         return {".": plain}
+    counts = Counter(distinct)
     return {".": plain, ",": _either({",": _numeric(base, counts, ",")}, counts)[","]}
 
 
@@ -235,6 +249,7 @@ def _numeric(base: Reading, counts: Counts, mark: str) -> Reading:
     found = {cell: one for cell in counts if (one := number(cell, mark)) is not None}
     styles = frozenset().union(*(one.style for one in found.values()))
     unit = max((one.unit for one in found.values()), default="")
+    lacking = sum(not one.unit and one.value != 0 for one in found.values())
     clauses = []
     left_out = [
         *(["thousands separators"] if "thousands" in styles else []),
@@ -242,6 +257,8 @@ def _numeric(base: Reading, counts: Counts, mark: str) -> Reading:
     ]
     if left_out:
         clauses.append(f"{' and '.join(left_out)} left out")
+    if unit and lacking:
+        clauses.append(f"{unit} is lacking in {lacking} different cells, which are taken alike")
     if mark == "," and any("," in cell for cell in found):
         clauses.append("commas are decimal marks")
     if "parentheses" in styles:

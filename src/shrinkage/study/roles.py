@@ -101,7 +101,7 @@ def _names_classes(values: np.ndarray, target: np.ndarray, classes: int) -> bool
     pairs: dict[object, int] = {}
     for value, own in zip(values.tolist(), target.tolist(), strict=True):
         key = value if value == value else None
-        if pairs.setdefault(key, own) != own:
+        if pairs.setdefault(key, own) != own or len(pairs) > classes:
             return False
     return len(pairs) == classes == len(set(pairs.values()))
 
