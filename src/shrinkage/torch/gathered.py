@@ -119,7 +119,7 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> Gathered:
     for one, part, side in zip(ordered, parts, joint.sides, strict=True):
         if is_sharded(part.parameter):
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
-        rows.append(unit_rows(side, one.owner.module, one.owner.key, part.parameter))
+        rows.append(unit_rows(side, one.owner, part.parameter))
     are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
     return Gathered(str(joint), written, written, parts, _matched(joint, rows, are_channels))
 

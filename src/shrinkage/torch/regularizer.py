@@ -27,8 +27,8 @@ from shrinkage.torch.binding import (
 from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
 from shrinkage.torch.gathered import bind_joints
 from shrinkage.torch.memory import Memory
-from shrinkage.torch.schedules import Schedule
-from shrinkage.torch.selection import On, select
+from shrinkage.torch.schedules import Schedule, factor_at
+from shrinkage.torch.selection import On, by_names, select
 from shrinkage.torch.sparsity import Sparsity, zeros_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Regularizer:
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         check_penalty(penalty)
         self.model = model
-        self._penalty, self._on = penalty, on
+        self._penalty, self._on = by_names(model, penalty, on)
         self._factor = 1.0
         self._steps = 0
         self._schedule: Schedule | None = None
@@ -274,7 +274,7 @@ class Regularizer:
     def schedule(self, schedule: Schedule | None) -> None:
         check_schedule(schedule)
         if schedule is not None:
-            self.factor = schedule(self._steps)
+            self.factor = factor_at(schedule, self._steps)
         self._schedule = schedule
 
     def step(self) -> None:
@@ -294,7 +294,7 @@ class Regularizer:
         self._steps += 1
         self._memory.stepped()
         if self._schedule is not None:
-            self.factor = self._schedule(self._steps)
+            self.factor = factor_at(self._schedule, self._steps)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: numbers and text alone, fit for ``weights_only=True``."""
