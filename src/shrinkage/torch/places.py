@@ -81,18 +81,34 @@ def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:
 
 def modules_by_name(
     module: nn.Module, prefix: str = "", above: tuple[nn.Module, ...] = ()
-) -> Iterator[tuple[str, nn.Module]]:
-    """Every module below `module` at each of its places, with its prefix: "fc." without wrappers.
+) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
+    """Every module at each of its places: its prefix, "fc." without wrappers, and its holders.
 
     Wrappers have the prefix of what they wrap.
     """
     if module in above:
         return
-    yield prefix, module
+    yield prefix, module, above
     for key, child in module._modules.items():
         if child is not None:
             inner = prefix if _wraps(module, key) else f"{prefix}{key}."
             yield from modules_by_name(child, inner, (*above, module))
+
+
+class Modules:
+    """The modules of a model, each once, with the modules that hold it and its prefix."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._places: dict[int, tuple[str, nn.Module, tuple[nn.Module, ...]]] = {}
+        for place in modules_by_name(model):
+            self._places.setdefault(id(place[1]), place)
+
+    @property
+    def ancestors(self) -> list[tuple[nn.Module, tuple[nn.Module, ...]]]:
+        return [(module, above) for _, module, above in self._places.values()]
+
+    def prefix(self, module: nn.Module) -> str:
+        return self._places[id(module)][0]
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:

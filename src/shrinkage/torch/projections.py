@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 QUERIES = (
@@ -55,6 +56,18 @@ def is_linear(module: object) -> bool:
     if isinstance(module, _ConvNd):
         return set(module.kernel_size) == {1} and module.groups == 1 and not module.transposed
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Module) and is_conv1d(module))
+
+
+def sizes(layer: nn.Module) -> tuple[int, int]:
+    """How many outputs and how many inputs a linear layer has."""
+    assert isinstance(layer.weight, Tensor)
+    first, second = layer.weight.shape[:2]
+    return (second, first) if is_conv1d(layer) else (first, second)
+
+
+def held(layer: nn.Module) -> list[str]:
+    """The names of a linear layer's own parameters."""
+    return [key for key in ("weight", "bias") if getattr(layer, key, None) is not None]
 
 
 def projections_of(module: nn.Module, parent: nn.Module | None) -> Projections | None:
@@ -115,3 +128,17 @@ def _linear_child(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
         if child is not None and is_linear(child):
             return child
     return None
+
+
+def warn_of_rest(
+    function: str, what: str, model: nn.Module, found: Sequence[object], unknown: Sequence[str]
+) -> None:
+    """Say what `heads` or `neurons` leaves out, or that there is nothing for it."""
+    if unknown:
+        warnings.warn(
+            f"{function}() leaves out {', '.join(sorted(set(unknown)))}: how its units are laid "
+            "out is not known; write their Joint by hand",
+            stacklevel=3,
+        )
+    elif not found:
+        warnings.warn(f"{function}() knows no {what} in {type(model).__name__}", stacklevel=3)

@@ -155,7 +155,7 @@ def _pattern_of(layer: nn.Module, model: nn.Module) -> str:
     kind = type(layer).__name__
     if next(layer.parameters(), None) is None:
         raise ValueError(f"this {kind} holds no parameter that could be penalized")
-    for prefix, module in modules_by_name(model):
+    for prefix, module, _ in modules_by_name(model):
         if module is inner or module is layer:
             escaped = re.sub(r"([*?[])", r"[\1]", prefix)
             return f"{escaped}*"
