@@ -174,7 +174,7 @@ def test_the_proxs_step_is_the_optimizers_own_from_the_first_step(optimizer: str
     for lam in (0.0, 0.01):
         model = torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.ones(1, 1).double() * 1e3)})
         made = factory(optimizer)(model.parameters())
-        Regularizer(model, L1(lam), on="all").attach(made, how="proximal")
+        Regularizer(model, L1(lam)).attach(made, how="proximal")
         trail = []
         for _ in range(20):
             model["w"].grad = torch.full((1, 1), 0.5).double()

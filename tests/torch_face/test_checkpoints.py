@@ -80,7 +80,7 @@ SCHEDULES = [
 @pytest.mark.parametrize(("schedule", "factors"), SCHEDULES)
 def test_a_schedule_sets_the_factor_of_each_step(schedule: Any, factors: list[float]) -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 100.0).double())})
-    regularizer = Regularizer(model, L1(1.0), on="all")
+    regularizer = Regularizer(model, L1(1.0))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     regularizer.attach(optimizer, how="proximal", schedule=schedule)
     lost = []
@@ -94,7 +94,7 @@ def test_a_schedule_sets_the_factor_of_each_step(schedule: Any, factors: list[fl
 
 def test_under_loss_the_user_counts_the_steps() -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.ones(1, 1))})
-    regularizer = Regularizer(model, L1(1.0), on="all", schedule=schedules.linear(1.0, 0.0, 4))
+    regularizer = Regularizer(model, L1(1.0), schedule=schedules.linear(1.0, 0.0, 4))
     seen = []
     for _ in range(6):
         seen.append(regularizer.penalty().item())
@@ -190,7 +190,7 @@ def test_a_momentum_buffer_loaded_without_the_count_is_taken_as_full() -> None:
     for _ in range(3):
         model["w"].grad = torch.zeros(1, 1).double()
         optimizer.step()
-    Regularizer(model, L1(1.0), on="all").attach(optimizer, how="proximal")
+    Regularizer(model, L1(1.0)).attach(optimizer, how="proximal")
     model["w"].grad = torch.zeros(1, 1).double()
     optimizer.step()
     assert model["w"].item() == pytest.approx(100.0 - 0.1 * 10.0)

@@ -63,7 +63,7 @@ def test_04_a_negative_weight_shrinks_as_a_positive_one_does(norm: int) -> None:
 def test_05_the_data_loss_is_not_rescaled() -> None:
     model = one_weight(1.0)
     loss = 3.0 * model["w"].sum()
-    penalty = Regularizer(model, L1(0.25) + GroupLasso(0.5), on="all").penalty(like=loss)
+    penalty = Regularizer(model, L1(0.25) + GroupLasso(0.5)).penalty(like=loss)
     assert (loss + penalty).item() == pytest.approx(3.0 + 0.25 + 0.5)
     (loss + penalty).backward()
     assert model["w"].grad.item() == pytest.approx(3.0 + 0.25 + 0.5)
@@ -87,7 +87,7 @@ def test_07_a_parameter_twice_in_a_group_shrinks_once() -> None:
     model = one_weight(1.0)
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optimizer = torch.optim.SGD([model["w"], model["w"]], lr=0.1)
-    Regularizer(model, L2(0.5), on="all").attach(optimizer, how="decoupled")
+    Regularizer(model, L2(0.5)).attach(optimizer, how="decoupled")
     model["w"].grad = torch.zeros(1, 1).double()
     optimizer.step()
     assert model["w"].item() == pytest.approx(0.9)
@@ -96,7 +96,7 @@ def test_07_a_parameter_twice_in_a_group_shrinks_once() -> None:
 def test_08_adams_first_threshold_has_the_bias_correction() -> None:
     model = one_weight(1.0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    Regularizer(model, L1(0.1), on="all").attach(optimizer, how="proximal")
+    Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
     model["w"].grad = torch.ones(1, 1).double()
     optimizer.step()
     assert 1.0 - 1e-3 - model["w"].item() == pytest.approx(1e-4, rel=1e-6)  # not 3.2e-3
@@ -106,7 +106,7 @@ def test_08_adams_first_threshold_has_the_bias_correction() -> None:
 def test_09_l1_does_not_cross_zero_and_oscillate(how: str) -> None:
     model = one_weight(0.07)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    Regularizer(model, L1(0.5), on="all").attach(optimizer, how=how)
+    Regularizer(model, L1(0.5)).attach(optimizer, how=how)
     trail = []
     for _ in range(5):
         model["w"].grad = torch.zeros(1, 1).double()
@@ -167,7 +167,7 @@ def test_14_accumulated_and_scaled_gradients_are_penalized_once_and_unscaled(how
     def run(parts: int, scale: float) -> Tensor:
         model = one_weight(10.0, 4)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        Regularizer(model, L1(0.5) + L2(0.1), on="all").attach(optimizer, how=how)
+        Regularizer(model, L1(0.5) + L2(0.1)).attach(optimizer, how=how)
         scaler = torch.amp.GradScaler("cpu", init_scale=scale, enabled=scale != 1.0)
         for _ in range(parts):
             scaler.scale(model["w"].sum() / parts).backward()

@@ -130,7 +130,7 @@ def test_adams_first_step_has_its_bias_correction() -> None:
     """Without it the threshold would be 31.6 times too large: lr·lam/(√((1 − β2)·g²) + eps)."""
     model = nn.ParameterDict({"w": nn.Parameter(torch.ones(1, 1).double())})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    Regularizer(model, L1(0.05), on="all").attach(optimizer, how="proximal")
+    Regularizer(model, L1(0.05)).attach(optimizer, how="proximal")
     model["w"].grad = torch.full((1, 1), 0.5).double()
     optimizer.step()
     step = 0.01 / (0.5 + 1e-8)

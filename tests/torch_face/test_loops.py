@@ -100,7 +100,7 @@ def test_a_step_within_a_step_shrinks_weights_once(
     model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 7.0).double())})
     optimizer = Twice(model.parameters(), lr=0.1)
     metric = (lambda optimizer, group, parameter: 0.1) if how == "proximal" else None
-    Regularizer(model, penalty, on="all").attach(optimizer, how=how, metric=metric)
+    Regularizer(model, penalty).attach(optimizer, how=how, metric=metric)
 
     def closure() -> None:
         model["w"].grad = torch.zeros(1, 1).double()
@@ -151,7 +151,7 @@ def test_one_cycle_moves_lr_and_momentum(how: str) -> None:
     w = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 100.0, dtype=torch.float64))})
     optimizer = torch.optim.SGD(w.parameters(), lr=0.1, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.5, total_steps=20)
-    Regularizer(w, L1(0.25), on="all").attach(optimizer, how=how)
+    Regularizer(w, L1(0.25)).attach(optimizer, how=how)
     position, buffer, share, momenta = 100.0, 0.0, 0.0, set()
     for number in range(20):
         group = optimizer.param_groups[0]
@@ -173,7 +173,7 @@ def test_the_schedule_scale_follows_lr_over_the_first_lr() -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.ones(1, 1).double())})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.1)
-    Regularizer(model, L2.from_weight_decay(0.2), on="all").attach(
+    Regularizer(model, L2.from_weight_decay(0.2)).attach(
         optimizer, how="decoupled", scale="schedule"
     )
     for expected in (0.8, 0.8 * 0.98, 0.8 * 0.98 * 0.998):
@@ -206,7 +206,7 @@ def test_a_learning_rate_may_be_a_tensor(kind: Any, how: str) -> None:
 def test_the_schedule_scale_knows_a_group_that_comes_later() -> None:
     model = nn.ParameterDict({"a": nn.Parameter(torch.ones(1, 1))})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    Regularizer(model, L2.from_weight_decay(0.2), on="all").attach(
+    Regularizer(model, L2.from_weight_decay(0.2)).attach(
         optimizer, how="decoupled", scale="schedule"
     )
     model["b"] = nn.Parameter(torch.ones(1, 1))

@@ -103,7 +103,7 @@ def test_a_parameter_twice_in_a_group_is_penalized_once(how: str) -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.ones(1, 1).double())})
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optimizer = torch.optim.SGD([model["w"], model["w"]], lr=0.1)
-    Regularizer(model, L1(0.5), on="all").attach(optimizer, how=how)
+    Regularizer(model, L1(0.5)).attach(optimizer, how=how)
     model["w"].grad = torch.zeros(1, 1).double()
     optimizer.step()
     # Torch itself then takes the gradient twice, which only a coupled penalty is part of.
@@ -162,7 +162,7 @@ def test_a_parameter_thawed_or_added_after_attach_is_penalized_or_reported() -> 
 
 def test_a_regularizer_moved_to_a_new_optimizer_starts_with_an_empty_buffer() -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 100.0).double())})
-    regularizer = Regularizer(model, L1(1.0), on="all")
+    regularizer = Regularizer(model, L1(1.0))
     for _ in range(2):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         with regularizer.attach(optimizer, how="proximal"):

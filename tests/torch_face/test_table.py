@@ -163,7 +163,7 @@ def test_the_effect_of_one_step_in_words_and_numbers(
 def test_the_next_step_does_what_the_table_says(make: Any, how: str) -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 100.0).double())})
     optimizer = make(model.parameters())
-    regularizer = Regularizer(model, L1(0.5), on="all")
+    regularizer = Regularizer(model, L1(0.5))
     regularizer.attach(optimizer, how=how)
     said = []
     for _ in range(3):
@@ -179,7 +179,7 @@ def test_the_next_step_does_what_the_table_says(make: Any, how: str) -> None:
 def test_adams_row_tells_the_median_step_and_the_limit() -> None:
     model = nn.ParameterDict({"w": nn.Parameter(torch.full((1, 1), 100.0).double())})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    regularizer = Regularizer(model, L1(0.5), on="all")
+    regularizer = Regularizer(model, L1(0.5))
     regularizer.attach(optimizer, how="proximal")
     model["w"].grad = torch.full((1, 1), 4.0).double()
     optimizer.step()
