@@ -52,7 +52,8 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
         return "weight"  # also of one input or one output
     if POSITIONS_AND_TOKENS.search(key):
         return "a position embedding or a token"
-    if sum(size > 1 for size in parameter.shape) < 2:
+    is_matrix = isinstance(module, nn.ParameterDict) and parameter.ndim == 2  # serves no layer
+    if sum(size > 1 for size in parameter.shape) < 2 and not is_matrix:
         return "one-dimensional"  # as a gain of shape (1, 1, 1, channels) is
     return "weight"
 

@@ -99,6 +99,9 @@ def _chains(module: nn.Module) -> list[Chain]:
     """The hidden layers of one module, in order."""
     if isinstance(module, nn.Sequential):
         return list(_in_sequence(list(module)))
+    norms = (module._modules.get(name) for name in ("norm", "grn", "ffn_layernorm"))
+    if any(norm is not None and next(norm.parameters(), None) is not None for norm in norms):
+        return []  # it mixes the neurons
     for names in GATED:
         gate, up, down = (_linear(module, name) for name in names)
         if gate is not None and up is not None and down is not None:

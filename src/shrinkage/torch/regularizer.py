@@ -47,13 +47,17 @@ class Regularizer:
     penalty : Penalty, or a mapping of patterns to penalties
         ``L1(1e-4)`` for all that `on` selects, or ``{"conv*": GroupLasso(1e-3), "*.bias": L2(1e-5),
         "head*": None}``: the first pattern that matches a name wins, None leaves it alone. Keys may
-        also be module types, predicates, and a `Joint` of several parameters. A pattern takes
-        weights; biases only if it ends in "bias"; anything else only by its whole name.
+        also be layers (``model.fc``, which stands for ``"fc.*"``), parameters, module types,
+        predicates, and a `Joint` of several parameters. A pattern takes weights; biases only if it
+        ends in "bias"; anything else only by its whole name.
     on : default "weights"
-        Beside a single penalty: "weights", "biases", "all", a pattern, a module type (its own
-        parameters, all of them), a predicate ``(name, parameter, module) -> bool``, or a list of
-        these. A weight has two or more dimensions and is neither a bias nor a normalization's nor a
-        weight-norm gain. Beside a mapping only "all": patterns then reach everything.
+        Beside a single penalty: "weights", "biases", "all", a pattern, a layer (the weights in it),
+        a parameter, a module type (its own parameters, all of them), a predicate ``(name,
+        parameter, module) -> bool``, or several of these in a list. A weight has two or more axes
+        longer than 1, or belongs to a layer such as `torch.nn.Linear`; biases, gains, position
+        embeddings, tokens and what the model asks not to decay (``_no_weight_decay``,
+        ``no_weight_decay()``) are none. Beside a mapping only "all": patterns then reach
+        everything.
     schedule : callable, optional
         From the step (0, 1, ...) to the factor that multiplies every strength at that step.
 

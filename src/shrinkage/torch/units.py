@@ -88,13 +88,17 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
     return heads.layout(shape, axis)
 
 
-def is_known(owner: Owner, parameter: Tensor) -> bool:
-    """Whether it is known which entries of a parameter belong to one unit of its module."""
-    return (
-        parameter.ndim < 2
-        or ("weight" in owner.key and isinstance(owner.module, LAYERS))
-        or is_conv1d(owner.module)
-    )
+def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
+    """What is not certain of the groups of a parameter, for its row in the table."""
+    module = owner.module
+    known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
+    if groups in ("out", "in") and parameter.ndim > 1 and not known:
+        return f" ({groups}: axis {_axis(str(groups), module)}, for want of a known layer)"
+    heads = heads_in(groups)
+    if heads is None or heads.side is not None or parameter.ndim < 2:
+        return ""
+    axis = _heads(heads, owner, tuple(parameter.shape)).axes[0] - 1
+    return f" (heads along axis {axis})"
 
 
 def _gates(module: nn.Module, key: str) -> int:
