@@ -104,7 +104,8 @@ def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
 
 
 def _asked(module: nn.Module, method: str) -> frozenset[str]:
-    ask: Any = getattr(module, method, None)
+    is_own = method in module.__dict__ or hasattr(type(module), method)
+    ask: Any = getattr(module, method) if is_own else None  # a wrapper passes its model's on
     if not callable(ask) or isinstance(ask, nn.Module):
         return frozenset()
     try:
