@@ -227,7 +227,7 @@ def out_bias(model: nn.Module) -> int:
 
 
 def test_every_layer_of_a_transformer_has_its_joints() -> None:
-    model = nn.Transformer(8, 2, 2, 1, 16)
+    model = nn.Transformer(8, 2, 2, 1, 16, batch_first=True)
     found = heads(model) + neurons(model)
     assert len(found) == 2 + 2 + 3  # self-attention of 3 layers, one across, 3 feed-forward
     regularizer = Regularizer(model, dict.fromkeys(found, GroupLasso(0.1)))

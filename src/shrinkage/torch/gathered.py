@@ -167,7 +167,9 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
         return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
     if isinstance(module, _ConvNd):
         return module.groups > 1 and module.groups == module.in_channels == module.out_channels
-    return module is first.module and owner.key.startswith("weight_hh")
+    return module is first.module and (
+        owner.key == first.key or owner.key.startswith("weight_hh")  # two parts of one weight
+    )
 
 
 def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
