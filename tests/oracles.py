@@ -112,8 +112,10 @@ def name_of_group(groups: Any, shape: Any, index: tuple[int, ...], flat: int) ->
             return index[0]
         case "in":
             return index[1]
-        case str() if groups.startswith("heads:"):
-            return index[0] // int(groups[6:])
+        case str() if "heads:" in groups:
+            axis = 1 if groups.startswith("in:") else 0
+            parts, _, size = groups.rpartition("heads:")[2].rpartition("x")
+            return index[axis] % (shape[axis] // int(parts or 1)) // int(size)
         case str():
             rows, columns = map(int, groups.split("x"))
             return index[0] // rows, index[1] // columns

@@ -1,6 +1,7 @@
 """Groups across layers: held to the penalty on one matrix, put together by hand."""
 
 import copy
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -426,6 +427,59 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda: {Joint("0.weight:5", "0.bias"): L1(1)}, ValueError, "has no axis 5"),
     (lambda: {Joint("0.weight:heads:3", "0.bias"): L1(1)}, ValueError, "does not divide the 4"),
 ]
+
+
+def square() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(), nn.Linear(4, 4))
+
+
+def flat() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(36, 4))
+
+
+def four() -> nn.Module:
+    return nn.ModuleDict({key: nn.Linear(8, 8) for key in "abcd"})
+
+
+# A model, members of which the last but one of the sentence needs a side, what to write.
+AMBIGUOUS: list[tuple[Any, tuple[str, ...], str]] = [
+    (square, ("0.weight", "0.bias", "3.weight"), '"3.weight:in"'),
+    (flat, ("0.weight", "0.bias", "2.weight"), '"2.weight:in"'),
+    (
+        partial(nn.LSTM, 3, 4, 2),
+        ("weight_ih_l0", "weight_hh_l0", "weight_ih_l1"),
+        "weight_ih_l1:in",
+    ),
+    (four, ("a.weight:heads:4", "b.weight:heads:4"), '"b.weight:in:heads:4"'),
+    (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 8), nn.Linear(8, 4)),
+        ("0.weight", "0.bias", "3.weight"),
+        '"3.weight:out" if its rows',
+    ),
+    (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)),
+        ("0.weight", "0.bias", "2.weight"),
+        "write :in after a weight",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "members", "said"), AMBIGUOUS)
+def test_a_side_that_could_be_either_is_asked_for(
+    make: Any, members: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Regularizer(make(), {Joint(*members): GroupLasso(1)})
+
+
+def test_written_sides_are_taken_as_they_are() -> None:
+    for side, expected in (("in", lambda w: w.T), ("out", lambda w: w), ("0", lambda w: w)):
+        model = square()
+        (one,) = Regularizer(model, {Joint("0.weight", f"3.weight:{side}"): L1(1)}).bindings
+        assert torch.equal(one.given(), torch.cat([model[0].weight, expected(model[3].weight)], 1))
+    gated = nn.ModuleDict({"gate": nn.Linear(3, 8), "up": nn.Linear(3, 8), "down": nn.Linear(8, 3)})
+    joint = Joint("gate.weight", "up.weight", "down.weight:in")
+    assert Regularizer(gated, {joint: L1(1)}).bindings[0].given().shape == (8, 9)
 
 
 @pytest.mark.parametrize(("make", "kind", "said"), REFUSED)

@@ -121,13 +121,76 @@ def test_refused(penalty: Any, on: Any, message: str) -> None:
         (nn.Linear(1, 1), 0.1, None, "penalty must be a Penalty such as L1(1e-4), or a mapping"),
         (nn.Linear(1, 1), {"*": 0.1}, None, "penalty must be a Penalty such as L1(1e-4)"),
         (nn.Linear(1, 1), None, None, "penalty must be a Penalty such as L1(1e-4)"),
-        (nn.Linear(1, 1), L1(1), 3, "a selector is a pattern, a module type or a predicate"),
+        (nn.Linear(1, 1), L1(1), 3, "a selector is a pattern, a layer, a module type"),
         (nn.Linear(1, 1).parameters(), L1(1), None, "model must be a torch.nn.Module"),
     ],
 )
 def test_wrong_kinds_are_refused(model: Any, penalty: Any, on: Any, message: str) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         Regularizer(model, penalty, on=on)
+
+
+def test_a_layer_stands_for_the_weights_in_it() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)))
+    assert names(Regularizer(model, L1(0.1), on=model[0])) == {"0.weight"}
+    assert names(Regularizer(model, L1(0.1), on=[model[0], model[1]])) == {"0.weight", "1.0.weight"}
+    assert names(Regularizer(model, L1(0.1), on=model)) == {"0.weight", "1.0.weight"}
+    regularizer = Regularizer(model, {model[0]: L1(0.1), model[1]: L2(0.2)}, on="all")
+    got = {binding.name: binding.penalty for binding in regularizer.bindings}
+    first = dict.fromkeys(("0.weight", "0.bias"), L1(0.1))
+    assert got == first | dict.fromkeys(
+        ("1.0.weight", "1.0.bias", "1.1.weight", "1.1.bias"), L2(0.2)
+    )
+    wrapped = nn.DataParallel(model)
+    assert names(Regularizer(wrapped, L1(0.1), on=model[1])) == {"1.0.weight"}
+
+
+def test_a_layer_that_is_exchanged_is_found_by_its_name() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    regularizer = Regularizer(model, L1(0.1), on=model[1])
+    model[1] = nn.Linear(3, 5)
+    assert [tuple(w.shape) for _, w in regularizer.named_parameters()] == [(5, 3)]
+
+
+def test_a_parameter_stands_for_itself() -> None:
+    model = network()
+    assert names(Regularizer(model, {model["bn1"].weight: L1(0.1)})) == {"bn1.weight"}
+    assert names(Regularizer(model, L1(0.1), on=model["fc"].parameters())) == {
+        "fc.weight",
+        "fc.bias",
+    }
+    pairs = list(model["fc"].named_parameters())
+    assert names(Regularizer(model, L1(0.1), on=pairs)) == {"fc.weight", "fc.bias"}
+    assert names(Regularizer(model, {pairs[1]: L1(0.1)})) == {"fc.bias"}
+    assert names(Regularizer(model, L1(0.1), on=pairs[1])) == {"fc.bias"}
+
+
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    (lambda m: Regularizer(m, L1(1), on=nn.Linear(2, 2)), ValueError, "this Linear is no layer of"),
+    (lambda m: Regularizer(m, L1(1), on=nn.ReLU()), ValueError, "this ReLU holds no parameter"),
+    (lambda m: Regularizer(m, L1(1), on=m["bn1"]), ValueError, "only bn1.weight (a normalization"),
+    (lambda m: Regularizer(m, L1(1), on=torch.ones(2)), ValueError, "is no parameter of the model"),
+    (lambda m: Regularizer(m, {m["fc"]: L1(1), "fc.*": L2(1)}), ValueError, "'fc.*' twice"),
+    (lambda m: Regularizer(m, L1(1), on={"fc*": L2(1)}), TypeError, "on= says which parameters"),
+    (
+        lambda m: Regularizer(m, L1(1), on=lambda p: True),
+        TypeError,
+        "called with the name, the par",
+    ),
+    (lambda m: Regularizer(m, [L1(1), L2(2)]), TypeError, "add them up: L1(lam=1.0) + L2(lam=2.0)"),
+    (lambda m: Regularizer(m, {"*": (L1(1), L2(2))}), TypeError, "add them up: L1(lam=1.0) + L2"),
+    (lambda m: Regularizer(m, L1), TypeError, "give it its strength, L1(1e-4)"),
+    (lambda m: Regularizer(m, "l1:1e-4"), TypeError, "a text becomes one by shrinkage.parse"),
+    (lambda m: Regularizer(m, L1(1), on=L2(1)), TypeError, "a selector is a pattern, a layer"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "said"), WRONG)
+def test_what_is_no_selector_and_no_penalty_gets_a_sentence(
+    make: Any, kind: Any, said: str
+) -> None:
+    with pytest.raises(kind, match=re.escape(said)):
+        make(network())
 
 
 @pytest.mark.parametrize("on", [None, "weights", "biases", "all"])

@@ -20,6 +20,50 @@ ROWS = [[3 * row + column for column in range(3)] for row in range(4)]
 COLUMNS = [[3 * row + column for row in range(4)] for column in range(3)]
 GATES = [[3 * row + column for row in range(unit, 8, 2) for column in range(3)] for unit in (0, 1)]
 Make = Callable[[], nn.Module]
+
+
+class Conv1D(nn.Module):
+    """A linear layer that stores (inputs, outputs), as in transformers."""
+
+    def __init__(self, outputs: int, inputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs))
+        self.bias = nn.Parameter(torch.randn(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class Fused(nn.Module):
+    """Attention with one projection to query, key and value."""
+
+    def __init__(self, layer: Callable[[int, int], nn.Module]) -> None:
+        super().__init__()
+        self.c_attn, self.c_proj = layer(12, 4), layer(4, 4)
+
+
+def linear(outputs: int, inputs: int) -> nn.Module:
+    return nn.Linear(inputs, outputs)
+
+
+ALONG_0 = [
+    [
+        4 * (4 * part + 2 * head + row) + column
+        for part in range(3)
+        for row in (0, 1)
+        for column in range(4)
+    ]
+    for head in (0, 1)
+]
+ALONG_1 = [
+    [
+        12 * row + 4 * part + 2 * head + column
+        for row in range(4)
+        for part in range(3)
+        for column in (0, 1)
+    ]
+    for head in (0, 1)
+]
 UNITS: dict[str, tuple[Make, str, str, list[list[int]]]] = {
     "Linear out": (lambda: nn.Linear(3, 4), "weight", "out", ROWS),
     "Linear in": (lambda: nn.Linear(3, 4), "weight", "in", COLUMNS),
@@ -98,6 +142,47 @@ UNITS: dict[str, tuple[Make, str, str, list[list[int]]]] = {
         "heads:2",
         [[0, 1, 4, 5, 8, 9, 12, 13], [2, 3, 6, 7, 10, 11, 14, 15]],
     ),
+    "Conv1D out": (lambda: Conv1D(3, 4), "weight", "out", COLUMNS),
+    "Conv1D in": (lambda: Conv1D(3, 4), "weight", "in", ROWS),
+    "heads in columns": (
+        lambda: nn.Linear(4, 3),
+        "weight",
+        "in:heads:2",
+        [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]],
+    ),
+    "heads in rows": (
+        lambda: nn.Linear(3, 4),
+        "weight",
+        "out:heads:2",
+        [[*range(6)], [*range(6, 12)]],
+    ),
+    "heads of a Conv1D": (
+        lambda: Conv1D(4, 3),
+        "weight",
+        "heads:2",
+        [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]],
+    ),
+    "heads into a Conv1D": (
+        lambda: Conv1D(3, 4),
+        "weight",
+        "in:heads:2",
+        [[*range(6)], [*range(6, 12)]],
+    ),
+    "fused heads": (lambda: Fused(linear), "c_attn.weight", "heads:2", ALONG_0),
+    "fused heads of Conv1D": (lambda: Fused(Conv1D), "c_attn.weight", "heads:2", ALONG_1),
+    "fused heads by hand": (lambda: nn.Linear(4, 12), "weight", "heads:3x2", ALONG_0),
+    "heads of a known output": (
+        lambda: Fused(linear),
+        "c_proj.weight",
+        "heads:2",
+        [[0, 1, 4, 5, 8, 9, 12, 13], [2, 3, 6, 7, 10, 11, 14, 15]],
+    ),
+    "heads of a known output of Conv1D": (
+        lambda: Fused(Conv1D),
+        "c_proj.weight",
+        "heads:2",
+        [[*range(8)], [*range(8, 16)]],
+    ),
     "bias": (lambda: nn.Linear(3, 4), "bias", "out", [[0], [1], [2], [3]]),
 }
 
@@ -110,7 +195,7 @@ def test_groups_are_the_modules_units(case: str) -> None:
     by_list = Regularizer(model, GroupLasso(0.3, lists), on=key)
     assert by_unit.value() == pytest.approx(by_list.value(), rel=1e-12)
     one, other = by_unit.bindings[0].penalty, by_list.bindings[0].penalty
-    w = getattr(model, key).detach()
+    w = model.get_parameter(key).detach()
     assert torch.allclose(one.prox(w, 0.5), other.prox(w, 0.5), atol=1e-14)
     steps = torch.rand(w.shape, dtype=w.dtype) + 0.1
     assert torch.allclose(one.prox(w, steps), other.prox(w, steps), atol=1e-12)
@@ -118,7 +203,7 @@ def test_groups_are_the_modules_units(case: str) -> None:
 
 
 def test_heads_that_do_not_divide_the_output_are_refused() -> None:
-    with pytest.raises(ValueError, match='"heads:3" does not divide the 4 columns'):
+    with pytest.raises(ValueError, match='"in:heads:3" does not divide the 4 columns'):
         Regularizer(nn.MultiheadAttention(4, 2), {"out_proj.weight": GroupLasso(1, "heads:3")})
 
 
@@ -129,6 +214,7 @@ def output(model: nn.Module, x: Tensor) -> Tensor:
 
 LAYERS = [
     (lambda: nn.Linear(3, 4), (2, 3)),
+    (lambda: Conv1D(4, 3), (2, 3)),
     (lambda: nn.Conv2d(3, 4, 2), (2, 3, 5, 5)),
     (lambda: nn.Conv2d(4, 6, 2, groups=2), (2, 4, 5, 5)),
     (lambda: nn.ConvTranspose2d(3, 4, 2), (2, 3, 5, 5)),
@@ -199,3 +285,22 @@ def test_a_neuron_of_a_network_dies_whole() -> None:
     found = regularizer.sparsity().parameters["0.weight"]
     assert 0 < found.dead_groups < 8
     assert found.zeros == 2 * found.dead_groups
+
+
+def test_the_table_says_where_units_are_not_known() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.Parameter(torch.randn(2, 3, 4))
+
+    model = nn.ParameterDict({"w": nn.Parameter(torch.randn(3, 4))})
+    (row,) = Regularizer(model, GroupLasso(0.1)).table()
+    assert row.penalty.endswith("(out: axis 0, for want of a known layer)")
+    (row, _) = Regularizer(nn.Linear(3, 4), GroupLasso(0.1, "heads:2")).table()
+    assert row.penalty.endswith("(heads along axis 0)")
+    (row, _) = Regularizer(nn.Linear(3, 4), GroupLasso(0.1)).table()
+    assert row.penalty == "GroupLasso(lam=0.1)"
+    with pytest.raises(ValueError, match=r"down holds a matrix for each expert"):
+        Regularizer(Experts(), GroupLasso(0.1))
+    by_axes = Regularizer(Experts(), GroupLasso(0.1, (0, 1)))
+    assert by_axes.sparsity().parameters["down"].groups == 6

@@ -23,6 +23,7 @@ from shrinkage.penalties.layout import (
     Groups,
     Layout,
     checked_groups,
+    heads_in,
     lay_out,
     like,
     restore,
@@ -50,9 +51,11 @@ class GroupLasso(Penalty):
         unit (axis 1); in a `shrinkage.torch.Regularizer` the module says which entries these are.
         An axis or axes whose indices name the groups: ``0`` rows, ``(0, 1)`` the kernels of a
         convolution. ``"2x2"``: blocks of the first two axes. ``"heads:64"``: the heads of
-        attention, 64 rows each; in torch's `MultiheadAttention` query, key and value of a head
-        together, and of its output projection 64 columns each. Lists of indices into the flattened
-        array, entries in none of them free. In one dimension every entry is a group.
+        attention, 64 output units each, or 64 input units where the module is known as attention's
+        output projection; where one projection makes query, key and value, those of a head
+        together. ``"out:heads:64"``, ``"in:heads:64"`` say the side, and ``"heads:3x64"`` that a
+        head has units in three parts. Lists of indices into the flattened array, entries in none of
+        them free. In one dimension every entry is a group.
     weight : {"sqrt", "none"}, default "sqrt"
         "none" leaves out the √p_g.
 
@@ -147,7 +150,7 @@ class GroupLasso(Penalty):
 
 def resolved(groups: Groups, resolve: Callable[[str], object]) -> Groups:
     """`groups` with the names that depend on a module replaced by what `resolve` returns."""
-    if groups in ("out", "in") or (isinstance(groups, str) and groups.startswith("heads:")):
+    if isinstance(groups, str) and (groups in ("out", "in") or heads_in(groups)):
         return checked_groups(resolve(groups))
     return groups
 

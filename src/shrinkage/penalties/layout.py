@@ -34,6 +34,38 @@ class Layout:
 
 
 Groups = str | int | tuple[Any, ...] | Layout
+BLOCKS = re.compile(r"[1-9]\d*x[1-9]\d*")
+HEADS = re.compile(r"(?:(out|in):)?heads:(?:([1-9]\d*)x)?([1-9]\d*)")
+
+
+class Heads(NamedTuple):
+    """The heads of attention along one axis: `parts` times over, `size` entries each time."""
+
+    side: str | None  # "out" or "in"; None where it is not written
+    parts: int | None  # None where it is not written
+    size: int
+
+    def layout(self, shape: tuple[int, ...], axis: int) -> Layout:
+        """One group a head, all its entries along `axis` together."""
+        parts = self.parts or 1
+        if shape[axis] % (parts * self.size):
+            written = "".join([f"{self.side}:" * bool(self.side), "heads:", f"{parts}x"])
+            written = f"{written.removesuffix('1x')}{self.size}"
+            along = "columns" if axis else "rows"
+            raise ValueError(
+                f'groups="{written}" does not divide the {shape[axis]} {along} of {shape}'
+            )
+        heads = shape[axis] // (parts * self.size)
+        view = (*shape[:axis], parts, heads, self.size, *shape[axis + 1 :])
+        return Layout(view, (axis + 1,))
+
+
+def heads_in(groups: object) -> Heads | None:
+    """What "heads:64", "in:heads:64" or "out:heads:3x64" says; None for everything else."""
+    found = HEADS.fullmatch(groups) if isinstance(groups, str) else None
+    if found is None:
+        return None
+    return Heads(found[1], int(found[2]) if found[2] else None, int(found[3]))
 
 
 class Places(NamedTuple):
@@ -64,14 +96,14 @@ def checked_groups(groups: object) -> Groups:
     TypeError
         If it is neither text, nor a number, nor a sequence.
     ValueError
-        If it is none of "out", "in", "2x2", an axis, axes, index lists.
+        If it is none of "out", "in", "2x2", "heads:64", an axis, axes, index lists.
     """
     if isinstance(groups, Layout):
         return groups
     if isinstance(groups, np.ndarray):
         groups = groups.tolist()
     if isinstance(groups, str):
-        if groups in {"out", "in"} or re.fullmatch(r"[1-9]\d*x[1-9]\d*|heads:[1-9]\d*", groups):
+        if groups in {"out", "in"} or heads_in(groups) or BLOCKS.fullmatch(groups):
             return groups
     elif _is_index(groups):
         return operator.index(groups)  # type: ignore[arg-type]
@@ -86,7 +118,7 @@ def checked_groups(groups: object) -> Groups:
     error = ValueError if isinstance(groups, Sequence) else TypeError
     raise error(
         'groups must be "out", "in", an axis (0), axes ((0, 1)), blocks ("2x2"), heads '
-        f'("heads:64") or lists of indices, got {groups!r}'
+        f'("heads:64", "in:heads:64") or lists of indices, got {groups!r}'
     )
 
 
@@ -131,17 +163,15 @@ def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
         return groups
     if len(shape) < 2 and (isinstance(groups, str) or groups in (0, -1)):
         return Layout((math.prod(shape),), (0,))  # every entry is a group
+    heads = heads_in(groups)
+    if heads is not None:
+        return heads.layout(shape, 1 if heads.side == "in" else 0)
     if isinstance(groups, str) and "x" in groups:
         rows, columns = (int(size) for size in groups.split("x"))
         if shape[0] % rows or shape[1] % columns:
             raise ValueError(f'groups="{groups}" does not divide an array of shape {shape}')
         blocks = (shape[0] // rows, rows, shape[1] // columns, columns)
         return Layout((*blocks, *shape[2:]), (0, 2))
-    if isinstance(groups, str) and groups.startswith("heads:"):
-        size = int(groups.removeprefix("heads:"))
-        if shape[0] % size:
-            raise ValueError(f'groups="{groups}" does not divide the {shape[0]} rows of {shape}')
-        return Layout((shape[0] // size, size, *shape[1:]), (0,))
     if isinstance(groups, str):
         return Layout(None, (0 if groups == "out" else 1,))
     axes = (groups,) if isinstance(groups, int) else groups

@@ -5,7 +5,9 @@ from shrinkage.torch.adam import Adam
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.heads import heads
 from shrinkage.torch.joint import Joint
+from shrinkage.torch.neurons import neurons
 from shrinkage.torch.probing import Law, probe
 from shrinkage.torch.rda import RDA
 from shrinkage.torch.regularizer import Regularizer
@@ -23,6 +25,8 @@ __all__ = [
     "Regularizer",
     "audit",
     "collapse",
+    "heads",
+    "neurons",
     "probe",
     "reparametrize",
     "schedules",

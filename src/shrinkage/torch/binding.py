@@ -156,9 +156,9 @@ def _bound(selected: Selected, written: Penalty, starts: dict[str, Tensor]) -> B
             return starts[owner.name]
         return _reference(given, parameter, part.aliases)
 
-    penalty = written.with_groups(
-        lambda side: unit_layout(side, owner.module, owner.key, parameter)
-    ).with_reference(reference)
+    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_reference(
+        reference
+    )
     return Binding(owner.name, penalty, written, (part,))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.penalties.base import terms
+from shrinkage.penalties.base import construction, terms
 from shrinkage.penalties.text import HOWS
 from shrinkage.torch.binding import here
 from shrinkage.torch.clipping import SelfClipping, checked_max_norm
@@ -20,6 +20,7 @@ from shrinkage.torch.decay import own_decay, resolution
 from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.memory import Memory
 from shrinkage.torch.metric import rule_for
+from shrinkage.torch.schedules import check_is_made
 from shrinkage.torch.sparsity import makes_zeros
 from shrinkage.torch.wrapped import check_optimizer
 
@@ -33,9 +34,10 @@ ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copi
 
 
 def check_schedule(schedule: object) -> None:
-    """Refuse a schedule that is no function."""
+    """Refuse a schedule that is no function, or that makes schedules."""
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
+    check_is_made("schedule", schedule)
 
 
 def check_penalty(penalty: object) -> None:
@@ -44,8 +46,19 @@ def check_penalty(penalty: object) -> None:
         if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
             raise TypeError(
                 "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
-                f"{item!r}"
+                f"{item!r}{_hint(item)}"
             )
+
+
+def _hint(item: object) -> str:
+    """What to write in place of what is no penalty."""
+    if isinstance(item, type) and issubclass(item, Penalty):
+        return f"; give it its strength, {item.__name__}(1e-4)"
+    if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
+        return f"; add them up: {' + '.join(map(construction, item))}"
+    if isinstance(item, str):
+        return "; a text becomes one by shrinkage.parse(...)"
+    return ""
 
 
 def check_attachment(

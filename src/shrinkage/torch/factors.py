@@ -27,8 +27,9 @@ from shrinkage.penalties.layout import Layout, resolve
 from shrinkage.torch.application import Attachment
 from shrinkage.torch.binding import ModelWatch
 from shrinkage.torch.joint import Joint
+from shrinkage.torch.places import candidates
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.selection import On, Selected, candidates, select
+from shrinkage.torch.selection import On, Selected, by_names, select
 from shrinkage.torch.units import unit_layout
 
 
@@ -93,7 +94,8 @@ def reparametrize(
     >>> type(model.weight).__name__
     'Parameter'
     """
-    chosen = [one for one in select(model, penalty, on) if one.penalty is not None]
+    selected = select(model, *by_names(model, penalty, on))
+    chosen = [one for one in selected if one.penalty is not None]
     products = [_product(one) for one in chosen]  # refuses before anything is changed
     strengths: dict[str, Penalty] = {}
     for one, (product, kappa) in zip(chosen, products, strict=True):
@@ -163,9 +165,7 @@ def _product(selected: Selected) -> tuple[nn.Module, float]:
     if isinstance(penalty, L1):
         return Product(), penalty.lam
     if isinstance(penalty, GroupLasso) and not _are_lists(penalty.groups):
-        penalty = penalty.with_groups(
-            lambda side: unit_layout(side, owner.module, owner.key, parameter)
-        )
+        penalty = penalty.with_groups(lambda side: unit_layout(side, owner, parameter))
         assert isinstance(penalty, GroupLasso)
         gate = Gate(resolve(penalty.groups, tuple(parameter.shape)), tuple(parameter.shape))
         if not gate.members:  # every entry is a group

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding import (
     Bound,
+    Part,
     Reading,
     Update,
     is_sharded,
@@ -24,6 +26,8 @@ from shrinkage.torch.binding import (
 )
 from shrinkage.torch.joint import Joint
 from shrinkage.torch.metric import OwnStep
+from shrinkage.torch.places import Owner
+from shrinkage.torch.projections import is_linear, projections_with
 from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import Rows, unit_rows
 from shrinkage.torch.updates import acts, add_dense_, limited_prox
@@ -119,9 +123,53 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> Gathered:
     for one, part, side in zip(ordered, parts, joint.sides, strict=True):
         if is_sharded(part.parameter):
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
-        rows.append(unit_rows(side, one.owner.module, one.owner.key, part.parameter))
+        rows.append(unit_rows(side, one.owner, part.parameter))
+    _check_sides(joint, [one.owner for one in ordered], parts, rows)
     are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
     return Gathered(str(joint), written, written, parts, _matched(joint, rows, are_channels))
+
+
+def _check_sides(
+    joint: Joint, owners: Sequence[Owner], parts: Sequence[Part], rows: Sequence[Rows]
+) -> None:
+    """Refuse a later weight without a side where its columns may be what is meant."""
+    units, first = rows[0].units, parts[0].parameter
+    for member, owner, part, one in zip(
+        joint.members[1:], owners[1:], parts[1:], rows[1:], strict=True
+    ):
+        name, _, side = member.partition(":")
+        w = part.parameter
+        if w.ndim < 2 or (side and not side.startswith("heads:")):
+            continue
+        if one.units != units or _is_plain(owner, owners[0], w, bool(side)):
+            continue
+        written = f":{side}" * bool(side)
+        columns = unit_rows(f"in{written}", owner, w).units
+        if columns == units or (isinstance(owners[0].module, _ConvNd) and not columns % units):
+            raise ValueError(
+                f"{joint!r}: the rows and the columns of {name} could both be these units; write "
+                f'"{name}:in{written}" for what leaves them, "{name}:out{written}" for what leads '
+                "to them"
+            )
+        both = is_linear(owner.module) and is_linear(owners[0].module) and first.ndim > 1
+        if both and not side and w.numel() // units != first.numel() // units:
+            raise ValueError(
+                f"{joint!r}: {name} has as many rows as there are units, but other inputs than "
+                f'{joint.names[0]}; write "{name}:out" if its rows belong to these units'
+            )
+
+
+def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
+    """Whether only the output can be meant: recurrent weights, depthwise kernels, known heads."""
+    module = owner.module
+    if has_heads:
+        known = nn.MultiheadAttention | NonDynamicallyQuantizableLinear
+        return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
+    if isinstance(module, _ConvNd):
+        return module.groups > 1 and module.groups == module.in_channels == module.out_channels
+    return module is first.module and (
+        owner.key == first.key or owner.key.startswith("weight_hh")  # two parts of one weight
+    )
 
 
 def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
@@ -134,7 +182,10 @@ def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -
                 f"{member} has {other.units}"
                 for member, other in zip(joint.members, rows, strict=True)
             )
-            raise ValueError(f"{joint!r}: the members' numbers of units differ: {counts}")
+            raise ValueError(
+                f"{joint!r}: the members' numbers of units differ: {counts}; write :in after a "
+                "weight whose columns are meant"
+            )
     return tuple(replace(one, units=units) for one in rows)
 
 

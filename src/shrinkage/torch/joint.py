@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import final
 
+from shrinkage.penalties.layout import heads_in
+
 
 @final
 @dataclass(frozen=True, init=False, repr=False)
@@ -22,8 +24,9 @@ class Joint:
     *members : str
         Whole names of two parameters or more, each with the side where its units are after a colon:
         "out" (the default, and all there is in one dimension), "in", an axis ("1"), or the heads of
-        attention ("heads:64"). The module says which entries these are, as for `GroupLasso`. Beside
-        a convolution, other members may have several entries for each channel, one after the other,
+        attention ("heads:64", "in:heads:64"). The module says which entries these are, as for
+        `GroupLasso`. A later weight needs its side wherever "in" could be meant too. Beside a
+        convolution, other members may have several entries for each channel, one after the other,
         as `torch.nn.Flatten` lays them out.
 
     Raises
@@ -31,12 +34,15 @@ class Joint:
     ValueError
         Here for fewer than two members, one named twice, or an unknown side; in the `Regularizer`
         for names that do not exist, parameters that an earlier key of the mapping takes, numbers of
-        units that differ, and penalties with other groups than `groups="out"`.
+        units that differ, a side that is left out where it could be either, and penalties with
+        other groups than `groups="out"`.
 
     Notes
     -----
     A member that is frozen or has no gradient stays where it is, and counts in its groups' size.
-    Structured pruning calls these coupled parameters (DepGraph: Fang et al., 2023).
+    Structured pruning calls these coupled parameters (DepGraph: Fang et al., 2023). For the heads
+    and neurons of transformers, `shrinkage.torch.heads` and `shrinkage.torch.neurons` write the
+    Joints.
 
     Examples
     --------
@@ -64,10 +70,10 @@ class Joint:
             if not isinstance(member, str):
                 raise TypeError(f"a member of a Joint is a parameter's name, got {member!r}")
             side = member.partition(":")[2]
-            if ":" in member and not re.fullmatch(r"out|in|-?\d+|heads:[1-9]\d*", side):
+            if ":" in member and not (re.fullmatch(r"out|in|-?\d+", side) or heads_in(side)):
                 raise ValueError(
-                    'after the colon of a member comes "out", "in", an axis ("1") or "heads:64", '
-                    f"got {member!r}"
+                    'after the colon of a member comes "out", "in", an axis ("1") or heads '
+                    f'("heads:64", "in:heads:64"), got {member!r}'
                 )
         object.__setattr__(self, "members", members)
         if len(members) < 2:

@@ -29,8 +29,8 @@ from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
 from shrinkage.torch.clipping import clip_
 from shrinkage.torch.gathered import bind_joints
 from shrinkage.torch.memory import Memory
-from shrinkage.torch.schedules import Schedule
-from shrinkage.torch.selection import On, select
+from shrinkage.torch.schedules import Schedule, factor_at
+from shrinkage.torch.selection import On, by_names, select
 from shrinkage.torch.sparsity import Sparsity, zeros_of
 
 if TYPE_CHECKING:
@@ -49,13 +49,17 @@ class Regularizer:
     penalty : Penalty, or a mapping of patterns to penalties
         ``L1(1e-4)`` for all that `on` selects, or ``{"conv*": GroupLasso(1e-3), "*.bias": L2(1e-5),
         "head*": None}``: the first pattern that matches a name wins, None leaves it alone. Keys may
-        also be module types, predicates, and a `Joint` of several parameters. A pattern takes
-        weights; biases only if it ends in "bias"; anything else only by its whole name.
+        also be layers (``model.fc``, which stands for ``"fc.*"``), parameters, module types,
+        predicates, and a `Joint` of several parameters. A pattern takes weights; biases only if it
+        ends in "bias"; anything else only by its whole name.
     on : default "weights"
-        Beside a single penalty: "weights", "biases", "all", a pattern, a module type (its own
-        parameters, all of them), a predicate ``(name, parameter, module) -> bool``, or a list of
-        these. A weight has two or more dimensions and is neither a bias nor a normalization's nor a
-        weight-norm gain. Beside a mapping only "all": patterns then reach everything.
+        Beside a single penalty: "weights", "biases", "all", a pattern, a layer (the weights in it),
+        a parameter, a module type (its own parameters, all of them), a predicate ``(name,
+        parameter, module) -> bool``, or several of these in a list. A weight has two or more axes
+        longer than 1, or belongs to a layer such as `torch.nn.Linear`; biases, gains, position
+        embeddings, tokens and what the model asks not to decay (``_no_weight_decay``,
+        ``no_weight_decay()``) are none. Beside a mapping only "all": patterns then reach
+        everything.
     schedule : callable, optional
         From the step (0, 1, ...) to the factor that multiplies every strength at that step.
 
@@ -92,7 +96,7 @@ class Regularizer:
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         check_penalty(penalty)
         self.model = model
-        self._penalty, self._on = penalty, on
+        self._penalty, self._on = by_names(model, penalty, on)
         self._factor = 1.0
         self._steps = 0
         self._schedule: Schedule | None = None
@@ -399,7 +403,7 @@ class Regularizer:
     def schedule(self, schedule: Schedule | None) -> None:
         check_schedule(schedule)
         if schedule is not None:
-            self.factor = schedule(self._steps)
+            self.factor = factor_at(schedule, self._steps)
         self._schedule = schedule
 
     def step(self) -> None:
@@ -451,7 +455,7 @@ class Regularizer:
         self._steps += 1
         self._memory.stepped()
         if self._schedule is not None:
-            self.factor = self._schedule(self._steps)
+            self.factor = factor_at(self._schedule, self._steps)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs, fit for ``weights_only=True``.

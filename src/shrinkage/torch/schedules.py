@@ -10,7 +10,11 @@ Any callable of the step will do; these are the usual ones.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
+from typing import Any
+
+from shrinkage.penalties.arrays import checked_strength
 
 Schedule = Callable[[int], float]
 
@@ -40,6 +44,7 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
 def warmup(steps: int, after: Schedule | None = None) -> Schedule:
     """From 0 to 1 on a line over `steps` steps; then `after`, counting from 0, or 1."""
     _check_steps(steps)
+    check_is_made("after", after)
 
     def factor(step: int) -> float:
         if step < steps:
@@ -49,6 +54,49 @@ def warmup(steps: int, after: Schedule | None = None) -> Schedule:
     return factor
 
 
+def check_is_made(argument: str, schedule: object) -> None:
+    """Refuse the functions of this module themselves: they make schedules.
+
+    Raises
+    ------
+    TypeError
+    """
+    called = {constant: "(0.5)", linear: "(1.0, 0.1, 1000)", cosine: "(1.0, 0.1, 1000)"}
+    for make, arguments in {**called, warmup: "(1000)"}.items():
+        if schedule is make:
+            name = make.__name__
+            raise TypeError(
+                f"{argument} must be a schedule, and {name} makes one: call it, as in "
+                f"{argument}=schedules.{name}{arguments}"
+            )
+
+
+def factor_at(schedule: Schedule, step: int) -> float:
+    """The factor of a step, as a float; tensors and NumPy numbers are numbers too.
+
+    Raises
+    ------
+    TypeError
+        If the schedule returns no number.
+    ValueError
+        If it returns a negative, an infinite or no real number.
+    """
+    given: Any = schedule(step)
+    what = f"what the schedule returns at step {step}"
+    if callable(given) and not hasattr(given, "__float__"):
+        raise TypeError(
+            f"{what} must be a number, got the function {given!r}: where it makes schedules, give "
+            "what it makes"
+        )
+    if getattr(given, "ndim", None) == 0 or getattr(given, "shape", None) == (1,):
+        given = given.item()
+    return checked_strength(what, given)
+
+
 def _check_steps(steps: int) -> None:
-    if not isinstance(steps, int) or steps < 1:
+    try:
+        whole = operator.index(steps)
+    except TypeError:
+        whole = 0
+    if whole < 1 or isinstance(steps, bool):
         raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")

@@ -3,59 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.joint import Joint
+from shrinkage.torch.places import Candidate, Owner, candidates, modules_by_name, unwrapped
 
 Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
 Selector = str | type[nn.Module] | Predicate | Joint
-On = Selector | Sequence[Selector]
-
-WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-WRAPPERS = {"DistributedDataParallel", "DataParallel", "FullyShardedDataParallel", "AveragedModel"}
-NORMALIZATIONS = (
-    nn.modules.batchnorm._NormBase,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A place where a parameter lives: the module it serves and what it is called."""
-
-    name: str  # without the prefixes of wrappers
-    path: str  # with them, as model.named_parameters() has it
-    alias: str  # "fc.weight" for "fc.parametrizations.weight.original1"; else the name
-    module: nn.Module
-    key: str  # the module's name for it: "weight"
-    kind: str  # "weight", or what it is instead
-
-    @property
-    def names(self) -> tuple[str, str, str]:
-        return self.name, self.alias, self.path
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A parameter with every place where it lives: several where it is tied."""
-
-    parameter: torch.Tensor
-    owners: tuple[Owner, ...]
-
-    @property
-    def name(self) -> str:
-        return self.owners[0].name
+Given = Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]  # as a user writes it
+On = Given | Iterable[Given]
+Rule = tuple[Any, Penalty | None]
 
 
 @dataclass(frozen=True)
@@ -67,24 +33,6 @@ class Selected:
     penalty: Penalty | None
     why: str
     by: Selector | None = None  # what selected it
-
-
-def candidates(model: nn.Module) -> list[Candidate]:
-    """Every parameter of `model` once, in the model's order, under all of its names.
-
-    Raises
-    ------
-    ValueError
-        If a parameter has no shape yet (lazy modules).
-    """
-    found: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
-    for owner, parameter in _owners(model, "", "", ()):
-        if isinstance(parameter, UninitializedParameter):
-            raise ValueError(
-                f"{owner.name} has no shape yet; run the model once, then build the Regularizer"
-            )
-        found.setdefault(id(parameter), (parameter, []))[1].append(owner)
-    return [Candidate(parameter, tuple(owners)) for parameter, owners in found.values()]
 
 
 def select(
@@ -99,6 +47,8 @@ def select(
     """
     pool = candidates(model)
     rules, reach_all = _rules(penalty, on)
+    for selector, _ in rules:
+        _check_kind(selector)
     used = [False] * len(rules)
     chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
     for (selector, _), was_used in zip(rules, used, strict=True):
@@ -138,7 +88,7 @@ def _rules(
 ) -> tuple[list[tuple[Any, Penalty | None]], bool]:
     """Selectors with their penalties, in order; and whether patterns reach everything."""
     if isinstance(penalty, Mapping):
-        if on not in (None, "all"):
+        if on is not None and on != "all":
             raise ValueError(
                 f'on={on!r} beside a mapping: its keys say what is penalized; only on="all" (they '
                 "reach biases and normalizations too) goes with it"
@@ -146,10 +96,101 @@ def _rules(
         if not penalty:
             raise ValueError("the mapping of patterns to penalties is empty")
         return list(penalty.items()), on == "all"
-    selectors = on if isinstance(on, Sequence) and not isinstance(on, str) else [on]
+    selectors = on if isinstance(on, list) else [on]
     if not selectors:
         raise ValueError(f"on={on!r} selects nothing")
     return [("weights" if one is None else one, penalty) for one in selectors], False
+
+
+def by_names(
+    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> tuple[Penalty | dict[Any, Penalty | None], Selector | list[Selector] | None]:
+    """`penalty` and `on` with layers and parameters of the model replaced by their names.
+
+    A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
+
+    Raises
+    ------
+    TypeError
+        If `on` is a mapping.
+    ValueError
+        If a layer or a parameter is none of the model's, or stands in a mapping twice.
+    """
+    pool = candidates(model)
+    if isinstance(penalty, Mapping):
+        named: dict[Any, Penalty | None] = {}
+        for key, one in penalty.items():
+            name = _by_name(key, model, pool)
+            if name in named:
+                raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
+            named[name] = one
+        penalty = named
+    if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
+        return penalty, None if on is None else _by_name(on, model, pool)
+    if isinstance(on, tuple) and _is_named_parameter(on):
+        return penalty, _by_name(on, model, pool)
+    if isinstance(on, Mapping):
+        raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
+    return penalty, [_by_name(one, model, pool) for one in on]
+
+
+def _by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
+    if isinstance(selector, nn.Module):
+        return _pattern_of(selector, model)
+    if _is_named_parameter(selector):
+        selector = selector[1]
+    if not isinstance(selector, torch.Tensor):
+        return selector
+    for candidate in pool:
+        if candidate.parameter is selector:
+            return candidate.name
+    raise ValueError(
+        f"a tensor of shape {tuple(selector.shape)} is no parameter of the model; name it by its "
+        "pattern, or give the parameter itself, model.fc.weight"
+    )
+
+
+def _pattern_of(layer: nn.Module, model: nn.Module) -> str:
+    inner = unwrapped(layer)[0]
+    kind = type(layer).__name__
+    if next(layer.parameters(), None) is None:
+        raise ValueError(f"this {kind} holds no parameter that could be penalized")
+    for prefix, module, _ in modules_by_name(model):
+        if module is inner or module is layer:
+            escaped = re.sub(r"([*?[])", r"[\1]", prefix)
+            return f"{escaped}*"
+    raise ValueError(f"this {kind} is no layer of the model; give one that is, or its pattern")
+
+
+def _is_named_parameter(selector: object) -> bool:
+    """Whether it is a pair of `named_parameters`."""
+    return (
+        isinstance(selector, tuple)
+        and len(selector) == 2
+        and isinstance(selector[0], str)
+        and isinstance(selector[1], torch.Tensor)
+    )
+
+
+def _check_kind(selector: object) -> None:
+    if isinstance(selector, Joint | str | type):
+        return
+    if not callable(selector) or isinstance(selector, Penalty):
+        raise TypeError(
+            "a selector is a pattern, a layer, a module type, a parameter or a predicate(name, "
+            f"parameter, module), got {selector!r}"
+        )
+    try:
+        signature = inspect.signature(selector)
+    except ValueError:  # of a function that is not written in Python
+        return
+    try:
+        signature.bind("", None, None)
+    except TypeError:
+        raise TypeError(
+            "a predicate is called with the name, the parameter and the module that holds it; "
+            f"{getattr(selector, '__name__', repr(selector))}{signature} cannot be"
+        ) from None
 
 
 def _decide(
@@ -174,11 +215,6 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
     if isinstance(selector, Joint):
         return not set(selector.names).isdisjoint(owner.names)
     if not isinstance(selector, str):
-        if not callable(selector):
-            raise TypeError(
-                "a selector is a pattern, a module type or a predicate(name, parameter, module), "
-                f"got {selector!r}"
-            )
         return bool(selector(owner.name, parameter, owner.module))
     if selector == "all":
         return True
@@ -199,18 +235,6 @@ def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -
             if _matches(selector, owner, candidate.parameter, reach_all):
                 return owner.name
     return None
-
-
-def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
-    """The model inside its wrappers, and their part of the names: "module." under DDP."""
-    prefix = ""
-    while key := next((key for key in model._modules if _wraps(model, key)), None):
-        model, prefix = model.get_submodule(key), f"{prefix}{key}."
-    return model, prefix
-
-
-def _wraps(module: nn.Module, key: str) -> bool:
-    return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
 
 
 def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
@@ -276,52 +300,3 @@ def _nearest(pattern: str, owners: Sequence[Owner]) -> str:
 
 def _listed(owners: Sequence[Owner]) -> str:
     return ", ".join(f"{owner.name} ({owner.kind})" for owner in owners[:3])
-
-
-def _owners(
-    module: nn.Module, prefix: str, path: str, above: tuple[nn.Module, ...]
-) -> Iterator[tuple[Owner, torch.Tensor]]:
-    """Every place of every parameter below `module`, tied ones at each of their places."""
-    if module in above:  # a module that holds itself
-        return
-    for key, parameter in module._parameters.items():
-        if parameter is not None:
-            kind = _kind(module, key, parameter)
-            yield Owner(prefix + key, path + key, prefix + key, module, key, kind), parameter
-    for key, child in module._modules.items():
-        if child is None:
-            continue
-        if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
-            yield from _parametrized(module, prefix, path, child)
-        else:
-            inner = prefix if _wraps(module, key) else f"{prefix}{key}."
-            yield from _owners(child, inner, f"{path}{key}.", (*above, module))
-
-
-def _parametrized(
-    module: nn.Module, prefix: str, path: str, lists: nn.Module
-) -> Iterator[tuple[Owner, torch.Tensor]]:
-    """The originals behind a parametrized tensor: they serve the module that shows it."""
-    for key, steps in lists.named_children():
-        assert isinstance(steps, nn.utils.parametrize.ParametrizationList)
-        weight_norm = type(steps[0]).__name__ == "_WeightNorm"
-        for name, parameter in steps.named_parameters():
-            inner = f"parametrizations.{key}.{name}"
-            gain = weight_norm and name == "original0"
-            kind = "a weight-norm gain" if gain else _kind(module, key, parameter)
-            alias = prefix + (inner if gain else key)
-            yield Owner(prefix + inner, path + inner, alias, module, key, kind), parameter
-
-
-def _kind(module: nn.Module, key: str, parameter: torch.Tensor) -> str:
-    """ "weight", "bias", or in words what a parameter is instead."""
-    is_norm = isinstance(module, NORMALIZATIONS)
-    if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
-        return "a normalization's"
-    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
-        return "a weight-norm gain"
-    if key == "bias" or key.startswith("bias_") or key.endswith("_bias"):
-        return "bias"
-    if isinstance(module, nn.PReLU):
-        return "a slope"
-    return "weight" if parameter.ndim >= 2 else "one-dimensional"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,14 @@ from shrinkage.torch.columns import as_columns, as_html_table
 from shrinkage.torch.decay import in_steps, steady_step
 from shrinkage.torch.metric import buffer_share, full_buffer_share, sgd
 from shrinkage.torch.sparsity import zeros_of
+from shrinkage.torch.units import units_note
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment
     from shrinkage.torch.binding import Bound, Part
     from shrinkage.torch.inside.tie import Tie
     from shrinkage.torch.regularizer import Regularizer
+    from shrinkage.torch.selection import Selected
 
 MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
@@ -65,8 +67,21 @@ def rows(regularizer: Regularizer) -> list[Row]:
         elif not parameter.requires_grad:
             table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
         else:
-            table.append(_row(regularizer, *bound[id(parameter)], name, shape))
+            row = _row(regularizer, *bound[id(parameter)], name, shape)
+            note = _note(bound[id(parameter)][0], selected)
+            table.append(replace(row, penalty=row.penalty + note))
     return table
+
+
+def _note(binding: Bound, selected: Selected) -> str:
+    """What is not certain of the units that a penalty has for groups."""
+    if len(binding.parts) > 1:
+        return ""
+    noted = (
+        units_note(getattr(term, "groups", None), selected.owner, selected.candidate.parameter)
+        for term in terms(binding.written)
+    )
+    return next(filter(None, noted), "")
 
 
 def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape: str) -> Row:

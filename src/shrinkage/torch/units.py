@@ -9,22 +9,34 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-from shrinkage.penalties.layout import Layout, resolve
+from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
+from shrinkage.torch.kinds import LAYERS
+from shrinkage.torch.places import Owner
+from shrinkage.torch.projections import is_conv1d, projections_with
 
 FOUR_GATES = (nn.LSTM, nn.LSTMCell)
 THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
-def unit_layout(side: str, module: nn.Module, key: str, parameter: Tensor) -> Layout | str:
+def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
+
+    Raises
+    ------
+    ValueError
+        If heads do not divide the units, or for the weights of experts, whose axes differ.
     """
     shape = tuple(parameter.shape)
-    if side.startswith("heads:"):
-        return _heads(side, module, key, shape)
+    heads = heads_in(side)
+    if heads is not None:
+        if len(shape) < 2 and not isinstance(owner.module, nn.MultiheadAttention):
+            return Layout(None if shape else (1,), (0,))  # every entry is a group
+        return _heads(heads, owner, shape)
     if len(shape) < 2:
-        return Layout(None if shape else (1,), (0,))  # every entry is a group
+        return Layout(None if shape else (1,), (0,))
+    module, key = owner.module, owner.key
     shown = getattr(module, key, parameter)
     if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
@@ -36,24 +48,57 @@ def unit_layout(side: str, module: nn.Module, key: str, parameter: Tensor) -> La
         if blocks == 1:
             return Layout(None, (1,))
         return Layout((blocks, shape[0] // blocks, *shape[1:]), (0, 2))
-    if isinstance(module, nn.Embedding | nn.EmbeddingBag):  # (inputs, outputs)
-        return Layout(None, (1 if side == "out" else 0,))
     if side == "out" and (gates := _gates(module, key)) > 1:
         return Layout((gates, shape[0] // gates, *shape[1:]), (1,))
-    return Layout(None, (0 if side == "out" else 1,))
+    if type(module).__name__.endswith("Experts") and len(shape) == 3:
+        raise ValueError(
+            f'groups="{side}": {owner.name} holds a matrix for each expert, and where its '
+            f"{side}puts are is not known; write the axes, groups=(0, 1) or groups=(0, 2)"
+        )
+    return Layout(None, (_axis(side, module),))
 
 
-def _heads(side: str, module: nn.Module, key: str, shape: tuple[int, ...]) -> Layout | str:
-    """In torch's attention a head has rows in each of query, key and value, and output columns."""
-    size = int(side.removeprefix("heads:"))
-    attention = isinstance(module, nn.MultiheadAttention)
-    if attention and key in ("in_proj_weight", "in_proj_bias") and shape[0] % (3 * size) == 0:
-        return Layout((3, shape[0] // (3 * size), size, *shape[1:]), (1,))
-    if isinstance(module, NonDynamicallyQuantizableLinear) and key == "weight":
-        if shape[1] % size:
-            raise ValueError(f'groups="{side}" does not divide the {shape[1]} columns of {shape}')
-        return Layout((shape[0], shape[1] // size, size), (1,))
-    return side  # rows, or the error that they are not divisible
+def _axis(side: str, module: nn.Module) -> int:
+    """Where the output units ("out") or input units of a weight without blocks are counted."""
+    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | _ConvTransposeNd)
+    return int((side == "out") == (turned or is_conv1d(module)))
+
+
+def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
+    """A side or parts that are not written are those of the attention that the module is part of.
+
+    One projection to query, key and value has three parts; in an output projection heads are input
+    units. In any other module they are output units.
+    """
+    module = owner.module
+    if heads.side is None:
+        side, parts = "out", heads.parts
+        if isinstance(module, NonDynamicallyQuantizableLinear):
+            side = "in"
+        elif isinstance(module, nn.MultiheadAttention):
+            parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
+        elif (found := projections_with(module, owner.ancestors)) is not None:
+            side = "in" if module is found.out else "out"
+            held = (one.parts for one in found.incoming if one.layer is module)
+            parts = parts or next(held, 1)
+        heads = Heads(side, parts, heads.size)
+    if isinstance(module, _ConvNd) and module.groups > 1 and len(shape) > 1:
+        raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
+    axis = _axis(heads.side or "out", module) if len(shape) > 1 else 0
+    return heads.layout(shape, axis)
+
+
+def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
+    """What is not certain of the groups of a parameter, for its row in the table."""
+    module = owner.module
+    known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
+    if groups in ("out", "in") and parameter.ndim > 1 and not known:
+        return f" ({groups}: axis {_axis(str(groups), module)}, for want of a known layer)"
+    heads = heads_in(groups)
+    if heads is None or heads.side is not None or parameter.ndim < 2:
+        return ""
+    axis = _heads(heads, owner, tuple(parameter.shape)).axes[0] - 1
+    return f" (heads along axis {axis})"
 
 
 def _gates(module: nn.Module, key: str) -> int:
@@ -91,23 +136,23 @@ class Rows:
         return laid_out.permute(inverse).reshape(self.shape)
 
 
-def unit_rows(side: str, module: nn.Module, key: str, parameter: Tensor) -> Rows:
+def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
     """The units of a parameter on a side: "out", "in", an axis ("1") or "heads:64".
 
     Unlike the groups of one parameter, in one dimension all that belongs to a unit goes together:
     the gates of a recurrent bias, the entries of a head.
     """
     shape = tuple(parameter.shape)
-    if side.startswith("heads:"):
-        heads = _heads(side, module, key, shape)
-        layout = resolve(heads, shape if len(shape) > 1 else (*shape, 1))
+    heads = heads_in(side)
+    if heads is not None:
+        layout = _heads(heads, owner, shape)
     elif side not in ("out", "in"):
         layout = resolve(int(side), shape)
     elif len(shape) == 1:
-        gates = _gates(module, key)
+        gates = _gates(owner.module, owner.key)
         layout = Layout((gates, shape[0] // gates), (1,))
     else:
-        layout = resolve(unit_layout(side, module, key, parameter), shape)
+        layout = resolve(unit_layout(side, owner, parameter), shape)
     view = layout.view or shape
     order = (*layout.axes, *(axis for axis in range(len(view)) if axis not in layout.axes))
     return Rows(shape, view, order, math.prod(view[axis] for axis in layout.axes))

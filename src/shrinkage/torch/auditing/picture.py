@@ -18,7 +18,7 @@ from shrinkage.torch.decay import Decay, highest_lr, own_decay, steady_step
 from shrinkage.torch.divided import divided_by_size
 from shrinkage.torch.inside.optimizer import Inside
 from shrinkage.torch.metric import Group
-from shrinkage.torch.selection import Candidate, candidates, unwrapped
+from shrinkage.torch.places import Candidate, candidates, unwrapped
 
 if TYPE_CHECKING:
     from shrinkage.torch.application import Attachment

@@ -1,0 +1,129 @@
+"""What a parameter is: a weight, a bias, or something that is left out unless it is asked for."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+NORMALIZATIONS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+LAYERS = (
+    nn.Linear,
+    nn.Bilinear,
+    _ConvNd,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.MultiheadAttention,
+)
+LAYER_NAMES = re.compile(r"(Linear|Conv[123]?[dD]?|Dense|Embedding)$")  # of classes not torch's own
+POSITIONS_AND_TOKENS = re.compile(
+    r"(^|_)(pos|position|positional)_emb(ed|edding|eddings)?(?![a-zA-Z])"
+    r"|(^|_)(cls|class|dist|distillation|reg|register|mask)_(tokens?|embedding)$"
+    r"|(^|_)position_bias_table$"
+)
+NO_DECAY = "asks for no weight decay"
+
+
+def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
+    """ "weight", "bias", or in words what a parameter is instead."""
+    is_norm = isinstance(module, NORMALIZATIONS)
+    if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
+        return "a normalization's"
+    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
+        return "a weight-norm gain"
+    if key == "bias" or key.startswith("bias_") or key.endswith("_bias"):
+        return "bias"
+    if isinstance(module, nn.PReLU):
+        return "a slope"
+    if parameter.ndim >= 2 and "weight" in key and _is_layer(module):
+        return "weight"  # also of one input or one output
+    if POSITIONS_AND_TOKENS.search(key):
+        return "a position embedding or a token"
+    is_matrix = isinstance(module, nn.ParameterDict) and parameter.ndim == 2  # serves no layer
+    if sum(size > 1 for size in parameter.shape) < 2 and not is_matrix:
+        return "one-dimensional"  # as a gain of shape (1, 1, 1, channels) is
+    return "weight"
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, LAYERS) or any(
+        LAYER_NAMES.search(kind.__name__) for kind in type(module).__mro__
+    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters below one module that its methods name as not to be decayed.
+
+    A name is one that the module's `named_parameters` has, or the end, the beginning or a part
+    between dots of such names, or a pattern; a keyword is any part of a name.
+    """
+
+    prefix: str  # of the module that asks, without wrappers
+    path: str  # with them
+    names: frozenset[str]
+    loose: frozenset[str]  # names that are no parameter's whole name
+    keywords: frozenset[str]
+
+    def includes(self, name: str, path: str, alias: str) -> bool:
+        """Whether it asks for a parameter: its name without wrappers, with them, and as shown."""
+        if path.removeprefix(self.path) in self.names:
+            return True
+        inner = [one.removeprefix(self.prefix) for one in (name, alias)]
+        return (
+            any(one in self.names for one in inner)
+            or any(word in one for word in self.keywords for one in inner)
+            or any(
+                f".{part}." in f".{one}." or fnmatchcase(one, part)
+                for part in self.loose
+                for one in inner
+            )
+        )
+
+
+def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
+    """What ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module ask for."""
+    names, keywords = _asked(module, "no_weight_decay"), _asked(module, "no_weight_decay_keywords")
+    if not names and not keywords:
+        return None
+    whole = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    return Request(prefix, path, frozenset(names & whole), frozenset(names - whole), keywords)
+
+
+def _asked(module: nn.Module, method: str) -> frozenset[str]:
+    is_own = method in module.__dict__ or hasattr(type(module), method)
+    ask: Any = getattr(module, method) if is_own else None  # a wrapper passes its model's on
+    if not callable(ask) or isinstance(ask, nn.Module):
+        return frozenset()
+    try:
+        given = ask()
+    except Exception as error:  # whatever a stranger's method raises
+        warnings.warn(
+            f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
+            "penalized as other parameters are; leave it out with on= or a None in the mapping",
+            stacklevel=2,
+        )
+        return frozenset()
+    found = [given] if isinstance(given, str) else given if isinstance(given, Iterable) else ()
+    return frozenset(name for name in found if isinstance(name, str) and name)
+
+
+def is_marked(parameter: Tensor) -> bool:
+    """Whether the parameter itself says so: ``_no_weight_decay``, or ``_optim`` as in S4."""
+    if getattr(parameter, "_no_weight_decay", False):
+        return True
+    own = getattr(parameter, "_optim", None)
+    return isinstance(own, dict) and own.get("weight_decay", 1.0) == 0
