@@ -14,17 +14,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from shrinkage.torch.probing.arguments import accepted
 from shrinkage.torch.probing.driving import Driver
 from shrinkage.torch.probing.effects import (
     Fitted,
     Setting,
-    acted_on,
     effects,
+    is_cautious,
     known_gradient,
     no_gradient,
     paths,
 )
-from shrinkage.torch.probing.factories import accepted
 
 ROUNDING = 1e-8  # of the effect
 SAME = 1e-3  # of the effect: two runs that differ by less are one
@@ -72,7 +72,7 @@ def _judged(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> Coupli
         if missed < SAME and missed < max(10 * min(apart.values()), ROUNDING)
     ]
     is_added = added[equals] < SAME
-    cautious = _is_cautious(runs, start, known(0, start))
+    cautious = law.cautious or is_cautious(effects(runs)[0], start, known)
     coupled = not (orders or cautious)
     return Coupling(
         coupled=None if orders and is_added else coupled,
@@ -127,12 +127,6 @@ def _nudged(
     known = known_gradient(base.weight_decay)
     imitation = driver.run(start, known, lr=base.lr, weight_decay=0.0, steps=steps, nudge=nudge)
     return _missed(runs, imitation)
-
-
-def _is_cautious(runs: Runs, start: Tensor, gradient: Tensor) -> bool:
-    touched, agree = acted_on(effects(runs)[0], start), gradient * start > 0
-    there = start != 0
-    return bool(touched.any()) and bool((touched == agree)[there].all())
 
 
 def _growth(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> float:
