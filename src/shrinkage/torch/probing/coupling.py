@@ -131,14 +131,15 @@ def _nudged(
 
 def _growth(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> float:
     """At a data gradient of 0 and a tenth of the strength, so that little of a weight is gone."""
-    if law.shape.form != "proportional":
+    if law.shape.form != "proportional" and law.strength_exponent != 1.0:
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)
     pair = paths(driver, start, gentle, no_gradient, SETTLED + law.step)
     moves = effects(pair)
     if not torch.isfinite(moves).all():
         return 1.0
-    weights = pair[0][:-1]
-    shares = -(moves * weights).flatten(1).sum(dim=1) / (weights**2).flatten(1).sum(dim=1)
+    bases = torch.stack([law.shape.basis(w) for w in pair[0][:-1]])
+    shares = -(moves * bases).flatten(1).sum(dim=1) / (bases**2).flatten(1).sum(dim=1)
     first = float(shares[law.step - 1])
-    return float(shares[-AVERAGED:].mean()) / first if first else 1.0
+    growth = float(shares[-AVERAGED:].mean()) / first if first else 1.0
+    return growth if math.isfinite(growth) else 1.0

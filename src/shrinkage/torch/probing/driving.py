@@ -74,6 +74,7 @@ class Driver:
         optimizer has such a mode.
         """
         _seed()
+        start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._made(model, lr, weight_decay)
         if resting:

@@ -85,11 +85,11 @@ def rhythm(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> tu
     if bool((acting | ~there)[law.step - 1 :].all()):
         return ()
     steps = (torch.nonzero(acting).flatten() + 1).tolist()
-    if len(steps) == 1:
-        return (f"acts at step {steps[0]} and at no other of the first {len(moves)}",)
     gaps = {after - before for before, after in itertools.pairwise(steps)}
-    every = f"at one step in {min(gaps)}" if len(gaps) == 1 else f"at steps {steps} alone"
-    return (f"acts {every}",)
+    if len(gaps) == 1 and gaps != {1}:
+        return (f"acts at one step in {gaps.pop()}",)
+    written = ", ".join(map(str, steps))
+    return (f"of the first {len(moves)} steps it acts at these alone: {written}",)
 
 
 def on_one_dimension(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> str:

@@ -35,12 +35,7 @@ def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
     UnprobeableError
         If there is none, with what the plainest way raised.
     """
-    missing = _missing(factory)
-    if missing:
-        raise UnprobeableError(
-            f"it needs {', '.join(missing)}: "
-            f"give it by functools.partial(factory, {missing[0]}=...)"
-        )
+    _check_nothing_is_missing(factory)
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
     for driver in _ways(factory, deadline):
         try:
@@ -54,7 +49,7 @@ def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
             if moves:
                 return driver
             unmoved.append(driver)
-    for driver in unmoved:
+    for driver in unmoved[:2]:
         if _moves_in_the_end(driver, start):
             return driver
     telling = (each for each in reasons if not any(word in each for word in WANTED))
@@ -67,11 +62,12 @@ def make_once(factory: Factory) -> None:
 
     Raises
     ------
-    NoOptimizerError
-        If what is made is no optimizer.
+    UnprobeableError
+        If it needs more arguments than are known, or what is made is no optimizer.
     Exception
         Whatever the plainest way of making it raises, where none succeeds.
     """
+    _check_nothing_is_missing(factory)
     first: Exception | None = None
     for driver in _ways(factory, NO_DEADLINE):
         try:
@@ -86,14 +82,19 @@ def make_once(factory: Factory) -> None:
         raise first
 
 
-def _missing(factory: Factory) -> list[str]:
-    """The arguments that it needs and that are not known here."""
+def _check_nothing_is_missing(factory: Factory) -> None:
+    """Refuse what needs arguments that are not known here."""
     known = {*SUPPLIED, *MODELS, "params", rate_name(factory), strength_name(factory)}
-    return [
+    missing = [
         name
         for name, parameter in list(accepted(factory).items())[1:]
         if parameter.default is parameter.empty and parameter.kind in NAMED and name not in known
     ]
+    if missing:
+        raise UnprobeableError(
+            f"it needs {', '.join(missing)}: "
+            f"give it by functools.partial(factory, {missing[0]}=...)"
+        )
 
 
 def _ways(factory: Factory, deadline: Deadline) -> Iterator[Driver]:
