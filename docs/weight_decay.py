@@ -39,7 +39,8 @@ def section(found: Sequence[dict]) -> str:
     parts = [
         f"`shrinkage probe --all` at lr 0.1 and weight_decay 0.1 found this in {versions}. wd is "
         "weight_decay, lr the learning rate at a step, lr₀ the one at the start; w is a weight "
-        "before the step, at a data gradient of 0; J is the data loss and the penalty.\n",
+        "before the step, at a data gradient of 0; ‖w‖, RMS(w) = ‖w‖/√n, mean|w| and max|w| are of "
+        "a whole tensor with n entries; J is the data loss and the penalty.\n",
         f"{len(broken)} of the {len(promised)} of which something is promised, by an argument, the "
         "name or the documentation, do something else:\n",
         "\n".join(written(f"- {each['optimizer']}: {each['law']}") for each in broken),

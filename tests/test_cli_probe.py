@@ -34,13 +34,47 @@ def test_options_of_the_optimizer(run) -> None:
     assert "it is 2 times as strong as at first" in result.stdout
 
 
-def test_an_optimizer_in_the_folder(run, tmp_path: Path, monkeypatch) -> None:
+def test_an_optimizer_in_the_folder(run, tmp_path: Path) -> None:
     text = "from torch.optim import SGD\ndef slow(params, **given): return SGD(params, **given)"
     (tmp_path / "mine_alone.py").write_text(text)
     result = run("mine_alone:slow")
     assert result.exit_code == 0, result.output
     assert "mine_alone.slow at lr=0.1" in result.stdout
-    monkeypatch.delitem(sys.modules, "mine_alone")
+    assert "mine_alone" not in sys.modules  # foreign code runs in a process of its own
+
+
+ENDS = """
+import os, sys, time
+from torch.optim import SGD
+class Ends(SGD):
+    def step(self, closure=None):
+        {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "timeout", "sentence"),
+    [
+        ("os._exit(0)", 60, "mine_ends:Ends cannot be probed: it ends its process, with 0"),
+        ("sys.exit(0)", 60, "mine_ends.Ends cannot be probed: it fails on the way: SystemExit: 0"),
+        ("raise KeyboardInterrupt", 60, "mine_ends:Ends cannot be probed: KeyboardInterrupt"),
+        ("time.sleep(1000)", 1, "cannot be probed: it "),  # takes more than 1 s, or hangs
+    ],
+)
+def test_a_step_that_ends_the_process_or_never_ends(
+    run, tmp_path: Path, line: str, timeout: float, sentence: str
+) -> None:
+    (tmp_path / "mine_ends.py").write_text(ENDS.format(line))
+    result = run("mine_ends:Ends", "--timeout", timeout)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not result.stdout
+
+
+def test_what_is_no_optimizer_is_not_called(run) -> None:
+    result = run("os.system")
+    assert result.exit_code == 2
+    assert "posix.system cannot be probed: it is no optimizer" in result.stderr
 
 
 def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +103,7 @@ def test_a_page_of_one(run, tmp_path: Path) -> None:
         (("adam", "--lr", "0"), "lr must be > 0 and finite, got 0.0"),
         (("--all", "--lr", "nan"), "lr must be > 0 and finite, got nan"),
         (("adam", "--weight-decay", "much"), "'much' is no number"),
+        (("adam", "--timeout", "0"), "timeout must be > 0 and finite, got 0.0"),
         (("--all", "--jobs", "0"), "jobs must be a whole number from 1 up, got 0"),
         (("adam", "--out", "page.pdf"), "out must be a file that ends in .html, got 'page.pdf'"),
         (("adam", "--out", "nowhere/p.html"), "there is no folder 'nowhere'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +41,15 @@ def probe(
             parser=whole, metavar="NUMBER", help="Processes for --all.  [default: one a processor]"
         ),
     ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            parser=number,
+            metavar="SECONDS",
+            help="Time for one optimizer, after which it is given up.  "
+            "[default: 60, and 18 with --all]",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page to search and sort, .html.")
     ] = None,
@@ -54,15 +63,17 @@ def probe(
         if out is not None:
             check_page(out, "out")
 
-        from shrinkage.torch.probing import probe as probed
-        from shrinkage.torch.probing.survey import Row, as_text, records, survey
+        from shrinkage.torch.probing.survey import Row, as_text, probe_apart, records, survey
 
+        rates: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
+        if timeout is not None:
+            rates["timeout"] = timeout
         try:
             if everything:
-                rows = survey(lr=lr, weight_decay=weight_decay, jobs=jobs)
+                rows = survey(jobs=jobs, **rates)
                 typer.echo(as_text(rows))
             else:
-                law = probed(str(optimizer), lr=lr, weight_decay=weight_decay)
+                law = probe_apart(str(optimizer), **rates)
                 rows = [Row(law.optimizer, law)]
                 typer.echo(law.report())
         except ValueError as error:

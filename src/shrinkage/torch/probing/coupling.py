@@ -14,17 +14,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from shrinkage.torch.probing.arguments import accepted
 from shrinkage.torch.probing.driving import Driver
 from shrinkage.torch.probing.effects import (
     Fitted,
     Setting,
-    acted_on,
     effects,
+    is_cautious,
     known_gradient,
     no_gradient,
     paths,
 )
-from shrinkage.torch.probing.factories import accepted
 
 ROUNDING = 1e-8  # of the effect
 SAME = 1e-3  # of the effect: two runs that differ by less are one
@@ -72,7 +72,7 @@ def _judged(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> Coupli
         if missed < SAME and missed < max(10 * min(apart.values()), ROUNDING)
     ]
     is_added = added[equals] < SAME
-    cautious = _is_cautious(runs, start, known(0, start))
+    cautious = law.cautious or is_cautious(effects(runs)[0], start, known)
     coupled = not (orders or cautious)
     return Coupling(
         coupled=None if orders and is_added else coupled,
@@ -129,22 +129,17 @@ def _nudged(
     return _missed(runs, imitation)
 
 
-def _is_cautious(runs: Runs, start: Tensor, gradient: Tensor) -> bool:
-    touched, agree = acted_on(effects(runs)[0], start), gradient * start > 0
-    there = start != 0
-    return bool(touched.any()) and bool((touched == agree)[there].all())
-
-
 def _growth(driver: Driver, start: Tensor, base: Setting, law: Fitted) -> float:
     """At a data gradient of 0 and a tenth of the strength, so that little of a weight is gone."""
-    if law.shape.form != "proportional":
+    if law.shape.form != "proportional" and law.strength_exponent != 1.0:
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)
     pair = paths(driver, start, gentle, no_gradient, SETTLED + law.step)
     moves = effects(pair)
     if not torch.isfinite(moves).all():
         return 1.0
-    weights = pair[0][:-1]
-    shares = -(moves * weights).flatten(1).sum(dim=1) / (weights**2).flatten(1).sum(dim=1)
+    bases = torch.stack([law.shape.basis(w) for w in pair[0][:-1]])
+    shares = -(moves * bases).flatten(1).sum(dim=1) / (bases**2).flatten(1).sum(dim=1)
     first = float(shares[law.step - 1])
-    return float(shares[-AVERAGED:].mean()) / first if first else 1.0
+    growth = float(shares[-AVERAGED:].mean()) / first if first else 1.0
+    return growth if math.isfinite(growth) else 1.0

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shrinkage.torch.probing.factories import Factory, accepted, takes
-from shrinkage.torch.probing.isolation import isolated, shortened
+from shrinkage.torch.probing.arguments import (
+    MODELS,
+    RATES,
+    Factory,
+    accepted,
+    called,
+    rate_name,
+    strength_name,
+    takes,
+)
+from shrinkage.torch.probing.genuine import check_made
+from shrinkage.torch.probing.limits import NO_DEADLINE, Deadline
 
 Gradient = Callable[[int, Tensor], Tensor | None]  # (step from 0, weights) -> gradient
 # (step from 0, weights before it, after it) -> weights
 Nudge = Callable[[int, Tensor, Tensor], Tensor]
 SEED = 7
-MODELS = ("model", "module", "net", "network")
 # What some constructors need, beside parameters.
 SUPPLIED: dict[str, object] = {
     "base_optimizer": torch.optim.SGD,
@@ -27,17 +36,6 @@ SUPPLIED: dict[str, object] = {
     "total_steps": 100_000,
     "max_steps": 100_000,
 }
-
-# Words of errors that ask for another way of calling, which is tried as well.
-WANTED = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
-
-
-class UnprobeableError(Exception):
-    """It cannot be made or stepped; the message says why."""
-
-
-class OutOfTimeError(Exception):
-    """It is too slow for the time that there is."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Driver:
     build: str = "parameters"  # or "groups", "named", "model", "around"
     step: str = "plain"  # or "closure", "graph"
     dtype: torch.dtype = torch.float64
-    deadline: float = float("inf")  # on time.process_time's clock: a busy machine changes nothing
+    deadline: Deadline = NO_DEADLINE
     momentum: float | None = None  # given to the factory as `momentum`
 
     @property
@@ -75,7 +73,8 @@ class Driver:
         moves the weights after each step. `resting` reads them as for evaluation, where the
         optimizer has such a mode.
         """
-        torch.manual_seed(SEED)
+        _seed()
+        start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._made(model, lr, weight_decay)
         if resting:
@@ -86,6 +85,14 @@ class Driver:
             [start, *self._steps(optimizer, model, gradient, steps, schedule, nudge)]
         )
 
+    def repeats(self, start: Tensor) -> bool:
+        """Whether two runs alike give the same weights; else no difference has a meaning."""
+        first, second = (
+            self.run(start, lambda _, w: 0.1 * w, lr=0.01, weight_decay=0.01, steps=3)
+            for _ in range(2)
+        )
+        return torch.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True)
+
     def _steps(
         self,
         optimizer: Any,
@@ -95,13 +102,14 @@ class Driver:
         schedule: Callable[[int], float] | None,
         nudge: Nudge | None,
     ) -> Iterator[Tensor]:
-        first = [group.get("lr") for group in optimizer.param_groups]
+        groups = getattr(optimizer, "param_groups", [])
+        rates = [next((name for name in RATES if name in group), "") for group in groups]
+        first = [group.get(name) for group, name in zip(groups, rates, strict=True)]
         for number in range(steps):
-            if time.process_time() > self.deadline:
-                raise OutOfTimeError
-            for group, own in zip(optimizer.param_groups, first, strict=True):
+            self.deadline.check()
+            for group, name, own in zip(groups, rates, first, strict=True):
                 if schedule is not None and own is not None:
-                    group["lr"] = own * schedule(number)
+                    group[name] = own * schedule(number)
             before = model.weight.detach().clone()
             given = gradient(number, before.double())
             self._step(optimizer, model, -given if given is not None and self.climbs else given)
@@ -112,32 +120,39 @@ class Driver:
             yield model.weight.detach().double().clone()
 
     def _made(self, model: _Weights, lr: float, weight_decay: float) -> Any:
-        options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
-        if self.momentum is not None:
-            options["momentum"] = self.momentum
-        own: dict[str, Any] = {
-            key: value for key, value in options.items() if takes(self.factory, key)
-        }
-        for name, parameter in accepted(self.factory).items():
+        factory, own = self.factory, self._options(model, lr, weight_decay)
+        if self.build == "model":
+            params = [model.weight] if "params" in accepted(factory) else None
+            optimizer = factory(**own, **({} if params is None else {"params": params}))
+        elif self.build == "around":
+            named = accepted(factory)
+            wrapper = {name: value for name, value in own.items() if name in named}
+            inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
+            if strength_name(factory) not in named:
+                inner["weight_decay"] = weight_decay
+            optimizer = called(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
+        else:
+            optimizer = called(factory, _params(model, self.build), own)
+        check_made(optimizer)
+        _mode(optimizer, "train")
+        return optimizer
+
+    def _options(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
+        """What it is made with, beside the parameters, by its own names."""
+        factory, named = self.factory, accepted(self.factory)
+        own: dict[str, Any] = {}
+        if (rate := rate_name(factory)) is not None:
+            own[rate] = lr
+        if (strength := strength_name(factory)) is not None:
+            own[strength] = weight_decay
+        if self.momentum is not None and takes(factory, "momentum"):
+            own["momentum"] = self.momentum
+        for name, parameter in named.items():
             if parameter.default is parameter.empty and name in SUPPLIED:
                 own[name] = SUPPLIED[name]
             if parameter.default is parameter.empty and name in MODELS:
                 own[name] = model
-        if self.build == "model":
-            if "params" in accepted(self.factory):
-                own["params"] = [model.weight]
-            optimizer = self.factory(**own)
-        elif self.build == "around":
-            named = accepted(self.factory)
-            inner = {key: value for key, value in options.items() if key not in named}
-            wrapper = {key: value for key, value in own.items() if key in named}
-            optimizer = self.factory(
-                torch.optim.SGD([model.weight], **{"lr": lr, **inner}), **wrapper
-            )
-        else:
-            optimizer = self.factory(_params(model, self.build), **own)
-        _mode(optimizer, "train")
-        return optimizer
+        return own
 
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
         weight = model.weight
@@ -146,9 +161,12 @@ class Driver:
             optimizer.step()
             return
         given, here = gradient.to(self.dtype), weight.detach().clone()
+        calls = 0
 
         def closure() -> Tensor:
             """A loss whose gradient here is the given one, and whose curvature is 1."""
+            nonlocal calls
+            calls += 1
             weight.grad = None
             with torch.enable_grad():
                 loss = (given * weight).sum() + 0.5 * ((weight - here) ** 2).sum()
@@ -157,6 +175,8 @@ class Driver:
 
         if self.step == "closure":
             optimizer.step(closure)
+            if not calls:
+                raise TypeError("its step() calls no closure")
         else:
             closure()
             optimizer.step()
@@ -177,80 +197,14 @@ def _params(model: _Weights, build: str) -> Any:
     return list(model.named_parameters()) if build == "named" else [model.weight]
 
 
+def _seed() -> None:
+    """Every run draws the same numbers, so that they cancel in the difference of two."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 - theirs
+    random.seed(SEED)
+
+
 def _mode(optimizer: Any, name: str) -> None:
     """Into the mode for training or evaluation, where there is one."""
     if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
         getattr(optimizer, name)()
-
-
-def _builds(factory: Factory) -> Sequence[str]:
-    first = next(iter(accepted(factory)), "params")
-    if first in MODELS:
-        return ("model",)
-    if first in ("optimizer", "base"):
-        return ("around",)
-    return ("parameters", "groups", "named")
-
-
-def settled(factory: Factory, start: Tensor, *, deadline: float = float("inf")) -> Driver:
-    """The way in which `factory` can be called and stepped, found by trying.
-
-    Raises
-    ------
-    UnprobeableError
-        If there is none, with what the plainest way raised.
-    """
-    missing = [
-        name
-        for name, parameter in list(accepted(factory).items())[1:]
-        if parameter.default is parameter.empty
-        and parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name not in (*SUPPLIED, *MODELS, "lr", "weight_decay", "params")
-    ]
-    if missing:
-        raise UnprobeableError(
-            f"it needs {', '.join(missing)}: "
-            f"give it by functools.partial(factory, {missing[0]}=...)"
-        )
-    reasons = []
-    unmoved = None  # the first whose weights stay, as in a warm-up, or where gradients miss them
-    for dtype in (torch.float64, torch.float32):
-        for build in _builds(factory):
-            for step in ("plain", "closure", "graph"):
-                driver = Driver(factory, build, step, dtype, deadline)
-                try:
-                    moves = _try(driver, start)
-                except OutOfTimeError:
-                    raise
-                except Exception as error:  # foreign code may raise anything
-                    text = str(error) or "it has no step() of the usual kind"
-                    reasons.append(f"{type(error).__name__}: {shortened(text)}")
-                else:
-                    if moves:
-                        return driver
-                    unmoved = unmoved or driver
-    if unmoved is not None:
-        return unmoved
-    telling = (each for each in reasons if not any(word in each for word in WANTED))
-    raise UnprobeableError(next(telling, reasons[0]))
-
-
-def _try(driver: Driver, start: Tensor) -> bool:
-    """Whether two steps move the weights."""
-    gradient = start.flip(0) + 0.1
-    path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=2)
-    if not torch.isfinite(path).all():
-        raise ValueError("its weights are not finite after two steps")
-    return not torch.equal(path[-1], path[0])
-
-
-def on_vectors(driver: Driver, start: Tensor) -> Driver | None:
-    """The same for one-dimensional parameters; nothing where they are refused."""
-    try:
-        with isolated():
-            _try(driver, start)
-    except OutOfTimeError:
-        raise
-    except Exception:  # foreign code may raise anything
-        return None
-    return replace(driver)

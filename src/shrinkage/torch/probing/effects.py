@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from shrinkage.torch.probing.driving import Driver, Gradient
 from shrinkage.torch.probing.fitting import NOTHING, Shape, fit, snapped
+from shrinkage.torch.probing.sizes import OTHERS, UNLIKE, Factors, factors_of, size
 
 STEPS = 12  # from where momentum begins until most of it is there
 LONG = 300  # where nothing happens within these: a warm-up may be over after so many
@@ -39,30 +40,23 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fitted:
-    """An effect as a formula: ``coefficient·lr^a·lr₀^b·wd^c·basis(w)``, and how well that fits."""
+    """A formula, ``coefficient·lr^a·lr₀^b·wd^c·factors(w)·basis(w)``, and how well it fits."""
 
     shape: Shape
     share: str  # "linear"; "implicit": w/(1 + r); "exponential": exp(−r)·w
     lr_exponent: float
     first_lr_exponent: float
     strength_exponent: float
-    size_exponent: float  # the effect's, when all weights are made larger
+    factors: Factors  # by which the size of the whole tensor enters, beside each entry's own form
     coefficient: float
     misfit: float
     step: int  # from 1: the first step at which it acts
-    norm: float  # of the weights that the shape was fitted at
-
-    @property
-    def norm_exponent(self) -> float:
-        """The k of a factor ‖w‖^k beside what each entry's own form says."""
-        own = _own_exponent(self.shape)
-        if own is None or not math.isfinite(self.size_exponent):
-            return 0.0
-        return self.size_exponent - own
+    size: float  # that the factors have for the weights that the shape was fitted at
+    cautious: bool  # acts only where the gradient, too, makes the weight smaller
 
     def effect(self, w: Tensor) -> Tensor:
         """What the decay adds to `w` at the rates that the shape was fitted at."""
-        return self.shape.effect(w, (float(w.norm()) / self.norm) ** self.norm_exponent)
+        return self.shape.effect(w, size(self.factors, w) / self.size)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -136,64 +130,132 @@ def fitted(driver: Driver, start: Tensor, base: Setting, gradient: Gradient) -> 
         raise FloatingPointError
     if acting is None:
         return None
-    steps = acting + 1
-    settings = [
+    look = _Look(driver, gradient, acting, is_cautious(effects(pair)[acting], start, gradient))
+    seen = [look(start, setting) for setting in _settings(base)]
+    others = [look(other, base) for other in OTHERS]
+    unlike = look(UNLIKE, base)
+    shape = fit(seen[0].effect, seen[0].w)
+    if shape.form == "sign" and _stops_at_zero(look, start, base, shape):
+        shape = replace(shape, clipped=True)
+    shares = ("linear", "implicit", "exponential") if shape.form == "proportional" else ("linear",)
+    found = [_exponents(shape, share, seen, others, unlike, look) for share in shares]
+    best = min(found, key=lambda each: each.misfit)
+    return found[0] if found[0].misfit <= max(1e-6, 1.1 * best.misfit) else best
+
+
+def under_other_gradients(driver: Driver, start: Tensor, base: Setting, found: Fitted) -> Fitted:
+    """The same law with its misfit under gradients of another size and other signs.
+
+    What acts under a gradient alone may depend on it, and then its law holds for none other.
+    """
+
+    def gradient(number: int, w: Tensor) -> Tensor:
+        return -3 * known_gradient(base.weight_decay)(number, w)
+
+    look = _Look(driver, gradient, found.step - 1, found.cautious)
+    seen = look(start, base)
+    rates = (found.lr_exponent, found.first_lr_exponent, found.strength_exponent)
+    amount = found.coefficient * size(found.factors, seen.w) * _scale(base, rates)
+    missed = _missed(found.shape, _done(amount, found.share), seen)
+    return replace(found, misfit=max(found.misfit, missed))
+
+
+def _settings(base: Setting) -> list[Setting]:
+    """Experiments that differ from the first in one thing, and one that differs in three."""
+    return [
+        base,
         replace(base, lr=base.lr / 2),
         replace(base, schedule=0.5),
         replace(base, weight_decay=base.weight_decay / 2),
         replace(base, size=2.0),
         replace(base, lr=base.lr / 2, weight_decay=base.weight_decay * 2, schedule=0.5),
     ]
-    moves = effects(pair)[acting]
-    touched = acted_on(moves, start)
-    seen = [(base, moves, pair[0][acting] * touched)]
-    for setting in settings:
-        other = paths(driver, start, setting, gradient, steps)
-        seen.append((setting, effects(other)[acting], other[0][acting] * touched))
-    shape = fit(seen[0][1], seen[0][2])
-    if shape.form == "sign" and _stops_at_zero(driver, start, base, gradient, steps, shape):
-        shape = replace(shape, clipped=True)
-    shares = ("linear", "implicit", "exponential") if shape.form == "proportional" else ("linear",)
-    found = [_exponents(shape, share, seen, acting + 1) for share in shares]
-    best = min(found, key=lambda each: each.misfit)
-    return found[0] if found[0].misfit <= max(1e-6, 1.1 * best.misfit) else best
 
 
-def _stops_at_zero(
-    driver: Driver, start: Tensor, base: Setting, gradient: Gradient, steps: int, shape: Shape
-) -> bool:
+def is_cautious(effect: Tensor, start: Tensor, gradient: Gradient) -> bool:
+    """Whether only those entries moved that the gradient makes smaller, too."""
+    given = gradient(0, start)
+    if given is None or not bool(given.any()):
+        return False
+    agree = given * start > 0
+    return bool((acted_on(effect, start) == agree)[start != 0].all())
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One experiment."""
+
+    setting: Setting
+    effect: Tensor
+    w: Tensor  # the weights before it
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How experiments are made: at which step, and under which gradient."""
+
+    driver: Driver
+    gradient: Gradient
+    acting: int
+    cautious: bool
+
+    def __call__(self, start: Tensor, setting: Setting) -> _Seen:
+        pair = paths(self.driver, start, setting, self.gradient, self.acting + 1)
+        w = pair[0][self.acting]
+        given = self.gradient(self.acting, w)
+        if self.cautious and given is not None:
+            w = w * (given * w > 0)
+        return _Seen(setting, effects(pair)[self.acting], w)
+
+
+def _stops_at_zero(look: _Look, start: Tensor, base: Setting, shape: Shape) -> bool:
     """Once more with weights of which half are smaller than the step of the sign."""
     smaller = abs(shape.coefficient) / float(start.abs().median())
-    decayed, _ = paths(driver, start, replace(base, size=smaller), gradient, steps)
-    before, after = decayed[-2], decayed[-1]
-    small = (before != 0) & (before.abs() < 0.99 * abs(shape.coefficient))
-    return bool(small.any()) and bool((after[small] == 0).all())
+    seen = look(start, replace(base, size=smaller))
+    small = (seen.w != 0) & (seen.w.abs() < 0.99 * abs(shape.coefficient))
+    return bool(small.any()) and bool((seen.w + seen.effect)[small].abs().max() == 0)
 
 
-Seen = Sequence[tuple[Setting, Tensor, Tensor]]  # (setting, effect, weights before it)
-
-
-def _exponents(shape: Shape, share: str, seen: Seen, step: int) -> Fitted:
+def _exponents(
+    shape: Shape, share: str, seen: list[_Seen], others: list[_Seen], unlike: _Seen, look: _Look
+) -> Fitted:
     """Exponents from pairs of experiments that differ in one thing, then the misfit over all."""
-    amounts = [_undone(_amount(shape, effect, w), share) for _, effect, w in seen]
+    amounts = [_undone(_amount(shape, each.effect, each.w), share) for each in seen]
     at_first, lr, schedule, strength = amounts[:4]
     whole, now = _exponent(lr, at_first, 0.5), _exponent(schedule, at_first, 0.5)
     exponents = (now, snapped(whole - now), _exponent(strength, at_first, 0.5))
-    larger = float(seen[4][1].norm() / max(float(seen[0][1].norm()), 1e-300))
-    size = snapped(math.log2(larger)) if larger > 0 and math.isfinite(larger) else math.nan
-    norm = float(seen[0][2].norm())
-    law = Fitted(shape, share, *exponents, size, 1.0, shape.misfit, step, norm)
-    coefficient = at_first / _scale(seen[0][0], exponents)
+    at_others = [_undone(_amount(shape, each.effect, each.w), share) for each in others]
+    factors = factors_of(
+        _size_exponent(shape, seen),
+        [(seen[0].w, at_first), *zip((each.w for each in others), at_others, strict=True)],
+    )
+    at = size(factors, seen[0].w)
+    coefficient = at_first / _scale(seen[0].setting, exponents) / at
     worst = shape.misfit
-    for setting, effect, w in seen:
-        amount = _done(coefficient * _scale(setting, exponents), share)
-        amount *= (float(w.norm()) / norm) ** law.norm_exponent
-        guess = shape.effect(w, amount / shape.coefficient) if shape.coefficient else 0 * w
-        size_seen = float(effect.norm())
-        missed = float((effect - guess).norm()) / size_seen if size_seen else 1.0
-        worst = max(worst, missed if math.isfinite(missed) else 1.0)
-    coefficient /= norm**law.norm_exponent
-    return replace(law, coefficient=coefficient, misfit=worst)
+    for each in (*seen, *others, unlike):
+        amount = coefficient * size(factors, each.w) * _scale(each.setting, exponents)
+        worst = max(worst, _missed(shape, _done(amount, share), each))
+    step = look.acting + 1
+    return Fitted(
+        shape, share, *exponents, factors, coefficient, worst, step, at, cautious=look.cautious
+    )
+
+
+def _missed(shape: Shape, amount: float, seen: _Seen) -> float:
+    """The share of what was seen that the formula leaves unexplained."""
+    guess = shape.effect(seen.w, amount / shape.coefficient) if shape.coefficient else 0 * seen.w
+    whole = float(seen.effect.norm())
+    missed = float((seen.effect - guess).norm()) / whole if whole else 1.0
+    return missed if math.isfinite(missed) else 1.0
+
+
+def _size_exponent(shape: Shape, seen: list[_Seen]) -> float:
+    """The k of a factor size^k beside what each entry's own form says."""
+    own = _own_exponent(shape)
+    larger = float(seen[4].effect.norm() / max(float(seen[0].effect.norm()), 1e-300))
+    if own is None or not (larger > 0 and math.isfinite(larger) and math.isfinite(own)):
+        return 0.0
+    return snapped(math.log2(larger)) - own
 
 
 def _own_exponent(shape: Shape) -> float | None:

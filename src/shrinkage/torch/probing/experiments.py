@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 from shrinkage.penalties.arrays import checked_above
-from shrinkage.torch.probing.coupling import coupling
-from shrinkage.torch.probing.driving import (
-    Driver,
-    Gradient,
-    OutOfTimeError,
-    UnprobeableError,
-    settled,
+from shrinkage.torch.probing.arguments import (
+    WRAPPED,
+    Factory,
+    accepted,
+    has_nameless_arguments,
+    strength_name,
 )
+from shrinkage.torch.probing.coupling import coupling
+from shrinkage.torch.probing.driving import Driver, Gradient
 from shrinkage.torch.probing.effects import (
     WEIGHTS,
     Fitted,
@@ -25,26 +25,27 @@ from shrinkage.torch.probing.effects import (
     known_gradient,
     no_gradient,
     paths,
+    under_other_gradients,
 )
-from shrinkage.torch.probing.factories import (
-    Factory,
-    accepted,
-    factory_from_text,
-    name_of,
-    takes,
-)
+from shrinkage.torch.probing.factories import factory_from_text, name_of
 from shrinkage.torch.probing.facts import (
     acts_without_gradient,
+    check_that_it_moves,
     in_half_precision,
     on_driving,
     on_one_dimension,
+    rhythm,
 )
+from shrinkage.torch.probing.genuine import UnprobeableError, check_factory
 from shrinkage.torch.probing.isolation import isolated, shortened
 from shrinkage.torch.probing.law import Law
+from shrinkage.torch.probing.limits import Deadline, OutOfTimeError, alarm
 from shrinkage.torch.probing.promises import promise_of
 from shrinkage.torch.probing.resting import objective
+from shrinkage.torch.probing.settling import make_once, settled
 from shrinkage.torch.probing.writing import formula
 
+TIMEOUT = 60.0
 USUAL = Setting(lr=0.1, weight_decay=0.1)
 
 
@@ -55,24 +56,32 @@ def probe(
     weight_decay: float = 0.1,
     name: str | None = None,
     seconds: float = math.inf,
+    timeout: float = TIMEOUT,
 ) -> Law:
     """Find what the `weight_decay` of an optimizer does to a weight, whatever its inside.
 
     The optimizer is stepped with the decay and without it, on the same weights and with the same
-    gradients, none and known ones, over learning rates, strengths and sizes of the weights. What
-    the decay adds is fitted by ``−coefficient·lr^a·lr₀^b·wd^c·basis(w)``.
+    gradients, none and known ones, over learning rates, strengths, and tensors of several shapes
+    and sizes. What the decay adds is fitted by ``−coefficient·lr^a·lr₀^b·wd^c·basis(w)``, and the
+    fit is tried on a tensor unlike the others.
 
     Parameters
     ----------
     factory : callable or str
         Called as ``factory(params, lr=..., weight_decay=...)``: a class, a `functools.partial`, a
-        lambda; or text, "torch.optim.SGD,momentum=0.9".
+        function whose first argument is params; or text, "torch.optim.SGD,momentum=0.9". The
+        decay may have another name, such as wd, l2 or lambda_, and the learning rate, too.
     lr, weight_decay : float, default 0.1
         Where to look, above 0.
     name : str, optional
         What to call it; by default, where it can be imported from.
     seconds : float, optional
-        Of processor time that it may take.
+        Of processor time that it may take, looked at between two steps.
+    timeout : float, default 60
+        Seconds on the clock that it may take, above 0; `math.inf` for no limit. A step that does
+        not end is interrupted in the main thread of a process on Unix, unless it is compiled code
+        that hangs; elsewhere time is looked at between two steps. The command ``shrinkage probe``
+        runs in a process of its own, which it ends whatever the step does.
 
     Returns
     -------
@@ -82,8 +91,9 @@ def probe(
     Raises
     ------
     ValueError
-        If lr or weight_decay is not above 0, and for what cannot be made or stepped, with the
-        reason.
+        If lr, weight_decay or timeout is not above 0, for what makes no optimizer, which is not
+        called unless its arguments are those of one, and for what cannot be made or stepped, with
+        the reason.
     TypeError
         If `factory` cannot be called.
 
@@ -100,40 +110,66 @@ def probe(
     >>> probe(torch.optim.Adam).strength_cancels
     True
     """
+    base = Setting(checked_above("lr", lr, 0.0), checked_above("weight_decay", weight_decay, 0.0))
+    if timeout != math.inf:
+        checked_above("timeout", timeout, 0.0)
     if isinstance(factory, str):
         factory = factory_from_text(factory)
     if not callable(factory):
-        raise TypeError(f"factory must be callable or text, got {type(factory).__name__}")
-    base = Setting(checked_above("lr", lr, 0.0), checked_above("weight_decay", weight_decay, 0.0))
+        kind = type(factory).__name__
+        remedy = f"; give the class, {kind}" if hasattr(factory, "param_groups") else ""
+        raise TypeError(f"factory must be callable or text, got {kind}{remedy}")
     name = name_of(factory) if name is None else name
-    if not takes(factory, "weight_decay") and "optimizer" not in accepted(factory):
-        return Law(
-            optimizer=name,
-            lr=lr,
-            weight_decay=weight_decay,
-            form="none",
-            formula="w ← w",
-            notes=("takes no weight_decay",),
-        )
+    deadline = Deadline.after(processor=seconds, clock=timeout)
     try:
-        with isolated() as said:
-            driver = settled(factory, WEIGHTS, deadline=time.process_time() + seconds)
-            law = _law(driver, base, name)
+        check_factory(factory)
+        with isolated() as said, alarm(timeout):
+            law = _law_or_none(factory, base, name, deadline)
     except OutOfTimeError:
-        raise ValueError(f"{name} cannot be probed: it takes more than {seconds:g} s") from None
+        limit = f"{timeout:g} s" if deadline.is_late else f"{seconds:g} s of processor time"
+        raise ValueError(f"{name} cannot be probed: it takes more than {limit}") from None
     except UnprobeableError as error:
         raise ValueError(f"{name} cannot be probed: {error}") from None
-    except Exception as error:  # foreign code may raise anything, at any step
+    except (Exception, SystemExit) as error:  # foreign code may raise anything, at any step
         said_so = f"{type(error).__name__}: {shortened(error)}"
         raise ValueError(f"{name} cannot be probed: it fails on the way: {said_so}") from None
-    promise = promise_of(factory)
-    if promise is not None:
-        law = replace(law, promise=str(promise), as_documented=promise.is_kept(law))
     matters = [f"it says: {line}" for line in said if "decay" in line.lower()]
     return replace(law, notes=(*matters[:2], *law.notes))
 
 
+def _law_or_none(factory: Factory, base: Setting, name: str, deadline: Deadline) -> Law:
+    """The law of its decay, or that it takes none."""
+    if strength_name(factory) is None and not set(WRAPPED) & set(accepted(factory)):
+        if has_nameless_arguments(factory):
+            raise UnprobeableError(
+                "it takes arguments without a name (*args), and its weight_decay may be one of "
+                "them; give a function of params, lr and weight_decay that makes it"
+            )
+        make_once(factory)
+        return Law(
+            optimizer=name,
+            lr=base.lr,
+            weight_decay=base.weight_decay,
+            form="none",
+            formula="w ← w",
+            notes=("takes no weight_decay",),
+        )
+    driver = settled(factory, WEIGHTS, deadline=deadline)
+    law = _law(driver, base, name)
+    promise = promise_of(factory)
+    return (
+        law
+        if promise is None
+        else replace(law, promise=str(promise), as_documented=promise.is_kept(law))
+    )
+
+
 def _law(driver: Driver, base: Setting, name: str) -> Law:
+    if not driver.repeats(WEIGHTS):
+        raise UnprobeableError(
+            "two runs from the same start end differently: what it does depends on more than its "
+            "weights, gradients and torch's random numbers"
+        )
     found, gradient, remark = _seen(driver, base)
     law = Law(
         optimizer=name,
@@ -144,13 +180,7 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         notes=on_driving(driver),
     )
     if found is None:
-        if base != USUAL and _seen(driver, USUAL)[0] is not None:
-            raise UnprobeableError(
-                f"at lr={base.lr:g} and weight_decay={base.weight_decay:g} what it does is lost in "
-                "rounding; raise them"
-            )
-        by = "" if "weight_decay" in accepted(driver.factory) else " among any others"
-        return replace(law, notes=(*law.notes, f"weight_decay is taken{by} and does nothing"))
+        return replace(law, notes=(*law.notes, _nothing(driver, base)))
     law = _with_fit(replace(law, notes=(*law.notes, *remark)), found)
     law = _with_coupling(law, driver, base, found)
     moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
@@ -158,12 +188,29 @@ def _law(driver: Driver, base: Setting, name: str) -> Law:
         law,
         zeros_stay=not bool(acted_on(moved, WEIGHTS)[WEIGHTS == 0].any()),
         vectors=on_one_dimension(driver, base, found, gradient),
-        notes=(*law.notes, *in_half_precision(driver, base)),
+        notes=(
+            *law.notes,
+            *rhythm(driver, base, found, gradient),
+            *in_half_precision(driver, base),
+        ),
     )
     try:
         return replace(law, objective=objective(driver))
     except OutOfTimeError:
         return replace(law, objective="its steps are too slow to find what it solves")
+
+
+def _nothing(driver: Driver, base: Setting) -> str:
+    """That the decay does nothing, where weights move and no other setting or shape says else."""
+    if base != USUAL and _seen(driver, USUAL)[0] is not None:
+        raise UnprobeableError(
+            f"at lr={base.lr:g} and weight_decay={base.weight_decay:g} what it does is lost in "
+            "rounding; raise them"
+        )
+    check_that_it_moves(driver, base)
+    name = strength_name(driver.factory) or "weight_decay"
+    by = "" if name in accepted(driver.factory) else " among any others"
+    return f"{name} is taken{by} and does nothing"
 
 
 def _with_fit(law: Law, found: Fitted) -> Law:
@@ -210,14 +257,17 @@ def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, tuple
         return found, no_gradient, ()
     try:
         known = known_gradient(base.weight_decay)
-        return fitted(driver, WEIGHTS, base, known), known, (remark,)
+        found = fitted(driver, WEIGHTS, base, known)
     except FloatingPointError:
         raise UnprobeableError("its weights are not finite") from None
+    if found is not None:
+        found = under_other_gradients(driver, WEIGHTS, base, found)
+    return found, known, (remark,)
 
 
 def _form(found: Fitted) -> str:
     if found.shape.form in ("proportional", "sign", "power") and found.coefficient < 0:
         return "grows"
-    if found.shape.form in ("proportional", "sign") and found.norm_exponent:
+    if found.shape.form in ("proportional", "sign") and found.factors:
         return "matrix"
     return found.shape.form

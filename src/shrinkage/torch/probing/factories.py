@@ -1,38 +1,18 @@
-"""What makes an optimizer: its name, what it takes, and how a command line writes it."""
+"""What makes an optimizer: its name, and how a command line writes it."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import importlib
-import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
-Factory = Callable[..., Any]
-
-
-def accepted(factory: Factory) -> Mapping[str, inspect.Parameter]:
-    """The parameters of `factory` by name; nothing where they cannot be known."""
-    try:
-        return inspect.signature(factory).parameters
-    except (ValueError, TypeError):
-        return {}
-
-
-def takes(factory: Factory, name: str) -> bool:
-    """Whether `factory` can be called with an argument of that name."""
-    parameters = accepted(factory)
-    return (
-        not parameters
-        or name in parameters
-        or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    )
+from shrinkage.torch.probing.arguments import Factory, accepted, rate_name, strength_name, takes
 
 
 def name_of(factory: Factory) -> str:
@@ -121,9 +101,13 @@ def _nearest(written: str, known: Mapping[str, str]) -> str:
 
 def _option(text: str, factory: Factory, pair: str) -> tuple[str, object]:
     key, equals, value = (part.strip() for part in pair.partition("="))
-    if key in ("lr", "weight_decay"):
-        option = f"--{key.replace('_', '-')}"
-        raise ValueError(f"optimizer {text!r}: {key} has an argument of its own, {key} ({option})")
+    own = {"lr": rate_name(factory), "weight_decay": strength_name(factory)}
+    for name, called in own.items():
+        if key in (name, called):
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"optimizer {text!r}: {key} has an argument of its own, {name} ({option})"
+            )
     if not equals or not takes(factory, key):
         known = {name.lower(): name for name in accepted(factory)}
         raise ValueError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import torch
 
-from shrinkage.torch.probing.driving import Driver, Gradient, OutOfTimeError, on_vectors
+from shrinkage.torch.probing.arguments import rate_name, strength_name
+from shrinkage.torch.probing.driving import Driver, Gradient
 from shrinkage.torch.probing.effects import (
     STEPS,
     WEIGHTS,
@@ -15,11 +17,14 @@ from shrinkage.torch.probing.effects import (
     acted_on,
     effects,
     first_acting,
+    known_gradient,
     no_gradient,
     paths,
 )
-from shrinkage.torch.probing.factories import takes
-from shrinkage.torch.probing.fitting import CLOSE, fit
+from shrinkage.torch.probing.fitting import CLOSE, NOTHING, fit
+from shrinkage.torch.probing.genuine import UnprobeableError
+from shrinkage.torch.probing.settling import WARM_UP, on_vectors
+from shrinkage.torch.probing.sizes import UNLIKE
 
 
 def on_driving(driver: Driver) -> tuple[str, ...]:
@@ -34,7 +39,12 @@ def on_driving(driver: Driver) -> tuple[str, ...]:
     }
     notes = [said[each] for each in (driver.build, driver.step) if each in said]
     notes += ["in float32"] if driver.dtype is not torch.float64 else []
-    notes += [] if takes(driver.factory, "lr") or driver.build == "around" else ["takes no lr"]
+    if driver.build == "around":
+        return tuple(notes)
+    rate, strength = rate_name(driver.factory), strength_name(driver.factory)
+    notes += ["takes no lr"] if rate is None else []
+    notes += [f"its lr is called {rate}"] if rate not in (None, "lr") else []
+    notes += [f"its weight_decay is called {strength}"] if strength != "weight_decay" else []
     return tuple(notes)
 
 
@@ -42,11 +52,44 @@ def acts_without_gradient(driver: Driver, base: Setting, law: Fitted) -> bool | 
     """Whether weights move whose gradient is None; None where such a step fails."""
     try:
         pair = paths(driver, WEIGHTS, base, lambda *_: None, max(3, law.step))
-    except OutOfTimeError:
-        raise
     except Exception:  # foreign code may raise anything
         return None
     return first_acting(effects(pair), WEIGHTS) is not None
+
+
+def check_that_it_moves(driver: Driver, base: Setting) -> None:
+    """Raise where a decay that does nothing may be one that was not seen.
+
+    Weights must have moved under the same gradients, and tensors of no other shape may be decayed.
+    """
+    known = known_gradient(base.weight_decay)
+    moved = paths(driver, WEIGHTS, base, known, WARM_UP)
+    if any(torch.equal(path[-1], path[0]) for path in moved):
+        raise UnprobeableError(f"its steps move no weight, within {WARM_UP} of them")
+    for w in (WEIGHTS.flatten(), WEIGHTS.reshape(2, 2, 3, 2), UNLIKE):
+        if on_vectors(driver, w) is None:
+            continue
+        if first_acting(effects(paths(driver, w, base, known, STEPS)), w) is not None:
+            raise UnprobeableError(
+                f"it leaves weights of shape {tuple(WEIGHTS.shape)} alone and decays those of "
+                f"shape {tuple(w.shape)}, which is no law of one kind"
+            )
+
+
+def rhythm(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> tuple[str, ...]:
+    """Whether there are steps, after the first at which it acts, at which it does not."""
+    pair = paths(driver, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
+    moves, weights = effects(pair), pair[0][:-1]
+    there = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
+    acting = moves.flatten(1).norm(dim=1) > NOTHING * WEIGHTS.norm()
+    if bool((acting | ~there)[law.step - 1 :].all()):
+        return ()
+    steps = (torch.nonzero(acting).flatten() + 1).tolist()
+    gaps = {after - before for before, after in itertools.pairwise(steps)}
+    if len(gaps) == 1 and gaps != {1}:
+        return (f"acts at one step in {gaps.pop()}",)
+    written = ", ".join(map(str, steps))
+    return (f"of the first {len(moves)} steps it acts at these alone: {written}",)
 
 
 def on_one_dimension(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> str:
@@ -72,8 +115,6 @@ def in_half_precision(driver: Driver, base: Setting) -> tuple[str, ...]:
     start = WEIGHTS.to(torch.bfloat16).double()  # a number that both types hold
     try:
         lost = first_acting(effects(paths(half, start, base, no_gradient, STEPS)), start) is None
-    except OutOfTimeError:
-        raise
     except Exception:  # foreign code may raise anything
         return ("cannot be stepped in bfloat16",)
     kept = first_acting(effects(paths(driver, start, base, no_gradient, STEPS)), start) is not None

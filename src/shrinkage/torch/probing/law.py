@@ -161,7 +161,7 @@ class Law:
             "law": self.law,
             "verdict": self.verdict,
             "objective": self.objective,
-            "misfit": f"{self.misfit:.1e}",
+            "misfit": "" if self.form == "none" else f"{self.misfit:.1e}",
             "also": "; ".join(self.facts),
         }
         lines = [f"{self.optimizer} at lr={self.lr:g}, weight_decay={self.weight_decay:g}"]

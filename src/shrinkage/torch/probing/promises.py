@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shrinkage.torch.probing.factories import Factory, accepted, class_name, name_of
+from shrinkage.torch.probing.arguments import Factory, accepted
+from shrinkage.torch.probing.factories import class_name, name_of
 from shrinkage.torch.probing.law import Law
 
 

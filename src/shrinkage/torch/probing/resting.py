@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from shrinkage.torch.probing.arguments import accepted
 from shrinkage.torch.probing.coupling import MOMENTUM
-from shrinkage.torch.probing.driving import Driver, OutOfTimeError
-from shrinkage.torch.probing.factories import accepted
+from shrinkage.torch.probing.driving import Driver
 
 STRENGTH, LR = 0.5, 0.1
 FASTER = (1.0, 5.0)  # learning rates for those whose steps shrink by themselves
@@ -101,8 +101,6 @@ def _rest(
             schedule=schedule,
             resting=not noise,
         )
-    except OutOfTimeError:
-        raise
     except Exception:  # foreign code may raise anything where weights overflow
         return torch.full_like(CENTRES, torch.nan)
     return path[-steps // 8 :].mean(dim=0) if noise else path[-1]

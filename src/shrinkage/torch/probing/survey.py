@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,10 +17,13 @@ from queue import SimpleQueue
 
 from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.probing.catalogue import Entry, installed
+from shrinkage.torch.probing.experiments import TIMEOUT
+from shrinkage.torch.probing.isolation import shortened
 from shrinkage.torch.probing.law import Law
 
 SECONDS = 3.0  # of processor time that one optimizer may take
 GRACE = 6.0  # times these on the clock, before its process is ended
+OVERTIME = 2.0  # seconds for a process to say by itself that time is up
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,26 @@ class Row:
         return self.law.law
 
 
+def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
+    """`probe` in a process of its own, which is ended when time is up, whatever a step does.
+
+    Raises
+    ------
+    ValueError
+        As `probe` does, and where the process ends before it has answered.
+    """
+    checked_above("lr", lr, 0.0)
+    checked_above("weight_decay", weight_decay, 0.0)
+    checked_above("timeout", timeout, 0.0)
+    rates = {"lr": lr, "weight_decay": weight_decay}
+    with _workers(1) as (worker,):
+        answer = worker.answer({"factory": text, **rates, "timeout": timeout}, timeout + OVERTIME)
+    if isinstance(answer, str):
+        why = answer if answer.startswith("optimizer ") or " cannot be probed: " in answer else ""
+        raise ValueError(why or f"{text} cannot be probed: {answer}")
+    return answer
+
+
 def survey(
     entries: Sequence[Entry] | None = None,
     *,
@@ -46,6 +71,7 @@ def survey(
     weight_decay: float = 0.1,
     jobs: int | None = None,
     seconds: float = SECONDS,
+    timeout: float | None = None,
 ) -> list[Row]:
     """Probe each; one that fails, hangs or crashes is a row that says so.
 
@@ -58,8 +84,10 @@ def survey(
     jobs : int, optional
         Processes; by default one a processor.
     seconds : float, default 3
-        Of processor time that one may take; when six times as many have passed on the clock, its
-        process is ended.
+        Of processor time that one may take.
+    timeout : float, optional
+        Seconds on the clock after which the process of one is ended; by default six times
+        `seconds`. Where it is given, `seconds` is a sixth of it.
 
     Returns
     -------
@@ -69,14 +97,16 @@ def survey(
     Raises
     ------
     ValueError
-        If lr or weight_decay is not above 0.
+        If lr, weight_decay or timeout is not above 0.
     """
     checked_above("lr", lr, 0.0)
     checked_above("weight_decay", weight_decay, 0.0)
+    if timeout is not None:
+        seconds = checked_above("timeout", timeout, 0.0) / GRACE
     count = jobs or os.cpu_count() or 1
     if entries is not None:
         count = max(1, min(count, len(entries)))
-    request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds}
+    request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds, "timeout": math.inf}
     idle: SimpleQueue[_Worker] = SimpleQueue()
     with _workers(count) as workers, ThreadPoolExecutor(count) as threads:
         entries = installed() if entries is None else entries  # while the workers begin
@@ -88,9 +118,12 @@ def survey(
         def probed(name: str) -> Row:
             worker = idle.get()
             try:
-                return worker.row({"name": name, **request})
+                answer = worker.answer({"factory": name, "name": name, **request}, GRACE * seconds)
             finally:
                 idle.put(worker)
+            if isinstance(answer, str):
+                return Row(name, None, shortened(answer.removeprefix(f"{name} cannot be probed: ")))
+            return Row(name, answer)
 
         try:
             rows |= {row.name: row for row in threads.map(probed, waiting)}
@@ -109,21 +142,19 @@ class _Worker:
         self.process: subprocess.Popen[str] | None = _begun()
         self.is_ready = False
 
-    def row(self, request: dict[str, object]) -> Row:
-        """What the process answers, or how it ended."""
-        name, limit = str(request["name"]), GRACE * float(str(request["seconds"]))
+    def answer(self, request: dict[str, object], limit: float) -> Law | str:
+        """What the process answers within `limit` seconds: a law, or why there is none."""
         self._wait_until_ready()
         began = time.monotonic()
-        line = self._answer(json.dumps({**request, "limit": limit}))
+        line = self._line(json.dumps({"limit": limit, **request}))
         if not line:
             late = time.monotonic() - began >= limit
-            ended = self.end()
-            reason = f"it hangs for {limit:g} s" if late else f"it ends its process, with {ended}"
-            return Row(name, None, reason)
+            code = self.end()
+            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_ended(code)}"
         answer = json.loads(line)
         if "reason" in answer:
-            return Row(name, None, answer["reason"])
-        return Row(name, Law(**{**answer, "notes": tuple(answer["notes"])}))
+            return str(answer["reason"])
+        return Law(**{**answer, "notes": tuple(answer["notes"])})
 
     def _wait_until_ready(self) -> None:
         """Have a process that has imported what it needs."""
@@ -134,7 +165,7 @@ class _Worker:
             self.process.stdout.readline()
             self.is_ready = True
 
-    def _answer(self, request: str) -> str:
+    def _line(self, request: str) -> str:
         """A line, or nothing if the process has ended."""
         assert self.process is not None
         assert self.process.stdin is not None
@@ -158,6 +189,14 @@ class _Worker:
             return None
         process.communicate()
         return process.returncode
+
+
+def _ended(code: int | None) -> str:
+    """How a process ended, by its exit code."""
+    if code is None or code >= 0:
+        return f"with {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"by {names.get(-code, f'signal {-code}')}"
 
 
 def _begun() -> subprocess.Popen[str]:

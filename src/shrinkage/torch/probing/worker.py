@@ -20,6 +20,8 @@ from shrinkage.torch.probing.isolation import shortened
 def main() -> None:
     """Read requests until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if hasattr(os, "register_at_fork"):  # or who waits for an answer waits for a copy of this, too
+        os.register_at_fork(after_in_child=lambda: os.close(answers.fileno()))
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # also for what compiled code prints
         os.dup2(silence, stream)
@@ -35,12 +37,12 @@ def main() -> None:
 
 
 def _answer(request: dict[str, object]) -> dict[str, object]:
-    name = str(request["name"])
     try:
-        law = probe(name, **{**request, "name": name})  # type: ignore[arg-type]
-    except Exception as error:  # foreign code may raise anything, and this process goes on
-        return {"reason": shortened(str(error).removeprefix(f"{name} cannot be probed: "))}
-    return dataclasses.asdict(law)
+        return dataclasses.asdict(probe(**request))  # type: ignore[arg-type]
+    except ValueError as error:
+        return {"reason": str(error)}
+    except BaseException as error:  # foreign code may raise anything, and this process goes on
+        return {"reason": f"{type(error).__name__}: {shortened(error)}".removesuffix(": ")}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def formula(law: Fitted | None) -> str:
     if law is None or law.shape.form == "none":
         return "w ← w"
     amount = rate(law)
-    if law.shape.form == "proportional" and not _of_size(law):
+    if law.shape.form == "proportional" and not law.factors:
         return _share(amount, law)
     sign = "+" if law.coefficient < 0 else "−"
     if law.shape.clipped:
@@ -72,5 +72,5 @@ def _term(share: float, name: str) -> str:
 
 
 def _of_size(law: Fitted) -> str:
-    """The factor by which the size of the whole tensor enters."""
-    return f"·{_power('‖w‖', law.norm_exponent)}" if law.norm_exponent else ""
+    """The factors by which the size of the whole tensor enters."""
+    return "".join(f"·{_power(name, exponent)}" for name, exponent in law.factors)

@@ -1,0 +1,102 @@
+"""Which argument of an optimizer is its learning rate and which its decay, and how it is called."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Factory = Callable[..., Any]
+
+MODELS = ("model", "module", "net", "network")
+WRAPPED = ("optimizer", "base", "base_optimizer")
+PARAMETERS = ("params", "parameters", "named_parameters", "named_params", "param_groups", "weights")
+RATES = ("lr", "learning_rate", "step_size", "eta")
+# What else a weight_decay is called, the likeliest first; all in lower case.
+STRENGTHS = (
+    r"weight_?decay|wd|w_?decay",
+    r"weight_?decay_.*|wd_.*|decay_weight",
+    r"(.*_)?l2(_.*)?",
+    r"lambda_?2",
+    r"lambda_?|lamda|lmbda|lambd|lamb|lam|(lambda|lam)_(wd|decay|reg|w)",
+    r"reg|reg_.*|regulari[sz](ation|er)(_.*)?|ridge",
+    r"(.*_)?l1(_.*)?|lambda_?1",
+    r"decay|decay_rate",
+)
+NAMED = (  # each is one argument with a name
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+
+
+def accepted(factory: Factory) -> Mapping[str, inspect.Parameter]:
+    """The parameters of `factory` by name; nothing where they cannot be known."""
+    try:
+        return inspect.signature(factory).parameters
+    except (ValueError, TypeError):
+        return {}
+
+
+def takes(factory: Factory, name: str) -> bool:
+    """Whether `factory` can be called with an argument of that name."""
+    parameters = accepted(factory)
+    return (
+        not parameters
+        or name in parameters
+        or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    )
+
+
+def rate_name(factory: Factory) -> str | None:
+    """The argument that is the learning rate; None where there is none."""
+    own = accepted(factory)
+    return next((name for name in RATES if name in own), "lr" if takes(factory, "lr") else None)
+
+
+def strength_name(factory: Factory) -> str | None:
+    """The argument that is the strength of the decay; None where there is none.
+
+    Examples
+    --------
+    >>> strength_name(lambda params, lr, wd=0.0: None)
+    'wd'
+    >>> strength_name(lambda params, lr: None) is None
+    True
+    """
+    own = [name for name, each in accepted(factory).items() if _may_be_a_strength(each)]
+    for pattern in STRENGTHS:
+        for name in own:
+            if re.fullmatch(pattern, name.lower()):
+                return name
+    return "weight_decay" if takes(factory, "weight_decay") else None
+
+
+def _may_be_a_strength(parameter: inspect.Parameter) -> bool:
+    """Whether it takes a number, by its default."""
+    default = parameter.default
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    is_open = default is parameter.empty or default is None or parameter.name == "weight_decay"
+    return parameter.kind in NAMED and (is_number or is_open)
+
+
+def has_nameless_arguments(factory: Factory) -> bool:
+    """Whether it takes some by position alone, so that a decay among them cannot be known."""
+    kinds = [each.kind for each in accepted(factory).values()]
+    return inspect.Parameter.VAR_POSITIONAL in kinds
+
+
+def called(factory: Factory, params: Any, options: Mapping[str, Any]) -> Any:
+    """``factory(params, **options)``, by position or by name as its arguments want it."""
+    given, own = dict(options), list(accepted(factory).values())
+    if own and own[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        names = [each.name for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+        first = "params" if "params" in names or not names else names[0]
+        return factory(**{first: params}, **given)
+    by_position = [
+        given.pop(each.name, each.default)
+        for each in own[1:]
+        if each.kind is inspect.Parameter.POSITIONAL_ONLY
+    ]
+    return factory(params, *by_position, **given)

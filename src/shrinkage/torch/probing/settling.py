@@ -1,0 +1,143 @@
+"""How a factory wants to be called and stepped, found by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from shrinkage.torch.probing.arguments import (
+    MODELS,
+    NAMED,
+    WRAPPED,
+    Factory,
+    accepted,
+    rate_name,
+    strength_name,
+)
+from shrinkage.torch.probing.driving import SUPPLIED, Driver
+from shrinkage.torch.probing.genuine import NoOptimizerError, UnprobeableError
+from shrinkage.torch.probing.isolation import isolated, shortened
+from shrinkage.torch.probing.limits import NO_DEADLINE, Deadline
+
+WARM_UP = 300  # steps after which weights have moved, or never do
+# Words of errors that ask for another way of calling, which is tried as well.
+WANTED = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
+
+
+def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
+    """The way in which `factory` can be called and stepped, found by trying.
+
+    Raises
+    ------
+    UnprobeableError
+        If there is none, with what the plainest way raised.
+    """
+    _check_nothing_is_missing(factory)
+    reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
+    for driver in _ways(factory, deadline):
+        try:
+            moves = _try(driver, start)
+        except NoOptimizerError:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            text = str(error) or "it has no step() of the usual kind"
+            reasons.append(f"{type(error).__name__}: {shortened(text)}")
+        else:
+            if moves:
+                return driver
+            unmoved.append(driver)
+    for driver in unmoved[:2]:
+        if _moves_in_the_end(driver, start):
+            return driver
+    telling = (each for each in reasons if not any(word in each for word in WANTED))
+    stays = f"its steps move no weight, within {WARM_UP} of them" if unmoved else reasons[0]
+    raise UnprobeableError(next(telling, stays))
+
+
+def make_once(factory: Factory) -> None:
+    """Make it once, without a step.
+
+    Raises
+    ------
+    UnprobeableError
+        If it needs more arguments than are known, or what is made is no optimizer.
+    Exception
+        Whatever the plainest way of making it raises, where none succeeds.
+    """
+    _check_nothing_is_missing(factory)
+    first: Exception | None = None
+    for driver in _ways(factory, NO_DEADLINE):
+        try:
+            driver.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
+        except NoOptimizerError:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
+def _check_nothing_is_missing(factory: Factory) -> None:
+    """Refuse what needs arguments that are not known here."""
+    known = {*SUPPLIED, *MODELS, "params", rate_name(factory), strength_name(factory)}
+    missing = [
+        name
+        for name, parameter in list(accepted(factory).items())[1:]
+        if parameter.default is parameter.empty and parameter.kind in NAMED and name not in known
+    ]
+    if missing:
+        raise UnprobeableError(
+            f"it needs {', '.join(missing)}: "
+            f"give it by functools.partial(factory, {missing[0]}=...)"
+        )
+
+
+def _ways(factory: Factory, deadline: Deadline) -> Iterator[Driver]:
+    """All ways of calling and stepping it, the plainest first."""
+    for dtype in (torch.float64, torch.float32):
+        for build in _builds(factory):
+            for step in ("plain", "closure", "graph"):
+                yield Driver(factory, build, step, dtype, deadline)
+
+
+def _try(driver: Driver, start: Tensor) -> bool:
+    """Whether two steps move the weights."""
+    gradient = start.flip(0) + 0.1
+    path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=2)
+    if not torch.isfinite(path).all():
+        raise ValueError("its weights are not finite after two steps")
+    return not torch.equal(path[-1], path[0])
+
+
+def _moves_in_the_end(driver: Driver, start: Tensor) -> bool:
+    """Whether weights that stay at first move within many steps."""
+    gradient = start.flip(0) + 0.1
+    try:
+        path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=WARM_UP)
+    except Exception:  # foreign code may raise anything
+        return False
+    return not torch.equal(path[-1], path[0])
+
+
+def on_vectors(driver: Driver, start: Tensor) -> Driver | None:
+    """The same for one-dimensional parameters; nothing where they are refused."""
+    try:
+        with isolated():
+            _try(driver, start)
+    except Exception:  # foreign code may raise anything
+        return None
+    return replace(driver)
+
+
+def _builds(factory: Factory) -> Sequence[str]:
+    first = next(iter(accepted(factory)), "params")
+    if first in MODELS:
+        return ("model",)
+    if first in WRAPPED:
+        return ("around",)
+    return ("parameters", "groups", "named")
