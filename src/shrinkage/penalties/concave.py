@@ -56,6 +56,7 @@ class MCP(Penalty):
     gamma: float = 3.0
 
     name: ClassVar[str] = "mcp"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -124,6 +125,7 @@ class SCAD(Penalty):
     a: float = 3.7
 
     name: ClassVar[str] = "scad"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -197,6 +199,7 @@ class CappedL1(Penalty):
     theta: float
 
     name: ClassVar[str] = "capped_l1"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -260,6 +263,7 @@ class LogSum(Penalty):
     eps: float = 1.0
 
     name: ClassVar[str] = "log_sum"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -51,6 +51,7 @@ class L1(Penalty):
     lam: float
 
     name: ClassVar[str] = "l1"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class L2(Penalty):
     lam: float
 
     name: ClassVar[str] = "l2"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -178,6 +180,7 @@ class ElasticNet(Penalty):
     l1_ratio: float = 0.5
 
     name: ClassVar[str] = "elastic_net"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

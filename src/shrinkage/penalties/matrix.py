@@ -48,7 +48,6 @@ class NuclearNorm(Penalty):
     lam: float
 
     name: ClassVar[str] = "nuclear_norm"
-    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -111,7 +110,6 @@ class Orthogonality(Penalty):
     lam: float
 
     name: ClassVar[str] = "orthogonality"
-    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -153,6 +151,11 @@ class Orthogonality(Penalty):
 def _matrix(xp: Namespace, w: Array, penalty: Penalty) -> Array:
     if w.ndim < 2:
         raise ValueError(f"{penalty!r} is for arrays of two or more axes, got {tuple(w.shape)}")
+    if xp.finfo(w.dtype).bits > 64:
+        raise TypeError(
+            f"{penalty!r} needs singular values, which w={w.dtype} has no routine for; "
+            "convert w to float64"
+        )
     return xp.reshape(w, (w.shape[0], math.prod(w.shape[1:])))
 
 

@@ -61,6 +61,7 @@ class SparseGroupLasso(Penalty):
     weight: str = "sqrt"
 
     name: ClassVar[str] = "sparse_group_lasso"
+    pulls_to_zero: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -148,6 +149,7 @@ class LInf(Penalty):
     groups: Groups = "out"
 
     name: ClassVar[str] = "l_inf"
+    pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
