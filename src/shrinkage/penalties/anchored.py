@@ -208,7 +208,9 @@ class Weighted(Penalty):
 
     def _of(self, xp: Namespace, w: Array) -> Array:
         weights = _fitting("weights", self.weights, w)
-        return xp.asarray(weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=w.device)
+        return xp.asarray(
+            weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=array_api_compat.device(w)
+        )
 
     def why_no_prox(self) -> str | None:
         return self.penalty.why_no_prox()

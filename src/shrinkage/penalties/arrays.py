@@ -119,6 +119,25 @@ def squared_modulus(xp: Namespace, w: Array) -> Array:
     return w * w
 
 
+def modulus(xp: Namespace, w: Array) -> Array:
+    """|w|, whose derivative at 0 is 0 in every library; in JAX that of its own is 1."""
+    if not array_api_compat.is_jax_array(w):
+        return xp.abs(w)
+    zero = w == 0
+    return xp.where(zero, 0.0, xp.abs(xp.where(zero, 1.0, w)))
+
+
+def without_graph(w: Array) -> Array:
+    """`w` as a constant, where its library differentiates."""
+    if array_api_compat.is_torch_array(w):
+        return w.detach()
+    if array_api_compat.is_jax_array(w):
+        from jax.lax import stop_gradient
+
+        return stop_gradient(w)
+    return w
+
+
 def sign(xp: Namespace, w: Array) -> Array:
     """w/|w|, 0 at 0."""
     if xp.isdtype(w.dtype, "complex floating"):
