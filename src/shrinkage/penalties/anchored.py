@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import array_api_compat
 
-from shrinkage.penalties.arrays import Array, Namespace
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_array,
+    narrow,
+    narrow_within,
+)
 from shrinkage.penalties.base import Penalty, construction, terms
+
+OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows whose they are"
 
 
 @final
@@ -22,16 +30,17 @@ class Toward(Penalty):
 
     Parameters
     ----------
-    reference : array, mapping of parameter names to arrays, or "start"
-        Where to. A `shrinkage.torch.Regularizer` takes from a mapping (a ``state_dict``) each
-        parameter's own; "start" is where the parameters are when it is made. An array has w's
-        shape.
+    reference : array, mapping of parameter names to arrays, model, or "start"
+        Where to; it does not move. An array has w's shape. A `shrinkage.torch.Regularizer` takes
+        from a mapping (a ``state_dict``) or from another model each parameter's own, as it is when
+        the Regularizer is made; "start" is where its own parameters are then.
     penalty : Penalty
         R.
 
     Notes
     -----
-    Reference: Li, Grandvalet and Davoine (2018).
+    With ``Weighted(fisher, L2(lam))`` as R it is elastic weight consolidation. References: Li,
+    Grandvalet and Davoine (2018); Kirkpatrick et al. (2017).
 
     Examples
     --------
@@ -50,12 +59,14 @@ class Toward(Penalty):
     penalty: Penalty
 
     name: ClassVar[str] = "toward"
-    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
-        if isinstance(self.reference, str) and self.reference != "start":
-            raise ValueError(f'reference must be an array or "start", got {self.reference!r}')
+        reference = self.reference
+        if isinstance(reference, str) and reference != "start":
+            raise ValueError(f'reference must be an array or "start", got {reference!r}')
+        if not (isinstance(reference, str) or _is_by_name(reference)):
+            checked_array("reference", reference)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.penalty._value(xp, w - self._origin(xp, w))
@@ -75,16 +86,17 @@ class Toward(Penalty):
         origin = self._origin(xp, w)
         return origin + self.penalty.limited(xp, w - origin, target - origin, limit)
 
+    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+        if not self.is_constrained:
+            return narrow(xp, result, w)
+        origin = self._origin(xp, result)
+        low, high = xp.minimum(origin, result), xp.maximum(origin, result)
+        return narrow_within(xp, result, w, low, high)  # no farther from the reference
+
     def _origin(self, xp: Namespace, w: Array) -> Array:
-        reference = self.reference
-        if not array_api_compat.is_array_api_obj(reference):
-            raise ValueError(
-                'reference must be an array of w\'s shape here; names and "start" are for a '
-                "Regularizer, which knows whose they are"
-            )
-        if tuple(reference.shape) != tuple(w.shape):
-            shapes = f"{tuple(reference.shape)}, where w has {tuple(w.shape)}"
-            raise ValueError(f"reference must have w's shape, got {shapes}")
+        reference = _fitting("reference", self.reference, w)
+        if _is_complex(reference) and not _is_complex(w):
+            raise TypeError(f"reference must be real as w is, got {reference.dtype}")
         return xp.asarray(reference, dtype=w.dtype, device=array_api_compat.device(w))
 
     def why_no_prox(self) -> str | None:
@@ -98,13 +110,14 @@ class Toward(Penalty):
 
     @property
     def is_constrained(self) -> bool:
-        return any(term.is_constrained for term in terms(self.penalty))
+        return self.penalty.is_constrained
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Toward(self.reference, self.penalty.with_groups(resolve))
 
-    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
-        return Toward(resolve(self.reference), self.penalty.with_reference(resolve))
+    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
+        reference = resolve("reference", self.reference)
+        return Toward(reference, self.penalty.with_arrays(resolve))
 
     @property
     def formula(self) -> str:
@@ -132,8 +145,9 @@ class Weighted(Penalty):
 
     Parameters
     ----------
-    weights : array of w's shape
-        At least 0 and finite; 0 leaves an entry free.
+    weights : array of w's shape, or mapping of parameter names to arrays
+        At least 0 and finite; 0 leaves an entry free. A `shrinkage.torch.Regularizer` takes from a
+        mapping each parameter's own.
     penalty : Penalty
         R, of single entries: not groups, not matrices.
 
@@ -158,22 +172,26 @@ class Weighted(Penalty):
     penalty: Penalty
 
     name: ClassVar[str] = "weighted"
+    pulls_to_zero: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
         for term in terms(self.penalty):
             if not term.is_separable or term.is_indicator:
+                hint = (
+                    "; write Toward(reference, Weighted(weights, ...))"
+                    if isinstance(term, Toward)
+                    else ""
+                )
                 raise ValueError(
                     "penalty must be one of single entries, and no constraint, to be weighted by "
-                    f"entry, got {term!r}"
+                    f"entry, got {term!r}{hint}"
                 )
-        weights = self.weights
-        if not array_api_compat.is_array_api_obj(weights):
-            kind = type(weights).__name__
-            raise TypeError(f"weights must be an array (NumPy, torch, ...), got {kind}")
-        xp = array_api_compat.array_namespace(weights)
-        if not bool(xp.all((weights >= 0) & (weights < float("inf")))):
-            raise ValueError("weights must be >= 0 and finite in every entry")
+        if isinstance(self.weights, Mapping):
+            for name, weights in self.weights.items():
+                _check_weights(f"weights of {name}", weights)
+        else:
+            _check_weights("weights", self.weights)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return xp.sum(self._entries(xp, w))
@@ -189,17 +207,19 @@ class Weighted(Penalty):
         return self.penalty._prox(xp, w, step * self._of(xp, w))
 
     def _of(self, xp: Namespace, w: Array) -> Array:
-        weights = self.weights
-        if tuple(weights.shape) != tuple(w.shape):
-            shapes = f"{tuple(weights.shape)}, where w has {tuple(w.shape)}"
-            raise ValueError(f"weights must have w's shape, got {shapes}")
-        return xp.asarray(weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=w.device)
+        weights = _fitting("weights", self.weights, w)
+        return xp.asarray(
+            weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=array_api_compat.device(w)
+        )
 
     def why_no_prox(self) -> str | None:
         return self.penalty.why_no_prox()
 
     def why_no_gradient(self) -> str | None:
         return self.penalty.why_no_gradient()
+
+    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
+        return Weighted(resolve("weights", self.weights), self.penalty)
 
     @property
     def formula(self) -> str:
@@ -220,6 +240,38 @@ class Weighted(Penalty):
 def _check_penalty(penalty: object) -> None:
     if not isinstance(penalty, Penalty):
         raise TypeError(f"penalty must be a penalty such as L1(1e-3), got {penalty!r}")
+
+
+def _is_by_name(given: object) -> bool:
+    """Whether it holds arrays by the names of parameters: a mapping, or a torch module."""
+    is_model = not isinstance(given, type) and callable(getattr(given, "named_parameters", None))
+    return isinstance(given, Mapping) or is_model
+
+
+def _check_weights(name: str, weights: Any) -> None:
+    checked_array(name, weights)
+    if _is_complex(weights):
+        raise TypeError(f"{name} must be real, got {weights.dtype}")
+    xp = array_api_compat.array_namespace(weights)
+    if not bool(xp.all((weights >= 0) & (weights < float("inf")))):
+        raise ValueError(f"{name} must be >= 0 and finite in every entry")
+
+
+def _fitting(name: str, array: Any, w: Array) -> Array:
+    """`array`, if it is one of w's shape."""
+    if not array_api_compat.is_array_api_obj(array):
+        raise ValueError(
+            f"{name} must be an array of w's shape here, got {_shown(array)}, {OF_A_REGULARIZER}"
+        )
+    if tuple(array.shape) != tuple(w.shape):
+        shapes = f"{tuple(array.shape)}, where w has {tuple(w.shape)}"
+        raise ValueError(f"{name} must have w's shape, got {shapes}")
+    return array
+
+
+def _is_complex(array: Array) -> bool:
+    xp = array_api_compat.array_namespace(array)
+    return bool(xp.isdtype(array.dtype, "complex floating"))
 
 
 def _shown(reference: object) -> str:

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 Array = Any  # a NumPy array, a torch tensor, or another library's array
 Namespace = Any  # the library itself, through array-api-compat
@@ -19,16 +20,59 @@ def namespace(w: Array) -> Namespace:
 
     Raises
     ------
-    TypeError
-        If `w` is not an array, a list for instance.
+    TypeError, ValueError
+        As `checked_array`.
     """
-    if not array_api_compat.is_array_api_obj(w):
-        raise TypeError(f"w must be an array (NumPy, torch, ...), got {type(w).__name__}")
-    return array_api_compat.array_namespace(w)
+    return array_api_compat.array_namespace(checked_array("w", w))
+
+
+def checked_array(name: str, array: Any) -> Array:
+    """`array`, if it is one of numbers that can be calculated with.
+
+    Raises
+    ------
+    TypeError
+        If it is not an array (a list for instance), or holds objects, text or dates, floats of
+        less than 16 bits, or is sparse.
+    ValueError
+        If entries are masked.
+    """
+    if not array_api_compat.is_array_api_obj(array):
+        hint = "" if array is None or isinstance(array, str) else f"; np.asarray({name}) makes one"
+        kind = type(array).__name__
+        raise TypeError(f"{name} must be an array (NumPy, torch, ...), got {kind}{hint}")
+    if not _holds_numbers(array):
+        kind = str(array.dtype).removeprefix("torch.")
+        raise TypeError(
+            f"{name} must hold real or complex numbers in a type to calculate in, got {kind}; "
+            "convert it to float32 or float64"
+        )
+    if "sparse" in str(getattr(array, "layout", "")):
+        raise TypeError(f"{name} must be dense, got {array.layout}; write {name}.to_dense()")
+    if np.ma.is_masked(array):
+        raise ValueError(f"{name} must have no masked entries: fill or remove them")
+    return array
+
+
+def _holds_numbers(array: Array) -> bool:
+    xp, dtype = array_api_compat.array_namespace(array), array.dtype
+    try:
+        floats = xp.isdtype(dtype, ("real floating", "complex floating"))
+        if not floats:
+            is_time = getattr(dtype, "kind", "") == "m"  # an integer to NumPy
+            return bool(xp.isdtype(dtype, ("bool", "integral"))) and not is_time
+        return bool(xp.finfo(dtype).bits >= 16) and "complex32" not in str(dtype)
+    except (TypeError, ValueError):  # of another library than the array
+        return False
 
 
 def widen(xp: Namespace, w: Array) -> Array:
-    """`w` in a type to calculate in: integers as floats, 16-bit floats as float32."""
+    """`w` in a type to calculate in: integers as floats, 16-bit floats as float32.
+
+    In NumPy a plain array in the machine's order of bytes, without a copy where it is one.
+    """
+    if isinstance(w, np.ndarray):
+        w = np.asarray(w, dtype=w.dtype.newbyteorder("="))
     if xp.isdtype(w.dtype, ("bool", "integral")):
         return xp.astype(w, xp.asarray(1.0).dtype)
     if is_half(xp, w):
@@ -37,14 +81,15 @@ def widen(xp: Namespace, w: Array) -> Array:
 
 
 def narrow(xp: Namespace, result: Array, w: Array) -> Array:
-    """`result` in the type of `w`, where that is a float type narrower than float32."""
-    return xp.astype(result, w.dtype) if is_half(xp, w) else result
+    """`result` in the type of `w`, where that is a float narrower than float32, or swaps bytes."""
+    is_swapped = not getattr(w.dtype, "isnative", True) and w.dtype.kind in "fc"
+    return xp.astype(result, w.dtype) if is_swapped or is_half(xp, w) else result
 
 
-def narrow_within(xp: Namespace, result: Array, w: Array, low: float, high: float) -> Array:
+def narrow_within(xp: Namespace, result: Array, w: Array, low: Any, high: Any) -> Array:
     """`narrow`, to the next float inward where the nearest one is below `low` or above `high`."""
     if not is_half(xp, w):
-        return result
+        return narrow(xp, result, w)
     nearest = narrow(xp, result, w)
     half = xp.abs(result) * (xp.finfo(w.dtype).eps / 2)  # from half a spacing to a whole one
     there = widen(xp, nearest)
@@ -55,7 +100,7 @@ def narrow_within(xp: Namespace, result: Array, w: Array, low: float, high: floa
 def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
     """`narrow`, with no modulus made larger by rounding."""
     if not is_half(xp, w):
-        return result
+        return narrow(xp, result, w)
     nearest = narrow(xp, result, w)
     smaller = narrow(xp, result * (1.0 - xp.finfo(w.dtype).eps / 2), w)
     return xp.where(xp.abs(widen(xp, nearest)) > xp.abs(result), smaller, nearest)
@@ -63,7 +108,8 @@ def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
 
 def is_half(xp: Namespace, w: Array) -> bool:
     """Whether `w` holds 16-bit floats (float16, or bfloat16 where the library has it)."""
-    return w.dtype in (xp.float16, getattr(xp, "bfloat16", xp.float16))
+    kind = getattr(w.dtype, "type", w.dtype)  # in NumPy the same for both orders of bytes
+    return kind in (xp.float16, getattr(xp, "bfloat16", xp.float16))
 
 
 def squared_modulus(xp: Namespace, w: Array) -> Array:
@@ -71,6 +117,25 @@ def squared_modulus(xp: Namespace, w: Array) -> Array:
     if xp.isdtype(w.dtype, "complex floating"):
         return xp.real(w) ** 2 + xp.imag(w) ** 2
     return w * w
+
+
+def modulus(xp: Namespace, w: Array) -> Array:
+    """|w|, whose derivative at 0 is 0 in every library; in JAX that of its own is 1."""
+    if not array_api_compat.is_jax_array(w):
+        return xp.abs(w)
+    zero = w == 0
+    return xp.where(zero, 0.0, xp.abs(xp.where(zero, 1.0, w)))
+
+
+def without_graph(w: Array) -> Array:
+    """`w` as a constant, where its library differentiates."""
+    if array_api_compat.is_torch_array(w):
+        return w.detach()
+    if array_api_compat.is_jax_array(w):
+        from jax.lax import stop_gradient
+
+        return stop_gradient(w)
+    return w
 
 
 def sign(xp: Namespace, w: Array) -> Array:
@@ -143,6 +208,7 @@ def checked_step(xp: Namespace, w: Array, step: float | Array) -> float | Array:
 def _checked_steps(xp: Namespace, w: Array, step: Array) -> Array:
     if not array_api_compat.is_array_api_obj(step):
         raise TypeError(f"step must be a number or an array, got {type(step).__name__}")
+    checked_array("step", step)
     if array_api_compat.array_namespace(step) is not xp:
         kinds = f"{type(step).__name__} for a w of type {type(w).__name__}"
         raise TypeError(f"step must be a number or an array of w's library, got {kinds}")
@@ -211,8 +277,19 @@ def checked_number(name: str, value: object) -> float:
         If it is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {value!r}{_number_hint(name, value)}")
     try:
         return float(value)
     except OverflowError:
         return math.inf  # or below, which nothing here allows either
+
+
+def _number_hint(name: str, value: object) -> str:
+    """How to write what holds one number."""
+    if isinstance(value, str):
+        is_number = value.strip() and not value.strip("+-.0123456789eE \t")
+        return f"; write {value.strip()} without quotes" if is_number else ""
+    if not array_api_compat.is_array_api_obj(value):
+        return ""
+    is_one = math.prod(value.shape) == 1  # type: ignore[attr-defined]
+    return f"; write float({name})" if is_one else "; Weighted takes a number for each entry"

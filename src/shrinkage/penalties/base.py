@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, NamedTuple, final
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self, final
 
+from shrinkage.penalties.arguments import arguments, check_names
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -28,7 +28,7 @@ class Split(NamedTuple):
     rest: tuple[Penalty, ...]
 
 
-class Penalty(ABC):
+class Penalty:
     """Ω: a function of one array, with its gradient and its prox.
 
     ``prox(w, step) = argmin over u of ½‖u − w‖²/step + Ω(u)``. `step` is a number, or an array of
@@ -38,16 +38,59 @@ class Penalty(ABC):
     count as floats, complex numbers by their modulus, and 16-bit floats are calculated in float32.
     No argument is ever changed. Penalties add up: ``L1(1e-4) + L2(1e-3)``.
 
-    A subclass is a frozen dataclass and writes `_value` (or, where entries do not know of each
-    other, `_entries`), `_gradient` and `_prox` for an array of real or complex floats; all else
-    stands here.
+    Notes
+    -----
+    *One of your own* is a frozen dataclass, whose fields are its numbers. It writes, for an array
+    `w` of 32 bits or more of the library `xp`:
+
+    - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is a sum over entries that do
+      not know of each other, ``_entries(xp, w)``, what each adds (and ``is_separable = True``).
+    - ``_gradient(xp, w)``: ∂Ω(w), for ``how="loss"``, "coupled" and "decoupled".
+    - ``_prox(xp, w, step)``: for ``how="proximal"``. Adam and its like give an array as `step`. A
+      prox that is right for one number alone says so by ``why_no_metric``, and they refuse it.
+
+    What is not written is refused with a sentence, in the ways that need it. A constraint sets
+    ``is_indicator = True``, has no gradient, and its prox is a projection, which then holds after
+    every step, whole. Further class attributes and properties, all False unless it is said here:
+
+    - ``pulls_to_zero``: an entry that a decoupled step takes over 0 stops there.
+    - ``follows_soft_threshold``: the prox of ``L1(lam) + this`` is that of `L1`, then this one.
+    - ``is_convex`` (True): what `print(regularizer)` says of where weights come to rest.
+    - ``is_by_row`` (as ``is_separable``): Ω(w) is the sum of Ω(w[i]) over rows, as SparseAdam asks.
+    - ``formula`` (the name of the class): Ω(w) for people.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> @dataclass(frozen=True)
+    ... class UnitNorm(Penalty):
+    ...     axis: int = 1
+    ...     is_indicator = True
+    ...
+    ...     def _norm(self, xp, w):
+    ...         return xp.sqrt(xp.sum(w * w, axis=self.axis, keepdims=True))
+    ...
+    ...     def _value(self, xp, w):
+    ...         return xp.where(xp.all(xp.abs(self._norm(xp, w) - 1) < 1e-5), 0.0, xp.inf)
+    ...
+    ...     def _prox(self, xp, w, step):
+    ...         return w / self._norm(xp, w)
+    >>> UnitNorm().prox(np.array([[3.0, 4.0], [0.0, 0.5]]), step=1.0)
+    array([[0.6, 0.8],
+           [0. , 1. ]])
     """
 
-    name: ClassVar[str]  # in the text form: "l1"
+    name: ClassVar[str] = ""  # in the text form, "l1", where it has one
     is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each on its own
     is_indicator: ClassVar[bool] = False  # 0 where a constraint holds, else infinite
-    pulls_to_zero: ClassVar[bool] = True  # each entry towards 0, and not beyond
+    pulls_to_zero: ClassVar[bool] = False  # each entry towards 0, and not beyond
     follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Refuse arguments of other libraries' names, with the name here."""
+        check_names(cls, named)
+        return object.__new__(cls)
 
     def __call__(self, w: Array) -> Array:
         """Ω(w), as `value`."""
@@ -105,6 +148,8 @@ class Penalty(ABC):
 
     def why_no_prox(self) -> str | None:
         """The sentence that says why there is no prox in closed form, or None if there is one."""
+        if type(self)._prox is Penalty._prox:
+            return f'{self!r} has no prox, as it writes no _prox: use how="coupled" or how="loss"'
         return None
 
     def why_no_metric(self) -> str | None:
@@ -115,15 +160,17 @@ class Penalty(ABC):
         """The sentence that says why there is no gradient to step along, or None if there is."""
         if self.is_indicator:
             return f'{self!r} is a constraint and has no gradient: use how="proximal"'
+        if type(self)._gradient is Penalty._gradient:
+            return f'{self!r} has no gradient, as it writes no _gradient: use how="proximal"'
         return None
 
     def check_range(self, xp: Namespace, dtype: Any) -> None:
         """Refuse numbers that cannot be calculated with in weights of this type."""
         for term in terms(self):
-            for field in fields(term):  # type: ignore[arg-type]
-                number = getattr(term, field.name)
+            for name in arguments(type(term)):
+                number = getattr(term, name)
                 if isinstance(number, float):
-                    check_number(xp, dtype, field.name, number)
+                    check_number(xp, dtype, name, number)
                 elif isinstance(number, Penalty):
                     number.check_range(xp, dtype)
 
@@ -138,22 +185,26 @@ class Penalty(ABC):
     def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
 
-        Entries that belong together move in proportion, the others each on its own.
+        Entries that belong together move in proportion, the others each on its own. A constraint
+        holds after every step, so it knows no limit.
         """
-        return limited_entries(xp, w, target, limit)
+        return target if self.is_indicator else limited_entries(xp, w, target, limit)
 
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         """The same penalty with group names such as "out" replaced by what `resolve` returns."""
         return self
 
-    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
-        """The same penalty with a reference that is no array yet replaced by `resolve`'s."""
+    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
+        """The same penalty with each array it holds, or what stands for one, as `resolve` says.
+
+        `resolve` takes the argument's name and what was given.
+        """
         return self
 
     @property
-    @abstractmethod
     def formula(self) -> str:
         """Ω(w) as a formula with its numbers, for people."""
+        return f"{type(self).__name__}(w)"
 
     @property
     def is_zero(self) -> bool:
@@ -167,7 +218,7 @@ class Penalty(ABC):
 
     @property
     def is_constrained(self) -> bool:
-        """Whether Ω is infinite somewhere."""
+        """Whether Ω is infinite somewhere, so that a prox must hold it whatever its strength."""
         return self.is_indicator
 
     @property
@@ -176,8 +227,8 @@ class Penalty(ABC):
         return self.is_separable
 
     def __repr__(self) -> str:
-        arguments = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]  # type: ignore[arg-type]
-        return f"{type(self).__name__}({', '.join(arguments)}): {self.formula}"
+        written = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
+        return f"{type(self).__name__}({', '.join(written)}): {self.formula}"
 
     def __add__(self, other: Penalty) -> Sum:
         if not isinstance(other, Penalty):
@@ -194,13 +245,13 @@ class Penalty(ABC):
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         """What each entry adds to Ω(w), of w's shape."""
-        raise NotImplementedError(f"{type(self).__name__} is no sum over entries")
+        raise NotImplementedError(f"{type(self).__name__} writes neither _value nor _entries")
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no gradient")
 
-    @abstractmethod
-    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array: ...
+    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no prox")
 
 
 @final
@@ -296,8 +347,8 @@ class Sum(Penalty):
     def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
         return Sum(tuple(term.with_groups(resolve) for term in self.terms))
 
-    def with_reference(self, resolve: Callable[[object], Array]) -> Penalty:
-        return Sum(tuple(term.with_reference(resolve) for term in self.terms))
+    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
+        return Sum(tuple(term.with_arrays(resolve) for term in self.terms))
 
     @property
     def formula(self) -> str:
@@ -310,6 +361,10 @@ class Sum(Penalty):
     @property
     def is_convex(self) -> bool:
         return all(term.is_convex for term in self.terms)
+
+    @property
+    def is_constrained(self) -> bool:
+        return any(term.is_constrained for term in self.terms)
 
     @property
     def is_by_row(self) -> bool:

@@ -15,6 +15,7 @@ from shrinkage.penalties.arrays import (
     Namespace,
     checked_above,
     checked_strength,
+    modulus,
     sign,
     with_modulus,
 )
@@ -56,6 +57,7 @@ class MCP(Penalty):
     gamma: float = 3.0
 
     name: ClassVar[str] = "mcp"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -63,7 +65,7 @@ class MCP(Penalty):
         object.__setattr__(self, "gamma", checked_above("gamma", self.gamma, 0.0))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
-        reached = xp.clip(xp.abs(w), max=self.gamma * self.lam)
+        reached = xp.clip(modulus(xp, w), max=self.gamma * self.lam)
         return self.lam * reached - reached**2 / (2.0 * self.gamma)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
@@ -124,6 +126,7 @@ class SCAD(Penalty):
     a: float = 3.7
 
     name: ClassVar[str] = "scad"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -131,7 +134,7 @@ class SCAD(Penalty):
         object.__setattr__(self, "a", checked_above("a", self.a, 2.0))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
-        lam, size = self.lam, xp.abs(w)
+        lam, size = self.lam, modulus(xp, w)
         over = xp.clip(size, min=lam, max=self.a * lam) - lam
         # The slope falls from lam by 1/(a − 1) for each unit beyond lam.
         return lam * xp.clip(size, max=lam) + lam * over - over**2 / (2.0 * (self.a - 1.0))
@@ -197,6 +200,7 @@ class CappedL1(Penalty):
     theta: float
 
     name: ClassVar[str] = "capped_l1"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -204,7 +208,7 @@ class CappedL1(Penalty):
         object.__setattr__(self, "theta", checked_above("theta", self.theta, 0.0))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
-        size = xp.abs(w)
+        size = modulus(xp, w)
         return self.lam * xp.where(size > self.theta, self.theta, size)  # NaN stays
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
@@ -260,6 +264,7 @@ class LogSum(Penalty):
     eps: float = 1.0
 
     name: ClassVar[str] = "log_sum"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -267,7 +272,7 @@ class LogSum(Penalty):
         object.__setattr__(self, "eps", checked_above("eps", self.eps, 0.0))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.log1p(xp.abs(w) / self.eps)
+        return self.lam * xp.log1p(modulus(xp, w) / self.eps)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         return sign(xp, w) * (self.lam / (self.eps + xp.abs(w)))

@@ -237,10 +237,6 @@ class NofM(Penalty):
             raise ValueError(f"m={self.m} does not divide the last axis of {tuple(w.shape)}")
         return xp.reshape(w, (*w.shape[:-1], w.shape[-1] // self.m, self.m))
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target`: what is dropped is dropped at once."""
-        return target
-
     @property
     def is_convex(self) -> bool:
         return False

@@ -9,6 +9,7 @@ from shrinkage.penalties.arrays import (
     Array,
     Namespace,
     checked_strength,
+    modulus,
     sign,
     soft_threshold,
     squared_modulus,
@@ -51,16 +52,17 @@ class L1(Penalty):
     lam: float
 
     name: ClassVar[str] = "l1"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
 
     def _value(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.sum(xp.abs(w))
+        return self.lam * xp.sum(modulus(xp, w))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.abs(w)
+        return self.lam * modulus(xp, w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         return self.lam * sign(xp, w)
@@ -107,6 +109,7 @@ class L2(Penalty):
     lam: float
 
     name: ClassVar[str] = "l2"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -178,6 +181,7 @@ class ElasticNet(Penalty):
     l1_ratio: float = 0.5
 
     name: ClassVar[str] = "elastic_net"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -188,11 +192,11 @@ class ElasticNet(Penalty):
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
-        return absolute * xp.sum(xp.abs(w)) + square * xp.sum(squared_modulus(xp, w))
+        return absolute * xp.sum(modulus(xp, w)) + square * xp.sum(squared_modulus(xp, w))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
-        return absolute * xp.abs(w) + square * squared_modulus(xp, w)
+        return absolute * modulus(xp, w) + square * squared_modulus(xp, w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()

@@ -81,6 +81,7 @@ class GroupLasso(Penalty):
     weight: str = "sqrt"
 
     name: ClassVar[str] = "group_lasso"
+    pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

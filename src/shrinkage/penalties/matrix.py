@@ -6,7 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from shrinkage.penalties.arrays import Array, Namespace, checked_strength, squared_modulus
+import array_api_compat
+
+from shrinkage.penalties.arrays import (
+    Array,
+    Namespace,
+    checked_strength,
+    squared_modulus,
+    without_graph,
+)
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.powers import descend
 
@@ -32,7 +40,8 @@ class NuclearNorm(Penalty):
 
     Notes
     -----
-    A singular value counts as 0 up to the rounding of the largest. References: Fazel (2002); Cai,
+    A singular value counts as 0 up to the rounding of the largest. Automatic differentiation finds
+    two derivatives of the value, and not a third. References: Fazel (2002); Cai,
     Candès and Shen (2010).
 
     Examples
@@ -48,14 +57,12 @@ class NuclearNorm(Penalty):
     lam: float
 
     name: ClassVar[str] = "nuclear_norm"
-    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
 
     def _value(self, xp: Namespace, w: Array) -> Array:
-        values = xp.linalg.svdvals(_matrix(xp, w, self))
-        return self.lam * xp.sum(xp.where(_is_zero(xp, values, w), 0.0, values))
+        return self.lam * _sum_of_singular_values(xp, _matrix(xp, w, self))
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
@@ -111,7 +118,6 @@ class Orthogonality(Penalty):
     lam: float
 
     name: ClassVar[str] = "orthogonality"
-    pulls_to_zero: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -153,7 +159,38 @@ class Orthogonality(Penalty):
 def _matrix(xp: Namespace, w: Array, penalty: Penalty) -> Array:
     if w.ndim < 2:
         raise ValueError(f"{penalty!r} is for arrays of two or more axes, got {tuple(w.shape)}")
+    if xp.finfo(w.dtype).bits > 64:
+        raise TypeError(
+            f"{penalty!r} needs singular values, which w={w.dtype} has no routine for; "
+            "convert w to float64"
+        )
     return xp.reshape(w, (w.shape[0], math.prod(w.shape[1:])))
+
+
+def _sum_of_singular_values(xp: Namespace, matrix: Array) -> Array:
+    """Σσ with two derivatives, which are finite also where singular values are equal or 0.
+
+    Those of a decomposition have no bound there. With W = UΣVᴴ of the singular values that are not
+    0, A = Uᴴ·E·V, B = E·V − U·A and C = Uᴴ·E − A·Vᴴ, Σσ of W + E is, up to E²,
+    ``Σσ + Re tr A + ¼·Σ|A − Aᴴ|²_ij/(σ_i + σ_j) + ½·Σ(‖B_j‖² + ‖C_j‖²)/σ_j``.
+    """
+    fixed = without_graph(matrix)
+    left, values, right = xp.linalg.svd(fixed, full_matrices=False)
+    zero = _is_zero(xp, values, matrix)
+    total = xp.sum(xp.where(zero, 0.0, values))
+    if fixed is matrix:  # a library that does not differentiate
+        return total
+    move, sigma = matrix - fixed, xp.where(zero, 1.0, values)
+    left = xp.where(zero, 0.0, left)
+    right = xp.where(zero[:, None], 0.0, right)
+    across = _adjoint(xp, left) @ move  # UᴴE
+    inner = across @ _adjoint(xp, right)  # A
+    turned = squared_modulus(xp, inner - _adjoint(xp, inner)) / (sigma[:, None] + sigma)
+    below = squared_modulus(xp, move @ _adjoint(xp, right) - left @ inner) / sigma  # B
+    beside = squared_modulus(xp, across - inner @ right) / sigma[:, None]  # C
+    first = xp.sum(xp.linalg.diagonal(inner))
+    first = xp.real(first) if xp.isdtype(matrix.dtype, "complex floating") else first
+    return total + first + xp.sum(turned) / 4.0 + (xp.sum(below) + xp.sum(beside)) / 2.0
 
 
 def _is_zero(xp: Namespace, values: Array, w: Array) -> Array:
@@ -174,4 +211,4 @@ def _adjoint(xp: Namespace, matrix: Array) -> Array:
 def _gram_excess(xp: Namespace, tall: Array) -> Array:
     """WᴴW − I."""
     gram = _adjoint(xp, tall) @ tall
-    return gram - xp.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
+    return gram - xp.eye(gram.shape[0], dtype=gram.dtype, device=array_api_compat.device(gram))

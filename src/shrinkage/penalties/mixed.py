@@ -10,6 +10,7 @@ from shrinkage.penalties.arrays import (
     Array,
     Namespace,
     checked_strength,
+    modulus,
     sign,
     soft_threshold,
     with_modulus,
@@ -61,6 +62,7 @@ class SparseGroupLasso(Penalty):
     weight: str = "sqrt"
 
     name: ClassVar[str] = "sparse_group_lasso"
+    pulls_to_zero: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lam", checked_strength("lam", self.lam))
@@ -74,7 +76,7 @@ class SparseGroupLasso(Penalty):
         return GroupLasso((1.0 - self.l1_ratio) * self.lam, self.groups, self.weight)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
-        within = self.l1_ratio * self.lam * xp.sum(xp.abs(w))
+        within = self.l1_ratio * self.lam * xp.sum(modulus(xp, w))
         return within + self._between._value(xp, w)
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
@@ -148,6 +150,7 @@ class LInf(Penalty):
     groups: Groups = "out"
 
     name: ClassVar[str] = "l_inf"
+    pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -156,7 +159,7 @@ class LInf(Penalty):
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
-        return self.lam * xp.sum(largest(xp, xp.abs(grouped.values), grouped.members))
+        return self.lam * xp.sum(largest(xp, modulus(xp, grouped.values), grouped.members))
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)

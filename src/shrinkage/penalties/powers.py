@@ -49,6 +49,7 @@ class L0(Penalty):
     lam: float
 
     name: ClassVar[str] = "l0"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -106,6 +107,7 @@ class Lp(Penalty):
     p: float
 
     name: ClassVar[str] = "lp"
+    pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import limited_entries, soft_threshold
-from shrinkage.penalties.base import terms
 from shrinkage.scratch.checks import Array
 from shrinkage.scratch.layers import Dense
 from shrinkage.scratch.optimizers import Memory, OwnStep, prox_
@@ -133,7 +132,7 @@ class FlatPenalty:
     def project_(self, theta: Array) -> None:
         """θ ← the nearest point where the constraints hold."""
         for penalty, part, index in self._others:
-            if any(term.is_indicator for term in terms(penalty)):
+            if penalty.is_constrained:
                 part(theta, index)[...] = penalty.prox(part(theta, index), 0.0)
 
     def value(self, theta: Array) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -15,10 +16,10 @@ from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.scratch import layers as layer_kinds
 from shrinkage.scratch import losses as loss_kinds
 from shrinkage.scratch import optimizers as optimizer_kinds
-from shrinkage.scratch.checks import Array
+from shrinkage.scratch.checks import Array, checked_number, checked_size
 from shrinkage.scratch.layers import Dense, Dropout, Layer
 from shrinkage.scratch.network import Network
-from shrinkage.scratch.optimizers import Optimizer
+from shrinkage.scratch.optimizers import Memory, Optimizer
 
 FORMAT = 1
 LAYERS = ("Dense", "Dropout", "ReLU", "Sigmoid", "Softmax")
@@ -67,22 +68,31 @@ def save(network: Network, path: Path) -> None:
 
 def load(path: Path) -> Network:
     """The network in the file at `path`."""
+    content = path.read_bytes()
     try:
-        with path.open("rb") as opened, zipfile.ZipFile(opened):  # NumPy reads more than archives
-            opened.seek(0)
-            file = np.load(opened, allow_pickle=False)
-            arrays = {name: file[name] for name in file.files}
-        description = json.loads(str(arrays["description"]))
-        if description["format"] > FORMAT:
-            raise NotImplementedError
-        return _network(description, arrays)
-    except NotImplementedError:
-        raise ValueError(f"{str(path)!r} was written by a newer version of shrinkage") from None
-    except (ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(io.BytesIO(content)):  # NumPy reads more than archives
+            file = np.load(io.BytesIO(content), allow_pickle=False)
+        description = json.loads(str(file["description"]))
+        if not _is_newer(description):
+            return _network(description, {name: file[name] for name in file.files})
+    except Exception as error:  # damaged bytes have no end of ways to fail
         raise ValueError(f"{str(path)!r} holds no network that save() wrote: {error}") from error
+    raise ValueError(f"{str(path)!r} was written by a newer version of shrinkage")
+
+
+def _is_newer(description: dict[str, Any]) -> bool:
+    number = description["format"]
+    if not isinstance(number, int) or number < FORMAT:
+        raise ValueError(f"its format is {number!r}")
+    return number > FORMAT
 
 
 def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
+    dense = [plain for plain in description["layers"] if plain["kind"] == "Dense"]
+    for index, plain in enumerate(dense):  # before memory is taken for as many as it says
+        shape = arrays[f"weights_{index}"].shape
+        if (plain["n_in"], plain["n_out"]) != shape:
+            raise ValueError(f"weights {index} have shape {shape}")
     network = Network(
         [_layer_from_plain(plain) for plain in description["layers"]],
         loss=_kind(loss_kinds, description["loss"], LOSSES)(),
@@ -90,11 +100,8 @@ def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
     )
     for index, layer in enumerate(network.dense):
         for name in ("weights", "biases"):
-            array, shape = arrays[f"{name}_{index}"], getattr(layer, name).shape
-            if (array.shape, array.dtype) != (shape, layer.dtype):
-                raise ValueError(f"{name} {index} is {array.dtype} of shape {array.shape}")
-            setattr(layer, name, array)
-        network.optimizer.memories[layer] = {
+            setattr(layer, name, _like(getattr(layer, name), arrays[f"{name}_{index}"]))
+        memory = {
             name: numbers
             | {
                 key.removeprefix(f"{name}_{index}_"): array
@@ -103,7 +110,34 @@ def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
             }
             for name, numbers in description["memories"][index].items()
         }
+        if memory:
+            _check_memory(network.optimizer, layer, memory)
+            network.optimizer.memories[layer] = memory
     return network
+
+
+def _like(present: Array, array: Array) -> Array:
+    """`array`, if it has the shape and type of the present one."""
+    if (array.shape, array.dtype) != (present.shape, present.dtype):
+        raise ValueError(f"an array is {array.dtype} of shape {array.shape}")
+    return array
+
+
+def _check_memory(optimizer: Optimizer, layer: Dense, memory: dict[str, Memory]) -> None:
+    """Refuse what the optimizer would not remember of that layer itself."""
+    if memory.keys() != {"weights", "biases"}:
+        raise ValueError(f"it remembers {', '.join(memory)}")
+    for name, mine in memory.items():
+        fresh: Memory = {}
+        w = getattr(layer, name)
+        optimizer.move_(np.zeros_like(w), np.zeros_like(w), fresh)
+        if mine and mine.keys() != fresh.keys():
+            raise ValueError(f"it remembers {', '.join(mine)} of {name}")
+        for key, one in mine.items():
+            if isinstance(fresh[key], np.ndarray):
+                _like(fresh[key], one)
+            elif not (isinstance(one, type(fresh[key])) and 0 <= one < np.inf):
+                raise ValueError(f"it remembers {key}={one!r}")
 
 
 def _kind(module: ModuleType, name: str, names: tuple[str, ...]) -> Any:
@@ -163,5 +197,6 @@ def _optimizer_to_plain(optimizer: Optimizer) -> dict[str, Any]:
 
 def _optimizer_from_plain(plain: dict[str, Any]) -> Optimizer:
     optimizer: Optimizer = _kind(optimizer_kinds, plain["kind"], OPTIMIZERS)(**plain["settings"])
-    optimizer.iterations, optimizer.current_lr = plain["iterations"], plain["current_lr"]
+    optimizer.iterations = checked_size("iterations", plain["iterations"], least=0)
+    optimizer.current_lr = checked_number("current_lr", plain["current_lr"])
     return optimizer

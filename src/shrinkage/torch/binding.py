@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
-from shrinkage.penalties.base import terms
 from shrinkage.torch.joint import Joint
-from shrinkage.torch.selection import Selected
+from shrinkage.torch.selection import Selected, candidates
 from shrinkage.torch.units import unit_layout
 from shrinkage.torch.updates import Rule, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.values import differentiable, number
@@ -134,30 +133,41 @@ class Binding(Bound):
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
-    """The bindings of what was selected, each penalty told its module's units and its reference.
+    """The bindings of what was selected, each penalty told its module's units and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
+    models: dict[int, Mapping[str, Tensor]] = {}  # that are references
     return [
-        _bound(one, one.penalty, starts)
+        _bound(one, one.penalty, starts, models)
         for one in selected
         if one.penalty is not None and not isinstance(one.by, Joint)
     ]
 
 
-def _bound(selected: Selected, written: Penalty, starts: dict[str, Tensor]) -> Binding:
+def _bound(
+    selected: Selected,
+    written: Penalty,
+    starts: dict[str, Tensor],
+    models: dict[int, Mapping[str, Tensor]],
+) -> Binding:
     owner, part = selected.owner, part_of(selected)
     parameter = part.parameter
 
-    def reference(given: object) -> Tensor:
-        if isinstance(given, str):  # "start"
+    def array(argument: str, given: Any) -> Tensor:
+        if isinstance(given, nn.Module):
+            if id(given) not in models:
+                models[id(given)] = _by_name(given)
+            given = models[id(given)]
+        found = None if isinstance(given, str) else _array(argument, given, part)
+        if found is None or _is_same(found, parameter):  # "start", or that in other words
             if owner.name not in starts:
                 starts[owner.name] = parameter.detach().clone()
             return starts[owner.name]
-        return _reference(given, parameter, part.aliases)
+        return found.clone()  # a state_dict's tensors are the parameters' own
 
-    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_reference(
-        reference
+    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_arrays(
+        array
     )
     return Binding(owner.name, penalty, written, (part,))
 
@@ -169,20 +179,37 @@ def part_of(selected: Selected) -> Part:
     return Part(selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names)))
 
 
-def _reference(given: Any, parameter: Tensor, names: Sequence[str]) -> Tensor:
-    """The array for that parameter, from a mapping by names or the one for all."""
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether the two tensors of one shape are one memory."""
+    return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
+
+
+def _by_name(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters of a model under each of their names."""
+    return {
+        name: one.parameter for one in candidates(model) for own in one.owners for name in own.names
+    }
+
+
+def _array(argument: str, given: Any, part: Part) -> Tensor:
+    """The array for that parameter, from a mapping by names or the one for all; not a copy."""
     if isinstance(given, Mapping):
-        found = next((name for name in names if name in given), None)
+        found = next((name for name in part.aliases if name in given), None)
         if found is None:
-            near = difflib.get_close_matches(names[0], list(given), n=1)
+            near = difflib.get_close_matches(part.name, list(given), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"reference holds no {names[0]}, which is penalized{hint}")
+            raise ValueError(f"{argument} holds no {part.name}, which is penalized{hint}")
         given = given[found]
+    elif isinstance(given, Tensor) and given.requires_grad:
+        raise ValueError(
+            f"{argument}, for {part.name}, is a tensor that training moves, and a penalty keeps "
+            f"to one place: write .detach() behind it for where it is now"
+        )
     array: Tensor = torch.as_tensor(given)
-    if array.shape != parameter.shape:
-        shapes = f"{tuple(array.shape)}, where {names[0]} has {tuple(parameter.shape)}"
-        raise ValueError(f"reference must have the parameter's shape, got {shapes}")
-    return array.detach().clone()  # a state_dict's tensors are the parameters' own
+    if array.shape != part.parameter.shape:
+        shapes = f"{tuple(array.shape)}, where {part.name} has {tuple(part.parameter.shape)}"
+        raise ValueError(f"{argument} must have the parameter's shape, got {shapes}")
+    return array.detach()
 
 
 class ModelWatch:
@@ -223,7 +250,7 @@ def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
     for binding in bindings:
         w = binding.given().detach()
         if not math.isfinite(together([binding.value(w)]).item()):
-            if any(term.is_indicator for term in terms(binding.written)):
+            if binding.written.is_constrained:
                 return (
                     f"the penalty is infinite: {binding.name} is outside "
                     f"{binding.written.formula}; after a proximal step it will be inside"

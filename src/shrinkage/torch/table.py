@@ -264,7 +264,7 @@ def _proximal(attachment: Attachment, group: dict[str, Any], penalty: Penalty, p
     middle = float(mine.median()) if mine.numel() else 0.0
     words = _moved(penalty, middle * attachment.regularizer.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
-    is_free = any(term.is_indicator for term in terms(penalty)) or most == math.inf
+    is_free = penalty.is_constrained or most == math.inf
     capped = "" if is_free else f", no entry by more than {most:.3g}"
     return f"{words} (median step {middle:.3g}{capped})"
 

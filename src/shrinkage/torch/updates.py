@@ -11,7 +11,6 @@ from torch import Tensor
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import narrow, soft_threshold, widen
-from shrinkage.penalties.base import terms
 from shrinkage.torch.metric import OwnStep
 
 State = dict[str, Tensor]
@@ -92,7 +91,10 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
 
 
 def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
-    """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved."""
+    """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved.
+
+    A constraint holds for the others as well, which may be outside from the start.
+    """
     if not acts(penalty, factor):
         return
     assert parameter.grad is not None
@@ -102,13 +104,14 @@ def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, fac
         for key, value in state.items()
     }
     parameter[rows] = limited_prox(parameter[rows], penalty, own(part), factor)
+    if penalty.is_constrained:
+        for block, _ in _blocks(parameter.detach(), {}, flat=False):
+            block.copy_(limited_prox(block, penalty, OwnStep(0.0, math.inf), 1.0))
 
 
 def acts(penalty: Penalty, factor: float) -> bool:
     """Whether its prox may move a weight: constraints hold at any factor, 0 included."""
-    if factor == 0.0:
-        return any(term.is_constrained for term in terms(penalty))
-    return not penalty.is_zero
+    return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
 
 
 def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Tensor:
