@@ -17,7 +17,6 @@ import shrinkage
 from shrinkage.study import store, testing, training
 from shrinkage.study.choose import choose
 from shrinkage.study.data import Table, prepare
-from shrinkage.study.errors import UsageError
 from shrinkage.study.examples import Parts
 from shrinkage.study.export import write_csv
 from shrinkage.study.identity import digest
@@ -28,7 +27,7 @@ from shrinkage.study.settle import identity, settled
 from shrinkage.study.sources import read
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.verdict import verdict
-from shrinkage.study.workers import trained
+from shrinkage.study.workers import check_jobs, trained
 
 OUT = "shrinkage-study"
 SCORES = {"classes": "accuracy", "numbers": "R²"}
@@ -109,8 +108,7 @@ def run(
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
     """Answer the question of `study` in the folder `out`; see `compare`."""
-    if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
-        raise UsageError(f"jobs must be a whole number from 1 up, got {jobs!r}")
+    check_jobs(jobs)
     source = read(study.data if frame is None else frame)
     table = prepare(source, study)
     parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
@@ -147,6 +145,8 @@ def _answer(
     """Run the trials that have no record, and keep each record as it comes."""
     earlier = kept.results().records
     done = {record.trial for record in earlier}
+    if kept.unreadable:
+        progress.say(f"{kept.unreadable} damaged records were taken out: their trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
     progress.start(len(trials), earlier)
