@@ -13,6 +13,7 @@ except ImportError:
 
 import shrinkage
 from shrinkage.cli import comparing, probing, sandbox, scratch
+from shrinkage.cli.sentences import whole_process
 
 # Plain help: drawn frames would double the time it takes to appear.
 app = typer.Typer(
@@ -26,7 +27,8 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point of the command `shrinkage`."""
-    app()
+    with whole_process():
+        app()
 
 
 def _version(wanted: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from shrinkage.cli.sentences import in_sentences
+from shrinkage.cli.values import folder as folder_of
 from shrinkage.cli.values import number, whole
 from shrinkage.study.errors import UsageError
 
@@ -86,9 +87,9 @@ def compare(
         str | None,
         typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The study's folder.")] = Path(
-        "shrinkage-study"
-    ),
+    out: Annotated[
+        Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
+    ] = Path("shrinkage-study"),
     study: Annotated[
         Path | None,
         typer.Option(
@@ -129,13 +130,15 @@ def compare(
         from shrinkage.report import write_report
 
         write_report(results, out / "report.html")
-    typer.echo(f"{results!r}\n\n{out / 'report.html'}")
+        typer.echo(f"{results!r}\n\n{out / 'report.html'}")
     if not results.choices:
         raise typer.Exit(1)
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
+    ],
 ) -> None:
     """Make trials.csv and report.html again, from the records alone."""
     with in_sentences(folder):
@@ -146,7 +149,7 @@ def report(
         results = load(folder)
         write_csv(results, folder / "trials.csv")
         write_report(results, folder / "report.html")
-    typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
+        typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
 
 
 def _read(path: Path) -> str:

@@ -17,6 +17,7 @@ import shrinkage
 from shrinkage.study import store, testing, training
 from shrinkage.study.choose import choose
 from shrinkage.study.data import Table, prepare
+from shrinkage.study.errors import UsageError
 from shrinkage.study.examples import Parts
 from shrinkage.study.export import write_csv
 from shrinkage.study.identity import digest
@@ -80,7 +81,11 @@ def compare(
     StoppedError
         If the disk is full; what was recorded is safe.
     """
+    if not str(out):
+        raise UsageError("out is empty: name a folder")
     grid = grid_from_text(strengths) if isinstance(strengths, str) else tuple(strengths)
+    if not grid:
+        raise UsageError("strengths is empty: leave it out, or name at least one")
     study = Study(
         data="" if isinstance(data, pd.DataFrame) else str(data),
         target=target,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from shrinkage.study import rows
-from shrinkage.study.errors import StoppedError, UsageError
+from shrinkage.study.errors import StoppedError, UsageError, is_full
 
 APPLICATION = 0x73686B67  # "shkg": SQLite's header names the program that a file belongs to
 VERSION = 1  # of the tables
@@ -122,12 +121,6 @@ def read_in_sentences(path: Path) -> Iterator[None]:
 
 def damaged(path: Path, reason: str) -> str:
     return f"{str(path)!r} is damaged ({reason}), and was left as it is: {ELSEWHERE}"
-
-
-def is_full(error: Exception) -> bool:
-    """Whether there is no room left, on the disk or for this user."""
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return full or "is full" in str(error)
 
 
 def is_locked(error: Exception) -> bool:

@@ -243,7 +243,7 @@ def _check_count(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{name} must be a whole number from 1 up, got {value!r}")
     if value > MOST[name]:
-        raise UsageError(f"{name} must be at most {MOST[name]:,}, got {value:.6g}")
+        raise UsageError(f"{name} must be at most {MOST[name]:,}, got {value}")
 
 
 def _check_text(name: str, value: object) -> None:
