@@ -58,8 +58,8 @@ def in_sentences(study: Path | None = None) -> Iterator[None]:
 def whole_process() -> Iterator[None]:
     """What a command needs besides when the process is its own: signals, streams, warnings.
 
-    The first signal that asks it to end is an interrupt, which ends it in order. A second one ends
-    it at once: what is recorded is on the disk, and the workers follow.
+    The first signal that asks it to end is an interrupt, which ends it in order, undisturbed by a
+    second one. A third ends it at once: what is recorded is on the disk, and the workers follow.
     """
     warnings.formatwarning = lambda message, *_, **__: f"shrinkage: {message}\n"
     for stream in (sys.stdout, sys.stderr):
@@ -69,13 +69,17 @@ def whole_process() -> Iterator[None]:
     try:
         yield
     finally:
-        _handle(_end_at_once, instead_of=(_interrupt,))
+        _handle(signal.SIG_IGN, instead_of=HANDLERS)  # all is said and done
         _flush()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    _handle(_end_at_once, instead_of=(_interrupt,))
+    _handle(_wait, instead_of=(_interrupt,))
     raise InterruptedBySignal(number)
+
+
+def _wait(number: int, frame: FrameType | None) -> None:
+    _handle(_end_at_once, instead_of=(_wait,))
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
@@ -83,6 +87,9 @@ def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
         cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
         os.write(2, cursor + b"shrinkage: ended at once\n")
     os._exit(128 + number)
+
+
+HANDLERS = (_interrupt, _wait, _end_at_once)
 
 
 def _handle(handler: object, instead_of: tuple[object, ...]) -> None:

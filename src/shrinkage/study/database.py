@@ -57,7 +57,7 @@ def is_begun(connection: sqlite3.Connection, path: Path) -> bool:
         raise UsageError(damaged(path, "tables are missing") if application else _foreign(path))
     (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if state != "ok":
-        raise UsageError(damaged(path, str(state).replace("\n", " ")))
+        raise UsageError(damaged(path, str(state).splitlines()[-1]))
     return True
 
 

@@ -31,7 +31,7 @@ def _held(folder: Path) -> sqlite3.Connection:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:  # ValueError: a null character
         raise UsageError(unwritable(folder, error)) from None
     try:
         lock.execute("BEGIN EXCLUSIVE")

@@ -91,9 +91,7 @@ def opened(
                 "that it is not written over"
             )
         database.check(path)
-    except (OSError, ValueError) as error:  # ValueError: a null character
-        if isinstance(error, UsageError):
-            raise
+    except OSError as error:
         raise UsageError(unwritable(folder, error)) from None
     with locked(folder), closing(_connected(path)) as connection:
         with database.read_in_sentences(path):

@@ -1,9 +1,10 @@
-"""A process that ends soon after the one that started it. Imports nothing heavy."""
+"""A process that lives and ends with the one that started it. Imports nothing heavy."""
 
 from __future__ import annotations
 
 import functools
 import os
+import signal
 import threading
 import time
 from os import _exit
@@ -12,8 +13,12 @@ HEARTBEAT = 1.0  # seconds between two looks whether the starting process is the
 
 
 @functools.cache
-def end_without(starter: int) -> None:
-    """End this process when `starter` is gone: in the middle of a trial, waiting, or loading."""
+def end_with(starter: int) -> None:
+    """End this process when `starter` is gone: in the middle of a trial, waiting, or loading.
+
+    Ctrl-C is left to `starter`, which ends this process without its traceback.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == starter:

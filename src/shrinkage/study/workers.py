@@ -16,7 +16,7 @@ from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
-from shrinkage.study.watching import end_without
+from shrinkage.study.watching import end_with
 
 MOST = 8  # processes for each processor
 
@@ -61,7 +61,7 @@ def trained(
         n_jobs=count,
         batch_size=1,
         return_as="generator_unordered",
-        initializer=end_without,  # before the first trial, which loads torch
+        initializer=end_with,  # before the first trial, which loads torch
         initargs=(os.getpid(),),
     )
     train = joblib.delayed(_train)
@@ -104,10 +104,7 @@ def _train(study: Study, trial: Trial, parts: Parts) -> Record:
 
 @contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Let processes that start here leave Ctrl-C to this one, which gets it afterwards.
-
-    This one ends them; they would show their tracebacks.
-    """
+    """Get Ctrl-C afterwards, and so do processes that start here, until they ignore it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
