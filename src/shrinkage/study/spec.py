@@ -31,7 +31,7 @@ STRENGTHS = "1e-5:1e-1:9"
 TASKS = ("classes", "numbers")
 MOST = {"seeds": 10_000, "strengths": 10_000, "epochs": 100_000_000, "batch": 1_000_000_000}
 MOST_TRIALS = 1_000_000
-FLOAT32 = np.finfo(np.float32)  # what trials calculate in
+LEAST, GREATEST = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True)
@@ -230,10 +230,10 @@ def _strength(value: object) -> float:
 
 def _check_float32(name: str, value: float) -> None:
     """Refuse what float32 holds as infinity or as nothing."""
-    if not FLOAT32.tiny <= abs(value) <= FLOAT32.max:
+    if not LEAST <= abs(value) <= GREATEST:
         raise UsageError(
-            f"{name} must lie between {FLOAT32.tiny:.2g} and {FLOAT32.max:.2g}, what float32 "
-            f"holds, got {value!r}"
+            f"{name} must lie between {LEAST:.2g} and {GREATEST:.2g}, what float32 holds, "
+            f"got {value!r}"
         )
 
 
