@@ -161,16 +161,12 @@ def test_a_report_of_a_damaged_record_is_made_and_says_so(run, tmp_path):
     assert (folder / "report.html").is_file()
 
 
-def own_process(*arguments, **options):
-    code = "from shrinkage.cli import main; main()"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_standard_output_that_is_full_is_told_of():
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_a_standard_output_that_is_full_is_told_of(argument):
+    command = (sys.executable, "-c", "from shrinkage.cli import main; main()", argument)
     with open("/dev/full", "w") as full:
-        done = own_process("sandbox", stdout=full)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "shrinkage: [Errno 28] No space left on device\n"
 
@@ -184,10 +180,13 @@ def test_a_device_is_not_written_over(run, tmp_path):
     assert not Path("/dev/full").is_file()
 
 
-@pytest.mark.parametrize("leave", ["sys.exit(0)", "os._exit(0)", "raise SystemExit"])
-def test_a_model_that_ends_the_program_is_told_of(tmp_path, leave):
+@pytest.mark.parametrize(
+    ("module", "leave"),
+    [("leaves1", "sys.exit(0)"), ("leaves2", "os._exit(0)"), ("leaves3", "raise SystemExit")],
+)
+def test_a_model_that_ends_the_program_is_told_of(run, tmp_path, module, leave):
     """In its function it is a usage error; in the midst of a trial it stops the study."""
-    (tmp_path / "leaving.py").write_text(
+    (tmp_path / f"{module}.py").write_text(
         "import os, sys, torch\n"
         "def early(features, outputs):\n"
         f"    {leave}\n"
@@ -199,14 +198,11 @@ def test_a_model_that_ends_the_program_is_told_of(tmp_path, leave):
         f"            {leave}\n"
         "        return super().forward(x)\n"
     )
-    given = ("compare", "iris", "--penalty", "l1", "--strengths", "1e-3", "--epochs", "9")
     for name, code, said in (("early", 2, "fails when called"), ("Late", 1, "cannot be trained")):
-        model = ("--model", f"leaving:{name}", "--jobs", "1")
-        done = own_process(*given, *model, stdout=subprocess.PIPE, cwd=tmp_path)
-        assert done.returncode == code
-        assert said in done.stderr
-        assert "it tries to end the program" in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+        result = run("compare", "iris", "--penalty", "l1", *SMALL, "--model", f"{module}:{name}")
+        assert result.exit_code == code
+        assert said in result.stderr
+        assert "it tries to end the program" in result.stderr.splitlines()[-1]
 
 
 def test_version(run):

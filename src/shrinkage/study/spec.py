@@ -93,7 +93,10 @@ class Study:
         if self.lr is not None:
             if not (_is_number(self.lr) and 0 < self.lr < math.inf):
                 raise UsageError(f"lr must be a number above 0, got {self.lr!r}")
-            _check_float32("lr", self.lr)
+            if self.lr < LEAST:
+                raise UsageError(
+                    f"lr must be at least {LEAST:.2g}, as float32 holds no less, got {self.lr!r}"
+                )
         shares = (self.test, self.validation)
         if not all(_is_number(share) and 0 < share < 1 for share in shares) or sum(shares) >= 1:
             raise UsageError(f"test and validation must be shares with a sum below 1, got {shares}")
