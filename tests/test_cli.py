@@ -2,8 +2,10 @@
 
 import html
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -126,6 +128,19 @@ def test_all_diverged_is_a_failure(run):
         (("--task", "regression"), "task must be classes or numbers, got 'regression'"),
         (("--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
+        (("--out", ""), "'--out': it is empty; name a folder"),
+        (("--out", "a/" * 3000), "cannot be written (File name too long)"),
+        (
+            ("--strengths", "1e-4:1e-1:1000000000"),
+            "strengths must be at most 10,000, got 1000000000",
+        ),
+        (("--strengths", "1e39"), "what float32 holds, got 1e+39"),
+        (("iris", "--penalty", "l2@coupled", "--strengths", "1e-3,3e38"), "at strength 3e+38: "),
+        (("--seeds", "1" + "0" * 20), "seeds must be at most 10,000"),
+        (("--seeds", "9" * 5000), "is no whole number"),
+        (("--epochs", "1" + "0" * 12), "epochs must be at most 100,000,000"),
+        (("--jobs", "100000"), "for each processor, got 100000"),
+        (("--model", "mlp:10000000000"), "weights: a study takes 100,000,000 at the most"),
     ],
 )
 @pytest.mark.usefixtures("cancer")
@@ -147,6 +162,61 @@ def test_a_report_of_nothing_is_a_usage_error(run, tmp_path):
     assert result.exit_code == 2
     assert "folder 'nowhere' holds no study" in result.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_report_of_a_damaged_record_is_made_and_says_so(run, tmp_path):
+    run("compare", "iris", "--penalty", "l1@proximal", *SMALL)
+    folder = tmp_path / "shrinkage-study"
+    with closing(sqlite3.connect(folder / "study.sqlite")) as connection, connection:
+        connection.execute("UPDATE records SET state = x'' WHERE rowid = 1")
+    with pytest.warns(UserWarning, match="1 damaged records"):
+        result = run("report", folder)
+    assert result.exit_code == 0, result.output
+    assert (folder / "report.html").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_a_standard_output_that_is_full_is_told_of(argument):
+    command = (sys.executable, "-c", "from shrinkage.cli import main; main()", argument)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "shrinkage: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_device_is_not_written_over(run, tmp_path):
+    (tmp_path / "page.html").symlink_to("/dev/full")
+    result = run("scratch", *QUICK, "--plot", "page.html")
+    assert result.exit_code == 2
+    assert "'page.html' is a device or a pipe; name a file" in result.stderr
+    assert not Path("/dev/full").is_file()
+
+
+@pytest.mark.parametrize(
+    ("module", "leave"),
+    [("leaves1", "sys.exit(0)"), ("leaves2", "os._exit(0)"), ("leaves3", "raise SystemExit")],
+)
+def test_a_model_that_ends_the_program_is_told_of(run, tmp_path, module, leave):
+    """In its function it is a usage error; in the midst of a trial it stops the study."""
+    (tmp_path / f"{module}.py").write_text(
+        "import os, sys, torch\n"
+        "def early(features, outputs):\n"
+        f"    {leave}\n"
+        "class Late(torch.nn.Linear):\n"
+        "    calls = 0\n"
+        "    def forward(self, x):\n"
+        "        Late.calls += 1\n"
+        "        if Late.calls > 20:\n"
+        f"            {leave}\n"
+        "        return super().forward(x)\n"
+    )
+    for name, code, said in (("early", 2, "fails when called"), ("Late", 1, "cannot be trained")):
+        result = run("compare", "iris", "--penalty", "l1", *SMALL, "--model", f"{module}:{name}")
+        assert result.exit_code == code
+        assert said in result.stderr
+        assert "it tries to end the program" in result.stderr.splitlines()[-1]
 
 
 def test_version(run):
@@ -204,6 +274,7 @@ def test_the_sandbox_prints_every_way_and_draws_them(run, tmp_path):
         (("--weights", "1,x"), "weights must be numbers with commas between, got '1,x'"),
         (("--strength", "-1"), "strength must be >= 0 and finite, got -1.0"),
         (("--steps", "0"), "steps must be >= 1, got 0"),
+        (("--steps", "1" + "0" * 12), "steps times weights must be at most 1,000,000"),
         (("--plot", "nowhere/w.html"), "there is no folder 'nowhere'"),
         (("--plot", "w.png"), "plot must be a file that ends in .html, got 'w.png'"),
         (("--strength", "10", "--lr", "1", "--steps", "400"), "not finite at step 120"),
@@ -254,6 +325,9 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
         (("--penalty", "l1"), "l1 has no strength; write for example l1:1e-4"),
         (("--penalty", "l1:1@decoupled"), "after @ comes coupled or proximal here"),
         (("--samples", "0"), "samples must be at least 1, got 0"),
+        (("--samples", "1" + "0" * 12), "multiply to 100,000,000 at the most, got 1000000000000"),
+        (("--hidden", "1" + "0" * 12), "multiply to 100,000,000 at the most, got 20 · 3 · 1000000"),
+        (("--epochs", "1" + "0" * 12), "epochs must be at most 10,000,000, got 1000000000000"),
         (("--classes", "1"), "classes must be between 2 and 8, for which there are colours, got 1"),
         (("--hidden", "-3"), "hidden must be at least 1, got -3"),
         (("--epochs", "1.5"), "'1.5' is no whole number"),

@@ -1,5 +1,6 @@
 """Models by name, dead neurons, optimizers by name."""
 
+import os
 import sys
 
 import pytest
@@ -10,6 +11,8 @@ from shrinkage.study import models, optimizers
 from shrinkage.study.errors import UsageError
 
 MODULE = """
+import os
+import sys
 import torch
 from helper_of_nets import width
 
@@ -22,6 +25,18 @@ def number(features, outputs):
 
 def fails(features, outputs):
     raise RuntimeError("boom")
+
+def leaves(features, outputs):
+    sys.exit(0)
+
+def leaves_at_once(features, outputs):
+    os._exit(0)
+
+def recurses(features, outputs):
+    return recurses(features, outputs)
+
+def huge(features, outputs):
+    return torch.nn.Linear(20_000, 20_000, device="meta")
 """
 
 
@@ -31,9 +46,10 @@ def nets(tmp_path, monkeypatch):
     (tmp_path / "my_nets.py").write_text(MODULE)
     (tmp_path / "helper_of_nets.py").write_text("width = 5\n")
     (tmp_path / "later_of_nets.py").write_text("")
+    (tmp_path / "leaving_nets.py").write_text("raise SystemExit\n")
     (tmp_path / "broken_nets.py").write_text("import nothing_like_this\n")
     yield
-    for name in ("my_nets", "helper_of_nets", "later_of_nets", "broken_nets"):
+    for name in ("leaving_nets", "my_nets", "helper_of_nets", "later_of_nets", "broken_nets"):
         sys.modules.pop(name, None)
 
 
@@ -66,6 +82,15 @@ def test_a_function_from_the_current_directory_and_its_neighbours():
         ("my_nets:width", "has no function 'width'"),
         ("my_nets:number", "returned int"),
         ("my_nets:fails", r"fails when called with \(3, 2\).*boom"),
+        ("my_nets:leaves", "it tries to end the program, with 0 as its exit code"),
+        ("my_nets:leaves_at_once", "it tries to end the program, with 0 as its exit code"),
+        ("my_nets:recurses", "fails when called .* RecursionError: maximum recursion depth"),
+        ("my_nets:huge", "has 400,020,000 weights: a study takes 100,000,000 at the most"),
+        ("leaving_nets:good", "it tries to end the program, with nothing as its exit code"),
+        ("mlp:10000000000", "has 50,000,000,000 weights"),
+        ("sys:good", "sys has no function 'good'"),
+        (":good", "cannot be imported"),
+        ("my_nets:", "has no function ''"),
     ],
 )
 def test_models_that_cannot_be_built_say_what_was_tried(text, message):
@@ -121,3 +146,10 @@ def test_every_optimizer_has_a_learning_rate(name):
 def test_optimizers_that_cannot_be_built_say_why(text, message):
     with pytest.raises(UsageError, match=message):
         optimizers.build(text, [nn.Parameter(torch.ones(2, 2))], 0.1)
+
+
+def test_os_exit_is_itself_again_afterwards():
+    before = os._exit
+    with pytest.raises(SystemExit), models.exits_as_errors():
+        os._exit(3)
+    assert os._exit is before

@@ -48,15 +48,16 @@ def until_enough(folder, process, before):
         time.sleep(0.01)
 
 
-def ended(folder, number):
-    """What stands in the folder after a run that gets this signal, and what it said."""
+def ended(folder, *signals):
+    """What stands in the folder after a run that gets these signals, and what it said."""
     before = kept(folder)
     with start(folder) as process:
         until_enough(folder, process, before)
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: to all processes at once
-        else:
-            process.send_signal(number)
+        for number in signals:
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does: to all processes at once
+            else:
+                process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
     after = kept(folder)
     assert before < after, "a record was lost or made again"
@@ -64,14 +65,19 @@ def ended(folder, number):
     return after, process.returncode, said
 
 
+def ending(folder, how):
+    return f"shrinkage: {how}; {folder} keeps what is done, and the same command goes on from it"
+
+
 def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path):
     folder = tmp_path / "study"
     ended(folder, signal.SIGKILL)
-    before, code, said = ended(folder, signal.SIGINT)
+    _, code, said = ended(folder, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert said.splitlines()[-1] == ending(folder, "terminated")
+    before, code, said = ended(folder, signal.SIGINT, signal.SIGINT)
     assert code == 130
-    assert said.splitlines()[-1] == (
-        f"shrinkage: interrupted; {folder} keeps what is done, and the same command goes on from it"
-    )
+    assert said.splitlines()[-1] == ending(folder, "interrupted")
     assert "Traceback" not in said
     settings = {"penalty": "l1@proximal", "strengths": "1e-4:1e-1:9", "seeds": 2, "epochs": 80}
     resumed = compare("iris", out=folder, jobs=1, quiet=True, **settings)

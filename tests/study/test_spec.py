@@ -26,6 +26,14 @@ def test_the_default_methods_are_the_seven():
     assert len(Study().trials()) == 3 * (1 + 6 * 9)
 
 
+def test_the_ends_of_a_grid_are_the_numbers_that_were_written():
+    assert grid_from_text("0.12345678:0.98765432:3") == (0.12345678, 0.349189, 0.98765432)
+
+
+def test_a_large_grid_is_no_fault():
+    assert len(grid_from_text("1e-5:1e-1:10000")) == 10_000
+
+
 def test_a_list_of_strengths_is_sorted_and_each_is_there_once():
     assert Study(strengths=grid_from_text("1e-2, 1e-4,1e-2")).strengths == (1e-4, 1e-2)
 
@@ -43,6 +51,11 @@ def test_a_list_of_strengths_is_sorted_and_each_is_there_once():
         ("nan", "above 0 and finite, got nan"),
         ("1e-3:inf:4", "above 0 and finite, got inf"),
         ("0", "above 0 and finite, got 0.0"),
+        ("1e-4:1e-1:1000000000", "strengths must be at most 10,000, got 1000000000"),
+        ("1e39", r"between 1.2e-38 and 3.4e\+38, what float32 holds, got 1e\+39"),
+        ("1e-3,1e-50", "what float32 holds, got 1e-50"),
+        ("1e-4:1e300:3", r"what float32 holds, got 1e\+300"),
+        ("1:1.0000001:9", "lie too close together"),
     ],
 )
 def test_strengths_that_cannot_be_are_refused(text, message):
@@ -67,6 +80,17 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"lr": math.nan}, "got nan"),
         ({"task": "regression"}, "task must be classes or numbers, got 'regression'"),
         ({"test": 0.6, "validation": 0.5}, "sum below 1"),
+        ({"seeds": 10**20}, "seeds must be at most 10,000, got 100000000000000000000"),
+        ({"epochs": 10**12}, "epochs must be at most 100,000,000, got 1000000000000"),
+        ({"batch": 10**20}, "batch must be at most 1,000,000,000, got 1000"),
+        ({"seeds": 10_000, "strengths": range(1, 20)}, "make 1,150,000 trials: a study takes 1,0"),
+        ({"lr": 1e-50}, "lr must be at least 1.2e-38, as float32 holds no less, got 1e-50"),
+        ({"strengths": (1e39,)}, r"what float32 holds, got 1e\+39"),
+        ({"methods": ("l1:1e39",)}, r"penalty 'l1:1e\+39@proximal': .* float32 holds, got 1e\+39"),
+        ({"methods": ("l1 + l2:1e-50@coupled",)}, "float32 holds, got 1e-50"),
+        ({"methods": ("max_norm:1e39",)}, r"float32 holds, got 1e\+39"),
+        ({"model": 3}, "model must be text, got 3"),
+        ({"optimizer": None}, "optimizer must be text, got None"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_at_construction(changes, message):
@@ -113,6 +137,7 @@ def test_toml_comes_back_the_same():
         ("methods = 3", "methods must be a list"),
         ("model = 3", "model must be text"),
         ('seeds = "3"', "seeds must be a whole number"),
+        ("strengths = []", "strengths is empty: leave it out"),
     ],
 )
 def test_a_study_file_that_cannot_be_read_says_why(text, message):

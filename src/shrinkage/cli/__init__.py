@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 try:
@@ -13,6 +14,7 @@ except ImportError:
 
 import shrinkage
 from shrinkage.cli import comparing, probing, sandbox, scratch
+from shrinkage.cli.sentences import in_sentences, whole_process
 
 # Plain help: drawn frames would double the time it takes to appear.
 app = typer.Typer(
@@ -26,7 +28,12 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point of the command `shrinkage`."""
-    app()
+    with whole_process():
+        try:
+            with in_sentences():
+                app()
+        except typer.Exit as ending:
+            sys.exit(ending.exit_code)
 
 
 def _version(wanted: bool) -> None:

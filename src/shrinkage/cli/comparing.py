@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from shrinkage.cli.sentences import in_sentences
+from shrinkage.cli.values import folder as folder_of
 from shrinkage.cli.values import number, whole
 from shrinkage.study.errors import UsageError
 
@@ -94,9 +95,9 @@ def compare(
             "the most zeros.  [default: score]",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The study's folder.")] = Path(
-        "shrinkage-study"
-    ),
+    out: Annotated[
+        Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
+    ] = Path("shrinkage-study"),
     study: Annotated[
         Path | None,
         typer.Option(
@@ -138,13 +139,15 @@ def compare(
         from shrinkage.report import write_report
 
         write_report(results, out / "report.html")
-    typer.echo(f"{results!r}\n\n{out / 'report.html'}")
+        typer.echo(f"{results!r}\n\n{out / 'report.html'}")
     if not results.choices:
         raise typer.Exit(1)
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")],
+    folder: Annotated[
+        Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
+    ],
 ) -> None:
     """Make trials.csv and report.html again, from the records alone."""
     with in_sentences(folder):
@@ -155,7 +158,7 @@ def report(
         results = load(folder)
         write_csv(results, folder / "trials.csv")
         write_report(results, folder / "report.html")
-    typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
+        typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
 
 
 def _read(path: Path) -> str:

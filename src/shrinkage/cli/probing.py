@@ -58,10 +58,12 @@ def probe(
     with in_sentences():
         if everything == (optimizer is not None):
             raise UsageError("name one optimizer, such as torch.optim.Adam, or give --all")
-        if jobs is not None and jobs < 1:
-            raise UsageError(f"jobs must be a whole number from 1 up, got {jobs}")
         if out is not None:
             check_page(out, "out")
+
+        from shrinkage.study.workers import check_jobs
+
+        check_jobs(jobs)
 
         from shrinkage.torch.probing.survey import Row, as_text, probe_apart, records, survey
 

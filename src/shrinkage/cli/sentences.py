@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
 from shrinkage.study.errors import StoppedError, UsageError
 
-INTERRUPTED = 130  # what a shell expects after Ctrl-C
+SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+
+
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal asks the command to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @contextmanager
@@ -28,14 +43,75 @@ def in_sentences(study: Path | None = None) -> Iterator[None]:
     except MemoryError as error:
         _end(f"there is not enough memory: {error}", 1)
     except OSError as error:
+        if error.errno == errno.EPIPE:  # nobody reads on, as after "| head": typer is silent then
+            raise
         _end(str(error), 1)
     except ModuleNotFoundError as error:
         _end(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, InterruptedBySignal) else signal.SIGINT
         kept = f"; {study} keeps what is done, and the same command goes on from it"
-        _end(f"interrupted{kept if study else ''}", INTERRUPTED)
+        _end(f"{SIGNALS[signal.Signals(number).name]}{kept if study else ''}", 128 + number)
 
 
-def _end(sentence: str, code: int) -> None:
-    typer.echo(f"shrinkage: {sentence}", err=True)
+@contextmanager
+def whole_process() -> Iterator[None]:
+    """What a command needs besides when the process is its own: signals, streams, warnings.
+
+    The first signal that asks it to end is an interrupt, which ends it in order, undisturbed by a
+    second one. A third ends it at once: what is recorded is on the disk, and the workers follow.
+    """
+    warnings.formatwarning = lambda message, *_, **__: f"shrinkage: {message}\n"
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # None, or no stream of Python's own
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _handle(_interrupt, instead_of=(signal.SIG_DFL, signal.default_int_handler))
+    try:
+        yield
+    finally:
+        _handle(signal.SIG_IGN, instead_of=HANDLERS)  # all is said and done
+        _flush()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    _handle(_wait, instead_of=(_interrupt,))
+    raise InterruptedBySignal(number)
+
+
+def _wait(number: int, frame: FrameType | None) -> None:
+    _handle(_end_at_once, instead_of=(_wait,))
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):
+        cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
+        os.write(2, cursor + b"shrinkage: ended at once\n")
+    os._exit(128 + number)
+
+
+HANDLERS = (_interrupt, _wait, _end_at_once)
+
+
+def _handle(handler: object, instead_of: tuple[object, ...]) -> None:
+    """Set a handler for the signals that have one of these; one that is ignored stays ignored."""
+    for name in SIGNALS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) in instead_of:
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _flush() -> None:
+    """Write what is left; a stream that takes nothing any more must not complain at the exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):  # None, or closed
+            continue
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    with suppress(OSError):  # standard error may be gone with its terminal
+        typer.echo(f"shrinkage: {sentence}", err=True)
     raise typer.Exit(code)

@@ -8,19 +8,31 @@ import typer
 
 from shrinkage.study.errors import UsageError
 
+MOST = 40  # characters of a wrong value that are repeated
+
+
+def folder(text: str | Path) -> Path:
+    if not str(text):
+        raise typer.BadParameter("it is empty; name a folder")
+    return Path(text)
+
 
 def whole(text: str) -> int:
     try:
+        if len(str(text)) > MOST:
+            raise ValueError("more digits than any number of things has")
         return int(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no whole number; write for example 3") from None
+        raise typer.BadParameter(
+            f"{text[:MOST]!r} is no whole number; write for example 3"
+        ) from None
 
 
 def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no number; write for example 0.01") from None
+        raise typer.BadParameter(f"{text[:MOST]!r} is no number; write for example 0.01") from None
 
 
 def check_page(path: Path, name: str = "plot") -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from shrinkage.report.text import MISSING, count, escaped
+from shrinkage.report.text import escaped
 from shrinkage.study.readings import KINDS, Reading
 from shrinkage.study.records import Results
+from shrinkage.study.wording import MISSING, count
 
 MOST = 300  # columns in the table; those to which something was done come first
 

@@ -20,6 +20,8 @@ from shrinkage.scratch.optimizers import Adam
 CELLS = 100  # of the plane, along each side
 MARGIN = 0.1  # of the plane around the points
 MOST_CLASSES, MOST_PENALTIES = 8, 8  # that a page has colours for
+MOST_EPOCHS = 10_000_000  # the history keeps a line for each
+MOST_OUTPUTS = 100_000_000  # of the hidden layer in one step: 800 MB
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Question:
             raise ValueError(
                 f"classes must be between 2 and {MOST_CLASSES}, for which there are colours, got "
                 f"{self.classes}"
+            )
+        if self.epochs > MOST_EPOCHS:
+            raise ValueError(f"epochs must be at most {MOST_EPOCHS:,}, got {self.epochs}")
+        if self.samples * self.classes * self.hidden > MOST_OUTPUTS:
+            raise ValueError(
+                f"samples, classes and hidden must multiply to {MOST_OUTPUTS:,} at the most, got "
+                f"{self.samples} · {self.classes} · {self.hidden}"
             )
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be a whole number from 0 up, got {self.seed}")

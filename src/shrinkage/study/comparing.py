@@ -31,7 +31,7 @@ from shrinkage.study.settle import identity, settled
 from shrinkage.study.sources import read
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.trivial import trivial
-from shrinkage.study.workers import trained
+from shrinkage.study.workers import check_jobs, trained
 
 OUT = "shrinkage-study"
 SAID = 400  # characters of a note on the terminal
@@ -91,7 +91,11 @@ def compare(
     StoppedError
         If the disk is full; what was recorded is safe.
     """
+    if not str(out):
+        raise UsageError("out is empty: name a folder")
     grid = grid_from_text(strengths) if isinstance(strengths, str) else tuple(strengths)
+    if not grid:
+        raise UsageError("strengths is empty: leave it out, or name at least one")
     study = Study(
         data=str(data) if isinstance(data, str | Path) else "",
         target=target,
@@ -120,8 +124,7 @@ def run(
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
     """Answer the question of `study` in the folder `out`; see `compare`."""
-    if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
-        raise UsageError(f"jobs must be a whole number from 1 up, got {jobs!r}")
+    check_jobs(jobs)
     source = read(study.data if frame is None else frame)
     table = prepare(source, study)
     parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
@@ -159,6 +162,8 @@ def _answer(
     """Run the trials that have no record, and keep each record as it comes."""
     earlier = kept.results().records
     done = {record.trial for record in earlier}
+    if kept.unreadable:
+        progress.say(f"{kept.unreadable} damaged records were taken out: their trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
     progress.start(len(trials), earlier)

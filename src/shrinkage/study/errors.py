@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -19,3 +20,9 @@ def nearest(written: str, known: Iterable[str]) -> str:
     lowered = {word.lower(): word for word in known}
     close = difflib.get_close_matches(written.lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no room left, on the disk or for this user."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return full or "is full" in str(error)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from shrinkage.study.errors import StoppedError, UsageError
+from shrinkage.study.errors import StoppedError, UsageError, is_full
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -18,21 +17,23 @@ def write_whole(path: Path, text: str) -> None:
     StoppedError
         If the disk is full; what stood at `path` stands there still.
     UsageError
-        If the folder cannot be written.
+        If the folder cannot be written, or at `path` is something else than a file.
     """
-    path = path.resolve()  # what a link names, not the link
-    draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
+        real, draft = _places(path)
+        try:
+            draft.write_text(text, encoding="utf-8", errors="backslashreplace")
+            os.replace(draft, real)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        if error.errno == errno.ENOSPC:
+        if is_full(error):
             raise StoppedError(
                 f"the disk is full: {str(path)!r} was not written; make room and run again"
             ) from None
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
+        raise UsageError(_unwritable(path, error)) from None
 
 
 def check_writable(path: Path) -> None:
@@ -42,11 +43,23 @@ def check_writable(path: Path) -> None:
     ------
     UsageError
     """
-    draft = path.resolve().with_name(f".{path.name}.draft")
     try:
-        if path.is_dir():
-            raise UsageError(f"{str(path)!r} is a folder; name a file in it")
+        _, draft = _places(path)
         draft.touch()
         draft.unlink()
     except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from None
+        raise UsageError(_unwritable(path, error)) from None
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """The file itself, which a link only names, and where it is written until it is whole."""
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder; name a file in it")
+    if real.exists() and not real.is_file():
+        raise UsageError(f"{str(path)!r} is a device or a pipe; name a file")
+    return real, real.with_name(f".{real.name}.draft")
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"{str(path)!r} cannot be written: {error.strerror or error}"

@@ -6,13 +6,14 @@ import dataclasses
 import io
 import json
 import math
-import sqlite3
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.spec import stated_strength
 
 TABLES = (
     "CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -39,16 +40,13 @@ TABLES = (
 )
 INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_CHOICE = "INSERT INTO choices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-SELECT_RECORDS = "SELECT * FROM records"
+SELECT_RECORDS = "SELECT rowid, * FROM records"
+DELETE_RECORD = "DELETE FROM records WHERE rowid = ?"
 SELECT_CHOICES = "SELECT * FROM choices ORDER BY rowid"
 
+LARGEST = 1e100  # of a number that was measured: its square is finite
+
 Row = tuple[Any, ...]
-
-
-def has_tables(connection: sqlite3.Connection) -> bool:
-    """Whether a study was begun in this file."""
-    found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'study'")
-    return found.fetchone() is not None
 
 
 def from_record(record: Record) -> Row:
@@ -70,11 +68,19 @@ def from_record(record: Record) -> Row:
     )
 
 
-def to_record(row: Row) -> Record:
+def to_record(row: Sequence[Any], question: Mapping[str, Any]) -> Record:
+    """The record in a row; an error of any kind if the row is damaged."""
     method, strength, seed, *measured, history, state = row
+    trial = Trial(method, strength, seed)
+    _check_trial(trial, question)
     values = (*measured, json.loads(history), unpack(state))
     names = [field.name for field in dataclasses.fields(Record)][1:]
-    return Record(Trial(method, strength, seed), **dict(zip(names, values, strict=True)))
+    record = Record(trial, **dict(zip(names, values, strict=True)))
+    _check_kinds(record)
+    scores = (record.train_score, record.validation_score)
+    if record.status != ("ok" if None not in scores else "diverged"):
+        raise ValueError(f"status {record.status!r} with scores {scores}")
+    return record
 
 
 def from_choice(choice: Choice) -> Row:
@@ -95,7 +101,8 @@ def from_choice(choice: Choice) -> Row:
     )
 
 
-def to_choice(row: Row) -> Choice:
+def to_choice(row: Sequence[Any], question: Mapping[str, Any]) -> Choice:
+    """The choice in a row; an error of any kind if the row is damaged."""
     names = [field.name for field in dataclasses.fields(Choice)]
     values = dict(zip(names[:-1], row, strict=True))  # test_error lies beside the test scores
     if values["validation_se"] is None:
@@ -106,16 +113,65 @@ def to_choice(row: Row) -> Choice:
     values["test_scores"], values["test_error"] = tested["scores"], tested["error"]
     if values["surface"] is not None:
         values["surface"] = Surface(**unpack(values["surface"]))
-    return Choice(**values)
+    choice = Choice(**values)
+    _check_trial(Trial(choice.method, choice.strength, 0), question)
+    _check_kinds(choice)
+    if choice.rule not in ("best", "one-se") or choice.edge not in ("", "lowest", "highest"):
+        raise ValueError(f"rule {choice.rule!r}, edge {choice.edge!r}")
+    return choice
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as the bytes of a compressed .npz file."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return dict(arrays)
+    """The arrays of `pack`, each compared with its checksum before it is believed."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(archive.read(name)), allow_pickle=False
+            )
+            for name in archive.namelist()
+        }
+
+
+def _check_trial(trial: Trial, question: Mapping[str, Any]) -> None:
+    """Refuse a trial that the study does not ask for."""
+    if trial.method not in question["methods"] or trial.seed not in range(question["seeds"]):
+        raise ValueError(f"{trial} is not asked for")
+    grid = [0.0] if trial.method == "none" else question["strengths"]
+    if trial.strength not in grid and trial.strength != stated_strength(trial.method):
+        raise ValueError(f"{trial} is not asked for")
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST
+
+
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and value >= 0,
+    "float": lambda value: _is_float(value) or math.isnan(value),
+    "float | None": lambda value: value is None or _is_float(value),
+    "list[float]": lambda value: isinstance(value, list) and all(map(_is_float, value)),
+    "dict[str, list[float]]": lambda value: all(
+        isinstance(curve, list) and all(isinstance(point, int | float) for point in curve)
+        for curve in value.values()
+    ),
+}
+
+
+def _check_kinds(kept: Record | Choice) -> None:
+    """Refuse a field whose value is not what its annotation says, or beyond all reason."""
+    for field in dataclasses.fields(kept):
+        fits = KINDS.get(str(field.type))
+        value = getattr(kept, field.name)
+        if fits is not None and not fits(value):
+            raise ValueError(f"{field.name} cannot be {value!r}")

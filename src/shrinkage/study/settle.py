@@ -48,5 +48,11 @@ def _source_digest(model: str) -> str:
     """The sha256 of the file a model function comes from; "" for a model by name."""
     if model == "linear" or model.startswith("mlp:"):
         return ""
-    path = inspect.getsourcefile(models.imported(model))
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    function = models.imported(model)
+    try:
+        path = inspect.getsourcefile(function)
+    except TypeError:  # a callable object, which has no source of its own
+        path = inspect.getsourcefile(type(function))
+    if path is None or not Path(path).is_file():
+        return ""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

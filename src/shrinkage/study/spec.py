@@ -8,6 +8,7 @@ import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ METHODS = (
 STRENGTHS = "1e-5:1e-1:9"
 TASKS = ("classes", "numbers")
 PREFERENCES = ("score", "sparse")
+MOST = {"seeds": 10_000, "strengths": 10_000, "epochs": 100_000_000, "batch": 1_000_000_000}
+MOST_TRIALS = 1_000_000
+LEAST, GREATEST = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,30 @@ class Study:
     def __post_init__(self) -> None:
         grid = self.strengths or grid_from_text(STRENGTHS)
         _set(self, strengths=tuple(sorted({_strength(strength) for strength in grid})))
+        for name in ("data", "target", "subject", "model", "optimizer"):
+            _check_text(name, getattr(self, name))
         _set(self, methods=_methods(self.methods))
         if self.task is not None and self.task not in TASKS:
             raise UsageError(f"task must be classes or numbers, got {self.task!r}")
         check_preference(self.prefer)
         for name in ("seeds", "epochs", "batch"):
             _check_count(name, getattr(self, name))
-        if self.lr is not None and not (_is_number(self.lr) and 0 < self.lr < math.inf):
-            raise UsageError(f"lr must be a number above 0, got {self.lr!r}")
+        if self.lr is not None:
+            if not (_is_number(self.lr) and 0 < self.lr < math.inf):
+                raise UsageError(f"lr must be a number above 0, got {self.lr!r}")
+            if self.lr < LEAST:
+                raise UsageError(
+                    f"lr must be at least {LEAST:.2g}, as float32 holds no less, got {self.lr!r}"
+                )
         shares = (self.test, self.validation)
         if not all(_is_number(share) and 0 < share < 1 for share in shares) or sum(shares) >= 1:
             raise UsageError(f"test and validation must be shares with a sum below 1, got {shares}")
+        count = self.seeds * sum(len(self.strengths_of(method)) for method in self.methods)
+        if count > MOST_TRIALS:
+            raise UsageError(
+                f"methods, strengths and seeds make {count:,} trials: a study takes "
+                f"{MOST_TRIALS:,} at the most; name fewer"
+            )
 
     def trials(self) -> list[Trial]:
         """Every (method, strength, seed), the seeds outermost: early results cover the grid."""
@@ -143,9 +160,8 @@ def from_toml(text: str) -> Study:
     for key in ("methods", "strengths"):
         if key in values and not isinstance(values[key], list | tuple):
             raise UsageError(f"{key} must be a list, got {values[key]!r}")
-    for key in ("data", "target", "subject", "model", "optimizer"):
-        if key in values and not isinstance(values[key], str):
-            raise UsageError(f"{key} must be text, got {values[key]!r}")
+        if values.get(key) == []:
+            raise UsageError(f"{key} is empty: leave it out, or name at least one")
     return Study(**values)
 
 
@@ -164,7 +180,12 @@ def grid_from_text(text: str) -> tuple[float, ...]:
         raise UsageError(f"strengths {text!r} cannot be read: {remedy}") from None
     if number < 2 or ends[0] >= ends[1]:
         raise UsageError(f"strengths {text!r} must rise from low to high in 2 steps or more")
-    return tuple(float(f"{strength:.6g}") for strength in np.geomspace(*ends, number))
+    _check_count("strengths", number)
+    between = [float(f"{strength:.6g}") for strength in np.geomspace(*ends, number)[1:-1]]
+    grid = (ends[0], *between, ends[1])
+    if any(low >= high for low, high in pairwise(grid)):
+        raise UsageError(f"strengths {text!r} lie too close together: name fewer")
+    return grid
 
 
 def stated_strength(method: str) -> float | None:
@@ -197,9 +218,14 @@ def _method(written: str) -> str:
     """A method in its one spelling, with its way; refused unless its penalty can be built."""
     try:
         penalty, how = split_how(written)
-        return f"{normalized(penalty)}@{how or 'proximal'}"
+        method = f"{normalized(penalty)}@{how or 'proximal'}"
     except (ValueError, TypeError) as error:
         raise UsageError(f"penalty {error}") from None
+    for term in terms(parse(penalty, lam=1.0)):
+        for number in vars(term).values():
+            if isinstance(number, float) and number:
+                _check_float32(f"penalty {method!r}: a number", number)
+    return method
 
 
 def _strength(value: object) -> float:
@@ -207,6 +233,7 @@ def _strength(value: object) -> float:
         raise UsageError(
             f"strengths must be numbers above 0 and finite, got {value!r} (none is always compared)"
         )
+    _check_float32("strengths", float(value))  # type: ignore[arg-type]
     return float(value)  # type: ignore[arg-type]
 
 
@@ -216,11 +243,27 @@ def check_preference(prefer: object) -> None:
         raise UsageError(f"prefer must be score or sparse, got {prefer!r}")
 
 
+def _check_float32(name: str, value: float) -> None:
+    """Refuse what float32 holds as infinity or as nothing."""
+    if not LEAST <= abs(value) <= GREATEST:
+        raise UsageError(
+            f"{name} must lie between {LEAST:.2g} and {GREATEST:.2g}, what float32 holds, "
+            f"got {value!r}"
+        )
+
+
 def _check_count(name: str, value: object) -> None:
     if value is None and name == "epochs":
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"{name} must be a whole number from 1 up, got {value!r}")
+    if value > MOST[name]:
+        raise UsageError(f"{name} must be at most {MOST[name]:,}, got {value}")
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) and (value is not None or name not in ("target", "subject")):
+        raise UsageError(f"{name} must be text, got {value!r}")
 
 
 def _is_number(value: object) -> bool:

@@ -75,7 +75,7 @@ def _warm_up() -> None:
 
 
 def rehearse(study: Study, parts: Parts) -> None:
-    """One step of every method, so that what cannot train is known before any trial runs.
+    """One step of every method, with the least and the greatest strength, before any trial runs.
 
     Raises
     ------
@@ -87,19 +87,26 @@ def rehearse(study: Study, parts: Parts) -> None:
         torch.manual_seed(0)
         _check_output(study.model, parts)
         for method in study.methods:
-            trial = Trial(method, study.strengths_of(method)[0], 0)
-            try:
-                setup = _set_up(short, trial, parts)
-                _step(setup, *_tensors(parts.train.X[: study.batch], parts.train.y[: study.batch]))
-            except UsageError:
-                raise
-            except _DivergedError:
-                continue
-            except Exception as error:  # whatever torch or the user's model says
-                raise UsageError(
-                    f"{method} cannot be trained with optimizer {study.optimizer!r}: {error} "
-                    "(--penalty names the methods, --optimizer the optimizer)"
-                ) from None
+            grid = study.strengths_of(method)
+            for strength in {grid[0]: None, grid[-1]: None}:
+                _rehearse_trial(short, Trial(method, strength, 0), parts)
+
+
+def _rehearse_trial(study: Study, trial: Trial, parts: Parts) -> None:
+    try:
+        with models.exits_as_errors():
+            setup = _set_up(study, trial, parts)
+            _step(setup, *_tensors(parts.train.X[: study.batch], parts.train.y[: study.batch]))
+    except (KeyboardInterrupt, UsageError):
+        raise
+    except (_DivergedError, FloatingPointError):
+        return
+    except BaseException as error:  # whatever torch or the user's model says
+        raise UsageError(
+            f"{trial.method} cannot be trained with optimizer {study.optimizer!r} at strength "
+            f"{trial.strength:g}: {models.told(error)} (--penalty names the methods, --strengths "
+            "the strengths, --optimizer the optimizer)"
+        ) from None
 
 
 def predict(model: nn.Module, X: np.ndarray) -> Tensor:
@@ -151,9 +158,14 @@ def _check_output(model_text: str, parts: Parts) -> None:
     X, _ = _tensors(parts.train.X[:2], parts.train.y[:2])
     model = models.build(model_text, parts.train.X.shape[1], parts.outputs)
     try:
-        shape = tuple(model.eval()(X).shape)
-    except Exception as error:  # whatever the user's model says
-        raise UsageError(f"model {model_text!r} fails on {X.shape[1]} features: {error}") from None
+        with models.exits_as_errors():
+            shape = tuple(model.eval()(X).shape)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's model says
+        raise UsageError(
+            f"model {model_text!r} fails on {X.shape[1]} features: {models.told(error)}"
+        ) from None
     wanted = [(2, parts.outputs)] + ([(2,)] if parts.task == "numbers" else [])
     if shape not in wanted:
         raise UsageError(
@@ -256,13 +268,19 @@ def _record(
     count = sum(weight.numel() for weight in weights)
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     dead, neurons = models.count_neurons(setup.model)
+    train = validation = math.nan
+    if not reason:
+        train = score(setup.model, parts.train, parts.task)
+        validation = score(setup.model, parts.validation, parts.task)
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            reason = f"after training: the scores are {train} and {validation}"
     sound = not reason
     return Record(
         trial=trial,
         status="ok" if sound else "diverged",
         reason=reason,
-        train_score=score(setup.model, parts.train, parts.task) if sound else None,
-        validation_score=score(setup.model, parts.validation, parts.task) if sound else None,
+        train_score=train if sound else None,
+        validation_score=validation if sound else None,
         zeros=zeros / count if count else 0.0,
         weights=count,
         dead_neurons=dead,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -13,13 +11,30 @@ from contextlib import contextmanager
 
 import joblib
 
-from shrinkage.study import training
-from shrinkage.study.errors import StoppedError
+from shrinkage.study import models, training
+from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
+from shrinkage.study.watching import end_with
 
-HEARTBEAT = 1.0  # seconds between two looks whether the starting process is there
+MOST = 8  # processes for each processor
+
+
+def check_jobs(jobs: object) -> None:
+    """Refuse a number of processes that is none, or that would bring the machine down.
+
+    Raises
+    ------
+    UsageError
+    """
+    if jobs is None:
+        return
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
+        raise UsageError(f"jobs must be a whole number from 1 up, got {jobs!r}")
+    most = MOST * joblib.effective_n_jobs(-1)
+    if jobs > most:
+        raise UsageError(f"jobs must be at most {most} here, {MOST} for each processor, got {jobs}")
 
 
 def trained(
@@ -40,13 +55,19 @@ def trained(
     count = min(jobs or joblib.cpu_count(), len(pending))
     if count <= 1:
         for trial in pending:
-            yield training.train(study, trial, parts[trial.seed])
+            yield _train(study, trial, parts[trial.seed])
         return
-    parallel = joblib.Parallel(n_jobs=count, batch_size=1, return_as="generator_unordered")
-    train = joblib.delayed(_train_for)
-    tasks = (train(os.getpid(), study, trial, parts[trial.seed]) for trial in pending)
+    parallel = joblib.Parallel(
+        n_jobs=count,
+        batch_size=1,
+        return_as="generator_unordered",
+        initializer=end_with,  # before the first trial, which loads torch
+        initargs=(os.getpid(),),
+    )
+    train = joblib.delayed(_train)
+    tasks = (train(study, trial, parts[trial.seed]) for trial in pending)
     try:
-        with _children_without_interrupts():
+        with _interrupts_later():
             records = parallel(tasks)
         try:
             for record in records:  # noqa: UP028 - "yield from" would close with a warning
@@ -67,37 +88,28 @@ def _close(records: Generator[Record]) -> None:
         records.close()
 
 
-def _train_for(starter: int, study: Study, trial: Trial, parts: Parts) -> Record:
-    if os.getppid() == starter:
-        _end_without(starter)
-    return training.train(study, trial, parts)
-
-
-_watched: set[int] = set()
-
-
-def _end_without(starter: int) -> None:
-    """End this process soon after `starter` is killed, in the middle of a trial or waiting."""
-    if starter in _watched:
-        return
-    _watched.add(starter)
-
-    def watch() -> None:
-        while os.getppid() == starter:
-            time.sleep(HEARTBEAT)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _train(study: Study, trial: Trial, parts: Parts) -> Record:
+    """The record of a trial; whatever else the model or torch raises stops the study in words."""
+    try:
+        with models.exits_as_errors():
+            return training.train(study, trial, parts)
+    except (KeyboardInterrupt, MemoryError, UsageError, StoppedError):
+        raise
+    except BaseException as error:
+        raise StoppedError(
+            f"{trial.method} at {trial.strength:g}, seed {trial.seed}, cannot be trained: "
+            f"{models.told(error)}; the records so far are kept"
+        ) from None
 
 
 @contextmanager
-def _children_without_interrupts() -> Iterator[None]:
-    """Processes started here leave Ctrl-C to this one, which ends them without their tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_later() -> Iterator[None]:
+    """Get Ctrl-C afterwards, and so do processes that start here, until they ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

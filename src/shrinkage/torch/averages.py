@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage.torch.binding import Part
-from shrinkage.torch.selection import candidates
+from shrinkage.torch.places import candidates
 
 if TYPE_CHECKING:
     from shrinkage.torch.regularizer import Regularizer

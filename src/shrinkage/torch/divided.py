@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils import parametrize
 
-from shrinkage.torch.selection import Owner
+from shrinkage.torch.places import Owner
 
 
 def divided_by_size(owner: Owner) -> str | None:

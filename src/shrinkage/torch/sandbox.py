@@ -19,6 +19,8 @@ from shrinkage.penalties import L1, L2
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.sgd import SGDW
 
+MOST = 1_000_000  # numbers that one way leaves behind
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -116,7 +118,7 @@ def sandbox(
     lr : float, default 0.1
         The learning rate, at least 0.
     steps : int, default 100
-        How many steps, at least 1.
+        How many steps, from 1 to a million for all weights together.
 
     Raises
     ------
@@ -131,6 +133,10 @@ def sandbox(
         raise ValueError(f"lr must be >= 0 and finite, got {lr}")
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
+    if steps * len(weights) > MOST:
+        raise ValueError(
+            f"steps times weights must be at most {MOST:,}, got {steps} · {len(weights)}"
+        )
     return [
         _trace(way, build, tuple(weights), strength=strength, lr=lr, steps=steps)
         for way, build in WAYS.items()
