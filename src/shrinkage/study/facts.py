@@ -12,7 +12,7 @@ from typing import Any
 from shrinkage.study.database import damaged
 from shrinkage.study.errors import UsageError
 
-LASTING = (
+LASTING = ("identity", "question", "provenance", "data")  # the question and where it comes from
     "identity",
     "question",
     "provenance",

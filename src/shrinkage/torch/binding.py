@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
 from shrinkage.torch.joint import Joint
-from shrinkage.torch.selection import Selected, candidates
+from shrinkage.torch.places import candidates
+from shrinkage.torch.selection import Selected
 from shrinkage.torch.units import unit_layout
 from shrinkage.torch.updates import Rule, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.values import differentiable, number
