@@ -13,11 +13,6 @@ from shrinkage.study.database import damaged
 from shrinkage.study.errors import UsageError
 
 LASTING = ("identity", "question", "provenance", "data")  # the question and where it comes from
-    "identity",
-    "question",
-    "provenance",
-    "data",
-)  # what the study asks and where its data comes from
 CHECKSUM = "checksum"  # of these four
 
 
