@@ -32,12 +32,12 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (schedules.cosine, TypeError, "schedule=schedules.cosine(1.0, 0.1, 1000)"),
     (schedules.linear, TypeError, "schedule=schedules.linear(1.0, 0.1, 1000)"),
     (schedules.constant, TypeError, "schedule=schedules.constant(0.5)"),
-    (lambda step: schedules.warmup(3), TypeError, "at step 0 must be a number, got the function"),
-    (lambda step: float("nan"), ValueError, "what the schedule returns at step 0 must be >= 0 and"),
-    (lambda step: -1.0, ValueError, "what the schedule returns at step 0 must be >= 0"),
-    (lambda step: "0.5", TypeError, "what the schedule returns at step 0 must be a"),
-    (lambda step: None, TypeError, "what the schedule returns at step 0 must be a"),
-    (lambda step: torch.ones(2), TypeError, "what the schedule returns at step 0 must be a"),
+    (lambda step: schedules.warmup(3), TypeError, "factor must be a number, got the function"),
+    (lambda step: float("nan"), ValueError, "at step 0 the schedule's factor must be >= 0 and"),
+    (lambda step: -1.0, ValueError, "at step 0 the schedule's factor must be >= 0"),
+    (lambda step: "0.5", TypeError, "at step 0 the schedule's factor must be a"),
+    (lambda step: None, TypeError, "at step 0 the schedule's factor must be a"),
+    (lambda step: torch.ones(2), TypeError, "at step 0 the schedule's factor must be a"),
 ]
 
 
@@ -56,7 +56,7 @@ def test_what_is_no_schedule_is_refused(schedule: Any, kind: Any, said: str) -> 
 def test_the_step_of_a_bad_number_is_named() -> None:
     regularizer = Regularizer(nn.Linear(2, 1), L1(1.0), schedule=lambda step: 1.0 - step)
     regularizer.step()
-    with pytest.raises(ValueError, match="returns at step 2 must be >= 0"):
+    with pytest.raises(ValueError, match="at step 2 the schedule's factor must be >= 0"):
         regularizer.step()
 
 

@@ -38,10 +38,9 @@ def test_inside(kind: Any, penalty: Penalty, shape: tuple[int, ...], said: str) 
 def test_attached(penalty: Penalty, shape: tuple[int, ...], said: str) -> None:
     model = nn.ParameterDict({"misfit": nn.Parameter(torch.ones(shape))})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    regularizer = Regularizer(model, penalty, on="all")
     how = "coupled" if penalty.why_no_prox() else "proximal"
     with pytest.raises(ValueError, match=f"misfit: .*{said}"):
-        regularizer.attach(optimizer, how=how)
+        Regularizer(model, penalty, on="all").attach(optimizer, how=how)
     model["misfit"].grad = torch.ones(shape)
     optimizer.step()
     assert (model["misfit"] == 0.9).all()  # nothing stays attached

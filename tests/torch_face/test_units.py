@@ -203,7 +203,7 @@ def test_groups_are_the_modules_units(case: str) -> None:
 
 
 def test_heads_that_do_not_divide_the_output_are_refused() -> None:
-    with pytest.raises(ValueError, match='"in:heads:3" does not divide the 4 columns'):
+    with pytest.raises(ValueError, match='"heads:3" does not divide the 4 columns'):
         Regularizer(nn.MultiheadAttention(4, 2), {"out_proj.weight": GroupLasso(1, "heads:3")})
 
 

@@ -82,7 +82,7 @@ def factor_at(schedule: Schedule, step: int) -> float:
         If it returns a negative, an infinite or no real number.
     """
     given: Any = schedule(step)
-    what = f"what the schedule returns at step {step}"
+    what = f"at step {step} the schedule's factor"
     if callable(given) and not hasattr(given, "__float__"):
         raise TypeError(
             f"{what} must be a number, got the function {given!r}: where it makes schedules, give "

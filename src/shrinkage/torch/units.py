@@ -70,9 +70,8 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
     One projection to query, key and value has three parts; in an output projection heads are input
     units. In any other module they are output units.
     """
-    module = owner.module
+    module, side, parts = owner.module, heads.side or "out", heads.parts
     if heads.side is None:
-        side, parts = "out", heads.parts
         if isinstance(module, NonDynamicallyQuantizableLinear):
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
@@ -81,11 +80,13 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in" if module is found.out else "out"
             held = (one.parts for one in found.incoming if one.layer is module)
             parts = parts or next(held, 1)
-        heads = Heads(side, parts, heads.size)
     if isinstance(module, _ConvNd) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
-    axis = _axis(heads.side or "out", module) if len(shape) > 1 else 0
-    return heads.layout(shape, axis)
+    axis = _axis(side, module) if len(shape) > 1 else 0
+    try:
+        return heads._replace(parts=parts).layout(shape, axis)
+    except ValueError as error:
+        raise ValueError(f"{owner.name}: {error}") from None
 
 
 def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
