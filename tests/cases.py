@@ -262,6 +262,23 @@ BAD = [
     Bad(ElasticNet, {"lam": 1, "l1_ratio": "x"}, TypeError, "l1_ratio must be a number"),
     Bad(GroupLasso, {"lam": 1, "weight": "p"}, ValueError, 'weight must be "sqrt" or "none"'),
     Bad(GroupLasso, {"lam": 1, "weight": []}, ValueError, 'weight must be "sqrt" or "none"'),
+    Bad(L1, {"alpha": 1}, TypeError, "L1 takes no alpha: write lam="),
+    Bad(L1, {"lmabda": 1}, TypeError, "L1 takes no lmabda: it takes lam"),
+    Bad(L2, {"weight_decay": 1}, TypeError, "L2 takes no weight_decay: write L2.from_weight_decay"),
+    Bad(ElasticNet, {"alpha": 1, "l1_ratio": 0.5}, TypeError, "ElasticNet takes no alpha: write l"),
+    Bad(ElasticNet, {"lam": 1, "rho": 0.5}, TypeError, "ElasticNet takes no rho: write l1_ratio="),
+    Bad(MaxNorm, {"max_value": 3}, TypeError, "MaxNorm takes no max_value: write radius="),
+    Bad(GroupLasso, {"lam": 1, "axis": 0}, TypeError, "GroupLasso takes no axis: write groups="),
+    Bad(NonNegative, {"lam": 1}, TypeError, "NonNegative takes no lam: it takes nothing"),
+    Bad(L1, {"lam": "1e-3"}, TypeError, "lam must be a number, got '1e-3'; write 1e-3 without quo"),
+    Bad(L1, {"lam": np.array(0.1)}, TypeError, "got array(0.1); write float(lam)"),
+    Bad(L1, {"lam": np.ones(2)}, TypeError, "; Weighted takes a number for each entry"),
+    Bad(Toward, {"reference": [1.0], "penalty": L1(1)}, TypeError, "np.asarray(reference) makes o"),
+    Bad(Toward, {"reference": dict, "penalty": L1(1)}, TypeError, "reference must be an array"),
+    Bad(
+        Weighted, {"weights": {"w": -PER_ENTRY}, "penalty": L1(1)}, ValueError, "weights of w must"
+    ),
+    Bad(Weighted, {"weights": 1j * PER_ENTRY, "penalty": L1(1)}, TypeError, "weights must be real"),
     Bad(Sum, {"terms": ()}, ValueError, "a sum needs at least one penalty"),
     Bad(Sum, {"terms": (L1(1), 2)}, TypeError, "a sum is of penalties, got int"),
 ]

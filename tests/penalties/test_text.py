@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cases import PENALTIES
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Sum, parse, to_text
 from shrinkage.penalties.layout import Layout
-from shrinkage.penalties.text import split_how
+from shrinkage.penalties.text import normalized, split_how
 
 strengths = st.floats(0, allow_infinity=False)
 block = st.integers(1, 64)
@@ -58,6 +58,37 @@ def test_good_text(text: str, penalty: Any) -> None:
 def test_a_strength_for_those_that_state_none() -> None:
     assert parse("l1 + l2:2", lam=0.5) == L1(0.5) + L2(2)
     assert parse("elastic_net,l1_ratio=0.9", lam=0.1) == ElasticNet(0.1, 0.9)
+    assert parse("elastic_net:l1_ratio=0.9", lam=0.1) == ElasticNet(0.1, 0.9)
+    assert parse("l1 + group_lasso:groups=in", lam=0.1) == L1(0.1) + GroupLasso(0.1, "in")
+
+
+FOR_A_GRID = [
+    ("lasso", "l1"),
+    ("Ridge + lasso:1", "l2 + l1:1"),
+    ("group_lasso,groups=in", "group_lasso:groups=in"),
+    ("group-lasso: groups = heads:64 , weight=none", "group_lasso:groups=heads:64,weight=none"),
+    ("group_lasso:groups=0/1", "group_lasso:groups=0/1"),
+    ("ElasticNet:l1_ratio=.90", "elastic_net:l1_ratio=0.9"),
+    ("elastic_net:l1_ratio=0.5", "elastic_net"),
+    ("sparse_group_lasso:groups=in,l1_ratio=0.3", "sparse_group_lasso:l1_ratio=0.3,groups=in"),
+    ("l_inf:groups=in", "l_inf:groups=in"),
+    ("mcp:gamma=2", "mcp:gamma=2"),
+    ("scad:a=3", "scad:a=3"),
+    ("capped_l1:theta=1", "capped_l1:theta=1"),
+    ("log_sum:eps=0.1", "log_sum:eps=0.1"),
+    ("lp:p=0.5", "lp:p=0.5"),
+    ("l1:lam=1e-3", "l1:0.001"),
+    ("box:low=-1,high=1", "box:-1,high=1"),
+    ("max_norm:radius=3,groups=in", "max_norm:3,groups=in"),
+    ("n_of_m:m=8", "n_of_m:2,m=8"),
+]
+
+
+@pytest.mark.parametrize(("text", "spelled"), FOR_A_GRID)
+def test_one_spelling_for_a_grid(text: str, spelled: str) -> None:
+    assert normalized(text) == spelled
+    assert normalized(spelled) == spelled
+    assert parse(spelled, lam=0.25) == parse(text, lam=0.25)
 
 
 BAD = [
@@ -82,6 +113,14 @@ BAD = [
     ("elastic_net:1,l1_ratio=0.1,l1_ratio=0.2", "l1_ratio stands there twice"),
     ("group_lasso:1,weight=x", 'weight must be "sqrt" or "none", got \'x\''),
     ("group_lasso:1,group=in", "group_lasso has no 'group'; did you mean groups?"),
+    ("l1:1,lam=2", "lam stands there twice"),
+    ("group_lasso:groups=in", "group_lasso has no strength; write for example group_lasso:1e-4"),
+    ("lasso:alpha=1", "l1 has no 'alpha'; did you mean lam?"),
+    ("non_negative:1", "non_negative takes no number; write non_negative"),
+    (
+        "weight_decay:0.1",
+        "torch's weight_decay=c is half of c·Σw²; write l2 with half its strength",
+    ),
     ("group_lasso:1,groups=rows", 'groups must be "out", "in"'),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -237,6 +238,96 @@ def test_weights_of_another_shape_are_said(tmp_path: Path) -> None:
     np.savez(path, **arrays | {"biases_0": np.zeros((1, 1))})
     with pytest.raises(ValueError, match="holds no network that save"):
         Network.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a | {"weights_0_m": np.zeros((3, 8))},
+        lambda a: a | {"weights_0_m": a["weights_0_m"].astype(np.float32)},
+        lambda a: a | {"biases_1_v": np.zeros(())},
+        lambda a: a | {"weights_0_extra": np.zeros(3)},
+        lambda a: {key: one for key, one in a.items() if key != "biases_0_m"},
+    ],
+)
+def test_a_memory_of_another_shape_is_said(tmp_path: Path, change) -> None:
+    path = tmp_path / "network.npz"
+    ours = network()
+    ours.fit(X, Y, epochs=2)
+    ours.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **change(arrays))
+    with pytest.raises(ValueError, match="holds no network that save"):
+        Network.load(path)
+
+
+def test_before_training_it_goes_on_by_hand(tmp_path: Path) -> None:
+    ours = network()
+    ours.save(tmp_path / "network.npz")
+    again = Network.load(tmp_path / "network.npz")
+    assert apart(steps_by_hand_of(again), steps_by_hand_of(ours)) == 0
+
+
+def steps_by_hand_of(ours: Network) -> list[np.ndarray]:
+    first = ours.dense[0]
+    first.forward(X)
+    first.backward(np.ones((len(X), 8)))
+    ours.optimizer.pre_update()
+    ours.optimizer.update(first)
+    ours.optimizer.post_update()
+    return [first.weights, first.biases]
+
+
+JUNK = [None, True, -1, 2.5, float("nan"), "", "x", [], [1], {}, {"a": 1}, 10**30]
+
+
+def places(plain, before=()):
+    """The way to every value inside of a description."""
+    yield before
+    if isinstance(plain, dict | list):
+        for key in plain if isinstance(plain, dict) else range(len(plain)):
+            yield from places(plain[key], (*before, key))
+
+
+def test_damage_of_any_kind_is_said(tmp_path: Path) -> None:
+    """Cut, garbled, and with something else in each place: a network, or a ValueError."""
+    path, random = tmp_path / "network.npz", np.random.default_rng(0)
+    ours = network(penalty=L1(0.1))
+    ours.fit(X, Y, epochs=1)
+    ours.save(path)
+    whole = path.read_bytes()
+    with np.load(path) as file:
+        arrays = dict(file)
+    description = json.loads(str(arrays.pop("description")))
+    contents = [whole[:length] for length in range(0, len(whole), 211)]
+    for _ in range(150):
+        garbled = bytearray(whole)
+        start = 0 if random.random() < 0.5 else whole.rfind(b"PK\x01\x02") - 800  # the directory
+        for place in random.integers(start, len(whole), random.integers(1, 4)):
+            garbled[place] = random.integers(256)
+        contents.append(bytes(garbled))
+    for way in places(description):
+        changed = json.loads(json.dumps(description))
+        inner = changed
+        for key in way[:-1]:
+            inner = inner[key]
+        junk = JUNK[random.integers(len(JUNK))]
+        if way:
+            inner[way[-1]] = junk
+        made = io.BytesIO()
+        np.savez(made, description=np.array(json.dumps(changed if way else junk)), **arrays)
+        contents.append(made.getvalue())
+    deep = io.BytesIO()
+    np.savez(deep, description=np.array("[" * 100_000))
+    said = 0
+    for content in [*contents, deep.getvalue()]:
+        path.write_bytes(content)
+        try:
+            Network.load(path)
+        except ValueError:
+            said += 1
+    assert said > len(contents) / 2
 
 
 def test_a_file_that_is_not_there_is_its_own_error(tmp_path: Path) -> None:

@@ -148,3 +148,20 @@ def test_a_study_file_that_cannot_be_read_says_why(text, message):
 def test_a_study_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Study().seeds = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("written", "method"),
+    [
+        ("group_lasso:groups=in@proximal", "group_lasso:groups=in@proximal"),
+        ("Elastic-Net:l1_ratio=.9 @ coupled", "elastic_net:l1_ratio=0.9@coupled"),
+        ("mcp:gamma=2", "mcp:gamma=2@proximal"),
+        ("lasso", "l1@proximal"),
+        ("ridge@decoupled", "l2@decoupled"),
+    ],
+)
+def test_a_grid_over_a_penalty_with_arguments(written: str, method: str) -> None:
+    study = Study(methods=(written,), strengths=(0.1, 0.01))
+    assert study.methods == ("none", method)
+    assert study.strengths_of(method) == (0.01, 0.1)
+    assert from_toml(study.to_toml()) == study

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
+from shrinkage import L0, L1, L2, ElasticNet, GroupLasso, MaxNorm, NonNegative, Penalty
 from shrinkage.torch import Regularizer
 
 
@@ -217,3 +217,16 @@ def test_where_nothing_is_steady_no_objective_is_claimed() -> None:
         regularizer = Regularizer(model, L2(0.5))
         regularizer.attach(optimizer, how="coupled")
         assert cells(regularizer, "weight").one_step == "gradient + 1·w"
+
+
+@pytest.mark.parametrize("penalty", [MaxNorm(1.0), L0(0.1), L1(0.1) + NonNegative()], ids=str)
+def test_what_has_no_gradient_is_not_said_to_be_in_the_loss(penalty: Penalty) -> None:
+    model = torch.nn.Linear(2, 2)
+    regularizer = Regularizer(model, penalty)
+    printed = repr(regularizer)
+    assert "not attached: without a gradient it acts by attach(optimizer, how=" in printed
+    assert "loss" not in printed
+    (row,) = [row for row in regularizer.table() if row.parameter == "weight"]
+    assert (row.how, row.one_step) == ("none yet: attach it", "nothing")
+    regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="proximal")
+    assert "not attached" not in repr(regularizer)

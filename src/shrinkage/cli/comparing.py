@@ -32,7 +32,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="TEXT",
-            help="A method, such as l1@proximal or l1+l2:1e-4@coupled; may be repeated. Without @ "
+            help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
+            "group_lasso:groups=in@proximal; may be repeated. Without @ "
             "the way is proximal; none is always compared.  [default: seven methods]",
         ),
     ] = None,

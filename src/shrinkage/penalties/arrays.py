@@ -83,7 +83,7 @@ def widen(xp: Namespace, w: Array) -> Array:
 def narrow(xp: Namespace, result: Array, w: Array) -> Array:
     """`result` in the type of `w`, where that is a float narrower than float32, or swaps bytes."""
     is_swapped = not getattr(w.dtype, "isnative", True) and w.dtype.kind in "fc"
-    return xp.astype(result, w.dtype) if is_swapped or is_half(xp, w) else result
+    return xp.astype(result, w.dtype, copy=False) if is_swapped or is_half(xp, w) else result
 
 
 def narrow_within(xp: Namespace, result: Array, w: Array, low: Any, high: Any) -> Array:
@@ -94,7 +94,7 @@ def narrow_within(xp: Namespace, result: Array, w: Array, low: Any, high: Any) -
     half = xp.abs(result) * (xp.finfo(w.dtype).eps / 2)  # from half a spacing to a whole one
     there = widen(xp, nearest)
     nearest = xp.where(there > high, narrow(xp, result - half, w), nearest)
-    return xp.where(there < low, narrow(xp, result + half, w), nearest)
+    return narrow(xp, xp.where(there < low, narrow(xp, result + half, w), nearest), w)
 
 
 def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
@@ -103,7 +103,7 @@ def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
         return narrow(xp, result, w)
     nearest = narrow(xp, result, w)
     smaller = narrow(xp, result * (1.0 - xp.finfo(w.dtype).eps / 2), w)
-    return xp.where(xp.abs(widen(xp, nearest)) > xp.abs(result), smaller, nearest)
+    return narrow(xp, xp.where(xp.abs(widen(xp, nearest)) > xp.abs(result), smaller, nearest), w)
 
 
 def is_half(xp: Namespace, w: Array) -> bool:

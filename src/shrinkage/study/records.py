@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Trial:
     """One question: a method at a strength, from one seed."""
 
-    method: str  # "none", "l1@proximal", "elastic_net,l1_ratio=0.3@proximal"
+    method: str  # "none", "l1@proximal", "elastic_net:l1_ratio=0.3@proximal"
     strength: float  # 0.0 for "none"
     seed: int  # varies the train/validation split and the initialization
 

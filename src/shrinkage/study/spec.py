@@ -49,7 +49,8 @@ class Study:
     task : "classes" or "numbers", optional
         By default judged by the target: text, truth values and few distinct integers are classes.
     methods : sequence of str
-        "none", or a penalty's text and its way, "l1@proximal". Without a way: proximal, which
+        "none", or a penalty's text and its way, "l1@proximal" or, with arguments but the strength,
+        "group_lasso:groups=in@proximal". Without a way: proximal, which
         rests at the stated objective and gives exact zeros. "none" is always among them.
     strengths : sequence of float
         The grid for every method that does not state its own strength.
@@ -197,6 +198,8 @@ def stated_strength(method: str) -> float | None:
     --------
     >>> stated_strength("l1:0.01@proximal"), stated_strength("l1 + l2:0.1@coupled")
     (0.01, None)
+    >>> stated_strength("group_lasso:groups=in@proximal") is None
+    True
     >>> stated_strength("max_norm:3@proximal")
     1.0
     """

@@ -86,7 +86,7 @@ def _note(binding: Bound, selected: Selected) -> str:
 
 def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape: str) -> Row:
     attachment = regularizer._attachment
-    how = "loss, by penalty()" if attachment is None else attachment.how
+    how = _unattached(binding.penalty) if attachment is None else attachment.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
     penalty = constructed(binding.written)
@@ -94,6 +94,11 @@ def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape:
         penalty += f" on {binding.name}"
     one_step = _one_step(regularizer, binding.penalty, part)
     return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
+
+
+def _unattached(penalty: Penalty) -> str:
+    """How a penalty acts that is attached to no optimizer; one without a gradient does not."""
+    return "loss, by penalty()" if penalty.why_no_gradient() is None else "none yet: attach it"
 
 
 def _zeros(binding: Bound, part: Part) -> str:
@@ -174,7 +179,10 @@ def _goal(regularizer: Regularizer) -> str:
 def _headline(regularizer: Regularizer) -> str:
     count = f"{len(regularizer.active_parts)} of {len(regularizer.selected)} parameters penalized"
     model = type(regularizer.model).__name__
-    if regularizer._attachment is None:
+    attached = regularizer._attachment is not None
+    if not attached and any(one.penalty.why_no_gradient() for one in regularizer.active):
+        way = 'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
+    elif not attached:
         way = f"in the loss by penalty(): rests at {_goal(regularizer)}; no exact zeros"
     else:
         way = repr(regularizer._attachment)
@@ -195,7 +203,8 @@ def effect(pull: Pull) -> str:
 def _one_step(regularizer: Regularizer, penalty: Penalty, part: Part) -> str:
     attachment = regularizer._attachment
     if attachment is None:
-        return _added(penalty, regularizer.factor)
+        has_gradient = penalty.why_no_gradient() is None
+        return _added(penalty, regularizer.factor) if has_gradient else "nothing"
     group = next(
         (
             group
