@@ -28,7 +28,7 @@ from shrinkage import (
     Sum,
     Weighted,
 )
-from shrinkage.torch import Regularizer
+from shrinkage.torch import SGD, Adam, Regularizer
 
 SINGLE, DOUBLE = np.float32, np.float64
 HALF = 0.5**0.5
@@ -152,3 +152,21 @@ def test_values_at_infinity() -> None:
 def test_a_constraint_has_no_weights() -> None:
     with pytest.raises(ValueError, match="of single entries, and no constraint, to be weighted"):
         Weighted(np.ones(2), NonNegative())
+
+
+def test_an_optimizer_with_the_penalty_inside_refuses_them_too() -> None:
+    for make, penalty in ((SGD, L1(1e39)), (Adam, L1(1e39)), (Adam, MaxNorm(1e-300))):
+        with pytest.raises(ValueError, match=r"^0.0: .* is beyond what float32 holds"):
+            make([torch.nn.Parameter(torch.ones(2, 2))], lr=0.1, penalty=penalty, how="proximal")
+
+
+def test_a_strength_that_is_lost_in_rounding_changes_nothing() -> None:
+    """As the exact result, rounded: 1 − 1e-46 is 1 in float32."""
+    w = np.ones((2, 2), np.float32)
+    assert (L1(1e-46).prox(w, 1.0) == w).all()
+    assert float(L1(1e-46).value(w)) == 0.0
+    parameter = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = Adam([parameter], lr=0.1, penalty=L1(1e-46), how="proximal")
+    parameter.grad = torch.zeros(2, 2)
+    optimizer.step()
+    assert (parameter == 1.0).all()

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
+import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -189,7 +190,11 @@ def check_gradient(binding: Bound) -> None:
 
 @torch.no_grad()
 def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
-    """Refuse a penalty that is none of an array of that shape, before anything has moved."""
+    """Refuse a penalty that is none of such an array, before anything has moved."""
+    try:
+        penalty.check_range(xp, torch.promote_types(w.dtype, torch.float32))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if all(term.is_separable for term in terms(penalty)):
         return
     try:
