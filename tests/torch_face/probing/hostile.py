@@ -54,6 +54,13 @@ class DoesNothingAtAll(Plain):
         """Nothing here."""
 
 
+class DecaysAlone(Plain):
+    """No gradient arrives."""
+
+    def update(self, p, lr, wd, group):
+        p.mul_(1 - lr * wd)
+
+
 class StepsAnother(Plain):
     """It puts new parameters in the place of the given ones, so that the model stays."""
 

@@ -66,7 +66,8 @@ def strength_name(factory: Factory) -> str | None:
     True
     """
     own = [name for name, each in accepted(factory).items() if _may_be_a_strength(each)]
-    for pattern in STRENGTHS:
+    passes_on = "base_optimizer" in accepted(factory) and takes(factory, "weight_decay")
+    for pattern in () if passes_on else STRENGTHS:
         for name in own:
             if re.fullmatch(pattern, name.lower()):
                 return name

@@ -80,9 +80,11 @@ def check_made(made: object) -> None:
     ------
     NoOptimizerError
         If it is neither a `torch.optim.Optimizer` nor has a ``step()`` and, beside it, a
-        ``zero_grad()`` or ``param_groups``.
+        ``zero_grad()`` or ``param_groups``, or if it wraps another without saying so.
     """
     if isinstance(made, torch.optim.Optimizer):
+        if not hasattr(made, "param_groups"):
+            raise NoOptimizerError("it has no param_groups; probe the optimizer that it wraps")
         return
     kind = "a class" if isinstance(made, type) else f"of type {type(made).__name__}"
     steps = callable(getattr(made, "step", None)) and not isinstance(made, type)

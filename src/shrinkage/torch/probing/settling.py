@@ -17,7 +17,7 @@ from shrinkage.torch.probing.arguments import (
     rate_name,
     strength_name,
 )
-from shrinkage.torch.probing.driving import SUPPLIED, Driver
+from shrinkage.torch.probing.driving import SUPPLIED, Driver, Gradient
 from shrinkage.torch.probing.genuine import NoOptimizerError, UnprobeableError
 from shrinkage.torch.probing.isolation import isolated, shortened
 from shrinkage.torch.probing.limits import NO_DEADLINE, Deadline
@@ -39,7 +39,7 @@ def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
     for driver in _ways(factory, deadline):
         try:
-            moves = _try(driver, start)
+            moves = is_moved(driver, start)
         except NoOptimizerError:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -50,10 +50,10 @@ def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
                 return driver
             unmoved.append(driver)
     for driver in unmoved[:2]:
-        if _moves_in_the_end(driver, start):
+        if _is_moved_in_the_end(driver, start):
             return driver
     telling = (each for each in reasons if not any(word in each for word in WANTED))
-    stays = f"its steps move no weight, within {WARM_UP} of them" if unmoved else reasons[0]
+    stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]
     raise UnprobeableError(next(telling, stays))
 
 
@@ -105,30 +105,46 @@ def _ways(factory: Factory, deadline: Deadline) -> Iterator[Driver]:
                 yield Driver(factory, build, step, dtype, deadline)
 
 
-def _try(driver: Driver, start: Tensor) -> bool:
-    """Whether two steps move the weights."""
+def is_moved(driver: Driver, start: Tensor, steps: int = 2) -> bool:
+    """Whether a gradient arrives: whether another one moves the weights differently.
+
+    That the weights move is not enough, for a decay moves them, too, and so does rounding.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite.
+    Exception
+        Whatever a step raises.
+    """
     gradient = start.flip(0) + 0.1
-    path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=2)
-    if not torch.isfinite(path).all():
-        raise ValueError("its weights are not finite after two steps")
-    return not torch.equal(path[-1], path[0])
+    ends = []
+    other = gradient.roll(1, 0) - 0.3  # of other sizes, and with other signs
+    for given, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
+        path = driver.run(start, _always(given), lr=0.01, weight_decay=weight_decay, steps=steps)
+        if not torch.isfinite(path).all():
+            raise ValueError(f"its weights are not finite after {steps} steps")
+        ends.append(path[-1])
+    return not torch.equal(ends[1], ends[2])
 
 
-def _moves_in_the_end(driver: Driver, start: Tensor) -> bool:
-    """Whether weights that stay at first move within many steps."""
-    gradient = start.flip(0) + 0.1
+def _always(gradient: Tensor) -> Gradient:
+    return lambda *_: gradient
+
+
+def _is_moved_in_the_end(driver: Driver, start: Tensor) -> bool:
+    """The same for weights that stay at first."""
     try:
-        path = driver.run(start, lambda *_: gradient, lr=0.01, weight_decay=0.01, steps=WARM_UP)
+        return is_moved(driver, start, WARM_UP)
     except Exception:  # foreign code may raise anything
         return False
-    return not torch.equal(path[-1], path[0])
 
 
 def on_vectors(driver: Driver, start: Tensor) -> Driver | None:
     """The same for one-dimensional parameters; nothing where they are refused."""
     try:
         with isolated():
-            _try(driver, start)
+            is_moved(driver, start)
     except Exception:  # foreign code may raise anything
         return None
     return replace(driver)
