@@ -1,6 +1,6 @@
 """A training loop written by hand, with clipping and penalties from their formulas.
 
-The objective is data loss + f·(LAM·Σ|w| + PULL·Σ(v − v₀)²) over weights w and v, where v₀ is where
+The objective is data loss + f·(lam·Σ|w| + PULL·Σ(v − v₀)²) over weights w and v, where v₀ is where
 v began, and f rises from 0 to 1 over the first `WARMUP` steps.
 """
 
@@ -20,9 +20,9 @@ LAM, PULL, WARMUP = 0.1, 0.3, 4
 MAX_NORM = 0.5
 
 
-def penalties(sparse: str, anchored: str) -> dict[str, Any]:
+def penalties(sparse: str, anchored: str, lam: float = LAM) -> dict[str, Any]:
     """The same objective for a Regularizer, by the patterns of w and of v."""
-    return {sparse: L1(LAM), anchored: Toward("start", L2(PULL))}
+    return {sparse: L1(lam), anchored: Toward("start", L2(PULL))}
 
 
 def train_by_hand(
@@ -34,6 +34,7 @@ def train_by_hand(
     how: str,
     sparse: Sequence[Tensor],
     anchored: Sequence[Tensor],
+    lam: float = LAM,
     lr: Callable[[int], float] | None = None,
 ) -> list[float]:
     """Step once for each two micro-batches; the c of each step's clipping."""
@@ -49,12 +50,17 @@ def train_by_hand(
         strength = shares[-1] * min(1.0, count / WARMUP)
         if how == "coupled":
             for w in sparse:
-                w.grad += strength * LAM * w.detach().sign()
+                w.grad += strength * lam * w.detach().sign()
             for v, start in zip(anchored, starts, strict=True):
                 v.grad += strength * PULL * 2 * (v.detach() - start)
         optimizer.step()
         if how == "proximal":
-            _prox_by_hand(optimizer, count + 1, strength, sparse, anchored, starts)
+            for w in sparse:
+                step, farthest = _own_step(optimizer, w, count + 1)
+                _shrink_(w, (step * strength * lam).clamp(max=farthest))
+            for v, start in zip(anchored, starts, strict=True):
+                step, farthest = _own_step(optimizer, v, count + 1)
+                _draw_(v, start, step * strength * PULL, farthest)
     return shares
 
 
@@ -67,22 +73,16 @@ def _clip_by_hand(parameters: Sequence[Tensor]) -> float:
 
 
 @torch.no_grad()
-def _prox_by_hand(
-    optimizer: Optimizer,
-    count: int,
-    strength: float,
-    sparse: Sequence[Tensor],
-    anchored: Sequence[Tensor],
-    starts: Sequence[Tensor],
-) -> None:
-    for w in sparse:
-        step, farthest = _own_step(optimizer, w, count)
-        threshold = (step * strength * LAM).clamp(max=farthest)
-        w.copy_(w.sign() * (w.abs() - threshold).clamp(min=0.0))
-    for v, start in zip(anchored, starts, strict=True):
-        step, farthest = _own_step(optimizer, v, count)
-        move = start + (v - start) / (1 + 2 * step * strength * PULL) - v
-        v.add_(move.clamp(-farthest, farthest))
+def _shrink_(w: Tensor, threshold: Tensor) -> None:
+    """The prox of threshold·Σ|w|."""
+    w.copy_(w.sign() * (w.abs() - threshold).clamp(min=0.0))
+
+
+@torch.no_grad()
+def _draw_(v: Tensor, start: Tensor, strength: Tensor, farthest: float) -> None:
+    """The prox of strength·Σ(v − start)², no entry moved by more than `farthest`."""
+    move = (v - start) / (1 + 2 * strength) - (v - start)
+    v.add_(move.clamp(-farthest, farthest))
 
 
 def _own_step(optimizer: Optimizer, parameter: Tensor, count: int) -> tuple[Tensor, float]:
@@ -146,9 +146,7 @@ def network_by_hand(
     batches = micro_batches() if batches is None else batches
     w, v = model[0].weight, model[2].weight
     optimizer = make(model.parameters())
-    shares = train_by_hand(
-        model, optimizer, batches, loss_of, how=how, sparse=[w], anchored=[v]
-    )
+    shares = train_by_hand(model, optimizer, batches, loss_of, how=how, sparse=[w], anchored=[v])
     assert min(shares) < 0.9
     assert how == "coupled" or (w == 0).any()
     return model

@@ -16,7 +16,7 @@ from shrinkage.torch import Regularizer, schedules
 
 pytestmark = pytest.mark.frameworks
 
-STEPS, LR = 6, 0.02
+STEPS, LR, LAM = 6, 0.02, 0.003
 SPARSE, ANCHORED = "transformer.h.*", "transformer.wte.weight"
 
 
@@ -85,6 +85,7 @@ def by_hand(transformers: Any, how: str) -> Any:
         how=how,
         sparse=[p for name, p in model.named_parameters() if ".h." in name and p.ndim == 2],
         anchored=[model.transformer.wte.weight],
+        lam=LAM,
         lr=lambda step: LR * (1 - step / STEPS),  # the Trainer's own schedule
     )
     assert min(shares) < 0.9  # clipping binds
@@ -102,7 +103,7 @@ def test_the_trainer_equals_a_loop_by_hand_and_resumes(
         model = language_model(transformers, seed)
         optimizer = adamw(model)
         regularizer = Regularizer(
-            model, penalties(SPARSE, ANCHORED), schedule=schedules.warmup(WARMUP)
+            model, penalties(SPARSE, ANCHORED, LAM), schedule=schedules.warmup(WARMUP)
         )
         regularizer.attach(optimizer, how=how, max_norm=MAX_NORM)
         trainer = trainer_of(transformers, model, tmp_path, optimizers=(optimizer, None))
@@ -118,7 +119,7 @@ def test_an_optimizer_that_the_trainer_makes_is_attached_to_as_training_begins(
             self, args: Any, state: Any, control: Any, *, model: Any, optimizer: Any, **rest: Any
         ) -> None:
             regularizer = Regularizer(
-                model, penalties(SPARSE, ANCHORED), schedule=schedules.warmup(WARMUP)
+                model, penalties(SPARSE, ANCHORED, LAM), schedule=schedules.warmup(WARMUP)
             )
             regularizer.attach(optimizer, how="proximal", max_norm=MAX_NORM)
 

@@ -71,19 +71,19 @@ def test_clipping_inside_a_closure_warns_too(how: str) -> None:
     optimizer = SGD(model.parameters())
     Regularizer(model, L1(1e-3)).attach(optimizer, how=how)
 
-    def step(X: torch.Tensor, y: torch.Tensor) -> None:
-        def closure() -> torch.Tensor:
-            optimizer.zero_grad()
-            loss = (10 * (model(X) - y)).square().mean()
-            loss.backward()
-            clip_grad_norm_(model.parameters(), 0.05)
-            return loss
+    def train_on_batches() -> None:
+        for X, y in batches(120):
+            optimizer.step(partial(clipped_loss, X, y))
 
-        optimizer.step(closure)
+    def clipped_loss(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (10 * (model(X) - y)).square().mean()
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 0.05)
+        return loss
 
     with pytest.warns(UserWarning, match=SAID) as found:
-        for X, y in batches(120):
-            step(X, y)
+        train_on_batches()
     assert len(found) == 1
 
 
