@@ -125,6 +125,32 @@ def test_the_trainer_equals_a_loop_by_hand_and_resumes(
         assert same_weights(module.net, expected)
 
 
+def test_a_module_may_clip_by_the_method_in_lightnings_hook(lightning: Any, tmp_path: Path) -> None:
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = network(0)
+            self.regularizer = Regularizer(
+                self.net, penalties(SPARSE, ANCHORED), schedule=schedules.warmup(WARMUP)
+            )
+
+        def training_step(self, batch: Tensor, number: int) -> Tensor:
+            return loss_of(self.net, batch)
+
+        def configure_optimizers(self) -> Optimizer:
+            optimizer = adamw(self.parameters())
+            self.regularizer.attach(optimizer, how="proximal")
+            return optimizer
+
+        def configure_gradient_clipping(self, optimizer: Any, *given: Any, **named: Any) -> None:
+            self.regularizer.clip_grad_norm_(self.parameters(), MAX_NORM)
+
+    half = micro_batches()[: len(micro_batches()) // 2]
+    module = Module()
+    fit(lightning, module, tmp_path, None, accumulate_grad_batches=2)
+    assert same_weights(module.net, network_by_hand(adamw, "proximal", [*half, *half]))
+
+
 def test_a_clipping_by_the_trainer_itself_is_told(lightning: Any, tmp_path: Path) -> None:
     class Module(lightning.LightningModule):
         def __init__(self) -> None:

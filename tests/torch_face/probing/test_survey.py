@@ -76,7 +76,7 @@ def test_the_libraries_that_are_known_are_found() -> None:
 
 @pytest.fixture
 def no_timm() -> Iterator[None]:
-    """Neither the timm that may be imported already, nor afterwards what a test made in its place."""
+    """No timm is imported yet, and what a test makes in its place is gone afterwards."""
     theirs = {name: module for name, module in sys.modules.items() if is_of_timm(name)}
     forget_timm()
     yield
