@@ -19,10 +19,19 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.all
 
+# timm and torchvision by themselves: torchvision would bring another torch.
+$(VENV)/.frameworks: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,frameworks]'
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt timm torchvision
+	@touch $@ $(VENV)/.dev $(VENV)/.all
+
 compare: $(VENV)/.all  ## compare regularizations on the built-in data; ARGS="digits --seeds 5" for your own
 	$(BIN)/shrinkage compare $(ARGS)
 
-test: $(VENV)/.dev  ## the whole test suite; ARGS="-k name" for a part
+test: $(VENV)/.dev  ## the test suite; ARGS="-k name" for a part
+	$(BIN)/python -m pytest -m "not frameworks" $(ARGS)
+
+test-all: $(VENV)/.frameworks  ## the test suite, also inside transformers, Lightning, accelerate and timm
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev  ## format, lint, types, arrows
@@ -59,4 +68,4 @@ soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps whi
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test check format scratch bench seeds docs law soak clean
+.PHONY: help compare test test-all check format scratch bench seeds docs law soak clean

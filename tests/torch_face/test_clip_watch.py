@@ -64,6 +64,29 @@ def test_clipping_by_torch_warns_once_with_the_remedy(make: Any, how: str, norm:
     assert found.filename == __file__
 
 
+@pytest.mark.parametrize("how", ["coupled", "proximal"])
+def test_clipping_inside_a_closure_warns_too(how: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 1))
+    optimizer = SGD(model.parameters())
+    Regularizer(model, L1(1e-3)).attach(optimizer, how=how)
+
+    def train_on_batches() -> None:
+        for X, y in batches(120):
+            optimizer.step(partial(clipped_loss, X, y))
+
+    def clipped_loss(X: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (10 * (model(X) - y)).square().mean()
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 0.05)
+        return loss
+
+    with pytest.warns(UserWarning, match=SAID) as found:
+        train_on_batches()
+    assert len(found) == 1
+
+
 def test_decoupled_warns_only_where_it_would_be_clipped() -> None:
     assert len(train(SGD, "decoupled", 1.0)) == 1
     assert train(ADAM, "decoupled", 1.0) == []

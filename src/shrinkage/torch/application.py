@@ -177,7 +177,7 @@ class Attachment:
             if act is not None:
                 act()
             return None
-        if act is None and self.max_norm is None:
+        if act is None and self.max_norm is None and self._watch is None:
             return None
         wrapped = self._wrap(closure, act)
         if len(args) > 1:
