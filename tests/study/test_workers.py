@@ -16,8 +16,8 @@ PATIENCE = 60  # seconds; a slow machine is no failure
 SLEEPER = """
 import os, sys, time
 sys.modules["torch"] = None  # the watch needs none
-from shrinkage.study.watching import end_with
-end_with(os.getppid())
+from shrinkage.study.watching import live_with
+live_with(os.getppid(), os.getcwd())
 print(os.getpid(), flush=True)
 time.sleep(600)
 """
@@ -68,7 +68,7 @@ def test_workers_watch_before_their_first_trial(ready, monkeypatch):
     study, parts = ready()
     assert list(workers.trained(study, study.trials(), [parts, parts], 2)) == []
     assert given["initializer"].__module__ == "shrinkage.study.watching"
-    assert given["initargs"] == (os.getpid(),)
+    assert given["initargs"] == (os.getpid(), os.getcwd())
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "2", 10**5, 10**20])

@@ -89,7 +89,8 @@ def compare(
     UsageError
         For a question that cannot be asked; nothing is written then.
     StoppedError
-        If the disk is full; what was recorded is safe.
+        If the disk is full or fails, another program locks the study's file, or a trial cannot be
+        trained to its end; what was recorded is safe.
     """
     if not str(out):
         raise UsageError("out is empty: name a folder")

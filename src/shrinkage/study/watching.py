@@ -13,11 +13,12 @@ HEARTBEAT = 1.0  # seconds between two looks whether the starting process is the
 
 
 @functools.cache
-def end_with(starter: int) -> None:
-    """End this process when `starter` is gone: in the middle of a trial, waiting, or loading.
+def live_with(starter: int, directory: str) -> None:
+    """Work in `directory`, and end when `starter` is gone: in a trial, waiting, or loading.
 
     Ctrl-C is left to `starter`, which ends this process without its traceback.
     """
+    os.chdir(directory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

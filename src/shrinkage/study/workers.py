@@ -16,7 +16,7 @@ from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
-from shrinkage.study.watching import end_with
+from shrinkage.study.watching import live_with
 
 MOST = 8  # processes for each processor
 
@@ -50,7 +50,7 @@ def trained(
     Raises
     ------
     StoppedError
-        If a process is killed from outside.
+        If a process is killed from outside, or the model raises in the midst of a trial.
     """
     count = min(jobs or joblib.cpu_count(), len(pending))
     if count <= 1:
@@ -61,8 +61,8 @@ def trained(
         n_jobs=count,
         batch_size=1,
         return_as="generator_unordered",
-        initializer=end_with,  # before the first trial, which loads torch
-        initargs=(os.getpid(),),
+        initializer=live_with,  # before the first trial, which loads torch
+        initargs=(os.getpid(), os.getcwd()),  # others where models are found elsewhere
     )
     train = joblib.delayed(_train)
     tasks = (train(study, trial, parts[trial.seed]) for trial in pending)
