@@ -105,6 +105,7 @@ class Driver:
         groups = getattr(optimizer, "param_groups", [])
         rates = [next((name for name in RATES if name in group), "") for group in groups]
         first = [group.get(name) for group, name in zip(groups, rates, strict=True)]
+        sign = -1.0 if self.climbs else 1.0
         for number in range(steps):
             self.deadline.check()
             for group, name, own in zip(groups, rates, first, strict=True):
@@ -112,7 +113,7 @@ class Driver:
                     group[name] = own * schedule(number)
             before = model.weight.detach().clone()
             given = gradient(number, before.double())
-            self._step(optimizer, model, -given if given is not None and self.climbs else given)
+            self._step(optimizer, model, None if given is None else sign * given)
             if nudge is not None:
                 with torch.no_grad():
                     after = model.weight.detach().double()
