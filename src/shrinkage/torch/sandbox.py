@@ -62,7 +62,7 @@ class _ConstantShift(Optimizer):
 def _attached(penalty: Any, how: str, **options: Any) -> Callable[[nn.Module, float, float], _Set]:
     def build(model: nn.Module, lr: float, strength: float) -> _Set:
         optimizer = SGD(model.parameters(), lr=lr)
-        Regularizer(model, penalty(strength)).attach(optimizer, how=how, **options)
+        Regularizer(model, penalty(strength), on="all").attach(optimizer, how=how, **options)
         return _Set(optimizer)
 
     return build
@@ -70,7 +70,7 @@ def _attached(penalty: Any, how: str, **options: Any) -> Callable[[nn.Module, fl
 
 def _in_loss(penalty: Any) -> Callable[[nn.Module, float, float], _Set]:
     def build(model: nn.Module, lr: float, strength: float) -> _Set:
-        regularizer = Regularizer(model, penalty(strength))
+        regularizer = Regularizer(model, penalty(strength), on="all")
         return _Set(SGD(model.parameters(), lr=lr), regularizer)
 
     return build
