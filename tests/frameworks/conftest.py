@@ -1,13 +1,30 @@
 """What the frameworks need before they can be imported."""
 
+import contextlib
 import importlib.util
+from pathlib import Path
 
 import torch
 
-# There is no CPU build of torchvision for every torch. Without its compiled operators, torchvision
-# fails while it is imported, for it describes operators to torch that torch does not know; and
-# where it is installed, timm, transformers and torchmetrics import it. No test calls them.
 OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-if importlib.util.find_spec("torchvision") and not hasattr(torch.ops.torchvision, "nms"):
+
+
+def register_operators() -> None:
+    """Let torchvision be imported where its compiled operators do not fit this torch.
+
+    There is no build of it for every torch. Without its operators it fails while it is imported,
+    for it tells torch more about two that torch does not know; and where it is installed, timm,
+    transformers and torchmetrics import it. No test calls them.
+    """
+    torchvision = importlib.util.find_spec("torchvision")
+    if torchvision is None or torchvision.origin is None:
+        return
+    with contextlib.suppress(OSError):
+        for library in Path(torchvision.origin).parent.glob("_C*.so"):
+            torch.ops.load_library(library)
     for name in ("nms", "qnms"):
-        OPERATORS.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+        if not hasattr(torch.ops.torchvision, name):
+            OPERATORS.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+
+
+register_operators()
