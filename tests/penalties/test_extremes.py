@@ -149,6 +149,18 @@ def test_values_at_infinity() -> None:
     assert "inf" in repr(SCAD(1e200))
 
 
+@pytest.mark.parametrize("make", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf])
+def test_a_matrix_that_is_not_finite_has_no_singular_values(make: Any, entry: float) -> None:
+    """A library's own routine raises on it, or never ends."""
+    w = np.ones((3, 4), np.float32)
+    w[1, 2] = entry
+    for penalty in (NuclearNorm(0.1), Orthogonality(0.1)):
+        assert np.isnan(np.asarray(penalty.prox(make(w), step=0.5))).all()
+    assert np.isnan(float(NuclearNorm(0.1)(make(w))))
+    assert np.isnan(np.asarray(NuclearNorm(0.1).gradient(make(w)))).all()
+
+
 def test_a_constraint_has_no_weights() -> None:
     with pytest.raises(ValueError, match="of single entries, and no constraint, to be weighted"):
         Weighted(np.ones(2), NonNegative())

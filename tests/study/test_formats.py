@@ -69,7 +69,10 @@ def test_a_separator_in_quotation_marks_is_none(table):
 
 
 def test_the_separator_parts_all_lines_into_as_many_cells(table):
-    rows = [f"so, {'and so, ' * (4 if place % 4 else 0)}on;{place % 7};{Y[place]}" for place in range(ROWS)]
+    rows = [
+        f"so, {'and so, ' * (4 if place % 4 else 0)}on;{place % 7};{Y[place]}"
+        for place in range(ROWS)
+    ]
     found = table("note, as written;b;y\n" + "\n".join(rows))
     assert list(found.frame.columns) == ["note, as written", "b"]
 

@@ -65,13 +65,13 @@ class NuclearNorm(Penalty):
         return self.lam * _sum_of_singular_values(xp, _matrix(xp, w, self))
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
-        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        left, values, right = _decompose(xp, _matrix(xp, w, self))
         kept = xp.where(_is_zero(xp, values, w), 0.0, xp.ones_like(values))
         return xp.reshape(self.lam * ((left * kept) @ right), tuple(w.shape))
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         threshold = step * self.lam
-        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        left, values, right = _decompose(xp, _matrix(xp, w, self))
         kept = xp.clip(values - threshold, min=0.0)
         shrunk = xp.reshape((left * kept) @ right, tuple(w.shape))
         return xp.where(threshold + xp.zeros_like(w) == 0, w, shrunk)
@@ -134,7 +134,7 @@ class Orthogonality(Penalty):
         return xp.reshape(self.lam * slope, tuple(w.shape))
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        left, values, right = xp.linalg.svd(_matrix(xp, w, self), full_matrices=False)
+        left, values, right = _decompose(xp, _matrix(xp, w, self))
         t = xp.zeros_like(values) + step * self.lam
         some = xp.where(t > 0, t, 1.0)
         start = xp.clip(values, min=1.0)  # above the root, as is the other where that is large
@@ -167,6 +167,16 @@ def _matrix(xp: Namespace, w: Array, penalty: Penalty) -> Array:
     return xp.reshape(w, (w.shape[0], math.prod(w.shape[1:])))
 
 
+def _decompose(xp: Namespace, matrix: Array) -> tuple[Array, Array, Array]:
+    """Its singular vectors and values; NaN where it is not finite.
+
+    On infinite entries a library's own routine raises, or never ends.
+    """
+    is_finite = xp.all(xp.isfinite(matrix))
+    left, values, right = xp.linalg.svd(xp.where(is_finite, matrix, 0.0), full_matrices=False)
+    return xp.where(is_finite, left, math.nan), xp.where(is_finite, values, math.nan), right
+
+
 def _sum_of_singular_values(xp: Namespace, matrix: Array) -> Array:
     """Σσ with two derivatives, which are finite also where singular values are equal or 0.
 
@@ -175,7 +185,7 @@ def _sum_of_singular_values(xp: Namespace, matrix: Array) -> Array:
     ``Σσ + Re tr A + ¼·Σ|A − Aᴴ|²_ij/(σ_i + σ_j) + ½·Σ(‖B_j‖² + ‖C_j‖²)/σ_j``.
     """
     fixed = without_graph(matrix)
-    left, values, right = xp.linalg.svd(fixed, full_matrices=False)
+    left, values, right = _decompose(xp, fixed)
     zero = _is_zero(xp, values, matrix)
     total = xp.sum(xp.where(zero, 0.0, values))
     if fixed is matrix:  # a library that does not differentiate
