@@ -63,7 +63,9 @@ def test_what_takes_no_step_is_refused(factory: Any) -> None:
         probe(factory)
 
 
-@pytest.mark.parametrize("factory", NO_OPTIMIZERS, ids=str)
+@pytest.mark.parametrize(
+    "factory", NO_OPTIMIZERS, ids=lambda one: getattr(one, "__name__", type(one).__name__)
+)
 def test_what_is_no_optimizer_is_refused_and_not_called(factory: Any) -> None:
     with pytest.raises(ValueError, match=f"cannot be probed: .*{NO_OPTIMIZERS[factory]}"):
         probe(factory)
