@@ -150,15 +150,16 @@ def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
             "applied twice; call its detach() first, or add the penalties up into one"
         )
     mine = {id(part.parameter) for binding in regularizer.bindings for part in binding.parts}
+    of_all = optimizer.__dict__.get("penalty")  # RDA has one for all of its groups
     for group in optimizer.param_groups:
-        inside = group.get("penalty")
+        inside = group.get("penalty", of_all)
         held = group["params"] if isinstance(inside, Penalty) else ()
-        if isinstance(inside, Kind) and inside is not regularizer:
+        if isinstance(inside, Kind) and (inside is not regularizer or inside is of_all):
             held = [parameter for _, parameter in inside.named_parameters()]
         if any(id(parameter) in mine for parameter in held):
             raise ValueError(
-                f"{type(optimizer).__name__} has {group['penalty']!r} inside for the same "
-                "parameters; add the penalties up into one"
+                f"{type(optimizer).__name__} has {inside!r} inside for the same parameters; "
+                "add the penalties up into one"
             )
     for other in attachments(optimizer):
         for binding in other.regularizer.bindings:

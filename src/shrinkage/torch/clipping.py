@@ -139,6 +139,20 @@ def checked_max_norm(max_norm: float | None) -> float | None:
     return number
 
 
+def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
+    """Refuse the option in a group of its own, where no step would look for it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(param_group, dict) and "max_norm" in param_group:
+        raise ValueError(
+            "max_norm is the norm of all groups together, so a group has none: give it to "
+            f"{type(optimizer).__name__}, or clip with regularizer.clip_grad_norm_()"
+        )
+
+
 def clipping_in_words(max_norm: float | None) -> str:
     """What a printed optimizer or attachment says of it after its objective."""
     return "" if max_norm is None else f"; gradients are clipped to norm {max_norm:g}"
