@@ -117,7 +117,12 @@ class SelfClipping:
 
     @max_norm.setter
     def max_norm(self, max_norm: float | None) -> None:
-        self.defaults["max_norm"] = checked_max_norm(max_norm)
+        from shrinkage.torch.checks import attachments, check_no_late_clipping
+
+        limit = checked_max_norm(max_norm)
+        if attachments(self):
+            check_no_late_clipping(self, limit)
+        self.defaults["max_norm"] = limit
 
     def _clip(self) -> None:
         if self.max_norm is not None:
