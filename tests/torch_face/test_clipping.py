@@ -44,7 +44,7 @@ def under(how: str, make: Any = None, lam: float = 1.0, **options: Any) -> Any:
     """Two parameters under SGD with lr 0.1 and L1(lam), both or the first alone penalized."""
     model = Two()
     optimizer = (make or partial(torch.optim.SGD, lr=0.1))(model.parameters())
-    regularizer = Regularizer(model, L1(lam), **options)
+    regularizer = Regularizer(model, L1(lam), **{"on": "all", **options})
     regularizer.attach(optimizer, how=how)
     return model, optimizer, regularizer
 
@@ -166,7 +166,7 @@ def test_two_regularizers_share_what_one_clips() -> None:
 def test_a_constraint_holds_however_far_gradients_are_clipped() -> None:
     model = Two()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    regularizer = Regularizer(model, Box(0.0, 0.5))
+    regularizer = Regularizer(model, Box(0.0, 0.5), on="all")
     regularizer.attach(optimizer, how="proximal")
     regularizer.clip_grad_norm_(model.parameters(), 0.0)
     optimizer.step()
@@ -175,7 +175,7 @@ def test_a_constraint_holds_however_far_gradients_are_clipped() -> None:
 
 def test_an_unattached_regularizer_clips_as_torch() -> None:
     model, other = Two(), Two()
-    regularizer = Regularizer(model, L1(1.0))
+    regularizer = Regularizer(model, L1(1.0), on="all")
     norm = regularizer.clip_grad_norm_(model.parameters(), 1.0)
     assert torch.equal(norm, clip_grad_norm_(other.parameters(), 1.0))
     assert torch.equal(model.a.grad, other.a.grad)
@@ -192,7 +192,7 @@ def test_norm_and_gradients_are_those_of_torch(norm_type: Any, foreach: Any, dty
             for one in (model, other):
                 if spoiled is not None:
                     one.a.grad[0, 0] = spoiled
-            regularizer = Regularizer(model, L1(1.0))
+            regularizer = Regularizer(model, L1(1.0), on="all")
             regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="coupled")
             options = {"norm_type": norm_type, "foreach": foreach}
             norm = regularizer.clip_grad_norm_(model.parameters(), max_norm, **options)
@@ -236,7 +236,7 @@ def test_decay_is_that_of_adamw_to_the_last_bit(inside: bool) -> None:
 def test_a_decay_that_is_not_times_lr_stays(scale: str) -> None:
     model = Two()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    regularizer = Regularizer(model, L1(0.1))
+    regularizer = Regularizer(model, L1(0.1), on="all")
     regularizer.attach(optimizer, how="decoupled", scale=scale, max_norm=1.0)
     optimizer.step()
     share = 50**-0.5
@@ -388,7 +388,7 @@ def test_dual_averaging_counts_a_clipped_step_as_a_part_of_one() -> None:
     """w = prox(w₀ − lr·Σcg/h, (Σc)·lr/h)."""
     for way in ("method", "max_norm"):
         model = Two()
-        regularizer = Regularizer(model, L1(1.0))
+        regularizer = Regularizer(model, L1(1.0), on="all")
         max_norm = 1.0 if way == "max_norm" else None
         optimizer = RDA(model.parameters(), lr=0.1, penalty=regularizer, max_norm=max_norm)
         for _ in range(2):
@@ -410,7 +410,7 @@ def test_a_closure_is_clipped_in_the_step(make: Any) -> None:
         model = Two()
         for one in model.parameters():
             one.grad = None
-        regularizer = Regularizer(model, L1(1.0))
+        regularizer = Regularizer(model, L1(1.0), on="all")
         if make is torch.optim.SGD:
             optimizer = make(model.parameters(), lr=0.1)
             regularizer.attach(optimizer, how=how, max_norm=1.0)
@@ -442,7 +442,7 @@ def test_the_option_is_refused_likewise(bad: Any) -> None:
     kind = TypeError if isinstance(bad, str) else ValueError
     model = Two()
     optimizer = torch.optim.SGD(model.parameters())
-    regularizer = Regularizer(model, L1(1.0))
+    regularizer = Regularizer(model, L1(1.0), on="all")
     with pytest.raises(kind, match="max_norm must be"):
         regularizer.attach(optimizer, how="coupled", max_norm=bad)
     for make in (shrinkage.torch.SGD, shrinkage.torch.Adam, RDA):
@@ -482,7 +482,7 @@ def test_it_is_no_part_of_a_checkpoint_and_goes_with_a_copy() -> None:
     assert "max_norm" not in str(optimizer.state_dict())
     for again in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
         assert again.max_norm == 1.0
-    regularizer = Regularizer(model, L1(1.0))
+    regularizer = Regularizer(model, L1(1.0), on="all")
     regularizer.clip_grad_norm_(model.parameters(), 1.0)
     assert "clip" not in str(regularizer.state_dict())
     copy.deepcopy(regularizer)
@@ -502,8 +502,23 @@ def test_nothing_is_kept_of_parameters_that_are_gone() -> None:
 def test_a_printed_attachment_says_so() -> None:
     model = Two()
     optimizer = torch.optim.SGD(model.parameters())
-    attachment = Regularizer(model, L1(1.0)).attach(optimizer, how="proximal", max_norm=0.5)
+    attachment = Regularizer(model, L1(1.0), on="all").attach(
+        optimizer, how="proximal", max_norm=0.5
+    )
     assert repr(attachment).endswith("exact zeros; gradients are clipped to norm 0.5")
-    regularizer = Regularizer(model, L1(1.0))
+    regularizer = Regularizer(model, L1(1.0), on="all")
     shrinkage.torch.SGD(model.parameters(), penalty=regularizer, max_norm=0.5)
     assert "; gradients are clipped to norm 0.5" in repr(regularizer)
+
+
+def test_a_norm_that_is_set_after_attaching_is_refused_as_before_it() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = shrinkage.torch.SGD(model.parameters(), lr=0.1)
+    attachment = Regularizer(model, L1(0.1)).attach(optimizer, "proximal")
+    with pytest.raises(ValueError, match="clips inside its step, after attached penalties"):
+        optimizer.max_norm = 1.0
+    assert optimizer.max_norm is None
+    optimizer.max_norm = None
+    attachment.detach()
+    optimizer.max_norm = 1.0
+    assert optimizer.max_norm == 1.0

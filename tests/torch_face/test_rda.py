@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -172,3 +176,47 @@ def test_sparse_gradients_are_refused() -> None:
     embedding(torch.tensor([0])).sum().backward()
     with pytest.raises(RuntimeError, match="averages dense gradients"):
         optimizer.step()
+
+
+def test_a_norm_of_one_group_is_refused() -> None:
+    w, v = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="a group has none: give it to RDA"):
+        RDA([{"params": [w], "max_norm": 1.0}], penalty=L1(0.1))
+    optimizer = RDA([w], penalty=L1(0.1), max_norm=1.0)
+    optimizer.add_param_group({"params": [v]})
+    assert not any("max_norm" in group for group in optimizer.param_groups)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+@pytest.mark.parametrize("selects", [False, True])
+def test_copies_go_on_with_the_penalty(copied: Callable[[object], RDA], selects: bool) -> None:
+    # w₀ = 1, lr 1, a gradient of 1 clipped to 1/2 at each step, which counts as half a one in t:
+    # Σg = 1, h = √(2/4) and t = 1 after two, so 1 − 1/h = −0.41 is pulled by 0.25/h to −0.06.
+    model = nn.Linear(1, 1, bias=False, dtype=torch.float64)
+    nn.init.ones_(model.weight)
+    penalty = Regularizer(model, L1(0.25)) if selects else L1(0.25)
+    optimizer = RDA(model.parameters(), lr=1.0, penalty=penalty, max_norm=0.5)
+    model.weight.grad = torch.ones(1, 1, dtype=torch.float64)
+    optimizer.step()
+    other = copied(optimizer)
+    (w,) = other.param_groups[0]["params"]
+    w.grad = torch.ones_like(w)
+    other.step()
+    h = 0.5**0.5
+    assert w.item() == pytest.approx(1 - 1 / h + 0.25 / h, abs=1e-5)  # torch adds 1e-6 to the norm
+    assert w is not model.weight
+    if isinstance(other.penalty, Regularizer):
+        assert other.penalty.named_parameters()[0][1] is w
+
+
+def test_a_second_penalty_is_refused() -> None:
+    model = nn.Linear(2, 1)
+    inside = Regularizer(model, L1(0.1))
+    optimizer = RDA(model.parameters(), penalty=inside)
+    for one in (inside, Regularizer(model, L1(0.2))):
+        with pytest.raises(ValueError, match="inside for the same parameters"):
+            one.attach(optimizer, "coupled")
+    plain = RDA(model.parameters(), penalty=L1(0.1))
+    with pytest.raises(ValueError, match="inside for the same parameters"):
+        Regularizer(model, L1(0.2)).attach(plain, "coupled")
+    Regularizer(model, L1(0.2), on="bias").attach(optimizer, "coupled")

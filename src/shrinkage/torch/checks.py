@@ -98,7 +98,7 @@ def check_attachment(
     _warn_of_low_precision(regularizer, optimizer, how, scale or "lr")
 
 
-def attachments(optimizer: Optimizer) -> list[Attachment]:
+def attachments(optimizer: object) -> list[Attachment]:
     """What is attached to an optimizer now."""
     found: list[Attachment] = optimizer.__dict__.get(ATTACHED, [])
     return found
@@ -127,16 +127,27 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
 def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
     """Refuse a clipping that would come after gradients of a penalty, or twice."""
     name, others = type(optimizer).__name__, attachments(optimizer)
-    if isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None:
-        inside = optimizer.max_norm
-        raise ValueError(
-            f"{name} has max_norm={inside:g} and clips inside its step, after attached penalties "
-            f"have acted: set its max_norm to None, and give max_norm={inside:g} to attach()"
-        )
+    if isinstance(optimizer, SelfClipping):
+        check_no_late_clipping(optimizer, optimizer.max_norm)
     if max_norm is not None and others:
         raise ValueError(
             f"max_norm={max_norm:g} clips for all that is attached to {name}, so it goes with what "
             f"is attached first, where max_norm is {others[0].max_norm}; leave it out here"
+        )
+
+
+def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
+    """Refuse an optimizer's own clipping beside what is attached to it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if max_norm is not None:
+        raise ValueError(
+            f"{type(optimizer).__name__} has max_norm={max_norm:g} and clips inside its step, "
+            "after attached penalties have acted: set its max_norm to None, and give "
+            f"max_norm={max_norm:g} to attach()"
         )
 
 
@@ -150,15 +161,16 @@ def check_free(regularizer: Regularizer, optimizer: Optimizer) -> None:
             "applied twice; call its detach() first, or add the penalties up into one"
         )
     mine = {id(part.parameter) for binding in regularizer.bindings for part in binding.parts}
+    of_all = optimizer.__dict__.get("penalty")  # RDA has one for all of its groups
     for group in optimizer.param_groups:
-        inside = group.get("penalty")
+        inside = group.get("penalty", of_all)
         held = group["params"] if isinstance(inside, Penalty) else ()
-        if isinstance(inside, Kind) and inside is not regularizer:
+        if isinstance(inside, Kind) and (inside is not regularizer or inside is of_all):
             held = [parameter for _, parameter in inside.named_parameters()]
         if any(id(parameter) in mine for parameter in held):
             raise ValueError(
-                f"{type(optimizer).__name__} has {group['penalty']!r} inside for the same "
-                "parameters; add the penalties up into one"
+                f"{type(optimizer).__name__} has {inside!r} inside for the same parameters; "
+                "add the penalties up into one"
             )
     for other in attachments(optimizer):
         for binding in other.regularizer.bindings:

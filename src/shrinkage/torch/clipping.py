@@ -117,7 +117,12 @@ class SelfClipping:
 
     @max_norm.setter
     def max_norm(self, max_norm: float | None) -> None:
-        self.defaults["max_norm"] = checked_max_norm(max_norm)
+        from shrinkage.torch.checks import attachments, check_no_late_clipping
+
+        limit = checked_max_norm(max_norm)
+        if attachments(self):
+            check_no_late_clipping(self, limit)
+        self.defaults["max_norm"] = limit
 
     def _clip(self) -> None:
         if self.max_norm is not None:
@@ -137,6 +142,20 @@ def checked_max_norm(max_norm: float | None) -> float | None:
     if not number > 0.0:
         raise ValueError(f"max_norm must be > 0, or None to clip nothing, got {number}")
     return number
+
+
+def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
+    """Refuse the option in a group of its own, where no step would look for it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(param_group, dict) and "max_norm" in param_group:
+        raise ValueError(
+            "max_norm is the norm of all groups together, so a group has none: give it to "
+            f"{type(optimizer).__name__}, or clip with regularizer.clip_grad_norm_()"
+        )
 
 
 def clipping_in_words(max_norm: float | None) -> str:

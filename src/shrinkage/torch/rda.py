@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.carried import carry, drop
-from shrinkage.torch.clipping import SelfClipping, share_of, spend
+from shrinkage.torch.clipping import SelfClipping, check_group_has_no_norm, share_of, spend
 from shrinkage.torch.hooks import is_initializing
 from shrinkage.torch.metric import OwnStep
 from shrinkage.torch.records import keep_starts
@@ -111,6 +111,17 @@ class RDA(SelfClipping, Optimizer):
             raise ValueError("penalty: a reference by name needs a Regularizer around it")
         if isinstance(penalty, Regularizer):
             self._take_in(penalty)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """As in torch; a norm to clip to is the whole optimizer's, never a group's."""
+        check_group_has_no_norm(self, param_group)
+        super().add_param_group(param_group)
+        self.param_groups[-1].pop("max_norm", None)  # which torch takes from the defaults
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies keep the penalty, which torch does not know of."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "penalty": self.penalty}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

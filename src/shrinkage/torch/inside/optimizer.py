@@ -27,7 +27,7 @@ from shrinkage.torch.checks import (
     check_holds,
     warn_of_division,
 )
-from shrinkage.torch.clipping import SelfClipping, spend
+from shrinkage.torch.clipping import SelfClipping, check_group_has_no_norm, spend
 from shrinkage.torch.decay import own_decay
 from shrinkage.torch.hooks import is_initializing
 from shrinkage.torch.inside.entries import (
@@ -115,12 +115,8 @@ class Inside(SelfClipping, Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
+        check_group_has_no_norm(self, param_group)
         if isinstance(param_group, dict):
-            if "max_norm" in param_group:
-                raise ValueError(
-                    "max_norm is the norm of all groups together, so a group has none: give it to "
-                    f"{type(self).__name__}, or clip with regularizer.clip_grad_norm_()"
-                )
             for option, value in self._options.items():
                 param_group.setdefault(option, value)
             read_options(param_group)
