@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-
 # What is said of a difference whose values say nothing.
 UNREADABLE = {
     "data": "other contents",
