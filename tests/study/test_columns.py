@@ -136,6 +136,15 @@ def test_an_open_order_of_day_and_month_follows_the_column_then_the_others():
     assert read(by(lambda i: f"01.{i % 12 + 1:02d}.2020"))[0].order == "day"
 
 
+@pytest.mark.parametrize("missing", [pd.NA, math.nan])
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_numbers_in_texts_of_pandas_may_be_missing(storage, missing):
+    dtype = pd.StringDtype(storage, na_value=missing)
+    reading, values = read(pd.array(["1", None, "2.5", ""], dtype=dtype))
+    assert (reading.kind, reading.done) == ("number", "")
+    np.testing.assert_array_equal(values, [1.0, math.nan, 2.5, math.nan])
+
+
 @pytest.mark.parametrize("word", ["", " ", "?", "N/A", "na", "-", ".", "NULL", "nan", "None"])
 def test_words_for_missing_leave_numbers_numbers(word):
     reading, values = read([word, *by(lambda i: f"{i}.5")])

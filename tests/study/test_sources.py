@@ -25,6 +25,9 @@ def test_digests_tell_data_apart():
     assert read(frame).digest == read(frame.copy()).digest
     assert read(frame).digest != read(frame.assign(a=[1.0, 3.0])).digest
     assert read(frame).digest != read(frame.rename(columns={"a": "b"})).digest
+    texts = pd.DataFrame({"a": ["1", "2"]})  # numbers, where categories are levels
+    assert read(texts).digest != read(texts.astype("category")).digest
+    assert read(texts).digest == read(texts.astype(object)).digest
 
 
 def test_the_spiral_has_three_arms_that_start_near_the_origin():

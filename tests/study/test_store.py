@@ -104,7 +104,8 @@ def test_a_folder_of_an_earlier_version_is_read(tmp_path):
     assert repr(results.choices) == repr([choice])
     assert results.trivial is None
     assert results.verdict.startswith("Use no penalty: its accuracy in validation is 0.900.")
-    assert "the majority class scores is not kept in this older folder" in results.verdict
+    told = "scores is not kept in this older folder: compare again into another --out"
+    assert told in results.verdict
 
 
 def test_what_is_asked_or_known_now_is_kept_when_a_folder_is_taken_up_again(tmp_path):
@@ -135,6 +136,16 @@ def test_a_folder_is_taken_up_again_by_the_same_question_alone(tmp_path, records
     ):
         pass
     assert len(store.load(tmp_path).records) == 2
+
+
+def test_a_folder_of_another_version_is_refused_in_words(tmp_path):
+    with store.opened(tmp_path, {**IDENTITY, "format": 1}, FACTS):
+        pass
+    with (
+        pytest.raises(UsageError, match="another version of shrinkage made it"),
+        store.opened(tmp_path, {**IDENTITY, "format": 2}, FACTS),
+    ):
+        pass
 
 
 def test_a_second_owner_is_refused_while_the_first_is_there(tmp_path):

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
 from pandas.api import types
+from pyarrow import compute
 
 from shrinkage.study.cells import MISSING, number
 from shrinkage.study.errors import UsageError
@@ -101,7 +103,16 @@ def reader(reading: Reading) -> Callable[[str], float | None]:
 
 def all_plain(column: pd.Series) -> np.ndarray | None:
     """A text column as float64 if its cells are plain numbers or empty: the usual, fast way."""
-    return plain_numbers(column.array) if isinstance(column.dtype, pd.StringDtype) else None
+    if not isinstance(column.dtype, pd.StringDtype):
+        return None
+    texts = pyarrow.array(column.array)
+    filled = compute.if_else(compute.equal(texts, ""), None, texts)
+    try:
+        values = np.asarray(compute.cast(filled, pyarrow.float64()).to_numpy(zero_copy_only=False))
+    except pyarrow.ArrowInvalid:  # it knows no spaces around
+        return plain_numbers(column.array)
+    # A cell of "nan" is a word for missing, which is told.
+    return values if np.isnan(values).sum() == filled.null_count else None
 
 
 def _from_text(reading: Reading, column: pd.Series) -> np.ndarray:

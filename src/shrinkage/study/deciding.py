@@ -121,7 +121,7 @@ def _is_nested(cell: object) -> bool:
 def _choices_of_text(name: str, column: pd.Series) -> Choices:
     plain = all_plain(column)
     if plain is not None and np.isfinite(plain).any():
-        distinct = [cell for cell in map(str.strip, dict.fromkeys(column.to_numpy(object))) if cell]
+        distinct = [cell for cell in map(str.strip, column.dropna().unique().tolist()) if cell]
         if days(distinct[0], "digits") is None:
             return _plain_choices(Reading(name, "number"), distinct)
     codes, distinct = cells(column)

@@ -22,7 +22,7 @@ MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+CONTROL = bytes([*range(0x09), *range(0x0E, 0x20)])
 HINT = re.compile(r'"?sep=(.)"?\r?\n')  # the first line that Excel writes and reads
 
 
@@ -59,7 +59,8 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
             raise NoTableError(f"it begins as {encoding} text, but {error.reason}") from None
         text = content.decode("cp1252", errors="replace")
         remarks.append("it is not UTF-8 text, and is read as Windows-1252 (Latin-1)")
-    if CONTROL.search(text):
+    written = text.encode(errors="surrogatepass")
+    if len(written.translate(None, CONTROL)) < len(written):  # much faster than a search
         raise NoTableError("it holds control characters, so it is no text in spite of its name")
     return text, remarks
 

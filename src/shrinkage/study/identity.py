@@ -6,6 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+# What is said of a difference whose values say nothing.
+UNREADABLE = {
+    "data": "other contents",
+    "model's source": "other contents",
+    "format": "another version of shrinkage made it",
+}
+
 
 def digest(identity: dict[str, object]) -> str:
     """The sha256 of an identity: the study's name among studies."""
@@ -18,10 +25,6 @@ def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
     for key in sorted({*there, *here}):
         if there.get(key) == here.get(key):
             continue
-        opaque = key in {"data", "model's source"}
-        told.append(
-            f"{key} (other contents)"
-            if opaque
-            else f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
-        )
+        values = f"{there.get(key)!r} there, {here.get(key)!r} here"
+        told.append(f"{key} ({UNREADABLE.get(key, values)})")
     return ", ".join(told)

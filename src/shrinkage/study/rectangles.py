@@ -149,4 +149,4 @@ def _fitted(rows: Iterable[Row], width: int, remarks: Remarks) -> Iterator[Seque
             remarks.short.append(line)
             yield [*cells, *[""] * (width - len(cells))]
         else:
-            yield cells[:width]
+            yield cells if len(cells) == width else cells[:width]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets
 
+from shrinkage.study.columns import type_kind
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.formats import SUFFIXES, content, from_arrays
 from shrinkage.study.rectangles import NoTableError
@@ -124,8 +125,14 @@ def _with_names(frame: pd.DataFrame, said: str) -> tuple[pd.DataFrame, tuple[str
     return frame, notes
 
 
+def _kind(column: pd.Series) -> str:
+    """What the type of a column says of its reading: categories have the hashes of their texts."""
+    return "category" if isinstance(column.dtype, pd.CategoricalDtype) else type_kind(column)
+
+
 def _frame_digest(frame: pd.DataFrame) -> str:
-    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    kinds = [(name, _kind(column)) for name, column in frame.items()]
+    digest = hashlib.sha256(repr(kinds).encode())
     try:
         cells = pd.util.hash_pandas_object(frame, index=False)
     except (TypeError, ValueError):  # lists, dictionaries and long doubles have no hash

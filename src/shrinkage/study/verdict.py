@@ -44,8 +44,8 @@ def verdict(results: Results) -> str:
     ]
     if results.trivial is None:
         said.append(
-            f"What {_trivial_name(results)} scores is not kept in this older folder: the same "
-            "shrinkage compare adds it."
+            f"What {_trivial_name(results)} scores is not kept in this older folder: compare "
+            "again into another --out to know it."
         )
     return " ".join(sentence for sentence in said if sentence)
 
