@@ -156,5 +156,43 @@ def test_no_norm_is_taken_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> 
     train(SGD, "coupled", steps=250)
     assert len(taken) == 3 * IN_A_ROW  # from steps 0, 10 and 100 on
     taken.clear()
-    train(partial(shrinkage.torch.SGD, lr=0.05, penalty=L1(1e-3)), "loss", 1.0, steps=20)
-    assert taken == []  # an optimizer with the penalty inside does not look
+    train(partial(shrinkage.torch.SGD, lr=0.05, penalty=L1(1e-3)), "loss", 1.0, steps=90)
+    assert len(taken) == 2 * IN_A_ROW  # likewise with the penalty inside
+
+
+@pytest.mark.parametrize("kind", [shrinkage.torch.SGD, shrinkage.torch.Adam])
+def test_clipping_beside_a_penalty_inside_warns_and_names_its_own_option(kind: Any) -> None:
+    def train_inside(how: str, clip: float | None, **options: Any) -> list[Any]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(10, 8), nn.Tanh(), nn.Linear(8, 1))
+        optimizer = kind(model.parameters(), lr=1e-3, penalty=L1(1e-3), how=how, **options)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for X, y in batches(8):
+                optimizer.zero_grad()
+                (10 * (model(X) - y)).square().mean().backward()
+                if clip is not None:
+                    clip_grad_norm_(model.parameters(), clip)
+                optimizer.step()
+        return found
+
+    (found,) = train_inside("proximal", 0.5)
+    assert "optimizer.max_norm = 0.5" in str(found.message)
+    assert found.filename == __file__
+    assert train_inside("proximal", None) == []
+    assert train_inside("proximal", None, max_norm=0.5) == []
+    assert train_inside("decoupled", 0.5, scale="none") == []
+
+
+def test_clipping_by_torch_before_our_own_warns_since_nothing_is_left_to_clip() -> None:
+    (found,) = train(SGD, "proximal", 1.0, max_norm=1.0)
+    assert "turn that clipping off" in str(found.message)
+
+
+def test_a_single_number_turns_by_its_sign_alone_and_is_silent() -> None:
+    w = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([w], lr=0.1)
+    Regularizer(nn.ParameterDict({"w": w}), L1(0.1), on="all").attach(optimizer, how="coupled")
+    for step in range(12):
+        w.grad = torch.tensor([1.0 if step % 2 else -1.0])
+        optimizer.step()

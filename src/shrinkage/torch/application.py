@@ -211,12 +211,12 @@ class Attachment:
         self.regularizer._advance()
 
     def _clip(self) -> None:
-        """Clip all gradients of the optimizer, or see whether somebody else did."""
+        """See whether somebody else clipped, and clip all gradients of the optimizer."""
+        if self._watch is not None and attachments(self.optimizer)[0] is self:
+            self._watch.look(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=_grad_scale(self.optimizer))
-        elif self._watch is not None and attachments(self.optimizer)[0] is self:
-            self._watch.look(self.optimizer)
 
     def _share(self, part: Part) -> float:
         """The c of the clipping that this penalty takes part in."""

@@ -277,18 +277,26 @@ def warn_of_division(regularizer: Regularizer, how: str, *, stacklevel: int) -> 
     """Warn where a weight that is divided by its size may become exactly 0, which is 0/0."""
     if how == "coupled":
         return
-    for one in regularizer.selected:
-        divisor = divided_by_size(one.owner)
-        if one.penalty is not None and divisor and makes_zeros(one.penalty):
-            what = "a row" if divisor == "weight norm" else "the whole"
-            other = "" if one.penalty.why_no_gradient() else ', or use how="coupled"'
-            warnings.warn(
-                f'{one.owner.name}: how="{how}" can set {what} of it to exactly 0, and {divisor} '
-                "divides by its size, so that every output becomes NaN; leave it out with a None "
-                f"in the mapping{other}",
-                stacklevel=stacklevel,
-            )
-            return
+    divided = [
+        (one.owner.name, divisor, one.penalty)
+        for one in regularizer.selected
+        if one.penalty is not None
+        and makes_zeros(one.penalty)
+        and (divisor := divided_by_size(one.owner)) is not None
+    ]
+    if divided:
+        name, divisor, _ = divided[0]
+        what = "a row" if divisor == "weight norm" else "the whole"
+        names = ", ".join(other for other, _, _ in divided[1:])
+        others = f" (so it is with {names})" if names else ""
+        has_no_gradient = any(penalty.why_no_gradient() for _, _, penalty in divided)
+        remedy = "" if has_no_gradient else ', or use how="coupled"'
+        warnings.warn(
+            f'{name}: how="{how}" can set {what} of it to exactly 0, and {divisor} divides by its '
+            f"size, so that every output becomes NaN{others}; leave it out with a None in the "
+            f"mapping{remedy}",
+            stacklevel=stacklevel,
+        )
 
 
 def _warn_of_low_precision(

@@ -1,4 +1,4 @@
-"""Notices that somebody clips gradients without the penalty that is attached beside them."""
+"""Notices that somebody clips gradients without the penalty beside them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ class ClipWatch:
     does not change, at a minimum or of a linear loss; that one does not turn either.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        penalty: str = "attached penalty",
+        remedy: str = "attach(..., max_norm={:.4g})",
+        depth: int = 9,
+    ) -> None:
+        """`penalty` and `remedy` are what the warning calls them; `depth` is the caller's frame."""
+        self._penalty, self._remedy, self._depth = penalty, remedy, depth
         self._step, self._begin = -1, 0
         self._norms: list[float] = []
         self._samples: list[Tensor] = []
@@ -50,7 +57,18 @@ class ClipWatch:
             self._rest()
             if norm is not None:
                 self._begin = -1
-                _warn(optimizer, norm)
+                self._warn(optimizer, norm)
+
+    def _warn(self, optimizer: Optimizer, norm: float) -> None:
+        warnings.warn(
+            f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at {IN_A_ROW} "
+            "steps in a row while they turned, which looks like torch.nn.utils.clip_grad_norm_: if "
+            f"they are clipped, the {self._penalty} is not clipped with them and acts more "
+            "strongly than is written. Call regularizer.clip_grad_norm_(parameters, "
+            f"{norm:.4g}) in its place, or turn that clipping off and write "
+            f"{self._remedy.format(norm)}",
+            stacklevel=self._depth,
+        )
 
     def _rest(self) -> None:
         self._begin = 10 * max(self._begin, 1)
@@ -64,6 +82,8 @@ def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | Non
     if not (smallest > 0.0 and largest < math.inf and first > 0.0):
         return None
     if any(sample.shape != samples[0].shape for sample in samples):
+        return None
+    if len(samples[0]) < 2:  # a single number turns only by its sign
         return None
     turn = max(float((sample - samples[0]).norm()) / first for sample in samples)
     spread = (largest - smallest) / largest
@@ -83,14 +103,3 @@ def _sample(gradients: Sequence[Tensor]) -> Tensor:
     largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
     flat = [gradient.detach().reshape(-1) for gradient in largest]
     return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])
-
-
-def _warn(optimizer: Optimizer, norm: float) -> None:
-    warnings.warn(
-        f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at {IN_A_ROW} steps "
-        "in a row while they turned, as after torch.nn.utils.clip_grad_norm_: the attached penalty "
-        "is not clipped with them, so it acts more strongly than is written. Call "
-        f"regularizer.clip_grad_norm_(parameters, {norm:.4g}) in its place, or turn clipping off "
-        f"and write attach(..., max_norm={norm:.4g})",
-        stacklevel=9,
-    )

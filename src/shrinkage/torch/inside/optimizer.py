@@ -27,7 +27,13 @@ from shrinkage.torch.checks import (
     check_holds,
     warn_of_division,
 )
-from shrinkage.torch.clipping import SelfClipping, check_group_has_no_norm, spend
+from shrinkage.torch.clip_watch import ClipWatch
+from shrinkage.torch.clipping import (
+    SelfClipping,
+    check_group_has_no_norm,
+    scales_strength,
+    spend,
+)
 from shrinkage.torch.decay import own_decay
 from shrinkage.torch.hooks import is_initializing
 from shrinkage.torch.inside.entries import (
@@ -52,6 +58,11 @@ from shrinkage.torch.regularizer import Regularizer
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
+WATCHED = (
+    "penalty inside",
+    "optimizer.max_norm = {:.4g}",
+    10,
+)  # what clipping by others does not reach
 
 
 class Inside(SelfClipping, Optimizer):
@@ -65,6 +76,7 @@ class Inside(SelfClipping, Optimizer):
     _pass: OnePass | None = None
     _made_from: object = None
     _has_warned = False  # of its own decay beside the penalty
+    _is_at_risk = False  # has a penalty that must be clipped together with gradients
     _held: Sequence[object] = ()  # by `_made_from`, which has their ids
 
     @abstractmethod
@@ -98,7 +110,7 @@ class Inside(SelfClipping, Optimizer):
     def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Before torch's own beginning, which adds the groups."""
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
-        self._lock = RLock()
+        self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
 
     def _end(self, max_norm: float | None) -> None:
         """After it: what needs all groups."""
@@ -184,8 +196,10 @@ class Inside(SelfClipping, Optimizer):
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
-        self._clip()
         taken = self._sorted(regularizers)
+        if self._is_at_risk:
+            self._watch.look(self)
+        self._clip()
         rest = without_penalties(taken.entries) if initializes else taken.step(self)
         if rest:
             self._step_rest(rest)
@@ -251,7 +265,7 @@ class Inside(SelfClipping, Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._options = {option: self.defaults[option] for option in OPTIONS}
-        self._lock = RLock()
+        self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
         self._pass = None
 
     def _sorted(self, regularizers: Sequence[Regularizer] | None = None) -> OnePass:
@@ -291,6 +305,10 @@ class Inside(SelfClipping, Optimizer):
         if present:
             take_up(self)
         self._warn_of_weight_decay()
+        self._is_at_risk = any(
+            group["penalty"] is not None and scales_strength(self, group["how"], group["scale"])
+            for group in self.param_groups
+        )
 
     def _warn_of_weight_decay(self) -> None:
         """Once for an optimizer whose own decay acts on what has a penalty inside."""
