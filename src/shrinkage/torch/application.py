@@ -212,8 +212,9 @@ class Attachment:
 
     def _clip(self) -> None:
         """See whether somebody else clipped, and clip all gradients of the optimizer."""
-        if self._watch is not None and attachments(self.optimizer)[0] is self:
-            self._watch.look(self.optimizer)
+        watch = self._watch
+        if watch is not None and attachments(self.optimizer)[0] is self and watch.comes_to_look():
+            watch.look(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=_grad_scale(self.optimizer))

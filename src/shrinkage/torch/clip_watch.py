@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -39,11 +39,13 @@ class ClipWatch:
         self._norms: list[float] = []
         self._samples: list[Tensor] = []
 
+    def comes_to_look(self) -> bool:
+        """Count a step; whether `look` is to be called at it."""
+        self._step += 1
+        return 0 <= self._begin <= self._step
+
     def look(self, optimizer: Optimizer) -> None:
         """At the gradients before a step; warns once."""
-        self._step += 1
-        if self._step < self._begin or self._begin < 0:
-            return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         takes_part = any(share_of(parameter) != 1.0 for parameter in parameters)
@@ -94,8 +96,9 @@ def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | Non
 
 def _is_plain(gradient: Tensor) -> bool:
     """Dense and whole in this process: of a shard, the norm would need the other processes."""
-    whole = not hasattr(gradient, "full_tensor")
-    return whole and gradient.layout is torch.strided and not gradient.is_complex()
+    is_whole = type(gradient) in (Tensor, nn.Parameter)
+    has_numbers = not (gradient.is_meta or gradient.is_complex())
+    return is_whole and has_numbers and gradient.layout is torch.strided
 
 
 def _sample(gradients: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
@@ -147,10 +148,14 @@ def reloaded(run: Run) -> None:
 
 
 def reloaded_from_torch(run: Run) -> None:
-    """Both forget how full the buffers are; so does the attachment."""
+    """Both forget how full the buffers are; so does the attachment, of which nothing was kept."""
     kept = run.two.state_dict()
+    for group in kept["param_groups"]:
+        group.pop("shrinkage", None)
     run.one.load_state_dict(deepcopy(kept))
-    run.two.load_state_dict(deepcopy(kept))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*momentum buffers count as full")
+        run.two.load_state_dict(deepcopy(kept))
 
 
 def through_torch(run: Run) -> None:

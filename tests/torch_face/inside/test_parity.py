@@ -60,7 +60,7 @@ def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
 
 SINGLE = (MCP, SCAD, CappedL1, LogSum, L0, Box, NonNegative)
 ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))
-COLUMNS = ("in", -1, Layout((2, 2, 4), (1,)))
+COLUMNS = ("in", -1, "in:heads:2", "heads:2x1", Layout((2, 2, 4), (1,)))
 
 
 def is_compiled(penalty: Penalty) -> bool:

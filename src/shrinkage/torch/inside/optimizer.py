@@ -48,7 +48,7 @@ from shrinkage.torch.inside.entries import (
     with_penalties,
     without_penalties,
 )
-from shrinkage.torch.inside.onepass import OnePass
+from shrinkage.torch.inside.onepass import OnePass, check_memory
 from shrinkage.torch.inside.statistics import Statistics, statistics
 from shrinkage.torch.inside.stepwise import by_torch
 from shrinkage.torch.inside.tie import Tie
@@ -61,7 +61,7 @@ OPTIONS = ("penalty", "how", "scale", "compile")
 WATCHED = (
     "penalty inside",
     "optimizer.max_norm = {:.4g}",
-    10,
+    11,
 )  # what clipping by others does not reach
 
 
@@ -197,9 +197,7 @@ class Inside(SelfClipping, Optimizer):
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
         taken = self._sorted(regularizers)
-        if self._is_at_risk:
-            self._watch.look(self)
-        self._clip()
+        self._clip_gradients(taken.entries)
         rest = without_penalties(taken.entries) if initializes else taken.step(self)
         if rest:
             self._step_rest(rest)
@@ -210,6 +208,16 @@ class Inside(SelfClipping, Optimizer):
                 regularizer._advance()
         if initializes:
             self._see_empty()
+
+    def _clip_gradients(self, entries: Sequence[Entry]) -> None:
+        """See now and then whether somebody else clipped, and clip what has its memory."""
+        looks = self._is_at_risk and self._watch.comes_to_look()
+        if looks or self.max_norm is not None:
+            for entry in entries:
+                check_memory(self, entry)
+        if looks:
+            self._watch.look(self)
+        self._clip()
 
     _watched_step = Optimizer.profile_hook_step(_step)
 
