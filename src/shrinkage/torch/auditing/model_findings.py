@@ -13,7 +13,7 @@ from torch import nn
 from shrinkage.torch.auditing.findings import Check, Finding, are, listed, names_of, written
 from shrinkage.torch.auditing.picture import Picture, Subject
 from shrinkage.torch.averages import find_counterpart, tensors_of
-from shrinkage.torch.binding import whole
+from shrinkage.torch.binding import is_sharded, whole
 from shrinkage.torch.divided import parametrization_of
 
 # Parametrizations through which a zero of the parameter is a zero of the weight, or a gain of it
@@ -163,8 +163,10 @@ def is_average_of(model: nn.Module, regularizer_model: nn.Module) -> bool:
 
 
 def _is_zero(subject: Subject) -> bool:
-    w = whole(subject.parameter.detach())
-    return bool(w.numel()) and not w.is_meta and not int(torch.count_nonzero(w))
+    w = subject.parameter.detach()
+    if is_sharded(w) or w.is_meta or not w.numel():  # one process alone may print what is found
+        return False
+    return not int(torch.count_nonzero(w))
 
 
 def _place(subject: Subject) -> tuple[str, str]:

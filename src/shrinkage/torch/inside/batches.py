@@ -68,9 +68,9 @@ def is_backed(tensor: Tensor) -> bool:
     return held is not None and _bytes_claimed(tensor) <= held
 
 
-def is_cut(tensor: object) -> bool:
+def is_cut(tensor: Any) -> bool:
     """Whether its storage is smaller than its shape says, as after ``resize_(0)`` on it."""
-    if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+    if type(tensor) not in PLAIN or tensor.layout is not torch.strided:  # a shard has its own
         return False
     held = _bytes_held(tensor) if tensor.numel() else None
     return held is not None and _bytes_claimed(tensor) > held
