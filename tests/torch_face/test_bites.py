@@ -28,6 +28,7 @@ class Cubes(Penalty):
     name = "cubes"
     formula = "lam·Σ|w|³"
     is_zero = False
+    pulls_to_zero = True
 
     def why_no_prox(self) -> str:
         return "nobody wrote its prox"
