@@ -146,3 +146,23 @@ def test_divergence_has_its_sentences(told):
 def test_a_method_with_a_strength_of_its_own_is_named_by_it(told):
     said = told(("none", [0.8, 0.8], 0.0), ("l1:0.01@proximal", [0.9, 0.9], 0.0))
     assert said.startswith("Use l1:0.01@proximal:")
+
+
+def test_a_lead_of_less_than_a_validation_row_is_none(told):
+    # 100 validation rows: one row more at one of three seeds, then at each of them
+    said = told(
+        ("none", [0.94, 0.94, 0.94], 0.0), ("l1@proximal", [0.94, 0.94, 0.95], 0.8), bar=0.94
+    )
+    assert said.startswith("Nothing is recommended: no model beats the majority class")
+    said = told(
+        ("none", [0.94, 0.94, 0.94], 0.0), ("l1@proximal", [0.95, 0.95, 0.95], 0.8), bar=0.94
+    )
+    assert said.startswith("Use l1@proximal at 0.01")
+
+
+def test_two_rows_more_than_the_majority_are_not_learned_by_heart(told):
+    # 0.98 on 200 training rows is one per cent, two rows, above 0.97; on new rows 0.97
+    said = told(("none", [0.97, 0.97, 0.97], 0.0), bar=0.97, train_score=0.98)
+    assert "it has hardly learned" in said
+    said = told(("none", [0.97, 0.97, 0.97], 0.0), bar=0.97, train_score=1.0)
+    assert "it learns rows by heart" in said
