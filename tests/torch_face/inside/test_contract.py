@@ -599,7 +599,7 @@ def test_nothing_is_said() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = network()
-        optimizer = Adam(model.parameters(), penalty=L1(0.1), weight_decay=0.1)
+        optimizer = Adam(model.parameters(), penalty=L1(0.1))
         train(model, optimizer)
         optimizer.load_state_dict(optimizer.state_dict())
         train(model, optimizer)

@@ -33,6 +33,9 @@ OURS: dict[type[Optimizer], Any] = {torch.optim.SGD: SGD, torch.optim.Adam: Adam
 INFOS: dict[Any, OptimizerInfo] = {
     OURS[info.optim_cls]: info for info in optim_db if info.optim_cls in OURS
 }
+# torch's table sets weight_decay, and the penalty beside it is told of, as it should be.
+pytestmark = pytest.mark.filterwarnings("ignore:.* has weight_decay=.* beside the penalty inside")
+
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in INFOS]
 PENALTIES = [pytest.param({}, id="plain"), pytest.param({"penalty": L1(1e-3)}, id="penalized")]
 
