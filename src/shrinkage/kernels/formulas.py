@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shrinkage.kernels.compiling import jitable
+from shrinkage.kernels.jit import jitable
 from shrinkage.penalties import L0, MCP, SCAD, Box, CappedL1, LogSum, NonNegative, Penalty
 
 Scalar = Callable[..., Any]

@@ -24,13 +24,13 @@ from torch.nn.utils import parametrize
 
 from shrinkage.penalties import L1, L2, GroupLasso, Penalty
 from shrinkage.penalties.layout import Layout, resolve
-from shrinkage.torch.application import Attachment
-from shrinkage.torch.binding import ModelWatch
-from shrinkage.torch.joint import Joint
-from shrinkage.torch.places import candidates
+from shrinkage.torch.attaching.attachment import Attachment
+from shrinkage.torch.binding.bound import ModelWatch
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import candidates
+from shrinkage.torch.models.selection import On, Selected, by_names, select
+from shrinkage.torch.models.units import unit_layout
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.selection import On, Selected, by_names, select
-from shrinkage.torch.units import unit_layout
 
 
 class Factors(Regularizer):
