@@ -355,7 +355,7 @@ def test_bad_input_to_scratch(run, tmp_path, arguments, sentence):
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
-def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypatch):
+def test_a_diverged_training_does_not_end_the_others(run, tmp_path, monkeypatch):
     from shrinkage.scratch import demonstration
 
     def train(question, penalty, *, progress):
@@ -372,7 +372,7 @@ def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypa
     assert (tmp_path / "shrinkage-scratch.html").is_file()
 
 
-def test_infinite_at_the_last_step_is_astray_as_well(run, tmp_path):
+def test_infinite_at_the_last_step_is_diverged_as_well(run, tmp_path):
     given = ("--penalty", "none", "--penalty", "l2:1e308", "--penalty", "l2:1e-4")
     result = run("scratch", "--samples", 20, "--epochs", 1, *given)
     assert result.exit_code == 1
@@ -419,7 +419,7 @@ def test_a_link_to_a_page_stays_a_link(run, tmp_path):
     assert (tmp_path / "there" / "real.html").is_file()
 
 
-def test_scratch_says_when_all_go_astray(run, tmp_path):
+def test_scratch_says_when_all_diverge(run, tmp_path):
     result = run("scratch", *QUICK, "--lr", "1e300")
     assert result.exit_code == 1
     assert "training diverged; lower lr" in result.stderr
