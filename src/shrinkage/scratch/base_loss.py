@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from shrinkage.scratch.checks import Array
-from shrinkage.scratch.layers import Dense, Layer
+from shrinkage.scratch.layers import Layer, dense_layers
 
 
 class Loss(ABC):
@@ -90,9 +90,7 @@ class Loss(ABC):
                     f"layers must be given one by one, as in regularization_loss(*layers), got "
                     f"{type(layer).__name__}"
                 )
-        return sum(
-            (layer.regularization_loss() for layer in layers if isinstance(layer, Dense)), 0.0
-        )
+        return sum((layer.regularization_loss() for layer in dense_layers(layers)), 0.0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

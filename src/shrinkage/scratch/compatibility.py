@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from shrinkage.scratch.activations import Sigmoid, Softmax
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
-from shrinkage.scratch.layers import Dense, Layer
+from shrinkage.scratch.layers import Dense, Layer, dense_layers
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
@@ -32,7 +32,7 @@ def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> No
         if not isinstance(part, kind):
             hint = f"; write {part.__name__}()" if isinstance(part, type) else ""
             raise TypeError(f"{name} must be made of {kind.__name__} objects, got {part!r}{hint}")
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    dense = dense_layers(layers)
     for layer in dense:
         if type(layer) is not Dense:
             raise TypeError(

@@ -24,6 +24,7 @@ array([[10.,  0., 10.]])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, final
 
 import numpy as np
@@ -194,6 +195,11 @@ class Dense(Layer):
         if self.dtype != np.float64:
             arguments.append(f"dtype={self.dtype.name}")
         return f"Dense({', '.join(arguments)})"
+
+
+def dense_layers(layers: Iterable[Layer]) -> list[Dense]:
+    """Those of the layers that learn."""
+    return [layer for layer in layers if isinstance(layer, Dense)]
 
 
 @final

@@ -14,7 +14,7 @@ from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, Seed, check_inputs, check_size, make_rng
 from shrinkage.scratch.compatibility import check_parts
-from shrinkage.scratch.layers import Dense, Dropout, Layer
+from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
 from shrinkage.scratch.storage import Parts, read_parts, write_parts
 from shrinkage.scratch.targets import check_samples
@@ -86,7 +86,7 @@ class Network:
     @property
     def dense(self) -> list[Dense]:
         """The layers that learn."""
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
+        return dense_layers(self.layers)
 
     def fit(
         self,

@@ -22,7 +22,7 @@ from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Memory, Optimizer
 from shrinkage.scratch.checks import Array, check_number, check_size
 from shrinkage.scratch.compatibility import check_parts
-from shrinkage.scratch.layers import Dense, Dropout, Layer
+from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
@@ -54,17 +54,12 @@ class Parts(NamedTuple):
     loss: Loss
     optimizer: Optimizer
 
-    @property
-    def dense(self) -> list[Dense]:
-        """The layers that learn."""
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
-
 
 def write_parts(parts: Parts, path: Path) -> None:
     """Write the parts to a draft beside `path`, then put it in its place."""
     arrays: dict[str, Array] = {}
     numbers: list[dict[str, dict[str, float]]] = []  # what is remembered besides arrays
-    for index, layer in enumerate(parts.dense):
+    for index, layer in enumerate(dense_layers(parts.layers)):
         arrays[f"weights_{index}"], arrays[f"biases_{index}"] = layer.weights, layer.biases
         numbers.append({})
         for name, memory in parts.optimizer.memories.get(layer, {}).items():
@@ -127,7 +122,7 @@ def _make_parts(description: dict[str, Any], arrays: dict[str, Array]) -> Parts:
         _make_optimizer(description["optimizer"]),
     )
     check_parts(*parts)
-    for index, layer in enumerate(parts.dense):
+    for index, layer in enumerate(dense_layers(parts.layers)):
         for name in ("weights", "biases"):
             array = arrays[f"{name}_{index}"]
             _check_same_kind(getattr(layer, name), array)

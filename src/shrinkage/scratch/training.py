@@ -11,7 +11,7 @@ from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, NotFiniteError
 from shrinkage.scratch.flat import FlatParameters, FlatPenalty
-from shrinkage.scratch.layers import Dense, Layer
+from shrinkage.scratch.layers import Layer, dense_layers
 from shrinkage.scratch.passes import Pass, aligned_ones, split_into_tiles
 
 Tile = tuple[Pass, Array, Array]  # with its inputs (features + 1, samples) and its targets
@@ -35,7 +35,7 @@ class Training:
         self.targets, self.batch_size, self.rng = targets, batch_size, rng
         self.inputs = np.ones((len(X), X.shape[1] + 1), X.dtype)  # the last feature is the 1 of b
         self.inputs[:, :-1] = X
-        dense = [layer for layer in layers if isinstance(layer, Dense)]
+        dense = dense_layers(layers)
         self.parameters = FlatParameters(dense)
         self.parameters.read()
         self.memory = self.parameters.read_memory(optimizer.memories)
