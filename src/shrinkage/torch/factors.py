@@ -111,7 +111,15 @@ def reparametrize(
 
 
 def collapse(model: nn.Module) -> None:
-    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs."""
+    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs.
+
+    >>> from shrinkage import L1
+    >>> model = torch.nn.Linear(2, 1)
+    >>> factors = reparametrize(model, L1(0.1))
+    >>> collapse(model)
+    >>> sorted(name for name, _ in model.named_parameters())
+    ['bias', 'weight']
+    """
     for module in model.modules():
         for key, stack in dict(getattr(module, "parametrizations", {})).items():
             if any(isinstance(part, Product | Gate) for part in stack):
