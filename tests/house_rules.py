@@ -7,7 +7,7 @@
 - circle: no file imports itself by way of others. Imports inside functions and under
   TYPE_CHECKING count: a reader has to follow them as well.
 - private: private names of torch, Numba and llvmlite stand in two files only, each with a fallback.
-- example: every name in an ``__all__``, and every public method, is shown at work.
+- example: every name in a package's ``__all__``, and every public method, is shown at work.
 
 ruff counts the branches of a function, and import-linter holds the order of the folders.
 
@@ -141,7 +141,8 @@ def find_missing_examples(tree: Tree) -> Iterator[Finding]:
     """
     seen = set()
     for module, path in sorted(tree.files.items()):
-        if not re.search(r"^__all__\b", tree.sources[path], re.MULTILINE):
+        is_public = re.search(r"^__all__\b", tree.sources[path], re.MULTILINE)
+        if not (is_public and path.endswith("/__init__.py")):
             continue
         exporter = importlib.import_module(module.replace("/", "."))
         for name in exporter.__all__:
@@ -149,8 +150,8 @@ def find_missing_examples(tree: Tree) -> Iterator[Finding]:
             if id(thing) in seen:
                 continue
             seen.add(id(thing))
-            home = thing if isinstance(thing, ModuleType) else sys.modules[thing.__module__]
-            file = tree.file_of(home.__name__)
+            home = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+            file = tree.file_of(home)
             if not example_in(inspect.getdoc(thing)):
                 yield Finding("example", file, f"{name} has no example in its docstring")
             if isinstance(thing, type):
