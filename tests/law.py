@@ -29,7 +29,7 @@ from sklearn.linear_model import Lasso
 sys.path.insert(0, str(Path(__file__).parent))
 
 import breast_cancer
-import family_oracles
+import oracles
 from diabetes import GROUPS, fit, minimum, normal_equations, standardized
 from optimizer_cases import INSIDE, STEADY
 from shrinkage import (
@@ -325,7 +325,7 @@ def violation(penalty: Penalty, w: np.ndarray, near: float, share: float) -> flo
     """
     A, b = normal_equations()
     slope = (A @ w.ravel() - b).reshape(w.shape)
-    excess = np.abs(slope + share * family_oracles.gradient(penalty, w))
+    excess = np.abs(slope + share * oracles.gradient(penalty, w))
     at_zero = {MCP: "lam", SCAD: "lam", CappedL1: "lam"}.get(type(penalty))
     most = getattr(penalty, at_zero) if at_zero else np.inf
     if isinstance(penalty, LogSum):

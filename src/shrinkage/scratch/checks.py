@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from shrinkage.penalties import Penalty
+from shrinkage.penalties.rebuild import with_groups
 
 Array = NDArray[Any]
 Seed = np.random.Generator | int | None
@@ -115,7 +116,7 @@ def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | N
         raise ValueError(f"{name}: {reason}")
     each_bias = name == "bias_penalty"
     axes = {"out": 1, "in": 1 if each_bias else 0}
-    return penalty.with_groups(lambda unit: axes.get(unit, unit))
+    return with_groups(penalty, lambda unit: axes.get(unit, unit))
 
 
 def checked_rng(rng: Seed) -> np.random.Generator:

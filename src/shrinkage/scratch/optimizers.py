@@ -295,4 +295,4 @@ class Adam(Optimizer):
 def prox_(w: Array, penalty: Penalty, own: OwnStep) -> None:
     """w ← prox(w, s), but no entry moves farther than the optimizer's limit."""
     target = penalty.prox(w, own.step)
-    w[...] = penalty.limited(np, w, target, own.limit)
+    w[...] = penalty._cap_move(np, w, target, own.limit)

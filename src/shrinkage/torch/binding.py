@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.joint import Joint
 from shrinkage.torch.places import candidates
 from shrinkage.torch.selection import Selected
@@ -65,7 +66,7 @@ class Bound(ABC):
 
     def __post_init__(self) -> None:
         dtype = widest(part.parameter.dtype for part in self.parts)
-        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+        self.penalty._check_range(xp, torch.promote_types(dtype, torch.float32))
 
     @property
     def text(self) -> str:
@@ -167,9 +168,8 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_arrays(
-        array
-    )
+    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    penalty = with_arrays(resolved, array)
     return Binding(owner.name, penalty, written, (part,))
 
 

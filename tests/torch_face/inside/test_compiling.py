@@ -26,10 +26,11 @@ warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from shrinkage.kernels import driving, loops
-from shrinkage.kernels.formulas import ABSOLUTE, BENT
+from shrinkage import L1, MCP
+from shrinkage.kernels.formulas import formula_of
 
-KINDS = [driving.Kind("sgd", False, formula, how, "none", "float64")
-         for formula, how in ((ABSOLUTE, "proximal"), (BENT, "coupled"))]
+KINDS = [driving.Kind("sgd", False, formula_of(penalty)[0], how, "none", "float64")
+         for penalty, how in ((L1(1.0), "proximal"), (MCP(1.0), "coupled"))]
 
 def step(number):
     w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)
