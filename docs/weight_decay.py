@@ -7,8 +7,8 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from shrinkage.torch.probing.catalogue import Entry, installed
-from shrinkage.torch.probing.survey import records, survey
+from shrinkage.probe.catalogue import Entry, installed
+from shrinkage.probe.survey import records, survey
 
 PAGE = Path(__file__).with_name("weight-decay.md")
 BEGIN, END = "<!-- written by make docs -->\n", "<!-- to here -->\n"

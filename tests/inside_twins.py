@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from shrinkage import Penalty
 from shrinkage.torch import SGD, Adam, Regularizer
-from shrinkage.torch.application import Attachment
-from shrinkage.torch.inside import onepass
+from shrinkage.torch.attaching.attachment import Attachment
+from shrinkage.torch.fused import engine
 
 Options = Mapping[str, Any]
 OURS: dict[type[Optimizer], type[SGD] | type[Adam]] = {
@@ -69,7 +69,7 @@ def train(model: nn.ParameterDict, optimizer: Optimizer, steps: int = STEPS) -> 
 @contextmanager
 def torch_operations() -> Iterator[None]:
     """Within it no parameter is stepped by a compiled loop, neither ours nor an attached prox."""
-    with mock.patch.object(onepass, "can_join", return_value=False):
+    with mock.patch.object(engine, "can_join", return_value=False):
         yield
 
 
@@ -136,7 +136,7 @@ def assert_same(
             near(state[key], twin_state[key], tolerance, f"{key} of {name}")
 
 
-def served(one_pass: onepass.OnePass) -> int:
+def served(one_pass: engine.OnePass) -> int:
     """How many parameters compiled loops step; the others are what is left."""
     count = sum(len(batch.entries) for batch in one_pass.batches)
     assert count + len(one_pass.others) == len(one_pass.entries)

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from shrinkage.cli import app
-from shrinkage.torch.probing import survey
-from shrinkage.torch.probing.catalogue import Entry
+from shrinkage.probe import survey
+from shrinkage.probe.catalogue import Entry
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from shrinkage.torch.probing.catalogue import installed
-from shrinkage.torch.probing.survey import records, survey
+from shrinkage.probe.catalogue import installed
+from shrinkage.probe.survey import records, survey
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from audit_cases import CASES as AUDITED
-from shrinkage.torch.probing import survey
-from shrinkage.torch.probing.catalogue import Entry
+from shrinkage.probe import survey
+from shrinkage.probe.catalogue import Entry
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

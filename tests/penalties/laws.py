@@ -32,9 +32,7 @@ def draw(
     for case in cases:
         key = case.shape, case.takes_metric
         if key not in drawn:
-            step = sizes(case.shape if case.takes_metric else ())
-            if not case.takes_metric:
-                step = step.filter(lambda size: isinstance(size, float))
+            step = sizes(case.shape) if case.takes_metric else sizes(()).map(float)
             drawn[key] = data.draw(weights(case.shape)), data.draw(step)
         note(str(case))
         yield case, *drawn[key]

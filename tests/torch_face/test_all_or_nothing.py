@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-import shrinkage.torch.application
-import shrinkage.torch.carried
+import shrinkage.torch.attaching.attachment
+import shrinkage.torch.binding.carrying
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import Regularizer, audit, schedules
 
@@ -77,12 +77,12 @@ PLACES = [
     (torch.optim.Optimizer, "register_step_post_hook"),
     (torch.optim.Optimizer, "register_state_dict_post_hook"),
     (torch.optim.Optimizer, "register_load_state_dict_post_hook"),
-    (shrinkage.torch.application, "mark"),
-    (shrinkage.torch.application, "carry"),
-    (shrinkage.torch.application, "Afterwards"),
-    (shrinkage.torch.application, "check_attachment"),
-    (shrinkage.torch.carried, "go_on"),
-    (shrinkage.torch.carried.Carrier, "settle_keys"),
+    (shrinkage.torch.attaching.attachment, "mark"),
+    (shrinkage.torch.attaching.attachment, "carry"),
+    (shrinkage.torch.attaching.attachment, "Afterwards"),
+    (shrinkage.torch.attaching.attachment, "check_attachment"),
+    (shrinkage.torch.binding.carrying, "go_on"),
+    (shrinkage.torch.binding.carrying.Carrier, "settle_keys"),
 ]
 
 

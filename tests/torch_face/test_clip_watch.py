@@ -15,7 +15,7 @@ import shrinkage.torch
 from diabetes import normal_equations, standardized
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer
-from shrinkage.torch.clip_watch import IN_A_ROW, clipped_to
+from shrinkage.torch.binding.clip_watch import IN_A_ROW, clipped_to
 
 SAID = "had the norm .* at 5 steps in a row while they turned"
 SGD, ADAM = partial(torch.optim.SGD, lr=1e-3), partial(torch.optim.Adam, lr=0.02)
@@ -151,7 +151,8 @@ def test_one_norm_counts_only_beside_a_turn() -> None:
 def test_no_norm_is_taken_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     monkeypatch.setattr(
-        "shrinkage.torch.clip_watch.get_total_norm", lambda g: taken.append(1) or torch.rand(())
+        "shrinkage.torch.binding.clip_watch.get_total_norm",
+        lambda g: taken.append(1) or torch.rand(()),
     )
     train(SGD, "coupled", steps=250)
     assert len(taken) == 3 * IN_A_ROW  # from steps 0, 10 and 100 on

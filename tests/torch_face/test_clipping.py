@@ -18,7 +18,7 @@ import shrinkage.torch
 from inside_twins import attached, ours, parameters, torch_operations
 from shrinkage import L1, L2, Box, ElasticNet, GroupLasso
 from shrinkage.torch import RDA, Regularizer
-from shrinkage.torch.clipping import is_any_clipped, share_of
+from shrinkage.torch.binding.clipping import is_any_clipped, share_of
 
 FIVE = [3.0, 4.0]  # a gradient of norm 5
 

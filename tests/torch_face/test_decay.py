@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from shrinkage.torch import SGDW
-from shrinkage.torch.decay import own_decay, resolution
+from shrinkage.torch.facts.weight_decay import own_decay, resolution
 
 LR, DECAY = 0.1, 0.05
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 
 from shrinkage import L1, L2, ElasticNet, Penalty
 from shrinkage.torch import Regularizer
-from shrinkage.torch.values import LARGE, differentiable, number
+from shrinkage.torch.tensors.values import LARGE, differentiable, number
 
 # torch scripts its decompositions when the first dual number is made.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")

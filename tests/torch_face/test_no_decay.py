@@ -8,7 +8,7 @@ from torch import nn
 
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer
-from shrinkage.torch.places import asks_for_no_decay, candidates
+from shrinkage.torch.models.owners import asks_for_no_decay, candidates
 
 
 def names(model: nn.Module, **options: Any) -> set[str]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
-from shrinkage.torch.metric import OwnStep
-from shrinkage.torch.updates import BLOCK, limited_prox, prox_
+from shrinkage.torch.facts.own_step import OwnStep
+from shrinkage.torch.tensors.updates import BLOCK, limited_prox, prox_
 
 PENALTIES = [
     L1(0.1),

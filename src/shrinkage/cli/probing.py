@@ -65,7 +65,7 @@ def probe(
 
         check_jobs(jobs)
 
-        from shrinkage.torch.probing.survey import Row, as_text, probe_apart, records, survey
+        from shrinkage.probe.survey import Row, as_text, probe_apart, records, survey
 
         rates: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
         if timeout is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.kernels.compiling import jitable
-from shrinkage.kernels.machine import bits, fill, number, part, tight
-from shrinkage.kernels.tallies import nothing_yet, together, with_entry
+from shrinkage.kernels.intrinsics import bits, fill, number, part, tight
+from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.reductions import nothing_yet, together, with_entry
 
 FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
 BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it

@@ -12,7 +12,7 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from shrinkage.kernels.compiling import jitable
+from shrinkage.kernels.jit import jitable
 from shrinkage.penalties import Penalty, scalars
 from shrinkage.penalties.scalars import ABSOLUTE, Constants
 from shrinkage.penalties.scalars import ScalarForm as Formula

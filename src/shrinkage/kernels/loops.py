@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import math
 
-from shrinkage.kernels.compiling import Loop, jitable
 from shrinkage.kernels.formulas import Formula, above, signed
-from shrinkage.kernels.machine import ASKS, LINE, bits, fetch, keep, load, number, tight
-from shrinkage.kernels.tallies import no_moments, nothing_yet, with_entry, with_moments, with_weight
-from shrinkage.kernels.ways import decay_of, finish_of, is_apart, limited, no_pull, pull_of
+from shrinkage.kernels.how import decay_of, finish_of, is_apart, limited, no_pull, pull_of
+from shrinkage.kernels.intrinsics import ASKS, LINE, bits, fetch, keep, load, number, tight
+from shrinkage.kernels.jit import Loop, jitable
+from shrinkage.kernels.reductions import (
+    no_moments,
+    nothing_yet,
+    with_entry,
+    with_moments,
+    with_weight,
+)
 
 A, B = range(2)  # the penalty's constants; then, the same for a whole group of parameters
 SIGN, LR, FACTOR, SQUARES, LIMIT, STEP = range(2, 8)

@@ -24,13 +24,13 @@ from torch.nn.utils import parametrize
 from shrinkage.penalties import L2, Penalty
 from shrinkage.penalties.layout import Layout
 from shrinkage.penalties.rebuild import with_groups
-from shrinkage.torch.application import Attachment
-from shrinkage.torch.binding import ModelWatch
-from shrinkage.torch.joint import Joint
-from shrinkage.torch.places import candidates
+from shrinkage.torch.attaching.attachment import Attachment
+from shrinkage.torch.binding.bound import ModelWatch
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import candidates
+from shrinkage.torch.models.selection import On, Selected, by_names, select
+from shrinkage.torch.models.units import unit_layout
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.selection import On, Selected, by_names, select
-from shrinkage.torch.units import unit_layout
 
 
 class Factors(Regularizer):
@@ -162,6 +162,7 @@ def _product(selected: Selected) -> tuple[nn.Module, float]:
             f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "
             "would not be; leave it out with on= or a None in the mapping"
         )
+    assert penalty is not None  # only penalized parameters are divided into factors
     absolute, square, rest = penalty.split()
     if not (square or rest):
         return Product(), absolute

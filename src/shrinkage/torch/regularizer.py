@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch import checkpoint
-from shrinkage.torch.averages import copy_zeros
-from shrinkage.torch.binding import (
+from shrinkage.torch.attaching.checks import check_gradient, check_penalty, check_schedule
+from shrinkage.torch.binding import checkpoint
+from shrinkage.torch.binding.averages import copy_zeros
+from shrinkage.torch.binding.bound import (
     Bound,
     ModelWatch,
     Part,
@@ -25,18 +26,17 @@ from shrinkage.torch.binding import (
     together,
     widest,
 )
-from shrinkage.torch.checks import check_gradient, check_penalty, check_schedule
-from shrinkage.torch.clipping import clip_
-from shrinkage.torch.gathered import bind_joints
-from shrinkage.torch.memory import Memory
+from shrinkage.torch.binding.bound_joint import bind_joints
+from shrinkage.torch.binding.clipping import clip_
+from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
+from shrinkage.torch.facts.momentum import Memory
+from shrinkage.torch.models.selection import On, by_names, select
 from shrinkage.torch.schedules import Schedule, factor_at
-from shrinkage.torch.selection import On, by_names, select
-from shrinkage.torch.sparsity import Sparsity, zeros_of
 
 if TYPE_CHECKING:
-    from shrinkage.torch.application import Attachment
-    from shrinkage.torch.metric import UserMetric
-    from shrinkage.torch.table import Row
+    from shrinkage.torch.attaching.attachment import Attachment
+    from shrinkage.torch.auditing.table import Row
+    from shrinkage.torch.facts.own_step import UserMetric
 
 
 class Regularizer:
@@ -217,7 +217,7 @@ class Regularizer:
 
     def table(self) -> list[Row]:
         """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
-        from shrinkage.torch.table import rows
+        from shrinkage.torch.auditing.table import rows
 
         return rows(self)
 
@@ -251,7 +251,7 @@ class Regularizer:
         metric: UserMetric | None = None,
         max_norm: float | None = None,
     ) -> Attachment:
-        """Make every step of `optimizer` apply the penalty; see `shrinkage.torch.application`.
+        """Make every step of `optimizer` apply the penalty; see `Attachment`.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Regularizer:
         is loaded, before attach() or after it: nothing else need be saved. (Flattened states of
         `torch.distributed.checkpoint` must be loaded after it.)
         """
-        from shrinkage.torch.application import Attachment
+        from shrinkage.torch.attaching.attachment import Attachment
 
         self._refresh()
         check_schedule(schedule)
@@ -481,12 +481,12 @@ class Regularizer:
         return {**self.__dict__, "_attachment": None}
 
     def __repr__(self) -> str:
-        from shrinkage.torch.table import as_text
+        from shrinkage.torch.auditing.table import as_text
 
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        from shrinkage.torch.table import as_html
+        from shrinkage.torch.auditing.table import as_html
 
         return as_html(self)
 

@@ -1,1 +1,1 @@
-"""The audit: what a model, its optimizer and its regularizer will really do together."""
+"""What a model, its penalties and its optimizer will do together."""

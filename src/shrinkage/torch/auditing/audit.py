@@ -21,12 +21,12 @@ from shrinkage.torch.auditing.model_findings import (
 )
 from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.auditing.picture import Picture, Subject, picture
-from shrinkage.torch.columns import as_columns, as_html_table
-from shrinkage.torch.decay import in_steps
+from shrinkage.torch.auditing.snapshot import Picture, Subject, picture
+from shrinkage.torch.auditing.table import effect
+from shrinkage.torch.facts.weight_decay import in_steps
+from shrinkage.torch.facts.wrappers import innermost_optimizer
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.table import effect
-from shrinkage.torch.wrapped import innermost_optimizer
+from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
 @dataclass(frozen=True)

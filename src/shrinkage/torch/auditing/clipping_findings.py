@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from torch.optim import Optimizer
 
+from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.auditing.findings import Check, Finding, listed, names_of, written
-from shrinkage.torch.auditing.picture import Picture, Pull, Subject
-from shrinkage.torch.checks import attachments
-from shrinkage.torch.clipping import SelfClipping, scales_strength
+from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
+from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
 
 
 def strength_not_clipped(picture: Picture) -> Iterator[Finding]:

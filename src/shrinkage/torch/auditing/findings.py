@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.auditing.picture import Picture, Subject
+from shrinkage.torch.auditing.snapshot import Picture, Subject
 
 WRAPPER = textwrap.TextWrapper(
     width=100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
 
-from shrinkage.torch.kinds import NORMALIZATIONS
+from shrinkage.torch.models.parameter_kinds import NORMALIZATIONS
 
 LINEAR = (nn.Linear, _ConvNd, nn.Embedding)  # twice the weight is twice the output, less the bias
 

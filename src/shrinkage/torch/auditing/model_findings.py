@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from shrinkage.torch.auditing.findings import Check, Finding, are, listed, names_of, written
-from shrinkage.torch.auditing.picture import Picture, Subject
-from shrinkage.torch.averages import find_counterpart, tensors_of
-from shrinkage.torch.binding import is_sharded, whole
-from shrinkage.torch.divided import parametrization_of
+from shrinkage.torch.auditing.snapshot import Picture, Subject
+from shrinkage.torch.binding.averages import find_counterpart, tensors_of
+from shrinkage.torch.binding.bound import is_sharded, whole
+from shrinkage.torch.models.normalized import parametrization_of
 
 # Parametrizations through which a zero of the parameter is a zero of the weight, or a gain of it
 TRANSPARENT = {"Product", "Gate", "_WeightNorm", "_SpectralNorm"}

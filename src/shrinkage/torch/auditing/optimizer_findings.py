@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
+from shrinkage.torch.attaching.checks import cannot_hold, in_that_type
 from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
@@ -19,9 +20,8 @@ from shrinkage.torch.auditing.findings import (
     own,
     sources,
 )
-from shrinkage.torch.auditing.picture import Picture, Subject
-from shrinkage.torch.checks import cannot_hold, in_that_type
-from shrinkage.torch.decay import highest_lr, in_steps, resolution
+from shrinkage.torch.auditing.snapshot import Picture, Subject
+from shrinkage.torch.facts.weight_decay import highest_lr, in_steps, resolution
 
 ROUNDING = 1e-9
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import Optimizer
 
+from shrinkage.torch.attaching.checks import lost_in_rounding
+from shrinkage.torch.attaching.hooks import at_work
 from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
@@ -24,18 +26,16 @@ from shrinkage.torch.auditing.optimizer_findings import (
     in_single_precision,
     without_decay,
 )
-from shrinkage.torch.auditing.picture import Picture, Pull, Subject
-from shrinkage.torch.checks import lost_in_rounding
-from shrinkage.torch.decay import steady_step
-from shrinkage.torch.hooks import at_work
-from shrinkage.torch.inside.optimizer import Inside
-from shrinkage.torch.metric import rule_for
-from shrinkage.torch.rda import RDA
-from shrinkage.torch.selection import each_name_alone
-from shrinkage.torch.sparsity import makes_zeros
+from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
+from shrinkage.torch.binding.sparsity import makes_zeros
+from shrinkage.torch.facts.own_step import rule_for
+from shrinkage.torch.facts.weight_decay import steady_step
+from shrinkage.torch.fused.base import Inside
+from shrinkage.torch.fused.rda import RDA
+from shrinkage.torch.models.selection import each_name_alone
 
 if TYPE_CHECKING:
-    from shrinkage.torch.application import Attachment
+    from shrinkage.torch.attaching.attachment import Attachment
 
 
 def attached_elsewhere(picture: Picture) -> Iterator[Finding]:

@@ -1,0 +1,270 @@
+"""Group lasso on rows: a row is updated and shrunk while it is in the first cache."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from shrinkage.kernels.formulas import below
+from shrinkage.kernels.group_root import (
+    BLOCK,
+    DEAREST,
+    is_little,
+    is_root,
+    largest,
+    little_share,
+    norm,
+    pull_at,
+    root,
+    size_of,
+)
+from shrinkage.kernels.intrinsics import (
+    AHEAD,
+    FEW,
+    bits,
+    copy,
+    fill,
+    narrow,
+    number,
+    part,
+    reciprocal,
+    tight,
+    widen,
+)
+from shrinkage.kernels.jit import Loop, jitable
+from shrinkage.kernels.loops import FACTOR, LIMIT, LR, SQUARES, STEP, B, with_squares
+from shrinkage.kernels.reductions import (
+    DEAD,
+    NORMS,
+    join_moments,
+    measure,
+    note,
+    nothing_yet,
+    together,
+    with_entry,
+)
+
+
+def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
+    """Update, prox and sums, a row at a time."""
+    coupled, shrink = how == "coupled", shrink_row(how, in_metric)
+    join = join_moments if in_metric else together
+    nothing = (0.0,) * (4 if in_metric else 3)
+
+    @jitable
+    def run(weights, gradients, first, second, third, row, width, sums):
+        steps = np.empty(width if in_metric else FEW, first.dtype)
+        wide = np.empty(width if half else 0, first.dtype)
+        for begin in range(0, weights.size, width):
+            there = part(weights, begin, width)
+            w = wide if half else there
+            if half:
+                widen(there, w)
+            numbers = with_squares(row, row[SQUARES] + pull_row(w, row)) if coupled else row
+            before = nothing
+            for low in range(0, width, FEW):
+                at, count = begin + low, min(FEW, width - low)
+                ask(weights, gradients, first, second, third, at + AHEAD, FEW)
+                state = part(first, at, count), part(second, at, count), part(third, at, count)
+                here = part(steps, low, count) if in_metric else steps
+                found = update(
+                    part(w, low, count), part(gradients, at, count), state, (here, here), numbers
+                )
+                before = join(before, found)
+            measured = shrink(w, steps, row, before)
+            if half:
+                narrow(w, there)
+                measured = measure_in_blocks(w)
+            note(measured, sums)
+            sums[NORMS] += 0.0 if measured[2] == width else size_of(w, measured[1])
+            sums[DEAD] += measured[2] == width
+
+    return run
+
+
+def shrink_row(how: str, in_metric: bool) -> Loop:
+    """The prox of B·‖w‖ on one row, whose sums or moments are known, and the sums after it."""
+    if in_metric:
+        return shrink_in_metric
+    if how == "coupled":
+        return leave
+    return shrink_by_step if how == "proximal" else shrink_by_amount
+
+
+@jitable
+def pull_row(weights, row):
+    """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
+    return pull_at(norm(weights), row[FACTOR] * row[B])
+
+
+@jitable
+def measure_in_blocks(weights):
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        measured = together(measured, measure(part(weights, at, min(BLOCK, weights.size - at))))
+    return measured
+
+
+@jitable
+def leave(weights, steps, row, measured):
+    return measured
+
+
+@jitable
+def shrink_by_step(weights, steps, row, measured):
+    return shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B], measured)
+
+
+@jitable
+def shrink_by_amount(weights, steps, row, measured):
+    return shrink_evenly(weights, row[FACTOR] * row[B], measured)
+
+
+@jitable
+def shrink_evenly(weights, t, measured):
+    """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
+    if not t > 0.0:
+        return measured
+    size = 0.0 if measured[2] == weights.size else size_of(weights, measured[1])
+    if size <= t:
+        fill(weights, weights.dtype.type(0.0))
+        return 0.0, 0.0, float(weights.size)
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        here = part(weights, at, min(BLOCK, weights.size - at))
+        measured = together(measured, lessen(here, t / size))
+    return measured
+
+
+@jitable
+def lessen(weights, ratio):
+    """w − ratio·w, and its sums."""
+    tight()
+    kind = weights.dtype.type
+    share, measured = kind(ratio), nothing_yet(kind(0.0))
+    for i in range(weights.size):
+        w = weights[i] - weights[i] * share
+        weights[i] = w
+        measured = with_entry(measured, w)
+    return measured
+
+
+@jitable
+def shrink_in_metric(weights, steps, row, moments):
+    kind = weights.dtype.type
+    strength, limit = row[FACTOR] * row[B], kind(row[LIMIT])
+    if not kind(strength) * kind(row[LR]) > kind(0.0):
+        return measure_in_blocks(weights)
+    squares, weighted, top, farthest = moments
+    if squares != squares:  # one NaN, and the norm is NaN
+        fill(weights, kind(math.nan))
+        return measure_in_blocks(weights)
+    least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
+    if not (squares > least and squares < most):
+        return shrink_extreme(weights, steps, kind(strength), limit)
+    size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
+    theta = size - mean
+    is_known = is_root(size, mean, top, weights.itemsize)
+    is_near = strength * farthest <= limit * theta
+    if is_known and is_near and is_little(size, top, weights.itemsize):
+        return lose_little(weights, steps, kind(strength / theta))
+    for i in range(weights.size):
+        steps[i] = below(steps[i] * kind(strength), kind(DEAREST))
+    theta = theta if is_known else root(weights, steps, size, mean)
+    return move_towards(weights, steps, kind(theta), limit)
+
+
+@jitable
+def shrink_extreme(weights, steps, strength, limit):
+    """In units of the largest weight, where squares neither vanish nor overflow."""
+    kind = weights.dtype.type
+    unit = kind(largest(weights))
+    if unit == kind(0.0):
+        fill(weights, unit)  # no -0.0
+    elif unit < kind(math.inf):
+        squares, weighted = 0.0, 0.0
+        for i in range(weights.size):
+            z, c = weights[i] / unit, below(strength * steps[i] / unit, kind(DEAREST))
+            weights[i], steps[i] = z, c
+            squares += z * z
+            weighted += np.float64(c) * np.float64(z * z)
+        theta = root(weights, steps, math.sqrt(squares), weighted / squares)
+        move_towards(weights, steps, kind(theta), limit / unit)
+        for i in range(weights.size):
+            weights[i] *= unit
+    return measure_in_blocks(weights)
+
+
+@jitable
+def move_towards(weights, costs, theta, limit):
+    """`move_within`, also where θ is 0 and the row dies, or goes as far as `limit` allows."""
+    kind = weights.dtype.type
+    if theta == kind(0.0):
+        farthest = kind(largest(weights))
+        if farthest > limit:
+            copy(weights, costs)
+            fill(weights, kind(0.0))
+            return move_back(weights, costs, limit / farthest)
+        fill(weights, kind(0.0))
+        return 0.0, 0.0, float(weights.size)
+    return move_within(weights, costs, theta, limit)
+
+
+@jitable
+def move_within(weights, costs, theta, limit):
+    """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
+    measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
+    for at in range(0, weights.size, BLOCK):
+        size = min(BLOCK, weights.size - at)
+        w, c = part(weights, at, size), part(costs, at, size)
+        found, most = move(w, c, theta)
+        measured = together(measured, found)
+        farthest = max(farthest, most)
+    return move_back(weights, costs, limit / farthest) if farthest > limit else measured
+
+
+@jitable
+def move(weights, costs, theta):
+    """zθ/(θ + c), and z where c was; its sums, and how far the farthest moves."""
+    tight()
+    zero = weights.dtype.type(0.0)
+    measured, top = nothing_yet(zero), bits(zero)
+    for i in range(weights.size):
+        z, c = weights[i], costs[i]
+        loss = z * (c * reciprocal(theta + c))
+        costs[i] = z
+        weights[i] = z - loss
+        measured, size = with_entry(measured, z - loss), bits(abs(loss))
+        top = size if size > top else top
+    return measured, number(top)
+
+
+@jitable
+def lose_little(weights, steps, inverse):
+    """zθ/(θ + c) where c is little, without a division; `inverse` is cost over step, over θ."""
+    measured = 0.0, 0.0, 0.0
+    for at in range(0, weights.size, BLOCK):
+        size = min(BLOCK, weights.size - at)
+        w, s = part(weights, at, size), part(steps, at, size)
+        measured = together(measured, lose_little_of(w, s, inverse))
+    return measured
+
+
+@jitable
+def lose_little_of(weights, steps, inverse):
+    tight()
+    measured = nothing_yet(weights.dtype.type(0.0))
+    for i in range(weights.size):
+        w = weights[i] - weights[i] * little_share(steps[i], inverse)
+        weights[i] = w
+        measured = with_entry(measured, w)
+    return measured
+
+
+@jitable
+def move_back(weights, before, share):
+    """That share of the way alone; the sums."""
+    for i in range(weights.size):
+        weights[i] = before[i] - (before[i] - weights[i]) * share
+    return measure_in_blocks(weights)

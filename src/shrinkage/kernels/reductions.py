@@ -1,0 +1,81 @@
+"""What a pass over weights finds beside: their sums, and the moments of a row in a metric."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shrinkage.kernels.intrinsics import add, bits, number, tight
+from shrinkage.kernels.jit import jitable
+
+NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
+SUMS = 5
+
+
+@jitable
+def nothing_yet(zero):
+    """Σ|w|, Σw² and the count of exact zeros, of no weights."""
+    return zero, zero, bits(zero)
+
+
+@jitable
+def with_entry(measured, w):
+    """The same with one weight more."""
+    absolute, squares, zeros = measured
+    zeros = type(zeros)(zeros + type(zeros)(w == type(w)(0.0)))
+    return add(absolute, abs(w)), add(squares, w * w), zeros
+
+
+@jitable
+def with_weight(measured, w, s):
+    return with_entry(measured, w)
+
+
+@jitable
+def together(one, other):
+    """Two such sums as one, in float64."""
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+@jitable
+def note(measured, sums):
+    sums[0] += measured[0]
+    sums[1] += measured[1]
+    sums[2] += measured[2]
+
+
+@jitable
+def measure(weights):
+    """Σ|w|, Σw² and the count of exact zeros."""
+    tight()
+    measured = nothing_yet(weights.dtype.type(0.0))
+    for i in range(weights.size):
+        measured = with_entry(measured, weights[i])
+    return measured
+
+
+@jitable
+def no_moments(zero):
+    """Σw², Σsw² and the bits of the largest step s and of the largest s·|w|, of no weights."""
+    return zero, zero, bits(zero), bits(zero)
+
+
+@jitable
+def with_moments(moments, w, s):
+    """The same with one weight more."""
+    squares, weighted, top, farthest = moments
+    square, size, move = w * w, bits(s), bits(s * abs(w))
+    top = size if size > top else top
+    farthest = move if move > farthest else farthest
+    return add(squares, square), add(weighted, s * square), top, farthest
+
+
+@jitable
+def join_moments(one, other):
+    """Moments of two parts of a row as one, in float64."""
+    top, farthest = np.float64(number(other[2])), np.float64(number(other[3]))
+    return (
+        one[0] + other[0],
+        one[1] + other[1],
+        one[2] if top < one[2] else top,
+        one[3] if farthest < one[3] else farthest,
+    )

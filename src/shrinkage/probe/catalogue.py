@@ -1,0 +1,53 @@
+"""Which optimizers are installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from types import ModuleType
+from typing import NamedTuple
+
+from shrinkage.probe.factories import is_optimizer
+from shrinkage.probe.isolation import isolated, shortened
+
+LIBRARIES = ("torch.optim", "torch_optimizer", "pytorch_optimizer", "timm.optim")
+
+
+class Entry(NamedTuple):
+    """An optimizer by the name it can be imported by, or a library and why it cannot be."""
+
+    name: str
+    reason: str = ""
+
+
+def installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
+    """Every optimizer of the libraries that are installed, each in the first that has it.
+
+    A library that is installed but does not import has one entry, which says why.
+    """
+    entries: list[Entry] = []
+    seen: set[int] = set()
+    for library in libraries:
+        if importlib.util.find_spec(library.partition(".")[0]) is None:
+            continue
+        try:
+            with isolated():
+                module = importlib.import_module(library)
+        except Exception as error:  # foreign code may raise anything while it is imported
+            reason = f"{type(error).__name__}: {shortened(error)}"
+            entries.append(Entry(library, f"it is installed but does not import: {reason}"))
+            continue
+        entries += [Entry(f"{library}.{name}") for name in _own(module, seen)]
+    return entries
+
+
+def _own(module: ModuleType, seen: set[int]) -> list[str]:
+    """The names of its optimizers that were not seen before; of two names of one, its own."""
+    kinds = {name: kind for name, kind in vars(module).items() if is_optimizer(kind)}
+    names: list[str] = []
+    for name, kind in sorted(kinds.items(), key=lambda item: item[0] != item[1].__name__):
+        if id(kind) not in seen:
+            seen.add(id(kind))
+            names.append(name)
+    return sorted(names, key=str.lower)

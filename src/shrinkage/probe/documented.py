@@ -1,0 +1,115 @@
+"""What well-known names promise of their weight_decay, and whether a law keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shrinkage.probe.arguments import Factory, accepted
+from shrinkage.probe.factories import class_name, name_of
+from shrinkage.probe.law import Law
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is promised, and the test of it."""
+
+    text: str
+    is_kept: Callable[[Law], bool]
+    source: str = ""  # who promises it
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.source})"
+
+
+def _is(law: Law, lr: float, first_lr: float = 0.0) -> bool:
+    """Whether it is a decoupled (1 − lr^a·lr₀^b·wd)·w with these exponents."""
+    exponents = (law.lr_exponent, law.first_lr_exponent, law.strength_exponent)
+    return (
+        law.form == "proportional"
+        and exponents == (lr, first_lr, 1.0)
+        and abs(law.coefficient - 1) < 0.02
+        and law.coupled is not True
+        and not law.cautious
+    )
+
+
+L2 = Promise(
+    "an L2 penalty: wd·w joins the gradient",
+    lambda law: law.gradient_term == "wd·w" or (law.coupled is None and _is(law, 1.0)),
+)
+DECOUPLED = Promise("decoupled, (1 − lr·wd)·w", lambda law: _is(law, 1.0))
+UNSCALED = Promise("decoupled, (1 − wd)·w", lambda law: _is(law, 0.0))
+SCHEDULED = Promise("decoupled, (1 − (lr/lr₀)·wd)·w", lambda law: _is(law, 1.0, -1.0))
+SUBTRACTED = Promise(
+    "decoupled, |w| less wd, at least 0",
+    lambda law: (
+        law.form == "sign"
+        and (law.lr_exponent, law.strength_exponent, law.coupled) == (0.0, 1.0, False)
+    ),
+)
+
+NAMES = {
+    "SGD": L2,
+    "Adam": L2,
+    "Adamax": L2,
+    "Adagrad": L2,
+    "Adadelta": L2,
+    "RMSprop": L2,
+    "ASGD": L2,
+    "NAdam": L2,
+    "RAdam": L2,
+    "AdamW": DECOUPLED,
+    "NAdamW": DECOUPLED,
+    "SGDW": DECOUPLED,
+    "Lion": DECOUPLED,
+    "Muon": DECOUPLED,
+    "Adafactor": DECOUPLED,
+    "DecoupledSGDW": SCHEDULED,
+    "DecoupledAdamW": SCHEDULED,
+}
+SWITCHES = ("weight_decouple", "decoupled_weight_decay", "decouple_weight_decay")
+# Arguments of optimizers that scale their steps, and so their decay, by a number they find.
+OWN_STEP = ("d0", "wd_ratio", "trust_coefficient")
+PHRASES = {"l2 penalty": L2, "decoupled weight decay": DECOUPLED}
+
+
+def promise_of(factory: Factory) -> Promise | None:
+    """By its arguments, which say most; else by its name; else by its documentation.
+
+    ``weight_decouple=True`` promises a decoupled decay whatever the name, and ``fixed_decay=True``
+    one that is not scaled by the learning rate.
+    """
+    if any(name in accepted(factory) for name in OWN_STEP):
+        return None
+    for name in SWITCHES:
+        if name in accepted(factory):
+            decoupled = DECOUPLED if not _given(factory, "fixed_decay") else UNSCALED
+            promise = decoupled if _given(factory, name) else L2
+            return replace(promise, source=f"{name}={_given(factory, name)}")
+    if name_of(factory).startswith("shrinkage.torch.SGDW"):
+        return replace(_own_sgdw(factory), source="its documentation")
+    if class_name(factory) in NAMES:
+        return replace(NAMES[class_name(factory)], source="its name")
+    written = " ".join(str(_documentation(factory)).lower().split())
+    found = next((promise for phrase, promise in PHRASES.items() if phrase in written), None)
+    return None if found is None else replace(found, source="its documentation")
+
+
+def _own_sgdw(factory: Factory) -> Promise:
+    if _given(factory, "scale") == "lr":
+        return DECOUPLED
+    return SUBTRACTED if _given(factory, "weight_norm") == 1 else UNSCALED
+
+
+def _given(factory: Factory, name: str) -> Any:
+    """What the argument is, by default or by a partial."""
+    parameter = accepted(factory).get(name)
+    return None if parameter is None else parameter.default
+
+
+def _documentation(factory: Any) -> str | None:
+    factory = getattr(factory, "func", factory)
+    documentation: str | None = factory.__doc__
+    return documentation

@@ -1,0 +1,159 @@
+"""How a factory wants to be called and stepped, found by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from shrinkage.probe.arguments import (
+    MODELS,
+    NAMED,
+    WRAPPED,
+    Factory,
+    accepted,
+    rate_name,
+    strength_name,
+)
+from shrinkage.probe.genuine import NoOptimizerError, UnprobeableError
+from shrinkage.probe.isolation import isolated, shortened
+from shrinkage.probe.step_limits import NO_DEADLINE, Deadline
+from shrinkage.probe.stepper import SUPPLIED, Driver, Gradient
+
+WARM_UP = 300  # steps after which weights have moved, or never do
+# Words of errors that ask for another way of calling, which is tried as well.
+WANTED = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
+
+
+def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
+    """The way in which `factory` can be called and stepped, found by trying.
+
+    Raises
+    ------
+    UnprobeableError
+        If there is none, with what the plainest way raised.
+    """
+    _check_nothing_is_missing(factory)
+    reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
+    for driver in _ways(factory, deadline):
+        try:
+            moves = is_moved(driver, start)
+        except NoOptimizerError:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            text = str(error) or "it has no step() of the usual kind"
+            reasons.append(f"{type(error).__name__}: {shortened(text)}")
+        else:
+            if moves:
+                return driver
+            unmoved.append(driver)
+    for driver in unmoved[:2]:
+        if _is_moved_in_the_end(driver, start):
+            return driver
+    telling = (each for each in reasons if not any(word in each for word in WANTED))
+    stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]
+    raise UnprobeableError(next(telling, stays))
+
+
+def make_once(factory: Factory) -> None:
+    """Make it once, without a step.
+
+    Raises
+    ------
+    UnprobeableError
+        If it needs more arguments than are known, or what is made is no optimizer.
+    Exception
+        Whatever the plainest way of making it raises, where none succeeds.
+    """
+    _check_nothing_is_missing(factory)
+    first: Exception | None = None
+    for driver in _ways(factory, NO_DEADLINE):
+        try:
+            driver.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
+        except NoOptimizerError:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
+def _check_nothing_is_missing(factory: Factory) -> None:
+    """Refuse what needs arguments that are not known here."""
+    known = {*SUPPLIED, *MODELS, "params", rate_name(factory), strength_name(factory)}
+    missing = [
+        name
+        for name, parameter in list(accepted(factory).items())[1:]
+        if parameter.default is parameter.empty and parameter.kind in NAMED and name not in known
+    ]
+    if missing:
+        raise UnprobeableError(
+            f"it needs {', '.join(missing)}: "
+            f"give it by functools.partial(factory, {missing[0]}=...)"
+        )
+
+
+def _ways(factory: Factory, deadline: Deadline) -> Iterator[Driver]:
+    """All ways of calling and stepping it, the plainest first."""
+    for dtype in (torch.float64, torch.float32):
+        for build in _builds(factory):
+            for step in ("plain", "closure", "graph"):
+                yield Driver(factory, build, step, dtype, deadline)
+
+
+def is_moved(driver: Driver, start: Tensor, steps: int = 2) -> bool:
+    """Whether a gradient arrives: whether another one moves the weights differently.
+
+    That the weights move is not enough, for a decay moves them, too, and so does rounding.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite.
+    Exception
+        Whatever a step raises.
+    """
+    gradient = start.flip(0) + 0.1
+    ends = []
+    other = gradient.roll(1, 0) - 0.3  # of other sizes, and with other signs
+    for given, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
+        path = driver.run(start, _always(given), lr=0.01, weight_decay=weight_decay, steps=steps)
+        if not torch.isfinite(path).all():
+            raise ValueError(f"its weights are not finite after {steps} steps")
+        ends.append(path[-1])
+    return not torch.equal(ends[1], ends[2])
+
+
+def _always(gradient: Tensor) -> Gradient:
+    return lambda *_: gradient
+
+
+def _is_moved_in_the_end(driver: Driver, start: Tensor) -> bool:
+    """The same for weights that stay at first."""
+    try:
+        return is_moved(driver, start, WARM_UP)
+    except Exception:  # foreign code may raise anything
+        return False
+
+
+def on_vectors(driver: Driver, start: Tensor) -> Driver | None:
+    """The same for one-dimensional parameters; nothing where they are refused."""
+    try:
+        with isolated():
+            is_moved(driver, start)
+    except Exception:  # foreign code may raise anything
+        return None
+    return replace(driver)
+
+
+def _builds(factory: Factory) -> Sequence[str]:
+    first = next(iter(accepted(factory)), "params")
+    if first in MODELS:
+        return ("model",)
+    if first in WRAPPED:
+        return ("around",)
+    return ("parameters", "groups", "named")

@@ -1,0 +1,211 @@
+"""Black boxes, stepped: any optimizer, on weights and with gradients of one's choice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shrinkage.probe.arguments import (
+    MODELS,
+    RATES,
+    Factory,
+    accepted,
+    called,
+    rate_name,
+    strength_name,
+    takes,
+)
+from shrinkage.probe.genuine import check_made
+from shrinkage.probe.step_limits import NO_DEADLINE, Deadline
+
+Gradient = Callable[[int, Tensor], Tensor | None]  # (step from 0, weights) -> gradient
+# (step from 0, weights before it, after it) -> weights
+Nudge = Callable[[int, Tensor, Tensor], Tensor]
+SEED = 7
+# What some constructors need, beside parameters.
+SUPPLIED: dict[str, object] = {
+    "base_optimizer": torch.optim.SGD,
+    "num_data": 1000,
+    "num_iterations": 100_000,
+    "total_steps": 100_000,
+    "max_steps": 100_000,
+}
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How one factory is called, and how what it makes is stepped."""
+
+    factory: Factory
+    build: str = "parameters"  # or "groups", "named", "model", "around"
+    step: str = "plain"  # or "closure", "graph"
+    dtype: torch.dtype = torch.float64
+    deadline: Deadline = NO_DEADLINE
+    momentum: float | None = None  # given to the factory as `momentum`
+
+    @property
+    def climbs(self) -> bool:
+        """Whether it was told to maximize: then it is given the gradients of minus the loss."""
+        told = accepted(self.factory).get("maximize")
+        return told is not None and told.default is True
+
+    def run(
+        self,
+        start: Tensor,
+        gradient: Gradient,
+        *,
+        lr: float,
+        weight_decay: float,
+        steps: int,
+        schedule: Callable[[int], float] | None = None,
+        nudge: Nudge | None = None,
+        resting: bool = False,
+    ) -> Tensor:
+        """The weights before and after each step, in float64: (steps + 1, *shape).
+
+        `schedule` gives the factor on the learning rate that the optimizer was made with. `nudge`
+        moves the weights after each step. `resting` reads them as for evaluation, where the
+        optimizer has such a mode.
+        """
+        _seed()
+        start = start.to(self.dtype).double()
+        model = _Weights(start.to(self.dtype))
+        optimizer = self._made(model, lr, weight_decay)
+        if resting:
+            path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
+            _mode(optimizer, "eval")
+            return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
+        return torch.stack(
+            [start, *self._steps(optimizer, model, gradient, steps, schedule, nudge)]
+        )
+
+    def repeats(self, start: Tensor) -> bool:
+        """Whether two runs alike give the same weights; else no difference has a meaning."""
+        first, second = (
+            self.run(start, lambda _, w: 0.1 * w, lr=0.01, weight_decay=0.01, steps=3)
+            for _ in range(2)
+        )
+        return torch.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True)
+
+    def _steps(
+        self,
+        optimizer: Any,
+        model: _Weights,
+        gradient: Gradient,
+        steps: int,
+        schedule: Callable[[int], float] | None,
+        nudge: Nudge | None,
+    ) -> Iterator[Tensor]:
+        groups = getattr(optimizer, "param_groups", [])
+        rates = [next((name for name in RATES if name in group), "") for group in groups]
+        first = [group.get(name) for group, name in zip(groups, rates, strict=True)]
+        sign = -1.0 if self.climbs else 1.0
+        for number in range(steps):
+            self.deadline.check()
+            for group, name, own in zip(groups, rates, first, strict=True):
+                if schedule is not None and own is not None:
+                    group[name] = own * schedule(number)
+            before = model.weight.detach().clone()
+            given = gradient(number, before.double())
+            self._step(optimizer, model, None if given is None else sign * given)
+            if nudge is not None:
+                with torch.no_grad():
+                    after = model.weight.detach().double()
+                    model.weight.copy_(nudge(number, before.double(), after).to(self.dtype))
+            yield model.weight.detach().double().clone()
+
+    def _made(self, model: _Weights, lr: float, weight_decay: float) -> Any:
+        factory, own = self.factory, self._options(model, lr, weight_decay)
+        if self.build == "model":
+            params = [model.weight] if "params" in accepted(factory) else None
+            optimizer = factory(**own, **({} if params is None else {"params": params}))
+        elif self.build == "around":
+            named = accepted(factory)
+            wrapper = {name: value for name, value in own.items() if name in named}
+            inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
+            if strength_name(factory) not in named:
+                inner["weight_decay"] = weight_decay
+            optimizer = called(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
+        else:
+            optimizer = called(factory, _params(model, self.build), own)
+        check_made(optimizer)
+        _mode(optimizer, "train")
+        return optimizer
+
+    def _options(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
+        """What it is made with, beside the parameters, by its own names."""
+        factory, named = self.factory, accepted(self.factory)
+        own: dict[str, Any] = {}
+        if (rate := rate_name(factory)) is not None:
+            own[rate] = lr
+        if (strength := strength_name(factory)) is not None:
+            own[strength] = weight_decay
+        if self.momentum is not None and takes(factory, "momentum"):
+            own["momentum"] = self.momentum
+        for name, parameter in named.items():
+            if parameter.default is parameter.empty and name in SUPPLIED:
+                own[name] = SUPPLIED[name]
+            if parameter.default is parameter.empty and name in MODELS:
+                own[name] = model
+        return own
+
+    def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
+        weight = model.weight
+        if gradient is None or self.step == "plain":
+            weight.grad = None if gradient is None else gradient.to(self.dtype).clone()
+            optimizer.step()
+            return
+        given, here = gradient.to(self.dtype), weight.detach().clone()
+        calls = 0
+
+        def closure() -> Tensor:
+            """A loss whose gradient here is the given one, and whose curvature is 1."""
+            nonlocal calls
+            calls += 1
+            weight.grad = None
+            with torch.enable_grad():
+                loss = (given * weight).sum() + 0.5 * ((weight - here) ** 2).sum()
+                loss.backward(create_graph=self.step == "graph")  # type: ignore[no-untyped-call]
+            return loss
+
+        if self.step == "closure":
+            optimizer.step(closure)
+            if not calls:
+                raise TypeError("its step() calls no closure")
+        else:
+            closure()
+            optimizer.step()
+            weight.grad = None  # or the graph keeps itself alive
+
+
+class _Weights(nn.Module):
+    """One parameter, named as a layer's weights are."""
+
+    def __init__(self, start: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(start.clone())
+
+
+def _params(model: _Weights, build: str) -> Any:
+    if build == "groups":
+        return [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
+    return list(model.named_parameters()) if build == "named" else [model.weight]
+
+
+def _seed() -> None:
+    """Every run draws the same numbers, so that they cancel in the difference of two."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 - theirs
+    random.seed(SEED)
+
+
+def _mode(optimizer: Any, name: str) -> None:
+    """Into the mode for training or evaluation, where there is one."""
+    if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
+        getattr(optimizer, name)()

@@ -1,0 +1,281 @@
+"""Every optimizer that is installed, probed side by side in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from shrinkage.penalties.arrays import checked_above
+from shrinkage.probe.catalogue import Entry, installed
+from shrinkage.probe.isolation import shortened
+from shrinkage.probe.law import Law
+from shrinkage.probe.probing import TIMEOUT
+
+SECONDS = 3.0  # of processor time that one optimizer may take
+GRACE = 6.0  # times these on the clock, before its process is ended
+OVERTIME = 2.0  # seconds for a process to say by itself that time is up
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one optimizer."""
+
+    name: str
+    law: Law | None
+    reason: str = ""  # why there is no law
+
+    @property
+    def group(self) -> str:
+        """What it is put together with others by."""
+        if self.law is None:
+            return "could not be probed"
+        if self.law.form == "none":
+            return self.law.notes[-1]
+        return self.law.law
+
+
+def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
+    """`probe` in a process of its own, which is ended when time is up, whatever a step does.
+
+    Raises
+    ------
+    ValueError
+        As `probe` does, and where the process ends before it has answered.
+    """
+    checked_above("lr", lr, 0.0)
+    checked_above("weight_decay", weight_decay, 0.0)
+    checked_above("timeout", timeout, 0.0)
+    rates = {"lr": lr, "weight_decay": weight_decay}
+    with _workers(1) as (worker,):
+        answer = worker.answer({"factory": text, **rates, "timeout": timeout}, timeout + OVERTIME)
+    if isinstance(answer, str):
+        why = answer if answer.startswith("optimizer ") or " cannot be probed: " in answer else ""
+        raise ValueError(why or f"{text} cannot be probed: {answer}")
+    return answer
+
+
+def survey(
+    entries: Sequence[Entry] | None = None,
+    *,
+    lr: float = 0.1,
+    weight_decay: float = 0.1,
+    jobs: int | None = None,
+    seconds: float = SECONDS,
+    timeout: float | None = None,
+) -> list[Row]:
+    """Probe each; one that fails, hangs or crashes is a row that says so.
+
+    Parameters
+    ----------
+    entries : sequence of Entry, optional
+        By default, all that is installed.
+    lr, weight_decay : float, default 0.1
+        As for `probe`.
+    jobs : int, optional
+        Processes; by default one a processor.
+    seconds : float, default 3
+        Of processor time that one may take.
+    timeout : float, optional
+        Seconds on the clock after which the process of one is ended; by default six times
+        `seconds`. Where it is given, `seconds` is a sixth of it.
+
+    Returns
+    -------
+    list of Row
+        In the order of `entries`.
+
+    Raises
+    ------
+    ValueError
+        If lr, weight_decay or timeout is not above 0.
+    """
+    checked_above("lr", lr, 0.0)
+    checked_above("weight_decay", weight_decay, 0.0)
+    if timeout is not None:
+        seconds = checked_above("timeout", timeout, 0.0) / GRACE
+    count = jobs or os.cpu_count() or 1
+    if entries is not None:
+        count = max(1, min(count, len(entries)))
+    request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds, "timeout": math.inf}
+    idle: SimpleQueue[_Worker] = SimpleQueue()
+    with _workers(count) as workers, ThreadPoolExecutor(count) as threads:
+        entries = installed() if entries is None else entries  # while the workers begin
+        waiting = [entry.name for entry in entries if not entry.reason]
+        rows = {each.name: Row(each.name, None, each.reason) for each in entries if each.reason}
+        for worker in workers:
+            idle.put(worker)
+
+        def probed(name: str) -> Row:
+            worker = idle.get()
+            try:
+                answer = worker.answer({"factory": name, "name": name, **request}, GRACE * seconds)
+            finally:
+                idle.put(worker)
+            if isinstance(answer, str):
+                return Row(name, None, shortened(answer.removeprefix(f"{name} cannot be probed: ")))
+            return Row(name, answer)
+
+        try:
+            rows |= {row.name: row for row in threads.map(probed, waiting)}
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.kill()
+            raise
+    return [rows[entry.name] for entry in entries]
+
+
+class _Worker:
+    """One process, begun anew when what it probes has ended it."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = _begun()
+        self.is_ready = False
+
+    def answer(self, request: dict[str, object], limit: float) -> Law | str:
+        """What the process answers within `limit` seconds: a law, or why there is none."""
+        self._wait_until_ready()
+        began = time.monotonic()
+        line = self._line(json.dumps({"limit": limit, **request}))
+        if not line:
+            late = time.monotonic() - began >= limit
+            code = self.end()
+            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_ended(code)}"
+        answer = json.loads(line)
+        if "reason" in answer:
+            return str(answer["reason"])
+        return Law(**{**answer, "notes": tuple(answer["notes"])})
+
+    def _wait_until_ready(self) -> None:
+        """Have a process that has imported what it needs."""
+        if self.process is None:
+            self.process, self.is_ready = _begun(), False
+        if not self.is_ready:
+            assert self.process.stdout is not None
+            self.process.stdout.readline()
+            self.is_ready = True
+
+    def _line(self, request: str) -> str:
+        """A line, or nothing if the process has ended."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{request}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return ""
+        return self.process.stdout.readline()
+
+    def kill(self) -> None:
+        """End the process now; who waits for its answer gets none."""
+        if self.process is not None:
+            self.process.kill()
+
+    def end(self) -> int | None:
+        """Wait for the end of the process, and close what leads to it; its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        process.communicate()
+        return process.returncode
+
+
+def _ended(code: int | None) -> str:
+    """How a process ended, by its exit code."""
+    if code is None or code >= 0:
+        return f"with {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"by {names.get(-code, f'signal {-code}')}"
+
+
+def _begun() -> subprocess.Popen[str]:
+    """A worker that finds what this process would find to import."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "shrinkage.probe.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[list[_Worker]]:
+    """So many of them, ended when the block is left."""
+    workers = [_Worker() for _ in range(count)]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.end()
+
+
+def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows by law, the law that most follow first, what has none last."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    order = sorted(groups, key=lambda group: (_rank(groups[group][0]), -len(groups[group]), group))
+    return {group: groups[group] for group in order}
+
+
+def _rank(row: Row) -> int:
+    """Laws first, then what follows none, does nothing, and could not be probed."""
+    if row.law is None:
+        return 3
+    if row.law.form == "none":
+        return 2
+    return 0 if row.law.is_simple else 1
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The table grouped by law, and a line for each that is not as documented."""
+    width = max((len(row.name) for row in rows), default=0)
+    blocks = []
+    for group, members in grouped(rows).items():
+        lines = [f"{group}  [{len(members)}]"]
+        lines += [f"  {row.name.ljust(width)}  {_remark(row)}".rstrip() for row in members]
+        blocks.append("\n".join(lines))
+    broken = [row.law for row in rows if row.law is not None and row.law.as_documented is False]
+    if broken:
+        lines = [f"NOT as documented  [{len(broken)}]"]
+        blocks.append("\n".join([*lines, *(f"  {law.optimizer}: {law.law}" for law in broken)]))
+    return "\n\n".join(blocks)
+
+
+def _remark(row: Row) -> str:
+    if row.law is None:
+        return row.reason
+    if row.law.form == "none":
+        return ""
+    return row.law.verdict if row.law.as_documented is False else row.law.objective
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
+    """The rows as plain values, by law, for a page."""
+    return [
+        {
+            "optimizer": row.name,
+            "law": group,
+            "objective": "" if row.law is None else row.law.objective,
+            "verdict": "" if row.law is None else row.law.verdict,
+            "misfit": None if row.law is None or row.law.form == "none" else row.law.misfit,
+            "also": row.reason if row.law is None else "; ".join(row.law.facts),
+        }
+        for group, members in grouped(rows).items()
+        for row in members
+    ]

@@ -1,0 +1,49 @@
+"""A process that probes what it is told to: names on its input, a line of JSON for each as output.
+
+Foreign code that hangs or crashes takes this process with it, and no other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import json
+import os
+import sys
+
+import torch
+
+from shrinkage.probe.isolation import shortened
+from shrinkage.probe.probing import probe
+
+
+def main() -> None:
+    """Read requests until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if hasattr(os, "register_at_fork"):  # or who waits for an answer waits for a copy of this, too
+        os.register_at_fork(after_in_child=lambda: os.close(answers.fileno()))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # also for what compiled code prints
+        os.dup2(silence, stream)
+    probe(torch.optim.SGD)  # imports what torch needs at a first step, before time counts
+    answers.write("ready\n")
+    answers.flush()
+    for line in sys.stdin:
+        request = json.loads(line)
+        faulthandler.dump_traceback_later(request.pop("limit"), exit=True)
+        answers.write(json.dumps(_answer(request)) + "\n")
+        answers.flush()
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _answer(request: dict[str, object]) -> dict[str, object]:
+    try:
+        return dataclasses.asdict(probe(**request))  # type: ignore[arg-type]
+    except ValueError as error:
+        return {"reason": str(error)}
+    except BaseException as error:  # foreign code may raise anything, and this process goes on
+        return {"reason": f"{type(error).__name__}: {shortened(error)}".removesuffix(": ")}
+
+
+if __name__ == "__main__":
+    main()

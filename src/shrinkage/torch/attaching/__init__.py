@@ -1,0 +1,1 @@
+"""A penalty around any other optimizer, by hooks before and after its step."""

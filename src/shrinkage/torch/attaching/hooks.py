@@ -1,0 +1,134 @@
+"""Where torch's step hooks fall short: copies lose them, and a step within a step runs them again.
+
+A subclass whose `step` calls ``super().step()`` is one optimizer with two hooked steps.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from shrinkage.torch.attaching.checks import ATTACHED
+from shrinkage.torch.binding.bound import whole
+
+if TYPE_CHECKING:
+    from shrinkage.torch.attaching.attachment import Attachment
+
+HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
+
+Strangers = weakref.WeakKeyDictionary[Optimizer, bool]  # whether they hold the same weights
+at_work: weakref.WeakKeyDictionary[Attachment, Strangers] = weakref.WeakKeyDictionary()
+_watching = False
+
+
+class Nesting(threading.local):
+    """Tells an optimizer's outermost step from the steps within it, in each thread by itself."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def enters(self, optimizer: Optimizer) -> bool:
+        """Called before each hooked step: whether it is the outermost one."""
+        # The depth of a step that raised an error is never taken back, but its frames are gone.
+        if self._depth and _steps_running(optimizer) > 1:
+            self._depth += 1
+            return False
+        self._depth = 1
+        return True
+
+    def leaves(self) -> bool:
+        """Called after each hooked step: whether it is the outermost one."""
+        self._depth -= 1
+        return self._depth == 0
+
+
+def _steps_running(optimizer: Optimizer) -> int:
+    frame, count = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is HOOKED_STEP and frame.f_locals.get("self") is optimizer:
+            count += 1
+    return count
+
+
+class MarkedDefaults(dict[str, Any]):
+    """The `defaults` of an optimizer with hooks: copies keep these and lose those."""
+
+    how: str
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _watch_for_copies()  # unpickled, perhaps in another process
+
+
+def is_initializing(optimizer: Optimizer) -> bool:
+    """Whether this step only makes the optimizer's state, as `torch.distributed.checkpoint` does.
+
+    There is no state yet, every learning rate is 0 and every gradient too: nothing was learned.
+    """
+    if optimizer.state or any(float(group.get("lr", 0.0)) for group in optimizer.param_groups):
+        return False
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients or any(gradient.is_sparse for gradient in gradients):
+        return False
+    return not any(bool(whole(gradient.abs().sum())) for gradient in gradients)
+
+
+def mark(optimizer: Optimizer, attachment: Attachment) -> None:
+    """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
+    optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
+    optimizer.defaults = MarkedDefaults(optimizer.defaults)
+    optimizer.defaults.how = attachment.how
+    at_work[attachment] = Strangers()
+    _watch_for_copies()
+
+
+def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
+    """Take back what `mark` noted."""
+    at_work.pop(attachment, None)
+    optimizer.__dict__[ATTACHED].remove(attachment)
+    if not optimizer.__dict__[ATTACHED]:
+        del optimizer.__dict__[ATTACHED]
+        optimizer.defaults = dict(optimizer.defaults)
+
+
+def _watch_for_copies() -> None:
+    """From now on an optimizer that lost its attachment by being copied says so at its step."""
+    global _watching
+    if not _watching:
+        register_optimizer_step_pre_hook(_warn_of_a_copy)
+        register_optimizer_step_pre_hook(_tell_of_another)
+        _watching = True
+
+
+def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """Once a copy, for copy.copy shares its `defaults` with the original."""
+    if isinstance(optimizer.defaults, MarkedDefaults) and ATTACHED not in optimizer.__dict__:
+        how = optimizer.defaults.how
+        optimizer.defaults = dict(optimizer.defaults)
+        warnings.warn(
+            f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
+            f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "
+            "the copied model to it",
+            stacklevel=3,
+        )
+
+
+def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    """Note on attachments elsewhere that this optimizer steps their weights without them."""
+    if ATTACHED in optimizer.__dict__:
+        return
+    for attachment, strangers in list(at_work.items()):
+        if optimizer not in strangers:
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            parts = (part for binding in attachment.regularizer.bindings for part in binding.parts)
+            strangers[optimizer] = any(id(part.parameter) in held for part in parts)
+        if strangers[optimizer]:
+            attachment.stepped_by = type(optimizer).__name__

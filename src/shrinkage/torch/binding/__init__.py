@@ -1,0 +1,1 @@
+"""Which parameters have which penalty: bound tensors, their strengths, their checkpoints."""

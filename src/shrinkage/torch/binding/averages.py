@@ -1,0 +1,60 @@
+"""Zeros of a model in a running average of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.models.owners import candidates
+
+if TYPE_CHECKING:
+    from shrinkage.torch.regularizer import Regularizer
+
+
+def copy_zeros(regularizer: Regularizer, averaged: nn.Module | Mapping[str, Tensor]) -> None:
+    """Set to 0 in `averaged` what is exactly 0 in the model; see `Regularizer.copy_zeros_to`."""
+    others = tensors_of(averaged)
+    parts = [part for binding in regularizer.bindings for part in binding.parts]
+    pairs = [(part.parameter, _counterpart(part, others)) for part in parts]
+    with torch.no_grad():
+        for mine, other in pairs:
+            other.masked_fill_((mine.detach() == 0).to(other.device), 0)
+
+
+def tensors_of(averaged: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Its parameters by every name they go by, without the prefixes of wrappers."""
+    if isinstance(averaged, nn.Module):
+        return {
+            name: candidate.parameter
+            for candidate in candidates(averaged)
+            for owner in candidate.owners
+            for name in owner.names
+        }
+    if isinstance(averaged, Mapping):
+        return dict(averaged)
+    raise TypeError(
+        "averaged must be a torch.nn.Module, or a mapping of parameter names to tensors such as a "
+        f"state_dict, got {type(averaged).__name__}"
+    )
+
+
+def find_counterpart(part: Part, others: Mapping[str, Tensor]) -> Tensor | None:
+    """The tensor that stands for a parameter of the model, or None."""
+    # A wrapper that is not known adds a prefix: "module." in the averages of timm and others.
+    names = [f"{prefix}{name}" for prefix in ("", "module.") for name in part.aliases]
+    found = (others[name] for name in names if name in others)
+    return next((other for other in found if other.shape == part.parameter.shape), None)
+
+
+def _counterpart(part: Part, others: Mapping[str, Tensor]) -> Tensor:
+    found = find_counterpart(part, others)
+    if found is None:
+        raise ValueError(
+            f"averaged has no {part.name} of shape {tuple(part.parameter.shape)}, which is "
+            "penalized: pass an average of the model that this regularizer was built from"
+        )
+    return found

@@ -1,0 +1,301 @@
+"""Penalties bound to parameters, and the watch over a model that may change."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor, nn
+
+from shrinkage.penalties import Penalty, to_text
+from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.rebuild import with_arrays, with_groups
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import candidates
+from shrinkage.torch.models.selection import Selected
+from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
+from shrinkage.torch.tensors.values import differentiable, number
+
+Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A parameter that a penalty is bound to."""
+
+    name: str
+    parameter: Tensor
+    aliases: tuple[str, ...]  # every name it goes by
+
+    @property
+    def moves(self) -> bool:
+        """Whether a step will move it: frozen ones and those without a gradient stay."""
+        return self.parameter.grad is not None and self.parameter.requires_grad
+
+    def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
+        """The parameter, or the tensor that stands for it in `parameters`."""
+        if parameters is None:
+            return self.parameter
+        for name in self.aliases:
+            if name in parameters:
+                return parameters[name]
+        raise ValueError(f"parameters holds no {self.name}, which is penalized")
+
+
+Reading = tuple[Rule, State]  # how to read a parameter's own step, from which state
+
+
+@dataclass(frozen=True)
+class Bound(ABC):
+    """A penalty bound to one parameter or more, which it sees as one array.
+
+    What acts on the array gets a number for each part, 0 for one that is to stay.
+    """
+
+    name: str
+    penalty: Penalty
+    written: Penalty  # as the user wrote it
+    parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        dtype = widest(part.parameter.dtype for part in self.parts)
+        self.penalty._check_range(xp, torch.promote_types(dtype, torch.float32))
+
+    @property
+    def text(self) -> str:
+        """The penalty as text, or its repr where it has no text form."""
+        try:
+            return to_text(self.written)
+        except ValueError:
+            return repr(self.written)
+
+    def value(self, w: Tensor) -> Tensor:
+        """Ω of the array or of one in its place.
+
+        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
+        """
+        result = differentiable(w, self.penalty)
+        return self.penalty._value(xp, widen(xp, w)) if result is None else result
+
+    def number(self) -> float | Tensor:
+        """Ω of the array, without a graph; a tensor where reading it would wait for a device."""
+        w = self.given().detach()
+        found = number(w, self.penalty)
+        return self.value(w) if found is None else found
+
+    @abstractmethod
+    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The array, of the parameters or of what stands for them in `parameters`."""
+
+    @abstractmethod
+    def add_gradient_(self, factors: Sequence[float]) -> None:
+        """grad ← grad + factor·∂Ω(w)."""
+
+    @abstractmethod
+    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
+        """Let `update`(w, penalty, amount) change the array in place."""
+
+    @abstractmethod
+    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
+        """w ← prox(w, s·factor) by each part's own step s; None for one that is to stay.
+
+        `rows`: only those rows that sparse gradients hold.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class Binding(Bound):
+    """A penalty with its groups resolved for one parameter."""
+
+    @property
+    def parameter(self) -> Tensor:
+        return self.parts[0].parameter
+
+    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        return self.parts[0].given(parameters)
+
+    def add_gradient_(self, factors: Sequence[float]) -> None:
+        add_gradient_(self.name, self.parameter, self.penalty, factors[0])
+
+    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
+        update(self.parameter, self.penalty, amounts[0])
+
+    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
+        assert readings[0] is not None
+        own, state = readings[0]
+        (prox_rows_ if rows else prox_)(self.parameter, self.penalty, own, state, factor)
+
+
+def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
+    """The bindings of what was selected, each penalty told its module's units and its arrays.
+
+    `starts` holds, by name, where parameters were when a penalty first asked for that.
+    """
+    models: dict[int, Mapping[str, Tensor]] = {}  # that are references
+    return [
+        _bound(one, one.penalty, starts, models)
+        for one in selected
+        if one.penalty is not None and not isinstance(one.by, Joint)
+    ]
+
+
+def _bound(
+    selected: Selected,
+    written: Penalty,
+    starts: dict[str, Tensor],
+    models: dict[int, Mapping[str, Tensor]],
+) -> Binding:
+    owner, part = selected.owner, part_of(selected)
+    parameter = part.parameter
+
+    def array(argument: str, given: Any) -> Tensor:
+        if isinstance(given, nn.Module):
+            if id(given) not in models:
+                models[id(given)] = _by_name(given)
+            given = models[id(given)]
+        found = None if isinstance(given, str) else _array(argument, given, part)
+        if found is None or _is_same(found, parameter):  # "start", or that in other words
+            if owner.name not in starts:
+                starts[owner.name] = parameter.detach().clone()
+            return starts[owner.name]
+        return found.clone()  # a state_dict's tensors are the parameters' own
+
+    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    penalty = with_arrays(resolved, array)
+    return Binding(owner.name, penalty, written, (part,))
+
+
+def part_of(selected: Selected) -> Part:
+    """The selected parameter under all of its names."""
+    owners = selected.candidate.owners
+    names = (name for place in owners for name in (place.name, place.alias, place.path))
+    return Part(selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names)))
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether the two tensors of one shape are one memory."""
+    return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
+
+
+def _by_name(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters of a model under each of their names."""
+    return {
+        name: one.parameter for one in candidates(model) for own in one.owners for name in own.names
+    }
+
+
+def _array(argument: str, given: Any, part: Part) -> Tensor:
+    """The array for that parameter, from a mapping by names or the one for all; not a copy."""
+    if isinstance(given, Mapping):
+        found = next((name for name in part.aliases if name in given), None)
+        if found is None:
+            near = difflib.get_close_matches(part.name, list(given), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{argument} holds no {part.name}, which is penalized{hint}")
+        given = given[found]
+    elif isinstance(given, Tensor) and given.requires_grad:
+        raise ValueError(
+            f"{argument}, for {part.name}, is a tensor that training moves, and a penalty keeps "
+            f"to one place: write .detach() behind it for where it is now"
+        )
+    array: Tensor = torch.as_tensor(given)
+    if array.shape != part.parameter.shape:
+        shapes = f"{tuple(array.shape)}, where {part.name} has {tuple(part.parameter.shape)}"
+        raise ValueError(f"{argument} must have the parameter's shape, got {shapes}")
+    return array.detach()
+
+
+class ModelWatch:
+    """Notices when a model gains, loses or exchanges a module or a parameter."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._seen = [
+            (members, list(members.values()), _identities(members))
+            for module in model.modules()
+            for members in (module._parameters, module._modules)
+        ]
+
+    def has_changed(self) -> bool:
+        return any(_identities(now) != before for now, _, before in self._seen)
+
+
+def _identities(members: Mapping[str, object]) -> list[int]:
+    return list(map(id, members.values()))  # of objects that are kept, so none is reused
+
+
+def check_finite(total: Tensor, bindings: Sequence[Bound], step: int, factor: float) -> None:
+    """On the CPU alone, where looking waits for nothing; compiled code has no number yet.
+
+    Raises
+    ------
+    FloatingPointError
+        If Ω is infinite or NaN.
+    """
+    if total.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
+    if not traced and not math.isfinite(total.item()):
+        raise FloatingPointError(_explosion(bindings, step, factor))
+
+
+def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
+    """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
+    for binding in bindings:
+        w = binding.given().detach()
+        if not math.isfinite(together([binding.value(w)]).item()):
+            if binding.written.is_constrained:
+                return (
+                    f"the penalty is infinite: {binding.name} is outside "
+                    f"{binding.written.formula}; after a proximal step it will be inside"
+                )
+            largest = together([w.abs().max()]).item()
+            return (
+                f"the penalty is not finite at step {step}: {binding.name} under "
+                f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
+                "strength, or clip the gradients"
+            )
+    return (
+        f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
+        f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
+    )
+
+
+def together(values: Sequence[Tensor]) -> Tensor:
+    """Scalars of any device and type as one vector, on the first one's device."""
+    all_whole = [whole(value) for value in values]
+    dtype, device = widest(value.dtype for value in all_whole), all_whole[0].device
+    return torch.stack([value.to(device=device, dtype=dtype) for value in all_whole])
+
+
+def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    """The narrowest type that holds all of `dtypes`."""
+    first, *others = dtypes
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return first
+
+
+def real_dtype(w: Tensor) -> torch.dtype:
+    return w.real.dtype if w.is_complex() else w.dtype
+
+
+def whole(value: Tensor) -> Tensor:
+    """The value over all shards, where a tensor is spread over processes (DTensor)."""
+    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]
+
+
+def here(value: Tensor) -> Tensor:
+    """What this process holds of a tensor that is spread over processes; asks no other one."""
+    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
+
+
+def is_sharded(value: Tensor) -> bool:
+    return type(value).__name__ == "DTensor"

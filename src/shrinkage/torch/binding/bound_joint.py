@@ -1,0 +1,199 @@
+"""A penalty bound to several parameters, gathered into one matrix with a row for each unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from shrinkage.penalties import Penalty, Toward, Weighted
+from shrinkage.penalties.base import construction, terms
+from shrinkage.torch.binding.bound import (
+    Bound,
+    Part,
+    Reading,
+    Update,
+    is_sharded,
+    part_of,
+    real_dtype,
+    widest,
+)
+from shrinkage.torch.facts.own_step import OwnStep
+from shrinkage.torch.models.attention import is_linear, projections_with
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import Owner
+from shrinkage.torch.models.selection import Selected
+from shrinkage.torch.models.units import Rows, unit_rows
+from shrinkage.torch.tensors.updates import acts, add_dense_, limited_prox
+
+
+@final
+@dataclass(frozen=True)
+class Gathered(Bound):
+    """A penalty bound to the matrix (units, entries) of a `Joint`.
+
+    Each way works on the gathered matrix, and what it makes of it is scattered again. Steps are an
+    array where the parts' own differ; a part that stays has step 0, which no prox moves.
+    """
+
+    rows: tuple[Rows, ...]  # of each part
+
+    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        return self._gather([part.given(parameters) for part in self.parts])
+
+    def add_gradient_(self, factors: Sequence[float]) -> None:
+        gradient = self.penalty.gradient(self.given().detach())
+        for part, piece, factor in zip(self.parts, self._scatter(gradient), factors, strict=True):
+            if factor:
+                add_dense_(part.name, part.parameter, piece, factor)
+
+    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
+        matrix = self.given().detach()
+        update(matrix, self.penalty, self._spread(amounts))
+        for part, piece in zip(self.parts, self._scatter(matrix), strict=True):
+            part.parameter.copy_(piece)
+
+    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
+        if not acts(self.penalty, factor):
+            return
+        own = [OwnStep(0.0, math.inf) if one is None else one[0](one[1]) for one in readings]
+        step = self._spread([one.step for one in own])
+        reason = self.penalty.why_no_metric()
+        if reason is not None and isinstance(step, Tensor) and step.ndim:
+            raise ValueError(f"{self.name}: {reason}")
+        limit = self._spread([one.limit for one in own])
+        matrix = limited_prox(self.given().detach(), self.penalty, OwnStep(step, limit), factor)
+        for part, piece, one in zip(self.parts, self._scatter(matrix), readings, strict=True):
+            if one is not None:
+                part.parameter.copy_(piece)
+
+    def _gather(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The matrix, on the first part's device and in a type that holds all."""
+        device, dtype = tensors[0].device, widest(tensor.dtype for tensor in tensors)
+        pieces = [rows.of(w) for rows, w in zip(self.rows, tensors, strict=True)]
+        return torch.cat([piece.to(device=device, dtype=dtype) for piece in pieces], dim=1)
+
+    def _scatter(self, matrix: Tensor) -> list[Tensor]:
+        """What of the matrix belongs to each part, in its shape."""
+        pieces = torch.split(matrix, [rows.entries for rows in self.rows], dim=1)
+        return [rows.back(piece) for rows, piece in zip(self.rows, pieces, strict=True)]
+
+    def _spread(self, sizes: Sequence[float | Tensor]) -> float | Tensor:
+        """One number for all parts, or where they differ one for each entry of the matrix."""
+        are_numbers = not any(isinstance(size, Tensor) and size.ndim for size in sizes)
+        if are_numbers and all(bool(size == sizes[0]) for size in sizes):
+            return sizes[0]
+        spread = []
+        for part, size in zip(self.parts, sizes, strict=True):
+            w = part.parameter
+            dtype = torch.promote_types(real_dtype(w), torch.float32)
+            spread.append(torch.as_tensor(size, dtype=dtype, device=w.device).expand_as(w))
+        return self._gather(spread)
+
+
+def bind_joints(selected: Sequence[Selected]) -> list[Gathered]:
+    """The bindings of what Joints selected.
+
+    Raises
+    ------
+    ValueError
+        If members have different numbers of units, or the penalty has other groups than these.
+    """
+    members: dict[Joint, list[Selected]] = {}
+    for one in selected:
+        if isinstance(one.by, Joint) and one.penalty is not None:
+            members.setdefault(one.by, []).append(one)
+    return [_gathered(joint, chosen) for joint, chosen in members.items()]
+
+
+def _gathered(joint: Joint, chosen: Sequence[Selected]) -> Gathered:
+    written = chosen[0].penalty
+    assert written is not None
+    _check_penalty(joint, written)
+    by_name = {name: one for one in chosen for name in one.owner.names}
+    ordered = [by_name[name] for name in joint.names]
+    parts = tuple(part_of(one) for one in ordered)
+    rows = []
+    for one, part, side in zip(ordered, parts, joint.sides, strict=True):
+        if is_sharded(part.parameter):
+            raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
+        rows.append(unit_rows(side, one.owner, part.parameter))
+    _check_sides(joint, [one.owner for one in ordered], parts, rows)
+    are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
+    return Gathered(str(joint), written, written, parts, _matched(joint, rows, are_channels))
+
+
+def _check_sides(
+    joint: Joint, owners: Sequence[Owner], parts: Sequence[Part], rows: Sequence[Rows]
+) -> None:
+    """Refuse a later weight without a side where its columns may be what is meant."""
+    units, first = rows[0].units, parts[0].parameter
+    for member, owner, part, one in zip(
+        joint.members[1:], owners[1:], parts[1:], rows[1:], strict=True
+    ):
+        name, _, side = member.partition(":")
+        w = part.parameter
+        if w.ndim < 2 or (side and not side.startswith("heads:")):
+            continue
+        if one.units != units or _is_plain(owner, owners[0], w, bool(side)):
+            continue
+        written = f":{side}" * bool(side)
+        columns = unit_rows(f"in{written}", owner, w).units
+        if columns == units or (isinstance(owners[0].module, _ConvNd) and not columns % units):
+            raise ValueError(
+                f"{joint!r}: the rows and the columns of {name} could both be these units; write "
+                f'"{name}:in{written}" for what leaves them, "{name}:out{written}" for what leads '
+                "to them"
+            )
+        both = is_linear(owner.module) and is_linear(owners[0].module) and first.ndim > 1
+        if both and not side and w.numel() // units != first.numel() // units:
+            raise ValueError(
+                f"{joint!r}: {name} has as many rows as there are units, but other inputs than "
+                f'{joint.names[0]}; write "{name}:out" if its rows belong to these units'
+            )
+
+
+def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
+    """Whether only the output can be meant: recurrent weights, depthwise kernels, known heads."""
+    module = owner.module
+    if has_heads:
+        known = nn.MultiheadAttention | NonDynamicallyQuantizableLinear
+        return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
+    if isinstance(module, _ConvNd):
+        return module.groups > 1 and module.groups == module.in_channels == module.out_channels
+    return module is first.module and (
+        owner.key == first.key or owner.key.startswith("weight_hh")  # two parts of one weight
+    )
+
+
+def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
+    """The members with one number of units: a flattened channel's entries go together."""
+    channels = [one.units for one, is_channel in zip(rows, are_channels, strict=True) if is_channel]
+    units = (channels or [rows[0].units])[0]
+    for one, is_channel in zip(rows, are_channels, strict=True):
+        if one.units != units and (not channels or is_channel or one.units % units):
+            counts = ", ".join(
+                f"{member} has {other.units}"
+                for member, other in zip(joint.members, rows, strict=True)
+            )
+            raise ValueError(
+                f"{joint!r}: the members' numbers of units differ: {counts}; write :in after a "
+                "weight whose columns are meant"
+            )
+    return tuple(replace(one, units=units) for one in rows)
+
+
+def _check_penalty(joint: Joint, penalty: Penalty) -> None:
+    for term in terms(penalty):
+        if isinstance(term, Toward | Weighted):
+            raise ValueError(f"{joint!r}: {construction(term)} is for one parameter")
+        if getattr(term, "groups", "out") not in ("out", 0):
+            raise ValueError(
+                f'{joint!r}: its units are the groups; leave groups="out" in {construction(term)}'
+            )

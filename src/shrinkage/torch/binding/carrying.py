@@ -1,0 +1,246 @@
+"""Regularizers travel in the `state_dict` of the optimizer that steps their parameters.
+
+Frameworks save a model and its optimizer and know of nothing else. So each parameter group that
+holds penalized parameters has one key more, which comes back wherever the optimizer's state does.
+Its value is text (JSON): that passes through ``torch.load(weights_only=True)`` and through
+`torch.distributed.checkpoint`, which takes nested values apart. The key is there from `attach` on,
+because a flattened distributed checkpoint restores only what the groups have already. References
+of ``Toward("start")`` are tensors and travel in the parameters' own state.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim import Optimizer
+
+from shrinkage.torch.binding.records import (
+    Record,
+    drop_starts,
+    go_on,
+    is_about,
+    places_of,
+    record_of,
+    state_of,
+)
+
+if TYPE_CHECKING:
+    from shrinkage.torch.regularizer import Regularizer
+
+KEY = "shrinkage"  # in a parameter group
+CARRIER = "_shrinkage_carrier"  # on an optimizer, which its copies lose
+FIELDS = {"step": int, "factor": float | int, "penalties": dict, "momentum": dict}
+Lost = Callable[[], Iterable[str]]
+
+
+class Carried:
+    """In a parameter group: its records as they are now. Copies and files get them as text."""
+
+    def __init__(self, carrier: Carrier, waiting: list[Record]) -> None:
+        self.carrier = carrier
+        self.waiting = waiting  # loaded, and of no regularizer that is here yet
+
+    def __str__(self) -> str:
+        return json.dumps([*self.carrier.records(self), *self.waiting])
+
+    __repr__ = __str__
+
+    def __deepcopy__(self, memo: object) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return codecs.encode, (str(self), "ascii")  # which weights_only=True lets pass
+
+
+class Carrier:
+    """The regularizers that travel with one optimizer, and the hooks by which they do."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.regularizers: dict[Regularizer, Lost] = {}
+        with ExitStack() as undo:
+            undo.callback(optimizer.register_state_dict_post_hook(self._write).remove)
+            undo.callback(optimizer.register_load_state_dict_post_hook(self._loaded).remove)
+            self.close = undo.pop_all().close
+
+    def records(self, carried: Carried) -> list[Record]:
+        """What the regularizers need of the group that has this value."""
+        numbered = enumerate(self.optimizer.param_groups)
+        here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
+        made = [record_of(one, *place) for one in self.regularizers for place in here]
+        return [record for record in made if record is not None]
+
+    def take_up(self) -> list[Regularizer]:
+        """Look at what was loaded into the groups: the regularizers that went on from it."""
+        groups = self.optimizer.param_groups
+        for group, waiting in [(group, _read(group.get(KEY), self)) for group in groups]:
+            if waiting is not None:
+                group[KEY] = Carried(self, waiting)
+        self.settle_keys()
+        return [one for one in self.regularizers if self._resume(one)]
+
+    def settle_keys(self) -> None:
+        """The key is in the groups with penalized parameters, and where records wait."""
+        for group in self.optimizer.param_groups:
+            if any(places_of(one, group) for one in self.regularizers):
+                group.setdefault(KEY, Carried(self, []))
+            elif KEY in group and not group[KEY].waiting:
+                del group[KEY]
+
+    def _resume(self, regularizer: Regularizer) -> bool:
+        found = [
+            (group, record)
+            for group in self.optimizer.param_groups
+            if KEY in group
+            for record in group[KEY].waiting
+            if is_about(record, regularizer, group)
+        ]
+        if found:
+            go_on(regularizer, self.optimizer, found)
+        for group, record in found:
+            group[KEY].waiting.remove(record)
+        return bool(found)
+
+    def _write(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+        for group in state_dict["param_groups"]:
+            if isinstance(group.get(KEY), Carried):
+                group[KEY] = str(group[KEY])
+        return state_dict
+
+    def _loaded(self, optimizer: Optimizer) -> None:
+        went_on = self.take_up()
+        for regularizer, lost in self.regularizers.items():
+            if regularizer not in went_on and not regularizer._memory.is_restored:
+                regularizer._memory.buffers.clear()
+                steps = _steps_shown(regularizer, optimizer)
+                _warn_of_nothing_saved(regularizer, optimizer, lost, steps)
+
+
+def carry(optimizer: Optimizer, regularizer: Regularizer, lost: Lost = tuple) -> None:
+    """Let a regularizer travel with this optimizer, and go on from what was loaded into it.
+
+    Parameters
+    ----------
+    lost : callable
+        Clauses that say what is not known where the optimizer's state came without the regularizer.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer holds something else under the key; everything is as it was then.
+    """
+    groups = [(group, group.get(KEY)) for group in optimizer.param_groups]
+    carrier = optimizer.__dict__.get(CARRIER) or Carrier(optimizer)
+    optimizer.__dict__[CARRIER] = carrier
+    carrier.regularizers[regularizer] = lost
+    try:
+        if regularizer not in carrier.take_up() and not regularizer._memory.is_restored:
+            steps = _steps_shown(regularizer, optimizer)
+            if steps and steps > _most_changes(regularizer):  # these steps were not made here
+                _warn_of_nothing_saved(regularizer, optimizer, lost, steps)
+    except BaseException:
+        _let_go(carrier, regularizer)
+        for group, value in groups:
+            if value is not None:
+                group[KEY] = value
+        raise
+
+
+def take_up(optimizer: Optimizer) -> None:
+    """Look whether something was loaded past the hooks, as wrappers do that share the groups."""
+    optimizer.__dict__[CARRIER].take_up()
+
+
+def drop(optimizer: Optimizer, regularizer: Regularizer) -> None:
+    """Let a regularizer no longer travel with this optimizer."""
+    drop_starts(regularizer, optimizer)
+    _let_go(optimizer.__dict__[CARRIER], regularizer)
+
+
+def _let_go(carrier: Carrier, regularizer: Regularizer) -> None:
+    del carrier.regularizers[regularizer]
+    if carrier.regularizers:
+        carrier.settle_keys()
+        return
+    carrier.close()
+    del carrier.optimizer.__dict__[CARRIER]
+    for group in carrier.optimizer.param_groups:
+        carried = group.pop(KEY, None)
+        if isinstance(carried, Carried) and carried.waiting:
+            group[KEY] = str(carried)
+
+
+def _read(given: object, carrier: Carrier) -> list[Record] | None:
+    """The records in a group as it was loaded; None where there is nothing new.
+
+    Raises
+    ------
+    ValueError
+        If they are none.
+    """
+    if given is None or (isinstance(given, Carried) and given.carrier is carrier):
+        return None
+    text = given.decode() if isinstance(given, bytes) else str(given)
+    try:
+        records = json.loads(text)
+        sound = all(isinstance(one[key], kind) for one in records for key, kind in FIELDS.items())
+    except (ValueError, TypeError, KeyError):
+        sound = False
+    if not sound:
+        raise ValueError(
+            f"a parameter group has {KEY!r}: {text[:60]!r}, which no Regularizer has written; "
+            "delete that key from the group"
+        )
+    return list(records)
+
+
+def _warn_of_nothing_saved(
+    regularizer: Regularizer, optimizer: Optimizer, lost: Lost, steps: int | None
+) -> None:
+    """Say what an optimizer's state does not tell that was saved without the regularizer."""
+    if steps == regularizer._steps:
+        return
+    clauses = list(lost()) if steps != 0 else []
+    if regularizer._starts and steps != 0:
+        clauses.append(
+            'the start of Toward("start") is where the weights were when the Regularizer was made'
+        )
+    shift = ""
+    if regularizer.schedule is not None:
+        clauses.append(f"the schedule goes on from step {regularizer._steps}")
+        ahead = "..." if steps is None else steps - regularizer._steps
+        shift = f", or write schedule=lambda step: schedule(step + {ahead})"
+    if clauses:
+        run = "a run of unknown length" if steps is None else f"a run of {steps} steps"
+        warnings.warn(
+            f"the state of {type(optimizer).__name__} comes from {run} and holds nothing of the "
+            f"regularizer: {'; '.join(clauses)}. If that run had a regularizer, load what its "
+            f"state_dict() gave{shift}",
+            stacklevel=4,
+        )
+
+
+def _steps_shown(regularizer: Regularizer, optimizer: Optimizer) -> int | None:
+    """How many steps the optimizer's state counts for penalized parameters; None if none are."""
+    states = [
+        state_of(optimizer, part) for binding in regularizer.bindings for part in binding.parts
+    ]
+    counts = [int(state["step"]) for state in states if "step" in state]
+    if counts:
+        return max(counts)
+    is_stateless = isinstance(optimizer, torch.optim.SGD) and not any(
+        group["momentum"] for group in optimizer.param_groups
+    )
+    return None if is_stateless or any(states) else 0
+
+
+def _most_changes(regularizer: Regularizer) -> int:
+    """How often penalized parameters were changed in this process, by torch's own count."""
+    parts = (part for binding in regularizer.bindings for part in binding.parts)
+    return max((part.parameter._version for part in parts), default=0)

@@ -1,0 +1,108 @@
+"""Notices that somebody clips gradients without the penalty beside them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from shrinkage.torch.binding.clipping import share_of
+
+IN_A_ROW = 5
+CLOSE = 1e-4  # how near to one number the norms of a clipping stay, relative to it
+TURN = 3e-3  # the least change of a gradient that its norm would show
+PART = 1e-3  # of that change: what the norm shows of it only by chance
+LARGEST, ENTRIES = 8, 64  # gradients that are sampled, and entries of each
+
+
+class ClipWatch:
+    """Looks at the gradients of five steps in a row, at steps 0, 10, 100 and so on.
+
+    A clipping that binds leaves them all one norm, wherever they point. So does a gradient that
+    does not change, at a minimum or of a linear loss; that one does not turn either.
+    """
+
+    def __init__(
+        self,
+        penalty: str = "attached penalty",
+        remedy: str = "attach(..., max_norm={:.4g})",
+        depth: int = 9,
+    ) -> None:
+        """`penalty` and `remedy` are what the warning calls them; `depth` is the caller's frame."""
+        self._penalty, self._remedy, self._depth = penalty, remedy, depth
+        self._step, self._begin = -1, 0
+        self._norms: list[float] = []
+        self._samples: list[Tensor] = []
+
+    def comes_to_look(self) -> bool:
+        """Count a step; whether `look` is to be called at it."""
+        self._step += 1
+        return 0 <= self._begin <= self._step
+
+    def look(self, optimizer: Optimizer) -> None:
+        """At the gradients before a step; warns once."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        takes_part = any(share_of(parameter) != 1.0 for parameter in parameters)
+        if takes_part or not gradients or not all(map(_is_plain, gradients)):
+            self._rest()
+            return
+        self._norms.append(float(get_total_norm(gradients)))
+        self._samples.append(_sample(gradients))
+        if len(self._norms) == IN_A_ROW:
+            norm = clipped_to(self._norms, self._samples)
+            self._rest()
+            if norm is not None:
+                self._begin = -1
+                self._warn(optimizer, norm)
+
+    def _warn(self, optimizer: Optimizer, norm: float) -> None:
+        warnings.warn(
+            f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at {IN_A_ROW} "
+            "steps in a row while they turned, which looks like torch.nn.utils.clip_grad_norm_: if "
+            f"they are clipped, the {self._penalty} is not clipped with them and acts more "
+            "strongly than is written. Call regularizer.clip_grad_norm_(parameters, "
+            f"{norm:.4g}) in its place, or turn that clipping off and write "
+            f"{self._remedy.format(norm)}",
+            stacklevel=self._depth,
+        )
+
+    def _rest(self) -> None:
+        self._begin = 10 * max(self._begin, 1)
+        self._norms, self._samples = [], []
+
+
+def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
+    """The one norm of gradients that turned, where they have one; their samples show the turn."""
+    largest, smallest = max(norms), min(norms)
+    first = float(samples[0].norm())
+    if not (smallest > 0.0 and largest < math.inf and first > 0.0):
+        return None
+    if any(sample.shape != samples[0].shape for sample in samples):
+        return None
+    if len(samples[0]) < 2:  # a single number turns only by its sign
+        return None
+    turn = max(float((sample - samples[0]).norm()) / first for sample in samples)
+    spread = (largest - smallest) / largest
+    if turn >= TURN and spread <= min(CLOSE, PART * turn):
+        return sorted(norms)[len(norms) // 2]
+    return None
+
+
+def _is_plain(gradient: Tensor) -> bool:
+    """Dense and whole in this process: of a shard, the norm would need the other processes."""
+    is_whole = type(gradient) in (Tensor, nn.Parameter)
+    has_numbers = not (gradient.is_meta or gradient.is_complex())
+    return is_whole and has_numbers and gradient.layout is torch.strided
+
+
+def _sample(gradients: Sequence[Tensor]) -> Tensor:
+    """Some entries of the largest gradients, always the same ones."""
+    largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
+    flat = [gradient.detach().reshape(-1) for gradient in largest]
+    return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])

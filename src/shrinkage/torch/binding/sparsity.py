@@ -1,0 +1,63 @@
+"""Exact zeros, counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from shrinkage.penalties import Penalty
+from shrinkage.penalties.base import terms
+from shrinkage.torch.binding.bound import whole
+
+
+class Zeros(NamedTuple):
+    """Exact zeros of one parameter."""
+
+    zeros: int
+    entries: int
+    dead_groups: int  # groups that are zero whole
+    groups: int  # 0 where the penalty has no groups
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """Exact zeros of a model's penalized parameters, by name; a `Joint` counts as one."""
+
+    parameters: dict[str, Zeros]
+
+    @property
+    def zeros(self) -> int:
+        return sum(row.zeros for row in self.parameters.values())
+
+    @property
+    def entries(self) -> int:
+        return sum(row.entries for row in self.parameters.values())
+
+    @property
+    def share(self) -> float:
+        """The share of exact zeros among all penalized weights, from 0 to 1."""
+        return self.zeros / self.entries if self.entries else 0.0
+
+    def __repr__(self) -> str:
+        rows = [f"{self.zeros} of {self.entries} penalized weights are exactly zero"]
+        for name, row in self.parameters.items():
+            groups = f", {row.dead_groups} of {row.groups} groups" if row.groups else ""
+            rows.append(f"  {name}: {row.zeros} of {row.entries}{groups}")
+        return "\n".join(rows)
+
+
+def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
+    """The exact zeros of one parameter, and of the groups of the first group penalty on it."""
+    w = whole(parameter.detach())
+    zeros = w.numel() - int(torch.count_nonzero(w))
+    by_term = (term.group_zeros(w) for term in terms(penalty))
+    dead_groups, groups = next((counts for counts in by_term if counts[1]), (0, 0))
+    return Zeros(zeros, w.numel(), dead_groups, groups)
+
+
+def makes_zeros(penalty: Penalty) -> bool:
+    """Whether the minimum has exact zeros under such a penalty."""
+    return penalty.traits.makes_zeros and not penalty.is_zero

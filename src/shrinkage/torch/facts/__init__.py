@@ -1,0 +1,1 @@
+"""What is known of torch's optimizers: their own steps, weight decay, momentum, wrappers."""

@@ -1,0 +1,292 @@
+"""The parameters of an optimizer that has the penalty inside, each with its penalty."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
+
+from shrinkage.kernels.launch import Kind
+from shrinkage.penalties import Penalty, parse, to_text
+from shrinkage.penalties.rebuild import with_groups
+from shrinkage.torch.attaching.checks import SCALES, check_fit
+from shrinkage.torch.binding.bound import Binding, Bound
+from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.fused.plan import Form, form_of
+from shrinkage.torch.regularizer import Regularizer
+
+HALF = (torch.float16, torch.bfloat16)
+HOWS = ("coupled", "decoupled", "proximal")
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A parameter of an optimizer, with its penalty."""
+
+    name: str
+    parameter: Tensor
+    group: Group
+    penalty: Penalty | None
+    how: str  # the way its penalty goes, or "none"
+    regularizer: Regularizer | None
+    form: Form | None  # for compiled loops
+    begins: bool = False  # its state was made for this step
+    shares: bool = False  # has memory in common with another parameter
+    clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
+
+    def kind(self, update: str, variant: bool) -> Kind:
+        """Which compiled loop steps it."""
+        assert self.form is not None
+        dtype = str(self.parameter.dtype).removeprefix("torch.")
+        groups = "columns" if self.form.span else "rows" if self.form.width else "none"
+        return Kind(update, variant, self.form.formula, self.how, groups, dtype)
+
+    def take_form(self) -> None:
+        """The compiled form for the present shape, if there is one, and a shape.
+
+        Raises
+        ------
+        ValueError
+            If the penalty does not fit that shape.
+        """
+        if is_lazy(self.parameter):
+            return
+        try:
+            self.form = form_of(self.penalty, tuple(self.parameter.shape))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    @property
+    def multiplier(self) -> float:
+        """What Ω is multiplied by."""
+        return 1.0 if self.regularizer is None else self.regularizer.factor
+
+    @property
+    def factor(self) -> float:
+        """What a step multiplies every strength by: decoupled, with its scale."""
+        multiplier = self.clip * self.multiplier
+        if self.how != "decoupled":
+            return multiplier
+        return decoupled_amount(self.group, multiplier)
+
+
+def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
+    """The same parameters without penalties, and what must be counted for a prox still is."""
+    return [
+        replace(entry, penalty=None, how="proximal" if entry.how == "proximal" else "none")
+        for entry in entries
+    ]
+
+
+def decoupled_amount(group: Group, factor: float) -> float:
+    """What a decoupled strength is multiplied by: factor, times lr or lr/lr₀ as `scale` says."""
+    if group["scale"] == "none":
+        return factor
+    amount = factor * float(group["lr"])
+    if group["scale"] == "lr":
+        return amount
+    first: Any = group.get("initial_lr", group["first_lr"])
+    return amount / float(first)
+
+
+def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
+    """See that the state has a tensor of that name: of the parameter's type, float32 for 16 bits.
+
+    Where there is none, zeros; a parameter that was cast takes its state along.
+    """
+    dtype = torch.float32 if parameter.dtype in HALF else parameter.dtype
+    now = state.get(name)
+    if now is None:
+        preserve = torch.preserve_format
+        state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
+    elif now.dtype is not dtype:
+        state[name] = now.to(dtype)
+
+
+def is_plain(group: Group) -> bool:
+    """Whether nothing in the group's options asks for torch's own way."""
+    return not (group["differentiable"] or group.get("capturable"))
+
+
+def is_fused(group: Group, weights: Sequence[Tensor]) -> Any:
+    """The option `fused`, but False on a CPU, where torch's fused step takes strides for granted.
+
+    Of weights with gaps it writes into the gaps; those without are stepped in one pass.
+    """
+    return group["fused"] and not any(w.is_cpu for w in weights)
+
+
+def entries_of(groups: Iterable[Group]) -> list[Entry]:
+    """The parameters of these groups with their penalties, each parameter once."""
+    entries: dict[int, Entry] = {}
+    for number, group in enumerate(groups):
+        given = group["penalty"]
+        bound = {}
+        if isinstance(given, Regularizer):
+            bound = {id(one.parameter): one for one in map(_single, given.bindings)}
+        for place, parameter in enumerate(group["params"]):
+            if id(parameter) in entries:
+                continue
+            if not isinstance(given, Regularizer):
+                name = (
+                    group["param_names"][place] if "param_names" in group else f"{number}.{place}"
+                )
+                penalty = None if given is None else with_groups(given, _as_they_are)
+                way = "none" if penalty is None else group["how"]
+                entry = Entry(name, parameter, group, penalty, way, None, None)
+            elif id(parameter) in bound:
+                binding = bound[id(parameter)]
+                bound_to = binding.penalty, group["how"], given
+                entry = Entry(binding.name, parameter, group, *bound_to, None)
+            else:
+                entry = Entry("", parameter, group, None, "none", None, None)
+            entry.take_form()
+            entries[id(parameter)] = entry
+    return list(entries.values())
+
+
+def _single(binding: Bound) -> Binding:
+    if not isinstance(binding, Binding):
+        raise ValueError(
+            f"{binding.name}: groups across several parameters cannot be inside an optimizer; use "
+            "torch's own with regularizer.attach()"
+        )
+    return binding
+
+
+def _as_they_are(side: str) -> str:
+    """Of a parameter whose module is not known, axis 0 is the output."""
+    return side
+
+
+def read_options(group: Group) -> None:
+    """Read a penalty that is text; refuse what is no penalty, no way and no scale.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if isinstance(group["penalty"], str):
+        group["penalty"] = parse(group["penalty"])
+    penalty, how, scale = group["penalty"], group["how"], group["scale"]
+    if penalty is not None and not isinstance(penalty, Penalty | Regularizer):
+        raise TypeError(
+            f"penalty must be a Penalty such as L1(1e-4), a Regularizer or None, got {penalty!r}"
+        )
+    if how == "loss":
+        raise ValueError('how="loss" needs nothing inside: add regularizer.penalty() to the loss')
+    if how not in HOWS:
+        near = difflib.get_close_matches(str(how), HOWS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f'how must be "coupled", "decoupled" or "proximal", got {how!r}{hint}')
+    if scale not in SCALES:
+        raise ValueError(f'scale must be "lr", "schedule" or "none", got {scale!r}')
+    if scale != "lr" and how != "decoupled":
+        raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
+
+
+def check_entry(entry: Entry, optimizer: Optimizer) -> None:
+    """Refuse a penalty that cannot go this way in this optimizer.
+
+    Raises
+    ------
+    ValueError
+    """
+    penalty = entry.penalty
+    if penalty is None:
+        return
+    euclidean = isinstance(optimizer, torch.optim.SGD)
+    if entry.group["differentiable"] and entry.how != "coupled":
+        raise ValueError(
+            f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
+            "through which no gradient leads"
+        )
+    reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
+    if entry.how == "proximal" and not euclidean:
+        reason = reason or penalty.why_no_metric()
+        if entry.parameter.is_complex():
+            reason = reason or (
+                "a complex parameter: Adam gives its real and imaginary parts different steps, in "
+                'which no modulus can shrink; use SGD or how="coupled"'
+            )
+    if reason is not None:
+        raise ValueError(f"{entry.name}: {reason}")
+    if not is_lazy(entry.parameter):
+        check_fit(entry.name, penalty, entry.parameter)
+    first: Any = entry.group.get("initial_lr", entry.group["lr"])
+    if entry.group["scale"] == "schedule" and not float(first):
+        raise ValueError(
+            'scale="schedule" divides by the first learning rate, which is 0; set initial_lr in '
+            'the group, or use scale="lr"'
+        )
+
+
+def as_text(group: Group) -> Group:
+    """A packed group with its penalty as text; None where the penalty has no text form."""
+    penalty = group["penalty"]
+    if penalty is None:
+        return group
+    try:
+        if isinstance(penalty, Penalty):
+            return {**group, "penalty": to_text(penalty)}
+    except ValueError:
+        pass
+    return {**group, "penalty": None}
+
+
+def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, Any]:
+    """The same with every penalty read from its text, before anything is loaded.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a group has a penalty, a way or a scale that is none.
+    """
+    groups = [dict(group) for group in state_dict["param_groups"]]
+    for group in groups:
+        options = {**defaults, **group}
+        read_options(options)
+        if "penalty" in group:
+            group["penalty"] = options["penalty"]
+    return {**state_dict, "param_groups": groups}
+
+
+def keep_penalty(group: Group, present: Group) -> None:
+    """After loading: the present penalty where none was saved, and a `Regularizer` always."""
+    saved, mine = group.get("penalty"), present["penalty"]  # the saved one is read already
+    if mine is not None and (saved is None or isinstance(mine, Regularizer)):
+        if saved is not None:
+            _warn_of_another(saved, mine, "the present one is kept")
+        group.update({key: present[key] for key in ("penalty", "how", "scale")})
+    elif saved is not None and mine is not None and saved != mine:
+        _warn_of_another(saved, mine, "the saved one goes on")
+    for key, value in present.items():
+        group.setdefault(key, value)
+
+
+def _warn_of_another(saved: Penalty, present: object, consequence: str) -> None:
+    warnings.warn(
+        f"the saved run had the penalty {to_text(saved)!r}, the optimizer has {present!r}: "
+        f"{consequence}",
+        stacklevel=4,
+    )
+
+
+def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Keep the state as precise as it was saved: torch casts it to the type of the weights."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    numbers = [n for group in saved["param_groups"] for n in group["params"]]
+    for parameter, number in zip(parameters, numbers, strict=True):
+        for key, value in saved["state"].get(number, {}).items():
+            now = optimizer.state[parameter].get(key)
+            if key == "step" or not (isinstance(now, Tensor) and isinstance(value, Tensor)):
+                continue
+            if now.dtype != value.dtype:
+                optimizer.state[parameter][key] = value.detach().clone().to(now.device)

@@ -1,1 +1,0 @@
-"""Optimizers with the penalty inside: what `SGD` and `Adam` have in common."""

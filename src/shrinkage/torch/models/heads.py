@@ -1,0 +1,144 @@
+"""The heads and the neurons of a transformer, as Joints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+
+from shrinkage.torch.models.attention import (
+    Incoming,
+    Projections,
+    held,
+    is_linear,
+    projections_of,
+    sizes,
+    warn_of_rest,
+)
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import Modules
+
+HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads")
+KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "kv_heads")
+
+
+def heads(model: nn.Module) -> list[Joint]:
+    """The attention heads of a model: one `Joint` for each attention module, a unit for each head.
+
+    A unit holds the rows and biases of a head in the projections to queries, keys and values, and
+    its columns in the output projection. Where several heads of queries share one of keys and
+    values (grouped-query attention), they are one unit.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With `torch.nn.MultiheadAttention`, or with attention whose projections have the names that
+        transformers, timm and others give them (``q_proj``, ``query``, ``qkv``, ``c_attn``, ...).
+        The number of heads is read from the module (``num_heads``, ...) or from a ``config``.
+
+    Returns
+    -------
+    list of Joint
+        Keys of a `Regularizer`'s mapping, or its `on`.
+
+    Warns
+    -----
+    UserWarning
+        For attention that is left out because it is not known, and where there is none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from shrinkage import GroupLasso
+    >>> from shrinkage.torch import Regularizer
+    >>> model = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)
+    >>> (attention,) = heads(model)
+    >>> print(attention.members[0])
+    self_attn.in_proj_weight:out:heads:3x4
+    >>> regularizer = Regularizer(model, GroupLasso(1e-3), on=heads(model))
+    >>> regularizer.sparsity().parameters[str(attention)].groups
+    2
+    """
+    found: list[Joint] = []
+    unknown: list[str] = []
+    modules = Modules(model)
+    for module, ancestors in modules.ancestors:
+        if isinstance(module, nn.MultiheadAttention):
+            found.append(Joint(*_of_torch(module, modules)))
+            continue
+        projections = projections_of(module, ancestors[-1] if ancestors else None)
+        members = projections and _members(module, ancestors, projections, modules)
+        if members:
+            found.append(Joint(*members))
+        elif projections or _looks_like_attention(module):
+            unknown.append(type(module).__name__)
+    warn_of_rest("heads", "attention", model, found, unknown)
+    return found
+
+
+def _of_torch(module: nn.MultiheadAttention, modules: Modules) -> Iterator[str]:
+    size = module.embed_dim // module.num_heads
+    prefix = modules.prefix(module)
+    for key in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
+        if getattr(module, key) is not None:
+            yield f"{prefix}{key}:out:heads:{size}"
+    for key in ("in_proj_weight", "in_proj_bias"):
+        if getattr(module, key) is not None:
+            yield f"{prefix}{key}:out:heads:3x{size}"
+    yield f"{modules.prefix(module.out_proj)}weight:in:heads:{size}"
+
+
+def _members(
+    module: nn.Module,
+    ancestors: Sequence[nn.Module],
+    projections: Projections,
+    modules: Modules,
+) -> list[str] | None:
+    """The members of one attention module; None where its sizes do not fit its heads."""
+    holders = (module, *reversed(ancestors))
+    count = _number(HEADS, holders)
+    if count is None:
+        return None
+    shared = _number(KEY_VALUE_HEADS, holders) or count
+    columns = sizes(projections.out)[1]
+    if columns % count or count % shared:
+        return None
+    members: list[str] = []
+    for one in projections.incoming:
+        side = _side(one, sizes(one.layer)[0], count, shared, projections.is_by_head)
+        if side is None:
+            return None
+        members += [f"{modules.prefix(one.layer)}{key}{side}" for key in held(one.layer)]
+    own = [key for key in ("q_bias", "k_bias", "v_bias") if module._parameters.get(key) is not None]
+    members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
+    return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
+
+
+def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
+    """Where the units of a projection are; there are as many as heads of keys and values."""
+    if is_by_head:  # query, key and value of one head, then those of the next
+        return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"
+    if one.parts == 3 and shared != count:
+        return None  # parts of two sizes
+    if rows % (one.parts * (count if one.is_query else shared)):
+        return None
+    parts = f"{one.parts}x" if one.parts > 1 else ""
+    return f":out:heads:{parts}{rows // one.parts // shared}"
+
+
+def _number(names: Sequence[str], holders: Sequence[nn.Module]) -> int | None:
+    """The first of these numbers that a module or its configuration has, from inside out."""
+    for holder in holders:
+        for place in (holder, getattr(holder, "config", None)):
+            for name in names:
+                if isinstance(number := getattr(place, name, None), int) and number > 0:
+                    return number
+    return None
+
+
+def _looks_like_attention(module: nn.Module) -> bool:
+    if re.search("Attention|Attn", type(module).__name__) is None:
+        return False
+    layers = sum(map(is_linear, module.children()))
+    return layers > 1 or any(w.ndim > 1 for w in module.parameters(recurse=False))

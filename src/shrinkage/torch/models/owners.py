@@ -1,0 +1,175 @@
+"""Where the parameters of a model live: every place of each, by its names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from shrinkage.torch.models.parameter_kinds import NO_DECAY, Request, is_marked, kind_of, request_of
+
+WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+WRAPPERS = {"DistributedDataParallel", "DataParallel", "FullyShardedDataParallel", "AveragedModel"}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A place where a parameter lives: the module it serves and what it is called."""
+
+    name: str  # without the prefixes of wrappers
+    path: str  # with them, as model.named_parameters() has it
+    alias: str  # "fc.weight" for "fc.parametrizations.weight.original1"; else the name
+    module: nn.Module
+    key: str  # the module's name for it: "weight"
+    kind: str  # "weight", or what it is instead
+    ancestors: tuple[nn.Module, ...] = ()  # the modules that hold `module`, the outermost first
+    asks_no_decay: bool = False
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        return self.name, self.alias, self.path
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A parameter with every place where it lives: several where it is tied."""
+
+    parameter: torch.Tensor
+    owners: tuple[Owner, ...]
+
+    @property
+    def name(self) -> str:
+        return self.owners[0].name
+
+
+def asks_for_no_decay(candidate: Candidate) -> bool:
+    """Whether the model says that weight decay must leave this parameter alone.
+
+    By the parameter's own ``_no_weight_decay``, or by ``no_weight_decay()`` or
+    ``no_weight_decay_keywords()`` of a module that holds it; whatever its kind is.
+    """
+    return any(owner.asks_no_decay for owner in candidate.owners)
+
+
+def candidates(model: nn.Module) -> list[Candidate]:
+    """Every parameter of `model` once, in the model's order, under all of its names.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has no shape yet (lazy modules).
+    """
+    found: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
+    for owner, parameter in _owners(model, "", "", (), ()):
+        found.setdefault(id(parameter), (parameter, []))[1].append(owner)
+    return [_candidate(parameter, owners) for parameter, owners in found.values()]
+
+
+def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:
+    """A tied parameter asks for no decay at all of its places if it does at one."""
+    if any(owner.asks_no_decay for owner in owners):
+        kinds = [NO_DECAY if owner.kind == "weight" else owner.kind for owner in owners]
+        owners = [
+            replace(owner, kind=kind, asks_no_decay=True)
+            for owner, kind in zip(owners, kinds, strict=True)
+        ]
+    return Candidate(parameter, tuple(owners))
+
+
+def modules_by_name(
+    module: nn.Module, prefix: str = "", above: tuple[nn.Module, ...] = ()
+) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
+    """Every module at each of its places: its prefix, "fc." without wrappers, and its holders.
+
+    Wrappers have the prefix of what they wrap.
+    """
+    if module in above:
+        return
+    yield prefix, module, above
+    for key, child in module._modules.items():
+        if child is not None:
+            inner = prefix if _wraps(module, key) else f"{prefix}{key}."
+            yield from modules_by_name(child, inner, (*above, module))
+
+
+class Modules:
+    """The modules of a model, each once, with the modules that hold it and its prefix."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._places: dict[int, tuple[str, nn.Module, tuple[nn.Module, ...]]] = {}
+        for place in modules_by_name(model):
+            self._places.setdefault(id(place[1]), place)
+
+    @property
+    def ancestors(self) -> list[tuple[nn.Module, tuple[nn.Module, ...]]]:
+        return [(module, above) for _, module, above in self._places.values()]
+
+    def prefix(self, module: nn.Module) -> str:
+        return self._places[id(module)][0]
+
+
+def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
+    """The model inside its wrappers, and their part of the names: "module." under DDP."""
+    prefix = ""
+    while key := next((key for key in model._modules if _wraps(model, key)), None):
+        model, prefix = model.get_submodule(key), f"{prefix}{key}."
+    return model, prefix
+
+
+def _wraps(module: nn.Module, key: str) -> bool:
+    return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
+
+
+def _owners(
+    module: nn.Module,
+    prefix: str,
+    path: str,
+    above: tuple[nn.Module, ...],
+    requests: tuple[Request, ...],
+) -> Iterator[tuple[Owner, torch.Tensor]]:
+    """Every place of every parameter below `module`, tied ones at each of their places."""
+    if module in above:  # a module that holds itself
+        return
+    request = request_of(module, prefix, path)
+    requests = (*requests, request) if request else requests
+
+    def place(
+        parameter: torch.Tensor, key: str, inner: str, alias: str, kind: str
+    ) -> tuple[Owner, torch.Tensor]:
+        names = prefix + inner, path + inner, prefix + alias
+        asks = is_marked(parameter) or any(one.includes(*names) for one in requests)
+        return Owner(*names, module, key, kind, above, asks), parameter
+
+    for key, parameter in module._parameters.items():
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(
+                f"{prefix}{key} has no shape yet; run the model once, then build the Regularizer"
+            )
+        if parameter is not None:
+            yield place(parameter, key, key, key, kind_of(module, key, parameter))
+    for key, child in module._modules.items():
+        if child is None:
+            continue
+        if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
+            for original in _originals(module, child):
+                yield place(*original)
+        else:
+            inner = prefix if _wraps(module, key) else f"{prefix}{key}."
+            yield from _owners(child, inner, f"{path}{key}.", (*above, module), requests)
+
+
+def _originals(
+    module: nn.Module, lists: nn.Module
+) -> Iterator[tuple[torch.Tensor, str, str, str, str]]:
+    """The originals behind a parametrized tensor: they serve the module that shows it."""
+    for key, steps in lists.named_children():
+        assert isinstance(steps, nn.utils.parametrize.ParametrizationList)
+        weight_norm = type(steps[0]).__name__ == "_WeightNorm"
+        for name, parameter in steps.named_parameters():
+            inner = f"parametrizations.{key}.{name}"
+            is_gain = weight_norm and name == "original0"
+            kind = "a weight-norm gain" if is_gain else kind_of(module, key, parameter)
+            yield parameter, key, inner, inner if is_gain else key, kind

@@ -1,0 +1,302 @@
+"""Which parameters a penalty is for: names, kinds, patterns."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+
+from shrinkage.penalties import Penalty
+from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.owners import Candidate, Owner, candidates, modules_by_name, unwrapped
+
+Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
+Selector = str | type[nn.Module] | Predicate | Joint
+Given = Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]  # as a user writes it
+On = Given | Iterable[Given]
+Rule = tuple[Any, Penalty | None]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What was decided for one parameter, and why."""
+
+    candidate: Candidate
+    owner: Owner  # the one that decided; the first if none did
+    penalty: Penalty | None
+    why: str
+    by: Selector | None = None  # what selected it
+
+
+def select(
+    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> list[Selected]:
+    """Decide for every parameter of `model` whether and how it is penalized.
+
+    Raises
+    ------
+    ValueError
+        If a pattern, a type or a predicate reaches nothing.
+    """
+    pool = candidates(model)
+    rules, reach_all = _rules(penalty, on)
+    for selector, _ in rules:
+        _check_kind(selector)
+    used = [False] * len(rules)
+    chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
+    for (selector, _), was_used in zip(rules, used, strict=True):
+        if isinstance(selector, Joint):
+            _check_joint(selector, chosen)
+        hit = _first_hit(selector, pool, reach_all)
+        if hit is None:
+            raise ValueError(_nothing(selector, pool))
+        if isinstance(penalty, Mapping) and not was_used:
+            raise ValueError(
+                f"{_named(selector)} is left with nothing: earlier patterns take {hit} and all "
+                "else it matches; put it before them"
+            )
+    return chosen
+
+
+def each_name_alone(
+    candidate: Candidate, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> dict[str, Penalty | None]:
+    """What a tied parameter would get if it went by one of its names alone, for each of them.
+
+    Empty where a selector is one of its whole names: then it is meant.
+    """
+    rules, reach_all = _rules(penalty, on)
+    names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
+    if any(isinstance(selector, str) and selector in names for selector, _ in rules):
+        return {}
+    unused = [False] * len(rules)
+    return {
+        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all, unused).penalty
+        for owner in candidate.owners
+    }
+
+
+def _rules(
+    penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> tuple[list[tuple[Any, Penalty | None]], bool]:
+    """Selectors with their penalties, in order; and whether patterns reach everything."""
+    if isinstance(penalty, Mapping):
+        if on is not None and on != "all":
+            raise ValueError(
+                f'on={on!r} beside a mapping: its keys say what is penalized; only on="all" (they '
+                "reach biases and normalizations too) goes with it"
+            )
+        if not penalty:
+            raise ValueError("the mapping of patterns to penalties is empty")
+        return list(penalty.items()), on == "all"
+    selectors = on if isinstance(on, list) else [on]
+    if not selectors:
+        raise ValueError(f"on={on!r} selects nothing")
+    return [("weights" if one is None else one, penalty) for one in selectors], False
+
+
+def by_names(
+    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+) -> tuple[Penalty | dict[Any, Penalty | None], Selector | list[Selector] | None]:
+    """`penalty` and `on` with layers and parameters of the model replaced by their names.
+
+    A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
+
+    Raises
+    ------
+    TypeError
+        If `on` is a mapping.
+    ValueError
+        If a layer or a parameter is none of the model's, or stands in a mapping twice.
+    """
+    pool = candidates(model)
+    if isinstance(penalty, Mapping):
+        named: dict[Any, Penalty | None] = {}
+        for key, one in penalty.items():
+            name = _by_name(key, model, pool)
+            if name in named:
+                raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
+            named[name] = one
+        penalty = named
+    if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
+        return penalty, None if on is None else _by_name(on, model, pool)
+    if isinstance(on, tuple) and _is_named_parameter(on):
+        return penalty, _by_name(on, model, pool)
+    if isinstance(on, Mapping):
+        raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
+    return penalty, [_by_name(one, model, pool) for one in on]
+
+
+def _by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
+    if isinstance(selector, nn.Module):
+        return _pattern_of(selector, model)
+    if _is_named_parameter(selector):
+        selector = selector[1]
+    if not isinstance(selector, torch.Tensor):
+        return selector
+    for candidate in pool:
+        if candidate.parameter is selector:
+            return candidate.name
+    raise ValueError(
+        f"a tensor of shape {tuple(selector.shape)} is no parameter of the model; name it by its "
+        "pattern, or give the parameter itself, model.fc.weight"
+    )
+
+
+def _pattern_of(layer: nn.Module, model: nn.Module) -> str:
+    inner = unwrapped(layer)[0]
+    kind = type(layer).__name__
+    if next(layer.parameters(), None) is None:
+        raise ValueError(f"this {kind} holds no parameter that could be penalized")
+    for prefix, module, _ in modules_by_name(model):
+        if module is inner or module is layer:
+            escaped = re.sub(r"([*?[])", r"[\1]", prefix)
+            return f"{escaped}*"
+    raise ValueError(f"this {kind} is no layer of the model; give one that is, or its pattern")
+
+
+def _is_named_parameter(selector: object) -> bool:
+    """Whether it is a pair of `named_parameters`."""
+    return (
+        isinstance(selector, tuple)
+        and len(selector) == 2
+        and isinstance(selector[0], str)
+        and isinstance(selector[1], torch.Tensor)
+    )
+
+
+def _check_kind(selector: object) -> None:
+    if isinstance(selector, Joint | str | type):
+        return
+    if not callable(selector) or isinstance(selector, Penalty):
+        raise TypeError(
+            "a selector is a pattern, a layer, a module type, a parameter or a predicate(name, "
+            f"parameter, module), got {selector!r}"
+        )
+    try:
+        signature = inspect.signature(selector)
+    except ValueError:  # of a function that is not written in Python
+        return
+    try:
+        signature.bind("", None, None)
+    except TypeError:
+        raise TypeError(
+            "a predicate is called with the name, the parameter and the module that holds it; "
+            f"{getattr(selector, '__name__', repr(selector))}{signature} cannot be"
+        ) from None
+
+
+def _decide(
+    candidate: Candidate,
+    rules: Sequence[tuple[Any, Penalty | None]],
+    reach_all: bool,
+    used: list[bool],
+) -> Selected:
+    for number, (selector, penalty) in enumerate(rules):
+        for owner in candidate.owners:
+            if _matches(selector, owner, candidate.parameter, reach_all):
+                used[number] = True
+                why = "" if penalty else f"{selector!r}: None"
+                return Selected(candidate, owner, penalty, why, selector)
+    owner = candidate.owners[0]
+    return Selected(candidate, owner, None, owner.kind if owner.kind != "weight" else "no match")
+
+
+def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_all: bool) -> bool:
+    if isinstance(selector, type):
+        return isinstance(owner.module, selector)
+    if isinstance(selector, Joint):
+        return not set(selector.names).isdisjoint(owner.names)
+    if not isinstance(selector, str):
+        return bool(selector(owner.name, parameter, owner.module))
+    if selector == "all":
+        return True
+    if selector in {"weights", "biases"}:
+        return owner.kind == {"weights": "weight", "biases": "bias"}[selector]
+    if selector in (owner.name, owner.alias):
+        return True
+    if not (fnmatchcase(owner.name, selector) or fnmatchcase(owner.alias, selector)):
+        return False
+    names_bias = re.search(r"(?<![a-zA-Z0-9])bias(?![a-z])", selector.rsplit(".", 1)[-1])
+    return reach_all or owner.kind == "weight" or (owner.kind == "bias" and bool(names_bias))
+
+
+def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str | None:
+    """The first name that a selector reaches, whatever others take before it."""
+    for candidate in pool:
+        for owner in candidate.owners:
+            if _matches(selector, owner, candidate.parameter, reach_all):
+                return owner.name
+    return None
+
+
+def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
+    """Refuse members that do not exist, that are one parameter, or that another selector takes."""
+    found: dict[int, str] = {}
+    for name in joint.names:
+        named = [
+            one for one in chosen if any(name in owner.names for owner in one.candidate.owners)
+        ]
+        if not named:
+            owners = [owner for one in chosen for owner in one.candidate.owners]
+            raise ValueError(f"{joint!r}: there is no {name}; {_nearest(name, owners)}")
+        if len(named) > 1:
+            several = " and ".join(one.candidate.name for one in named)
+            raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
+        if named[0].by != joint:
+            assert named[0].by is not None
+            raise ValueError(
+                f"{joint!r}: {_named(named[0].by)} takes {name} before; put the Joint first, and "
+                "name a parameter in one Joint alone: groups that overlap have no common prox"
+            )
+        other = found.setdefault(id(named[0].candidate.parameter), name)
+        if other != name:
+            raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
+
+
+def _named(selector: Selector) -> str:
+    if isinstance(selector, Joint):
+        return repr(selector)
+    if isinstance(selector, str):
+        return f"pattern {selector!r}"
+    kind = "type" if isinstance(selector, type) else "the predicate"
+    return f"{kind} {getattr(selector, '__name__', repr(selector))}"
+
+
+def _nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
+    """The sentence for a selector that reaches nothing."""
+    owners = [owner for candidate in pool for owner in candidate.owners]
+    if not owners:
+        return "the model has no parameter"
+    if isinstance(selector, type):
+        types = ", ".join(sorted({type(owner.module).__name__ for owner in owners}))
+        return f"no module of {_named(selector)} owns a parameter; those that do: {types}"
+    if not isinstance(selector, str):
+        return f"{_named(selector)} is true for no parameter"
+    if selector in {"weights", "biases"}:
+        kind = {"weights": "weight", "biases": "bias"}[selector]
+        return f"the model has no {kind}, only {_listed(owners)}; name what is meant with on="
+    passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
+    if passed:
+        return (
+            f"{_named(selector)} matches no weight, only {_listed(passed)}: a bias is reached by a "
+            'pattern that ends in "bias", anything else by its whole name or on="all"'
+        )
+    return f"{_named(selector)} matches no parameter; {_nearest(selector, owners)}"
+
+
+def _nearest(pattern: str, owners: Sequence[Owner]) -> str:
+    bare = pattern.replace("*", "").strip(".")
+    near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
+    return f"the nearest are {', '.join(near)}"
+
+
+def _listed(owners: Sequence[Owner]) -> str:
+    return ", ".join(f"{owner.name} ({owner.kind})" for owner in owners[:3])

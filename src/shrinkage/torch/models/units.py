@@ -1,0 +1,159 @@
+"""Which entries of a module's weight belong to one output unit, or to one input unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
+from shrinkage.torch.models.attention import is_conv1d, projections_with
+from shrinkage.torch.models.owners import Owner
+from shrinkage.torch.models.parameter_kinds import LAYERS
+
+FOUR_GATES = (nn.LSTM, nn.LSTMCell)
+THREE_GATES = (nn.GRU, nn.GRUCell)
+
+
+def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
+    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
+
+    Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
+
+    Raises
+    ------
+    ValueError
+        If heads do not divide the units, or for the weights of experts, whose axes differ.
+    """
+    shape = tuple(parameter.shape)
+    heads = heads_in(side)
+    if heads is not None:
+        if len(shape) < 2 and not isinstance(owner.module, nn.MultiheadAttention):
+            return Layout(None if shape else (1,), (0,))  # every entry is a group
+        return _heads(heads, owner, shape)
+    if len(shape) < 2:
+        return Layout(None if shape else (1,), (0,))
+    module, key = owner.module, owner.key
+    shown = getattr(module, key, parameter)
+    if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
+        module = nn.Identity()  # a part of a parametrization, in a shape of its own
+    if isinstance(module, _ConvNd):
+        blocks = module.groups
+        transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)
+        if (side == "out") != transposed:
+            return Layout(None, (0,))
+        if blocks == 1:
+            return Layout(None, (1,))
+        return Layout((blocks, shape[0] // blocks, *shape[1:]), (0, 2))
+    if side == "out" and (gates := _gates(module, key)) > 1:
+        return Layout((gates, shape[0] // gates, *shape[1:]), (1,))
+    if type(module).__name__.endswith("Experts") and len(shape) == 3:
+        raise ValueError(
+            f'groups="{side}": {owner.name} holds a matrix for each expert, and where its '
+            f"{side}puts are is not known; write the axes, groups=(0, 1) or groups=(0, 2)"
+        )
+    return Layout(None, (_axis(side, module),))
+
+
+def _axis(side: str, module: nn.Module) -> int:
+    """Where the output units ("out") or input units of a weight without blocks are counted."""
+    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | _ConvTransposeNd)
+    return int((side == "out") == (turned or is_conv1d(module)))
+
+
+def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
+    """A side or parts that are not written are those of the attention that the module is part of.
+
+    One projection to query, key and value has three parts; in an output projection heads are input
+    units. In any other module they are output units.
+    """
+    module, side, parts = owner.module, heads.side or "out", heads.parts
+    if heads.side is None:
+        if isinstance(module, NonDynamicallyQuantizableLinear):
+            side = "in"
+        elif isinstance(module, nn.MultiheadAttention):
+            parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
+        elif (found := projections_with(module, owner.ancestors)) is not None:
+            side = "in" if module is found.out else "out"
+            held = (one.parts for one in found.incoming if one.layer is module)
+            parts = parts or next(held, 1)
+    if isinstance(module, _ConvNd) and module.groups > 1 and len(shape) > 1:
+        raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
+    axis = _axis(side, module) if len(shape) > 1 else 0
+    try:
+        return heads._replace(parts=parts).layout(shape, axis)
+    except ValueError as error:
+        raise ValueError(f"{owner.name}: {error}") from None
+
+
+def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
+    """What is not certain of the groups of a parameter, for its row in the table."""
+    module = owner.module
+    known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
+    if groups in ("out", "in") and parameter.ndim > 1 and not known:
+        return f" ({groups}: axis {_axis(str(groups), module)}, for want of a known layer)"
+    heads = heads_in(groups)
+    if heads is None or heads.side is not None or parameter.ndim < 2:
+        return ""
+    axis = _heads(heads, owner, tuple(parameter.shape)).axes[0] - 1
+    return f" (heads along axis {axis})"
+
+
+def _gates(module: nn.Module, key: str) -> int:
+    """How many rows of a recurrent weight, or entries of its bias, belong to one hidden unit."""
+    if key.removeprefix("weight_").removeprefix("bias_")[:2] not in ("ih", "hh"):
+        return 1
+    return 4 if isinstance(module, FOUR_GATES) else 3 if isinstance(module, THREE_GATES) else 1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A parameter seen as a matrix with one row for each unit.
+
+    The parameter is seen as shape `view`, of which the first `axes` in `order` count its units.
+    """
+
+    shape: tuple[int, ...]
+    view: tuple[int, ...]
+    order: tuple[int, ...]
+    units: int
+
+    @property
+    def entries(self) -> int:
+        """How many belong to one unit."""
+        return math.prod(self.shape) // self.units
+
+    def of(self, w: Tensor) -> Tensor:
+        """The matrix (units, entries)."""
+        return w.reshape(self.view).permute(self.order).reshape(self.units, self.entries)
+
+    def back(self, rows: Tensor) -> Tensor:
+        """The parameter's shape again."""
+        laid_out = rows.reshape([self.view[axis] for axis in self.order])
+        inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
+        return laid_out.permute(inverse).reshape(self.shape)
+
+
+def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
+    """The units of a parameter on a side: "out", "in", an axis ("1") or "heads:64".
+
+    Unlike the groups of one parameter, in one dimension all that belongs to a unit goes together:
+    the gates of a recurrent bias, the entries of a head.
+    """
+    shape = tuple(parameter.shape)
+    heads = heads_in(side)
+    if heads is not None:
+        layout = _heads(heads, owner, shape)
+    elif side not in ("out", "in"):
+        layout = resolve(int(side), shape)
+    elif len(shape) == 1:
+        gates = _gates(owner.module, owner.key)
+        layout = Layout((gates, shape[0] // gates), (1,))
+    else:
+        layout = resolve(unit_layout(side, owner, parameter), shape)
+    view = layout.view or shape
+    order = (*layout.axes, *(axis for axis in range(len(view)) if axis not in layout.axes))
+    return Rows(shape, view, order, math.prod(view[axis] for axis in layout.axes))

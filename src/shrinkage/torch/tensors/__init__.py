@@ -1,0 +1,1 @@
+"""What is done to one tensor, in place: updates, and the values of penalties."""

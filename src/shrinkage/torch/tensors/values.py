@@ -1,0 +1,98 @@
+"""The value of a penalty and its gradient, each in one pass over memory where that is known.
+
+Known are sums of absolute values and squares on dense weights of 32 or 64 bits on a CPU; all else
+takes the penalty's own formula.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from shrinkage.kernels.formulas import formula_of
+from shrinkage.kernels.value_and_gradient import absolute_and_squares, gradient_into
+from shrinkage.torch.fused.batch import PLAIN, is_dense
+
+if TYPE_CHECKING:
+    from shrinkage.penalties import Penalty
+
+LARGE = 1 << 14  # entries: below, a few torch operations are as fast
+
+
+def number(w: Tensor, penalty: Penalty) -> float | None:
+    """Ω(w) as a number, or None where it is not known in one pass."""
+    if not _is_known(w, penalty):
+        return None
+    absolute, squares = absolute_and_squares(_vector(w), torch.get_num_threads())
+    a, b, _ = penalty.split()
+    return linear(a, absolute, b, squares)
+
+
+def linear(a: float, absolute: float, b: float, squares: float) -> float:
+    """a·Σ|w| + b·Σw², where a sum that does not count may be infinite."""
+    return (a * absolute if a else 0.0) + (b * squares if b else 0.0)
+
+
+def differentiable(w: Tensor, penalty: Penalty) -> Tensor | None:
+    """Ω(w) as a tensor with a gradient, or None where it is not known in one pass."""
+    if not _is_known(w, penalty):
+        return None
+    value: Tensor = _Value.apply(w, penalty)  # type: ignore[no-untyped-call]
+    return value
+
+
+def _is_known(w: Tensor, penalty: Penalty) -> bool:
+    return (
+        type(w) in PLAIN
+        and w.numel() >= LARGE
+        and not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and forward_ad._current_level < 0
+        and w.is_cpu
+        and w.dtype in (torch.float32, torch.float64)
+        and w.layout is torch.strided
+        and not w.is_neg()
+        and not penalty.split().rest
+        and is_dense(w)
+    )
+
+
+def _vector(w: Tensor) -> np.ndarray[Any, Any]:
+    """The entries in the order of memory, not copied."""
+    flat: np.ndarray[Any, Any] = w.detach().as_strided((w.numel(),), (1,)).numpy()
+    return flat
+
+
+class _Value(torch.autograd.Function):
+    """Ω(w) of absolute values and squares."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor, penalty: Penalty) -> Tensor:
+        ctx.save_for_backward(w)
+        ctx.penalty = penalty
+        return w.new_tensor(number(w, penalty))
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
+        (w,) = ctx.saved_tensors
+        again = torch.is_grad_enabled() or forward_ad._current_level >= 0
+        scale = None if again else _number(above)
+        if scale is None:  # it is to be differentiated again, or several gradients go together
+            return above * ctx.penalty.gradient(w), None
+        known = formula_of(ctx.penalty)
+        assert known is not None
+        gradient = torch.empty_like(w)
+        gradient_into(_vector(gradient), _vector(w), *known, scale, torch.get_num_threads())
+        return gradient, None
+
+
+def _number(value: Tensor) -> float | None:
+    """What a tensor of no dimension holds, or None where that is several numbers under vmap."""
+    try:
+        return float(value)
+    except RuntimeError:
+        return None

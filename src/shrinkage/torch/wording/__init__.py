@@ -1,0 +1,1 @@
+"""What a step does, in words and in aligned text."""

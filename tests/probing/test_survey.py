@@ -1,0 +1,154 @@
+"""All that is installed: what fails, hangs or crashes is a row, and stops no other."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shrinkage.probe.catalogue import Entry, installed
+from shrinkage.probe.survey import Row, as_text, grouped, records, survey
+
+MADE_UP = """
+    import os, time, warnings
+    from torch.optim import Adam, SGD, Optimizer
+
+    print("made up is loud")
+    warnings.warn("made up is deprecated")
+
+    class Right(SGD):
+        pass
+
+    class Loud(SGD):
+        def step(self, closure=None):
+            print("loud")
+            os.write(1, b"louder")
+            return super().step(closure)
+
+    class Raises(SGD):
+        def step(self, closure=None):
+            raise KeyError("made up")
+
+    class Hangs(SGD):
+        def step(self, closure=None):
+            time.sleep(1000)
+
+    class Crashes(SGD):
+        def step(self, closure=None):
+            os._exit(7)
+
+    Alias = Right
+    number = 3
+"""
+
+
+@pytest.fixture
+def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two packages that can be imported, or try to."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "made_up.py").write_text(textwrap.dedent(MADE_UP))
+    (tmp_path / "broken_up.py").write_text("raise RuntimeError('no such operator')")
+    return tmp_path
+
+
+def test_the_catalogue_has_each_optimizer_once(made_up: Path, capsys) -> None:
+    entries = installed(("torch.optim", "made_up", "broken_up", "not_installed"))
+    names = [entry.name for entry in entries if not entry.reason]
+    assert {"torch.optim.SGD", "torch.optim.AdamW", "torch.optim.LBFGS"} <= set(names)
+    own = [name for name in names if name.startswith("made_up")]
+    assert own == [f"made_up.{name}" for name in ("Crashes", "Hangs", "Loud", "Raises", "Right")]
+    assert [entry for entry in entries if entry.reason] == [
+        Entry("broken_up", "it is installed but does not import: RuntimeError: no such operator")
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_libraries_that_are_known_are_found() -> None:
+    entries = installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
+    assert all(not entry.reason for entry in entries)
+    libraries = {entry.name.partition(".")[0] for entry in entries}
+    assert {"torch", "torch_optimizer", "pytorch_optimizer"} <= libraries
+    assert len({entry.name for entry in entries}) == len(entries) > 150
+
+
+@pytest.fixture
+def no_timm() -> Iterator[None]:
+    """No timm is imported yet, and what a test makes in its place is gone afterwards."""
+    theirs = {name: module for name, module in sys.modules.items() if is_of_timm(name)}
+    forget_timm()
+    yield
+    forget_timm()
+    sys.modules.update(theirs)
+
+
+def forget_timm() -> None:
+    for name in [*filter(is_of_timm, sys.modules)]:
+        del sys.modules[name]
+
+
+def is_of_timm(name: str) -> bool:
+    return name.partition(".")[0] == "timm"
+
+
+def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_timm: None) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "timm" / "optim").mkdir(parents=True)
+    (tmp_path / "timm" / "__init__.py").write_text("")
+    home = tmp_path / "timm" / "optim" / "__init__.py"
+    home.write_text("from torch.optim import SGD\nclass SGDP(SGD): pass")
+    assert Entry("timm.optim.SGDP") in installed()
+    forget_timm()
+    home.write_text("import torchvision_of_another_torch")
+    (entry,) = [entry for entry in installed() if entry.name.startswith("timm")]
+    assert entry.reason.startswith("it is installed but does not import: ModuleNotFoundError")
+
+
+def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
+    rows = survey(installed(("made_up", "broken_up")), jobs=2, seconds=1.0)
+    found = {row.name: row for row in rows}
+    assert list(found) == [entry.name for entry in installed(("made_up", "broken_up"))]
+    assert found["made_up.Right"].law.formula == "w ← (1 − lr·wd)·w"
+    assert found["made_up.Loud"].law.formula == "w ← (1 − lr·wd)·w"
+    assert "KeyError" in found["made_up.Raises"].reason
+    assert found["made_up.Hangs"].reason == "it hangs for 6 s"
+    assert found["made_up.Crashes"].reason == "it ends its process, with 7"
+    assert "does not import" in found["broken_up"].reason
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture(scope="module")
+def few() -> list[Row]:
+    names = ("torch.optim.AdamW", "torch_optimizer.SGDW", "torch.optim.LBFGS", "torch.optim.SGD")
+    return survey([*map(Entry, names), Entry("lib", "it is installed but does not import")])
+
+
+def test_rows_are_grouped_by_law(few: list[Row]) -> None:
+    groups = grouped(few)
+    assert list(groups)[-2:] == ["takes no weight_decay", "could not be probed"]
+    assert [row.name for row in groups["w ← w − lr·wd, decoupled"]] == ["torch_optimizer.SGDW"]
+    assert sum(map(len, groups.values())) == len(few)
+
+
+def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
+    lines = as_text(few).splitlines()
+    assert "NOT as documented  [1]" in lines
+    assert "  torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in lines
+    (row,) = [line for line in lines if line.startswith("  torch_optimizer.SGDW  ")]
+    assert "NOT as documented: decoupled, (1 − lr·wd)·w (its name)" in row
+
+
+def test_records_are_plain(few: list[Row]) -> None:
+    rows = records(few)
+    assert len(rows) == len(few)
+    assert all(isinstance(value, str | float | None) for row in rows for value in row.values())
+    (lib,) = [row for row in rows if row["optimizer"] == "lib"]
+    assert (lib["also"], lib["misfit"]) == ("it is installed but does not import", None)
+
+
+@pytest.mark.parametrize("options", [{"lr": 0.0}, {"weight_decay": -1.0}])
+def test_bad_rates_are_refused_before_any_work(options: dict) -> None:
+    with pytest.raises(ValueError, match="must be > 0"):
+        survey([], **options)

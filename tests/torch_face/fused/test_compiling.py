@@ -1,0 +1,179 @@
+"""Machine code on the disk: found again by the right name, and never a must."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba.core.codegen import CPUCodeLibrary
+
+import shrinkage
+from shrinkage.kernels import jit
+
+LOOPS = """
+import logging, sys, warnings
+logging.disable()  # a slow machine says that it compiles
+warnings.simplefilter("error")
+import numpy as np
+from numba.core.caching import IndexDataCacheFile
+from shrinkage.kernels import launch, loops
+from shrinkage import L1, MCP
+from shrinkage.kernels.formulas import formula_of
+
+KINDS = [launch.Kind("sgd", False, formula_of(penalty)[0], how, "none", "float64")
+         for penalty, how in ((L1(1.0), "proximal"), (MCP(1.0), "coupled"))]
+
+def step(number):
+    w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)
+    table, numbers = np.zeros((1, launch.COLUMNS), np.int64), np.zeros((1, loops.NUMBERS))
+    table[0, [launch.WEIGHTS, launch.GRADIENTS]] = w.ctypes.data, g.ctypes.data
+    names = loops.A, loops.B, loops.SIGN, loops.LR, loops.FACTOR, loops.LIMIT, loops.STEP
+    numbers[0, names] = 0.1, 3.0, 1.0, 0.1, 1.0, np.inf, 0.1
+    pieces, sums = np.array([[0, 0, 20]]), np.zeros((1, launch.SUMS))
+    addresses = [array.ctypes.data for array in (table, numbers, pieces, sums)]
+    job = np.array([0, *addresses, 1, 1, 0])
+    launch.loop(KINDS[number])(job.ctypes.data)
+    assert job[launch.DONE] == 1
+    return np.square(w).sum()
+
+saved, save = [], IndexDataCacheFile.save
+IndexDataCacheFile.save = lambda self, key, data: (saved.append(key), save(self, key, data))
+print(*[step(int(number)) for number in sys.argv[1]], len(saved))
+"""
+
+
+def results(numbers: str, folder: Path) -> tuple[list[float], int]:
+    """Of steps in a process of its own, and how many loops it compiled and kept in the folder."""
+    paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOPS, numbers],
+        env={**os.environ, **paths, "NUMBA_CACHE_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    assert done.returncode == 0
+    *sums, compiled = map(float, done.stdout.split())
+    return sums, int(compiled)
+
+
+def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
+    """Each compiled in a process of its own, where it is the first; then all found by one."""
+    found = [results(number, tmp_path) for number in "01"]
+    assert [compiled for _, compiled in found] == [1, 1]
+    alone = [sums[0] for sums, _ in found]
+    assert alone[0] != alone[1]
+    assert results("01", tmp_path) == (alone, 0)
+    assert results("10", tmp_path) == (alone[::-1], 0)
+    for file in tmp_path.rglob("*.nb?"):  # cut off, they only cost time
+        file.write_bytes(file.read_bytes()[:20])
+    assert results("0", tmp_path)[0] == alone[:1]
+
+
+def test_where_nothing_can_be_written_each_process_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cfunc(signature: Any, *, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.cfunc(signature, **options)
+
+    def raise_it(job: Any) -> None:
+        job[0] += 1
+
+    monkeypatch.setattr(jit, "cfunc", cfunc)
+    job = np.array([2])
+    jit.compiled(raise_it, "next")(job.ctypes.data)
+    assert job == [3]
+
+
+def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which is most of what compiling would take."""
+
+    @jit.jitable
+    def within(job: Any) -> Any:
+        return job[0] + 1
+
+    @jit.jitable
+    def between(job: Any) -> Any:
+        return within(job)
+
+    def count(address: Any) -> None:
+        job = numba.carray(address, 1)
+        job[0] = between(job)
+
+    made = []
+    finish = CPUCodeLibrary._finalize_final_module
+    monkeypatch.setattr(
+        CPUCodeLibrary,
+        "_finalize_final_module",
+        lambda library: (made.append(library.name), finish(library)),
+    )
+    job = np.array([2])
+    jit.Work(numba.cfunc(jit.JOB)(count))(job.ctypes.data)
+    assert job == [3]
+    names = " ".join(made)
+    assert "count" in names
+    assert "within" not in names
+    assert "between" not in names
+
+
+def test_importing_compiles_nothing() -> None:
+    code = "import sys, shrinkage; assert 'numba' not in sys.modules and 'torch' not in sys.modules"
+    paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
+    code = (
+        "import shrinkage.torch; from shrinkage.kernels import counting, driving; "
+        "assert launch.loop.cache_info().currsize == counting.counter.cache_info().currsize == 0"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
+
+
+class Told(logging.Handler):
+    """Counts messages, and lets others wait for the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self.came = Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+        self.came.set()
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    handler = Told()
+    jit.logger.addHandler(handler)
+    jit._tell_of_compiling.cache_clear()
+    yield handler
+    jit.logger.removeHandler(handler)
+
+
+def test_a_long_compilation_is_told_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "PATIENCE", 0.0)
+    for _ in range(2):
+        with jit._telling_of_a_long_wait():
+            assert told.came.wait(60)
+    assert len(told.messages) == 1
+    assert "compiling" in told.messages[0]
+
+
+def test_a_short_one_is_not(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "PATIENCE", 3600.0)
+    with jit._telling_of_a_long_wait():
+        pass
+    assert not told.messages
