@@ -27,7 +27,7 @@ OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows
 @register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Toward(Penalty):
-    """A penalty on the distance from a reference: ``Ω(w) = R(w − reference)``.
+    """The distance from an array, a model or the start: ``Ω(w) = R(w − reference)``.
 
     With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning has no use for go back, under
     ``Toward(..., L1(lam))`` exactly. ``prox(w, step) = reference + prox_R(w − reference, step)``.
@@ -139,10 +139,10 @@ class Toward(Penalty):
 @register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Weighted(Penalty):
-    """A weight for each entry: ``Ω(w) = Σ weights_i·R(w_i)``, for a penalty R of single entries.
+    """A weight for each entry, as in the adaptive lasso: ``Ω(w) = Σ weights_i·R(w_i)``.
 
-    Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso. ``gradient`` is R's times
-    the weights, and ``prox(w, step)`` is R's at ``weights·step``.
+    R is separable. Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso.
+    ``gradient`` is R's times the weights, and ``prox(w, step)`` is R's at ``weights·step``.
 
     Parameters
     ----------

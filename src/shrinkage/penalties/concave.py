@@ -30,7 +30,7 @@ from shrinkage.penalties.traits import Traits
 @register("mcp")
 @dataclass(frozen=True, repr=False)
 class MCP(Penalty):
-    """Minimax concave penalty: ``lam·|w| − w²/(2·gamma)`` up to gamma·lam, constant beyond.
+    """Minimax concave: ``lam·|w| − w²/(2·gamma)`` up to |w| = gamma·lam, constant beyond.
 
     ``Ω(w) = Σ lam·|w| − w²/(2·gamma)`` where |w| ≤ gamma·lam, else ``gamma·lam²/2``.
     ``gradient = sign(w)·max(lam − |w|/gamma, 0)``.
@@ -115,7 +115,7 @@ MCP_FORM = ScalarForm("mcp", modulus=mcp_modulus, gradient=mcp_gradient)
 @register("scad")
 @dataclass(frozen=True, repr=False)
 class SCAD(Penalty):
-    """Smoothly clipped absolute deviation: ``lam·|w|`` near 0, constant far from it.
+    """Smoothly clipped absolute deviation: ``lam·|w|`` up to lam, constant from a·lam on.
 
     ``Ω(w) = Σ lam·|w|`` where |w| ≤ lam, ``(2·a·lam·|w| − w² − lam²)/(2·(a − 1))`` up to a·lam,
     else ``lam²·(a + 1)/2``. ``gradient = sign(w)·min(lam, max((a·lam − |w|)/(a − 1), 0))``.

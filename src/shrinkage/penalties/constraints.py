@@ -199,7 +199,7 @@ class Simplex(Penalty):
 @register("n_of_m")
 @dataclass(frozen=True, repr=False)
 class NofM(Penalty):
-    """At most n of each m neighbours along the last axis are not zero: 2 of 4, as hardware likes.
+    """At most n of each m neighbours along the last axis are not zero, such as 2 of 4.
 
     ``prox(w, step)`` keeps the n largest of each m, the later of two that are equal, and sets the
     others to 0; with an array `step` the largest of ``|w|/√step``. Not convex.

@@ -25,10 +25,9 @@ from shrinkage.penalties.traits import Traits
 @register("l1")
 @dataclass(frozen=True, repr=False)
 class L1(Penalty):
-    """Lasso: ``Ω(w) = lam·Σ|w|``.
+    """Lasso: ``Ω(w) = lam·Σ|w|``, which makes weights exactly zero.
 
-    ``gradient = lam·sign(w)``, 0 at 0. ``prox(w, step) = sign(w)·max(|w| − step·lam, 0)``: weights
-    become exactly zero.
+    ``gradient = lam·sign(w)``, 0 at 0. ``prox(w, step) = sign(w)·max(|w| − step·lam, 0)``.
 
     Parameters
     ----------
@@ -87,7 +86,7 @@ class L1(Penalty):
 @register("l2")
 @dataclass(frozen=True, repr=False)
 class L2(Penalty):
-    """Ridge: ``Ω(w) = lam·Σw²``, without ½.
+    """Ridge: ``Ω(w) = lam·Σw²``, without ½, as in Keras; torch has ½: `L2.from_weight_decay(c)`.
 
     ``gradient = 2·lam·w``. ``prox(w, step) = w/(1 + 2·step·lam)``.
 
@@ -98,8 +97,7 @@ class L2(Penalty):
 
     Notes
     -----
-    The same as Keras' ``L2(lam)``. torch's ``weight_decay=c`` in SGD is ``½·c·Σw²``:
-    `L2.from_weight_decay`. Reference: Hoerl and Kennard (1970).
+    torch's ``weight_decay=c`` in SGD is ``½·c·Σw²``. Reference: Hoerl and Kennard (1970).
 
     Examples
     --------
@@ -155,7 +153,7 @@ class L2(Penalty):
 @register("elastic_net")
 @dataclass(frozen=True, repr=False)
 class ElasticNet(Penalty):
-    """Elastic net: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²)``, with ½ on the square.
+    """Elastic net: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²)``, scikit-learn's.
 
     ``gradient = lam·(l1_ratio·sign(w) + (1 − l1_ratio)·w)``.
     ``prox(w, step) = S(w, step·lam·l1_ratio)/(1 + step·lam·(1 − l1_ratio))``, where S is the soft

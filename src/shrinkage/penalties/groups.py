@@ -38,9 +38,9 @@ NEWTON_STEPS = 60  # it stops by itself, after a few
 @register("group_lasso")
 @dataclass(frozen=True, repr=False)
 class GroupLasso(Penalty):
-    """Group lasso: ``Ω(w) = lam·Σ_g √p_g·‖w_g‖₂``, where group g has p_g entries.
+    """Group lasso: ``Ω(w) = lam·Σ_g √p_g·‖w_g‖₂``, whole groups become zero.
 
-    ``gradient = lam·√p_g·w_g/‖w_g‖``, 0 where a group is all zero.
+    Group g has p_g entries. ``gradient = lam·√p_g·w_g/‖w_g‖``, 0 where a group is all zero.
     ``prox(w, step)_g = w_g·max(1 − step·lam·√p_g/‖w_g‖, 0)``: groups become exactly zero, whole.
     With an array `step` the minimum in that metric is found by Newton's method.
 

@@ -30,7 +30,7 @@ from shrinkage.penalties.scalars import (
 @register("huber")
 @dataclass(frozen=True, repr=False)
 class Huber(Penalty):
-    """Huber: ``Ω(w) = lam·Σ h(w)``, ``h(w) = w²/(2·delta) if |w| ≤ delta, else |w| − delta/2``.
+    """Huber: ``lam·Σ h(w)``, where ``h = w²/(2·delta)`` up to |w| = delta, then ``|w| − delta/2``.
 
     ``gradient = lam·sign(w)·min(|w|/delta, 1)``, with the Lipschitz constant lam/delta.
     ``prox(w, step)`` with t = step·lam: ``w·delta/(delta + t)`` where |w| ≤ delta + t, else

@@ -31,7 +31,7 @@ ONE_STEP = (
 @register("nuclear_norm")
 @dataclass(frozen=True, repr=False)
 class NuclearNorm(Penalty):
-    """The sum of the singular values: ``Ω(W) = lam·Σσ_i(W)``, which makes a matrix low in rank.
+    """The sum of the singular values: ``Ω(W) = lam·Σσ``, which lowers the rank of a matrix.
 
     ``gradient = lam·U·Vᴴ`` over the singular values that are not 0. ``prox(W, step)`` shrinks each
     singular value to ``max(σ − step·lam, 0)``; `step` is one number.

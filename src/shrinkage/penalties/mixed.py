@@ -29,8 +29,8 @@ ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a
 class SparseGroupLasso(Penalty):
     """Sparse group lasso: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)·Σ_g √p_g·‖w_g‖₂)``.
 
-    Groups vanish, and entries within the groups that stay. The prox thresholds entries first, then
-    groups.
+    Whole groups become exactly zero, and entries within the groups that remain. The prox thresholds
+    entries first, then groups.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class SparseGroupLasso(Penalty):
 @register("l_inf")
 @dataclass(frozen=True, repr=False)
 class LInf(Penalty):
-    """The largest entry of each group: ``Ω(w) = lam·Σ_g max_{i in g} |w_i|``.
+    """The largest entry of each group: ``Ω(w) = lam·Σ_g max|w_g|``.
 
     ``gradient = lam·sign(w)`` on the largest entry of a group, shared evenly where several are
     equal, else 0. ``prox(w, step)_g = sign(w)·min(|w|, θ)`` where θ is such that

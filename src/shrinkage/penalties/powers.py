@@ -27,7 +27,7 @@ ABOVE = 1.001  # times a bound, which rounding could else leave below the root
 @register("l0")
 @dataclass(frozen=True, repr=False)
 class L0(Penalty):
-    """The count of weights that are not zero: ``Ω(w) = lam·#{w ≠ 0}``.
+    """The number of weights that are not zero: ``Ω(w) = lam·#{w ≠ 0}``.
 
     There is no gradient. ``prox(w, step) = w where |w| > √(2·step·lam), else 0`` (hard threshold).
 
@@ -89,7 +89,7 @@ L0_FORM = ScalarForm("count", modulus=l0_modulus)
 @register("lp")
 @dataclass(frozen=True, repr=False)
 class Lp(Penalty):
-    """Bridge: ``Ω(w) = lam·Σ|w|^p``.
+    """Bridge: ``Ω(w) = lam·Σ|w|^p``; for p < 1 there is no gradient.
 
     For p ≥ 1 ``gradient = lam·p·|w|^(p−1)·sign(w)``, and ``prox(w, step)`` is the root x of
     ``x + t·p·x^(p−1) = |w|`` with w's sign, where t = step·lam. For p < 1 the gradient has no bound
