@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
-from shrinkage.torch.binding.bound import whole
+from shrinkage.torch.tensors.kinds import gather_shards
 
 
 class Zeros(NamedTuple):
@@ -51,7 +51,7 @@ class Sparsity:
 
 def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
     """The exact zeros of one parameter, and of the groups of the first group penalty on it."""
-    w = whole(parameter.detach())
+    w = gather_shards(parameter.detach())
     zeros = w.numel() - int(torch.count_nonzero(w))
     by_term = (term.group_zeros(w) for term in terms(penalty))
     dead_groups, groups = next((counts for counts in by_term if counts[1]), (0, 0))
