@@ -104,7 +104,7 @@ def test_state_stays_float32_through_a_checkpoint(kind: Any, dtype: torch.dtype)
     v = nn.Parameter(w.detach().clone())
     resumed = kind([v], **options, penalty=L1(0.1))
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert resumed.state[v][name].dtype is torch.float32
     for _ in range(3):
         step(optimizer, w)
@@ -122,7 +122,7 @@ def test_16_bit_state_of_torchs_own_becomes_float32(kind: Any) -> None:
     optimizer = kind([w], **options, penalty=L1(0.1))
     optimizer.load_state_dict(theirs.state_dict())
     optimizer.step()
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert optimizer.state[w][name].dtype is torch.float32
     assert optimizer._sorted().batches
 

@@ -89,7 +89,8 @@ class Attachment:
         self.scale = (scale or "lr") if how == "decoupled" else None
         self.metric = metric
         self.max_norm = checked_max_norm(max_norm)
-        self.is_clipped = scales_strength(optimizer, how, self.scale)  # together with gradients
+        is_sgd = isinstance(optimizer, torch.optim.SGD)
+        self.is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
         self._watch = ClipWatch() if self.is_clipped else None
         self._nesting = Nesting()
         self._rule: Rule | None = None

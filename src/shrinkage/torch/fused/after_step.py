@@ -1,21 +1,25 @@
-"""An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory."""
+"""An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
+
+It buys the benchmark's row "L1 attached to torch's optimizer, proximal".
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from shrinkage.kernels.launch import Kind
 from shrinkage.torch.binding.bound import Binding
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.facts.own_step import Group, OwnStep
+from shrinkage.torch.fused import adam
 from shrinkage.torch.fused.engine import OnePass
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.plan import form_of
+from shrinkage.torch.fused.rule import State, UpdateRule, make_no_state, use_no_state
 
 if TYPE_CHECKING:
     from shrinkage.torch.attaching.attachment import Attachment
@@ -24,49 +28,87 @@ if TYPE_CHECKING:
 Held = Sequence[tuple["Bound", list[Group | None]]]
 
 
-class Afterwards:
-    """As an optimizer whose update does nothing, for the loops of `OnePass`."""
+def _make_no_update(
+    entries: Sequence[Entry], states: list[State], weights: list[Tensor], gradients: list[Tensor]
+) -> None:
+    """The optimizer has made its update already."""
 
-    _update = "still"
+
+def _variance_names(group: Group) -> tuple[str, ...]:
+    return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
+
+
+IN_ADAMS_METRIC = UpdateRule(
+    name="still",
+    state_names=_variance_names,
+    prepare=make_no_state,
+    numbers=adam.numbers,
+    own_step=adam.find_own_step,
+    by_torch=_make_no_update,
+    variant=lambda group: True,
+    count_name="step",
+)
+
+
+class Afterwards:
+    """The prox of an attachment by compiled loops, where its optimizer's own step is theirs."""
 
     def __init__(self, attachment: Attachment) -> None:
         self.attachment = attachment
-        self._in_metric = attachment._rule is own_step.adam
-        self._counts = "step" if self._in_metric else ""
-        self._pass: OnePass | None = None
+        self.engine: OnePass | None = None
         self._made_from: object = None
-        self._kept: object = None  # whose id is in `_made_from`
+        self._pairs: object = None  # whose id is in `_made_from`
         self._lock = RLock()  # several threads may step the optimizer
         self._share = 1.0  # b, where every momentum buffer that moved holds b·g
+        self._rule = IN_ADAMS_METRIC if attachment._rule is own_step.adam else self._after_sgd()
 
-    @property
-    def state(self) -> dict[Tensor, dict[str, Any]]:
-        return self.attachment.optimizer.state
+    def _after_sgd(self) -> UpdateRule:
+        """The rule of a prox after SGD, whose own step is read from the share of its buffers."""
+
+        def find_own_step(group: Group, state: State) -> OwnStep:
+            return own_step.sgd(group, state, self._share)
+
+        def numbers(entry: Entry) -> tuple[float, ...]:
+            step = float(find_own_step(entry.group, {}).step)
+            return (1.0, float(entry.group["lr"]), entry.factor, 0.0, math.inf, step)
+
+        return UpdateRule(
+            name="still",
+            state_names=use_no_state,
+            prepare=make_no_state,
+            numbers=numbers,
+            own_step=find_own_step,
+            by_torch=_make_no_update,
+            variant=lambda group: False,
+            is_euclidean=True,
+        )
 
     def prox_(self, held: Held) -> Held:
-        """The prox where one pass will do; what is left."""
+        """Apply the prox where one pass will do; return what is left."""
         with self._lock:
             if not self._serves(held):
                 return held
             groups = self.attachment.optimizer.param_groups
-            options = [(self._names(group), is_plain(group)) for group in groups]
+            options = [(self._rule.state_names(group), is_plain(group)) for group in groups]
             made_from = id(self.attachment._pairs), options
-            if self._pass is None or made_from != self._made_from:
-                self._made_from, self._kept = made_from, self.attachment._pairs
-                pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
-                self._pass = OnePass(
+            if self.engine is None or made_from != self._made_from:
+                self._made_from, self._pairs = made_from, self.attachment._pairs
+                pairs = [(bound, groups[0]) for bound, groups in self.attachment._pairs]
+                self.engine = OnePass(
+                    self._rule,
                     [
-                        self._entry(group, one)
-                        for one, group in pairs
-                        if isinstance(one, Binding) and group is not None
-                    ]
+                        self._entry(group, bound)
+                        for bound, group in pairs
+                        if isinstance(bound, Binding) and group is not None
+                    ],
                 )
-            left = {id(entry.parameter) for entry in self._pass.step(self)}
-            done = {id(entry.parameter) for entry in self._pass.entries} - left
+            rest = self.engine.step(self.attachment.optimizer.state)
+            left = {id(entry.parameter) for entry in rest}
+            done = {id(entry.parameter) for entry in self.engine.entries} - left
             return [
-                (one, groups)
-                for one, groups in held
-                if len(one.parts) > 1 or id(one.parts[0].parameter) not in done
+                (bound, groups)
+                for bound, groups in held
+                if len(bound.parts) > 1 or id(bound.parts[0].parameter) not in done
             ]
 
     def _serves(self, held: Held) -> bool:
@@ -74,7 +116,7 @@ class Afterwards:
         if self.attachment._rule not in (own_step.sgd, own_step.adam):
             return False
         buffers = self.attachment._memory.buffers
-        shares = {buffers.get(one.parts[0].name, 1.0) for one, _ in held}
+        shares = {buffers.get(bound.parts[0].name, 1.0) for bound, _ in held}
         if len(shares) == 1:
             (self._share,) = shares
         return len(shares) == 1
@@ -83,23 +125,3 @@ class Afterwards:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
         penalized = binding.penalty, "proximal", self.attachment.regularizer
         return Entry(binding.name, binding.parameter, group, *penalized, form)
-
-    def _names(self, group: Group) -> tuple[str, ...]:
-        if not self._in_metric:
-            return ()
-        return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
-
-    def _kind(self, entry: Entry) -> Kind:
-        return entry.kind(self._update, self._in_metric)
-
-    def _prepare(self, entry: Entry) -> None:
-        """The optimizer has made its state."""
-
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
-        group, lr = entry.group, float(entry.group["lr"])
-        factor = self.attachment.regularizer.factor
-        if self._in_metric:
-            eps, beta2 = group["eps"], float(group["betas"][1])
-            return (1.0, lr, factor, 0.0, 2.0 * lr, lr, 0.0, beta2, eps, 1.0)
-        own = float(own_step.sgd(group, {}, self._share).step)
-        return (1.0, lr, factor, 0.0, math.inf, own)

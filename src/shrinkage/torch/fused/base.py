@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -18,7 +16,6 @@ from torch.optim.optimizer import (
     _use_grad_for_differentiable,
 )
 
-from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import Penalty
 from shrinkage.torch.attaching.checks import (
     beside_weight_decay,
@@ -36,7 +33,7 @@ from shrinkage.torch.binding.clipping import (
     spend,
 )
 from shrinkage.torch.binding.records import keep_starts
-from shrinkage.torch.facts.own_step import Group, OwnStep, check_group
+from shrinkage.torch.facts.own_step import check_group
 from shrinkage.torch.facts.weight_decay import own_decay
 from shrinkage.torch.fused.engine import OnePass, check_memory
 from shrinkage.torch.fused.host import Tie
@@ -52,7 +49,8 @@ from shrinkage.torch.fused.parameters import (
     with_penalties,
     without_penalties,
 )
-from shrinkage.torch.fused.reference import by_torch
+from shrinkage.torch.fused.reference import step_by_torch
+from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.fused.statistics import Statistics, statistics
 from shrinkage.torch.regularizer import Regularizer
 
@@ -66,46 +64,17 @@ WATCHED = (
 
 
 class Inside(SelfClipping, Optimizer):
-    """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is.
+    """A torch optimizer with the penalty inside; its `rule` says what its own update is.
 
-    It is `Stepped` by compiled loops, and by torch operations where these do not fit.
+    It is stepped by compiled loops, and by torch operations where these do not fit.
     """
 
-    _update: ClassVar[str]  # the name of its loops
-    _counts: ClassVar[str]  # what counts steps in its state
+    rule: ClassVar[UpdateRule]
     _pass: OnePass | None = None
     _made_from: object = None
     _has_warned = False  # of its own decay beside the penalty
     _is_at_risk = False  # has a penalty that must be clipped together with gradients
     _held: Sequence[object] = ()  # by `_made_from`, which has their ids
-
-    @abstractmethod
-    def _names(self, group: Group) -> tuple[str, ...]: ...
-
-    @abstractmethod
-    def _kind(self, entry: Entry) -> Kind: ...
-
-    @abstractmethod
-    def _prepare(self, entry: Entry) -> None: ...
-
-    def _count(self, entry: Entry) -> None:
-        """A step more in the state, where torch's own function counts none."""
-
-    def _see_empty(self) -> None:
-        """After torch has made the state by a step of zeros."""
-
-    @abstractmethod
-    def _numbers(self, entry: Entry) -> tuple[float, ...]: ...
-
-    @abstractmethod
-    def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
-        """How far it moves an entry for each unit of its gradient."""
-
-    @abstractmethod
-    def _step_by_torch(
-        self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
-    ) -> None:
-        """torch's own function for the parameters of one group, whose state is there."""
 
     def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Before torch's own beginning, which adds the groups."""
@@ -138,7 +107,7 @@ class Inside(SelfClipping, Optimizer):
         group.setdefault("first_lr", float(group["lr"]))
         try:
             for entry in entries_of([group]):
-                check_entry(entry, self)
+                check_entry(entry, self.rule.is_euclidean)
         except Exception:
             self.param_groups.pop()
             raise
@@ -198,7 +167,7 @@ class Inside(SelfClipping, Optimizer):
                 check_group(self, group)
         taken = self._sorted(regularizers)
         self._clip_gradients(taken.entries)
-        rest = without_penalties(taken.entries) if initializes else taken.step(self)
+        rest = without_penalties(taken.entries) if initializes else taken.step(self.state)
         if rest:
             self._step_rest(rest)
         spend(entry.parameter for entry in taken.entries if entry.penalty is not None)
@@ -207,14 +176,14 @@ class Inside(SelfClipping, Optimizer):
             if not initializes:
                 regularizer._advance()
         if initializes:
-            self._see_empty()
+            self._note_empty_buffers()
 
     def _clip_gradients(self, entries: Sequence[Entry]) -> None:
         """See now and then whether somebody else clipped, and clip what has its memory."""
         looks = self._is_at_risk and self._watch.comes_to_look()
         if looks or self.max_norm is not None:
             for entry in entries:
-                check_memory(self, entry)
+                check_memory(self.state, entry)
         if looks:
             self._watch.look(self)
         self._clip()
@@ -224,7 +193,7 @@ class Inside(SelfClipping, Optimizer):
     @_use_grad_for_differentiable
     def _step_rest(self, entries: Sequence[Entry]) -> None:
         """Step what no compiled loop can."""
-        by_torch(self, entries)
+        step_by_torch(self.rule, self.state, entries, compiles=self.defaults["compile"])
 
     def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
         """After a step that broke off: state that was made for it, and that no step has used."""
@@ -232,8 +201,14 @@ class Inside(SelfClipping, Optimizer):
             if entry.begins:
                 entry.begins = False
                 state = self.state[entry.parameter]
-                for name in (*self._names(entry.group), self._counts):
+                for name in (*self.rule.state_names(entry.group), self.rule.count_name):
                     state.pop(name, None)
+
+    def _note_empty_buffers(self) -> None:
+        """After torch has made the state by a step of zeros: the share of each buffer is 0."""
+        for state in self.state.values():
+            if "momentum_share" in state:
+                state["momentum_share"].zero_()
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
@@ -282,15 +257,20 @@ class Inside(SelfClipping, Optimizer):
         held: list[object] = [group["penalty"] for group in self.param_groups]
         held += [*self.param_groups, *[one.bindings for one in regularizers]]
         options = [
-            (group["how"], self._names(group), is_plain(group), [*map(id, group["params"])])
+            (
+                group["how"],
+                self.rule.state_names(group),
+                is_plain(group),
+                [*map(id, group["params"])],
+            )
             for group in self.param_groups
         ]
         made_from = [*map(id, held)], options
         if self._pass is None or made_from != self._made_from:
             self._take_in()
-            self._pass = OnePass(entries_of(self.param_groups))
+            self._pass = OnePass(self.rule, entries_of(self.param_groups))
             for entry in self._pass.entries:
-                check_entry(entry, self)
+                check_entry(entry, self.rule.is_euclidean)
             self._made_from, self._held = made_from, held
         return self._pass
 
@@ -314,7 +294,8 @@ class Inside(SelfClipping, Optimizer):
             take_up(self)
         self._warn_of_weight_decay()
         self._is_at_risk = any(
-            group["penalty"] is not None and scales_strength(self, group["how"], group["scale"])
+            group["penalty"] is not None
+            and scales_strength(group["how"], group["scale"], is_sgd=self.rule.is_euclidean)
             for group in self.param_groups
         )
 

@@ -14,7 +14,7 @@ from shrinkage.torch.fused.batch import (
     INNER,
     PLAIN,
     Batch,
-    Stepped,
+    States,
     fits,
     is_count,
     is_cut,
@@ -22,6 +22,7 @@ from shrinkage.torch.fused.batch import (
     wanted,
 )
 from shrinkage.torch.fused.parameters import Entry, is_plain
+from shrinkage.torch.fused.rule import UpdateRule
 
 if TYPE_CHECKING:
     from shrinkage.kernels.launch import Kind
@@ -32,68 +33,71 @@ TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memor
 class OnePass:
     """The batches of one optimizer."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
+    def __init__(self, rule: UpdateRule, entries: Sequence[Entry]) -> None:
+        self.rule, self.entries = rule, entries
         self.batches: list[Batch] = []
         self.others: list[Entry] = list(entries)  # left to torch operations
         self._is_sorted = False
         self._is_clipped = False
 
-    def step(self, optimizer: Stepped) -> list[Entry]:
+    def step(self, states: States) -> list[Entry]:
         """Step what can be; the entries that are left."""
-        if not (self._is_sorted and self._holds(optimizer)):
-            self._sort(optimizer)
-        self._clip(optimizer)
+        if not (self._is_sorted and self._holds(states)):
+            self._sort(states)
+        self._clip()
         for batch in self.batches:
-            batch.tell(optimizer)
+            batch.tell()
             if self._is_clipped:
                 batch.tell_clipped()
         for batch in self.batches:
-            batch.count(optimizer)
+            batch.count()
         for batch in self.batches:
             batch.go()
         return self.others
 
-    def _clip(self, optimizer: Stepped) -> None:
+    def _clip(self) -> None:
         """Tell every entry by what its gradient was clipped."""
         was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
         if not (was_clipped or self._is_clipped):
             return
         for entry in self.entries:
-            takes_part = scales_strength(optimizer, entry.how, entry.group.get("scale"))
+            takes_part = scales_strength(
+                entry.how, entry.group.get("scale"), is_sgd=self.rule.is_euclidean
+            )
             entry.clip = share_of(entry.parameter) if takes_part else 1.0
 
-    def _holds(self, optimizer: Stepped) -> bool:
+    def _holds(self, states: States) -> bool:
         """Whether every parameter is still where it belongs."""
         for batch in self.batches:
-            if not batch.look(optimizer):
+            if not batch.look(states):
                 return False
         if any(batch.moved for batch in self.batches) and sharing(self.batches):
             return False
         for entry in self.others:
-            check_memory(optimizer, entry)
-        return not any(can_join(optimizer, one) for one in self.others if not one.shares)
+            check_memory(states, entry)
+        return not any(can_join(self.rule, states, one) for one in self.others if not one.shares)
 
-    def _sort(self, optimizer: Stepped) -> None:
+    def _sort(self, states: States) -> None:
         """Every entry into a batch, or to the others."""
         self._is_sorted = False  # until all of it is done
         for entry in self.entries:
             entry.shares = False
             entry.take_form()
-            check_memory(optimizer, entry)
+            check_memory(states, entry)
         while True:
             batches: list[Batch] = []
             others: list[Entry] = []
             members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
-                if entry.shares or not can_join(optimizer, entry):
+                if entry.shares or not can_join(self.rule, states, entry):
                     others.append(entry)
                 else:
-                    members.setdefault(optimizer._kind(entry), []).append(entry)
+                    members.setdefault(
+                        entry.kind(self.rule.name, self.rule.variant(entry.group)), []
+                    ).append(entry)
             for kind, entries in members.items():
-                names = optimizer._names(entries[0].group)
-                batch = Batch(kind, entries, names)
-                if batch.look(optimizer):
+                batch = Batch(self.rule, kind, entries)
+                if batch.look(states):
                     batches.append(batch)
                 else:  # another thread has given a gradient that does not fit meanwhile
                     others += entries
@@ -105,7 +109,7 @@ class OnePass:
                 entry.shares = True
 
 
-def check_memory(optimizer: Stepped, entry: Entry) -> None:
+def check_memory(states: States, entry: Entry) -> None:
     """Refuse a parameter of which the weights, the gradient or the state lost their memory.
 
     Raises
@@ -116,7 +120,7 @@ def check_memory(optimizer: Stepped, entry: Entry) -> None:
     w, gradient = entry.parameter, entry.parameter.grad
     if gradient is None:
         return
-    state = optimizer.state.get(w, {})
+    state = states.get(w, {})
     for what, tensor in (("", w), ("the gradient of ", gradient), *_parts_of(state)):
         if is_cut(tensor):
             raise RuntimeError(
@@ -129,7 +133,7 @@ def _parts_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{name} in the state of ", tensor) for name, tensor in state.items())
 
 
-def can_join(optimizer: Stepped, entry: Entry) -> bool:
+def can_join(rule: UpdateRule, states: States, entry: Entry) -> bool:
     """Whether a parameter can be stepped by a compiled loop as it is now."""
     w, gradient = entry.parameter, entry.parameter.grad
     if (
@@ -151,13 +155,14 @@ def can_join(optimizer: Stepped, entry: Entry) -> bool:
         return True
     if not fits(gradient, want.dtype, want):
         return False
-    optimizer._prepare(entry)
-    names, state = optimizer._names(entry.group), optimizer.state
+    names = rule.state_names(entry.group)
     if not names:
         return True
-    counts = state[w].get(optimizer._counts)
+    state = states[w]
+    rule.prepare(entry, state)
+    counts = state.get(rule.count_name)
     return (counts is None or is_count(counts)) and all(
-        fits(state[w].get(name), want.inner, want) for name in names
+        fits(state.get(name), want.inner, want) for name in names
     )
 
 

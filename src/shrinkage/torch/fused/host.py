@@ -67,7 +67,7 @@ class Tie:
 
     def own_step(self, group: Group, binding: Binding) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self.optimizer._own_step(group, self.state_of(binding))
+        return self.optimizer.rule.own_step(group, self.state_of(binding))
 
     def __repr__(self) -> str:
         from shrinkage.torch.auditing.table import objective

@@ -191,8 +191,8 @@ def read_options(group: Group) -> None:
         raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
 
 
-def check_entry(entry: Entry, optimizer: Optimizer) -> None:
-    """Refuse a penalty that cannot go this way in this optimizer.
+def check_entry(entry: Entry, is_euclidean: bool) -> None:
+    """Refuse a penalty that cannot go this way where all entries have the same step, or do not.
 
     Raises
     ------
@@ -201,14 +201,13 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
     penalty = entry.penalty
     if penalty is None:
         return
-    euclidean = isinstance(optimizer, torch.optim.SGD)
     if entry.group["differentiable"] and entry.how != "coupled":
         raise ValueError(
             f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
             "through which no gradient leads"
         )
     reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
-    if entry.how == "proximal" and not euclidean:
+    if entry.how == "proximal" and not is_euclidean:
         reason = reason or penalty.why_no_metric()
         if entry.parameter.is_complex():
             reason = reason or (
