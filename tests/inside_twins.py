@@ -100,7 +100,7 @@ def twin(
     if penalty is None:
         return kind(model.values(), **options)
     optimizer, attachment = attached(model, kind, options, penalty, how, scale)
-    attachment._afterwards.prox_ = lambda held: held  # type: ignore[method-assign]
+    attachment._prox_in_one_pass_ = lambda moved: moved  # type: ignore[method-assign]
     return optimizer
 
 

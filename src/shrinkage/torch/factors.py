@@ -25,7 +25,7 @@ from torch.nn.utils import parametrize
 from shrinkage.penalties import L1, L2, GroupLasso, Penalty
 from shrinkage.penalties.layout import Layout, resolve
 from shrinkage.torch.attaching.attachment import Attachment
-from shrinkage.torch.binding.bound import ModelWatch
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import On, Selected, by_names, select
@@ -36,6 +36,9 @@ from shrinkage.torch.regularizer import Regularizer
 class Factors(Regularizer):
     """Squares on the factors of a model's weights; made by `reparametrize`."""
 
+    def __init__(self, model: nn.Module, penalties: Mapping[str, Penalty]) -> None:
+        self.bound = BoundModel(model, penalties, select=select_remaining)
+
     def attach(self, optimizer: torch.optim.Optimizer, how: str, **options: Any) -> Attachment:
         """As `Regularizer.attach`, but not decoupled: the squares are part of the objective."""
         if how == "decoupled":
@@ -45,17 +48,17 @@ class Factors(Regularizer):
             )
         return super().attach(optimizer, how, **options)
 
-    def _bind(self) -> None:
-        """Factors that `collapse` multiplied out are penalized no longer."""
-        assert isinstance(self._penalty, Mapping)
-        pool = candidates(self.model)
-        names = {candidate.name for candidate in pool}
-        self._penalty = {name: one for name, one in self._penalty.items() if name in names}
-        if self._penalty:
-            super()._bind()
-            return
-        self.selected = [Selected(one, one.owners[0], None, "collapsed") for one in pool]
-        self.bindings, self._watch = [], ModelWatch(self.model)
+
+def select_remaining(
+    model: nn.Module, penalties: Mapping[str, Penalty], on: On | None
+) -> list[Selected]:
+    """As `select`, but factors that `collapse` multiplied out are penalized no longer."""
+    pool = candidates(model)
+    names = {candidate.name for candidate in pool}
+    remaining = {name: one for name, one in penalties.items() if name in names}
+    if remaining:
+        return select(model, remaining, on)
+    return [Selected(one, one.owners[0], None, "collapsed") for one in pool]
 
 
 def reparametrize(
@@ -108,7 +111,15 @@ def reparametrize(
 
 
 def collapse(model: nn.Module) -> None:
-    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs."""
+    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs.
+
+    >>> from shrinkage import L1
+    >>> model = torch.nn.Linear(2, 1)
+    >>> factors = reparametrize(model, L1(0.1))
+    >>> collapse(model)
+    >>> sorted(name for name, _ in model.named_parameters())
+    ['bias', 'weight']
+    """
     for module in model.modules():
         for key, stack in dict(getattr(module, "parametrizations", {})).items():
             if any(isinstance(part, Product | Gate) for part in stack):

@@ -161,7 +161,7 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
-    first, second = attachment._afterwards.engine, slow._afterwards.engine
+    first, second = attachment._in_one_pass.engine, slow._in_one_pass.engine
     assert first is not None
     assert second is not None
     assert (twins.served(first), twins.served(second)) == (2, 0)

@@ -23,7 +23,7 @@ from shrinkage.penalties import (
     Weighted,
 )
 from shrinkage.penalties.base import terms
-from shrinkage.torch.binding.bound import whole
+from shrinkage.torch.tensors.kinds import gather_shards
 
 ZEROING = GroupLasso, SparseGroupLasso, LInf, MCP, SCAD, CappedL1, LogSum, L0, NuclearNorm
 
@@ -66,7 +66,7 @@ class Sparsity:
 
 def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
     """The exact zeros of one parameter, and of the groups of the first group penalty on it."""
-    w = whole(parameter.detach())
+    w = gather_shards(parameter.detach())
     zeros = w.numel() - int(torch.count_nonzero(w))
     for term in terms(penalty):
         if isinstance(term, GroupLasso | SparseGroupLasso | LInf):

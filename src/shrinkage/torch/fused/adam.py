@@ -10,12 +10,13 @@ from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT, _get_scalar_dtype
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, OwnStep
+from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
-from shrinkage.torch.fused.rule import State, UpdateRule
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
+from shrinkage.torch.tensors.kinds import OwnStep
 
 
 def _state_names(group: Group) -> tuple[str, ...]:
@@ -99,6 +100,7 @@ RULE = UpdateRule(
     prepare=_prepare,
     numbers=numbers,
     own_step=find_own_step,
+    count_step=leave_state,
     by_torch=_step_by_torch,
     variant=lambda group: bool(group["amsgrad"]),
     count_name="step",
@@ -165,7 +167,7 @@ class Adam(Inside, torch.optim.Adam):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
-        penalty: Penalty | Regularizer | str | None = None,
+        penalty: Penalty | Regularized | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
         max_norm: float | None = None,
@@ -190,4 +192,4 @@ class Adam(Inside, torch.optim.Adam):
         self._end(max_norm)
 
 
-own_step.RULES[Adam] = own_step.adam
+own_step.register_step(Adam, own_step.adam)

@@ -12,9 +12,9 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from shrinkage.torch.facts.own_step import OwnStep
 from shrinkage.torch.fused.parameters import HALF, Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, prox_, threshold_
 
 
@@ -36,6 +36,7 @@ def step_by_torch(
         of_each = [states[entry.parameter] if has_state else {} for entry in together]
         for entry, state in zip(together, of_each, strict=True):
             rule.prepare(entry, state)
+            rule.count_step(entry, state)
         step(rule, together, of_each, gradients)
         for entry in together:
             entry.begins = False

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from shrinkage.torch.facts.own_step import Group, OwnStep
+from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.parameters import Entry
+from shrinkage.torch.tensors.kinds import OwnStep
 
 State = dict[str, Any]  # of one parameter in the optimizer
 
@@ -18,8 +19,8 @@ def use_no_state(group: Group) -> tuple[str, ...]:
     return ()
 
 
-def make_no_state(entry: Entry, state: State) -> None:
-    """The parameter needs no state, or the optimizer has made it."""
+def leave_state(entry: Entry, state: State) -> None:
+    """The parameter needs no state, or torch itself makes it and counts its steps."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class UpdateRule:
         ``(entry)``: the options of the parameter's group, in the order of the loops, from the sign.
     own_step : callable
         ``(group, state)``: how far a step moves an entry for each unit of its gradient.
+    count_step : callable
+        ``(entry, state)``: count a step of `by_torch`, where torch's own function does not.
     by_torch : callable
         ``(entries, states, weights, gradients)``: the same update of parameters of one group by
         torch's own function. The loops are held equal to it.
@@ -56,6 +59,7 @@ class UpdateRule:
     prepare: Callable[[Entry, State], None]
     numbers: Callable[[Entry], tuple[float, ...]]
     own_step: Callable[[Group, State], OwnStep]
+    count_step: Callable[[Entry, State], None]
     by_torch: Callable[[Sequence[Entry], list[State], list[Tensor], list[Tensor]], None]
     variant: Callable[[Group], bool]
     count_name: str = ""

@@ -11,12 +11,13 @@ from torch.optim.optimizer import ParamsT
 from torch.optim.sgd import sgd as torch_sgd
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, OwnStep, buffer_share, full_buffer_share
+from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
 from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
 from shrinkage.torch.fused.rule import State, UpdateRule
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.tensors.kinds import OwnStep
 
 
 def _state_names(group: Group) -> tuple[str, ...]:
@@ -60,6 +61,13 @@ def _own_step(group: Group, state: State) -> OwnStep:
     return own_step.sgd(group, state, float(state.get("momentum_share", 1.0)))
 
 
+def _count_step(entry: Entry, state: State) -> None:
+    """One step more in the share, which torch does not know."""
+    if "momentum_share" in state:
+        share = state["momentum_share"]
+        share.fill_(buffer_share(entry.group, None if entry.begins else float(share)))
+
+
 def _step_by_torch(
     entries: Sequence[Entry],
     states: list[State],
@@ -84,11 +92,8 @@ def _step_by_torch(
         nesterov=group["nesterov"],
         maximize=group["maximize"],
     )
-    for (entry, state), buffer in zip(moving, buffers, strict=True):
+    for (_, state), buffer in zip(moving, buffers, strict=True):
         state["momentum_buffer"] = buffer
-        if "momentum_share" in state:
-            share = state["momentum_share"]
-            share.fill_(buffer_share(group, None if entry.begins else float(share)))
 
 
 RULE = UpdateRule(
@@ -97,6 +102,7 @@ RULE = UpdateRule(
     prepare=_prepare,
     numbers=_numbers,
     own_step=_own_step,
+    count_step=_count_step,
     by_torch=_step_by_torch,
     variant=lambda group: group["momentum"] != 0,
     count_name="momentum_share",
@@ -171,7 +177,7 @@ class SGD(Inside, torch.optim.SGD):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
-        penalty: Penalty | Regularizer | str | None = None,
+        penalty: Penalty | Regularized | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
         max_norm: float | None = None,
@@ -194,4 +200,4 @@ class SGD(Inside, torch.optim.SGD):
         self._end(max_norm)
 
 
-own_step.RULES[SGD] = own_step.sgd
+own_step.register_step(SGD, own_step.sgd)
