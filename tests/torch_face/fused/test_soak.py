@@ -1,6 +1,6 @@
 """A small soak; `make soak` runs a long one."""
 
-from inside_soak import soak
+from fused_soak import soak
 
 
 def test_a_small_soak() -> None:

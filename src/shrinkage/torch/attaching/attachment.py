@@ -60,7 +60,7 @@ from shrinkage.torch.tensors.updates import decay_, threshold_
 from shrinkage.torch.wording.effects import objective
 
 if TYPE_CHECKING:
-    from shrinkage.torch.fused.after_step import Afterwards
+    from shrinkage.torch.fused.after_step import FusedProx
 
 
 class Attachment:
@@ -107,7 +107,7 @@ class Attachment:
             self._rule = rule_for(optimizer)
         self._pairs = Pairs(bound, optimizer)
         self._momentum = bound.momentum
-        self._in_one_pass: Afterwards | None = None
+        self._in_one_pass: FusedProx | None = None
         self._initializes = False  # this step makes the optimizer's state, no more
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
         self._end = self._begin(schedule)
@@ -234,9 +234,9 @@ class Attachment:
             return moved
         if self._in_one_pass is None:
             # Numba takes seconds to import, so it waits until a step asks for it.
-            from shrinkage.torch.fused.after_step import Afterwards
+            from shrinkage.torch.fused.after_step import FusedProx
 
-            self._in_one_pass = Afterwards(self.bound, self.optimizer, self._rule)
+            self._in_one_pass = FusedProx(self.bound, self.optimizer, self._rule)
         return self._in_one_pass.prox_(moved, self._pairs.pairs)
 
     def _clip(self) -> None:

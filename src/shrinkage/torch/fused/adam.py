@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.optim.adam import adam as torch_adam
-from torch.optim.optimizer import ParamsT, _get_scalar_dtype
+from torch.optim.optimizer import ParamsT
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
-from shrinkage.torch.fused.base import Inside
+from shrinkage.torch.fused.base import FusedOptimizer
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -29,9 +29,10 @@ def _prepare(entry: Entry, state: State) -> None:
     group = entry.group
     if "step" not in state:
         on_device = group["capturable"] or group["fused"]
+        in_double = torch.get_default_dtype() is torch.float64 and not group["fused"]
         state["step"] = torch.tensor(
             0.0,
-            dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
+            dtype=torch.float64 if in_double else torch.float32,
             device=entry.parameter.device if on_device else "cpu",
         )
     for name in _state_names(group):
@@ -107,7 +108,7 @@ RULE = UpdateRule(
 )
 
 
-class Adam(Inside, torch.optim.Adam):
+class Adam(FusedOptimizer, torch.optim.Adam):
     """torch.optim.Adam with the penalty inside: a regularized step in one pass over memory.
 
     ``how="proximal"``: the update of torch.optim.Adam, then ``w ← prox(w, s)`` with the step of
@@ -173,7 +174,7 @@ class Adam(Inside, torch.optim.Adam):
         max_norm: float | None = None,
         compile: bool = False,
     ) -> None:
-        self._begin(penalty, how, scale, compile)
+        self._set_options(penalty, how, scale, compile)
         torch.optim.Adam.__init__(
             self,
             params,
@@ -189,7 +190,7 @@ class Adam(Inside, torch.optim.Adam):
             fused=fused,
             decoupled_weight_decay=decoupled_weight_decay,
         )
-        self._end(max_norm)
+        self._check_groups(max_norm)
 
 
 own_step.register_step(Adam, own_step.adam)

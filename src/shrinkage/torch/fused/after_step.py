@@ -17,9 +17,10 @@ from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused import adam
-from shrinkage.torch.fused.engine import OnePass
+from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.plan import form_of
+from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
 from shrinkage.torch.tensors.kinds import OwnStep
 
@@ -49,13 +50,13 @@ AFTER_ADAM = UpdateRule(
 )
 
 
-class Afterwards:
+class FusedProx:
     """The prox of an attachment by compiled loops, where its optimizer is SGD or Adam."""
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: Rule) -> None:
         self.bound, self.optimizer = bound, optimizer
         self.rule = AFTER_ADAM if rule is own_step.adam else self._make_rule_after_sgd()
-        self.engine: OnePass | None = None
+        self.engine: Engine | None = None
         self._made_from: object = None
         self._pairs: object = None  # whose id is in `_made_from`
         self._lock = RLock()  # several threads may step the optimizer
@@ -101,7 +102,7 @@ class Afterwards:
                     for binding, groups in pairs
                     if isinstance(binding, SingleBinding) and groups[0] is not None
                 ]
-                self.engine = OnePass(self.rule, entries)
+                self.engine = Engine(self.rule, entries)
             left = {id(entry.parameter) for entry in self.engine.step(self.optimizer.state)}
             done = {id(entry.parameter) for entry in self.engine.entries} - left
             return [
@@ -109,6 +110,11 @@ class Afterwards:
                 for binding, groups in held
                 if len(binding.parts) > 1 or id(binding.parts[0].parameter) not in done
             ]
+
+    def engine_report(self) -> EngineReport:
+        """Which prox is applied in one pass, and which by torch operations; none before a step."""
+        engine = self.engine or Engine(self.rule, [])
+        return engine.describe(self.optimizer.state)
 
     def _has_one_share(self, held: Held) -> bool:
         """Whether all momentum buffers that moved are equally full; notes how full."""

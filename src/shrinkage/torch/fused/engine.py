@@ -1,4 +1,7 @@
-"""The parameters of one optimizer, sorted into batches, and stepped."""
+"""The parameters of one optimizer, sorted into batches, and stepped.
+
+It buys the benchmark's rows of 161 mixed tensors: all that one loop serves is stepped in one call.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from shrinkage.torch.fused.batch import (
     wanted,
 )
 from shrinkage.torch.fused.parameters import Entry, is_plain
+from shrinkage.torch.fused.report import BY_TORCH, ONE_PASS, EngineReport, SteppedParameter
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
 
-class OnePass:
-    """The batches of one optimizer."""
+class Engine:
+    """The batches of one optimizer, and what is left to torch operations."""
 
     def __init__(self, rule: UpdateRule, entries: Sequence[Entry]) -> None:
         self.rule, self.entries = rule, entries
@@ -54,6 +58,27 @@ class OnePass:
             batch.go()
         return self.others
 
+    def describe(self, states: States) -> EngineReport:
+        """How each parameter is stepped, or will be in the first step, and why."""
+        fused = {id(entry) for batch in self.batches for entry in batch.entries}
+        rows = []
+        for entry in self.entries:
+            obstacle = find_obstacle_in_tensors(entry)
+            if obstacle is None and entry.shares:
+                obstacle = "it shares memory with another parameter"
+            elif obstacle is None and entry.parameter in states:
+                obstacle = find_obstacle(self.rule, states, entry)
+            if self._is_sorted:
+                is_fused, obstacle = id(entry) in fused, obstacle or "only since the last step"
+            else:
+                is_fused = obstacle is None
+            dtype = str(entry.parameter.dtype).removeprefix("torch.")
+            way = "no penalty" if entry.how == "none" else entry.how
+            why = f"{self.rule.name}, {way}, {dtype}" if is_fused else str(obstacle)
+            step = ONE_PASS if is_fused else BY_TORCH
+            rows.append(SteppedParameter(entry.name, step, why))
+        return EngineReport(tuple(rows))
+
     def _clip(self) -> None:
         """Tell every entry by what its gradient was clipped."""
         was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
@@ -74,7 +99,10 @@ class OnePass:
             return False
         for entry in self.others:
             check_memory(states, entry)
-        return not any(can_join(self.rule, states, one) for one in self.others if not one.shares)
+        return all(
+            entry.shares or find_obstacle(self.rule, states, entry) is not None
+            for entry in self.others
+        )
 
     def _sort(self, states: States) -> None:
         """Every entry into a batch, or to the others."""
@@ -88,7 +116,7 @@ class OnePass:
             others: list[Entry] = []
             members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
-                if entry.shares or not can_join(self.rule, states, entry):
+                if entry.shares or find_obstacle(self.rule, states, entry) is not None:
                     others.append(entry)
                 else:
                     members.setdefault(
@@ -132,43 +160,70 @@ def _parts_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{name} in the state of ", tensor) for name, tensor in state.items())
 
 
-def can_join(rule: UpdateRule, states: States, entry: Entry) -> bool:
-    """Whether a parameter can be stepped by a compiled loop as it is now."""
+def find_obstacle(rule: UpdateRule, states: States, entry: Entry) -> str | None:
+    """What keeps a parameter out of the compiled loops as it is now; None where nothing does.
+
+    Makes the state of a parameter with a gradient.
+    """
+    obstacle = find_obstacle_in_tensors(entry)
+    if obstacle is not None or entry.parameter.grad is None:
+        return obstacle
+    w, names = entry.parameter, rule.state_names(entry.group)
+    if not names:
+        return None
+    want, state = wanted(w), states[w]
+    rule.prepare(entry, state)
+    count = state.get(rule.count_name)
+    if not (count is None or is_count(count)):
+        return "its count of steps is not one float on a CPU"
+    if not all(fits(state.get(name), want.inner, want) for name in names):
+        return "its state has another type or layout"
+    return None
+
+
+def find_obstacle_in_tensors(entry: Entry) -> str | None:
+    """The same of its weights and its gradient alone."""
     w, gradient = entry.parameter, entry.parameter.grad
-    if (
-        entry.form is None
-        or type(w) not in PLAIN
-        or w.dtype not in INNER
-        or w.layout is not torch.strided
-        or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
-        or w.is_inference()
-        or (entry.form.width and not w.is_contiguous())
-        or (entry.form.span and not _has_columns(entry, w))
-        or not is_plain(entry.group)
-    ):
-        return False
+    obstacle = _find_obstacle_in_kind(entry, w) or _find_obstacle_in_layout(entry, w)
+    if obstacle is not None:
+        return obstacle
     want = wanted(w)
     if not fits(w, want.dtype, want):
-        return False
-    if gradient is None:
-        return True
-    if not fits(gradient, want.dtype, want):
-        return False
-    names = rule.state_names(entry.group)
-    if not names:
-        return True
-    state = states[w]
-    rule.prepare(entry, state)
-    counts = state.get(rule.count_name)
-    return (counts is None or is_count(counts)) and all(
-        fits(state.get(name), want.inner, want) for name in names
-    )
+        return "its memory is not its own, or not all there"
+    if gradient is not None and not fits(gradient, want.dtype, want):
+        return "its gradient has another type or layout"
+    return None
 
 
-def _has_columns(entry: Entry, w: Tensor) -> bool:
-    """Whether the loop for groups across rows serves it."""
+def _find_obstacle_in_kind(entry: Entry, w: Tensor) -> str | None:
+    if entry.form is None:
+        return "no loop for its penalty"
+    if not is_plain(entry.group):
+        return "differentiable or capturable is set"
+    if type(w) not in PLAIN:
+        return f"no loop for a {type(w).__name__}"
+    if w.dtype not in INNER:
+        return f"no loop for {w.dtype}"
+    if w.layout is not torch.strided or not w.is_cpu:
+        return "not a dense tensor on a CPU"
+    if not w.requires_grad:
+        return "frozen"
+    if w.is_inference():
+        return "made in inference mode"
+    return None
+
+
+def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
     assert entry.form is not None
-    return w.numel() // entry.form.span <= TALLEST
+    if not w.numel():
+        return "it has no entries"
+    if not is_dense(w):
+        return "gaps or repetitions in its memory"
+    if entry.form.width and not w.is_contiguous():
+        return "its groups are not contiguous"
+    if entry.form.span and w.numel() // entry.form.span > TALLEST:
+        return "its columns are too tall"
+    return None
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

@@ -129,10 +129,8 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
+            name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
             if not isinstance(given, Regularized):
-                name = (
-                    group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-                )
                 penalty = None if given is None else given.with_groups(_as_they_are)
                 way = "none" if penalty is None else group["how"]
                 entry = Entry(name, parameter, group, penalty, way, None, None)
@@ -141,7 +139,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 bound_to = binding.penalty, group["how"], given.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
-                entry = Entry("", parameter, group, None, "none", None, None)
+                entry = Entry(name, parameter, group, None, "none", None, None)
             entry.take_form()
             entries[id(parameter)] = entry
     return list(entries.values())

@@ -14,7 +14,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
-from shrinkage.torch.fused.base import Inside
+from shrinkage.torch.fused.base import FusedOptimizer
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
 from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -110,7 +110,7 @@ RULE = UpdateRule(
 )
 
 
-class SGD(Inside, torch.optim.SGD):
+class SGD(FusedOptimizer, torch.optim.SGD):
     """torch.optim.SGD with the penalty inside: a regularized step in one pass over memory.
 
     ``how="proximal"``: the update of torch.optim.SGD, then ``w ← prox(w, s)`` with the optimizer's
@@ -183,7 +183,7 @@ class SGD(Inside, torch.optim.SGD):
         max_norm: float | None = None,
         compile: bool = False,
     ) -> None:
-        self._begin(penalty, how, scale, compile)
+        self._set_options(penalty, how, scale, compile)
         torch.optim.SGD.__init__(
             self,
             params,
@@ -197,7 +197,7 @@ class SGD(Inside, torch.optim.SGD):
             differentiable=differentiable,
             fused=fused,
         )
-        self._end(max_norm)
+        self._check_groups(max_norm)
 
 
 own_step.register_step(SGD, own_step.sgd)
