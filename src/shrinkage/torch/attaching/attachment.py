@@ -60,7 +60,7 @@ from shrinkage.torch.tensors.updates import decay_, threshold_
 from shrinkage.torch.wording.effects import objective
 
 if TYPE_CHECKING:
-    from shrinkage.torch.fused.after_step import Afterwards
+    from shrinkage.torch.fused.after_step import FusedProx
 
 
 class Attachment:
@@ -98,7 +98,8 @@ class Attachment:
         self.metric = metric
         self.max_norm = checked_max_norm(max_norm)
         self.stepped_by: str | None = None  # another optimizer, since this one's last step
-        self._is_clipped = scales_strength(optimizer, how, self.scale)  # together with gradients
+        is_sgd = isinstance(optimizer, torch.optim.SGD)
+        self._is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
         self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
         self._rule: Rule | None = None
@@ -106,7 +107,7 @@ class Attachment:
             self._rule = rule_for(optimizer)
         self._pairs = Pairs(bound, optimizer)
         self._momentum = bound.momentum
-        self._in_one_pass: Afterwards | None = None
+        self._in_one_pass: FusedProx | None = None
         self._initializes = False  # this step makes the optimizer's state, no more
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
         self._end = self._begin(schedule)
@@ -233,9 +234,9 @@ class Attachment:
             return moved
         if self._in_one_pass is None:
             # Numba takes seconds to import, so it waits until a step asks for it.
-            from shrinkage.torch.fused.after_step import Afterwards
+            from shrinkage.torch.fused.after_step import FusedProx
 
-            self._in_one_pass = Afterwards(self.bound, self.optimizer, self._rule)
+            self._in_one_pass = FusedProx(self.bound, self.optimizer, self._rule)
         return self._in_one_pass.prox_(moved, self._pairs.pairs)
 
     def _clip(self) -> None:
