@@ -22,14 +22,11 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.carrying import take_up
 from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import (
-    SelfClipping,
-    check_group_has_no_norm,
-    scales_strength,
-    spend,
-)
-from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.binding.clipping import scales_strength, spend
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import keep_starts
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import Group, check_group
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay

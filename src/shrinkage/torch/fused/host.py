@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from shrinkage.torch.binding.bound import Part
 from shrinkage.torch.binding.carrying import carry, drop
-from shrinkage.torch.binding.clipping import clipping_in_words
 from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import clipping_in_words
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.fused.parameters import decoupled_amount
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -71,14 +69,9 @@ class Tie:
         there = group if lr is None else {**group, "lr": lr}
         return decoupled_amount(there, self.bound.factor)
 
-    def state_of(self, part: Part) -> dict[str, Tensor]:
-        """The tensors in the optimizer's state for one parameter."""
-        state: dict[str, Tensor] = self.optimizer.state.get(part.parameter, {})
-        return state
-
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self.optimizer._own_step(group, self.state_of(part))
+        return self.optimizer._own_step(group, self.optimizer.state.get(part.parameter, {}))
 
     def __repr__(self) -> str:
         clips = clipping_in_words(self.max_norm)

@@ -15,7 +15,7 @@ from torch.optim.sgd import sgd as torch_sgd
 from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, full_buffer_share
 from shrinkage.torch.fused.base import Inside
