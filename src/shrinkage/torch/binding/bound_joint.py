@@ -20,9 +20,9 @@ from shrinkage.torch.binding.bound import (
     Update,
     part_of,
 )
-from shrinkage.torch.models.attention import is_linear, projections_with
+from shrinkage.torch.models.attention import find_projections_around
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.layers import CONVOLUTION
+from shrinkage.torch.models.layers import CONVOLUTION, is_linear
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import Rows, unit_rows
@@ -161,7 +161,7 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
     module = owner.module
     if has_heads:
         known = nn.MultiheadAttention | NonDynamicallyQuantizableLinear
-        return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
+        return isinstance(module, known) or bool(find_projections_around(module, owner.ancestors))
     if isinstance(module, CONVOLUTION):
         return module.groups > 1 and module.groups == module.in_channels == module.out_channels
     return module is first.module and (

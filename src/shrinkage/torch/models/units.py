@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
-from shrinkage.torch.models.attention import is_conv1d, projections_with
-from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED
+from shrinkage.torch.models.attention import find_projections_around
+from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED, is_conv1d
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
@@ -76,7 +76,7 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
             parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
-        elif (found := projections_with(module, owner.ancestors)) is not None:
+        elif (found := find_projections_around(module, owner.ancestors)) is not None:
             side = "in" if module is found.out else "out"
             held = (one.parts for one in found.incoming if one.layer is module)
             parts = parts or next(held, 1)
