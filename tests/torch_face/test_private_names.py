@@ -5,6 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
+
+import torch
+from torch import nn
+
+from shrinkage.torch import private
 
 STEPS = """
 import json
@@ -86,11 +92,34 @@ print(json.dumps(found))
 
 
 def test_without_the_private_names_all_numbers_are_the_same() -> None:
-    usual = in_fresh_process(STEPS + "print(json.dumps(results))")
+    names: dict[str, Any] = {}
+    exec(STEPS, names)
+    usual = names["results"]
     hidden, without = in_fresh_process(  # type: ignore[misc]
         HIDE + STEPS + "print(json.dumps([hidden, results]))"
     )
     assert hidden
-    assert len(usual) == 4  # type: ignore[arg-type]
-    for one, other in zip(usual, without, strict=True):  # type: ignore[call-overload]
+    assert len(usual) == 4
+    for one, other in zip(usual, without, strict=True):
         assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
+
+
+class Public:
+    """A module with its public methods alone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.named_parameters, self.named_children = module.named_parameters, module.named_children
+
+
+def test_members_of_a_module_by_its_public_methods() -> None:
+    module = nn.TransformerEncoderLayer(4, 2, 8)
+    module.own = nn.Parameter(torch.ones(2))
+    public: Any = Public(module)
+    assert private.own_parameters(public) == private.own_parameters(module) == {"own": module.own}
+    children = private.own_children(module)
+    assert len(children) > 5
+    assert private.own_children(public) == children
+    for values, expected in zip(
+        private.member_values(public), private.member_values(module), strict=True
+    ):
+        assert list(map(id, values())) == list(map(id, expected()))

@@ -42,7 +42,7 @@ from shrinkage.torch.binding.records import keep_starts, state_of
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
-from shrinkage.torch.facts.own_step import Group, UserMetric, check_group
+from shrinkage.torch.facts.own_step import Group, UserMetric, check_group, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
@@ -65,6 +65,13 @@ class Attachment:
     >>> with Regularizer(model, L1(0.1)).attach(optimizer, how="proximal") as attachment:
     ...     print(attachment)
     proximal in SGD: rests at the minimum of J = data loss + Ω; exact zeros
+    >>> attachment = Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
+    >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by
+    0.1
+    >>> attachment.detach()
+    >>> Regularizer(model, L1(0.1)).attach(optimizer, how="decoupled").amount(group)
+    0.1
     """
 
     def __init__(
@@ -227,12 +234,11 @@ class Attachment:
     def _add_gradients(self) -> None:
         factor = self.bound.factor * grad_scale_of(self.optimizer)
         for binding, groups in self._pairs.moving():
-            binding.add_gradient_(
-                [
-                    factor * _sign(group) * self._share(part)
-                    for group, part in zip(groups, binding.parts, strict=True)
-                ]
-            )
+            factors = [
+                0.0 if group is None else factor * sign_of(group) * self._share(part)
+                for group, part in zip(groups, binding.parts, strict=True)
+            ]
+            binding.add_gradient_(factors)
 
     def _decay(self, *, without_gradient: bool = False) -> None:
         for binding, groups in self._pairs.moving(without_gradient=without_gradient):
@@ -286,15 +292,7 @@ class Attachment:
                 if act is not None and (self.how == "coupled" or calls == 1):
                     act()
             if self.how == "coupled" and loss is not None:
-                maximized = any(group.get("maximize") for group in self.optimizer.param_groups)
-                return loss + (-1.0 if maximized else 1.0) * self.bound.value()
+                return loss + min(map(sign_of, self.optimizer.param_groups)) * self.bound.value()
             return loss
 
         return wrapped
-
-
-def _sign(group: Group | None) -> float:
-    """0 for a parameter that stays."""
-    if group is None:
-        return 0.0
-    return -1.0 if group.get("maximize") else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -19,6 +19,7 @@ from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.private import member_values
 from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
 from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
@@ -229,14 +230,14 @@ class ModelWatch:
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [
-            (members, list(members.values()), _identities(members))
+            (values, list(values()), _identities(values()))
             for module in model.modules()
-            for members in (module._parameters, module._modules)
+            for values in member_values(module)
         ]
 
     def has_changed(self) -> bool:
-        return any(_identities(now) != before for now, _, before in self._seen)
+        return any(_identities(values()) != before for values, _, before in self._seen)
 
 
-def _identities(members: Mapping[str, object]) -> list[int]:
-    return list(map(id, members.values()))  # of objects that are kept, so none is reused
+def _identities(members: Iterable[object]) -> list[int]:
+    return list(map(id, members))  # of objects that are kept, so none is reused

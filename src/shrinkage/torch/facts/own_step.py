@@ -191,6 +191,11 @@ def _check_options(optimizer: Optimizer) -> None:
         check_group(optimizer, group)
 
 
+def sign_of(group: Group) -> float:
+    """-1 where the optimizer maximizes, so that it steps along the gradient; else 1."""
+    return -1.0 if group.get("maximize") else 1.0
+
+
 def buffer_share(group: Group, before: float | None) -> float:
     """b after this step, where SGD's momentum buffer holds b·g for a constant gradient g.
 

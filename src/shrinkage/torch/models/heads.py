@@ -11,6 +11,7 @@ from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.layers import count_units, looks_like, parameter_keys
 from shrinkage.torch.models.owners import Modules
+from shrinkage.torch.private import own_parameters
 
 HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads")
 KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "kv_heads")
@@ -101,7 +102,9 @@ def _members(
         if side is None:
             return None
         members += [f"{modules.prefix(one.layer)}{key}{side}" for key in parameter_keys(one.layer)]
-    own = [key for key in ("q_bias", "k_bias", "v_bias") if module._parameters.get(key) is not None]
+    own = [
+        key for key in ("q_bias", "k_bias", "v_bias") if own_parameters(module).get(key) is not None
+    ]
     members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
