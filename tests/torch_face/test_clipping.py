@@ -16,7 +16,7 @@ from torch.amp import GradScaler
 from torch.nn.utils import clip_grad_norm_
 
 import shrinkage.torch
-from inside_twins import attached, ours, parameters, torch_operations
+from fused_twins import attached, ours, parameters, torch_operations
 from shrinkage import L1, L2, Box, ElasticNet, GroupLasso
 from shrinkage.torch import RDA, Regularizer
 from shrinkage.torch.binding.clipping import is_any_clipped, share_of

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from shrinkage.probe import Law, probe
     from shrinkage.torch.fused.adam import Adam
     from shrinkage.torch.fused.rda import RDA
-    from shrinkage.torch.fused.sgd import SGD, SGDW
+    from shrinkage.torch.fused.sgd import SGD
+    from shrinkage.torch.fused.sgdw import SGDW
 
 __all__ = [
     "RDA",
@@ -46,7 +47,7 @@ _LOADED_LATER = {
     "Law": "shrinkage.probe",
     "RDA": "shrinkage.torch.fused.rda",
     "SGD": "shrinkage.torch.fused.sgd",
-    "SGDW": "shrinkage.torch.fused.sgd",
+    "SGDW": "shrinkage.torch.fused.sgdw",
     "probe": "shrinkage.probe",
 }
 

@@ -94,7 +94,8 @@ class Attachment:
         self.metric = metric
         self.max_norm = checked_max_norm(max_norm)
         self.stepped_by: str | None = None  # another optimizer, since this one's last step
-        self._is_clipped = scales_strength(optimizer, how, self.scale)  # together with gradients
+        is_sgd = isinstance(optimizer, torch.optim.SGD)
+        self._is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
         self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
         self._own_steps = OwnSteps(bound, optimizer, metric) if how == "proximal" else None

@@ -21,7 +21,7 @@ from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, rule_for
 from shrinkage.torch.tensors.kinds import OwnStep
 
 if TYPE_CHECKING:
-    from shrinkage.torch.fused.after_step import Afterwards
+    from shrinkage.torch.fused.after_step import FusedProx
 
 
 class OwnSteps:
@@ -33,7 +33,7 @@ class OwnSteps:
     def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: UserMetric | None) -> None:
         self._bound, self._optimizer, self._metric = bound, optimizer, metric
         self.rule: Rule | None = None if metric is not None else rule_for(optimizer)
-        self._loops: Afterwards | None = None
+        self._loops: FusedProx | None = None
 
     def prox_in_one_pass_(self, moved: Sequence[Pair], pairs: Sequence[Pair]) -> Sequence[Pair]:
         """The prox of what moved, where compiled loops know the rule; returns what is left."""
@@ -41,9 +41,9 @@ class OwnSteps:
             return moved
         if self._loops is None:
             # Numba takes seconds to import, so it waits until a step asks for it.
-            from shrinkage.torch.fused.after_step import Afterwards
+            from shrinkage.torch.fused.after_step import FusedProx
 
-            self._loops = Afterwards(self._bound, self._optimizer, self.rule)
+            self._loops = FusedProx(self._bound, self._optimizer, self.rule)
         return self._loops.prox_(moved, pairs)
 
     def read(self, group: Group | None, part: Part, share: float = 1.0) -> Reading | None:

@@ -151,14 +151,14 @@ def is_any_clipped() -> bool:
     return bool(_clips)
 
 
-def scales_strength(optimizer: object, how: str, scale: str | None) -> bool:
+def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
     """Whether a penalty that goes this way is clipped together with the gradients.
 
     A decay outside the gradient is not, as that of AdamW is not; but for SGD with ``scale="lr"``,
     where it takes the gradient's part.
     """
     if how == "decoupled":
-        return scale == "lr" and isinstance(optimizer, torch.optim.SGD)
+        return scale == "lr" and is_sgd
     return how in ("coupled", "proximal")
 
 
