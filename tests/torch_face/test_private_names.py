@@ -16,7 +16,7 @@ STEPS = """
 import json
 import torch
 from shrinkage import GroupLasso, L1, L2
-from shrinkage.torch import Regularizer
+from shrinkage.torch import SGD, Adam, Regularizer
 
 def run(how, penalty, **options):
     torch.manual_seed(0)
@@ -35,7 +35,17 @@ def run(how, penalty, **options):
     gradient = model[0].weight.grad.abs().sum()
     return regularizer.value(), loss.item(), gradient.item(), regularizer.sparsity().zeros
 
+def run_inside(kind, **options):
+    w = torch.nn.Parameter(torch.linspace(-1.0, 1.0, 50))
+    optimizer = kind([w], lr=0.1, penalty=L1(0.1), **options)
+    for _ in range(3):
+        w.grad = w.detach() ** 3
+        optimizer.step()
+    return w.tolist()
+
 results = [
+    run_inside(SGD, momentum=0.9),
+    run_inside(Adam, max_norm=1.0),
     run("coupled", L1(1e-3) + L2(1e-2)),
     run("decoupled", L1(1e-3)),
     run("proximal", L1(1e-2), max_norm=1.0),
@@ -48,9 +58,15 @@ import torch.optim
 import torch._compile
 del torch._compile._disable_dynamo
 del torch._C._functorch.peek_interpreter_stack
-import torch.autograd.forward_ad
+del torch._C._autograd._profiler_enabled
+del torch._C._dynamo.guards.TensorGuards
 from shrinkage.torch import private
-hidden = private.skip_compiling is torch.compiler.disable and private.is_inside_transform()
+hidden = (
+    private.skip_compiling is torch.compiler.disable
+    and private.is_inside_transform()
+    and private.is_watched(torch.optim.SGD([torch.ones(1, requires_grad=True)]))
+    and private.TensorGuards is None
+)
 """
 
 
@@ -99,7 +115,7 @@ def test_without_the_private_names_all_numbers_are_the_same() -> None:
         HIDE + STEPS + "print(json.dumps([hidden, results]))"
     )
     assert hidden
-    assert len(usual) == 4
+    assert len(usual) == 6
     for one, other in zip(usual, without, strict=True):
         assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
 

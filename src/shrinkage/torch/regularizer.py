@@ -147,7 +147,7 @@ class Regularizer(Regularized):
 
         >>> from shrinkage import L1
         >>> [(row.parameter, row.penalty) for row in Regularizer(nn.Linear(2, 1), L1(0.1)).table()]
-        [('weight', 'L1(0.1)'), ('bias', 'none: bias')]
+        [('weight', 'L1(lam=0.1)'), ('bias', 'none: bias')]
         """
         return table.rows(self.bound)
 
