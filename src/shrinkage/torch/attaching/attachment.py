@@ -33,12 +33,12 @@ from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.own_steps import OwnSteps
 from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.carrying import carry, drop
+from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import clip_, scales_strength, share_of, spend
+from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
 from shrinkage.torch.binding.core import BoundModel, attachments_of
-from shrinkage.torch.binding.max_norm import checked_max_norm, clipping_in_words
-from shrinkage.torch.binding.records import keep_starts, state_of
+from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
+from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
@@ -123,7 +123,7 @@ class Attachment:
             mark(optimizer, self)
             at_end.callback(unmark, optimizer, self)
             carry(optimizer, bound, self._lost_without_record)
-            at_end.callback(drop, optimizer, bound)
+            at_end.callback(stop_carrying, optimizer, bound)
             bound.host = self
             self._is_at_work = True
             on_error.pop_all()
@@ -147,7 +147,7 @@ class Attachment:
         self.detach()
 
     def __repr__(self) -> str:
-        clips = clipping_in_words(self.max_norm)
+        clips = describe_clipping(self.max_norm)
         what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
@@ -156,7 +156,7 @@ class Attachment:
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        if not self._nesting.enters(optimizer):
+        if not self._nesting.enter(optimizer):
             return None
         self.bound.begin_step()
         self._pairs.refresh()
@@ -188,16 +188,16 @@ class Attachment:
     @skip_compiling
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if not self._nesting.leaves():
+        if not self._nesting.leave():
             return
         if not skips_step(optimizer):
             self.stepped_by = None
-            keep_starts(self.bound, optimizer)
+            store_starts(self.bound, optimizer)
             if self._initializes:
                 self._momentum.note_empty(optimizer, named_in(self._pairs.pairs))
             else:
                 self._finish_step()
-        spend(parameter for _, _, parameter in named_in(self._pairs.pairs))
+        forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
     def _finish_step(self) -> None:
         """What comes after the optimizer's own update."""
@@ -222,15 +222,15 @@ class Attachment:
     def _clip(self) -> None:
         """See whether somebody else clipped, and clip all gradients of the optimizer."""
         is_first = attachments_of(self.optimizer)[0] is self
-        if self._watch is not None and is_first and self._watch.comes_to_look():
-            self._watch.look(self.optimizer)
+        if self._watch is not None and is_first and self._watch.is_due():
+            self._watch.check(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=grad_scale_of(self.optimizer))
 
     def _share(self, part: Part) -> float:
         """The c of the clipping that this penalty takes part in."""
-        return share_of(part.parameter) if self._is_clipped else 1.0
+        return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
         factor = self.bound.factor * grad_scale_of(self.optimizer)

@@ -18,10 +18,10 @@ from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.private import member_values
 from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
-from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
+from shrinkage.torch.tensors.updates import ReadStep, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
 Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
@@ -50,7 +50,7 @@ class Part:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-Reading = tuple[Rule, State]  # how to read a parameter's own step, from which state
+Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
     penalty = with_arrays(resolved, array)
     return SingleBinding(owner.name, penalty, written, (part,))
 

@@ -27,7 +27,7 @@ from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import Rows, unit_rows
 from shrinkage.torch.tensors.kinds import OwnStep, is_sharded, real_dtype, widest_dtype
-from shrinkage.torch.tensors.updates import acts, add_dense_, limited_prox
+from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 
 
 @final
@@ -57,7 +57,7 @@ class JointBinding(Binding):
             part.parameter.copy_(piece)
 
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
-        if not acts(self.penalty, factor):
+        if not is_active(self.penalty, factor):
             return
         own = [OwnStep(0.0, math.inf) if one is None else one[0](one[1]) for one in readings]
         step = self._spread([one.step for one in own])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.clipping import share_of
+from shrinkage.torch.binding.clipping import clipped_share
 
 IN_A_ROW = 5
 CLOSE = 1e-4  # how near to one number the norms of a clipping stay, relative to it
@@ -39,24 +39,24 @@ class ClipWatch:
         self._norms: list[float] = []
         self._samples: list[Tensor] = []
 
-    def comes_to_look(self) -> bool:
+    def is_due(self) -> bool:
         """Count a step; whether `look` is to be called at it."""
         self._step += 1
         return 0 <= self._begin <= self._step
 
-    def look(self, optimizer: Optimizer) -> None:
+    def check(self, optimizer: Optimizer) -> None:
         """At the gradients before a step; warns once."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
-        takes_part = any(share_of(parameter) != 1.0 for parameter in parameters)
+        takes_part = any(clipped_share(parameter) != 1.0 for parameter in parameters)
         if takes_part or not gradients or not all(map(_is_plain, gradients)):
-            self._rest()
+            self._pause()
             return
         self._norms.append(float(get_total_norm(gradients)))
         self._samples.append(_sample(gradients))
         if len(self._norms) == IN_A_ROW:
-            norm = clipped_to(self._norms, self._samples)
-            self._rest()
+            norm = find_clip_norm(self._norms, self._samples)
+            self._pause()
             if norm is not None:
                 self._begin = -1
                 self._warn(optimizer, norm)
@@ -72,12 +72,12 @@ class ClipWatch:
             stacklevel=self._depth,
         )
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         self._begin = 10 * max(self._begin, 1)
         self._norms, self._samples = [], []
 
 
-def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
+def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
     """The one norm of gradients that turned, where they have one; their samples show the turn."""
     largest, smallest = max(norms), min(norms)
     first = float(samples[0].norm())

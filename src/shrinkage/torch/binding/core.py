@@ -17,7 +17,7 @@ from shrinkage.torch.binding.bound_joint import bind_joints
 from shrinkage.torch.binding.finite import check_finite
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
-from shrinkage.torch.models.names import On, by_names
+from shrinkage.torch.models.names import On, replace_by_names
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
 from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
@@ -86,7 +86,7 @@ class BoundModel:
         select: Select = select,
     ) -> None:
         self.model = model
-        self.penalties, self.on = by_names(model, penalty, on)
+        self.penalties, self.on = replace_by_names(model, penalty, on)
         self.steps = 0
         self.host: Host | None = None
         self.momentum = MomentumFill()

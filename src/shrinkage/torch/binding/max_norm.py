@@ -79,6 +79,6 @@ def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
         )
 
 
-def clipping_in_words(max_norm: float | None) -> str:
+def describe_clipping(max_norm: float | None) -> str:
     """What a printed optimizer or attachment says of it after its objective."""
     return "" if max_norm is None else f"; gradients are clipped to norm {max_norm:g}"
