@@ -106,7 +106,7 @@ class Attachment:
         self._end = self._begin(schedule)
 
     def _begin(self, schedule: Schedule | None) -> Callable[[], None]:
-        """Take up work, or leave everything as it was and raise; what ends it."""
+        """Install the hooks, or restore everything and raise; returns what removes them."""
         bound, optimizer, momentum = self.bound, self.optimizer, vars(self._momentum)
         with ExitStack() as on_error:
             at_end = on_error.enter_context(ExitStack())
@@ -200,7 +200,7 @@ class Attachment:
         forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
     def _finish_step(self) -> None:
-        """What comes after the optimizer's own update."""
+        """Apply what comes after the optimizer's own update."""
         moved = list(self._pairs.moving())
         if self._own_steps is not None:
             self._prox_(moved, self._own_steps)
@@ -220,7 +220,7 @@ class Attachment:
             binding.prox_(readings, self.bound.factor, rows=rows)
 
     def _clip(self) -> None:
-        """See whether somebody else clipped, and clip all gradients of the optimizer."""
+        """Check whether the loop has clipped, and clip all gradients of the optimizer."""
         is_first = attachments_of(self.optimizer)[0] is self
         if self._watch is not None and is_first and self._watch.is_due():
             self._watch.check(self.optimizer)
@@ -265,7 +265,7 @@ class Attachment:
         return self._own_steps.of(group, part)
 
     def _lost_without_record(self) -> Iterator[str]:
-        """What is not known where the optimizer's state came without the regularizer's."""
+        """Name what is not known where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)

@@ -1,4 +1,4 @@
-"""Where torch's step hooks fall short: copies lose them, and a step within a step runs them again.
+"""What torch's step hooks miss: copies lose them, and a nested step runs them again.
 
 A subclass whose `step` calls ``super().step()`` is one optimizer with two hooked steps.
 """
@@ -73,7 +73,7 @@ def mark(optimizer: Optimizer, attachment: Host) -> None:
 
 
 def unmark(optimizer: Optimizer, attachment: Host) -> None:
-    """Take back what `mark` noted."""
+    """Remove what `mark` noted."""
     at_work.pop(attachment, None)
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
@@ -82,7 +82,7 @@ def unmark(optimizer: Optimizer, attachment: Host) -> None:
 
 
 def _watch_for_copies() -> None:
-    """From now on an optimizer that lost its attachment by being copied says so at its step."""
+    """Watch all optimizers: a copy that has lost its attachment warns at its first step."""
     global _watching
     if not _watching:
         register_optimizer_step_pre_hook(_warn_of_a_copy)
@@ -91,7 +91,7 @@ def _watch_for_copies() -> None:
 
 
 def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    """Once a copy, for copy.copy shares its `defaults` with the original."""
+    """Warn once for each copy; copy.copy shares its `defaults` with the original."""
     if isinstance(optimizer.defaults, MarkedDefaults) and ATTACHED not in optimizer.__dict__:
         how = optimizer.defaults.how
         optimizer.defaults = dict(optimizer.defaults)

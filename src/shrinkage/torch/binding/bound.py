@@ -37,7 +37,7 @@ class Part:
 
     @property
     def moves(self) -> bool:
-        """Whether a step will move it: frozen ones and those without a gradient stay."""
+        """Whether a step will move it: it is not frozen and has a gradient."""
         return self.parameter.grad is not None and self.parameter.requires_grad
 
     def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
@@ -89,7 +89,7 @@ class Binding(ABC):
             raise ValueError(f"{self.name}: {reason}")
 
     def value(self, w: Tensor) -> Tensor:
-        """Ω of the array or of one in its place.
+        """Ω of the array, or of another one in its place.
 
         As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
         """
@@ -147,7 +147,7 @@ class SingleBinding(Binding):
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
-    """The bindings of what was selected, each penalty told its module's units and its arrays.
+    """Bind what was selected, after each penalty has got its module's units and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
@@ -193,7 +193,7 @@ def part_of(selected: Selected) -> Part:
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:
-    """Whether the two tensors of one shape are one memory."""
+    """Whether two tensors of one shape share their memory."""
     return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
 
 
@@ -205,7 +205,7 @@ def _by_name(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _array(argument: str, given: Any, part: Part) -> Tensor:
-    """The array for that parameter, from a mapping by names or the one for all; not a copy."""
+    """Find the array for that parameter, in a mapping by names or as one for all; no copy."""
     if isinstance(given, Mapping):
         found = next((name for name in part.aliases if name in given), None)
         if found is None:
@@ -226,7 +226,7 @@ def _array(argument: str, given: Any, part: Part) -> Tensor:
 
 
 class ModelWatch:
-    """Notices when a model gains, loses or exchanges a module or a parameter."""
+    """Detects that a model has gained, lost or exchanged a module or a parameter."""
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [

@@ -38,7 +38,7 @@ Lost = Callable[[], Iterable[str]]
 
 
 class Carried:
-    """In a parameter group: its records as they are now. Copies and files get them as text."""
+    """The records of a parameter group as they are now; copies and files get them as text."""
 
     def __init__(self, carrier: Carrier, waiting: list[Record]) -> None:
         self.carrier = carrier
@@ -57,7 +57,7 @@ class Carried:
 
 
 class Carrier:
-    """The regularizers that travel with one optimizer, and the hooks by which they do."""
+    """The bound models that are saved with one optimizer, and the hooks that save them."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
@@ -68,14 +68,14 @@ class Carrier:
             self.close = undo.pop_all().close
 
     def records(self, carried: Carried) -> list[Record]:
-        """What the regularizers need of the group that has this value."""
+        """Make the records of the groups that hold this value."""
         numbered = enumerate(self.optimizer.param_groups)
         here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
         made = [make_record(one, *place) for one in self.bound_models for place in here]
         return [record for record in made if record is not None]
 
     def resume_loaded(self) -> list[BoundModel]:
-        """Look at what was loaded into the groups: the regularizers that went on from it."""
+        """Read what was loaded into the groups; returns the bound models that resume from it."""
         groups = self.optimizer.param_groups
         for group, waiting in [(group, _read_records(group.get(KEY), self)) for group in groups]:
             if waiting is not None:
@@ -84,7 +84,7 @@ class Carrier:
         return [one for one in self.bound_models if self._resume(one)]
 
     def update_keys(self) -> None:
-        """The key is in the groups with penalized parameters, and where records wait."""
+        """Keep the key in groups with penalized parameters or waiting records, and only there."""
         for group in self.optimizer.param_groups:
             if any(find_places(one, group) for one in self.bound_models):
                 group.setdefault(KEY, Carried(self, []))
@@ -121,7 +121,7 @@ class Carrier:
 
 
 def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
-    """Let a regularizer travel with this optimizer, and go on from what was loaded into it.
+    """Save a bound model with this optimizer from now on, and resume from what was loaded into it.
 
     Parameters
     ----------
@@ -151,12 +151,12 @@ def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
 
 
 def resume_loaded(optimizer: Optimizer) -> None:
-    """Look whether something was loaded past the hooks, as wrappers do that share the groups."""
+    """Resume from what was loaded past the hooks, as by wrappers that share the groups."""
     optimizer.__dict__[CARRIER].resume_loaded()
 
 
 def stop_carrying(optimizer: Optimizer, bound: BoundModel) -> None:
-    """Let a regularizer no longer travel with this optimizer."""
+    """Stop saving a bound model with this optimizer."""
     remove_starts(bound, optimizer)
     _release(optimizer.__dict__[CARRIER], bound)
 
@@ -175,7 +175,7 @@ def _release(carrier: Carrier, bound: BoundModel) -> None:
 
 
 def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
-    """The records in a group as it was loaded; None where there is nothing new.
+    """Read the records in a group as it was loaded; None where there is nothing new.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
 def _warn_of_nothing_saved(
     bound: BoundModel, optimizer: Optimizer, lost: Lost, steps: int | None
 ) -> None:
-    """Say what an optimizer's state does not tell that was saved without the regularizer."""
+    """Warn of what is not known because the optimizer was saved without the regularizer."""
     if steps == bound.steps:
         return
     clauses = list(lost()) if steps != 0 else []

@@ -1,4 +1,4 @@
-"""Notices that somebody clips gradients without the penalty beside them."""
+"""Detects that the loop clips gradients without clipping the penalty's strength."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class ClipWatch:
         self._samples: list[Tensor] = []
 
     def is_due(self) -> bool:
-        """Count a step; whether `look` is to be called at it."""
+        """Count a step; returns whether `check` is to be called at it."""
         self._step += 1
         return 0 <= self._begin <= self._step
 
     def check(self, optimizer: Optimizer) -> None:
-        """At the gradients before a step; warns once."""
+        """Compare the gradients before a step with those of earlier steps; warns once."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         takes_part = any(clipped_share(parameter) != 1.0 for parameter in parameters)
@@ -78,7 +78,7 @@ class ClipWatch:
 
 
 def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
-    """The one norm of gradients that turned, where they have one; their samples show the turn."""
+    """The common norm of gradients that turn, as clipping makes them; None if there is none."""
     largest, smallest = max(norms), min(norms)
     first = float(samples[0].norm())
     if not (smallest > 0.0 and largest < math.inf and first > 0.0):
@@ -95,14 +95,14 @@ def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float |
 
 
 def _is_plain(gradient: Tensor) -> bool:
-    """Dense and whole in this process: of a shard, the norm would need the other processes."""
+    """Whether it is dense and whole: the norm of a shard would need the other processes."""
     is_whole = type(gradient) in (Tensor, nn.Parameter)
     has_numbers = not (gradient.is_meta or gradient.is_complex())
     return is_whole and has_numbers and gradient.layout is torch.strided
 
 
 def _sample(gradients: Sequence[Tensor]) -> Tensor:
-    """Some entries of the largest gradients, always the same ones."""
+    """Take some entries of the largest gradients, the same ones each time."""
     largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
     flat = [gradient.detach().reshape(-1) for gradient in largest]
     return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])

@@ -140,7 +140,7 @@ def clipped_share(parameter: Tensor) -> float:
 
 
 def forget_clipping(parameters: Iterable[Tensor]) -> None:
-    """After a step of these parameters, also one that AMP skipped."""
+    """Forget how these gradients were clipped, after their step or one that AMP skipped."""
     if _clips:
         for parameter in parameters:
             _clips.pop(id(parameter), None)
@@ -163,7 +163,7 @@ def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
 
 
 def _read_parameters(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """The parameters, read once: they may come from a generator."""
+    """Read the parameters once, since they may come from a generator."""
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not given:
         warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=5)
@@ -187,12 +187,12 @@ def _check_limit(max_norm: float | Tensor) -> float:
 
 
 def _values_of(gradient: Tensor) -> Tensor:
-    """What has the gradient's norm: of a sparse one, its values."""
+    """The entries whose norm is the gradient's norm: the values of a sparse one."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
 def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
-    """What is kept of this very gradient; `is_untouched`: unless it has changed in place since.
+    """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
     A gradient that was made anew was not clipped. One that was changed in place may have been
     filled anew (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
@@ -217,7 +217,7 @@ def _store_share(parameter: Tensor, share: float) -> None:
 
 
 def _forget(key: int, reference: object) -> None:
-    """With the parameter's end."""
+    """Forget a parameter that no longer exists."""
     clip = _clips.get(key)
     if clip is not None and clip.parameter is reference:
         del _clips[key]

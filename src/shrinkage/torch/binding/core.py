@@ -195,7 +195,7 @@ class BoundModel:
         self.steps = self.steps if steps is None else steps
 
     def begin_step(self) -> None:
-        """What comes before a step that counts."""
+        """Bind anew if needed, and take unknown starts, before a step that counts."""
         self.refresh()
         self._take_unknown_starts()
 
@@ -218,7 +218,7 @@ class BoundModel:
 
     @torch.no_grad()
     def _take_unknown_starts(self) -> None:
-        """Before the first step after a loading or a reset."""
+        """Take the present weights as starts, at the first step after loading or a reset."""
         for part in self.parts if self.unknown_starts else ():
             if part.name in self.unknown_starts:
                 self.starts[part.name].copy_(part.parameter)

@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 
 def save_state(bound: BoundModel) -> dict[str, Any]:
-    """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
+    """Factor, step, penalties as text, starts of weights, and fill of the momentum buffers."""
     return {
         "factor": bound.factor,
         "step": bound.steps,
@@ -32,7 +32,7 @@ def save_state(bound: BoundModel) -> dict[str, Any]:
 
 
 def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
-    """Go on from `saved`; the present penalties are kept, and a difference is warned of.
+    """Resume from `saved`; the present penalties stay, and a difference is warned of.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
 
 
 def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
-    """Where in the group the penalized parameters are."""
+    """The penalized parameters of a group by their places in it."""
     place_of = {id(parameter): place for place, parameter in enumerate(group["params"])}
     return {
         place_of[id(part.parameter)]: (binding, part)
@@ -67,7 +67,7 @@ def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Par
 
 
 def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
-    """What this regularizer needs of the group with that number; None if it has nothing there."""
+    """Record what is needed to resume in that group; None if nothing in it is penalized."""
     places = find_places(bound, group)
     if not places:
         return None
@@ -83,12 +83,12 @@ def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
 
 
 def concerns(record: Record, bound: BoundModel, group: Group) -> bool:
-    """Whether it speaks of a parameter that this regularizer penalizes."""
+    """Whether a record is about a parameter that is penalized here."""
     return not find_places(bound, group).keys().isdisjoint(_ungroup(record["penalties"]))
 
 
 def resume(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
-    """Let the regularizer go on from its records, and warn where the penalties are others now."""
+    """Resume from these records, and warn where the penalties differ from the saved ones."""
     _compare_penalties(bound, found)
     _warn_of_lost_starts(bound, optimizer)
     first = found[0][1]
@@ -108,7 +108,7 @@ def resume(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group,
 
 
 def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """After a step: where parameters started joins the state that the step has made for them."""
+    """Store the starts of parameters in the state that a step has made for them."""
     if not bound.starts:
         return
     for part in _with_starts(bound):
@@ -120,13 +120,13 @@ def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
 
 
 def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Take back what `keep_starts` kept."""
+    """Remove what `store_starts` stored."""
     for part in _with_starts(bound):
         state_of(optimizer, part).pop(START, None)
 
 
 def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """A parameter that has never moved starts where its next step does."""
+    """Load the starts; a parameter that has never moved starts where its next step begins."""
     for part in _with_starts(bound):
         start, state = bound.starts[part.name], state_of(optimizer, part)
         if START in state:

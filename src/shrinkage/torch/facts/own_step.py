@@ -218,7 +218,7 @@ def _adam_like(v: Tensor, step: Any, group: Group, share: float | Tensor) -> Own
 
 
 def _over(scale: float | Tensor, denominator: Tensor) -> Tensor:
-    """scale/denominator, in the denominator's own memory, which is ours."""
+    """scale/denominator; the denominator is overwritten."""
     return torch.reciprocal(denominator, out=denominator).mul_(scale)
 
 

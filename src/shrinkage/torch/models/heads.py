@@ -1,4 +1,4 @@
-"""The heads and the neurons of a transformer, as Joints."""
+"""The attention heads of a model, as Joints."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _members(
 
 
 def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
-    """Where the units of a projection are; there are as many as heads of keys and values."""
+    """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"
     if one.parts == 3 and shared != count:

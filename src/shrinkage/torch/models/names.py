@@ -1,4 +1,4 @@
-"""Selectors as a user writes them, turned into names: layers and parameters have names alone."""
+"""Selectors as a user writes them: layers and parameters are replaced by their names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Penalties = Penalty | Mapping[Any, Penalty | None]
 def replace_by_names(
     model: nn.Module, penalty: Penalties, on: On | None
 ) -> tuple[Penalty | dict[Any, Penalty | None], Selector | list[Selector] | None]:
-    """`penalty` and `on` with layers and parameters of the model replaced by their names.
+    """Replace layers and parameters of the model in `penalty` and `on` by their names.
 
     A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
 

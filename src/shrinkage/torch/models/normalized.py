@@ -1,4 +1,4 @@
-"""Weights that a layer does not use as they are: what their zeros do then."""
+"""Weights that a layer divides by their size before it uses them."""
 
 from __future__ import annotations
 

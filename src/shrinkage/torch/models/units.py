@@ -19,7 +19,7 @@ THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
 def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
-    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
+    """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
 

@@ -1,4 +1,4 @@
-"""What one way does to one parameter, in place."""
+"""What each way (coupled, decoupled, proximal) does to one parameter, in place."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float
 
 
 def _multiply_(step: float | Tensor, strength: float) -> float | Tensor:
-    """In the memory of a whole tensor of steps, which is ours."""
+    """step·strength; a tensor of steps for each entry is overwritten."""
     return step.mul_(strength) if isinstance(step, Tensor) and step.ndim else step * strength
 
 
@@ -187,7 +187,7 @@ def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:
 
 
 def _is_plain(parameter: Tensor, state: State) -> bool:
-    """Real floats of 32 bits or more, dense, in one piece and in this process, state included."""
+    """Whether it and its state are real, contiguous, of 32 bits or more, and no shards."""
     return (
         parameter.dtype in (torch.float32, torch.float64)
         and type(parameter.data) is Tensor
