@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from shrinkage.torch.models.layers import is_linear
+from shrinkage.torch.private import own_children
 
 QUERIES = (
     *("q_proj", "query", "q_lin", "q", "query_proj", "to_q", "wq", "w_q", "Wq", "q_linear"),
@@ -52,7 +53,7 @@ def find_projections(module: nn.Module, parent: nn.Module | None) -> Projections
     incoming = _incoming(module)
     out = _first_linear(module, OUTPUTS)
     if out is None and parent is not None:
-        beside = parent._modules.get("output")
+        beside = own_children(parent).get("output")
         out = None if beside is None else _first_linear(beside, ("dense",))
     return None if incoming is None or out is None else Projections(incoming, out)
 
@@ -96,7 +97,7 @@ def _renamed(query: str, other: str) -> str:
 
 def _first_linear(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
     for name in names:
-        child = module._modules.get(name)
+        child = own_children(module).get(name)
         if isinstance(child, nn.Sequential | nn.ModuleList):  # a projection with its dropout
             child = next(iter(child), None)
         if is_linear(child):

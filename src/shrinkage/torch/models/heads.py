@@ -1,4 +1,4 @@
-"""The heads and the neurons of a transformer, as Joints."""
+"""The attention heads of a model, as Joints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.layers import count_units, looks_like, parameter_keys
 from shrinkage.torch.models.owners import Modules
+from shrinkage.torch.private import own_parameters
 
 HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads")
 KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "kv_heads")
@@ -101,13 +102,15 @@ def _members(
         if side is None:
             return None
         members += [f"{modules.prefix(one.layer)}{key}{side}" for key in parameter_keys(one.layer)]
-    own = [key for key in ("q_bias", "k_bias", "v_bias") if module._parameters.get(key) is not None]
+    own = [
+        key for key in ("q_bias", "k_bias", "v_bias") if own_parameters(module).get(key) is not None
+    ]
     members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 
 def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
-    """Where the units of a projection are; there are as many as heads of keys and values."""
+    """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"
     if one.parts == 3 and shared != count:

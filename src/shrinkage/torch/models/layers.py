@@ -6,6 +6,8 @@ import re
 
 from torch import Tensor, nn
 
+from shrinkage.torch.private import own_children, own_parameters
+
 TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 CONVOLUTION = nn.Conv1d | nn.Conv2d | nn.Conv3d | TRANSPOSED
 INSTANCE_NORM = nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d
@@ -23,7 +25,7 @@ DROPOUT = (
 def is_conv1d(module: nn.Module) -> bool:
     """Whether it is transformers' Conv1D: a linear layer that stores (inputs, outputs)."""
     named_so = any(kind.__name__ == "Conv1D" for kind in type(module).__mro__)
-    weight = module._parameters.get("weight")
+    weight = own_parameters(module).get("weight")
     return (
         named_so and not isinstance(module, CONVOLUTION) and weight is not None and weight.ndim == 2
     )
@@ -52,7 +54,7 @@ def linear_at(module: nn.Module, path: str) -> nn.Module | None:
     """The linear layer of that name below a module, such as "output.dense"."""
     layer: nn.Module | None = module
     for key in path.split("."):
-        layer = None if layer is None else layer._modules.get(key)
+        layer = None if layer is None else own_children(layer).get(key)
     return layer if is_linear(layer) else None
 
 

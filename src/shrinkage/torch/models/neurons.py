@@ -18,6 +18,7 @@ from shrinkage.torch.models.layers import (
     parameter_keys,
 )
 from shrinkage.torch.models.owners import Modules
+from shrinkage.torch.private import own_children
 
 Chain = tuple[tuple[nn.Module, ...], nn.Module]  # what leads to the neurons, what leaves them
 PAIRS = (
@@ -107,7 +108,7 @@ def _chains(module: nn.Module) -> list[Chain]:
     """The hidden layers of one module, in order."""
     if isinstance(module, nn.Sequential):
         return list(_in_sequence(list(module)))
-    norms = (module._modules.get(name) for name in ("norm", "grn", "ffn_layernorm"))
+    norms = (own_children(module).get(name) for name in ("norm", "grn", "ffn_layernorm"))
     if any(norm is not None and next(norm.parameters(), None) is not None for norm in norms):
         return []  # it mixes the neurons
     for names in GATED:

@@ -18,8 +18,8 @@ FOUR_GATES = (nn.LSTM, nn.LSTMCell)
 THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
-def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
-    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
+def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
+    """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
 
@@ -153,7 +153,7 @@ def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
         gates = _gates(owner.module, owner.key)
         layout = Layout((gates, shape[0] // gates), (1,))
     else:
-        layout = resolve(unit_layout(side, owner, parameter), shape)
+        layout = resolve(lay_out_units(side, owner, parameter), shape)
     view = layout.view or shape
     order = (*layout.axes, *(axis for axis in range(len(view)) if axis not in layout.axes))
     return Rows(shape, view, order, math.prod(view[axis] for axis in layout.axes))
