@@ -140,7 +140,7 @@ def test_all_diverged_is_a_failure(run):
         (("--seeds", "9" * 5000), "is no whole number"),
         (("--epochs", "1" + "0" * 12), "epochs must be at most 100,000,000"),
         (("--jobs", "100000"), "for each processor, got 100000"),
-        (("--model", "mlp:10000000000"), "weights: a study takes 100,000,000 at the most"),
+        (("--model", "mlp:10000000000"), "weights: a study takes at most 100,000,000"),
     ],
 )
 @pytest.mark.usefixtures("cancer")

@@ -79,7 +79,7 @@ class Progress:
 
 
 @contextmanager
-def shown(quiet: bool) -> Iterator[Progress]:
+def show_progress(quiet: bool) -> Iterator[Progress]:
     """A progress on standard error; none at all if `quiet`."""
     console = Console(stderr=True, quiet=quiet)
     if quiet or not (console.is_terminal or console.is_jupyter):
