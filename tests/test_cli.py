@@ -67,7 +67,7 @@ def test_what_is_preferred_may_change_and_nothing_is_trained(run):
     run(*arguments)
     result = run(*arguments, "--prefer", "sparse")
     assert result.exit_code == 0, result.output
-    assert "6 of 6 trials are already recorded" in result.stderr
+    assert "6 of 6 trials already recorded" in result.stderr
     results = load("shrinkage-study")
     assert results.question["prefer"] == "sparse"
     page = Path("shrinkage-study/report.html").read_text(encoding="utf-8")

@@ -225,7 +225,7 @@ def test_when_all_diverge_the_verdict_says_so(tmp_path, small):
     results = run_study(study, out=tmp_path, jobs=1, quiet=True)
     assert results.choices == []
     assert "every trial diverged" in results.verdict
-    assert "no choice can be made" in repr(results)
+    assert "no strength can be chosen" in repr(results)
 
 
 def test_results_show_themselves(small, tmp_path):

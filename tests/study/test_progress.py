@@ -28,7 +28,7 @@ def test_plain_lines_are_about_ten_and_name_the_best_so_far(record_of):
 
 def test_what_an_earlier_run_recorded_counts(record_of):
     lines = lines_of(record_of, 3, earlier=(0, 1))
-    assert lines[:2] == ["2 of 3 trials are already recorded", "1 trials to run"]
+    assert lines[:2] == ["2 of 3 trials already recorded", "1 trial to run"]
     # two seeds are believed before one, whatever its score
     assert lines[-1] == "3/3 trials, best so far none: 0.500"
 

@@ -1,4 +1,4 @@
-"""The model that looks at no feature, which every other must beat; and models that became it."""
+"""The trivial model, which ignores the features and which every other model must beat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shrinkage.study.spec import Study
 
 
 def score_baseline(table: Table, study: Study) -> Baseline:
-    """How the training part's majority class, or mean, does on the splits of every seed."""
+    """Score the majority class, or the mean, of the training part on the splits of every seed."""
     answers: list[float] = []
     validation_scores: list[float] = []
     test_scores: list[float] = []

@@ -33,9 +33,9 @@ from shrinkage.study.results import Results
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.store import Store, open_store
 from shrinkage.study.storage.trials_csv import write_csv
-from shrinkage.study.training.fit import rehearse
 from shrinkage.study.training.models import hash_model_source
 from shrinkage.study.training.optimizers import default_lr
+from shrinkage.study.training.rehearsal import rehearse
 from shrinkage.study.training.workers import check_jobs, run_trials
 
 OUT = "shrinkage-study"

@@ -1,4 +1,4 @@
-"""Numbers as sentences and tables say them: rounding never makes all of almost all."""
+"""Numbers as text for sentences and tables: rounding never turns almost all into all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MISSING = "–"
 
 
 def format_score(value: float, *, digits: int = 3) -> str:
-    """A score, or a difference of scores: as 0 or 1 only where it is exactly that.
+    """A score or a difference of scores; it reads 0 or 1 only where it is exactly that.
 
     >>> format_score(0.9531), scored(0.99962), scored(1.0), scored(-0.0002), scored(0.0)
     ('0.953', '0.9996', '1.000', '-0.0002', '0.000')
@@ -25,7 +25,7 @@ def format_score(value: float, *, digits: int = 3) -> str:
 
 
 def format_share(value: float | None) -> str:
-    """A share as a percentage: 0% and 100% only where they are exact.
+    """A share as a percentage; it reads 0% or 100% only where that is exact.
 
     >>> format_share(0.0), share(0.0004), share(0.724), share(0.9999), share(1.0)
     ('0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%')
@@ -42,7 +42,7 @@ def format_share(value: float | None) -> str:
 
 
 def round_units(mean: float, total: int) -> int:
-    """A mean over seeds as a whole number of `total`: none and all only where each seed says so.
+    """A mean over seeds as a whole number; it is 0 or `total` only where every seed's is.
 
     >>> round_units(52.3, 64), whole(63.7, 64), whole(0.3, 64), whole(64.0, 64)
     (52, 63, 1, 64)

@@ -14,7 +14,7 @@ QUANTILE = 0.975  # both sides of a 95 % interval
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much one method scores higher than another, and whether that can be chance."""
+    """By how much one method scores higher than another, and whether that may be chance."""
 
     mean: float
     error: float  # its standard error; nan with one seed
@@ -37,18 +37,18 @@ def compare_paired(
         t = d / √((1/K + n_validation/n_train)·s²), on K − 1 degrees of freedom.
 
     The splits share rows, so the differences are not independent: the second summand stands for
-    that. The strengths were chosen on these very scores, which favours the method that was
-    chosen: few comparisons should be made, and a lead that is not clear taken for what it is.
+    that. The strengths were chosen by these same scores, which favours the chosen method, so few
+    such comparisons should be made.
 
     Parameters
     ----------
     scores, others : sequence of float
-        (seeds,): one score a seed, in the same order.
+        (seeds,): one score per seed, in the same order.
     train, validation : int
         Rows of the parts.
     step : float
-        The least by which a score can differ, 1/n_validation for accuracy: it stands for s where
-        all differences are equal, which says little of how they would vary.
+        The least difference of two scores, 1/n_validation for accuracy. It replaces s where all
+        differences are equal, since that says little about their variation.
 
     References
     ----------

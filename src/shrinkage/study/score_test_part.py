@@ -1,4 +1,4 @@
-"""The one look at the test part, by the chosen models alone."""
+"""Score the chosen models, and only these, on the test part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def score_test_part(
     study: Study,
     parts: Sequence[Parts],
 ) -> list[Choice]:
-    """The choices with their test scores, one a seed, and what the first seed's models predict.
+    """The choices with a test score for each seed, and the surface that the first seed predicts.
 
     `test_error` is the mean over seeds of the error that comes from the number of test rows: they
     are the same rows for every seed, so more seeds do not make it smaller.

@@ -1,4 +1,4 @@
-"""The score of a study, and how far it can be trusted on so many rows."""
+"""The score of a study, and its error on a limited number of rows."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def score_predictions(y: np.ndarray, prediction: np.ndarray, task: str) -> float
 
 
 def sampling_error(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
-    """The standard error of a score that comes from the number of rows: other rows, other score.
+    """The standard error of a score, as far as it comes from the limited number of rows.
 
-    Accuracy p on n rows: √(p(1 − p)/n), and one row's worth, 1/n, where p is 0 or 1 and this
+    Accuracy p on n rows: √(p(1 − p)/n), or 1/n where p is 0 or 1, for which the formula
     would claim certainty. R²: sd(u)/√n, where u = ((y − ŷ)² − (1 − R²)·(y − ȳ)²)/mean((y − ȳ)²)
-    is what each row adds to the score (the infinitesimal jackknife, near to a bootstrap's); nan
-    where y does not vary.
+    is the influence of each row on the score (the infinitesimal jackknife, close to the
+    bootstrap); nan where y does not vary.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.training import fit, models
+from shrinkage.study.training.rehearsal import rehearse
 
 L1 = Trial("l1@proximal", 0.03, 0)
 
@@ -182,12 +183,12 @@ def test_divergence_at_the_last_step_is_found(ready):
 def test_what_cannot_be_trained_is_known_before_any_trial(ready, changes, message):
     study, parts = ready(**changes)
     with pytest.raises(UsageError, match=message):
-        fit.rehearse(study, parts)
+        rehearse(study, parts)
 
 
 def test_lbfgs_trains_what_it_can(ready):
     study, parts = ready(optimizer="lbfgs", methods=("l2@coupled", "l2@loss"), epochs=5)
-    fit.rehearse(study, parts)
+    rehearse(study, parts)
     records = [fit.run_trial(study, Trial(m, 1e-3, 0), parts) for m in study.methods[1:]]
     for record in records:
         assert record.validation_score > 0.8
@@ -212,4 +213,4 @@ def test_a_model_that_does_not_fit_the_data_is_refused(ready, tmp_path, monkeypa
     )
     study, parts = ready(model=f"{name}:build")
     with pytest.raises(UsageError, match=message):
-        fit.rehearse(study, parts)
+        rehearse(study, parts)

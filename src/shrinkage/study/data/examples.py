@@ -1,4 +1,7 @@
-"""What training sees of the data: plain arrays, no column names, no test part."""
+"""What training sees of the data: plain arrays, without column names and without a test part.
+
+This file imports only NumPy, because every process that runs trials loads it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows ready for a model."""
+    """Rows as arrays for a model."""
 
     X: np.ndarray  # (rows, features), float32
     y: np.ndarray  # (rows,): class index int64, or standardized number float32

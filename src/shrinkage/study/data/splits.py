@@ -1,4 +1,4 @@
-"""Training, validation and test part: rows divided, preprocessing fitted on the training part."""
+"""Split the rows into training, validation and test part, and fit the preprocessing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
-TEST_SEED = 0  # the test part is the study's, not a seed's
+TEST_SEED = 0  # the test part is the same for every seed
 
 
 @dataclass(frozen=True)
 class RowSplit:
-    """Which rows belong to which part."""
+    """The indices of the rows in each part."""
 
     train: np.ndarray
     validation: np.ndarray
@@ -33,14 +33,14 @@ class RowSplit:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What was fitted on one seed's training part."""
+    """The preprocessing that was fitted on the training part of one seed."""
 
     columns: ColumnTransformer
     center: float  # of a number target
     scale: float
 
     def features(self, frame: pd.DataFrame) -> np.ndarray:
-        """The rows as the model takes them.
+        """The rows as arrays for the model.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Preprocessing:
             name = self.columns.get_feature_names_out()[bad.argmax()].removeprefix("numbers__")
             raise UsageError(
                 f"column {name!r} holds a number that is beyond float32 in standard deviations of "
-                "its training part: it is a slip, or its logarithm serves better"
+                "its training part: it is a mistake, or its logarithm would serve better"
             )
         return features
 
@@ -66,7 +66,7 @@ class Preprocessing:
             if not np.isfinite(y).all():
                 raise UsageError(
                     "the target holds a number that is beyond float32 in standard deviations of "
-                    "its training part: it is a slip, or its logarithm serves better"
+                    "its training part: it is a mistake, or its logarithm would serve better"
                 )
         return Examples(self.features(table.frame.iloc[rows]), y)
 
@@ -86,7 +86,7 @@ def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
 
 
 def fit_preprocessing(table: Table, rows: RowSplit) -> Preprocessing:
-    """Medians, means, levels and the target's scale, from the training part alone."""
+    """Fit medians, means, levels and the target's scale on the training part only."""
     frame = table.frame.iloc[rows.train]
     numeric = [column for column in frame.columns if is_float_dtype(frame[column])]
     text = [column for column in frame.columns if column not in numeric]
@@ -108,7 +108,7 @@ def fit_preprocessing(table: Table, rows: RowSplit) -> Preprocessing:
 
 
 def make_parts(table: Table, study: Study, seed: int) -> Parts:
-    """What the trials of one seed see: its training and validation part."""
+    """The training and validation part that the trials of one seed see."""
     rows = split_rows(table, study, seed)
     preprocessing = fit_preprocessing(table, rows)
     return Parts(
@@ -122,7 +122,7 @@ def make_parts(table: Table, study: Study, seed: int) -> Parts:
 def _split_off(
     rows: np.ndarray, table: Table, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two parts of `rows`, the second with `share` of them (or of the subjects)."""
+    """Split `rows` in two parts, the second with a share of them, or of the subjects."""
     if table.subjects is not None:
         return _split_off_subjects(rows, table.subjects, share, seed)
     size = max(2, round(share * len(rows)))

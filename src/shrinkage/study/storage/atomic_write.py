@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files so that they are either complete or untouched."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from shrinkage.study.errors import StoppedError, UsageError, is_full
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write `text` beside `path`, then put it in its place.
+    """Write `text` to a draft beside `path`, then move it into place.
 
     Raises
     ------
     StoppedError
-        If the disk is full; what stood at `path` stands there still.
+        If the disk is full; what was at `path` is untouched.
     UsageError
-        If the folder cannot be written, or at `path` is something else than a file.
+        If the folder cannot be written, or `path` is a folder or a device.
     """
     try:
         real, draft = _resolve_paths(path)
@@ -52,7 +52,7 @@ def check_writable(path: Path) -> None:
 
 
 def _resolve_paths(path: Path) -> tuple[Path, Path]:
-    """The file itself, which a link only names, and where it is written until it is whole."""
+    """The file itself, with symbolic links resolved, and the draft beside it."""
     real = Path(os.path.realpath(path))
     if real.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; name a file in it")

@@ -1,4 +1,4 @@
-"""The file of a study in SQLite: opened only if it is one; every fault of it is a sentence."""
+"""The SQLite file of a study: it is opened only if it is one, and every error is a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from shrinkage.study.errors import StoppedError, UsageError, is_full
 from shrinkage.study.storage import sqlite_rows
 
-APPLICATION = 0x73686B67  # "shkg": SQLite's header names the program that a file belongs to
+APPLICATION = 0x73686B67  # "shkg", which SQLite's header keeps to name the program of a file
 VERSION = 1  # of the tables
 TIMEOUT = 10.0  # seconds to wait while another program holds the file
 FULL = "the disk is full"
@@ -27,13 +27,13 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         timeout=TIMEOUT,
         isolation_level=None,
     )
-    # A damaged text is found by what it says; it hides no other row.
+    # A damaged text must not make other rows unreadable; it is noticed by its value.
     connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
     return connection
 
 
 def has_study(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether a study was begun in this file; False where it is empty.
+    """Whether the file holds a study; False where it is empty.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def has_study(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that is there and is no study, before anything is written beside it."""
+    """Refuse an existing file that is not a study, before anything is written beside it."""
     if not path.exists():
         return
     if not path.is_file():
@@ -88,7 +88,7 @@ def list_tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """One transaction, all of it or nothing, that also marks the file as a study.
+    """Write in one transaction, which also marks the file as a study.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 @contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite says about the file at `path` into a UsageError."""
+    """Turn SQLite's errors about the file at `path` into a UsageError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

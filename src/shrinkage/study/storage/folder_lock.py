@@ -1,4 +1,4 @@
-"""A study's folder belongs to one process at a time."""
+"""Lock a study's folder, so that only one process writes it at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCK = "study.lock"
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Make and hold the folder: the system lifts the lock when the process is gone.
+    """Create and lock the folder; the system releases the lock when the process ends.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _acquire_lock(folder: Path) -> sqlite3.Connection:
-    """A connection that has locked the lock file, and writes nothing into it."""
+    """A connection that holds the lock on the lock file and writes nothing into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)

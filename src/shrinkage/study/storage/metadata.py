@@ -1,4 +1,4 @@
-"""What a study's file says of itself: its question, its data, where it comes from."""
+"""The metadata in a study's file: its question, its data and its provenance."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from shrinkage.study.errors import UsageError
 from shrinkage.study.storage.database import damaged_message
 
-PERMANENT = ("identity", "question", "provenance", "data")  # the question and where it comes from
+PERMANENT = ("identity", "question", "provenance", "data")  # never change what a record means
 CHECKSUM = "checksum"  # of these four
 
 
 def write(connection: sqlite3.Connection, values: Mapping[str, object]) -> None:
-    """Write values by key, and the checksum of those that last."""
+    """Write values by key, and the checksum of the permanent ones."""
     _put(connection, {key: json.dumps(value) for key, value in values.items()})
     written = dict(connection.execute("SELECT * FROM study"))
     _put(connection, {CHECKSUM: _checksum(written)})
@@ -29,7 +29,7 @@ def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If one of those that last is missing or damaged.
+        If a permanent value is missing or damaged.
     """
     written = dict(connection.execute("SELECT * FROM study"))
     if CHECKSUM in written and written[CHECKSUM] != _checksum(written):

@@ -1,4 +1,4 @@
-"""Records and choices as rows of SQLite, and back."""
+"""Convert records and choices to rows of SQLite and back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SELECT_RECORDS = "SELECT rowid, * FROM records"
 DELETE_RECORD = "DELETE FROM records WHERE rowid = ?"
 SELECT_CHOICES = "SELECT * FROM choices ORDER BY rowid"
 
-LARGEST = 1e100  # of a number that was measured: its square is finite
+LARGEST = 1e100  # the largest plausible measurement: its square is finite
 
 Row = tuple[Any, ...]
 
@@ -104,11 +104,13 @@ def choice_to_row(choice: Choice) -> Row:
 def row_to_choice(row: Sequence[Any], question: Mapping[str, Any]) -> Choice:
     """The choice in a row; an error of any kind if the row is damaged."""
     names = [field.name for field in dataclasses.fields(Choice)]
-    values = dict(zip(names[:-1], row, strict=True))  # test_error lies beside the test scores
+    values = dict(
+        zip(names[:-1], row, strict=True)
+    )  # test_error is stored together with the test scores
     if values["validation_se"] is None:
         values["validation_se"] = math.nan
     tested = json.loads(values["test_scores"])
-    if isinstance(tested, list):  # as it was before the error was kept
+    if isinstance(tested, list):  # a folder of an earlier version, without the error
         tested = {"scores": tested, "error": math.nan}
     values["test_scores"], values["test_error"] = tested["scores"], tested["error"]
     if values["surface"] is not None:
@@ -132,7 +134,7 @@ def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """The arrays of `pack`, each compared with its checksum before it is believed."""
+    """The arrays of `pack_arrays`; the zip archive verifies their checksums."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {
             name.removesuffix(".npy"): np.lib.format.read_array(
@@ -143,12 +145,12 @@ def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _check_trial(trial: Trial, question: Mapping[str, Any]) -> None:
-    """Refuse a trial that the study does not ask for."""
+    """Refuse a trial that is not part of the study."""
     if trial.method not in question["methods"] or trial.seed not in range(question["seeds"]):
-        raise ValueError(f"{trial} is not asked for")
+        raise ValueError(f"{trial} is not part of the study")
     grid = [0.0] if trial.method == "none" else question["strengths"]
     if trial.strength not in grid and trial.strength != parse_method(trial.method).strength:
-        raise ValueError(f"{trial} is not asked for")
+        raise ValueError(f"{trial} is not part of the study")
 
 
 def _is_float(value: object) -> bool:
@@ -169,7 +171,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def _check_kinds(kept: Record | Choice) -> None:
-    """Refuse a field whose value is not what its annotation says, or beyond all reason."""
+    """Refuse a field whose value does not fit its annotation, or is implausible."""
     for field in dataclasses.fields(kept):
         fits = CHECKS.get(str(field.type))
         value = getattr(kept, field.name)

@@ -1,4 +1,4 @@
-"""trials.csv: every record in a row, made from the records alone."""
+"""Write trials.csv, one row for each record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def write_csv(results: Results, path: Path) -> None:
-    """Write the records in the order of the question: the same records give the same file."""
+    """Write the records in the order of the question; the same records give the same file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("method", "strength", "seed", *COLUMNS))

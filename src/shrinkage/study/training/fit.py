@@ -30,12 +30,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class _DivergedError(Exception):
+class DivergedError(Exception):
     """A number of the trial is no longer finite."""
 
 
 @dataclass(frozen=True)
-class _Setup:
+class Setup:
     """Everything that one trial trains with."""
 
     model: nn.Module
@@ -56,12 +56,12 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     history: dict[str, list[float]] = {
         key: [] for key in ("epoch", "data_loss", "penalty", "validation_score")
     }
-    with _one_thread(), torch.random.fork_rng(devices=[]):
-        setup = _set_up(study, trial, parts)
+    with use_one_thread(), torch.random.fork_rng(devices=[]):
+        setup = set_up(study, trial, parts)
         reason = ""
         try:
             _fit(setup, study, trial, parts, history)
-        except (_DivergedError, FloatingPointError) as error:
+        except (DivergedError, FloatingPointError) as error:
             reason = str(error)
         return _make_record(setup, trial, parts, history, reason, time.perf_counter() - started)
 
@@ -73,40 +73,6 @@ def _warm_up() -> None:
     optimizer = optimizers.build_optimizer("adam", [parameter], 1.0)
     parameter.sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-
-
-def rehearse(study: Study, parts: Parts) -> None:
-    """Take one step of every method at its least and greatest strength, before any trial runs.
-
-    Raises
-    ------
-    UsageError
-        If the model does not fit the data, or the optimizer refuses a method.
-    """
-    with _one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _check_output(study.model, parts)
-        for method in study.methods:
-            grid = study.strengths_of(method)
-            for strength in {grid[0]: None, grid[-1]: None}:
-                _rehearse_trial(study, Trial(method, strength, 0), parts)
-
-
-def _rehearse_trial(study: Study, trial: Trial, parts: Parts) -> None:
-    try:
-        with models.exits_as_errors():
-            setup = _set_up(study, trial, parts)
-            _take_step(setup, *_tensors(parts.train.X[: study.batch], parts.train.y[: study.batch]))
-    except (KeyboardInterrupt, UsageError):
-        raise
-    except (_DivergedError, FloatingPointError):
-        return
-    except BaseException as error:  # torch or the user's model may raise anything
-        raise UsageError(
-            f"{trial.method} cannot be trained with optimizer {study.optimizer!r} at strength "
-            f"{trial.strength:g}: {models.describe_error(error)} (--penalty names the methods, "
-            "--strengths the strengths, --optimizer the optimizer)"
-        ) from None
 
 
 def predict(model: nn.Module, X: np.ndarray) -> Tensor:
@@ -139,7 +105,8 @@ def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
     return model
 
 
-def _set_up(study: Study, trial: Trial, parts: Parts) -> _Setup:
+def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
+    """Build the model, the penalty and the optimizer of a trial."""
     torch.manual_seed(trial.seed)
     model = models.build_model(study.model, parts.train.X.shape[1], parts.outputs)
     if study.lr is None:
@@ -147,41 +114,21 @@ def _set_up(study: Study, trial: Trial, parts: Parts) -> _Setup:
     optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
     if trial.method == "none":
         # A strength of 0 does nothing, but lets the record count the same weights.
-        return _Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, parts.task)
+        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, parts.task)
     method = parse_method(trial.method)
     regularizer = Regularizer(model, method.make_penalty(trial.strength))
     if method.how != "loss":
         regularizer.attach(optimizer, how=method.how)
-    return _Setup(model, regularizer, optimizer, method.how == "loss", parts.task)
-
-
-def _check_output(model_text: str, parts: Parts) -> None:
-    X, _ = _tensors(parts.train.X[:2], parts.train.y[:2])
-    model = models.build_model(model_text, parts.train.X.shape[1], parts.outputs)
-    try:
-        with models.exits_as_errors():
-            shape = tuple(model.eval()(X).shape)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # the user's model may raise anything
-        raise UsageError(
-            f"model {model_text!r} fails on {X.shape[1]} features: {models.describe_error(error)}"
-        ) from None
-    wanted = [(2, parts.outputs)] + ([(2,)] if parts.task == "numbers" else [])
-    if shape not in wanted:
-        raise UsageError(
-            f"model {model_text!r} gives outputs of shape {shape} for 2 rows; "
-            f"{parts.outputs} outputs need shape {wanted[0]}"
-        )
+    return Setup(model, regularizer, optimizer, method.how == "loss", parts.task)
 
 
 def _fit(
-    setup: _Setup, study: Study, trial: Trial, parts: Parts, history: dict[str, list[float]]
+    setup: Setup, study: Study, trial: Trial, parts: Parts, history: dict[str, list[float]]
 ) -> None:
     """Train for the study's epochs, while the learning rate falls to 0 along half a cosine."""
     assert study.lr is not None
     assert study.epochs is not None
-    X, y = _tensors(parts.train.X, parts.train.y)
+    X, y = to_tensors(parts.train.X, parts.train.y)
     batches = math.ceil(len(X) / study.batch)
     shuffle = torch.Generator().manual_seed(trial.seed)
     every = max(1, study.epochs // POINTS)
@@ -193,13 +140,13 @@ def _fit(
                 group["lr"] = study.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
             step += 1
             batch = (X, y) if rows is None else (X[rows], y[rows])
-            losses.append(_check_finite(_take_step(setup, *batch), setup.model, step))
+            losses.append(_check_finite(take_step(setup, *batch), setup.model, step))
         if epoch % every == 0 or epoch == study.epochs - 1:
             _append_history(history, setup, parts, epoch + 1, math.fsum(losses) / batches)
     _check_finite(0.0, setup.model, step)
 
 
-def _take_step(setup: _Setup, X: Tensor, y: Tensor) -> float:
+def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
     """Take one step of the optimizer, and return the data loss before it."""
     loss_of = LOSSES[setup.task]
     last = math.nan
@@ -240,18 +187,18 @@ def _check_finite(loss: float, model: nn.Module, step: int) -> float:
     largest, size = "", -1.0
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise _DivergedError(f"step {step}: parameter {name} is no longer finite")
+            raise DivergedError(f"step {step}: parameter {name} is no longer finite")
         if parameter.numel() and float(parameter.detach().abs().max()) > size:
             largest, size = name, float(parameter.detach().abs().max())
     if math.isfinite(loss):
         return loss
-    raise _DivergedError(
+    raise DivergedError(
         f"step {step}: the loss is {loss}; largest is parameter {largest}, {size:.3g}"
     )
 
 
 def _append_history(
-    history: dict[str, list[float]], setup: _Setup, parts: Parts, epoch: int, loss: float
+    history: dict[str, list[float]], setup: Setup, parts: Parts, epoch: int, loss: float
 ) -> None:
     history["epoch"].append(epoch)
     history["data_loss"].append(loss)
@@ -260,7 +207,7 @@ def _append_history(
 
 
 def _make_record(
-    setup: _Setup,
+    setup: Setup,
     trial: Trial,
     parts: Parts,
     history: dict[str, list[float]],
@@ -296,13 +243,14 @@ def _make_record(
     )
 
 
-def _tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+def to_tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Features and target as tensors."""
     # torch.tensor copies: joblib passes large arrays read-only, and torch wants to write.
     return torch.tensor(X), torch.tensor(y)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def use_one_thread() -> Iterator[None]:
     """Use one thread: trials run in parallel, and sums are added in the same order every time."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Models by name, and what can be counted in any model."""
+"""Models by name or from a user's function, and the count of dead neurons."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_SHOWN = 300  # characters of a message from foreign code
 
 
 def build_model(text: str, features: int, outputs: int) -> nn.Module:
-    """A fresh model, initialized from torch's global generator.
+    """Build a model, initialized from torch's global generator.
 
     Parameters
     ----------

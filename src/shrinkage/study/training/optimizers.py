@@ -1,4 +1,4 @@
-"""Any optimizer of torch.optim by name, with a learning rate that usually does."""
+"""Optimizers of torch.optim by name, with a learning rate that usually works."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_LR = {
 
 
 def default_lr(text: str) -> float:
-    """The learning rate that suits the optimizer, torch's own where none is known to."""
+    """The usual learning rate of an optimizer: the tabulated one, or else torch's default."""
     kind, _ = _parse_text(text)
     torch_default = inspect.signature(kind).parameters["lr"].default
     return DEFAULT_LR.get(
@@ -39,7 +39,7 @@ def default_lr(text: str) -> float:
 def build_optimizer(
     text: str, parameters: Iterable[nn.Parameter], lr: float
 ) -> torch.optim.Optimizer:
-    """The optimizer without any weight decay of its own: only the penalties differ.
+    """Build an optimizer without weight decay of its own, so that only the penalties differ.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A process that lives and ends with the one that started it. Imports nothing heavy."""
+"""Let a process end together with the one that started it. This file imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import threading
 import time
 from os import _exit
 
-HEARTBEAT = 1.0  # seconds between two looks whether the starting process is there
+HEARTBEAT = 1.0  # seconds between two checks that the starting process is alive
 
 
 @functools.cache
 def end_with_parent(starter: int, directory: str) -> None:
-    """Work in `directory`, and end when `starter` is gone: in a trial, waiting, or loading.
+    """Work in `directory`, and end as soon as `starter` has ended, whatever this process does.
 
-    Ctrl-C is left to `starter`, which ends this process without its traceback.
+    Ctrl-C is left to `starter`, so that this process prints no traceback.
     """
     os.chdir(directory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

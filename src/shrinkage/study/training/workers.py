@@ -1,4 +1,4 @@
-"""Trials side by side, in processes that end with the one that started them."""
+"""Run trials in parallel, in processes that end with the one that started them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shrinkage.study.spec import Study
 from shrinkage.study.training import fit, models
 from shrinkage.study.training.parent_watch import end_with_parent
 
-MOST_PER_PROCESSOR = 8  # processes for each processor
+MOST_PER_PROCESSOR = 8  # processes per processor
 
 
 def check_jobs(jobs: object) -> None:
-    """Refuse a number of processes that is none, or that would bring the machine down.
+    """Refuse a number of processes that is not positive, or that would overload the machine.
 
     Raises
     ------
@@ -42,17 +42,17 @@ def check_jobs(jobs: object) -> None:
 def run_trials(
     study: Study, pending: Sequence[Trial], parts: Sequence[Parts], jobs: int | None
 ) -> Generator[Record]:
-    """Records in the order in which trials end.
+    """Yield records in the order in which the trials end.
 
     Parameters
     ----------
     jobs : int, optional
-        Processes; by default one a processor. One trial at a time runs in this process.
+        Processes; by default one per processor. With one, the trials run in this process.
 
     Raises
     ------
     StoppedError
-        If a process is killed from outside, or the model raises in the midst of a trial.
+        If a process is killed from outside, or a model raises an error during a trial.
     """
     count = min(jobs or joblib.cpu_count(), len(pending))
     if count <= 1:
@@ -63,8 +63,8 @@ def run_trials(
         n_jobs=count,
         batch_size=1,
         return_as="generator_unordered",
-        initializer=end_with_parent,  # before the first trial, which loads torch
-        initargs=(os.getpid(), os.getcwd()),  # others where models are found elsewhere
+        initializer=end_with_parent,  # runs before the first trial, which loads torch
+        initargs=(os.getpid(), os.getcwd()),  # joblib reuses processes only for equal arguments
     )
     train = joblib.delayed(_run_trial)
     tasks = (train(study, trial, parts[trial.seed]) for trial in pending)
@@ -78,20 +78,20 @@ def run_trials(
             _close(records)
     except BrokenProcessPool:
         raise StoppedError(
-            "a trial's process was killed, perhaps for want of memory: the records so far are "
+            "a trial's process was killed, perhaps for lack of memory: the records so far are "
             "kept; run the same command again, with fewer --jobs"
         ) from None
 
 
 def _close(records: Generator[Record]) -> None:
-    """End the trials that still run; that they are cancelled is what was wanted."""
+    """Cancel the trials that still run, without joblib's warning about it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have been cancelled", category=UserWarning)
         records.close()
 
 
 def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
-    """The record of a trial; whatever else the model or torch raises stops the study in words."""
+    """Run a trial; any unexpected error of the model or of torch becomes a StoppedError."""
     try:
         with models.exits_as_errors():
             return fit.run_trial(study, trial, parts)
@@ -106,7 +106,7 @@ def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
 
 @contextmanager
 def _defer_interrupts() -> Iterator[None]:
-    """Get Ctrl-C afterwards, and so do processes that start here, until they ignore it."""
+    """Hold back Ctrl-C, also from processes that start meanwhile, until they ignore it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
