@@ -169,7 +169,7 @@ def test_a_report_of_a_damaged_record_is_made_and_says_so(run, tmp_path):
     folder = tmp_path / "shrinkage-study"
     with closing(sqlite3.connect(folder / "study.sqlite")) as connection, connection:
         connection.execute("UPDATE records SET state = x'' WHERE rowid = 1")
-    with pytest.warns(UserWarning, match="1 damaged records"):
+    with pytest.warns(UserWarning, match="1 damaged record of"):
         result = run("report", folder)
     assert result.exit_code == 0, result.output
     assert (folder / "report.html").is_file()
