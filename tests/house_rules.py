@@ -7,7 +7,7 @@
 - circle: no file imports itself by way of others. Imports inside functions and under
   TYPE_CHECKING count: a reader has to follow them as well.
 - private: private names of torch, Numba and llvmlite stand in two files only, each with a fallback.
-- example: every name in an ``__all__``, and every public method, is shown at work.
+- example: every name in a package's ``__all__``, and every public method, is shown at work.
 
 ruff counts the branches of a function, and import-linter holds the order of the folders.
 
@@ -32,14 +32,10 @@ from typing import NamedTuple
 
 import grimp
 
+from private_names import defined_names, dependency_names
+
 MOST_LINES, MOST_BODY_LINES = 300, 40
 PRIVATE_HOMES = ("torch/private.py", "kernels/jit.py")  # within the package
-DEPENDENCIES = ("torch", "numba", "llvmlite")
-INTERNAL_MODULES = ("llvmlite", "numba.core", "numba.np")  # private without an underscore
-NOT_PRIVATE = {  # in spite of the underscore
-    *("_asdict", "_fields", "_make", "_replace"),  # of named tuples
-    *("_no_weight_decay", "_optim"),  # which models set on their own parameters
-}
 
 
 class Finding(NamedTuple):
@@ -128,107 +124,25 @@ def shortest_circle(imports: Mapping[str, set[str]], start: str) -> list[str] | 
 
 
 def find_private_names(tree: Tree) -> Iterator[Finding]:
-    """Private names that are imported, written after a dependency's name, or defined nowhere here.
-
-    ``module._parameters`` belongs to torch although its type is not written there: a private name
-    that no file of the package defines is somebody else's.
-    """
     own = set().union(*(defined_names(parsed) for parsed in tree.parsed.values()))
     homes = [f"src/{tree.package}/{home}" for home in PRIVATE_HOMES]
     for file, parsed in tree.parsed.items():
-        if file in homes:
-            continue
-        roots = imported_roots(parsed)
-        names = {
-            (node.lineno, name)
-            for node in ast.walk(parsed)
-            for name in private_names(node, roots, own)
-        }
-        for line, name in sorted(names):
-            # Of torch._C and torch._C._autograd on one line, the whole is enough.
-            if not any(at == line and other.startswith(f"{name}.") for at, other in names):
+        if file not in homes:
+            for line, name in dependency_names(parsed, own):
                 yield Finding("private", file, f"line {line}: {name} belongs to a dependency")
-
-
-def defined_names(parsed: ast.Module) -> set[str]:
-    """The names that a file defines: functions, classes, variables and attributes."""
-    names = set()
-    for node in ast.walk(parsed):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                names.add(name)
-            case ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Attribute(attr=name, ctx=ast.Store()) | ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-    return names
-
-
-def imported_roots(parsed: ast.Module) -> dict[str, str]:
-    """For each name that a file imports, the package that it comes from."""
-    roots = {}
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                roots[alias.asname or alias.name.split(".")[0]] = alias.name.split(".")[0]
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                roots[alias.asname or alias.name] = (node.module or "").split(".")[0]
-    return roots
-
-
-def private_names(node: ast.AST, roots: Mapping[str, str], own: set[str]) -> list[str]:
-    """The dependencies' private names that this node alone writes down."""
-    match node:
-        case ast.Import(names=aliases):
-            return [alias.name for alias in aliases if is_private_path(alias.name)]
-        case ast.ImportFrom(module=str(module), names=aliases):
-            paths = [f"{module}.{alias.name}" for alias in aliases]
-            return [path for path in paths if is_private_path(path)]
-        case ast.Attribute(attr=name):
-            text = ast.unparse(node)
-            root, _, rest = text.partition(".")
-            if root in roots:
-                is_theirs = is_private_path(f"{roots[root]}.{rest}")
-            else:
-                is_theirs = is_private(name) and name not in own
-            return [text] if is_theirs else []
-        case ast.Call(
-            func=ast.Name(id="getattr" | "hasattr" | "setattr" | "delattr"),
-            args=[_, ast.Constant(value=str(name)), *_],
-        ) if is_private(name) and name not in own:
-            return [ast.unparse(node)]
-    return []
-
-
-def is_private(name: str) -> bool:
-    """Whether a name is private; the ``_foreach_`` functions are torch's public secret."""
-    is_dunder = name.startswith("__") and name.endswith("__")
-    return (
-        name.startswith("_")
-        and not is_dunder
-        and not name.startswith("_foreach_")
-        and name not in NOT_PRIVATE
-    )
-
-
-def is_private_path(path: str) -> bool:
-    """Whether "torch._C.thing" or the like passes through what a dependency keeps to itself."""
-    if path.split(".")[0] not in DEPENDENCIES:
-        return False
-    is_internal = any(f"{path}.".startswith(f"{module}.") for module in INTERNAL_MODULES)
-    return is_internal or any(map(is_private, path.split(".")))
 
 
 def find_missing_examples(tree: Tree) -> Iterator[Finding]:
     """Public names and methods without an example, and public properties without a docstring.
 
     An example is a doctest or an indented block after ``::``. A method may instead be called in an
-    example of its class, of a class above that, or of the module that defines one of them.
+    example of its class, of a class above that, or of the module that defines one of them. One that
+    overrides a method of another package, as ``state_dict`` does torch's, needs a docstring alone.
     """
     seen = set()
     for module, path in sorted(tree.files.items()):
-        if not re.search(r"^__all__\b", tree.sources[path], re.MULTILINE):
+        is_public = re.search(r"^__all__\b", tree.sources[path], re.MULTILINE)
+        if not (is_public and path.endswith("/__init__.py")):
             continue
         exporter = importlib.import_module(module.replace("/", "."))
         for name in exporter.__all__:
@@ -236,8 +150,8 @@ def find_missing_examples(tree: Tree) -> Iterator[Finding]:
             if id(thing) in seen:
                 continue
             seen.add(id(thing))
-            home = thing if isinstance(thing, ModuleType) else sys.modules[thing.__module__]
-            file = tree.file_of(home.__name__)
+            home = thing.__name__ if isinstance(thing, ModuleType) else thing.__module__
+            file = tree.file_of(home)
             if not example_in(inspect.getdoc(thing)):
                 yield Finding("example", file, f"{name} has no example in its docstring")
             if isinstance(thing, type):
@@ -261,9 +175,11 @@ def find_missing_in_class(tree: Tree, owner: type, seen: set[int]) -> Iterator[F
             continue
         seen.add(id(function))
         text, file = inspect.getdoc(getattr(base, name)), tree.file_of(base.__module__)
+        is_shown = example_in(text) or re.search(rf"\.{name}\(", examples)
+        is_override = any(name in vars(other) for other in owner.__mro__ if other not in ours)
         if not text:
             yield Finding("example", file, f"{base.__name__}.{name} has no docstring")
-        elif not (is_property or example_in(text) or re.search(rf"\.{name}\(", examples)):
+        elif not (is_shown or is_property or is_override):
             yield Finding("example", file, f"{base.__name__}.{name} is shown in no example")
 
 

@@ -222,6 +222,9 @@ def test_public_names_are_shown_in_an_example(make: Make) -> None:
                     def untold(self):
                         pass
 
+                    def keys(self):
+                        """Overrides dict's, and needs no example."""
+
                     @property
                     def told(self):
                         """Needs no example."""

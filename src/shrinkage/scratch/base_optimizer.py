@@ -147,4 +147,4 @@ class Optimizer(ABC):
 def prox_(w: Array, penalty: Penalty, own_step: OwnStep) -> None:
     """w ← prox(w, s), but no entry moves farther than the optimizer's limit."""
     target = penalty.prox(w, own_step.step)
-    w[...] = penalty.limited(np, w, target, own_step.limit)
+    w[...] = penalty._cap_move(np, w, target, own_step.limit)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from shrinkage.penalties import Penalty
+from shrinkage.penalties.rebuild import with_groups
 
 Array = NDArray[Any]
 Seed = np.random.Generator | int | None
@@ -115,7 +116,7 @@ def check_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | Non
         raise ValueError(f"{name}: {reason}")
     # Biases are (1, n_out): their only axis with groups is that of the units.
     axes = {"out": 1, "in": 1 if name == "bias_penalty" else 0}
-    return penalty.with_groups(lambda unit: axes.get(unit, unit))
+    return with_groups(penalty, lambda unit: axes.get(unit, unit))
 
 
 def make_rng(rng: Seed) -> np.random.Generator:

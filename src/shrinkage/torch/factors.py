@@ -14,7 +14,6 @@ References: Hoff (2017); for groups Kolb, Weber, Bischl and Rügamer (2025), D-g
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from shrinkage.penalties import L1, L2, GroupLasso, Penalty
-from shrinkage.penalties.layout import Layout, resolve
+from shrinkage.penalties import L2, Penalty
+from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.joint import Joint
@@ -173,21 +173,17 @@ def _product(selected: Selected) -> tuple[nn.Module, float]:
             f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "
             "would not be; leave it out with on= or a None in the mapping"
         )
-    if isinstance(penalty, L1):
-        return Product(), penalty.lam
-    if isinstance(penalty, GroupLasso) and not _are_lists(penalty.groups):
-        penalty = penalty.with_groups(lambda side: unit_layout(side, owner, parameter))
-        assert isinstance(penalty, GroupLasso)
-        gate = Gate(resolve(penalty.groups, tuple(parameter.shape)), tuple(parameter.shape))
-        if not gate.members:  # every entry is a group
-            return Product(), penalty.lam
-        size = math.prod(gate.view[axis] for axis in gate.members)
-        return gate, penalty.lam * (size**0.5 if penalty.weight == "sqrt" else 1.0)
+    assert penalty is not None  # only penalized parameters are divided into factors
+    absolute, square, rest = penalty.split()
+    if not (square or rest):
+        return Product(), absolute
+    bound = with_groups(penalty, lambda side: unit_layout(side, owner, parameter))
+    grouped = bound._as_group_norms(tuple(parameter.shape))
+    if grouped is not None:
+        layout, strength = grouped
+        gate = Gate(layout, tuple(parameter.shape))
+        return (gate if gate.members else Product()), strength  # or every entry is a group
     raise ValueError(
         f"{owner.name}: only L1 and GroupLasso with groups of one size are products of factors, "
         f"got {penalty!r}"
     )
-
-
-def _are_lists(groups: object) -> bool:
-    return isinstance(groups, tuple) and isinstance(groups[0], tuple)

@@ -67,8 +67,26 @@ class Regularizer(Regularized):
     >>> from shrinkage import L1
     >>> model = torch.nn.Linear(4, 1)
     >>> _ = torch.nn.init.constant_(model.weight, 2.0)
-    >>> Regularizer(model, L1(0.5)).value()
+    >>> regularizer = Regularizer(model, L1(0.5))
+    >>> regularizer.value()
     4.0
+    >>> float(regularizer.penalty().detach())  # the same, to be added to the loss
+    4.0
+    >>> [name for name, _ in regularizer.named_parameters()]
+    ['weight']
+
+    Attached to an optimizer, it acts at each of its steps:
+
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    >>> _ = regularizer.attach(optimizer, how="proximal")
+    >>> for _ in range(4):  # each takes lr·0.5 from every weight
+    ...     model(torch.zeros(1, 4)).sum().backward()
+    ...     optimizer.step()
+    >>> regularizer.sparsity().zeros
+    4
+    >>> state = regularizer.state_dict()  # saved beside those of model and optimizer
+    >>> regularizer.load_state_dict(state)
+    >>> regularizer.detach()
     """
 
     def __init__(

@@ -73,6 +73,7 @@ def compare(
     return one, mine
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.1)], how=["proximal"])
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 @pytest.mark.parametrize(("penalty", "how"), CASES, ids=str)
 def test_it_is_the_float32_step_rounded_once(
@@ -112,6 +113,7 @@ def test_state_stays_float32_through_a_checkpoint(kind: Any, dtype: torch.dtype)
     assert torch.equal(v, w)
 
 
+@pytest.mark.quick_where(kind=["Adam"])
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_16_bit_state_of_torchs_own_becomes_float32(kind: Any) -> None:
     options = {"lr": 0.1, "momentum": 0.9} if kind is SGD else {"lr": 0.1}
@@ -131,6 +133,7 @@ def twins_of(kind: Any) -> Any:
     return {ours: theirs for theirs, ours in twins.OURS.items()}[kind]
 
 
+@pytest.mark.slow
 def test_small_decays_add_up_in_float32_state_but_not_in_weights() -> None:
     """bfloat16 has no number between 1 and 1 − 2⁻⁹: the promise is the step, rounded once."""
     w = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))

@@ -194,6 +194,7 @@ KINDS: list[Any] = [
 ]
 
 
+@pytest.mark.quick_where(penalty=[L1(0.05)])
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -210,6 +211,7 @@ def test_nothing_else_is_written(
 MOVES = [moved, moved_state, reallocated, frozen, transposed, with_gaps, reloaded, viewed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_columns_write_nothing_else(
@@ -222,6 +224,7 @@ def test_columns_write_nothing_else(
         run.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", [*MOVES, through_torch, reloaded_from_torch])
 def test_amsgrad_writes_nothing_else(change: Callable[[Run], None], penalty: Penalty) -> None:
@@ -234,6 +237,7 @@ def test_amsgrad_writes_nothing_else(change: Callable[[Run], None], penalty: Pen
     assert all("max_exp_avg_sq" in run.one.state[w] for w in run.mine.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", MOVES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -248,6 +252,7 @@ def test_16_bits_write_nothing_else(
         run.step()
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.05)], dtype=[torch.float32])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     "penalty",

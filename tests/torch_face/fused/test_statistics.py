@@ -24,6 +24,7 @@ KINDS: list[Any] = [
 SHAPES = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.3), GroupLasso(0.4)])
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize(
     "penalty",
@@ -184,6 +185,7 @@ def assert_some(found: Statistics, name: str) -> None:
     assert (0 < found.dead_groups < found.groups) == (name in GROUPS)
 
 
+@pytest.mark.quick_where(kind=["Adam"], name=["l1"], factor=[0.5])
 @pytest.mark.parametrize("way", ["one pass", "torch's way", "no gradient"])
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 @pytest.mark.parametrize("name", PENALTIES)
@@ -207,6 +209,7 @@ def test_all_seven_by_hand(
     assert found.value == pytest.approx(regularizer.value(), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["l1", "elastic", "rows", "columns"])
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_of_16_bits(kind: Any, options: dict[str, Any], name: str) -> None:
@@ -237,6 +240,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.quick_where(name=["l1"])
 @pytest.mark.parametrize("name", ["l1", "elastic", "mcp", "rows", "columns"])
 def test_of_several_pieces_on_two_threads(name: str, threads: list[int]) -> None:
     model = twins.parameters({"w": (44, 4100), "small": (3, 4)}, torch.float64)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
@@ -65,7 +66,7 @@ class Binding(ABC):
 
     def __post_init__(self) -> None:
         dtype = widest_dtype(part.parameter.dtype for part in self.parts)
-        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+        self.penalty._check_range(xp, torch.promote_types(dtype, torch.float32))
 
     @property
     def text(self) -> str:
@@ -178,9 +179,8 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_arrays(
-        array
-    )
+    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    penalty = with_arrays(resolved, array)
     return SingleBinding(owner.name, penalty, written, (part,))
 
 

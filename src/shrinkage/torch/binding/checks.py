@@ -42,7 +42,7 @@ def _hint(item: object) -> str:
 def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
     """Refuse a penalty that is none of such an array, before anything has moved."""
     try:
-        penalty.check_range(xp, torch.promote_types(w.dtype, torch.float32))
+        penalty._check_range(xp, torch.promote_types(w.dtype, torch.float32))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if all(term.is_separable for term in terms(penalty)):

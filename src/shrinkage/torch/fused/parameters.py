@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import Penalty, parse, to_text
+from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bound import Binding, SingleBinding
 from shrinkage.torch.binding.checks import check_fit
 from shrinkage.torch.binding.core import BoundModel, Regularized
@@ -131,7 +132,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 continue
             name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
             if not isinstance(given, Regularized):
-                penalty = None if given is None else given.with_groups(_as_they_are)
+                penalty = None if given is None else with_groups(given, _as_they_are)
                 way = "none" if penalty is None else group["how"]
                 entry = Entry(name, parameter, group, penalty, way, None, None)
             elif id(parameter) in bound:

@@ -125,8 +125,8 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
     if isinstance(limit, Tensor) or limit < math.inf:
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
             limit = limit.to(w.device).expand_as(w)
-        target = penalty.limited(xp, wide, target, limit)
-    result: Tensor = penalty.narrowed(xp, target, w)
+        target = penalty._cap_move(xp, wide, target, limit)
+    result: Tensor = penalty._round_to(xp, target, w)
     return result
 
 

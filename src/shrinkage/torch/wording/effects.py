@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import GroupLasso, Penalty
+from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.bound import Part
 from shrinkage.torch.binding.core import BoundModel, Host
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share, sgd
@@ -100,15 +100,8 @@ def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in rest:
-        if isinstance(term, GroupLasso):
-            root = "·√p_g" if term.weight == "sqrt" else ""
-            parts.append(f"‖w_g‖ − {step * term.lam:.3g}{root}, at least 0")
-        elif term.is_indicator:
-            parts.append(f"to the nearest w with {term.formula}")
-        elif decay:
-            parts.append(f"− {step:.3g}·∂({term.formula})")
-        else:
-            parts.append(f"prox of {step:.3g}·({term.formula})")
+        kind = f"− {step:.3g}·∂" if decay else f"prox of {step:.3g}·"
+        parts.append(term._step_text(step) or f"{kind}({term.formula})")
     return "; ".join(parts) or "nothing"
 
 
