@@ -27,8 +27,9 @@ from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.names import On, by_names
 from shrinkage.torch.models.owners import candidates
-from shrinkage.torch.models.selection import On, Selected, by_names, select
+from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.units import unit_layout
 from shrinkage.torch.regularizer import Regularizer
 

@@ -9,7 +9,6 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties import Penalty, Toward, Weighted
@@ -23,6 +22,7 @@ from shrinkage.torch.binding.bound import (
 )
 from shrinkage.torch.models.attention import is_linear, projections_with
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.layers import CONVOLUTION
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import Rows, unit_rows
@@ -122,7 +122,7 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
         rows.append(unit_rows(side, one.owner, part.parameter))
     _check_sides(joint, [one.owner for one in ordered], parts, rows)
-    are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
+    are_channels = [isinstance(one.owner.module, CONVOLUTION) for one in ordered]
     return JointBinding(str(joint), written, written, parts, _matched(joint, rows, are_channels))
 
 
@@ -142,7 +142,7 @@ def _check_sides(
             continue
         written = f":{side}" * bool(side)
         columns = unit_rows(f"in{written}", owner, w).units
-        if columns == units or (isinstance(owners[0].module, _ConvNd) and not columns % units):
+        if columns == units or (isinstance(owners[0].module, CONVOLUTION) and not columns % units):
             raise ValueError(
                 f"{joint!r}: the rows and the columns of {name} could both be these units; write "
                 f'"{name}:in{written}" for what leaves them, "{name}:out{written}" for what leads '
@@ -162,7 +162,7 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
     if has_heads:
         known = nn.MultiheadAttention | NonDynamicallyQuantizableLinear
         return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
-    if isinstance(module, _ConvNd):
+    if isinstance(module, CONVOLUTION):
         return module.groups > 1 and module.groups == module.in_channels == module.out_channels
     return module is first.module and (
         owner.key == first.key or owner.key.startswith("weight_hh")  # two parts of one weight

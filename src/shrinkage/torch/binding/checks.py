@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.binding.core import BoundModel, Regularized, attachments_of
+from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.models.normalized import divided_by_size
 

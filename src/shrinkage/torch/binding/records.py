@@ -13,12 +13,46 @@ from typing import Any
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.checkpoint import warn_of_other_penalties
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
 Record = dict[str, Any]
+
+
+def save_state(bound: BoundModel) -> dict[str, Any]:
+    """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
+    return {
+        "factor": bound.factor,
+        "step": bound.steps,
+        "penalties": {binding.name: binding.text for binding in bound.bindings},
+        "starts": {name: start.clone() for name, start in bound.starts.items()},
+        **bound.momentum.state_dict(),
+    }
+
+
+def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
+    """Go on from `saved`; the present penalties are kept, and a difference is warned of.
+
+    Raises
+    ------
+    ValueError
+        If `saved` lacks a part; nothing is changed then.
+    """
+    now = save_state(bound)
+    missing = [key for key in now if key not in saved]
+    if missing:
+        raise ValueError(
+            f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
+        )
+    _warn_of_other_penalties(now["penalties"], saved["penalties"])
+    bound.factor = saved["factor"]
+    bound.steps = int(saved["step"])
+    bound.momentum.load_state_dict(saved)
+    bound.unknown_starts.clear()
+    for name, start in bound.starts.items():
+        if name in saved["starts"]:
+            start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
 def places_of(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
@@ -55,7 +89,7 @@ def is_about(record: Record, bound: BoundModel, group: Group) -> bool:
 
 def go_on(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
     """Let the regularizer go on from its records, and warn where the penalties are others now."""
-    _warn_of_other_penalties(bound, found)
+    _compare_penalties(bound, found)
     _warn_of_lost_starts(bound, optimizer)
     first = found[0][1]
     bound.factor = first["factor"]
@@ -127,7 +161,7 @@ def state_of(optimizer: Optimizer, part: Part) -> dict[str, Any]:
     return optimizer.state.get(part.parameter) or {}
 
 
-def _warn_of_other_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]]) -> None:
+def _compare_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]]) -> None:
     names = {id(one.candidate.parameter): one.owner.name for one in bound.selected}
     now: dict[str, str] = {}
     saved: dict[str, str] = {}
@@ -140,7 +174,19 @@ def _warn_of_other_penalties(bound: BoundModel, found: Sequence[tuple[Group, Rec
             now[name_of[place]] = binding.text
         for place, text in _by_place(record["penalties"]).items():
             saved[name_of.get(place, f"parameter {place}")] = text
-    warn_of_other_penalties(now, saved)
+    _warn_of_other_penalties(now, saved)
+
+
+def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+    """Warn where penalties, by name and as text, are not those of the saved run."""
+    changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
+    if changed:
+        first = changed[0]
+        warnings.warn(
+            f"the saved run had other penalties, for example {first}: {saved.get(first, 'none')} "
+            f"then, {now.get(first, 'none')} now; the present ones are kept",
+            stacklevel=4,
+        )
 
 
 def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:

@@ -60,10 +60,12 @@ class MomentumFill:
             elif name not in self.buffers:
                 self.buffers[name] = full_buffer_share(group)
 
-    def count(self, optimizer: Optimizer, group: Group, name: str) -> None:
-        """After a step that filled the buffer of that name further."""
-        if isinstance(optimizer, torch.optim.SGD) and group["momentum"]:
-            self.buffers[name] = buffer_share(group, self.buffers.get(name))
+    def count(self, optimizer: Optimizer, moved: Iterable[Named]) -> None:
+        """After a step, which has filled the buffers of what it moved further."""
+        if isinstance(optimizer, torch.optim.SGD):
+            for group, name, _ in moved:
+                if group["momentum"]:
+                    self.buffers[name] = buffer_share(group, self.buffers.get(name))
 
     def note_empty(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
         """After torch has made the state by a step of zeros: its buffers hold 0·g."""

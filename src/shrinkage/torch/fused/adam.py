@@ -10,7 +10,7 @@ from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import FusedOptimizer

@@ -14,12 +14,8 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import (
-    SelfClipping,
-    check_group_has_no_norm,
-    scales_strength,
-    spend,
-)
+from shrinkage.torch.binding.clipping import scales_strength, spend
+from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import keep_starts
 from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import check_group

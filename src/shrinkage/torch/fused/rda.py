@@ -17,9 +17,11 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.binding.carrying import carry, drop
-from shrinkage.torch.binding.clipping import SelfClipping, check_group_has_no_norm, share_of, spend
-from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.binding.clipping import share_of, spend
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import keep_starts
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import acts, limited_prox

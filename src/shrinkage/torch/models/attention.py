@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+
+from shrinkage.torch.models.layers import CONVOLUTION
 
 QUERIES = (
     *("q_proj", "query", "q_lin", "q", "query_proj", "to_q", "wq", "w_q", "Wq", "q_linear"),
@@ -48,12 +49,14 @@ def is_conv1d(module: nn.Module) -> bool:
     """Whether it is transformers' Conv1D: a linear layer that stores (inputs, outputs)."""
     named_so = any(kind.__name__ == "Conv1D" for kind in type(module).__mro__)
     weight = module._parameters.get("weight")
-    return named_so and not isinstance(module, _ConvNd) and weight is not None and weight.ndim == 2
+    return (
+        named_so and not isinstance(module, CONVOLUTION) and weight is not None and weight.ndim == 2
+    )
 
 
 def is_linear(module: object) -> bool:
     """Whether it maps channels to channels: linear, or a convolution by one pixel."""
-    if isinstance(module, _ConvNd):
+    if isinstance(module, CONVOLUTION):
         return set(module.kernel_size) == {1} and module.groups == 1 and not module.transposed
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Module) and is_conv1d(module))
 

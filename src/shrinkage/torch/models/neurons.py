@@ -9,6 +9,7 @@ from torch import nn
 
 from shrinkage.torch.models.attention import held, is_linear, sizes, warn_of_rest
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.layers import DROPOUT
 from shrinkage.torch.models.owners import Modules
 
 Chain = tuple[tuple[nn.Module, ...], nn.Module]  # what leads to the neurons, what leaves them
@@ -23,7 +24,7 @@ GATED = (
     *(("w1", "w3", "w2"), ("w1", "w2", "w3")),
 )
 NUMBERED = re.compile(r"(fc|linear|lin|layer|dense|hidden|ff)_?(\d+)")
-BETWEEN = (nn.modules.dropout._DropoutNd, nn.Identity, nn.BatchNorm1d, nn.PReLU)
+BETWEEN = (DROPOUT, nn.Identity, nn.BatchNorm1d, nn.PReLU)
 
 
 def neurons(model: nn.Module) -> list[Joint]:

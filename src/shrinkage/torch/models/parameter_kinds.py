@@ -10,10 +10,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+
+from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 
 NORMALIZATIONS = (
-    nn.modules.batchnorm._NormBase,
+    BATCH_NORM,
     nn.GroupNorm,
     nn.LayerNorm,
     nn.RMSNorm,
@@ -21,7 +22,7 @@ NORMALIZATIONS = (
 LAYERS = (
     nn.Linear,
     nn.Bilinear,
-    _ConvNd,
+    CONVOLUTION,
     nn.Embedding,
     nn.EmbeddingBag,
     nn.RNNBase,

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
 from shrinkage.torch.models.attention import is_conv1d, projections_with
+from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
@@ -40,9 +40,9 @@ def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     shown = getattr(module, key, parameter)
     if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
-    if isinstance(module, _ConvNd):
+    if isinstance(module, CONVOLUTION):
         blocks = module.groups
-        transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)
+        transposed = isinstance(module, TRANSPOSED)  # (in, out / groups, ...)
         if (side == "out") != transposed:
             return Layout(None, (0,))
         if blocks == 1:
@@ -60,7 +60,7 @@ def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
 
 def _axis(side: str, module: nn.Module) -> int:
     """Where the output units ("out") or input units of a weight without blocks are counted."""
-    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | _ConvTransposeNd)
+    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | TRANSPOSED)
     return int((side == "out") == (turned or is_conv1d(module)))
 
 
@@ -80,7 +80,7 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in" if module is found.out else "out"
             held = (one.parts for one in found.incoming if one.layer is module)
             parts = parts or next(held, 1)
-    if isinstance(module, _ConvNd) and module.groups > 1 and len(shape) > 1:
+    if isinstance(module, CONVOLUTION) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
     axis = _axis(side, module) if len(shape) > 1 else 0
     try:

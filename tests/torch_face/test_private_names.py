@@ -1,0 +1,96 @@
+"""What importing the Regularizer loads; without torch's private names no number changes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+STEPS = """
+import json
+import torch
+from shrinkage import GroupLasso, L1, L2
+from shrinkage.torch import Regularizer
+
+def run(how, penalty, **options):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(200, 100), torch.nn.ReLU(), torch.nn.Linear(100, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    regularizer = Regularizer(model, penalty)
+    attachment = regularizer.attach(optimizer, how, **options)
+    x = torch.randn(8, 200)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    attachment.detach()
+    loss = regularizer.penalty()
+    loss.backward()
+    gradient = model[0].weight.grad.abs().sum()
+    return regularizer.value(), loss.item(), gradient.item(), regularizer.sparsity().zeros
+
+results = [
+    run("coupled", L1(1e-3) + L2(1e-2)),
+    run("decoupled", L1(1e-3)),
+    run("proximal", L1(1e-2), max_norm=1.0),
+    run("proximal", GroupLasso(1e-2)),
+]
+"""
+HIDE = """
+import torch
+import torch.optim
+import torch._compile
+del torch._compile._disable_dynamo
+del torch._C._functorch.peek_interpreter_stack
+import torch.autograd.forward_ad
+from shrinkage.torch import private
+hidden = private.skip_compiling is torch.compiler.disable and private.is_inside_transform()
+"""
+
+
+def in_fresh_process(code: str) -> object:
+    """What the code prints as JSON."""
+    arguments = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_regularizer_loads_neither_numba_nor_the_engine() -> None:
+    code = """
+import json, sys
+import torch
+from shrinkage import L1
+from shrinkage.torch import Regularizer, audit
+
+def loaded():
+    roots = "numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"
+    return [root for root in roots if root in sys.modules]
+
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+found = [loaded()]
+for how in ("coupled", "decoupled", "proximal"):
+    with Regularizer(model, L1(0.1)).attach(optimizer, how) as attachment:
+        found.append(loaded())
+        model(torch.ones(4)).sum().backward()
+        optimizer.step()
+        attachment.bound.value()
+        audit(model, optimizer), repr(attachment)
+    found.append(loaded())
+print(json.dumps(found))
+"""
+    *before, after = in_fresh_process(code)  # type: ignore[misc]
+    assert before == [[]] * 6
+    assert after == ["numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"]
+
+
+def test_without_the_private_names_all_numbers_are_the_same() -> None:
+    usual = in_fresh_process(STEPS + "print(json.dumps(results))")
+    hidden, without = in_fresh_process(  # type: ignore[misc]
+        HIDE + STEPS + "print(json.dumps([hidden, results]))"
+    )
+    assert hidden
+    assert len(usual) == 4  # type: ignore[arg-type]
+    for one, other in zip(usual, without, strict=True):  # type: ignore[call-overload]
+        assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
