@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from fused_twins import torch_operations
 from shrinkage import L1
-from shrinkage.torch import SGD, Adam
+from shrinkage.torch import SGD, Adam, private
 from shrinkage.torch.fused.guards import Glance
 
 Change = Callable[[list[nn.Parameter], Any], None]
@@ -163,6 +163,18 @@ def test_every_change_is_seen(
             assert answers[0] == (change is nothing)
     for mine, other in zip(*results, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [*SEEN, nothing])
+def test_without_torchs_guards_every_change_is_seen_too(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private, "TensorGuards", None)
+    with_loops = trained(SGD, {"lr": 0.1, "momentum": 0.9}, change, [])
+    with torch_operations():
+        by_torch = trained(SGD, {"lr": 0.1, "momentum": 0.9}, change, [])
+    for w, other in zip(with_loops, by_torch, strict=True):
+        torch.testing.assert_close(w, other, rtol=1e-5, atol=1e-6)
 
 
 def test_a_gradient_that_lies_elsewhere_in_its_storage_or_has_less_of_it_is_seen() -> None:
