@@ -27,7 +27,7 @@ try:
     from torch._C._autograd import _profiler_enabled
     from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 except ImportError:
-    _profiler_enabled = None  # type: ignore[assignment]
+    pass  # `is_watched` says yes to all
 
 TensorGuards: Any
 try:
@@ -50,15 +50,16 @@ __all__ = [
 
 def is_watched(optimizer: Optimizer) -> bool:
     """Whether hooks or a profiler follow an optimizer's steps; True where torch does not say."""
-    if _profiler_enabled is None:
+    try:
+        return bool(
+            optimizer._optimizer_step_pre_hooks
+            or optimizer._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or _profiler_enabled()
+        )
+    except (AttributeError, NameError):
         return True
-    return bool(
-        optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or _global_optimizer_pre_hooks
-        or _global_optimizer_post_hooks
-        or _profiler_enabled()
-    )
 
 
 def is_inside_transform() -> bool:

@@ -219,7 +219,8 @@ def _pulls(
 
 def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
     """The penalty that an optimizer of this library has inside, and its way."""
-    if isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups:
-        inside = group["penalty"]
-        return parse(inside) if isinstance(inside, str) else inside, group["how"]
-    return getattr(optimizer, "penalty", None), "proximal"
+    if not isinstance(optimizer, SelfClipping):
+        return None, "proximal"
+    inside = optimizer.penalty_of(group)
+    how = group["how"] if optimizer.has_penalty_in_groups else "proximal"
+    return parse(inside) if isinstance(inside, str) else inside, how

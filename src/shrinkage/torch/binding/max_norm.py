@@ -16,6 +16,10 @@ class SelfClipping:
     param_groups: list[dict[str, Any]]
     has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
 
+    def penalty_of(self, group: dict[str, Any]) -> Any:
+        """The penalty inside for the parameters of a group: a Penalty, a Regularizer or None."""
+        raise NotImplementedError
+
     @property
     def max_norm(self) -> float | None:
         """The norm to which a step clips the gradients of all groups, and the strengths with them;

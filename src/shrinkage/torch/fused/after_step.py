@@ -1,6 +1,6 @@
 """An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
 
-It buys the benchmark's row "L1 attached to torch's optimizer".
+It buys the benchmark's row "L1 attached".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused import adam
 from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
-from shrinkage.torch.fused.plan import form_of
+from shrinkage.torch.fused.plan import plan_kernel
 from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -125,6 +125,6 @@ class FusedProx:
         return len(shares) == 1
 
     def _make_entry(self, group: Group, binding: SingleBinding) -> Entry:
-        form = form_of(binding.penalty, tuple(binding.parameter.shape))
+        form = plan_kernel(binding.penalty, tuple(binding.parameter.shape))
         penalized = binding.penalty, "proximal", self.bound
         return Entry(binding.name, binding.parameter, group, *penalized, form)

@@ -98,6 +98,10 @@ class FusedOptimizer(SelfClipping, Optimizer):
             self.param_groups.pop()
             raise
 
+    def penalty_of(self, group: dict[str, Any]) -> Any:
+        """The group's own penalty, which may still be text."""
+        return group["penalty"]
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 

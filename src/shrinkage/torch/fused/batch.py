@@ -1,9 +1,9 @@
 """An optimizer's step with the penalty inside, in one pass over memory on a CPU.
 
-Parameters that one compiled loop serves form a batch, with a table of the addresses of weights,
-gradients and state. At each step every tensor is looked at anew: its type, device, strides and
-address. Where one does not fit, the parameter is left to torch operations (`stepwise`), which come
-to the same result.
+It buys the benchmark's row "L1" on every model. Parameters that one compiled loop serves
+form a batch, with a table of the addresses of weights, gradients and state. Each step checks every
+tensor anew: its type, device, strides, address and the size of its storage. Where one does not fit,
+torch operations step the parameter (`reference`), with the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shrinkage.kernels.launch import Kind
 from shrinkage.kernels.loops import FACTOR, NUMBERS, SIGN, A, B
 from shrinkage.kernels.reductions import SUMS
 from shrinkage.kernels.step_counts import counter
-from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
+from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
@@ -58,11 +58,11 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
         and tensor.shape == wanted.shape
         and tensor.stride() == wanted.strides
         and not tensor.is_neg()
-        and is_backed(tensor)
+        and has_all_memory(tensor)
     )
 
 
-def is_backed(tensor: Tensor) -> bool:
+def has_all_memory(tensor: Tensor) -> bool:
     """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
     held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
@@ -87,7 +87,7 @@ def is_count(count: Any) -> bool:
         and count.is_cpu
         and count.dtype in ITEMSIZES
         and count.numel() == 1
-        and is_backed(count)
+        and has_all_memory(count)
     )
 
 
@@ -123,31 +123,31 @@ class Batch:
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
-        self._glance: Glance | None = None
+        self._guard: MemoryGuard | None = None
         self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
         self.begins = False  # whether one has state that was made for this step
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
-        self._told: list[object] = [None] * len(self._groups)
+        self._written: list[object] = [None] * len(self._groups)
         self.work = launch.loop(kind)
 
-    def look(self, states: States) -> bool:
+    def revalidate(self, states: States) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
-        if self._glance is not None and self._glance.shows_no_change(states, gradients):
+        if self._guard is not None and self._guard.holds(states, gradients):
             self.held = gradients
             addresses = addresses_of(gradients)
             if addresses != self.gradients:
                 self.gradients = self.table[:, launch.GRADIENTS] = addresses
             return True
-        self._glance = None
-        if not self._look_at_each(states):
+        self._guard = None
+        if not self._revalidate_each(states):
             return False
-        self._glance = glance_at(states, self.weights, self.held, self.states)
+        self._guard = make_guard(states, self.weights, self.held, self.states)
         return True
 
-    def _look_at_each(self, states: States) -> bool:
+    def _revalidate_each(self, states: States) -> bool:
         self.held = []
         for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
             gradient = weights.grad
@@ -156,7 +156,7 @@ class Batch:
             elif (
                 weights.requires_grad
                 and fits(gradient, want.dtype, want)
-                and (self._rests(states, row) or self._find(states, row))
+                and (self._is_unchanged(states, row) or self._resolve(states, row))
             ):
                 address = gradient.data_ptr()
                 self.held.append(gradient)
@@ -166,7 +166,7 @@ class Batch:
                 self.gradients[row] = self.table[row, launch.GRADIENTS] = address
         return True
 
-    def _rests(self, states: States, row: int) -> bool:
+    def _is_unchanged(self, states: States, row: int) -> bool:
         """Whether weights and state are the same, in the same place, as when they were found.
 
         Memory of one address has one device, so that of the weights is not asked again.
@@ -177,7 +177,7 @@ class Batch:
             or parameter.dtype is not want.dtype
             or parameter.shape != want.shape
             or parameter.stride() != want.strides
-            or not is_backed(parameter)
+            or not has_all_memory(parameter)
         ):
             return False
         if not self.names:
@@ -190,7 +190,7 @@ class Batch:
                 return False
         return True
 
-    def _find(self, states: States, row: int) -> bool:
+    def _resolve(self, states: States, row: int) -> bool:
         """Find weights and state, which may have moved; False where one does not fit."""
         entry, want = self.entries[row], self.wanted[row]
         parameter, place = entry.parameter, self.table[row]
@@ -220,20 +220,20 @@ class Batch:
         self.moved = True
         return True
 
-    def tell(self) -> None:
+    def write_options(self) -> None:
         """The present numbers of every group to its rows."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = self.rule.numbers(entry)
-            if numbers != self._told[place]:
-                self._told[place] = numbers
+            if numbers != self._written[place]:
+                self._written[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
 
-    def tell_clipped(self) -> None:
+    def write_strengths(self) -> None:
         """The strengths of a step before which gradients were clipped: each parameter's own."""
         self.numbers[:, FACTOR] = [entry.factor for entry in self.entries]
-        self._told = [None] * len(self._groups)
+        self._written = [None] * len(self._groups)
 
-    def count(self) -> None:
+    def advance_counts(self) -> None:
         """A step more to all counts."""
         self._job[launch.TURN] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
@@ -244,7 +244,7 @@ class Batch:
         if self.names:
             counter(self.rule.name)(self.job)
 
-    def go(self) -> None:
+    def launch(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""
         few = self.size < SERIAL
         threads = 1 if few else min(torch.get_num_threads(), len(self.pieces))

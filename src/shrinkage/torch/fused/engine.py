@@ -45,17 +45,17 @@ class Engine:
 
     def step(self, states: States) -> list[Entry]:
         """Step what can be; the entries that are left."""
-        if not (self._is_sorted and self._holds(states)):
+        if not (self._is_sorted and self._is_current(states)):
             self._sort(states)
         self._clip()
         for batch in self.batches:
-            batch.tell()
+            batch.write_options()
             if self._is_clipped:
-                batch.tell_clipped()
+                batch.write_strengths()
         for batch in self.batches:
-            batch.count()
+            batch.advance_counts()
         for batch in self.batches:
-            batch.go()
+            batch.launch()
         return self.others
 
     def describe(self, states: States) -> EngineReport:
@@ -90,12 +90,12 @@ class Engine:
             )
             entry.clip = clipped_share(entry.parameter) if takes_part else 1.0
 
-    def _holds(self, states: States) -> bool:
+    def _is_current(self, states: States) -> bool:
         """Whether every parameter is still where it belongs."""
         for batch in self.batches:
-            if not batch.look(states):
+            if not batch.revalidate(states):
                 return False
-        if any(batch.moved for batch in self.batches) and sharing(self.batches):
+        if any(batch.moved for batch in self.batches) and find_overlaps(self.batches):
             return False
         for entry in self.others:
             check_memory(states, entry)
@@ -124,11 +124,11 @@ class Engine:
                     ).append(entry)
             for kind, entries in members.items():
                 batch = Batch(self.rule, kind, entries)
-                if batch.look(states):
+                if batch.revalidate(states):
                     batches.append(batch)
                 else:  # another thread has given a gradient that does not fit meanwhile
                     others += entries
-            found = sharing(batches)
+            found = find_overlaps(batches)
             if not found:
                 self.batches, self.others, self._is_sorted = batches, others, True
                 return
@@ -226,7 +226,7 @@ def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
     return None
 
 
-def sharing(batches: Sequence[Batch]) -> list[Entry]:
+def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
     """The entries whose weights or state have memory in common with another's."""
     places = []
     for batch in batches:

@@ -1,4 +1,7 @@
-"""The parameters of an optimizer that has the penalty inside, each with its penalty."""
+"""The parameters of an optimizer that has the penalty inside, each with its penalty.
+
+It buys no row of the benchmark: it reads the options of the groups when these change.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale
-from shrinkage.torch.fused.plan import Form, form_of
+from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -37,7 +40,7 @@ class Entry:
     penalty: Penalty | None
     how: str  # the way its penalty goes, or "none"
     bound: BoundModel | None
-    form: Form | None  # for compiled loops
+    form: KernelPlan | None  # for compiled loops
     begins: bool = False  # its state was made for this step
     shares: bool = False  # has memory in common with another parameter
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
@@ -60,7 +63,7 @@ class Entry:
         if is_lazy(self.parameter):
             return
         try:
-            self.form = form_of(self.penalty, tuple(self.parameter.shape))
+            self.form = plan_kernel(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
