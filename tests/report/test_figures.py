@@ -16,6 +16,7 @@ from shrinkage.study.formatting import format_share
 from shrinkage.study.summary import summarize
 
 
+@pytest.mark.quick_where(name=["whole", "numbers", "hostile", "no trials"])
 @pytest.mark.parametrize("name", KINDS)
 def test_every_figure_has_its_place_and_is_valid(name: str) -> None:
     document = Document(render_report(kind(name)))

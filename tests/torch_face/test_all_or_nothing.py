@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 import shrinkage.torch.attaching.attachment
-import shrinkage.torch.binding.carrying
+import shrinkage.torch.binding.checkpoint
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import Regularizer, audit, schedules
 
@@ -45,7 +45,7 @@ def seen(model: nn.Module, optimizer: Optimizer, regularizer: Regularizer) -> di
             for p, one in optimizer.state.items()
         },
         "regularizer": str(regularizer.state_dict()),
-        "schedule": (regularizer.schedule, regularizer._before_attach, regularizer._attachment),
+        "schedule": (regularizer.schedule, regularizer.bound.host),
         "weights": [parameter.tolist() for parameter in model.parameters()],
     }
 
@@ -79,10 +79,9 @@ PLACES = [
     (torch.optim.Optimizer, "register_load_state_dict_post_hook"),
     (shrinkage.torch.attaching.attachment, "mark"),
     (shrinkage.torch.attaching.attachment, "carry"),
-    (shrinkage.torch.attaching.attachment, "Afterwards"),
     (shrinkage.torch.attaching.attachment, "check_attachment"),
-    (shrinkage.torch.binding.carrying, "go_on"),
-    (shrinkage.torch.binding.carrying.Carrier, "settle_keys"),
+    (shrinkage.torch.binding.checkpoint, "resume"),
+    (shrinkage.torch.binding.checkpoint.Carrier, "update_keys"),
 ]
 
 

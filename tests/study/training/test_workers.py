@@ -13,7 +13,7 @@ from shrinkage.study import StoppedError, UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.training import workers
 
-PATIENCE = 60  # seconds; a slow machine is no failure
+PATIENCE = 1800  # seconds; a slow machine is no failure
 SLEEPER = """
 import os, sys, time
 sys.modules["torch"] = None  # the watch needs none

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,14 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.models.units import unit_layout
-from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
+from shrinkage.torch.models.units import lay_out_units
+from shrinkage.torch.private import member_values
+from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
+from shrinkage.torch.tensors.updates import ReadStep, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
 Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
@@ -35,7 +37,7 @@ class Part:
 
     @property
     def moves(self) -> bool:
-        """Whether a step will move it: frozen ones and those without a gradient stay."""
+        """Whether a step will move it: it is not frozen and has a gradient."""
         return self.parameter.grad is not None and self.parameter.requires_grad
 
     def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
@@ -48,11 +50,11 @@ class Part:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-Reading = tuple[Rule, State]  # how to read a parameter's own step, from which state
+Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
 
 
 @dataclass(frozen=True)
-class Bound(ABC):
+class Binding(ABC):
     """A penalty bound to one parameter or more, which it sees as one array.
 
     What acts on the array gets a number for each part, 0 for one that is to stay.
@@ -64,8 +66,8 @@ class Bound(ABC):
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        dtype = widest(part.parameter.dtype for part in self.parts)
-        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+        dtype = widest_dtype(part.parameter.dtype for part in self.parts)
+        self.penalty._check_range(xp, torch.promote_types(dtype, torch.float32))
 
     @property
     def text(self) -> str:
@@ -75,8 +77,19 @@ class Bound(ABC):
         except ValueError:
             return repr(self.written)
 
+    def check_gradient(self) -> None:
+        """Refuse a penalty without a gradient: a constraint, a count.
+
+        Raises
+        ------
+        ValueError
+        """
+        reason = self.penalty.why_no_gradient()
+        if reason is not None:
+            raise ValueError(f"{self.name}: {reason}")
+
     def value(self, w: Tensor) -> Tensor:
-        """Ω of the array or of one in its place.
+        """Ω of the array, or of another one in its place.
 
         As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
         """
@@ -111,7 +124,7 @@ class Bound(ABC):
 
 @final
 @dataclass(frozen=True)
-class Binding(Bound):
+class SingleBinding(Binding):
     """A penalty with its groups resolved for one parameter."""
 
     @property
@@ -133,8 +146,8 @@ class Binding(Bound):
         (prox_rows_ if rows else prox_)(self.parameter, self.penalty, own, state, factor)
 
 
-def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
-    """The bindings of what was selected, each penalty told its module's units and its arrays.
+def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
+    """Bind what was selected, after each penalty has got its module's units and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
@@ -151,7 +164,7 @@ def _bound(
     written: Penalty,
     starts: dict[str, Tensor],
     models: dict[int, Mapping[str, Tensor]],
-) -> Binding:
+) -> SingleBinding:
     owner, part = selected.owner, part_of(selected)
     parameter = part.parameter
 
@@ -167,10 +180,9 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_arrays(
-        array
-    )
-    return Binding(owner.name, penalty, written, (part,))
+    resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
+    penalty = with_arrays(resolved, array)
+    return SingleBinding(owner.name, penalty, written, (part,))
 
 
 def part_of(selected: Selected) -> Part:
@@ -181,7 +193,7 @@ def part_of(selected: Selected) -> Part:
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:
-    """Whether the two tensors of one shape are one memory."""
+    """Whether two tensors of one shape share their memory."""
     return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
 
 
@@ -193,7 +205,7 @@ def _by_name(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _array(argument: str, given: Any, part: Part) -> Tensor:
-    """The array for that parameter, from a mapping by names or the one for all; not a copy."""
+    """Find the array for that parameter, in a mapping by names or as one for all; no copy."""
     if isinstance(given, Mapping):
         found = next((name for name in part.aliases if name in given), None)
         if found is None:
@@ -214,88 +226,18 @@ def _array(argument: str, given: Any, part: Part) -> Tensor:
 
 
 class ModelWatch:
-    """Notices when a model gains, loses or exchanges a module or a parameter."""
+    """Detects that a model has gained, lost or exchanged a module or a parameter."""
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [
-            (members, list(members.values()), _identities(members))
+            (values, list(values()), _identities(values()))
             for module in model.modules()
-            for members in (module._parameters, module._modules)
+            for values in member_values(module)
         ]
 
     def has_changed(self) -> bool:
-        return any(_identities(now) != before for now, _, before in self._seen)
+        return any(_identities(values()) != before for values, _, before in self._seen)
 
 
-def _identities(members: Mapping[str, object]) -> list[int]:
-    return list(map(id, members.values()))  # of objects that are kept, so none is reused
-
-
-def check_finite(total: Tensor, bindings: Sequence[Bound], step: int, factor: float) -> None:
-    """On the CPU alone, where looking waits for nothing; compiled code has no number yet.
-
-    Raises
-    ------
-    FloatingPointError
-        If Ω is infinite or NaN.
-    """
-    if total.device.type != "cpu" or torch.compiler.is_compiling():
-        return
-    traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
-    if not traced and not math.isfinite(total.item()):
-        raise FloatingPointError(_explosion(bindings, step, factor))
-
-
-def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
-    """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
-    for binding in bindings:
-        w = binding.given().detach()
-        if not math.isfinite(together([binding.value(w)]).item()):
-            if binding.written.is_constrained:
-                return (
-                    f"the penalty is infinite: {binding.name} is outside "
-                    f"{binding.written.formula}; after a proximal step it will be inside"
-                )
-            largest = together([w.abs().max()]).item()
-            return (
-                f"the penalty is not finite at step {step}: {binding.name} under "
-                f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
-                "strength, or clip the gradients"
-            )
-    return (
-        f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
-        f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
-    )
-
-
-def together(values: Sequence[Tensor]) -> Tensor:
-    """Scalars of any device and type as one vector, on the first one's device."""
-    all_whole = [whole(value) for value in values]
-    dtype, device = widest(value.dtype for value in all_whole), all_whole[0].device
-    return torch.stack([value.to(device=device, dtype=dtype) for value in all_whole])
-
-
-def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
-    """The narrowest type that holds all of `dtypes`."""
-    first, *others = dtypes
-    for dtype in others:
-        first = torch.promote_types(first, dtype)
-    return first
-
-
-def real_dtype(w: Tensor) -> torch.dtype:
-    return w.real.dtype if w.is_complex() else w.dtype
-
-
-def whole(value: Tensor) -> Tensor:
-    """The value over all shards, where a tensor is spread over processes (DTensor)."""
-    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]
-
-
-def here(value: Tensor) -> Tensor:
-    """What this process holds of a tensor that is spread over processes; asks no other one."""
-    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
-
-
-def is_sharded(value: Tensor) -> bool:
-    return type(value).__name__ == "DTensor"
+def _identities(members: Iterable[object]) -> list[int]:
+    return list(map(id, members))  # of objects that are kept, so none is reused
