@@ -14,10 +14,11 @@ from torch import Tensor
 from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
 from shrinkage.torch.attaching.checks import weight_decay
-from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
-from shrinkage.torch.auditing.model_findings import OF_THE_MODEL
-from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.auditing.snapshot import Pull, picture
+from shrinkage.torch.auditing.finding import Finding, construct, sort_by_severity, to_html_list
+from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
+from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
+from shrinkage.torch.auditing.findings_about_zeros import ABOUT_ZEROS
+from shrinkage.torch.auditing.snapshot import AppliedPenalty, take_snapshot
 from shrinkage.torch.binding.bound import here, is_sharded
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.facts.own_step import buffer_share, full_buffer_share, sgd
@@ -89,7 +90,7 @@ def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape:
     how = _unattached(binding.penalty) if attachment is None else attachment.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
-    penalty = constructed(binding.written)
+    penalty = construct(binding.written)
     if len(binding.parts) > 1:
         penalty += f" on {binding.name}"
     one_step = _one_step(regularizer, binding.penalty, part)
@@ -119,18 +120,23 @@ def as_text(regularizer: Regularizer) -> str:
 def as_html(regularizer: Regularizer) -> str:
     """The same for notebooks."""
     headline, found = html.escape(_headline(regularizer)), _concerning(regularizer)
-    return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{as_html_list(found)}"
+    return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{to_html_list(found)}"
 
 
 def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
     if regularizer._attachment is None:
         return ()
-    seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
-    pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
-    mine = {name for name, pull in pulls if pull.regularizer is regularizer}
-    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY + OF_THE_MODEL)
-    return first_warnings(one for one in found if mine.intersection(one.parameters))
+    snapshot = take_snapshot(regularizer.model, [regularizer._attachment.optimizer], regularizer)
+    own = {
+        audited.name
+        for audited in snapshot.parameters
+        for applied in audited.penalties
+        if applied.regularizer is regularizer
+    }
+    checks = ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS
+    findings = chain.from_iterable(check(snapshot) for check in checks)
+    return sort_by_severity(each for each in findings if own.intersection(each.parameters))
 
 
 def _strengths(penalty: Penalty) -> list[float]:
@@ -193,11 +199,11 @@ def _headline(regularizer: Regularizer) -> str:
     return f"Regularizer of {model}: {count}{factor}; {way}"
 
 
-def effect(pull: Pull) -> str:
+def effect(applied: AppliedPenalty) -> str:
     """What a penalty does in a step, at the present learning rate."""
-    if pull.regularizer is None or pull.part is None:
+    if applied.regularizer is None or applied.part is None:
         return "inside the optimizer"
-    return _one_step(pull.regularizer, pull.penalty, pull.part)
+    return _one_step(applied.regularizer, applied.penalty, applied.part)
 
 
 def _one_step(regularizer: Regularizer, penalty: Penalty, part: Part) -> str:
