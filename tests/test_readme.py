@@ -88,7 +88,7 @@ def test_the_shrinkage_commands_run(
         "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
         "scratch": ["--epochs", "20", "--samples", "30"],
     }
-    monkeypatch.setattr(survey, "installed", lambda: [Entry("torch.optim.SGD")])
+    monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
     monkeypatch.setattr("sys.argv", [*words, *quick.get(words[1], [])])
     with pytest.raises(SystemExit) as stop:
         main()

@@ -15,14 +15,14 @@ from shrinkage.probe.arguments import (
     MODELS,
     RATES,
     Factory,
-    accepted,
-    called,
+    accepts,
+    call,
+    parameters_of,
     rate_name,
     strength_name,
-    takes,
 )
-from shrinkage.probe.genuine import check_made
-from shrinkage.probe.step_limits import NO_DEADLINE, Deadline
+from shrinkage.probe.factories import check_made
+from shrinkage.probe.isolation import NO_DEADLINE, Deadline
 
 Gradient = Callable[[int, Tensor], Tensor | None]  # (step from 0, weights) -> gradient
 # (step from 0, weights before it, after it) -> weights
@@ -39,7 +39,7 @@ SUPPLIED: dict[str, object] = {
 
 
 @dataclass(frozen=True)
-class Driver:
+class Stepper:
     """How one factory is called, and how what it makes is stepped."""
 
     factory: Factory
@@ -48,11 +48,12 @@ class Driver:
     dtype: torch.dtype = torch.float64
     deadline: Deadline = NO_DEADLINE
     momentum: float | None = None  # given to the factory as `momentum`
+    seed: int = SEED  # runs draw the same random numbers, which cancel in the difference of two
 
     @property
     def climbs(self) -> bool:
         """Whether it was told to maximize: then it is given the gradients of minus the loss."""
-        told = accepted(self.factory).get("maximize")
+        told = parameters_of(self.factory).get("maximize")
         return told is not None and told.default is True
 
     def run(
@@ -73,13 +74,15 @@ class Driver:
         moves the weights after each step. `resting` reads them as for evaluation, where the
         optimizer has such a mode.
         """
-        _seed()
+        torch.manual_seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002 - theirs
+        random.seed(self.seed)
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
-        optimizer = self._made(model, lr, weight_decay)
+        optimizer = self._make_optimizer(model, lr, weight_decay)
         if resting:
             path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
-            _mode(optimizer, "eval")
+            _set_mode(optimizer, "eval")
             return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
         return torch.stack(
             [start, *self._steps(optimizer, model, gradient, steps, schedule, nudge)]
@@ -120,33 +123,33 @@ class Driver:
                     model.weight.copy_(nudge(number, before.double(), after).to(self.dtype))
             yield model.weight.detach().double().clone()
 
-    def _made(self, model: _Weights, lr: float, weight_decay: float) -> Any:
-        factory, own = self.factory, self._options(model, lr, weight_decay)
+    def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
+        factory, own = self.factory, self._arguments(model, lr, weight_decay)
         if self.build == "model":
-            params = [model.weight] if "params" in accepted(factory) else None
+            params = [model.weight] if "params" in parameters_of(factory) else None
             optimizer = factory(**own, **({} if params is None else {"params": params}))
         elif self.build == "around":
-            named = accepted(factory)
+            named = parameters_of(factory)
             wrapper = {name: value for name, value in own.items() if name in named}
             inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
             if strength_name(factory) not in named:
                 inner["weight_decay"] = weight_decay
-            optimizer = called(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
+            optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
-            optimizer = called(factory, _params(model, self.build), own)
+            optimizer = call(factory, _arrange(model, self.build), own)
         check_made(optimizer)
-        _mode(optimizer, "train")
+        _set_mode(optimizer, "train")
         return optimizer
 
-    def _options(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
+    def _arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
         """What it is made with, beside the parameters, by its own names."""
-        factory, named = self.factory, accepted(self.factory)
+        factory, named = self.factory, parameters_of(self.factory)
         own: dict[str, Any] = {}
         if (rate := rate_name(factory)) is not None:
             own[rate] = lr
         if (strength := strength_name(factory)) is not None:
             own[strength] = weight_decay
-        if self.momentum is not None and takes(factory, "momentum"):
+        if self.momentum is not None and accepts(factory, "momentum"):
             own["momentum"] = self.momentum
         for name, parameter in named.items():
             if parameter.default is parameter.empty and name in SUPPLIED:
@@ -192,20 +195,13 @@ class _Weights(nn.Module):
         self.weight = nn.Parameter(start.clone())
 
 
-def _params(model: _Weights, build: str) -> Any:
+def _arrange(model: _Weights, build: str) -> Any:
     if build == "groups":
         return [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
     return list(model.named_parameters()) if build == "named" else [model.weight]
 
 
-def _seed() -> None:
-    """Every run draws the same numbers, so that they cancel in the difference of two."""
-    torch.manual_seed(SEED)
-    np.random.seed(SEED)  # noqa: NPY002 - theirs
-    random.seed(SEED)
-
-
-def _mode(optimizer: Any, name: str) -> None:
+def _set_mode(optimizer: Any, name: str) -> None:
     """Into the mode for training or evaluation, where there is one."""
     if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
         getattr(optimizer, name)()

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from shrinkage.penalties.arrays import checked_above
-from shrinkage.probe.catalogue import Entry, installed
-from shrinkage.probe.isolation import shortened
+from shrinkage.probe.catalogue import Entry, find_installed
+from shrinkage.probe.isolation import shorten
 from shrinkage.probe.law import Law
 from shrinkage.probe.probing import TIMEOUT
 
@@ -44,7 +44,7 @@ class Row:
         return self.law.law
 
 
-def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
+def probe_in_process(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
     """`probe` in a process of its own, which is ended when time is up, whatever a step does.
 
     Raises
@@ -56,7 +56,7 @@ def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = T
     checked_above("weight_decay", weight_decay, 0.0)
     checked_above("timeout", timeout, 0.0)
     rates = {"lr": lr, "weight_decay": weight_decay}
-    with _workers(1) as (worker,):
+    with _start_workers(1) as (worker,):
         answer = worker.answer({"factory": text, **rates, "timeout": timeout}, timeout + OVERTIME)
     if isinstance(answer, str):
         why = answer if answer.startswith("optimizer ") or " cannot be probed: " in answer else ""
@@ -108,8 +108,8 @@ def survey(
         count = max(1, min(count, len(entries)))
     request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds, "timeout": math.inf}
     idle: SimpleQueue[_Worker] = SimpleQueue()
-    with _workers(count) as workers, ThreadPoolExecutor(count) as threads:
-        entries = installed() if entries is None else entries  # while the workers begin
+    with _start_workers(count) as workers, ThreadPoolExecutor(count) as threads:
+        entries = find_installed() if entries is None else entries  # while the workers begin
         waiting = [entry.name for entry in entries if not entry.reason]
         rows = {each.name: Row(each.name, None, each.reason) for each in entries if each.reason}
         for worker in workers:
@@ -122,7 +122,7 @@ def survey(
             finally:
                 idle.put(worker)
             if isinstance(answer, str):
-                return Row(name, None, shortened(answer.removeprefix(f"{name} cannot be probed: ")))
+                return Row(name, None, shorten(answer.removeprefix(f"{name} cannot be probed: ")))
             return Row(name, answer)
 
         try:
@@ -139,7 +139,7 @@ class _Worker:
     """One process, begun anew when what it probes has ended it."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = _begun()
+        self.process: subprocess.Popen[str] | None = _start_process()
         self.is_ready = False
 
     def answer(self, request: dict[str, object], limit: float) -> Law | str:
@@ -150,7 +150,11 @@ class _Worker:
         if not line:
             late = time.monotonic() - began >= limit
             code = self.end()
-            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_ended(code)}"
+            return (
+                f"it hangs for {limit:g} s"
+                if late
+                else f"it ends its process, {_how_it_ended(code)}"
+            )
         answer = json.loads(line)
         if "reason" in answer:
             return str(answer["reason"])
@@ -159,7 +163,7 @@ class _Worker:
     def _wait_until_ready(self) -> None:
         """Have a process that has imported what it needs."""
         if self.process is None:
-            self.process, self.is_ready = _begun(), False
+            self.process, self.is_ready = _start_process(), False
         if not self.is_ready:
             assert self.process.stdout is not None
             self.process.stdout.readline()
@@ -191,7 +195,7 @@ class _Worker:
         return process.returncode
 
 
-def _ended(code: int | None) -> str:
+def _how_it_ended(code: int | None) -> str:
     """How a process ended, by its exit code."""
     if code is None or code >= 0:
         return f"with {code}"
@@ -199,7 +203,7 @@ def _ended(code: int | None) -> str:
     return f"by {names.get(-code, f'signal {-code}')}"
 
 
-def _begun() -> subprocess.Popen[str]:
+def _start_process() -> subprocess.Popen[str]:
     """A worker that finds what this process would find to import."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "shrinkage.probe.worker"],
@@ -213,7 +217,7 @@ def _begun() -> subprocess.Popen[str]:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[list[_Worker]]:
+def _start_workers(count: int) -> Iterator[list[_Worker]]:
     """So many of them, ended when the block is left."""
     workers = [_Worker() for _ in range(count)]
     try:
@@ -224,7 +228,7 @@ def _workers(count: int) -> Iterator[list[_Worker]]:
             worker.end()
 
 
-def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def group_by_law(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows by law, the law that most follow first, what has none last."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -242,11 +246,11 @@ def _rank(row: Row) -> int:
     return 0 if row.law.is_simple else 1
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def to_text(rows: Sequence[Row]) -> str:
     """The table grouped by law, and a line for each that is not as documented."""
     width = max((len(row.name) for row in rows), default=0)
     blocks = []
-    for group, members in grouped(rows).items():
+    for group, members in group_by_law(rows).items():
         lines = [f"{group}  [{len(members)}]"]
         lines += [f"  {row.name.ljust(width)}  {_remark(row)}".rstrip() for row in members]
         blocks.append("\n".join(lines))
@@ -265,7 +269,7 @@ def _remark(row: Row) -> str:
     return row.law.verdict if row.law.as_documented is False else row.law.objective
 
 
-def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
+def to_records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
     """The rows as plain values, by law, for a page."""
     return [
         {
@@ -276,6 +280,6 @@ def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
             "misfit": None if row.law is None or row.law.form == "none" else row.law.misfit,
             "also": row.reason if row.law is None else "; ".join(row.law.facts),
         }
-        for group, members in grouped(rows).items()
+        for group, members in group_by_law(rows).items()
         for row in members
     ]
