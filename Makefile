@@ -34,11 +34,12 @@ test: $(VENV)/.dev  ## the test suite; ARGS="-k name" for a part
 test-all: $(VENV)/.frameworks  ## the test suite, also inside transformers, Lightning, accelerate and timm
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev  ## format, lint, types, arrows
+check: $(VENV)/.dev  ## format, lint, types, arrows, and the rules of tests/house_rules.py
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/house_rules.py
 
 format: $(VENV)/.dev  ## rewrite the files in the house's format
 	$(BIN)/ruff format .

@@ -13,7 +13,7 @@ from report.outcomes import PENALTIES, POINTS, lines, notes, outcome, three, wri
 from report.test_browser import OWN_SCHEMES, browser  # noqa: F401  a fixture
 from report.test_figures import color_of, opaque
 from shrinkage.report import write_trainings
-from shrinkage.scratch.demonstration import Outcome, Question, data, train
+from shrinkage.scratch.demonstration import Outcome, Question, make_data, train
 from shrinkage.study.errors import UsageError
 
 
@@ -206,7 +206,7 @@ def test_is_drawn_in_silence(browser: Browser, tmp_path: Path, width: int) -> No
     question = Question(samples=40, epochs=450, hidden=8)
     outcomes = [train(question, penalty) for penalty in ("none", "l2:5e-4", "l1:1e-4@proximal")]
     path = tmp_path / "trainings.html"
-    write_trainings(outcomes, path, points=data(question)[0])
+    write_trainings(outcomes, path, points=make_data(question)[0])
     browser.open(path, width=width, scheme="dark")
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(OWN_SCHEMES)] == []

@@ -224,7 +224,7 @@ def test_leaves_the_data_alone() -> None:
 @pytest.mark.parametrize("width", [1, 64, 5000])
 @pytest.mark.parametrize("samples", [1, 7, 511, 512, 513, 3000, 100_001])
 def test_tiles_cover_all_samples_once(samples: int, width: int, itemsize: int) -> None:
-    slices = passes.tiles(samples, width, itemsize)
+    slices = passes.split_into_tiles(samples, width, itemsize)
     assert [here.start for here in slices] == [0, *(here.stop for here in slices[:-1])]
     assert slices[-1].stop == samples
     sizes = [here.stop - here.start for here in slices]
@@ -239,7 +239,7 @@ def test_tiles_cover_all_samples_once(samples: int, width: int, itemsize: int) -
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
 def test_memory_begins_where_vectors_do(shape: tuple[int, int], dtype: str) -> None:
     for _ in range(5):
-        array = passes.ones(shape, np.dtype(dtype))
+        array = passes.aligned_ones(shape, np.dtype(dtype))
         assert array.ctypes.data % passes.VECTOR == 0
         assert array.shape == shape
         assert (array == 1).all()

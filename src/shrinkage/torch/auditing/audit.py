@@ -22,11 +22,16 @@ from shrinkage.torch.auditing.findings_about_zeros import (
     find_average_without_zeros,
     is_average_of,
 )
-from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot, take_snapshot
-from shrinkage.torch.auditing.table import effect
+from shrinkage.torch.auditing.snapshot import (
+    AppliedPenalty,
+    AuditedParameter,
+    Snapshot,
+    take_snapshot,
+)
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.wording.effects import describe_step
 from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
@@ -77,7 +82,7 @@ class Audit:
 def audit(
     model: nn.Module,
     optimizer: Optimizer | Sequence[Optimizer],
-    regularizer: Regularizer | None = None,
+    regularizer: Regularized | None = None,
     *,
     steps: int | None = None,
     steps_per_epoch: int | None = None,
@@ -151,10 +156,11 @@ def audit(
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
     run["clip"] = None if clip is None else checked_above("clip", clip, 0.0)
     names = ", ".join(type(each).__name__ for each in optimizers)
-    if regularizer is not None and is_average_of(model, regularizer.model):
-        lost = find_average_without_zeros(Snapshot(model, optimizers, regularizer, ()))
+    bound = None if regularizer is None else regularizer.bound
+    if bound is not None and is_average_of(model, bound.model):
+        lost = find_average_without_zeros(Snapshot(model, optimizers, bound, ()))
         return Audit(f"Audit of an average of {names}'s model", (), tuple(lost))
-    snapshot = take_snapshot(model, optimizers, regularizer, **run)
+    snapshot = take_snapshot(model, optimizers, bound, **run)
     checks = ABOUT_OPTIMIZERS + ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
@@ -166,7 +172,7 @@ def audit(
 def _check(
     model: nn.Module,
     optimizer: Optimizer | Sequence[Optimizer],
-    regularizer: Regularizer | None,
+    regularizer: Regularized | None,
 ) -> tuple[Optimizer, ...]:
     """The optimizers, unwrapped, if all three are what an audit can look at."""
     if not isinstance(model, nn.Module):
@@ -175,7 +181,7 @@ def _check(
         raise TypeError(
             f"model must not be a {type(model).__name__}: audit the module that was scripted"
         )
-    if not isinstance(regularizer, Regularizer | None):
+    if not isinstance(regularizer, Regularized | None):
         raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
     several = optimizer if isinstance(optimizer, list | tuple) else (optimizer,)
     optimizers = tuple(map(innermost_optimizer, several))
@@ -194,8 +200,15 @@ def _row(audited: AuditedParameter) -> Row:
         audited.kind,
         _describe_own_decay(audited),
         "; ".join(f"{construct(each.written)}, {each.how}" for each in audited.penalties),
-        "; ".join(map(effect, audited.penalties)),
+        "; ".join(map(_describe_effect, audited.penalties)),
     )
+
+
+def _describe_effect(applied: AppliedPenalty) -> str:
+    """What a penalty does in a step, at the present learning rate."""
+    if applied.bound is None or applied.part is None:
+        return "inside the optimizer"
+    return describe_step(applied.bound, applied.penalty, applied.part)
 
 
 def _describe_own_decay(audited: AuditedParameter) -> str:

@@ -146,7 +146,7 @@ def by_regularizer(
         if audited.held_by
         for applied in audited.penalties
     )
-    for group in group_by(pairs, lambda pair: id(pair[1].regularizer)).values():
+    for group in group_by(pairs, lambda pair: id(pair[1].bound)).values():
         yield group[0][0].optimizer, group
 
 

@@ -36,11 +36,11 @@ def find_nothing_trained(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_penalty_on_frozen(snapshot: Snapshot) -> Iterator[Finding]:
-    regularizer = snapshot.regularizer
-    if regularizer is None or not any(each.is_trained for each in snapshot.parameters):
+    bound = snapshot.bound
+    if bound is None or not any(each.is_trained for each in snapshot.parameters):
         return
-    penalized = [each for each in regularizer.selected if each.penalty is not None]
-    if penalized and not regularizer.active_parts:
+    penalized = [each for each in bound.selected if each.penalty is not None]
+    if penalized and not bound.active_parts:
         yield Finding(
             "penalty-on-frozen",
             "warning",

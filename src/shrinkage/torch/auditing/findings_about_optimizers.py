@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import cannot_hold, in_that_type
 from shrinkage.torch.auditing import remedies
 from shrinkage.torch.auditing.finding import (
     Check,
@@ -24,7 +23,8 @@ from shrinkage.torch.auditing.finding import (
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
-from shrinkage.torch.facts.weight_decay import highest_lr, in_steps, resolution
+from shrinkage.torch.facts.precision import add_resolution, cannot_hold, resolution
+from shrinkage.torch.facts.weight_decay import highest_lr, in_steps
 
 ROUNDING = 1e-9
 
@@ -159,7 +159,7 @@ def find_decay_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
     lost = (each for each in snapshot.parameters if each.is_decayed and _is_lost(each))
     for optimizer, parameters in by_optimizer(lost):
         rate = min(each.decay.rate or 0.0 for each in parameters)
-        why = in_that_type(parameters[0].tensor, cannot_hold(rate))
+        why = add_resolution(parameters[0].tensor, cannot_hold(rate))
         yield warning(
             "decay-lost-in-rounding",
             parameters,

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.attaching.hooks import at_work
 from shrinkage.torch.auditing import remedies
 from shrinkage.torch.auditing.finding import (
@@ -29,17 +27,15 @@ from shrinkage.torch.auditing.finding import (
 )
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
+from shrinkage.torch.binding.core import Host, attachments_of
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.weight_decay import steady_step
 from shrinkage.torch.models.selection import each_name_alone
 
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-
 
 def find_attached_elsewhere(snapshot: Snapshot) -> Iterator[Finding]:
     for attachment in _attachments_elsewhere(snapshot):
-        names = tuple(name for name, _ in attachment.regularizer.named_parameters())
+        names = tuple(name for name, _ in attachment.bound.named_parameters())
         name = snapshot.variable(snapshot.optimizers[0])
         yield Finding(
             "attached-elsewhere",
@@ -52,24 +48,25 @@ def find_attached_elsewhere(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _attachments_elsewhere(snapshot: Snapshot) -> list[Attachment]:
+def _attachments_elsewhere(snapshot: Snapshot) -> list[Host]:
     """That of the regularizer, and those of parameters that get no penalty in these steps."""
-    own = None if snapshot.regularizer is None else snapshot.regularizer._attachment
+    own = None if snapshot.bound is None else snapshot.bound.host
     unpenalized = {
         id(each.tensor) for each in snapshot.parameters if each.held_by and not each.penalties
     }
     if any(_penalizes(attachment, unpenalized) for attachment in at_work):
         gc.collect()  # a regularizer and an optimizer that are gone may still hold each other
-    candidates = [each for each in at_work if each is own or _penalizes(each, unpenalized)]
+    candidates: list[Host] = [
+        each for each in at_work if each is own or _penalizes(each, unpenalized)
+    ]
     if own is not None and own not in candidates:
         candidates.append(own)  # inside an optimizer
     audited = [id(optimizer) for optimizer in snapshot.optimizers]
     return [each for each in candidates if id(each.optimizer) not in audited]
 
 
-def _penalizes(attachment: Attachment, parameters: set[int]) -> bool:
-    bindings = attachment.regularizer.bindings
-    return any(id(part.parameter) in parameters for binding in bindings for part in binding.parts)
+def _penalizes(attachment: Host, parameters: set[int]) -> bool:
+    return any(id(part.parameter) in parameters for part in attachment.bound.parts)
 
 
 def find_penalized_twice(snapshot: Snapshot) -> Iterator[Finding]:
@@ -94,7 +91,7 @@ def find_penalty_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
         for each in snapshot.parameters
         if each.is_trained
         and each.kind != "weight"
-        and any(applied.regularizer is None for applied in each.penalties)
+        and any(applied.bound is None for applied in each.penalties)
     ]
     if reached:
         optimizer = reached[0].optimizer
@@ -166,13 +163,13 @@ def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_tied_under_two_rules(snapshot: Snapshot) -> Iterator[Finding]:
-    regularizer = snapshot.regularizer
-    if regularizer is None:
+    bound = snapshot.bound
+    if bound is None:
         return
     for audited in snapshot.parameters:
         if len(audited.candidate.owners) == 1:
             continue
-        alone = each_name_alone(audited.candidate, regularizer._penalty, regularizer._on)
+        alone = each_name_alone(audited.candidate, bound.penalties, bound.on)
         if len({repr(penalty) for penalty in alone.values()}) > 1:
             written = {name: construct(penalty) for name, penalty in alone.items()}
             actual = next((construct(applied.written) for applied in audited.penalties), "None")
@@ -221,13 +218,12 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
 def _clips(optimizer: Optimizer) -> bool:
     """Whether the optimizer or what is attached to it clips by itself."""
     clips_itself = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
-    return clips_itself or any(each.max_norm is not None for each in attachments(optimizer))
+    return clips_itself or any(each.max_norm is not None for each in attachments_of(optimizer))
 
 
 def _scale(applied: AppliedPenalty, group: dict[str, object]) -> str | None:
     """By what a decoupled penalty is scaled; None where that is no question."""
-    attachment = applied.attachment
-    scale = group.get("scale") if attachment is None else attachment.scale
+    scale = group.get("scale") if applied.host is None else applied.host.scale
     return None if scale is None else str(scale)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from shrinkage.torch.attaching.checks import lost_in_rounding
 from shrinkage.torch.auditing import remedies
 from shrinkage.torch.auditing.finding import (
     Check,
@@ -24,8 +23,9 @@ from shrinkage.torch.auditing.finding import (
 )
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 from shrinkage.torch.binding.averages import find_counterpart, tensors_of
-from shrinkage.torch.binding.bound import is_sharded, whole
 from shrinkage.torch.binding.sparsity import makes_zeros
+from shrinkage.torch.facts.precision import lost_in_rounding
+from shrinkage.torch.tensors.kinds import gather_shards, is_sharded
 
 
 def find_no_exact_zeros(snapshot: Snapshot) -> Iterator[Finding]:
@@ -93,7 +93,7 @@ def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
 def _why_lost(audited: AuditedParameter, applied: AppliedPenalty) -> str | None:
     """What a 16-bit parameter cannot hold of a penalty, or None if it can."""
     optimizer, group = audited.held_by[0]
-    scale = None if applied.attachment is None else applied.attachment.scale
+    scale = None if applied.host is None else applied.host.scale
     how = "coupled" if applied.how == "loss" else applied.how
     return lost_in_rounding(applied.penalty, audited.tensor, group, optimizer, how, scale or "lr")
 
@@ -133,15 +133,14 @@ ABOUT_ZEROS: tuple[Check, ...] = (
 
 def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
     """Where the model is an average of the one that the regularizer penalizes."""
-    regularizer = snapshot.regularizer
     averages, lost, names = tensors_of(snapshot.model), 0, []
-    for binding in regularizer.bindings if regularizer is not None else ():
-        for part in binding.parts:
-            average = find_counterpart(part, averages)
-            if average is not None and average is not part.parameter:
-                missing = (whole(part.parameter.detach()) == 0) & (whole(average.detach()) != 0)
-                lost += int(torch.count_nonzero(missing))
-                names += [part.name] * bool(missing.any())
+    for part in snapshot.bound.parts if snapshot.bound is not None else ():
+        average = find_counterpart(part, averages)
+        if average is not None and average is not part.parameter:
+            trained, averaged = (gather_shards(w.detach()) for w in (part.parameter, average))
+            missing = (trained == 0) & (averaged != 0)
+            lost += int(torch.count_nonzero(missing))
+            names += [part.name] * bool(missing.any())
     if lost:
         yield Finding(
             "average-without-zeros",

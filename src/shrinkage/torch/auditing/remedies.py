@@ -8,12 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 from shrinkage.torch.binding.clipping import SelfClipping
+from shrinkage.torch.binding.core import attachments_of
 from shrinkage.torch.facts.own_step import rule_for
-from shrinkage.torch.fused.base import Inside
-from shrinkage.torch.fused.rda import RDA
 
 LEAVE_OUT = "# give these None in the mapping of the Regularizer"
 
@@ -71,7 +69,7 @@ def use_single_precision(snapshot: Snapshot, optimizer: Optimizer) -> str:
 def penalize_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
     """The lines that give a bare penalty inside an optimizer to the weights alone."""
     name, groups = snapshot.variable(optimizer), optimizer.param_groups
-    if not isinstance(optimizer, Inside):
+    if not _has_penalty_in_groups(optimizer):
         return f"{name}.penalty = Regularizer(model, {name}.penalty)"
     lines = (
         f'regularizer = Regularizer(model, {name}.param_groups[0]["penalty"])\n'
@@ -84,12 +82,16 @@ def penalize_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
     return f"# with a Regularizer for the parameters of each penalty:\n# {commented}"
 
 
+def _has_penalty_in_groups(optimizer: Optimizer) -> bool:
+    return isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups
+
+
 def change_how(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty, how: str) -> str:
     """The lines that make a penalty act as `how` says."""
     name = snapshot.variable(optimizer)
-    if isinstance(optimizer, Inside) and applied.how != "loss":
+    if _has_penalty_in_groups(optimizer) and applied.how != "loss":
         return f'for group in {name}.param_groups: group["how"] = "{how}"'
-    if isinstance(optimizer, RDA):
+    if isinstance(optimizer, SelfClipping) and not optimizer.has_penalty_in_groups:
         return LEAVE_OUT
     line = f'regularizer.attach({name}, how="{how}")'
     if applied.how != "loss":
@@ -117,7 +119,7 @@ def how_for_zeros(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) 
 
 def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty) -> str:
     """The lines that clip a strength together with the gradients."""
-    name, clip, attached = snapshot.variable(optimizer), snapshot.clip, attachments(optimizer)
+    name, clip, attached = snapshot.variable(optimizer), snapshot.clip, attachments_of(optimizer)
     if isinstance(optimizer, SelfClipping) and not attached:
         return f"{name}.max_norm = {clip:g}  # and clip nowhere else"
     call = f"regularizer.clip_grad_norm_(model.parameters(), {clip:g})"
@@ -136,6 +138,6 @@ def reset_weights(snapshot: Snapshot) -> str:
         "for module in model.modules():",
         '    if hasattr(module, "reset_parameters"): module.reset_parameters()',
     ]
-    if snapshot.regularizer is not None:
+    if snapshot.bound is not None:
         lines.insert(0, "regularizer.factor *= 0.1  # a weaker penalty")
     return "\n".join(lines)

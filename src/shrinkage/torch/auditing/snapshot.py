@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, parse
-from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.auditing.scale_invariance import (
     find_normalized_layers,
     find_scale_invariant,
@@ -19,15 +18,12 @@ from shrinkage.torch.auditing.scale_invariance import (
     removes_scale,
 )
 from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.clipping import SelfClipping
+from shrinkage.torch.binding.core import BoundModel, Host, Regularized, attachments_of
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
-from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.models.normalized import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.regularizer import Regularizer
 
 NO_DECAY = Decay(0.0, "coupled", 0.0, False)
 
@@ -40,24 +36,24 @@ class AppliedPenalty:
     written: Penalty  # as the user wrote it
     how: str
     part: Part | None  # None: a bare penalty inside the optimizer
-    regularizer: Regularizer | None
+    bound: BoundModel | None  # None with a bare penalty, too
 
     @property
-    def attachment(self) -> Attachment | None:
-        return None if self.regularizer is None else self.regularizer._attachment
+    def host(self) -> Host | None:
+        return None if self.bound is None else self.bound.host
 
     @property
     def square(self) -> float:
         """The b of its b·Σw², times the regularizer's factor."""
-        factor = 1.0 if self.regularizer is None else self.regularizer.factor
+        factor = 1.0 if self.bound is None else self.bound.factor
         return factor * self.penalty.split().square
 
     def rate(self, optimizer: Optimizer, group: Group, lr: float) -> float | None:
         """The share of a weight that b·Σw² takes in a step, where it is known."""
         if not self.square:
             return 0.0
-        if self.how == "decoupled" and self.attachment is not None:
-            amount = float(self.attachment.amount(group, lr))
+        if self.how == "decoupled" and self.host is not None:
+            amount = float(self.host.amount(group, lr))
             return 2.0 * amount * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
         return None if steady is None else 2.0 * steady * self.square
@@ -130,7 +126,7 @@ class Snapshot:
 
     model: nn.Module
     optimizers: tuple[Optimizer, ...]
-    regularizer: Regularizer | None
+    bound: BoundModel | None  # of the regularizer that was given
     parameters: tuple[AuditedParameter, ...]
     steps: int | None = None
     steps_per_epoch: int | None = None
@@ -189,7 +185,7 @@ class Snapshot:
 def take_snapshot(
     model: nn.Module,
     optimizers: Sequence[Optimizer],
-    regularizer: Regularizer | None = None,
+    bound: BoundModel | None = None,
     **run: Any,
 ) -> Snapshot:
     """Look at model, optimizers and regularizer as they are now.
@@ -197,7 +193,7 @@ def take_snapshot(
     Raises
     ------
     ValueError
-        If `regularizer` penalizes nothing of `model`.
+        If `bound` penalizes nothing of `model`.
     """
     pool = candidates(model)
     held_by: dict[int, list[tuple[Optimizer, Group]]] = {}
@@ -206,11 +202,11 @@ def take_snapshot(
             for parameter in group["params"]:
                 held_by.setdefault(id(parameter), []).append((optimizer, group))
     penalties: dict[int, list[AppliedPenalty]] = {}
-    for parameter, applied in _applied_penalties(optimizers, regularizer):
+    for parameter, applied in _applied_penalties(optimizers, bound):
         penalties.setdefault(id(parameter), []).append(applied)
-    if regularizer is not None:
+    if bound is not None:
         in_model = {id(candidate.parameter) for candidate in pool}
-        penalized = (each for each in regularizer.selected if each.penalty is not None)
+        penalized = (each for each in bound.selected if each.penalty is not None)
         if all(id(each.candidate.parameter) not in in_model for each in penalized):
             raise ValueError(
                 "regularizer penalizes no parameter of this model: build it from the same model"
@@ -220,28 +216,28 @@ def take_snapshot(
         for candidate in pool
         for key in [id(candidate.parameter)]
     )
-    return Snapshot(model, tuple(optimizers), regularizer, parameters, **run)
+    return Snapshot(model, tuple(optimizers), bound, parameters, **run)
 
 
 def _applied_penalties(
-    optimizers: Sequence[Optimizer], regularizer: Regularizer | None
+    optimizers: Sequence[Optimizer], bound: BoundModel | None
 ) -> Iterator[tuple[Tensor, AppliedPenalty]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
-    acting: list[tuple[Regularizer, str]] = []
+    acting: list[tuple[BoundModel, str]] = []
     for optimizer in optimizers:
-        acting += [(attached.regularizer, attached.how) for attached in attachments(optimizer)]
+        acting += [(attached.bound, attached.how) for attached in attachments_of(optimizer)]
         for group in optimizer.param_groups:
             inside, how = _penalty_inside(optimizer, group)
             if isinstance(inside, Penalty):
                 for parameter in group["params"]:
                     yield parameter, AppliedPenalty(inside, inside, how, None, None)
-            elif inside is not None and all(inside is not other for other, _ in acting):
-                acting.append((inside, how))
-    acts_already = any(other is regularizer for other, _ in acting)
-    if regularizer is not None and regularizer._attachment is None and not acts_already:
-        acting.append((regularizer, "loss"))
+            elif inside is not None and all(inside.bound is not other for other, _ in acting):
+                acting.append((inside.bound, how))
+    acts_already = any(other is bound for other, _ in acting)
+    if bound is not None and bound.host is None and not acts_already:
+        acting.append((bound, "loss"))
     for each, how in acting:
-        each._refresh()
+        each.refresh()
         for binding, part in each.active_parts:
             yield (
                 part.parameter,
@@ -249,9 +245,9 @@ def _applied_penalties(
             )
 
 
-def _penalty_inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer | None, str]:
+def _penalty_inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
     """The penalty that an optimizer of this library has inside, and how it acts."""
-    if isinstance(optimizer, Inside):
+    if isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups:
         inside = group["penalty"]
         return parse(inside) if isinstance(inside, str) else inside, group["how"]
     return getattr(optimizer, "penalty", None), "proximal"
