@@ -51,8 +51,9 @@ def accepts(factory: Factory, name: str) -> bool:
 
 def rate_name(factory: Factory) -> str | None:
     """The argument that is the learning rate; None where there is none."""
-    own = parameters_of(factory)
-    return next((name for name in RATES if name in own), "lr" if accepts(factory, "lr") else None)
+    parameters = parameters_of(factory)
+    known = next((name for name in RATES if name in parameters), None)
+    return known or ("lr" if accepts(factory, "lr") else None)
 
 
 def strength_name(factory: Factory) -> str | None:
@@ -65,10 +66,10 @@ def strength_name(factory: Factory) -> str | None:
     >>> strength_name(lambda params, lr: None) is None
     True
     """
-    own = [name for name, each in parameters_of(factory).items() if _may_be_a_strength(each)]
+    names = [name for name, each in parameters_of(factory).items() if _may_be_a_strength(each)]
     passes_on = "base_optimizer" in parameters_of(factory) and accepts(factory, "weight_decay")
     for pattern in () if passes_on else STRENGTHS:
-        for name in own:
+        for name in names:
             if re.fullmatch(pattern, name.lower()):
                 return name
     return "weight_decay" if accepts(factory, "weight_decay") else None
@@ -90,14 +91,17 @@ def has_nameless_arguments(factory: Factory) -> bool:
 
 def call(factory: Factory, params: Any, options: Mapping[str, Any]) -> Any:
     """``factory(params, **options)``, by position or by name as its arguments want it."""
-    given, own = dict(options), list(parameters_of(factory).values())
-    if own and own[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-        names = [each.name for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    keywords, parameters = dict(options), list(parameters_of(factory).values())
+    if parameters and parameters[0].kind in (
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.VAR_KEYWORD,
+    ):
+        names = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
         first = "params" if "params" in names or not names else names[0]
-        return factory(**{first: params}, **given)
+        return factory(**{first: params}, **keywords)
     by_position = [
-        given.pop(each.name, each.default)
-        for each in own[1:]
+        keywords.pop(each.name, each.default)
+        for each in parameters[1:]
         if each.kind is inspect.Parameter.POSITIONAL_ONLY
     ]
-    return factory(params, *by_position, **given)
+    return factory(params, *by_position, **keywords)

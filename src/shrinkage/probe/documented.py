@@ -92,9 +92,12 @@ def find_promise(factory: Factory) -> Promise | None:
         return replace(_own_sgdw(factory), source="its documentation")
     if class_name(factory) in NAMES:
         return replace(NAMES[class_name(factory)], source="its name")
-    written = " ".join(str(_documentation(factory)).lower().split())
-    found = next((promise for phrase, promise in PHRASES.items() if phrase in written), None)
-    return None if found is None else replace(found, source="its documentation")
+    documentation = getattr(factory, "func", factory).__doc__
+    written = " ".join(str(documentation).lower().split())
+    for phrase, promise in PHRASES.items():
+        if phrase in written:
+            return replace(promise, source="its documentation")
+    return None
 
 
 def _own_sgdw(factory: Factory) -> Promise:
@@ -107,9 +110,3 @@ def _argument(factory: Factory, name: str) -> Any:
     """What the argument is, by default or by a partial."""
     parameter = parameters_of(factory).get(name)
     return None if parameter is None else parameter.default
-
-
-def _documentation(factory: Any) -> str | None:
-    factory = getattr(factory, "func", factory)
-    documentation: str | None = factory.__doc__
-    return documentation

@@ -28,7 +28,7 @@ from shrinkage.probe.stepper import Gradient, Stepper
 
 def describe_stepping(stepper: Stepper) -> tuple[str, ...]:
     """What had to be done to step it at all."""
-    said = {
+    phrases = {
         "groups": "made with groups that say use_muon",
         "named": "made with named parameters",
         "model": "made with a model",
@@ -36,7 +36,7 @@ def describe_stepping(stepper: Stepper) -> tuple[str, ...]:
         "closure": "stepped with a closure",
         "graph": "stepped with a graph of the gradient",
     }
-    notes = [said[each] for each in (stepper.build, stepper.step) if each in said]
+    notes = [phrases[each] for each in (stepper.build, stepper.step) if each in phrases]
     notes += ["in float32"] if stepper.dtype is not torch.float64 else []
     if stepper.build == "around":
         return tuple(notes)
@@ -80,9 +80,9 @@ def describe_rhythm(
     """Whether there are steps, after the first at which it acts, at which it does not."""
     pair = run_pair(stepper, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
     moves, weights = effects(pair), pair[0][:-1]
-    there = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
+    not_vanished = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
     acting = moves.flatten(1).norm(dim=1) > NOTHING * WEIGHTS.norm()
-    if bool((acting | ~there)[law.step - 1 :].all()):
+    if bool((acting | ~not_vanished)[law.step - 1 :].all()):
         return ()
     steps = (torch.nonzero(acting).flatten() + 1).tolist()
     gaps = {after - before for before, after in itertools.pairwise(steps)}

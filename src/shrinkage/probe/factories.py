@@ -71,14 +71,14 @@ def check_factory(factory: Factory) -> None:
 
 
 def _has_arguments_of_an_optimizer(factory: Factory) -> bool:
-    own = parameters_of(factory)
-    first = next(iter(own.values()), None)
+    parameters = parameters_of(factory)
+    first = next(iter(parameters.values()), None)
     if first is None:
         return False
-    named = {name for name, each in own.items() if each.kind in NAMED}
+    named = {name for name, each in parameters.items() if each.kind in NAMED}
     rates = ({rate_name(factory), strength_name(factory)} & named) - {first.name}
     if first.name in (*MODELS, *WRAPPED):
-        opens = any(each.kind is each.VAR_KEYWORD for each in own.values())
+        opens = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return bool(rates) or opens or isinstance(factory, type)
     return first.kind in NAMED and (first.name in PARAMETERS or bool(rates))
 
@@ -188,9 +188,9 @@ def _suggest(written: str, known: Mapping[str, str]) -> str:
 
 def _parse_option(text: str, factory: Factory, pair: str) -> tuple[str, object]:
     key, equals, value = (part.strip() for part in pair.partition("="))
-    own = {"lr": rate_name(factory), "weight_decay": strength_name(factory)}
-    for name, call in own.items():
-        if key in (name, call):
+    rates = {"lr": rate_name(factory), "weight_decay": strength_name(factory)}
+    for name, own_name in rates.items():
+        if key in (name, own_name):
             option = f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"optimizer {text!r}: {key} has an argument of its own, {name} ({option})"

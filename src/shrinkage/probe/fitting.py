@@ -119,14 +119,14 @@ def _fit_soft_threshold(effect: Tensor, w: Tensor) -> Shape:
 
 
 def _fit_power(effect: Tensor, w: Tensor) -> Shape:
-    there = w != 0
-    moved, sizes = effect[there], w[there].abs()
-    if bool((moved == 0).any()) or bool((effect[~there].abs() > NOTHING).any()):
+    nonzero = w != 0
+    moved, sizes = effect[nonzero], w[nonzero].abs()
+    if bool((moved == 0).any()) or bool((effect[~nonzero].abs() > NOTHING).any()):
         return Shape("power", 0.0, 1.0)
     heights, logs = moved.abs().log(), sizes.log()
     centred = logs - logs.mean()
     exponent = float((centred * heights).sum() / (centred * centred).sum())
-    sign = -torch.sign((moved * w[there]).sum())
+    sign = -torch.sign((moved * w[nonzero]).sum())
     level = float((heights.mean() - exponent * logs.mean()).exp() * sign)
     return _with_misfit(Shape("power", level, 1.0, snap(exponent)), effect, w)
 
@@ -227,14 +227,14 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     """
     of_norms: list[Factors] = [((name, exponent),) for name in NORMS] if exponent else [()]
     of_counts: list[Factors] = [((name, half),) for name in COUNTS for half in HALVES]
-    found = [*of_norms, *((*norm, *count) for norm in of_norms for count in of_counts)]
-    missed = [_missed(factors, seen) for factors in found]
+    candidates = [*of_norms, *((*norm, *count) for norm in of_norms for count in of_counts)]
+    missed = [_missed(factors, seen) for factors in candidates]
     least = min(missed)
     if not least < CLOSE:
         return (("‖w‖", exponent),) if exponent else ()
     return next(
         factors
-        for factors, each in zip(found, missed, strict=True)
+        for factors, each in zip(candidates, missed, strict=True)
         if each <= max(ROUNDING, 1.1 * least)
     )
 

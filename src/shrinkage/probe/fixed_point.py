@@ -236,8 +236,8 @@ def _under_noise(stepper: Stepper) -> str:
 
 
 def _under_momentum(stepper: Stepper, alone: Rest) -> str:
-    own = parameters_of(stepper.factory).get("momentum")
-    if own is None or own.default != 0:
+    parameter = parameters_of(stepper.factory).get("momentum")
+    if parameter is None or parameter.default != 0:
         return ""
     rest = identify(_run_to_rest(replace(stepper, momentum=MOMENTUM)))
     if rest.kind != alone.kind or abs(rest.strength / alone.strength - 1) < NEARLY:

@@ -37,14 +37,14 @@ class _Bounded(io.StringIO):
 @contextlib.contextmanager
 def isolate() -> Iterator[list[str]]:
     """Run foreign code; the list has what it printed and warned, when the block is left."""
-    said: list[str] = []
+    messages: list[str] = []
     printed = _Bounded()
     with _restore_state(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            yield said
+            yield messages
     lines = [str(warning.message) for warning in caught] + printed.getvalue().splitlines()
-    said += dict.fromkeys(shorten(line) for line in lines if line.strip())
+    messages += dict.fromkeys(shorten(line) for line in lines if line.strip())
 
 
 def shorten(text: object) -> str:

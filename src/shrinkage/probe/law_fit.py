@@ -203,11 +203,11 @@ def _find_exponents(
     exponents = Exponents(now, snap(whole - now), _exponent(strength, at_first))
     amounts = [(each.w, _from_share(shape.amount(each.effect, each.w), share)) for each in others]
     growth = float(seen[4].effect.norm() / max(float(first.effect.norm()), 1e-300))
-    own = shape.size_exponent
+    by_entries = shape.size_exponent
     # ‖effect‖ grows with the size of the weights by what each entry's form says, and by norms.
     by_norms = 0.0
-    if own is not None and 0 < growth < math.inf and math.isfinite(own):
-        by_norms = snap(math.log2(growth)) - own
+    if by_entries is not None and 0 < growth < math.inf and math.isfinite(by_entries):
+        by_norms = snap(math.log2(growth)) - by_entries
     factors = find_factors(by_norms, [(first.w, at_first), *amounts])
     scale = exponents.scale(first.setting) * evaluate_factors(factors, first.w)
     return Fitted(

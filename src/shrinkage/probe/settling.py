@@ -118,8 +118,10 @@ def is_moved(stepper: Stepper, start: Tensor, steps: int = 2) -> bool:
     gradient = start.flip(0) + 0.1
     ends = []
     other = gradient.roll(1, 0) - 0.3  # of other sizes, and with other signs
-    for given, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
-        path = stepper.run(start, _always(given), lr=0.01, weight_decay=weight_decay, steps=steps)
+    for data_gradient, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
+        path = stepper.run(
+            start, _always(data_gradient), lr=0.01, weight_decay=weight_decay, steps=steps
+        )
         if not torch.isfinite(path).all():
             raise ValueError(f"its weights are not finite after {steps} steps")
         ends.append(path[-1])

@@ -53,8 +53,8 @@ class Stepper:
     @property
     def climbs(self) -> bool:
         """Whether it was told to maximize: then it is given the gradients of minus the loss."""
-        told = parameters_of(self.factory).get("maximize")
-        return told is not None and told.default is True
+        maximize = parameters_of(self.factory).get("maximize")
+        return maximize is not None and maximize.default is True
 
     def run(
         self,
@@ -107,16 +107,16 @@ class Stepper:
     ) -> Iterator[Tensor]:
         groups = getattr(optimizer, "param_groups", [])
         rates = [next((name for name in RATES if name in group), "") for group in groups]
-        first = [group.get(name) for group, name in zip(groups, rates, strict=True)]
+        first_rates = [group.get(name) for group, name in zip(groups, rates, strict=True)]
         sign = -1.0 if self.climbs else 1.0
         for number in range(steps):
             self.deadline.check()
-            for group, name, own in zip(groups, rates, first, strict=True):
-                if schedule is not None and own is not None:
-                    group[name] = own * schedule(number)
+            for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
+                if schedule is not None and first_rate is not None:
+                    group[name] = first_rate * schedule(number)
             before = model.weight.detach().clone()
-            given = gradient(number, before.double())
-            self._step(optimizer, model, None if given is None else sign * given)
+            data_gradient = gradient(number, before.double())
+            self._step(optimizer, model, None if data_gradient is None else sign * data_gradient)
             if nudge is not None:
                 with torch.no_grad():
                     after = model.weight.detach().double()
@@ -124,19 +124,19 @@ class Stepper:
             yield model.weight.detach().double().clone()
 
     def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
-        factory, own = self.factory, self._arguments(model, lr, weight_decay)
+        factory, arguments = self.factory, self._arguments(model, lr, weight_decay)
         if self.build == "model":
             params = [model.weight] if "params" in parameters_of(factory) else None
-            optimizer = factory(**own, **({} if params is None else {"params": params}))
+            optimizer = factory(**arguments, **({} if params is None else {"params": params}))
         elif self.build == "around":
             named = parameters_of(factory)
-            wrapper = {name: value for name, value in own.items() if name in named}
+            wrapper = {name: value for name, value in arguments.items() if name in named}
             inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
             if strength_name(factory) not in named:
                 inner["weight_decay"] = weight_decay
             optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
-            optimizer = call(factory, _arrange(model, self.build), own)
+            optimizer = call(factory, _arrange(model, self.build), arguments)
         check_made(optimizer)
         _set_mode(optimizer, "train")
         return optimizer
@@ -144,19 +144,19 @@ class Stepper:
     def _arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
         """What it is made with, beside the parameters, by its own names."""
         factory, named = self.factory, parameters_of(self.factory)
-        own: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         if (rate := rate_name(factory)) is not None:
-            own[rate] = lr
+            arguments[rate] = lr
         if (strength := strength_name(factory)) is not None:
-            own[strength] = weight_decay
+            arguments[strength] = weight_decay
         if self.momentum is not None and accepts(factory, "momentum"):
-            own["momentum"] = self.momentum
+            arguments["momentum"] = self.momentum
         for name, parameter in named.items():
             if parameter.default is parameter.empty and name in SUPPLIED:
-                own[name] = SUPPLIED[name]
+                arguments[name] = SUPPLIED[name]
             if parameter.default is parameter.empty and name in MODELS:
-                own[name] = model
-        return own
+                arguments[name] = model
+        return arguments
 
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
         weight = model.weight
@@ -164,7 +164,7 @@ class Stepper:
             weight.grad = None if gradient is None else gradient.to(self.dtype).clone()
             optimizer.step()
             return
-        given, here = gradient.to(self.dtype), weight.detach().clone()
+        data_gradient, start = gradient.to(self.dtype), weight.detach().clone()
         calls = 0
 
         def closure() -> Tensor:
@@ -173,7 +173,7 @@ class Stepper:
             calls += 1
             weight.grad = None
             with torch.enable_grad():
-                loss = (given * weight).sum() + 0.5 * ((weight - here) ** 2).sum()
+                loss = (data_gradient * weight).sum() + 0.5 * ((weight - start) ** 2).sum()
                 loss.backward(create_graph=self.step == "graph")  # type: ignore[no-untyped-call]
             return loss
 

@@ -115,7 +115,7 @@ def survey(
         for worker in workers:
             idle.put(worker)
 
-        def probed(name: str) -> Row:
+        def probe_one(name: str) -> Row:
             worker = idle.get()
             try:
                 answer = worker.answer({"factory": name, "name": name, **request}, GRACE * seconds)
@@ -126,7 +126,7 @@ def survey(
             return Row(name, answer)
 
         try:
-            rows |= {row.name: row for row in threads.map(probed, waiting)}
+            rows |= {row.name: row for row in threads.map(probe_one, waiting)}
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
@@ -136,7 +136,7 @@ def survey(
 
 
 class _Worker:
-    """One process, begun anew when what it probes has ended it."""
+    """One process, started again when what it probes has ended it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = _start_process()
@@ -150,18 +150,14 @@ class _Worker:
         if not line:
             late = time.monotonic() - began >= limit
             code = self.end()
-            return (
-                f"it hangs for {limit:g} s"
-                if late
-                else f"it ends its process, {_how_it_ended(code)}"
-            )
+            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_exit(code)}"
         answer = json.loads(line)
         if "reason" in answer:
             return str(answer["reason"])
         return Law(**{**answer, "notes": tuple(answer["notes"])})
 
     def _wait_until_ready(self) -> None:
-        """Have a process that has imported what it needs."""
+        """Start a process if there is none, and wait until it has imported what it needs."""
         if self.process is None:
             self.process, self.is_ready = _start_process(), False
         if not self.is_ready:
@@ -195,8 +191,8 @@ class _Worker:
         return process.returncode
 
 
-def _how_it_ended(code: int | None) -> str:
-    """How a process ended, by its exit code."""
+def _exit(code: int | None) -> str:
+    """How a process ended: "with 7" or "by SIGSEGV"."""
     if code is None or code >= 0:
         return f"with {code}"
     names = {each.value: each.name for each in signal.Signals}
@@ -204,7 +200,7 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def _start_process() -> subprocess.Popen[str]:
-    """A worker that finds what this process would find to import."""
+    """A worker that imports from the same places as this process."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "shrinkage.probe.worker"],
         stdin=subprocess.PIPE,
@@ -218,7 +214,7 @@ def _start_process() -> subprocess.Popen[str]:
 
 @contextmanager
 def _start_workers(count: int) -> Iterator[list[_Worker]]:
-    """So many of them, ended when the block is left."""
+    """That many workers, which end with the block."""
     workers = [_Worker() for _ in range(count)]
     try:
         yield workers
