@@ -130,10 +130,10 @@ def _run_to_rest(
     return path[-steps // 8 :].mean(dim=0) if noise else path[-1]
 
 
-def _is_at_rest(stepper: Stepper, w: Tensor, *, problem: Problem = USUAL, lr: float = LR) -> bool:
+def _is_at_rest(stepper: Stepper, w: Tensor) -> bool:
     """Whether half the steps end where all of them do, relative to the minimum."""
-    halfway = _run_to_rest(stepper, problem=problem, lr=lr, steps=STEPS // 2)
-    return float((halfway - w).norm() / problem.centres.norm()) < CLOSE
+    halfway = _run_to_rest(stepper, steps=STEPS // 2)
+    return float((halfway - w).norm() / CENTRES.norm()) < CLOSE
 
 
 def measure_strengths(kind: str, w: Tensor, problem: Problem = USUAL) -> Tensor:
@@ -176,7 +176,8 @@ def _holds_elsewhere(stepper: Stepper, rest: Rest, lr: float) -> bool:
     felt = measure_strengths(rest.kind, w, WIDE)
     if _is_near(felt, torch.tensor(rest.strength), ROUGH):
         return True
-    return not _is_at_rest(stepper, w, problem=WIDE, lr=lr)
+    halfway = _run_to_rest(stepper, problem=WIDE, lr=lr, steps=STEPS // 2)
+    return not bool(((halfway - w).abs() < CLOSE * WIDE.centres.abs()).all())
 
 
 def _format_multiple(factor: float, of: str) -> str:
