@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from grid import covering
 from scratch.twins import OPTIMIZERS, apart, parameters, steps_by_hand
 from shrinkage import L0, L1, L2, MCP, GroupLasso, LInf, MaxNorm, NonNegative, NuclearNorm, Penalty
 from shrinkage.scratch import (
@@ -296,11 +297,13 @@ def test_penalties_and_their_way_may_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "penalty",
-    [NonNegative(), MaxNorm(0.1), L1(1e-3) + NonNegative(), MCP(1e-3), L0(1e-6), LInf(1e-3)],
+    ("penalty", "optimizer"),
+    covering(
+        [NonNegative(), MaxNorm(0.1), L1(1e-3) + NonNegative(), MCP(1e-3), L0(1e-6), LInf(1e-3)],
+        OPTIMIZERS,
+    ),
     ids=str,
 )
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_whole_family_trains(penalty: Penalty, optimizer: str) -> None:
     ours = network(weight_penalty=penalty, how="proximal", scale=0.5)
     ours.optimizer = OPTIMIZERS[optimizer][0]()

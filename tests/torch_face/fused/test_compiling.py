@@ -67,6 +67,7 @@ def results(numbers: str, folder: Path) -> tuple[list[float], int]:
     return sums, int(compiled)
 
 
+@pytest.mark.slow
 def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
     """Each compiled in a process of its own, where it is the first; then all found by one."""
     found = [results(number, tmp_path) for number in "01"]

@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 import cases
-import inside_twins as twins
+import fused_twins as twins
 from cases import Case
 from shrinkage import (
     L1,
@@ -98,7 +98,7 @@ def compare(
     one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
     two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
     twins.train(free, twins.twin(free, kind, options, None, how))
-    served = twins.served(one._sorted())
+    served = twins.served(one)
     if gaps:  # a number has none
         assert served == sum(not shape for shape in shapes.values())
     else:
@@ -108,6 +108,10 @@ def compare(
         assert (w - free[name]).abs().max() > 10 * tolerance, name
 
 
+@pytest.mark.quick_where(
+    case=[Case(L1(0.5)), Case(MCP(0.512)), Case(GroupLasso(0.5))],
+    kind=["Adam"],
+)
 @pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
 def test_every_penalty_in_every_way(
     case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
@@ -115,6 +119,7 @@ def test_every_penalty_in_every_way(
     compare({"w": case.shape}, kind, options, case.penalty, how)
 
 
+@pytest.mark.quick_where(gaps=[False], how=["proximal"])
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -122,6 +127,7 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
     compare(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
 
 
+@pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)])
 @pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
@@ -129,6 +135,7 @@ def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
     compare(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
 
 
+@pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
 @pytest.mark.parametrize(
     ("penalty", "how"),
     [
@@ -142,6 +149,7 @@ def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
     compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
+@pytest.mark.quick_where(variant=["Adam"], penalty=[L1(0.1), GroupLasso(0.1)])
 @pytest.mark.parametrize(
     "penalty", [L1(0.1), MCP(0.1), GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str
 )
@@ -150,25 +158,24 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     """In one pass over memory after the step, and by torch operations."""
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
-    one, attachment = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
+    one, fast = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
     two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
     twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
-    first, second = attachment._afterwards._pass, slow._afterwards._pass
-    assert first is not None
-    assert second is not None
-    assert (twins.served(first), twins.served(second)) == (2, 0)
+    reports = [attachment._own_steps._loops.engine_report() for attachment in (fast, slow)]
+    assert [len(report.in_one_pass) for report in reports] == [2, 0]
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
+@pytest.mark.quick_where(variant=["SGD momentum", "Adam"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     kind, options = VARIANTS[variant]
     mine, other = twins.parameters(SHAPES, torch.float64), twins.parameters(SHAPES, torch.float64)
     one = twins.train(mine, twins.ours(mine, kind, options, None, "proximal"))
     two = twins.train(other, kind(other.values(), **options))
-    assert twins.served(one._sorted()) == len(SHAPES)
+    assert twins.served(one) == len(SHAPES)
     twins.assert_same(mine, one, other, two, 1e-10)
 
 

@@ -28,7 +28,7 @@ from shrinkage.torch.auditing.snapshot import (
     Snapshot,
     take_snapshot,
 )
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
 from shrinkage.torch.wording.effects import describe_step

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 
+import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.attaching.hooks import at_work
@@ -26,8 +27,9 @@ from shrinkage.torch.auditing.finding import (
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
-from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
+from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.core import Host, attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.weight_decay import steady_step
 from shrinkage.torch.models.selection import each_name_alone
@@ -189,13 +191,14 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
     if snapshot.clip is None:
         return
     for optimizer in snapshot.optimizers:
+        is_sgd = isinstance(optimizer, torch.optim.SGD)
         parameters = [
             audited
             for audited in snapshot.parameters
             if audited.held_by
             and audited.optimizer is optimizer
             and any(
-                scales_strength(optimizer, applied.how, _scale(applied, audited.held_by[0][1]))
+                scales_strength(applied.how, _scale(applied, audited.held_by[0][1]), is_sgd=is_sgd)
                 for applied in audited.penalties
             )
         ]

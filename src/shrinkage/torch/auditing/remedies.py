@@ -9,8 +9,8 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
-from shrinkage.torch.binding.clipping import SelfClipping
 from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.facts.own_step import rule_for
 
 LEAVE_OUT = "# give these None in the mapping of the Regularizer"

@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
 
+from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.models.parameter_kinds import NORMALIZATIONS
 
-LINEAR = (nn.Linear, _ConvNd, nn.Embedding)  # doubling the weight doubles the output less the bias
+# Doubling the weight doubles the output less the bias.
+LINEAR = (nn.Linear, CONVOLUTION, nn.Embedding)
 
 
 def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
@@ -55,7 +55,7 @@ def removes_scale(norm: nn.Module, layer: nn.Module) -> bool:
 
 def removes_bias(norm: nn.Module) -> bool:
     """Whether `norm` subtracts the mean of each channel."""
-    return isinstance(norm, _NormBase)
+    return isinstance(norm, BATCH_NORM)
 
 
 def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) -> set[str]:
@@ -98,7 +98,7 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
 
 def _keeps_fixed_statistics(norm: nn.Module, model: nn.Module) -> bool:
     """Whether `norm` stays in evaluation while the model trains, and divides by a fixed number."""
-    fixed = isinstance(norm, _NormBase) and norm.track_running_stats and not norm.training
+    fixed = isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
     return model.training and fixed
 
 

@@ -18,8 +18,9 @@ from shrinkage.torch.auditing.scale_invariance import (
     removes_scale,
 )
 from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.clipping import SelfClipping
-from shrinkage.torch.binding.core import BoundModel, Host, Regularized, attachments_of
+from shrinkage.torch.binding.core import BoundModel, Host, attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
 from shrinkage.torch.models.normalized import divided_by_size
