@@ -143,7 +143,12 @@ class Regularizer(Regularized):
         return self.bound.penalty(parameters, like=like)
 
     def table(self) -> list[table.Row]:
-        """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
+        """What each parameter of the model gets, and why; `print(regularizer)` shows it.
+
+        >>> from shrinkage import L1
+        >>> [(row.parameter, row.penalty) for row in Regularizer(nn.Linear(2, 1), L1(0.1)).table()]
+        [('weight', 'L1(lam=0.1)'), ('bias', 'none: bias')]
+        """
         return table.rows(self.bound)
 
     def attach(

@@ -33,16 +33,16 @@ from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.own_steps import OwnSteps
 from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.carrying import carry, drop
+from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import clip_, scales_strength, share_of, spend
+from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
 from shrinkage.torch.binding.core import BoundModel, attachments_of
-from shrinkage.torch.binding.max_norm import checked_max_norm, clipping_in_words
-from shrinkage.torch.binding.records import keep_starts, state_of
+from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
+from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
-from shrinkage.torch.facts.own_step import Group, UserMetric, check_group
+from shrinkage.torch.facts.own_step import Group, UserMetric, check_group, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
@@ -65,6 +65,13 @@ class Attachment:
     >>> with Regularizer(model, L1(0.1)).attach(optimizer, how="proximal") as attachment:
     ...     print(attachment)
     proximal in SGD: rests at the minimum of J = data loss + Ω; exact zeros
+    >>> attachment = Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
+    >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by
+    0.1
+    >>> attachment.detach()
+    >>> Regularizer(model, L1(0.1)).attach(optimizer, how="decoupled").amount(group)
+    0.1
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class Attachment:
         self._end = self._begin(schedule)
 
     def _begin(self, schedule: Schedule | None) -> Callable[[], None]:
-        """Take up work, or leave everything as it was and raise; what ends it."""
+        """Install the hooks, or restore everything and raise; returns what removes them."""
         bound, optimizer, momentum = self.bound, self.optimizer, vars(self._momentum)
         with ExitStack() as on_error:
             at_end = on_error.enter_context(ExitStack())
@@ -115,7 +122,7 @@ class Attachment:
             mark(optimizer, self)
             at_end.callback(unmark, optimizer, self)
             carry(optimizer, bound, self._lost_without_record)
-            at_end.callback(drop, optimizer, bound)
+            at_end.callback(stop_carrying, optimizer, bound)
             bound.host = self
             self._is_at_work = True
             on_error.pop_all()
@@ -139,7 +146,7 @@ class Attachment:
         self.detach()
 
     def __repr__(self) -> str:
-        clips = clipping_in_words(self.max_norm)
+        clips = describe_clipping(self.max_norm)
         what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
@@ -148,7 +155,7 @@ class Attachment:
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        if not self._nesting.enters(optimizer):
+        if not self._nesting.enter(optimizer):
             return None
         self.bound.begin_step()
         self._pairs.refresh()
@@ -180,19 +187,19 @@ class Attachment:
     @skip_compiling
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if not self._nesting.leaves():
+        if not self._nesting.leave():
             return
         if not skips_step(optimizer):
             self.stepped_by = None
-            keep_starts(self.bound, optimizer)
+            store_starts(self.bound, optimizer)
             if self._initializes:
                 self._momentum.note_empty(optimizer, named_in(self._pairs.pairs))
             else:
                 self._finish_step()
-        spend(parameter for _, _, parameter in named_in(self._pairs.pairs))
+        forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
     def _finish_step(self) -> None:
-        """What comes after the optimizer's own update."""
+        """Apply what comes after the optimizer's own update."""
         moved = list(self._pairs.moving())
         if self._own_steps is not None:
             self._prox_(moved, self._own_steps)
@@ -212,27 +219,26 @@ class Attachment:
             binding.prox_(readings, self.bound.factor, rows=rows)
 
     def _clip(self) -> None:
-        """See whether somebody else clipped, and clip all gradients of the optimizer."""
+        """Check whether the loop has clipped, and clip all gradients of the optimizer."""
         is_first = attachments_of(self.optimizer)[0] is self
-        if self._watch is not None and is_first and self._watch.comes_to_look():
-            self._watch.look(self.optimizer)
+        if self._watch is not None and is_first and self._watch.is_due():
+            self._watch.check(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=grad_scale_of(self.optimizer))
 
     def _share(self, part: Part) -> float:
         """The c of the clipping that this penalty takes part in."""
-        return share_of(part.parameter) if self._is_clipped else 1.0
+        return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
         factor = self.bound.factor * grad_scale_of(self.optimizer)
         for binding, groups in self._pairs.moving():
-            binding.add_gradient_(
-                [
-                    factor * _sign(group) * self._share(part)
-                    for group, part in zip(groups, binding.parts, strict=True)
-                ]
-            )
+            factors = [
+                0.0 if group is None else factor * sign_of(group) * self._share(part)
+                for group, part in zip(groups, binding.parts, strict=True)
+            ]
+            binding.add_gradient_(factors)
 
     def _decay(self, *, without_gradient: bool = False) -> None:
         for binding, groups in self._pairs.moving(without_gradient=without_gradient):
@@ -258,7 +264,7 @@ class Attachment:
         return self._own_steps.of(group, part)
 
     def _lost_without_record(self) -> Iterator[str]:
-        """What is not known where the optimizer's state came without the regularizer's."""
+        """Name what is not known where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)
@@ -286,15 +292,7 @@ class Attachment:
                 if act is not None and (self.how == "coupled" or calls == 1):
                     act()
             if self.how == "coupled" and loss is not None:
-                maximized = any(group.get("maximize") for group in self.optimizer.param_groups)
-                return loss + (-1.0 if maximized else 1.0) * self.bound.value()
+                return loss + min(map(sign_of, self.optimizer.param_groups)) * self.bound.value()
             return loss
 
         return wrapped
-
-
-def _sign(group: Group | None) -> float:
-    """0 for a parameter that stays."""
-    if group is None:
-        return 0.0
-    return -1.0 if group.get("maximize") else 1.0

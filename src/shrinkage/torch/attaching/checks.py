@@ -29,7 +29,7 @@ def check_attachment(
     metric: Any,
     max_norm: float | None = None,
 ) -> None:
-    """Refuse with a sentence, or warn.
+    """Refuse or warn of what would not do as written.
 
     Raises
     ------

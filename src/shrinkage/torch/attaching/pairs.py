@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.carrying import take_up
+from shrinkage.torch.binding.checkpoint import resume_loaded
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts.momentum import Named
 from shrinkage.torch.facts.own_step import Group
@@ -44,7 +44,7 @@ class Pairs:
             (binding, [holder.get(part.parameter) for part in binding.parts])
             for binding in bindings
         ]
-        take_up(self._optimizer)
+        resume_loaded(self._optimizer)
         self._absent = [part for part in self._bound.parts if part.parameter not in holder]
         for part in self._thawed():
             raise RuntimeError(

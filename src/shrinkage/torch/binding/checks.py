@@ -30,7 +30,7 @@ def check_penalty(penalty: object) -> None:
 
 
 def _hint(item: object) -> str:
-    """What to write in place of what is no penalty."""
+    """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"
     if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
@@ -42,7 +42,7 @@ def _hint(item: object) -> str:
 
 @torch.no_grad()
 def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
-    """Refuse a penalty that is none of such an array, before anything has moved."""
+    """Refuse a penalty that does not fit such an array, before anything has moved."""
     try:
         penalty._check_range(xp, torch.promote_types(w.dtype, torch.float32))
     except ValueError as error:

@@ -118,10 +118,10 @@ def clip_(
     scale: float = 1.0,
 ) -> Tensor:
     """`clip_grad_norm_` of gradients that are `scale` times as large as in the step, under AMP."""
-    limit = _checked(max_norm)
-    held = [one for one in _given(parameters) if one.grad is not None]
-    shares = {parameter: _share(parameter, is_untouched=True) for parameter in held}
-    entries = [_entries(parameter.grad) for parameter in held if parameter.grad is not None]
+    limit = _check_limit(max_norm)
+    held = [one for one in _read_parameters(parameters) if one.grad is not None]
+    shares = {parameter: _present_share(parameter, is_untouched=True) for parameter in held}
+    entries = [_values_of(parameter.grad) for parameter in held if parameter.grad is not None]
     norm = get_total_norm(entries, norm_type, error_if_nonfinite, foreach)
     if scale != 1.0:
         norm = norm / scale
@@ -130,17 +130,17 @@ def clip_(
     for parameter in held:
         shares[parameter] *= share
     for parameter, product in shares.items():
-        _keep(parameter, product)
+        _store_share(parameter, product)
     return norm
 
 
-def share_of(parameter: Tensor) -> float:
+def clipped_share(parameter: Tensor) -> float:
     """The c by which the present gradient of a parameter was clipped; 1 where it was not."""
-    return _share(parameter) if _clips else 1.0
+    return _present_share(parameter) if _clips else 1.0
 
 
-def spend(parameters: Iterable[Tensor]) -> None:
-    """After a step of these parameters, also one that AMP skipped."""
+def forget_clipping(parameters: Iterable[Tensor]) -> None:
+    """Forget how these gradients were clipped, after their step or one that AMP skipped."""
     if _clips:
         for parameter in parameters:
             _clips.pop(id(parameter), None)
@@ -162,8 +162,8 @@ def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
     return how in ("coupled", "proximal")
 
 
-def _given(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """The parameters, read once: they may come from a generator."""
+def _read_parameters(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Read the parameters once, since they may come from a generator."""
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not given:
         warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=5)
@@ -175,7 +175,7 @@ def _given(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return given
 
 
-def _checked(max_norm: float | Tensor) -> float:
+def _check_limit(max_norm: float | Tensor) -> float:
     number = max_norm.item() if isinstance(max_norm, Tensor) else max_norm
     limit = checked_number("max_norm", number)
     if not limit >= 0.0:
@@ -186,13 +186,13 @@ def _checked(max_norm: float | Tensor) -> float:
     return limit
 
 
-def _entries(gradient: Tensor) -> Tensor:
-    """What has the gradient's norm: of a sparse one, its values."""
+def _values_of(gradient: Tensor) -> Tensor:
+    """The entries whose norm is the gradient's norm: the values of a sparse one."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
-def _share(parameter: Tensor, *, is_untouched: bool = False) -> float:
-    """What is kept of this very gradient; `is_untouched`: unless it has changed in place since.
+def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
+    """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
     A gradient that was made anew was not clipped. One that was changed in place may have been
     filled anew (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
@@ -205,7 +205,7 @@ def _share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     return clip.share
 
 
-def _keep(parameter: Tensor, share: float) -> None:
+def _store_share(parameter: Tensor, share: float) -> None:
     if share == 1.0:
         _clips.pop(id(parameter), None)
         return
@@ -217,7 +217,7 @@ def _keep(parameter: Tensor, share: float) -> None:
 
 
 def _forget(key: int, reference: object) -> None:
-    """With the parameter's end."""
+    """Forget a parameter that no longer exists."""
     clip = _clips.get(key)
     if clip is not None and clip.parameter is reference:
         del _clips[key]

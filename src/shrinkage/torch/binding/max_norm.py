@@ -40,7 +40,7 @@ class SelfClipping:
 
 
 def checked_max_norm(max_norm: float | None) -> float | None:
-    """The option of an optimizer or an attachment: a number above 0, or None.
+    """Check the option of an optimizer or an attachment: a number above 0, or None.
 
     Raises
     ------
@@ -83,6 +83,6 @@ def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
         )
 
 
-def clipping_in_words(max_norm: float | None) -> str:
-    """What a printed optimizer or attachment says of it after its objective."""
+def describe_clipping(max_norm: float | None) -> str:
+    """The clause on clipping that follows the objective in a printed optimizer or attachment."""
     return "" if max_norm is None else f"; gradients are clipped to norm {max_norm:g}"

@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 
 def save_state(bound: BoundModel) -> dict[str, Any]:
-    """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
+    """Factor, step, penalties as text, starts of weights, and fill of the momentum buffers."""
     return {
         "factor": bound.factor,
         "step": bound.steps,
@@ -32,7 +32,7 @@ def save_state(bound: BoundModel) -> dict[str, Any]:
 
 
 def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
-    """Go on from `saved`; the present penalties are kept, and a difference is warned of.
+    """Resume from `saved`; the present penalties stay, and a difference is warned of.
 
     Raises
     ------
@@ -55,8 +55,8 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
-def places_of(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
-    """Where in the group the penalized parameters are."""
+def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
+    """The penalized parameters of a group by their places in it."""
     place_of = {id(parameter): place for place, parameter in enumerate(group["params"])}
     return {
         place_of[id(part.parameter)]: (binding, part)
@@ -66,9 +66,9 @@ def places_of(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]
     }
 
 
-def record_of(bound: BoundModel, number: int, group: Group) -> Record | None:
-    """What this regularizer needs of the group with that number; None if it has nothing there."""
-    places = places_of(bound, group)
+def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
+    """Record what is needed to resume in that group; None if nothing in it is penalized."""
+    places = find_places(bound, group)
     if not places:
         return None
     memory = bound.momentum
@@ -76,19 +76,19 @@ def record_of(bound: BoundModel, number: int, group: Group) -> Record | None:
     return {
         "step": bound.steps,
         "factor": bound.factor,
-        "penalties": _by_value({place: one.text for place, (one, _) in places.items()}),
-        "momentum": _by_value({place: share for place, share in filled.items() if share}),
+        "penalties": _group_by_value({place: one.text for place, (one, _) in places.items()}),
+        "momentum": _group_by_value({place: share for place, share in filled.items() if share}),
         "first_lr": memory.first_lrs[number] if number < len(memory.first_lrs) else None,
     }
 
 
-def is_about(record: Record, bound: BoundModel, group: Group) -> bool:
-    """Whether it speaks of a parameter that this regularizer penalizes."""
-    return not places_of(bound, group).keys().isdisjoint(_by_place(record["penalties"]))
+def concerns(record: Record, bound: BoundModel, group: Group) -> bool:
+    """Whether a record is about a parameter that is penalized here."""
+    return not find_places(bound, group).keys().isdisjoint(_ungroup(record["penalties"]))
 
 
-def go_on(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
-    """Let the regularizer go on from its records, and warn where the penalties are others now."""
+def resume(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
+    """Resume from these records, and warn where the penalties differ from the saved ones."""
     _compare_penalties(bound, found)
     _warn_of_lost_starts(bound, optimizer)
     first = found[0][1]
@@ -98,17 +98,17 @@ def go_on(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, 
     memory.buffers.clear()
     for number, group in enumerate(optimizer.param_groups):
         record = records.get(id(group), {})
-        places = places_of(bound, group)
-        for place, share in _by_place(record.get("momentum", {})).items():
+        places = find_places(bound, group)
+        for place, share in _ungroup(record.get("momentum", {})).items():
             if place in places:
                 memory.buffers[places[place][1].name] = float(share)
         if record.get("first_lr") is not None and number < len(memory.first_lrs):
             memory.first_lrs[number] = float(record["first_lr"])
-    _take_starts(bound, optimizer)
+    _load_starts(bound, optimizer)
 
 
-def keep_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """After a step: where parameters started joins the state that the step has made for them."""
+def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Store the starts of parameters in the state that a step has made for them."""
     if not bound.starts:
         return
     for part in _with_starts(bound):
@@ -119,14 +119,14 @@ def keep_starts(bound: BoundModel, optimizer: Optimizer) -> None:
             optimizer.state[parameter]  # distributed checkpoints want all in the state, or none
 
 
-def drop_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Take back what `keep_starts` kept."""
+def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Remove what `store_starts` stored."""
     for part in _with_starts(bound):
         state_of(optimizer, part).pop(START, None)
 
 
-def _take_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """A parameter that has never moved starts where its next step does."""
+def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Load the starts; a parameter that has never moved starts where its next step begins."""
     for part in _with_starts(bound):
         start, state = bound.starts[part.name], state_of(optimizer, part)
         if START in state:
@@ -170,9 +170,9 @@ def _compare_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]])
             place: names.get(id(parameter), f"parameter {place}")
             for place, parameter in enumerate(group["params"])
         }
-        for place, (binding, _) in places_of(bound, group).items():
+        for place, (binding, _) in find_places(bound, group).items():
             now[name_of[place]] = binding.text
-        for place, text in _by_place(record["penalties"]).items():
+        for place, text in _ungroup(record["penalties"]).items():
             saved[name_of.get(place, f"parameter {place}")] = text
     _warn_of_other_penalties(now, saved)
 
@@ -189,7 +189,7 @@ def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -
         )
 
 
-def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
+def _group_by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
     """The places of each value: most parameters have the same."""
     found: dict[str, list[int]] = {}
     for place, value in values.items():
@@ -197,5 +197,5 @@ def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
     return found
 
 
-def _by_place(places: Mapping[str, Sequence[int]]) -> dict[int, str]:
+def _ungroup(places: Mapping[str, Sequence[int]]) -> dict[int, str]:
     return {place: value for value, several in places.items() for place in several}

@@ -1,4 +1,4 @@
-"""Selectors as a user writes them, turned into names: layers and parameters have names alone."""
+"""Selectors as a user writes them: layers and parameters are replaced by their names."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ On = Given | Iterable[Given]
 Penalties = Penalty | Mapping[Any, Penalty | None]
 
 
-def by_names(
+def replace_by_names(
     model: nn.Module, penalty: Penalties, on: On | None
 ) -> tuple[Penalty | dict[Any, Penalty | None], Selector | list[Selector] | None]:
-    """`penalty` and `on` with layers and parameters of the model replaced by their names.
+    """Replace layers and parameters of the model in `penalty` and `on` by their names.
 
     A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
 
@@ -38,21 +38,21 @@ def by_names(
     if isinstance(penalty, Mapping):
         named: dict[Any, Penalty | None] = {}
         for key, one in penalty.items():
-            name = _by_name(key, model, pool)
+            name = _replace_by_name(key, model, pool)
             if name in named:
                 raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
             named[name] = one
         penalty = named
     if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
-        return penalty, None if on is None else _by_name(on, model, pool)
+        return penalty, None if on is None else _replace_by_name(on, model, pool)
     if isinstance(on, tuple) and _is_named_parameter(on):
-        return penalty, _by_name(on, model, pool)
+        return penalty, _replace_by_name(on, model, pool)
     if isinstance(on, Mapping):
         raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
-    return penalty, [_by_name(one, model, pool) for one in on]
+    return penalty, [_replace_by_name(one, model, pool) for one in on]
 
 
-def _by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
+def _replace_by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
     if isinstance(selector, nn.Module):
         return _pattern_of(selector, model)
     if _is_named_parameter(selector):

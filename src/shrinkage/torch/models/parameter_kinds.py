@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
+from shrinkage.torch.private import own_parameters
 
 NORMALIZATIONS = (
     BATCH_NORM,
@@ -43,7 +44,7 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
     is_norm = isinstance(module, NORMALIZATIONS)
     if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
         return "a normalization's"
-    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
+    if key.endswith("_g") and f"{key[:-2]}_v" in own_parameters(module):
         return "a weight-norm gain"
     if key == "bias" or key.startswith("bias_") or key.endswith("_bias"):
         return "bias"

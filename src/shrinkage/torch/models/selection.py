@@ -51,10 +51,10 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
             _check_joint(selector, chosen)
         hit = _first_hit(selector, pool, reach_all)
         if hit is None:
-            raise ValueError(_nothing(selector, pool))
+            raise ValueError(_explain_nothing(selector, pool))
         if isinstance(penalty, Mapping) and not was_used:
             raise ValueError(
-                f"{_named(selector)} is left with nothing: earlier patterns take {hit} and all "
+                f"{_describe(selector)} is left with nothing: earlier patterns take {hit} and all "
                 "else it matches; put it before them"
             )
     return chosen
@@ -169,22 +169,22 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
         ]
         if not named:
             owners = [owner for one in chosen for owner in one.candidate.owners]
-            raise ValueError(f"{joint!r}: there is no {name}; {_nearest(name, owners)}")
+            raise ValueError(f"{joint!r}: there is no {name}; {_list_nearest(name, owners)}")
         if len(named) > 1:
             several = " and ".join(one.candidate.name for one in named)
             raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
         if named[0].by != joint:
             assert named[0].by is not None
             raise ValueError(
-                f"{joint!r}: {_named(named[0].by)} takes {name} before; put the Joint first, and "
-                "name a parameter in one Joint alone: groups that overlap have no common prox"
+                f"{joint!r}: {_describe(named[0].by)} takes {name} before; put the Joint first, "
+                "and name a parameter in one Joint alone: groups that overlap have no common prox"
             )
         other = found.setdefault(id(named[0].candidate.parameter), name)
         if other != name:
             raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
 
 
-def _named(selector: Selector) -> str:
+def _describe(selector: Selector) -> str:
     if isinstance(selector, Joint):
         return repr(selector)
     if isinstance(selector, str):
@@ -193,33 +193,33 @@ def _named(selector: Selector) -> str:
     return f"{kind} {getattr(selector, '__name__', repr(selector))}"
 
 
-def _nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
+def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
     """The sentence for a selector that reaches nothing."""
     owners = [owner for candidate in pool for owner in candidate.owners]
     if not owners:
         return "the model has no parameter"
     if isinstance(selector, type):
         types = ", ".join(sorted({type(owner.module).__name__ for owner in owners}))
-        return f"no module of {_named(selector)} owns a parameter; those that do: {types}"
+        return f"no module of {_describe(selector)} owns a parameter; those that do: {types}"
     if not isinstance(selector, str):
-        return f"{_named(selector)} is true for no parameter"
+        return f"{_describe(selector)} is true for no parameter"
     if selector in {"weights", "biases"}:
         kind = {"weights": "weight", "biases": "bias"}[selector]
-        return f"the model has no {kind}, only {_listed(owners)}; name what is meant with on="
+        return f"the model has no {kind}, only {_list_owners(owners)}; name what is meant with on="
     passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
     if passed:
         return (
-            f"{_named(selector)} matches no weight, only {_listed(passed)}: a bias is reached by a "
-            'pattern that ends in "bias", anything else by its whole name or on="all"'
+            f"{_describe(selector)} matches no weight, only {_list_owners(passed)}: a bias is "
+            'reached by a pattern that ends in "bias", anything else by its whole name or on="all"'
         )
-    return f"{_named(selector)} matches no parameter; {_nearest(selector, owners)}"
+    return f"{_describe(selector)} matches no parameter; {_list_nearest(selector, owners)}"
 
 
-def _nearest(pattern: str, owners: Sequence[Owner]) -> str:
+def _list_nearest(pattern: str, owners: Sequence[Owner]) -> str:
     bare = pattern.replace("*", "").strip(".")
     near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
     return f"the nearest are {', '.join(near)}"
 
 
-def _listed(owners: Sequence[Owner]) -> str:
+def _list_owners(owners: Sequence[Owner]) -> str:
     return ", ".join(f"{owner.name} ({owner.kind})" for owner in owners[:3])

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
-from shrinkage.torch.models.attention import is_conv1d, projections_with
-from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED
+from shrinkage.torch.models.attention import find_projections_around
+from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED, is_conv1d
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
@@ -18,8 +18,8 @@ FOUR_GATES = (nn.LSTM, nn.LSTMCell)
 THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
-def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
-    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
+def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
+    """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
 
@@ -76,7 +76,7 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
             parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
-        elif (found := projections_with(module, owner.ancestors)) is not None:
+        elif (found := find_projections_around(module, owner.ancestors)) is not None:
             side = "in" if module is found.out else "out"
             held = (one.parts for one in found.incoming if one.layer is module)
             parts = parts or next(held, 1)
@@ -153,7 +153,7 @@ def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
         gates = _gates(owner.module, owner.key)
         layout = Layout((gates, shape[0] // gates), (1,))
     else:
-        layout = resolve(unit_layout(side, owner, parameter), shape)
+        layout = resolve(lay_out_units(side, owner, parameter), shape)
     view = layout.view or shape
     order = (*layout.axes, *(axis for axis in range(len(view)) if axis not in layout.axes))
     return Rows(shape, view, order, math.prod(view[axis] for axis in layout.axes))

@@ -23,11 +23,11 @@ from torch.optim import Optimizer
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.records import (
     Record,
-    drop_starts,
-    go_on,
-    is_about,
-    places_of,
-    record_of,
+    concerns,
+    find_places,
+    make_record,
+    remove_starts,
+    resume,
     state_of,
 )
 
@@ -38,7 +38,7 @@ Lost = Callable[[], Iterable[str]]
 
 
 class Carried:
-    """In a parameter group: its records as they are now. Copies and files get them as text."""
+    """The records of a parameter group as they are now; copies and files get them as text."""
 
     def __init__(self, carrier: Carrier, waiting: list[Record]) -> None:
         self.carrier = carrier
@@ -57,36 +57,36 @@ class Carried:
 
 
 class Carrier:
-    """The regularizers that travel with one optimizer, and the hooks by which they do."""
+    """The bound models that are saved with one optimizer, and the hooks that save them."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.bound_models: dict[BoundModel, Lost] = {}
         with ExitStack() as undo:
-            undo.callback(optimizer.register_state_dict_post_hook(self._write).remove)
-            undo.callback(optimizer.register_load_state_dict_post_hook(self._loaded).remove)
+            undo.callback(optimizer.register_state_dict_post_hook(self._write_text).remove)
+            undo.callback(optimizer.register_load_state_dict_post_hook(self._after_loading).remove)
             self.close = undo.pop_all().close
 
     def records(self, carried: Carried) -> list[Record]:
-        """What the regularizers need of the group that has this value."""
+        """Make the records of the groups that hold this value."""
         numbered = enumerate(self.optimizer.param_groups)
         here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
-        made = [record_of(one, *place) for one in self.bound_models for place in here]
+        made = [make_record(one, *place) for one in self.bound_models for place in here]
         return [record for record in made if record is not None]
 
-    def take_up(self) -> list[BoundModel]:
-        """Look at what was loaded into the groups: the regularizers that went on from it."""
+    def resume_loaded(self) -> list[BoundModel]:
+        """Read what was loaded into the groups; returns the bound models that resume from it."""
         groups = self.optimizer.param_groups
-        for group, waiting in [(group, _read(group.get(KEY), self)) for group in groups]:
+        for group, waiting in [(group, _read_records(group.get(KEY), self)) for group in groups]:
             if waiting is not None:
                 group[KEY] = Carried(self, waiting)
-        self.settle_keys()
+        self.update_keys()
         return [one for one in self.bound_models if self._resume(one)]
 
-    def settle_keys(self) -> None:
-        """The key is in the groups with penalized parameters, and where records wait."""
+    def update_keys(self) -> None:
+        """Keep the key in groups with penalized parameters or waiting records, and only there."""
         for group in self.optimizer.param_groups:
-            if any(places_of(one, group) for one in self.bound_models):
+            if any(find_places(one, group) for one in self.bound_models):
                 group.setdefault(KEY, Carried(self, []))
             elif KEY in group and not group[KEY].waiting:
                 del group[KEY]
@@ -97,22 +97,22 @@ class Carrier:
             for group in self.optimizer.param_groups
             if KEY in group
             for record in group[KEY].waiting
-            if is_about(record, bound, group)
+            if concerns(record, bound, group)
         ]
         if found:
-            go_on(bound, self.optimizer, found)
+            resume(bound, self.optimizer, found)
         for group, record in found:
             group[KEY].waiting.remove(record)
         return bool(found)
 
-    def _write(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+    def _write_text(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
         for group in state_dict["param_groups"]:
             if isinstance(group.get(KEY), Carried):
                 group[KEY] = str(group[KEY])
         return state_dict
 
-    def _loaded(self, optimizer: Optimizer) -> None:
-        went_on = self.take_up()
+    def _after_loading(self, optimizer: Optimizer) -> None:
+        went_on = self.resume_loaded()
         for bound, lost in self.bound_models.items():
             if bound not in went_on and not bound.momentum.is_restored:
                 bound.momentum.buffers.clear()
@@ -121,7 +121,7 @@ class Carrier:
 
 
 def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
-    """Let a regularizer travel with this optimizer, and go on from what was loaded into it.
+    """Save a bound model with this optimizer from now on, and resume from what was loaded into it.
 
     Parameters
     ----------
@@ -138,33 +138,33 @@ def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
     optimizer.__dict__[CARRIER] = carrier
     carrier.bound_models[bound] = lost
     try:
-        if bound not in carrier.take_up() and not bound.momentum.is_restored:
+        if bound not in carrier.resume_loaded() and not bound.momentum.is_restored:
             steps = _steps_shown(bound, optimizer)
             if steps and steps > _most_changes(bound):  # these steps were not made here
                 _warn_of_nothing_saved(bound, optimizer, lost, steps)
     except BaseException:
-        _let_go(carrier, bound)
+        _release(carrier, bound)
         for group, value in groups:
             if value is not None:
                 group[KEY] = value
         raise
 
 
-def take_up(optimizer: Optimizer) -> None:
-    """Look whether something was loaded past the hooks, as wrappers do that share the groups."""
-    optimizer.__dict__[CARRIER].take_up()
+def resume_loaded(optimizer: Optimizer) -> None:
+    """Resume from what was loaded past the hooks, as by wrappers that share the groups."""
+    optimizer.__dict__[CARRIER].resume_loaded()
 
 
-def drop(optimizer: Optimizer, bound: BoundModel) -> None:
-    """Let a regularizer no longer travel with this optimizer."""
-    drop_starts(bound, optimizer)
-    _let_go(optimizer.__dict__[CARRIER], bound)
+def stop_carrying(optimizer: Optimizer, bound: BoundModel) -> None:
+    """Stop saving a bound model with this optimizer."""
+    remove_starts(bound, optimizer)
+    _release(optimizer.__dict__[CARRIER], bound)
 
 
-def _let_go(carrier: Carrier, bound: BoundModel) -> None:
+def _release(carrier: Carrier, bound: BoundModel) -> None:
     del carrier.bound_models[bound]
     if carrier.bound_models:
-        carrier.settle_keys()
+        carrier.update_keys()
         return
     carrier.close()
     del carrier.optimizer.__dict__[CARRIER]
@@ -174,8 +174,8 @@ def _let_go(carrier: Carrier, bound: BoundModel) -> None:
             group[KEY] = str(carried)
 
 
-def _read(given: object, carrier: Carrier) -> list[Record] | None:
-    """The records in a group as it was loaded; None where there is nothing new.
+def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
+    """Read the records in a group as it was loaded; None where there is nothing new.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def _read(given: object, carrier: Carrier) -> list[Record] | None:
 def _warn_of_nothing_saved(
     bound: BoundModel, optimizer: Optimizer, lost: Lost, steps: int | None
 ) -> None:
-    """Say what an optimizer's state does not tell that was saved without the regularizer."""
+    """Warn of what is not known because the optimizer was saved without the regularizer."""
     if steps == bound.steps:
         return
     clauses = list(lost()) if steps != 0 else []
