@@ -1,6 +1,6 @@
 """What the last step left behind.
 
-It buys the benchmark's row "L1, statistics() read after each step": no second pass over weights.
+It buys the benchmark's row "L1, statistics() read after each step", by no second pass.
 """
 
 from __future__ import annotations
