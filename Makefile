@@ -34,11 +34,12 @@ test: $(VENV)/.dev  ## each promise once, in two minutes; ARGS="-k name" for a p
 test-all: $(VENV)/.frameworks  ## every test, also inside transformers, Lightning, accelerate and timm
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev  ## format, lint, types, arrows
+check: $(VENV)/.dev  ## format, lint, types, arrows, and the rules of tests/house_rules.py
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/house_rules.py
 
 format: $(VENV)/.dev  ## rewrite the files in the house's format
 	$(BIN)/ruff format .

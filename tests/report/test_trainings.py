@@ -12,7 +12,7 @@ from report.browser import OWN_SCHEMES, Browser
 from report.outcomes import PENALTIES, POINTS, lines, notes, outcome, three, written
 from report.test_figures import color_of, opaque
 from shrinkage.report import write_trainings
-from shrinkage.scratch.demonstration import Outcome, Question, data, train
+from shrinkage.scratch.demonstration import Outcome, Question, make_data, train
 from shrinkage.study.errors import UsageError
 
 
@@ -208,7 +208,7 @@ def test_is_drawn_in_silence(browser: Browser, tmp_path: Path, width: int) -> No
     question = Question(samples=40, epochs=450, hidden=8)
     outcomes = [train(question, penalty) for penalty in ("none", "l2:5e-4", "l1:1e-4@proximal")]
     path = tmp_path / "trainings.html"
-    write_trainings(outcomes, path, points=data(question)[0])
+    write_trainings(outcomes, path, points=make_data(question)[0])
     browser.open(path, width=width, scheme="dark")
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(OWN_SCHEMES)] == []

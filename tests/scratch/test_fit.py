@@ -232,7 +232,7 @@ def test_tiles_cover_all_samples_once(samples: int) -> None:
 
 
 def tiles_cover(samples: int, width: int, itemsize: int) -> None:
-    slices = passes.tiles(samples, width, itemsize)
+    slices = passes.split_into_tiles(samples, width, itemsize)
     assert [here.start for here in slices] == [0, *(here.stop for here in slices[:-1])]
     assert slices[-1].stop == samples
     sizes = [here.stop - here.start for here in slices]
@@ -246,7 +246,7 @@ def tiles_cover(samples: int, width: int, itemsize: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (3, 203), (64, 512)])
 def test_memory_begins_where_vectors_do(shape: tuple[int, int]) -> None:
     for dtype in 5 * ("float32", "float64", "bool"):
-        array = passes.ones(shape, np.dtype(dtype))
+        array = passes.aligned_ones(shape, np.dtype(dtype))
         assert array.ctypes.data % passes.VECTOR == 0
         assert array.shape == shape
         assert (array == 1).all()

@@ -34,7 +34,7 @@ from shrinkage.scratch import (
     RMSProp,
     SoftmaxCategoricalCrossEntropy,
 )
-from shrinkage.scratch.optimizers import Optimizer
+from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.torch import Regularizer
 
 STEPS, DECAY = 50, 0.03

@@ -251,7 +251,7 @@ def test_any_axis_may_count_the_units() -> None:
     regularizer.attach(SGD(model.parameters(), lr=1.0), how="proximal")
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    regularizer._attachment.optimizer.step()
+    regularizer.bound.host.optimizer.step()
     assert torch.allclose(binding.given(), GroupLasso(0.1).prox(by_hand, 1.0))
     assert torch.allclose(model["w"].reshape(6, 4).T, GroupLasso(0.1).prox(by_hand, 1.0)[:, :6])
 

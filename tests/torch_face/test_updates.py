@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
-from shrinkage.torch.facts.own_step import OwnStep
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import BLOCK, limited_prox, prox_
 
 PENALTIES = [

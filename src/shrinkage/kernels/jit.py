@@ -19,6 +19,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import register_jitable
 
+from shrinkage import penalties
+
 Loop = Callable[..., Any]
 JOB = types.void(types.CPointer(types.int64))
 PATIENCE = 2.0  # seconds after which a person wonders what a first step is doing
@@ -29,11 +31,13 @@ DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexE
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """A digest of this folder, by which machine code of other sources is never taken for it.
+    """A digest of all source that loops are made from: this folder, and the penalties' formulas.
 
+    It is part of the name of machine code on disk, so code of other sources is never taken for it.
     Numba itself looks only at the file in which a loop stands, not at those that it calls.
     """
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    folders = Path(__file__).parent, Path(penalties.__file__).parent
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

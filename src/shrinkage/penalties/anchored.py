@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 import array_api_compat
 
+from shrinkage.penalties.arguments import ARRAY
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -16,14 +17,17 @@ from shrinkage.penalties.arrays import (
     narrow_within,
 )
 from shrinkage.penalties.base import Penalty, construction, terms
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
 OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows whose they are"
 
 
 @final
+@register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Toward(Penalty):
-    """A penalty on the distance from a reference: ``Ω(w) = R(w − reference)``.
+    """The distance from an array, a model or the start: ``Ω(w) = R(w − reference)``.
 
     With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning has no use for go back, under
     ``Toward(..., L1(lam))`` exactly. ``prox(w, step) = reference + prox_R(w − reference, step)``.
@@ -55,10 +59,8 @@ class Toward(Penalty):
     array([2.5, 2. ])
     """
 
-    reference: Any
+    reference: Any = field(metadata=ARRAY)
     penalty: Penalty
-
-    name: ClassVar[str] = "toward"
 
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
@@ -82,11 +84,11 @@ class Toward(Penalty):
         moved = self.penalty._prox(xp, w - origin, step)
         return xp.where(moved == w - origin, w, origin + moved)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         origin = self._origin(xp, w)
-        return origin + self.penalty.limited(xp, w - origin, target - origin, limit)
+        return origin + self.penalty._cap_move(xp, w - origin, target - origin, limit)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         if not self.is_constrained:
             return narrow(xp, result, w)
         origin = self._origin(xp, result)
@@ -112,12 +114,10 @@ class Toward(Penalty):
     def is_constrained(self) -> bool:
         return self.penalty.is_constrained
 
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return Toward(self.reference, self.penalty.with_groups(resolve))
-
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        reference = resolve("reference", self.reference)
-        return Toward(reference, self.penalty.with_arrays(resolve))
+    @property
+    def traits(self) -> Traits:
+        kinked = self.penalty.traits.is_norm or self.penalty.traits.makes_zeros
+        return Traits(is_smooth=not kinked, fixes_zero=False)
 
     @property
     def formula(self) -> str:
@@ -136,12 +136,13 @@ class Toward(Penalty):
 
 
 @final
+@register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Weighted(Penalty):
-    """A weight for each entry: ``Ω(w) = Σ weights_i·R(w_i)``, for a penalty R of single entries.
+    """A weight for each entry, as in the adaptive lasso: ``Ω(w) = Σ weights_i·R(w_i)``.
 
-    Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso. ``gradient`` is R's times
-    the weights, and ``prox(w, step)`` is R's at ``weights·step``.
+    R is separable. Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso.
+    ``gradient`` is R's times the weights, and ``prox(w, step)`` is R's at ``weights·step``.
 
     Parameters
     ----------
@@ -168,10 +169,9 @@ class Weighted(Penalty):
     array([0.5, 2. , 1. ])
     """
 
-    weights: Any
+    weights: Any = field(metadata=ARRAY)
     penalty: Penalty
 
-    name: ClassVar[str] = "weighted"
     pulls_to_zero: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -218,8 +218,9 @@ class Weighted(Penalty):
     def why_no_gradient(self) -> str | None:
         return self.penalty.why_no_gradient()
 
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        return Weighted(resolve("weights", self.weights), self.penalty)
+    @property
+    def traits(self) -> Traits:
+        return self.penalty.traits
 
     @property
     def formula(self) -> str:

@@ -7,27 +7,28 @@ step. Sums with `L1` and `L2` shrink first, then project.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
+from shrinkage.penalties.arguments import GROUPS, above
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_above,
     limited_entries,
     narrow_inward,
     sign,
 )
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms, resolved
-from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
+from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
+from shrinkage.penalties.layout import Groups, Layout, lay_out, like, restore
+from shrinkage.penalties.registry import register
 
 ROUNDS = 100  # at most; mostly 5 are enough
 SLACK = 64.0  # roundings by which a point on the border may miss it
 
 
 @final
+@register("max_norm")
 @dataclass(frozen=True, repr=False)
 class MaxNorm(Penalty):
     """Groups of bounded length: ``Ω(w) = 0 if ‖w_g‖₂ ≤ radius in each group, else ∞``.
@@ -57,16 +58,11 @@ class MaxNorm(Penalty):
            [0.3, 0.4]])
     """
 
-    radius: float
-    groups: Groups = "out"
+    radius: float = field(metadata=above(0.0, divides=True))
+    groups: Groups = field(default="out", metadata=GROUPS)
 
-    name: ClassVar[str] = "max_norm"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
-        object.__setattr__(self, "groups", checked_groups(self.groups))
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         norm = norms(xp, lay_out(xp, w, self.groups))
@@ -83,18 +79,15 @@ class MaxNorm(Penalty):
         nu = _secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point.
 
         So the constraint always holds, and weights whose gradients have not begun are not wiped.
         """
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def is_by_row(self) -> bool:
@@ -109,6 +102,7 @@ class MaxNorm(Penalty):
 
 
 @final
+@register("l1_ball")
 @dataclass(frozen=True, repr=False)
 class L1Ball(Penalty):
     """A bounded sum of absolute values: ``Ω(w) = 0 if Σ|w| ≤ radius, else ∞``, over the array.
@@ -134,14 +128,10 @@ class L1Ball(Penalty):
     array([2., 0., 0.])
     """
 
-    radius: float
+    radius: float = field(metadata=above(0.0, divides=True))
 
-    name: ClassVar[str] = "l1_ball"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return allowed(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
@@ -152,11 +142,11 @@ class L1Ball(Penalty):
         kept = with_total(xp, size, share, self.radius)
         return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
     @property
@@ -165,6 +155,7 @@ class L1Ball(Penalty):
 
 
 @final
+@register("l2_ball")
 @dataclass(frozen=True, repr=False)
 class L2Ball(Penalty):
     """A bounded length of the whole array: ``Ω(w) = 0 if ‖w‖₂ ≤ radius, else ∞``.
@@ -185,14 +176,10 @@ class L2Ball(Penalty):
     array([0.6, 0.8])
     """
 
-    radius: float
+    radius: float = field(metadata=above(0.0, divides=True))
 
-    name: ClassVar[str] = "l2_ball"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
 
     @property
     def _norm(self) -> MaxNorm:
@@ -204,11 +191,11 @@ class L2Ball(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return self._norm._prox(xp, w, step)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
     @property

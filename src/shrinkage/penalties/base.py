@@ -1,12 +1,11 @@
-"""The one abstract idea, a penalty Ω of one array, and the sum of several."""
+"""The one abstract class: a penalty Ω of one array."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, final
+from dataclasses import fields
+from typing import Any, ClassVar, NamedTuple, Self
 
-from shrinkage.penalties.arguments import arguments, check_names
+from shrinkage.penalties.arguments import arguments, check_arguments, check_names
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -15,9 +14,12 @@ from shrinkage.penalties.arrays import (
     limited_entries,
     namespace,
     narrow,
-    soft_threshold,
     widen,
 )
+from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.registry import KINDS
+from shrinkage.penalties.scalars import Constants, ScalarForm
+from shrinkage.penalties.traits import Traits
 
 
 class Split(NamedTuple):
@@ -81,16 +83,18 @@ class Penalty:
            [0. , 1. ]])
     """
 
-    name: ClassVar[str] = ""  # in the text form, "l1", where it has one
-    is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each on its own
+    is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each by itself
     is_indicator: ClassVar[bool] = False  # 0 where a constraint holds, else infinite
-    pulls_to_zero: ClassVar[bool] = False  # each entry towards 0, and not beyond
+    pulls_to_zero: ClassVar[bool] = False  # a step moves each entry towards 0, and not beyond
     follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Refuse arguments of other libraries' names, with the name here."""
         check_names(cls, named)
         return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        check_arguments(self)
 
     def __call__(self, w: Array) -> Array:
         """Ω(w), as `value`."""
@@ -100,7 +104,7 @@ class Penalty:
         """Ω(w): a scalar of w's library, differentiable where the library differentiates."""
         xp = namespace(w)
         wide = widen(xp, w)
-        self.check_range(xp, wide.dtype)
+        self._check_range(xp, wide.dtype)
         return self._value(xp, wide)
 
     def gradient(self, w: Array) -> Array:
@@ -116,7 +120,7 @@ class Penalty:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
-        self.check_range(xp, wide.dtype)
+        self._check_range(xp, wide.dtype)
         return narrow(xp, self._gradient(xp, wide), w)
 
     def prox(self, w: Array, step: float | Array) -> Array:
@@ -140,11 +144,11 @@ class Penalty:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
-        self.check_range(xp, wide.dtype)
+        self._check_range(xp, wide.dtype)
         size = checked_step(xp, wide, step)
         if not isinstance(size, float) and size.ndim and self.why_no_metric() is not None:
             raise ValueError(self.why_no_metric())
-        return self.narrowed(xp, self._prox(xp, wide, size), w)
+        return self._round_to(xp, self._prox(xp, wide, size), w)
 
     def why_no_prox(self) -> str | None:
         """The sentence that says why there is no prox in closed form, or None if there is one."""
@@ -164,42 +168,18 @@ class Penalty:
             return f'{self!r} has no gradient, as it writes no _gradient: use how="proximal"'
         return None
 
-    def check_range(self, xp: Namespace, dtype: Any) -> None:
-        """Refuse numbers that cannot be calculated with in weights of this type."""
-        for term in terms(self):
-            for name in arguments(type(term)):
-                number = getattr(term, name)
-                if isinstance(number, float):
-                    check_number(xp, dtype, name, number)
-                elif isinstance(number, Penalty):
-                    number.check_range(xp, dtype)
-
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
-        """A prox in the type of `w`: a constraint rounds 16-bit floats towards where it holds."""
-        return narrow(xp, result, w)
-
     def split(self) -> Split:
         """This penalty as absolute·Σ|w| + square·Σw² + the rest."""
         return Split(0.0, 0.0, (self,))
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
+    def group_zeros(self, w: Array) -> tuple[int, int]:
+        """How many groups of `w` are exactly zero, and how many groups this penalty can zero."""
+        return 0, 0
 
-        Entries that belong together move in proportion, the others each on its own. A constraint
-        holds after every step, so it knows no limit.
-        """
-        return target if self.is_indicator else limited_entries(xp, w, target, limit)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        """The same penalty with group names such as "out" replaced by what `resolve` returns."""
-        return self
-
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        """The same penalty with each array it holds, or what stands for one, as `resolve` says.
-
-        `resolve` takes the argument's name and what was given.
-        """
-        return self
+    @property
+    def traits(self) -> Traits:
+        """What is true of this penalty beyond its formulas."""
+        return Traits()
 
     @property
     def formula(self) -> str:
@@ -213,12 +193,12 @@ class Penalty:
 
     @property
     def is_convex(self) -> bool:
-        """Whether Ω is convex: then with a convex data loss there is one rest, the minimum."""
+        """Whether Ω is convex: with a convex data loss, training then converges to the minimum."""
         return True
 
     @property
     def is_constrained(self) -> bool:
-        """Whether Ω is infinite somewhere, so that a prox must hold it whatever its strength."""
+        """Whether Ω is infinite somewhere, so that its prox must be taken at any strength."""
         return self.is_indicator
 
     @property
@@ -227,13 +207,14 @@ class Penalty:
         return self.is_separable
 
     def __repr__(self) -> str:
-        written = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
-        return f"{type(self).__name__}({', '.join(written)}): {self.formula}"
+        named = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
+        return f"{type(self).__name__}({', '.join(named)}): {self.formula}"
 
-    def __add__(self, other: Penalty) -> Sum:
+    def __add__(self, other: Penalty) -> Penalty:
         if not isinstance(other, Penalty):
             return NotImplemented
-        return Sum((*terms(self), *terms(other)))
+        total: Penalty = KINDS["Sum"]((*self._terms(), *other._terms()))
+        return total
 
     def __radd__(self, other: object) -> Penalty:
         if other == 0:  # the start of the built-in sum()
@@ -253,130 +234,50 @@ class Penalty:
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no prox")
 
+    # What the library's own penalties define besides, where the default does not fit.
 
-@final
-@dataclass(frozen=True, repr=False)
-class Sum(Penalty):
-    """Ω₁ + Ω₂ + ...: value and gradient add up.
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
 
-    The prox has a closed form for squares plus at most one other kind of term: with
-    ``s = 1 + 2b·step``, ``prox(w, step)`` of Ω + b·Σw² is ``prox_Ω(w/s, step/s)``. L1 beside a
-    group lasso (the sparse group lasso) thresholds entries first, then groups.
+        The entries of a group move in proportion, other entries each by itself. A constraint holds
+        after every step, so it ignores the limit.
+        """
+        return target if self.is_indicator else limited_entries(xp, w, target, limit)
 
-    Examples
-    --------
-    >>> from shrinkage import L1, L2
-    >>> L1(0.5) + L2(0.25)
-    L1(lam=0.5) + L2(lam=0.25): 0.5·Σ|w| + 0.25·Σw²
-    """
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
+        """A prox in the type of `w`: a constraint rounds 16-bit floats towards where it holds."""
+        return narrow(xp, result, w)
 
-    terms: tuple[Penalty, ...]
+    def _scalar_form(self) -> tuple[ScalarForm, Constants] | None:
+        """Prox and gradient for one number with their constants, from which loops are compiled."""
+        return None
 
-    name: ClassVar[str] = "sum"
+    def _as_group_norms(self, shape: tuple[int, ...]) -> tuple[Layout, float] | None:
+        """Ω as κ·Σ_g ‖w_g‖₂ with groups of one size: the groups and κ; None where it is not."""
+        return None
 
-    def __post_init__(self) -> None:
-        if not self.terms:
-            raise ValueError("a sum needs at least one penalty")
-        for term in self.terms:
-            if not isinstance(term, Penalty):
-                raise TypeError(f"a sum is of penalties, got {type(term).__name__}")
-        flat = tuple(single for term in self.terms for single in terms(term))
-        object.__setattr__(self, "terms", flat)
+    def _step_text(self, step: float) -> str | None:
+        """What a prox of that step does, in a few words; None where the formula says it best."""
+        return f"to the nearest w with {self.formula}" if self.is_indicator else None
 
-    def _value(self, xp: Namespace, w: Array) -> Array:
-        total = self.terms[0]._value(xp, w)
-        for term in self.terms[1:]:
-            total = total + term._value(xp, w)
-        return total
+    def _terms(self) -> tuple[Penalty, ...]:
+        return (self,)
 
-    def _entries(self, xp: Namespace, w: Array) -> Array:
-        total = self.terms[0]._entries(xp, w)
-        for term in self.terms[1:]:
-            total = total + term._entries(xp, w)
-        return total
-
-    def _gradient(self, xp: Namespace, w: Array) -> Array:
-        total = self.terms[0]._gradient(xp, w)
-        for term in self.terms[1:]:
-            total = total + term._gradient(xp, w)
-        return total
-
-    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        absolute, square, rest = self.split()
-        if square:
-            shrink = 1.0 + 2.0 * square * step
-            w, step = w / shrink, step / shrink
-        if absolute or not rest:  # by 0 it is the identity, and a new array
-            w = soft_threshold(xp, w, step * absolute)
-        return rest[0]._prox(xp, w, step) if rest else w
-
-    def why_no_prox(self) -> str | None:
-        absolute, _, rest = self.split()
-        if not rest or (len(rest) == 1 and (not absolute or rest[0].follows_soft_threshold)):
-            return rest[0].why_no_prox() if rest else None
-        if self.why_no_gradient() is not None:
-            remedy = "and no gradient to step along either; leave one of its terms out"
-        else:
-            remedy = 'use how="loss" or how="coupled" for it'
-        return (
-            f"{self!r} has no prox in closed form: beside squares, one penalty alone has, or L1 "
-            f"with a group lasso or a constraint; {remedy}"
-        )
-
-    def why_no_metric(self) -> str | None:
-        return next(filter(None, (term.why_no_metric() for term in self.terms)), None)
-
-    def why_no_gradient(self) -> str | None:
-        return next(filter(None, (term.why_no_gradient() for term in self.terms)), None)
-
-    def split(self) -> Split:
-        parts = [term.split() for term in self.terms]
-        rest = tuple(penalty for part in parts for penalty in part.rest if not penalty.is_zero)
-        return Split(sum(part.absolute for part in parts), sum(part.square for part in parts), rest)
-
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        rest = self.split().rest
-        if rest:
-            return rest[0].limited(xp, w, target, limit)
-        return limited_entries(xp, w, target, limit)
-
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
-        last = self.split().rest
-        return last[0].narrowed(xp, result, w) if last else narrow(xp, result, w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return Sum(tuple(term.with_groups(resolve) for term in self.terms))
-
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        return Sum(tuple(term.with_arrays(resolve) for term in self.terms))
-
-    @property
-    def formula(self) -> str:
-        return " + ".join(term.formula for term in self.terms)
-
-    @property
-    def is_zero(self) -> bool:
-        return all(term.is_zero for term in self.terms)
-
-    @property
-    def is_convex(self) -> bool:
-        return all(term.is_convex for term in self.terms)
-
-    @property
-    def is_constrained(self) -> bool:
-        return any(term.is_constrained for term in self.terms)
-
-    @property
-    def is_by_row(self) -> bool:
-        return all(term.is_by_row for term in self.terms)
-
-    def __repr__(self) -> str:
-        return f"{' + '.join(construction(term) for term in self.terms)}: {self.formula}"
+    def _check_range(self, xp: Namespace, dtype: Any) -> None:
+        """Refuse numbers that weights of this type cannot be calculated with."""
+        for term in self._terms():
+            for field in fields(term):  # type: ignore[arg-type]
+                number = getattr(term, field.name)
+                if isinstance(number, float):
+                    divides = field.metadata.get("divides", False)
+                    check_number(xp, dtype, field.name, number, divides=divides)
+                elif isinstance(number, Penalty):
+                    number._check_range(xp, dtype)
 
 
 def terms(penalty: Penalty) -> tuple[Penalty, ...]:
     """The terms of a sum, or the penalty alone."""
-    return penalty.terms if isinstance(penalty, Sum) else (penalty,)
+    return penalty._terms()
 
 
 def construction(penalty: Penalty) -> str:

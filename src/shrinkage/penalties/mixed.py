@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, SHARE, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_strength,
     modulus,
     sign,
     soft_threshold,
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
-from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest, resolved
-from shrinkage.penalties.layout import Groups, checked_groups, lay_out, like, restore
+from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest
+from shrinkage.penalties.layout import Groups, lay_out, like, restore
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
 ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a few
 
 
 @final
+@register("sparse_group_lasso")
 @dataclass(frozen=True, repr=False)
 class SparseGroupLasso(Penalty):
     """Sparse group lasso: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)·Σ_g √p_g·‖w_g‖₂)``.
 
-    Groups vanish, and entries within the groups that stay. The prox thresholds entries first, then
-    groups.
+    Whole groups become exactly zero, and entries within the groups that remain. The prox thresholds
+    entries first, then groups.
 
     Parameters
     ----------
@@ -56,20 +58,13 @@ class SparseGroupLasso(Penalty):
            [0. , 0. ]])
     """
 
-    lam: float
-    l1_ratio: float = 0.5
-    groups: Groups = "out"
-    weight: str = "sqrt"
+    lam: float = field(metadata=STRENGTH)
+    l1_ratio: float = field(default=0.5, metadata=SHARE)
+    groups: Groups = field(default="out", metadata=GROUPS)
+    weight: str = field(default="sqrt", metadata=GROUP_WEIGHT)
 
-    name: ClassVar[str] = "sparse_group_lasso"
     pulls_to_zero: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
-        if self.l1_ratio > 1.0:
-            raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
-        object.__setattr__(self, "groups", self._between.groups)
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
 
     @property
     def _between(self) -> GroupLasso:
@@ -90,15 +85,12 @@ class SparseGroupLasso(Penalty):
     def split(self) -> Split:
         return Split(self.l1_ratio * self.lam, 0.0, (self._between,))
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return self._between.limited(xp, w, target, limit)
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return self._between._cap_move(xp, w, target, limit)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
         return self._between.group_zeros(w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:
@@ -115,9 +107,10 @@ class SparseGroupLasso(Penalty):
 
 
 @final
+@register("l_inf")
 @dataclass(frozen=True, repr=False)
 class LInf(Penalty):
-    """The largest entry of each group: ``Ω(w) = lam·Σ_g max_{i in g} |w_i|``.
+    """The largest entry of each group: ``Ω(w) = lam·Σ_g max|w_g|``.
 
     ``gradient = lam·sign(w)`` on the largest entry of a group, shared evenly where several are
     equal, else 0. ``prox(w, step)_g = sign(w)·min(|w|, θ)`` where θ is such that
@@ -146,16 +139,12 @@ class LInf(Penalty):
            [ 0.  ,  0.  ,  0.  ]])
     """
 
-    lam: float
-    groups: Groups = "out"
+    lam: float = field(metadata=STRENGTH)
+    groups: Groups = field(default="out", metadata=GROUPS)
 
-    name: ClassVar[str] = "l_inf"
     pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "groups", checked_groups(self.groups))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True, is_smooth=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
@@ -183,15 +172,12 @@ class LInf(Penalty):
         values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
         return restore(xp, grouped, values, w)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return GroupLasso(self.lam, self.groups).limited(xp, w, target, limit)
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return GroupLasso(self.lam, self.groups)._cap_move(xp, w, target, limit)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
         return GroupLasso(self.lam, self.groups).group_zeros(w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:

@@ -25,12 +25,12 @@ logging.disable()  # a slow machine says that it compiles
 warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
-from shrinkage.kernels import loops
-from shrinkage.kernels import launch
-from shrinkage.kernels.formulas import ABSOLUTE, BENT
+from shrinkage.kernels import launch, loops
+from shrinkage import L1, MCP
+from shrinkage.kernels.formulas import formula_of
 
-KINDS = [launch.Kind("sgd", False, formula, how, "none", "float64")
-         for formula, how in ((ABSOLUTE, "proximal"), (BENT, "coupled"))]
+KINDS = [launch.Kind("sgd", False, formula_of(penalty)[0], how, "none", "float64")
+         for penalty, how in ((L1(1.0), "proximal"), (MCP(1.0), "coupled"))]
 
 def step(number):
     w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)

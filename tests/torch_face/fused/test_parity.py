@@ -12,17 +12,12 @@ import cases
 import inside_twins as twins
 from cases import Case
 from shrinkage import (
-    L0,
     L1,
     L2,
     MCP,
-    SCAD,
-    Box,
-    CappedL1,
     ElasticNet,
     GroupLasso,
     LogSum,
-    NonNegative,
     Penalty,
 )
 from shrinkage.penalties.base import terms
@@ -58,7 +53,6 @@ def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
     return penalty.why_no_prox() is None and metric is None
 
 
-SINGLE = (MCP, SCAD, CappedL1, LogSum, L0, Box, NonNegative)
 ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))
 COLUMNS = ("in", -1, "in:heads:2", "heads:2x1", Layout((2, 2, 4), (1,)))
 
@@ -73,12 +67,12 @@ def is_compiled(penalty: Penalty) -> bool:
         return True
     if isinstance(first, GroupLasso) and not more:
         return first.groups in (*ROWS, *COLUMNS)
-    return isinstance(first, SINGLE) and not more
+    return first._scalar_form() is not None and not more
 
 
 TABLE = [
     pytest.param(case, how, *VARIANTS[name], id=f"{case}-{how}-{name}")
-    for case in [*cases.PENALTIES, *cases.FAMILY]
+    for case in cases.CASES
     for name in ("SGD momentum", "Adam")
     for how in HOWS
     if goes(case.penalty, how, VARIANTS[name][0])

@@ -12,11 +12,12 @@ from torch.optim.optimizer import ParamsT, _get_scalar_dtype
 
 from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import Penalty
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, OwnStep
+from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.tensors.kinds import OwnStep
 
 
 class Adam(Inside, torch.optim.Adam):
@@ -80,7 +81,7 @@ class Adam(Inside, torch.optim.Adam):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
-        penalty: Penalty | Regularizer | str | None = None,
+        penalty: Penalty | Regularized | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
         max_norm: float | None = None,
@@ -174,4 +175,4 @@ class Adam(Inside, torch.optim.Adam):
         )
 
 
-own_step.RULES[Adam] = own_step.adam
+own_step.register_step(Adam, own_step.adam)

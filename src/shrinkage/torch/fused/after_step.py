@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from shrinkage.kernels.launch import Kind
-from shrinkage.torch.binding.bound import Binding
+from shrinkage.torch.binding.bound import Binding, SingleBinding
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused.engine import OnePass
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.plan import form_of
 
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.binding.bound import Bound
-
-Held = Sequence[tuple["Bound", list[Group | None]]]
+Held = Sequence[tuple[Binding, list[Group | None]]]
 
 
 class Afterwards:
@@ -29,9 +27,9 @@ class Afterwards:
 
     _update = "still"
 
-    def __init__(self, attachment: Attachment) -> None:
-        self.attachment = attachment
-        self._in_metric = attachment._rule is own_step.adam
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: Rule) -> None:
+        self.bound, self.optimizer, self._rule = bound, optimizer, rule
+        self._in_metric = rule is own_step.adam
         self._counts = "step" if self._in_metric else ""
         self._pass: OnePass | None = None
         self._made_from: object = None
@@ -41,24 +39,23 @@ class Afterwards:
 
     @property
     def state(self) -> dict[Tensor, dict[str, Any]]:
-        return self.attachment.optimizer.state
+        return self.optimizer.state
 
-    def prox_(self, held: Held) -> Held:
-        """The prox where one pass will do; what is left."""
+    def prox_(self, held: Held, pairs: Held) -> Held:
+        """The prox of `held` where one pass will do; what is left. `pairs`: frozen ones too."""
         with self._lock:
             if not self._serves(held):
                 return held
-            groups = self.attachment.optimizer.param_groups
+            groups = self.optimizer.param_groups
             options = [(self._names(group), is_plain(group)) for group in groups]
-            made_from = id(self.attachment._pairs), options
+            made_from = id(pairs), options
             if self._pass is None or made_from != self._made_from:
-                self._made_from, self._kept = made_from, self.attachment._pairs
-                pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
+                self._made_from, self._kept = made_from, pairs
                 self._pass = OnePass(
                     [
-                        self._entry(group, one)
-                        for one, group in pairs
-                        if isinstance(one, Binding) and group is not None
+                        self._entry(groups[0], one)
+                        for one, groups in pairs
+                        if isinstance(one, SingleBinding) and groups[0] is not None
                     ]
                 )
             left = {id(entry.parameter) for entry in self._pass.step(self)}
@@ -71,17 +68,17 @@ class Afterwards:
 
     def _serves(self, held: Held) -> bool:
         """Whether the optimizer's own step is that of the loops, and the same for a whole group."""
-        if self.attachment._rule not in (own_step.sgd, own_step.adam):
+        if self._rule not in (own_step.sgd, own_step.adam):
             return False
-        buffers = self.attachment._memory.buffers
+        buffers = self.bound.momentum.buffers
         shares = {buffers.get(one.parts[0].name, 1.0) for one, _ in held}
         if len(shares) == 1:
             (self._share,) = shares
         return len(shares) == 1
 
-    def _entry(self, group: Group, binding: Binding) -> Entry:
+    def _entry(self, group: Group, binding: SingleBinding) -> Entry:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
-        penalized = binding.penalty, "proximal", self.attachment.regularizer
+        penalized = binding.penalty, "proximal", self.bound
         return Entry(binding.name, binding.parameter, group, *penalized, form)
 
     def _names(self, group: Group) -> tuple[str, ...]:
@@ -97,7 +94,7 @@ class Afterwards:
 
     def _numbers(self, entry: Entry) -> tuple[float, ...]:
         group, lr = entry.group, float(entry.group["lr"])
-        factor = self.attachment.regularizer.factor
+        factor = self.bound.factor
         if self._in_metric:
             eps, beta2 = group["eps"], float(group["betas"][1])
             return (1.0, lr, factor, 0.0, 2.0 * lr, lr, 0.0, beta2, eps, 1.0)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     _global_optimizer_post_hooks,
@@ -20,14 +19,8 @@ from torch.optim.optimizer import (
 
 from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import Penalty
-from shrinkage.torch.attaching.checks import (
-    beside_weight_decay,
-    check_free,
-    check_holds,
-    warn_of_division,
-)
-from shrinkage.torch.attaching.hooks import is_initializing
 from shrinkage.torch.binding.carrying import take_up
+from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import (
     SelfClipping,
@@ -35,9 +28,11 @@ from shrinkage.torch.binding.clipping import (
     scales_strength,
     spend,
 )
+from shrinkage.torch.binding.core import BoundModel, Regularized
 from shrinkage.torch.binding.records import keep_starts
-from shrinkage.torch.facts.own_step import Group, OwnStep, check_group
-from shrinkage.torch.facts.weight_decay import own_decay
+from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.facts.own_step import Group, check_group
+from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.engine import OnePass, check_memory
 from shrinkage.torch.fused.host import Tie
 from shrinkage.torch.fused.parameters import (
@@ -54,7 +49,8 @@ from shrinkage.torch.fused.parameters import (
 )
 from shrinkage.torch.fused.reference import by_torch
 from shrinkage.torch.fused.statistics import Statistics, statistics
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.private import skip_compiling
+from shrinkage.torch.tensors.kinds import OwnStep
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
@@ -73,6 +69,7 @@ class Inside(SelfClipping, Optimizer):
 
     _update: ClassVar[str]  # the name of its loops
     _counts: ClassVar[str]  # what counts steps in its state
+    has_penalty_in_groups = True
     _pass: OnePass | None = None
     _made_from: object = None
     _has_warned = False  # of its own decay beside the penalty
@@ -178,7 +175,7 @@ class Inside(SelfClipping, Optimizer):
         self._step_once()
         return loss
 
-    @_disable_dynamo  # a compiled training step goes on around it
+    @skip_compiling  # a compiled training step goes on around it
     def _step_once(self) -> None:
         with self._lock:  # several threads may step it, one after the other
             try:
@@ -189,23 +186,23 @@ class Inside(SelfClipping, Optimizer):
                 raise
 
     def _step_all(self) -> None:
-        regularizers = self._regularizers()
-        for regularizer in regularizers:
-            regularizer._begin_step()
+        bound_models = self._bound_models()
+        for bound in bound_models:
+            bound.begin_step()
         initializes = is_initializing(self)
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
-        taken = self._sorted(regularizers)
+        taken = self._sorted(bound_models)
         self._clip_gradients(taken.entries)
         rest = without_penalties(taken.entries) if initializes else taken.step(self)
         if rest:
             self._step_rest(rest)
         spend(entry.parameter for entry in taken.entries if entry.penalty is not None)
-        for regularizer in regularizers:
-            keep_starts(regularizer, self)
+        for bound in bound_models:
+            keep_starts(bound, self)
             if not initializes:
-                regularizer._advance()
+                bound.advance()
         if initializes:
             self._see_empty()
 
@@ -276,11 +273,11 @@ class Inside(SelfClipping, Optimizer):
         self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
         self._pass = None
 
-    def _sorted(self, regularizers: Sequence[Regularizer] | None = None) -> OnePass:
+    def _sorted(self, bound_models: Sequence[BoundModel] | None = None) -> OnePass:
         """The present parameters and penalties, sorted anew where groups or penalties changed."""
-        regularizers = self._regularizers() if regularizers is None else regularizers
+        bound_models = self._bound_models() if bound_models is None else bound_models
         held: list[object] = [group["penalty"] for group in self.param_groups]
-        held += [*self.param_groups, *[one.bindings for one in regularizers]]
+        held += [*self.param_groups, *[one.bindings for one in bound_models]]
         options = [
             (group["how"], self._names(group), is_plain(group), [*map(id, group["params"])])
             for group in self.param_groups
@@ -298,18 +295,16 @@ class Inside(SelfClipping, Optimizer):
         """Tie to this optimizer the regularizers that are new in it, and let go of those gone."""
         for group in self.param_groups:
             read_options(group)
-        present = self._regularizers()
+        present = self._bound_models()
         for one in self._held:
-            tie = one._attachment if isinstance(one, Regularizer) else None
-            if one not in present and isinstance(tie, Tie) and tie.is_to(self):
+            tie = one.bound.host if isinstance(one, Regularized) else None
+            if isinstance(tie, Tie) and tie.bound not in present and tie.is_to(self):
                 tie.end()
-        for regularizer in present:
-            if not (
-                isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
-            ):
-                check_free(regularizer, self)
-                warn_of_division(regularizer, Tie(regularizer, self).how, stacklevel=6)
-            check_holds(regularizer, self)
+        for bound in present:
+            if not (isinstance(bound.host, Tie) and bound.host.is_to(self)):
+                check_free(bound, self)
+                warn_of_division(bound, Tie(bound, self).how, stacklevel=6)
+            check_holds(bound, self)
         if present:
             take_up(self)
         self._warn_of_weight_decay()
@@ -324,7 +319,7 @@ class Inside(SelfClipping, Optimizer):
             return
         for group in self.param_groups:
             decay, penalty = own_decay(self, group), group["penalty"]
-            named = penalty.named_parameters() if isinstance(penalty, Regularizer) else []
+            named = penalty.bound.named_parameters() if isinstance(penalty, Regularized) else []
             reached = {id(parameter) for _, parameter in named}
             is_reached = penalty is not None and (
                 isinstance(penalty, Penalty)
@@ -332,11 +327,10 @@ class Inside(SelfClipping, Optimizer):
             )
             if decay.strength and is_reached:
                 self._has_warned = True
-                where = "penalty inside"
-                said = beside_weight_decay(self, decay.strength, decay.joins_gradient, where)
-                warnings.warn(said, stacklevel=6)
+                sentence = beside_weight_decay(self, decay, "penalty inside")
+                warnings.warn(sentence, stacklevel=6)
                 return
 
-    def _regularizers(self) -> list[Regularizer]:
+    def _bound_models(self) -> list[BoundModel]:
         found = [group["penalty"] for group in self.param_groups]
-        return list(dict.fromkeys([one for one in found if isinstance(one, Regularizer)]))
+        return list(dict.fromkeys([one.bound for one in found if isinstance(one, Regularized)]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch
@@ -27,6 +27,7 @@ from shrinkage.kernels.reductions import SUMS
 from shrinkage.kernels.step_counts import counter
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
+from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
 
 if TYPE_CHECKING:
     from shrinkage.torch.fused.parameters import Entry
@@ -35,7 +36,6 @@ SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
 Table = np.ndarray[Any, np.dtype[np.int64]]
 
-PLAIN = (nn.Parameter, Tensor)
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
 ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
@@ -65,7 +65,7 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
 
 def is_backed(tensor: Tensor) -> bool:
     """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
-    held = _bytes_held(tensor)
+    held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
 
 
@@ -73,16 +73,8 @@ def is_cut(tensor: Any) -> bool:
     """Whether its storage is smaller than its shape says, as after ``resize_(0)`` on it."""
     if type(tensor) not in PLAIN or tensor.layout is not torch.strided:  # a shard has its own
         return False
-    held = _bytes_held(tensor) if tensor.numel() else None
+    held = storage_bytes(tensor) if tensor.numel() else None
     return held is not None and _bytes_claimed(tensor) > held
-
-
-def _bytes_held(tensor: Tensor) -> int | None:
-    """The size of its storage; None where it has none, as under functorch."""
-    try:
-        return int(tensor.untyped_storage().nbytes())
-    except (RuntimeError, NotImplementedError):
-        return None
 
 
 def _bytes_claimed(tensor: Tensor) -> int:
@@ -104,16 +96,6 @@ def wanted(parameter: Tensor) -> Wanted:
     """What the tensors of that parameter must be like now."""
     inner = INNER[parameter.dtype]
     return Wanted(parameter.dtype, inner, parameter.shape, parameter.stride())
-
-
-def is_dense(tensor: Tensor) -> bool:
-    """Whether its entries fill one stretch of memory, in any order, and none is there twice."""
-    expected = 1
-    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
 
 
 class Stepped(Protocol):
@@ -330,7 +312,7 @@ def cut(table: Table, keeps: bool, threads: int) -> Table:
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:
     """Neighbours of one group, by the first of them: their numbers are the same."""
     runs, begin = [], 0
-    for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.regularizer))):
+    for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.bound))):
         count = len(list(members))
         runs.append((entries[begin], slice(begin, begin + count)))
         begin += count

@@ -12,16 +12,15 @@ from shrinkage.kernels import launch
 from shrinkage.torch.binding.clipping import is_any_clipped, scales_strength, share_of
 from shrinkage.torch.fused.batch import (
     INNER,
-    PLAIN,
     Batch,
     Stepped,
     fits,
     is_count,
     is_cut,
-    is_dense,
     wanted,
 )
 from shrinkage.torch.fused.parameters import Entry, is_plain
+from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
     from shrinkage.kernels.launch import Kind

@@ -15,11 +15,12 @@ from torch.optim.sgd import sgd as torch_sgd
 from shrinkage.kernels.launch import Kind
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, OwnStep, full_buffer_share
+from shrinkage.torch.facts.own_step import Group, full_buffer_share
 from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, threshold_
 
 
@@ -91,7 +92,7 @@ class SGD(Inside, torch.optim.SGD):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
-        penalty: Penalty | Regularizer | str | None = None,
+        penalty: Penalty | Regularized | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
         max_norm: float | None = None,
@@ -194,7 +195,7 @@ class SGD(Inside, torch.optim.SGD):
             state["momentum_buffer"] = buffer
 
 
-own_step.RULES[SGD] = own_step.sgd
+own_step.register_step(SGD, own_step.sgd)
 
 
 class SGDW(Optimizer):

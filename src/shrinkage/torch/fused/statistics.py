@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from shrinkage.kernels.reductions import SUMS
-from shrinkage.penalties import GroupLasso
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.tensors.values import linear
 
@@ -69,7 +68,10 @@ def _of(batch: Batch) -> list[Sums]:
         elif form.formula is not None and form.formula.is_threshold:
             a, b = form.constants
             value = linear(a, absolute, b, squares)
-            if isinstance(entry.penalty, GroupLasso):  # whose groups have one entry each
+            shape = tuple(entry.parameter.shape)
+            penalty = entry.penalty
+            if penalty is not None and penalty._as_group_norms(shape) is not None:
+                # Its groups have one entry each.
                 groups, dead = size, zeros
         else:
             value = _value(entry)
