@@ -109,7 +109,7 @@ def compare(
 
 
 @pytest.mark.quick_where(
-    case=[Case(L1(0.5), norm=True), Case(MCP(0.512)), Case(GroupLasso(0.5), norm=True)],
+    case=[Case(L1(0.5)), Case(MCP(0.512)), Case(GroupLasso(0.5))],
     kind=["Adam"],
 )
 @pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
