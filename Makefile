@@ -64,7 +64,7 @@ law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known mi
 	$(BIN)/python tests/law.py $(ARGS)
 
 soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps while parameters change
-	$(BIN)/python tests/inside_soak.py $(ARGS)
+	$(BIN)/python tests/fused_soak.py $(ARGS)
 
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

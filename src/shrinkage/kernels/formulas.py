@@ -14,10 +14,9 @@ from typing import Any
 
 from shrinkage.kernels.jit import jitable
 from shrinkage.penalties import Penalty, scalars
-from shrinkage.penalties.scalars import ABSOLUTE, Constants
-from shrinkage.penalties.scalars import ScalarForm as Formula
+from shrinkage.penalties.scalars import Constants
 
-__all__ = ["ABSOLUTE", "Formula", "above", "below", "formula_of", "signed", "soft"]
+Formula = scalars.ScalarForm
 
 
 @cache
@@ -57,4 +56,4 @@ def prepare(form: Formula) -> Formula:
     return form
 
 
-prepare(ABSOLUTE)  # which groups of one entry ask for by name
+ABSOLUTE = prepare(scalars.ABSOLUTE)  # also that of groups of one entry

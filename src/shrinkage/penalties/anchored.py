@@ -20,7 +20,7 @@ from shrinkage.penalties.base import Penalty, construction, terms
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
-OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows whose they are"
+OF_A_REGULARIZER = "which only a shrinkage.torch.Regularizer takes, as it knows the parameters"
 
 
 @final
@@ -29,8 +29,9 @@ OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows
 class Toward(Penalty):
     """The distance from an array, a model or the start: ``Ω(w) = R(w − reference)``.
 
-    With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning has no use for go back, under
-    ``Toward(..., L1(lam))`` exactly. ``prox(w, step) = reference + prox_R(w − reference, step)``.
+    With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning does not need return to the
+    reference, under ``Toward(..., L1(lam))`` exactly.
+    ``prox(w, step) = reference + prox_R(w − reference, step)``.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Toward(Penalty):
         return narrow_within(xp, result, w, low, high)  # no farther from the reference
 
     def _origin(self, xp: Namespace, w: Array) -> Array:
-        reference = _fitting("reference", self.reference, w)
+        reference = _check_shape("reference", self.reference, w)
         if _is_complex(reference) and not _is_complex(w):
             raise TypeError(f"reference must be real as w is, got {reference.dtype}")
         return xp.asarray(reference, dtype=w.dtype, device=array_api_compat.device(w))
@@ -132,7 +133,7 @@ class Toward(Penalty):
         return self.penalty.is_convex
 
     def __repr__(self) -> str:
-        return f"Toward({_shown(self.reference)}, {construction(self.penalty)}): {self.formula}"
+        return f"Toward({_describe(self.reference)}, {construction(self.penalty)}): {self.formula}"
 
 
 @final
@@ -198,16 +199,16 @@ class Weighted(Penalty):
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         entries = self.penalty._entries(xp, w)
-        return self._of(xp, w) * entries
+        return self._cast_weights(xp, w) * entries
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
-        return self._of(xp, w) * self.penalty._gradient(xp, w)
+        return self._cast_weights(xp, w) * self.penalty._gradient(xp, w)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        return self.penalty._prox(xp, w, step * self._of(xp, w))
+        return self.penalty._prox(xp, w, step * self._cast_weights(xp, w))
 
-    def _of(self, xp: Namespace, w: Array) -> Array:
-        weights = _fitting("weights", self.weights, w)
+    def _cast_weights(self, xp: Namespace, w: Array) -> Array:
+        weights = _check_shape("weights", self.weights, w)
         return xp.asarray(
             weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=array_api_compat.device(w)
         )
@@ -235,7 +236,7 @@ class Weighted(Penalty):
         return self.penalty.is_convex
 
     def __repr__(self) -> str:
-        return f"Weighted({_shown(self.weights)}, {construction(self.penalty)}): {self.formula}"
+        return f"Weighted({_describe(self.weights)}, {construction(self.penalty)}): {self.formula}"
 
 
 def _check_penalty(penalty: object) -> None:
@@ -243,10 +244,12 @@ def _check_penalty(penalty: object) -> None:
         raise TypeError(f"penalty must be a penalty such as L1(1e-3), got {penalty!r}")
 
 
-def _is_by_name(given: object) -> bool:
-    """Whether it holds arrays by the names of parameters: a mapping, or a torch module."""
-    is_model = not isinstance(given, type) and callable(getattr(given, "named_parameters", None))
-    return isinstance(given, Mapping) or is_model
+def _is_by_name(reference: object) -> bool:
+    """Whether this is arrays by the names of parameters: a mapping, or a torch module."""
+    is_model = not isinstance(reference, type) and callable(
+        getattr(reference, "named_parameters", None)
+    )
+    return isinstance(reference, Mapping) or is_model
 
 
 def _check_weights(name: str, weights: Any) -> None:
@@ -258,11 +261,11 @@ def _check_weights(name: str, weights: Any) -> None:
         raise ValueError(f"{name} must be >= 0 and finite in every entry")
 
 
-def _fitting(name: str, array: Any, w: Array) -> Array:
+def _check_shape(name: str, array: Any, w: Array) -> Array:
     """`array`, if it is one of w's shape."""
     if not array_api_compat.is_array_api_obj(array):
         raise ValueError(
-            f"{name} must be an array of w's shape here, got {_shown(array)}, {OF_A_REGULARIZER}"
+            f"{name} must be an array of w's shape here, got {_describe(array)}, {OF_A_REGULARIZER}"
         )
     if tuple(array.shape) != tuple(w.shape):
         shapes = f"{tuple(array.shape)}, where w has {tuple(w.shape)}"
@@ -275,7 +278,7 @@ def _is_complex(array: Array) -> bool:
     return bool(xp.isdtype(array.dtype, "complex floating"))
 
 
-def _shown(reference: object) -> str:
+def _describe(reference: object) -> str:
     if array_api_compat.is_array_api_obj(reference):
         return f"[{'×'.join(map(str, reference.shape))}]"  # type: ignore[attr-defined]
     return repr(reference) if isinstance(reference, str) else f"<{type(reference).__name__}>"

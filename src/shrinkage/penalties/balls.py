@@ -1,7 +1,7 @@
 """Constraints on the size of an array or of its groups: balls, and projections onto them.
 
-In a metric (an array of steps) the projection is not a rescaling: each entry gives way by its own
-step. Sums with `L1` and `L2` shrink first, then project.
+In a metric (an array of steps) the projection is not a rescaling: each entry moves in proportion to
+its own step. Sums with `L1` and `L2` shrink first, then project.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norm
 from shrinkage.penalties.layout import Groups, Layout, lay_out, like, restore
 from shrinkage.penalties.registry import register
 
-ROUNDS = 100  # at most; mostly 5 are enough
+ROUNDS = 100  # at most; about 5 are usual
 SLACK = 64.0  # roundings by which a point on the border may miss it
 
 
@@ -66,7 +66,7 @@ class MaxNorm(Penalty):
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         norm = norms(xp, lay_out(xp, w, self.groups))
-        return allowed(xp, norm - self.radius, self.radius)
+        return indicator_of_excess(xp, norm - self.radius, self.radius)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
@@ -75,14 +75,14 @@ class MaxNorm(Penalty):
         near = grouped.values * xp.where(long, self.radius / xp.where(long, norm, 1.0), 1.0)
         if isinstance(step, float) or step.ndim == 0:
             return restore(xp, grouped, near, w)
-        share = _relative(xp, like(xp, grouped, step), grouped.members)
-        nu = _secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
+        share = _relative_steps(xp, like(xp, grouped, step), grouped.members)
+        nu = _solve_secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point.
 
-        So the constraint always holds, and weights whose gradients have not begun are not wiped.
+        So the constraint always holds, and weights without a gradient yet are not set to zero.
         """
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
@@ -134,12 +134,12 @@ class L1Ball(Penalty):
     follows_soft_threshold: ClassVar[bool] = True
 
     def _value(self, xp: Namespace, w: Array) -> Array:
-        return allowed(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
+        return indicator_of_excess(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         size = xp.abs(w)
-        share = shares(xp, size, step)
-        kept = with_total(xp, size, share, self.radius)
+        share = relative_steps(xp, size, step)
+        kept = project_to_total(xp, size, share, self.radius)
         return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
@@ -203,38 +203,39 @@ class L2Ball(Penalty):
         return f"‖w‖ ≤ {self.radius:g}"
 
 
-def allowed(xp: Namespace, excess: Array, size: float) -> Array:
+def indicator_of_excess(xp: Namespace, excess: Array, size: float) -> Array:
     """0 if no excess is more than rounding, else ∞."""
     least = SLACK * xp.finfo(excess.dtype).eps * size
     nothing = xp.where(excess != excess, excess, 0.0)
     return xp.sum(xp.where(excess > least, math.inf, nothing))
 
 
-def _relative(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
-    """Steps as shares of the group's largest: only their ratios matter. None is 0."""
+def _relative_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
+    """Steps divided by the group's largest, none 0: the projection depends on ratios alone."""
     most = largest(xp, step, members)
     still = most == 0
     least = xp.finfo(step.dtype).eps ** 2
     return xp.where(still, 1.0, xp.maximum(step / xp.where(still, 1.0, most), least))
 
 
-def shares(xp: Namespace, size: Array, step: float | Array) -> Array:
-    """`_relative` for the array as one group."""
+def relative_steps(xp: Namespace, size: Array, step: float | Array) -> Array:
+    """`_relative_steps` for the array as one group."""
     if isinstance(step, float) or step.ndim == 0:
         return xp.ones_like(size)
-    return _relative(xp, step, tuple(range(size.ndim)))
+    return _relative_steps(xp, step, tuple(range(size.ndim)))
 
 
-def with_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+def project_to_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """``max(z − ν·share, 0)`` with the ν that makes the sum the total."""
-    lowered = z - _price(xp, z, share, total) * share
-    lowered = lowered - _price(xp, lowered, share, total) * share  # what large numbers hid
+    lowered = z - _solve_for_price(xp, z, share, total) * share
+    # A second round corrects what rounding of large numbers lost.
+    lowered = lowered - _solve_for_price(xp, lowered, share, total) * share
     there = xp.clip(lowered, min=0.0)
     found = xp.sum(there)
     return there * (total / xp.where(found > 0, found, 1.0))
 
 
-def _price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+def _solve_for_price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """The ν with ``Σ (z − ν·share)₊ = total``, by Newton's method from below (convex, falling)."""
     if not math.prod(z.shape):
         return xp.sum(z)
@@ -249,7 +250,7 @@ def _price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     return nu
 
 
-def _secular(
+def _solve_secular(
     xp: Namespace, size: Array, share: Array, radius: float, members: tuple[int, ...]
 ) -> Array:
     """The ν ≥ 0 with ``‖z/(1 + ν·share)‖ = radius`` in each group that is longer.

@@ -1,4 +1,19 @@
-"""The one abstract class: a penalty Ω of one array."""
+"""The one abstract class: a penalty Ω of one array.
+
+>>> import numpy as np
+>>> from shrinkage import L1, Box, GroupLasso
+>>> w = np.array([[3.0, -4.0], [0.0, 0.0]])
+>>> penalty = L1(0.5) + GroupLasso(1.0, weight="none")
+>>> float(penalty.value(w))  # ½·(3 + 4) + √(3² + 4²)
+8.5
+>>> penalty.gradient(w)[0].round(9)
+array([ 1.1, -1.3])
+>>> penalty.split().absolute, GroupLasso(1.0).group_zeros(w)
+(0.5, (1, 2))
+>>> assert penalty.why_no_prox() is penalty.why_no_metric() is None
+>>> Box(0, 1).why_no_gradient()
+'Box(low=0.0, high=1.0): 0 ≤ w ≤ 1 is a constraint and has no gradient: use how="proximal"'
+"""
 
 from __future__ import annotations
 
@@ -23,7 +38,7 @@ from shrinkage.penalties.traits import Traits
 
 
 class Split(NamedTuple):
-    """A penalty taken apart: absolute·Σ|w| + square·Σw² + whatever else there is."""
+    """A penalty taken apart: absolute·Σ|w| + square·Σw² + the rest."""
 
     absolute: float
     square: float
@@ -42,23 +57,24 @@ class Penalty:
 
     Notes
     -----
-    *One of your own* is a frozen dataclass, whose fields are its numbers. It writes, for an array
+    *One of your own* is a frozen dataclass, whose fields are its numbers. It defines, for an array
     `w` of 32 bits or more of the library `xp`:
 
-    - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is a sum over entries that do
-      not know of each other, ``_entries(xp, w)``, what each adds (and ``is_separable = True``).
+    - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is separable, a sum over the
+      entries, ``_entries(xp, w)``: what each entry adds (and ``is_separable = True``).
     - ``_gradient(xp, w)``: ∂Ω(w), for ``how="loss"``, "coupled" and "decoupled".
-    - ``_prox(xp, w, step)``: for ``how="proximal"``. Adam and its like give an array as `step`. A
-      prox that is right for one number alone says so by ``why_no_metric``, and they refuse it.
+    - ``_prox(xp, w, step)``: for ``how="proximal"``. Adaptive optimizers such as Adam pass an array
+      as `step`. A prox that takes one number only returns a sentence from ``why_no_metric``, with
+      which these optimizers refuse it.
 
-    What is not written is refused with a sentence, in the ways that need it. A constraint sets
-    ``is_indicator = True``, has no gradient, and its prox is a projection, which then holds after
-    every step, whole. Further class attributes and properties, all False unless it is said here:
+    A `how` that needs a method which is not defined is refused with a sentence. A constraint sets
+    ``is_indicator = True`` and has no gradient; its prox is a projection, which is applied in full
+    after every step. Further class attributes and properties, False by default unless stated:
 
-    - ``pulls_to_zero``: an entry that a decoupled step takes over 0 stops there.
+    - ``pulls_to_zero``: an entry whose sign a decoupled step would change becomes 0.
     - ``follows_soft_threshold``: the prox of ``L1(lam) + this`` is that of `L1`, then this one.
-    - ``is_convex`` (True): what `print(regularizer)` says of where weights come to rest.
-    - ``is_by_row`` (as ``is_separable``): Ω(w) is the sum of Ω(w[i]) over rows, as SparseAdam asks.
+    - ``is_convex`` (True): whether `print(regularizer)` promises convergence to the minimum.
+    - ``is_by_row`` (as ``is_separable``): Ω(w) is the sum of Ω(w[i]) over rows.
     - ``formula`` (the name of the class): Ω(w) for people.
 
     Examples
@@ -89,7 +105,7 @@ class Penalty:
     follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
-        """Refuse arguments of other libraries' names, with the name here."""
+        """Refuse other libraries' names of arguments, and say which name to write."""
         check_names(cls, named)
         return object.__new__(cls)
 
@@ -115,8 +131,7 @@ class Penalty:
         ValueError
             If there is none: for constraints, counts and powers below 1.
         """
-        reason = self.why_no_gradient()
-        if reason is not None:
+        if (reason := self.why_no_gradient()) is not None:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
@@ -139,8 +154,7 @@ class Penalty:
             If `step` is negative, not finite, or of another shape than `w`; if this penalty has no
             prox in closed form, or none for an array of steps.
         """
-        reason = self.why_no_prox()
-        if reason is not None:
+        if (reason := self.why_no_prox()) is not None:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
@@ -153,7 +167,7 @@ class Penalty:
     def why_no_prox(self) -> str | None:
         """The sentence that says why there is no prox in closed form, or None if there is one."""
         if type(self)._prox is Penalty._prox:
-            return f'{self!r} has no prox, as it writes no _prox: use how="coupled" or how="loss"'
+            return f'{self!r} has no prox, as it defines no _prox: use how="coupled" or how="loss"'
         return None
 
     def why_no_metric(self) -> str | None:
@@ -165,7 +179,7 @@ class Penalty:
         if self.is_indicator:
             return f'{self!r} is a constraint and has no gradient: use how="proximal"'
         if type(self)._gradient is Penalty._gradient:
-            return f'{self!r} has no gradient, as it writes no _gradient: use how="proximal"'
+            return f'{self!r} has no gradient, as it defines no _gradient: use how="proximal"'
         return None
 
     def split(self) -> Split:
@@ -226,7 +240,7 @@ class Penalty:
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         """What each entry adds to Ω(w), of w's shape."""
-        raise NotImplementedError(f"{type(self).__name__} writes neither _value nor _entries")
+        raise NotImplementedError(f"{type(self).__name__} defines neither _value nor _entries")
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no gradient")
@@ -234,7 +248,7 @@ class Penalty:
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no prox")
 
-    # What the library's own penalties define besides, where the default does not fit.
+    # The library's own penalties also override these, where the default does not fit.
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """`target`, or as far from `w` towards it as no entry moves by more than `limit`.

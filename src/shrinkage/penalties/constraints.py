@@ -18,7 +18,7 @@ from shrinkage.penalties.arrays import (
     limited_entries,
     narrow_within,
 )
-from shrinkage.penalties.balls import allowed, shares, with_total
+from shrinkage.penalties.balls import indicator_of_excess, project_to_total, relative_steps
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, Number, ScalarForm, at_least, at_most
@@ -178,12 +178,12 @@ class Simplex(Penalty):
     def _value(self, xp: Namespace, w: Array) -> Array:
         real = _real(xp, w, self)
         short = xp.sum(xp.clip(-real, min=0.0))
-        return allowed(xp, xp.abs(xp.sum(real) - self.total) + short, self.total)
+        return indicator_of_excess(xp, xp.abs(xp.sum(real) - self.total) + short, self.total)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         real = _real(xp, w, self)
-        share = shares(xp, real, step)
-        return with_total(xp, real, share, self.total)
+        share = relative_steps(xp, real, step)
+        return project_to_total(xp, real, share, self.total)
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows; if that is not all, to the nearest allowed point from there."""
@@ -240,12 +240,12 @@ class NofM(Penalty):
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         alive = xp.astype(self._neighbours(xp, w) != 0, xp.abs(w[:0] if w.ndim else w).dtype)
-        return allowed(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
+        return indicator_of_excess(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         worth = xp.abs(w)
         if not (isinstance(step, float) or step.ndim == 0):
-            worth = worth / shares(xp, worth, step) ** 0.5
+            worth = worth / relative_steps(xp, worth, step) ** 0.5
         order = xp.argsort(self._neighbours(xp, worth), axis=-1)
         rank = xp.argsort(order, axis=-1)  # of each entry among its neighbours, from 0
         kept = xp.reshape(rank >= self.m - self.n, tuple(w.shape))

@@ -1,4 +1,4 @@
-"""Penalties on the size of whole groups of weights, which vanish together."""
+"""The group lasso, under which whole groups of weights become zero together."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from shrinkage.penalties.layout import (
     Grouped,
     Groups,
     Layout,
+    describe_groups,
     is_index_lists,
     lay_out,
     like,
     resolve,
     restore,
-    shown,
 )
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
-NEWTON_STEPS = 60  # it stops by itself, after a few
+NEWTON_STEPS = 60  # at most; it converges after a few
 
 
 @final
@@ -162,8 +162,8 @@ def is_by_row(groups: Groups) -> bool:
 
 
 def group_arguments(groups: Groups, weight: str = "sqrt") -> str:
-    """The arguments of a repr that are not as they mostly are."""
-    named = "" if groups == "out" else f", groups={shown(groups)}"
+    """The arguments of a repr that differ from their defaults."""
+    named = "" if groups == "out" else f", groups={describe_groups(groups)}"
     return named + ("" if weight == "sqrt" else f", weight={weight!r}")
 
 
@@ -218,7 +218,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
             break
         theta = xp.where(grows, better, theta)
     scale = xp.where(alive, theta / (theta + costs), 0.0)
-    scale = xp.where(xp.isnan(inside), inside, scale)  # one NaN and the group's norm is NaN
+    scale = xp.where(xp.isnan(inside), inside, scale)  # with one NaN the group's norm is NaN
     return z * scale + 0.0  # −0.0 + 0.0 = 0.0
 
 

@@ -146,7 +146,7 @@ def is_index_lists(groups: object) -> bool:
     return isinstance(groups, tuple) and isinstance(groups[0], tuple)
 
 
-def shown(groups: Groups) -> str:
+def describe_groups(groups: Groups) -> str:
     """`groups` for people; long lists of indices by their number and a digest."""
     written = repr(groups)
     if isinstance(groups, tuple) and is_index_lists(groups) and len(written) > 60:

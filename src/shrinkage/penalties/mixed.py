@@ -20,7 +20,7 @@ from shrinkage.penalties.layout import Groups, lay_out, like, restore
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
-ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a few
+ROUNDS = 100  # at most; each drops at least one entry, and a few are usual
 
 
 @final
@@ -115,7 +115,7 @@ class LInf(Penalty):
     ``gradient = lam·sign(w)`` on the largest entry of a group, shared evenly where several are
     equal, else 0. ``prox(w, step)_g = sign(w)·min(|w|, θ)`` where θ is such that
     ``Σ_g (|w| − θ)₊ = step·lam``, or 0 where ``Σ_g |w| ≤ step·lam``: the largest entries of a group
-    come to be of one size, and groups become exactly zero, whole. With an array `step` the sum is
+    become equal in size, and whole groups become exactly zero. With an array `step` the sum is
     of ``(|w| − θ)₊/step``.
 
     Parameters
@@ -165,10 +165,10 @@ class LInf(Penalty):
         if isinstance(step, float) or step.ndim == 0:
             weights, cost = xp.ones_like(size), step * self.lam
         else:
-            weights, cost = inverse(xp, like(xp, grouped, step), grouped.members)
+            weights, cost = invert_steps(xp, like(xp, grouped, step), grouped.members)
             cost = cost * self.lam
-        top = level(xp, size, weights, cost, grouped.members)
-        shrinks = (size > top) & (cost > 0)  # by nothing, not even by rounding, where it is free
+        top = solve_for_level(xp, size, weights, cost, grouped.members)
+        shrinks = (size > top) & (cost > 0)  # a cost of 0 must not even round
         values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
         return restore(xp, grouped, values, w)
 
@@ -191,7 +191,7 @@ class LInf(Penalty):
         return f"LInf(lam={self.lam!r}{group_arguments(self.groups)}): {self.formula}"
 
 
-def inverse(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
+def invert_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
     """d and c such that 1/step = d/c in each group, where d is 1 for the group's largest step.
 
     A step of 0 counts as one too small to move its entry, and a group of zeros moves nowhere.
@@ -202,7 +202,9 @@ def inverse(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array
     return xp.where(still, 1.0, most / xp.where(still, 1.0, xp.maximum(step, least))), most
 
 
-def level(xp: Namespace, size: Array, weights: Array, cost: Any, members: tuple[int, ...]) -> Array:
+def solve_for_level(
+    xp: Namespace, size: Array, weights: Array, cost: Any, members: tuple[int, ...]
+) -> Array:
     """The θ ≥ 0 with ``Σ weights·(size − θ)₊ = cost`` in each group; 0 where that is too little.
 
     The sum falls as θ grows and is convex, so Newton's method climbs from below, and reaches the

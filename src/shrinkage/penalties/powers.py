@@ -19,8 +19,8 @@ from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, Number, ScalarForm
 from shrinkage.penalties.traits import Traits
 
-NEWTON_STEPS = 200  # at most; mostly 5 are enough
-ABOVE = 1.001  # times a bound, which rounding could else leave below the root
+NEWTON_STEPS = 200  # at most; about 5 are usual
+ABOVE = 1.001  # times a bound, so that rounding does not put it below the root
 
 
 @final

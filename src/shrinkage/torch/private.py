@@ -7,8 +7,13 @@ test that runs without any of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import torch
+from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.optim import Optimizer
 
 try:
     # torch.compile leaves the function alone and goes on around it. torch.compiler.disable does so
@@ -17,7 +22,43 @@ try:
 except ImportError:
     skip_compiling = torch.compiler.disable
 
-__all__ = ["is_differentiating_forward", "is_inside_transform", "skip_compiling"]
+try:
+    # Hooks on all optimizers, and whether a profiler runs.
+    from torch._C._autograd import _profiler_enabled
+    from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+except ImportError:
+    _profiler_enabled = None  # type: ignore[assignment]
+
+TensorGuards: Any
+try:
+    # Compares type, dtype, device, sizes and strides of many tensors in one call.
+    from torch._C._dynamo.guards import TensorGuards
+except ImportError:
+    TensorGuards = None
+
+__all__ = [
+    "TensorGuards",
+    "is_differentiating_forward",
+    "is_inside_transform",
+    "is_watched",
+    "member_values",
+    "own_children",
+    "own_parameters",
+    "skip_compiling",
+]
+
+
+def is_watched(optimizer: Optimizer) -> bool:
+    """Whether hooks or a profiler follow an optimizer's steps; True where torch does not say."""
+    if _profiler_enabled is None:
+        return True
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
+        or _profiler_enabled()
+    )
 
 
 def is_inside_transform() -> bool:
@@ -31,3 +72,30 @@ def is_inside_transform() -> bool:
 def is_differentiating_forward() -> bool:
     """Whether forward-mode differentiation is on; True where torch does not say."""
     return int(getattr(forward_ad, "_current_level", 0)) >= 0
+
+
+def own_parameters(module: nn.Module) -> Mapping[str, Tensor | None]:
+    """The parameters of the module itself by their keys; None where a key stands for none.
+
+    Wrappers such as FSDP change what `named_parameters` gives, but not this.
+    """
+    try:
+        return module._parameters
+    except AttributeError:
+        return dict(module.named_parameters(recurse=False, remove_duplicate=False))
+
+
+def own_children(module: nn.Module) -> Mapping[str, nn.Module | None]:
+    """The modules right below a module by their keys; None where a key stands for none."""
+    try:
+        return module._modules
+    except AttributeError:
+        return dict(module.named_children())
+
+
+def member_values(module: nn.Module) -> tuple[Callable[[], Iterable[object]], ...]:
+    """Functions that give the module's present parameters and children, cheaply."""
+    try:
+        return module._parameters.values, module._modules.values
+    except AttributeError:
+        return lambda: own_parameters(module).values(), lambda: own_children(module).values()

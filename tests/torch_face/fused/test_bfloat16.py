@@ -14,7 +14,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-import inside_twins as twins
+import fused_twins as twins
 from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.intrinsics import keep, load, narrow, widen
 from shrinkage.torch import SGD, Adam
@@ -81,13 +81,13 @@ def test_it_is_the_float32_step_rounded_once(
 ) -> None:
     optimizer, model = compare(kind, options, penalty, how, torch.bfloat16)
     optimizer.state_dict()
-    assert len(model) == sum(len(batch.entries) for batch in optimizer._sorted().batches)
+    assert len(model) == len(optimizer.engine_report().in_one_pass)
 
 
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_float16_goes_torchs_way(kind: type[Optimizer], options: dict[str, Any]) -> None:
     optimizer, _ = compare(kind, options, L1(0.1), "proximal", torch.float16)
-    assert not optimizer._sorted().batches
+    assert not optimizer.engine_report().in_one_pass
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -105,7 +105,7 @@ def test_state_stays_float32_through_a_checkpoint(kind: Any, dtype: torch.dtype)
     v = nn.Parameter(w.detach().clone())
     resumed = kind([v], **options, penalty=L1(0.1))
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert resumed.state[v][name].dtype is torch.float32
     for _ in range(3):
         step(optimizer, w)
@@ -124,9 +124,9 @@ def test_16_bit_state_of_torchs_own_becomes_float32(kind: Any) -> None:
     optimizer = kind([w], **options, penalty=L1(0.1))
     optimizer.load_state_dict(theirs.state_dict())
     optimizer.step()
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert optimizer.state[w][name].dtype is torch.float32
-    assert optimizer._sorted().batches
+    assert optimizer.engine_report().in_one_pass
 
 
 def twins_of(kind: Any) -> Any:

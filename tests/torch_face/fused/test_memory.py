@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-import inside_twins as twins
-from inside_soak import Arena
+import fused_twins as twins
+from fused_soak import Arena
 from shrinkage import L1, GroupLasso, NuclearNorm, Penalty
 from shrinkage.kernels import launch, threads
 from shrinkage.kernels.intrinsics import CHUNK
@@ -78,7 +78,7 @@ class Run:
         """Until every table is filled: one pass for all that it serves, and state in the arena."""
         self.step()
         self.step()
-        assert twins.served(self.one._sorted()) == (len(self.mine) if served is None else served)
+        assert twins.served(self.one) == (len(self.mine) if served is None else served)
 
     def each(self, change: Callable[[nn.Parameter], None]) -> None:
         for model in (self.mine, self.other):
@@ -270,7 +270,7 @@ def test_pieces_larger_than_a_chunk_write_nothing_else(
 ) -> None:
     run = Run(kind, options, penalty, dtype, shapes)
     run.settle()
-    for batch in run.one._sorted().batches:
+    for batch in run.one._current_engine().batches:
         assert batch.table[batch.pieces[:, 0], launch.SIZE].max() > CHUNK
     moved(run)
     for _ in range(3):
@@ -374,7 +374,7 @@ def test_memory_that_was_given_back_is_not_written(
     optimizer.state[w] = deepcopy(optimizer.state[v])
     v.grad, w.grad = torch.ones(8), torch.ones(8)
     optimizer.step()
-    assert twins.served(optimizer._sorted()) == 2
+    assert twins.served(optimizer) == 2
     assert torch.equal(v, w)
 
 

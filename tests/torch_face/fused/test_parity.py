@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 import cases
-import inside_twins as twins
+import fused_twins as twins
 from cases import Case
 from shrinkage import (
     L1,
@@ -98,7 +98,7 @@ def compare(
     one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
     two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
     twins.train(free, twins.twin(free, kind, options, None, how))
-    served = twins.served(one._sorted())
+    served = twins.served(one)
     if gaps:  # a number has none
         assert served == sum(not shape for shape in shapes.values())
     else:
@@ -158,15 +158,13 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     """In one pass over memory after the step, and by torch operations."""
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
-    one, attachment = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
+    one, fast = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
     two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
     twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
-    first, second = attachment._afterwards._pass, slow._afterwards._pass
-    assert first is not None
-    assert second is not None
-    assert (twins.served(first), twins.served(second)) == (2, 0)
+    reports = [attachment._own_steps._loops.engine_report() for attachment in (fast, slow)]
+    assert [len(report.in_one_pass) for report in reports] == [2, 0]
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
@@ -177,7 +175,7 @@ def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     mine, other = twins.parameters(SHAPES, torch.float64), twins.parameters(SHAPES, torch.float64)
     one = twins.train(mine, twins.ours(mine, kind, options, None, "proximal"))
     two = twins.train(other, kind(other.values(), **options))
-    assert twins.served(one._sorted()) == len(SHAPES)
+    assert twins.served(one) == len(SHAPES)
     twins.assert_same(mine, one, other, two, 1e-10)
 
 

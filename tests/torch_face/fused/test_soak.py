@@ -2,7 +2,7 @@
 
 import pytest
 
-from inside_soak import soak
+from fused_soak import soak
 
 
 @pytest.mark.slow

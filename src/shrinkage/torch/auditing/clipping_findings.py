@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.findings import Check, Finding, listed, names_of, written
 from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
-from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
+from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
 
 
 def strength_not_clipped(picture: Picture) -> Iterator[Finding]:
@@ -38,7 +40,9 @@ def _stays(optimizer: Optimizer, subject: Subject) -> bool:
     """Whether the strength of a penalty would have to be clipped together with the gradients."""
     for holder, group in subject.holders[:1]:
         if holder is optimizer:
-            return any(scales_strength(optimizer, *_way(pull, group)) for pull in subject.pulls)
+            is_sgd = isinstance(optimizer, torch.optim.SGD)
+            ways = (_way(pull, group) for pull in subject.pulls)
+            return any(scales_strength(how, scale, is_sgd=is_sgd) for how, scale in ways)
     return False
 
 

@@ -8,9 +8,9 @@ to the same result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,15 +25,14 @@ from shrinkage.kernels.launch import Kind
 from shrinkage.kernels.loops import FACTOR, NUMBERS, SIGN, A, B
 from shrinkage.kernels.reductions import SUMS
 from shrinkage.kernels.step_counts import counter
-from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
+from shrinkage.torch.fused.parameters import Entry
+from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
-
-if TYPE_CHECKING:
-    from shrinkage.torch.fused.parameters import Entry
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
+States = MutableMapping[Tensor, State]
 Table = np.ndarray[Any, np.dtype[np.int64]]
 
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
@@ -98,39 +97,12 @@ def wanted(parameter: Tensor) -> Wanted:
     return Wanted(parameter.dtype, inner, parameter.shape, parameter.stride())
 
 
-class Stepped(Protocol):
-    """An optimizer as the loops see it."""
-
-    @property
-    def _update(self) -> str:
-        """The name of its loops."""
-
-    @property
-    def _counts(self) -> str:
-        """What counts steps in its state; "" where nothing does."""
-
-    @property
-    def state(self) -> Any:
-        """torch's: for each parameter a dictionary."""
-
-    def _names(self, group: Group) -> tuple[str, ...]:
-        """What the loops read or change in the state, beside counts."""
-
-    def _kind(self, entry: Entry) -> Kind:
-        """Which compiled loop steps a parameter."""
-
-    def _prepare(self, entry: Entry) -> None:
-        """The parameter's state, where it is not there yet."""
-
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
-        """What the loops need of its group, in their order, from SIGN on."""
-
-
 class Batch:
     """Parameters that one compiled loop serves, with the table of their addresses."""
 
-    def __init__(self, kind: Kind, entries: Sequence[Entry], names: Sequence[str]) -> None:
-        self.kind, self.entries, self.names = kind, entries, names
+    def __init__(self, rule: UpdateRule, kind: Kind, entries: Sequence[Entry]) -> None:
+        self.rule, self.kind, self.entries = rule, kind, entries
+        self.names = rule.state_names(entries[0].group)
         self.wanted = [wanted(entry.parameter) for entry in entries]
         forms = [entry.form for entry in entries if entry.form is not None]
         self.table = np.zeros((len(entries), launch.COLUMNS), np.int64)
@@ -159,23 +131,23 @@ class Batch:
         self._told: list[object] = [None] * len(self._groups)
         self.work = launch.loop(kind)
 
-    def look(self, optimizer: Stepped) -> bool:
+    def look(self, states: States) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
-        if self._glance is not None and self._glance.shows_no_change(optimizer.state, gradients):
+        if self._glance is not None and self._glance.shows_no_change(states, gradients):
             self.held = gradients
             addresses = addresses_of(gradients)
             if addresses != self.gradients:
                 self.gradients = self.table[:, launch.GRADIENTS] = addresses
             return True
         self._glance = None
-        if not self._look_at_each(optimizer):
+        if not self._look_at_each(states):
             return False
-        self._glance = glance_at(optimizer.state, self.weights, self.held, self.states)
+        self._glance = glance_at(states, self.weights, self.held, self.states)
         return True
 
-    def _look_at_each(self, optimizer: Stepped) -> bool:
+    def _look_at_each(self, states: States) -> bool:
         self.held = []
         for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
             gradient = weights.grad
@@ -184,7 +156,7 @@ class Batch:
             elif (
                 weights.requires_grad
                 and fits(gradient, want.dtype, want)
-                and (self._rests(optimizer, row) or self._find(optimizer, row))
+                and (self._rests(states, row) or self._find(states, row))
             ):
                 address = gradient.data_ptr()
                 self.held.append(gradient)
@@ -194,7 +166,7 @@ class Batch:
                 self.gradients[row] = self.table[row, launch.GRADIENTS] = address
         return True
 
-    def _rests(self, optimizer: Stepped, row: int) -> bool:
+    def _rests(self, states: States, row: int) -> bool:
         """Whether weights and state are the same, in the same place, as when they were found.
 
         Memory of one address has one device, so that of the weights is not asked again.
@@ -210,15 +182,15 @@ class Batch:
             return False
         if not self.names:
             return True
-        state = optimizer.state[parameter]
+        state = states[parameter]
         for name, tensor, address in self.states[row]:
             if state.get(name) is not tensor or tensor.data_ptr() != address:
                 return False
-            if name != optimizer._counts and not fits(tensor, want.inner, want):
+            if name != self.rule.count_name and not fits(tensor, want.inner, want):
                 return False
         return True
 
-    def _find(self, optimizer: Stepped, row: int) -> bool:
+    def _find(self, states: States, row: int) -> bool:
         """Find weights and state, which may have moved; False where one does not fit."""
         entry, want = self.entries[row], self.wanted[row]
         parameter, place = entry.parameter, self.table[row]
@@ -226,8 +198,8 @@ class Batch:
             return False
         found: list[tuple[str, Tensor, int]] = []
         if self.names:
-            optimizer._prepare(entry)
-            state = optimizer.state[parameter]
+            state = states[parameter]
+            self.rule.prepare(entry, state)
             for column, name in enumerate(self.names, launch.FIRST):
                 if not fits(state[name], want.inner, want):
                     return False
@@ -235,23 +207,23 @@ class Batch:
                 found.append((name, state[name], int(place[column])))
             place[launch.FRESH] = entry.begins
             self.begins = self.begins or entry.begins
-            count = state.get(optimizer._counts)
+            count = state.get(self.rule.count_name)
             place[launch.COUNTER] = 0
             if count is not None:
                 if not is_count(count):
                     return False
                 place[launch.LONG] = count.dtype is torch.float64
                 place[launch.COUNTER] = count.data_ptr()
-                found.append((optimizer._counts, count, int(place[launch.COUNTER])))
+                found.append((self.rule.count_name, count, int(place[launch.COUNTER])))
         self.addresses[row] = place[launch.WEIGHTS] = parameter.data_ptr()
         self.states[row] = found
         self.moved = True
         return True
 
-    def tell(self, optimizer: Stepped) -> None:
+    def tell(self) -> None:
         """The present numbers of every group to its rows."""
         for place, (entry, rows) in enumerate(self._groups):
-            numbers = optimizer._numbers(entry)
+            numbers = self.rule.numbers(entry)
             if numbers != self._told[place]:
                 self._told[place] = numbers
                 self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
@@ -261,7 +233,7 @@ class Batch:
         self.numbers[:, FACTOR] = [entry.factor for entry in self.entries]
         self._told = [None] * len(self._groups)
 
-    def count(self, optimizer: Stepped) -> None:
+    def count(self) -> None:
         """A step more to all counts."""
         self._job[launch.TURN] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
@@ -270,7 +242,7 @@ class Batch:
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
         if self.names:
-            counter(optimizer._update)(self.job)
+            counter(self.rule.name)(self.job)
 
     def go(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""

@@ -1,42 +1,47 @@
-"""What stands for an optimizer with a regularizer's penalties inside, as its `Host`."""
+"""What stands for an optimizer with a regularizer's penalties inside, as its `Host`.
+
+It buys no row of the benchmark: it lets `print(regularizer)`, `audit` and `detach()` work alike for
+penalties that are attached and for those inside.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Sequence
+from typing import TypeGuard
 
-from torch import Tensor
+from torch.optim import Optimizer
 
+from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.carrying import carry, drop
-from shrinkage.torch.binding.clipping import clipping_in_words
+from shrinkage.torch.binding.checkpoint import carry, resume_loaded, stop_carrying
+from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
 from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import describe_clipping
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group, UserMetric
+from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.parameters import decoupled_amount
+from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.wording.effects import objective
 
-if TYPE_CHECKING:
-    from shrinkage.torch.fused.base import Inside
 
-
-class Tie:
+class FusedHost:
     """The `Host` of penalties inside an optimizer, which answers from its present groups."""
 
     metric: UserMetric | None = None
     stepped_by: str | None = None
 
-    def __init__(self, bound: BoundModel, optimizer: Inside) -> None:
-        self.bound, self.optimizer = bound, optimizer
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: UpdateRule) -> None:
+        self.bound, self.optimizer, self.rule = bound, optimizer, rule
         carry(optimizer, bound)
         bound.host = self
 
     def end(self) -> None:
         """The optimizer has them inside no longer."""
-        drop(self.optimizer, self.bound)
+        stop_carrying(self.optimizer, self.bound)
         self.bound.host = None
-
-    def is_to(self, optimizer: object) -> bool:
-        return self.optimizer is optimizer
 
     @property
     def group(self) -> Group:
@@ -57,7 +62,8 @@ class Tie:
 
     @property
     def max_norm(self) -> float | None:
-        return self.optimizer.max_norm
+        limit: float | None = self.optimizer.defaults["max_norm"]
+        return limit
 
     def detach(self) -> None:
         """Take the penalties out of the optimizer, which goes on without them."""
@@ -71,15 +77,59 @@ class Tie:
         there = group if lr is None else {**group, "lr": lr}
         return decoupled_amount(there, self.bound.factor)
 
-    def state_of(self, part: Part) -> dict[str, Tensor]:
-        """The tensors in the optimizer's state for one parameter."""
-        state: dict[str, Tensor] = self.optimizer.state.get(part.parameter, {})
-        return state
-
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self.optimizer._own_step(group, self.state_of(part))
+        return self.rule.own_step(group, self.optimizer.state.get(part.parameter, {}))
 
     def __repr__(self) -> str:
-        clips = clipping_in_words(self.max_norm)
+        clips = describe_clipping(self.max_norm)
         return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}{clips}"
+
+
+def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object]) -> None:
+    """Become the host of the regularizers that are new in the groups; leave those that were before.
+
+    Raises
+    ------
+    ValueError
+        If one of them is attached elsewhere, or penalizes what the optimizer does not step.
+    """
+    present = bound_models(optimizer)
+    for penalty in before:
+        host = penalty.bound.host if isinstance(penalty, Regularized) else None
+        if _is_of(host, optimizer) and host.bound not in present:
+            host.end()
+    for bound in present:
+        if not _is_of(bound.host, optimizer):
+            check_free(bound, optimizer)
+            how = FusedHost(bound, optimizer, rule).how
+            warn_of_division(bound, how, stacklevel=6)
+        check_holds(bound, optimizer)
+    if present:
+        resume_loaded(optimizer)
+
+
+def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:
+    return isinstance(host, FusedHost) and host.optimizer is optimizer
+
+
+def bound_models(optimizer: Optimizer) -> list[BoundModel]:
+    """Those of the regularizers in the groups, each once."""
+    penalties = [group["penalty"] for group in optimizer.param_groups]
+    return list(dict.fromkeys([held.bound for held in penalties if isinstance(held, Regularized)]))
+
+
+def warn_of_weight_decay(optimizer: Optimizer) -> bool:
+    """Warn if the optimizer's own decay acts on what has a penalty inside; whether it does."""
+    for group in optimizer.param_groups:
+        decay, penalty = own_decay(optimizer, group), group["penalty"]
+        named = penalty.bound.named_parameters() if isinstance(penalty, Regularized) else []
+        penalized = {id(parameter) for _, parameter in named}
+        if decay.strength and (
+            isinstance(penalty, Penalty)
+            or any(id(parameter) in penalized for parameter in group["params"])
+        ):
+            sentence = beside_weight_decay(optimizer, decay, "penalty inside")
+            warnings.warn(sentence, stacklevel=6)
+            return True
+    return False

@@ -17,7 +17,8 @@ from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bound import Binding, SingleBinding
 from shrinkage.torch.binding.checks import check_fit
-from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale
@@ -130,10 +131,8 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
+            name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
             if not isinstance(given, Regularized):
-                name = (
-                    group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-                )
                 penalty = None if given is None else with_groups(given, _as_they_are)
                 way = "none" if penalty is None else group["how"]
                 entry = Entry(name, parameter, group, penalty, way, None, None)
@@ -142,7 +141,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 bound_to = binding.penalty, group["how"], given.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
-                entry = Entry("", parameter, group, None, "none", None, None)
+                entry = Entry(name, parameter, group, None, "none", None, None)
             entry.take_form()
             entries[id(parameter)] = entry
     return list(entries.values())
@@ -182,8 +181,8 @@ def read_options(group: Group) -> None:
     check_scale(None if scale == "lr" else scale, how)
 
 
-def check_entry(entry: Entry, optimizer: Optimizer) -> None:
-    """Refuse a penalty that cannot go this way in this optimizer.
+def check_entry(entry: Entry, is_euclidean: bool) -> None:
+    """Refuse a penalty that cannot go this way where all entries have the same step, or do not.
 
     Raises
     ------
@@ -192,14 +191,13 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
     penalty = entry.penalty
     if penalty is None:
         return
-    euclidean = isinstance(optimizer, torch.optim.SGD)
     if entry.group["differentiable"] and entry.how != "coupled":
         raise ValueError(
             f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
             "through which no gradient leads"
         )
     reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
-    if entry.how == "proximal" and not euclidean:
+    if entry.how == "proximal" and not is_euclidean:
         reason = reason or penalty.why_no_metric()
         if entry.parameter.is_complex():
             reason = reason or (

@@ -15,7 +15,7 @@ from shrinkage.torch.tensors.values import linear
 
 if TYPE_CHECKING:
     from shrinkage.torch.fused.batch import Batch
-    from shrinkage.torch.fused.engine import OnePass
+    from shrinkage.torch.fused.engine import Engine
     from shrinkage.torch.fused.parameters import Entry
 
 
@@ -35,7 +35,7 @@ class Statistics:
 Sums = tuple[float, float, float, int, int, int, int]  # in that order
 
 
-def statistics(step: OnePass) -> Statistics:
+def statistics(step: Engine) -> Statistics:
     """Of penalized parameters that are not frozen: from the step's sums, else from the weights."""
     others = [entry for entry in step.others if entry.parameter.requires_grad]
     parts = [_at(entry) for entry in others if entry.penalty is not None]

@@ -1,0 +1,179 @@
+"""What a glance at all tensors together must see: each change, after steps without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fused_twins import torch_operations
+from shrinkage import L1
+from shrinkage.torch import SGD, Adam
+from shrinkage.torch.fused.guards import Glance
+
+Change = Callable[[list[nn.Parameter], Any], None]
+
+
+def weights_elsewhere(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].data = w[1].data.clone()
+
+
+def weights_swapped(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[0].data, w[1].data = w[1].data, w[0].data
+
+
+def weights_shared(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].data = w[0].data
+
+
+def weights_turned(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].data = w[1].data.t().contiguous().t()
+
+
+def weights_in_double(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].data = w[1].data.double()
+
+
+def state_cleared(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.state.clear()
+
+
+def state_of_one_gone(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.state.pop(w[1])
+
+
+def state_in_another_dictionary(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.state[w[1]] = {key: 0.5 * value for key, value in optimizer.state[w[1]].items()}
+
+
+def state_replaced(w: list[nn.Parameter], optimizer: Any) -> None:
+    for key, value in list(optimizer.state[w[1]].items()):
+        optimizer.state[w[1]][key] = 0.5 * value
+
+
+def state_exchanged(w: list[nn.Parameter], optimizer: Any) -> None:
+    first, second = optimizer.state.pop(w[0]), optimizer.state.pop(w[1])
+    optimizer.state[w[0]], optimizer.state[w[1]] = second, first
+
+
+def gradient_gone(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].grad = None
+
+
+def gradient_turned(w: list[nn.Parameter], optimizer: Any) -> None:
+    assert w[1].grad is not None
+    w[1].grad = w[1].grad.t().contiguous().t()
+
+
+def gradient_of_another(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].grad = w[0].grad
+
+
+def gradient_expanded(w: list[nn.Parameter], optimizer: Any) -> None:
+    assert w[1].grad is not None
+    w[1].grad = w[1].grad[0].expand(4, 3)
+
+
+def gradient_negated_by_a_bit(w: list[nn.Parameter], optimizer: Any) -> None:
+    assert w[1].grad is not None
+    w[1].grad = torch.complex(torch.zeros(4, 3), w[1].grad).conj().imag
+
+
+def frozen(w: list[nn.Parameter], optimizer: Any) -> None:
+    w[1].requires_grad_(False)
+    w[1].grad = None
+
+
+def nothing(w: list[nn.Parameter], optimizer: Any) -> None:
+    pass
+
+
+SEEN = [
+    weights_elsewhere,
+    weights_swapped,
+    weights_shared,
+    weights_turned,
+    weights_in_double,
+    state_cleared,
+    state_of_one_gone,
+    state_in_another_dictionary,
+    state_replaced,
+    state_exchanged,
+    gradient_gone,
+    gradient_turned,
+    gradient_of_another,
+    gradient_expanded,
+    gradient_negated_by_a_bit,
+    frozen,
+]
+KINDS: list[Any] = [
+    pytest.param(SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD"),
+    pytest.param(Adam, {"lr": 0.1}, id="Adam"),
+]
+
+
+def trained(
+    kind: type[Optimizer], options: dict[str, Any], change: Change, answers: list[bool]
+) -> list[Tensor]:
+    """Weights after four quiet steps and two with the change; forgets the quiet steps' answers."""
+    torch.manual_seed(0)
+    w = [nn.Parameter(torch.randn(4, 3)) for _ in range(3)]
+    optimizer: Any = kind(w, **options, penalty=L1(0.05))
+    for step in range(6):
+        for one in w:
+            one.grad = torch.randn(4, 3).to(one.dtype)
+        if step == 4:
+            assert answers[-2:] in ([True, True], [])
+            answers.clear()
+            change(w, optimizer)
+            for one in w:
+                if one.grad is not None and one.grad.dtype != one.dtype:
+                    one.grad = one.grad.to(one.dtype)
+        optimizer.step()
+    return [one.detach().double() for one in w]
+
+
+@pytest.mark.parametrize("change", [*SEEN, nothing])
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_every_change_is_seen(
+    kind: type[Optimizer],
+    options: dict[str, Any],
+    change: Change,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[bool] = []
+    looks = Glance.shows_no_change
+
+    def shows_no_change(self: Glance, *arguments: Any) -> bool:
+        answers.append(looks(self, *arguments))
+        return answers[-1]
+
+    monkeypatch.setattr(Glance, "shows_no_change", shows_no_change)
+    results = []
+    for way in (nullcontext, torch_operations):
+        answers.clear()
+        with way():
+            results.append(trained(kind, options, change, answers))
+        if way is nullcontext:
+            assert answers[0] == (change is nothing)
+    for mine, other in zip(*results, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_that_lies_elsewhere_in_its_storage_or_has_less_of_it_is_seen() -> None:
+    w, gradient = torch.zeros(4, 3), torch.ones(4, 3)
+    glance = Glance({}, [w], [gradient], [[]])
+    assert glance.shows_no_change({}, [gradient.clone()])
+    padded = torch.ones(17)
+    assert not glance.shows_no_change({}, [padded[:12].view(4, 3)])
+    assert not Glance({}, [w], [padded[5:].view(4, 3)], [[]]).shows_no_change(
+        {}, [padded[:12].view(4, 3)]
+    )
+    cut = gradient.clone()
+    cut.untyped_storage().resize_(8)
+    assert not glance.shows_no_change({}, [cut])
