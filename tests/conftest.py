@@ -8,7 +8,12 @@ import torch
 
 from grid import is_quick
 
-hypothesis.settings.register_profile("laws", deadline=None, max_examples=10)
+hypothesis.settings.register_profile(
+    "laws",
+    deadline=None,
+    max_examples=10,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a slow machine is no failure
+)
 hypothesis.settings.load_profile("laws")
 torch.set_num_threads(1)
 

@@ -16,7 +16,8 @@ from shrinkage.probe.catalogue import Entry
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, ["probe", *map(str, arguments)])
+    command = ["probe", "--timeout", "1800"]  # which a later one overrides: nothing hurries
+    return lambda *arguments: CliRunner().invoke(app, [*command, *map(str, arguments)])
 
 
 def test_one_optimizer(run) -> None:
@@ -55,9 +56,13 @@ class Ends(SGD):
 @pytest.mark.parametrize(
     ("line", "timeout", "sentence"),
     [
-        ("os._exit(0)", 60, "mine_ends:Ends cannot be probed: it ends its process, with 0"),
-        ("sys.exit(0)", 60, "mine_ends.Ends cannot be probed: it fails on the way: SystemExit: 0"),
-        ("raise KeyboardInterrupt", 60, "mine_ends:Ends cannot be probed: KeyboardInterrupt"),
+        ("os._exit(0)", 1800, "mine_ends:Ends cannot be probed: it ends its process, with 0"),
+        (
+            "sys.exit(0)",
+            1800,
+            "mine_ends.Ends cannot be probed: it fails on the way: SystemExit: 0",
+        ),
+        ("raise KeyboardInterrupt", 1800, "mine_ends:Ends cannot be probed: KeyboardInterrupt"),
         ("time.sleep(1000)", 1, "cannot be probed: it "),  # takes more than 1 s, or hangs
     ],
 )

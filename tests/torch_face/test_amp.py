@@ -1,6 +1,7 @@
 """Under torch.amp.GradScaler: scaled gradients, skipped steps, plain and fused optimizers."""
 
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -60,10 +61,10 @@ def apart(first: list[Tensor], second: list[Tensor]) -> float:
     return max((a - b).abs().max().item() for a, b in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
-def test_a_scaled_run_gives_the_numbers_of_an_unscaled_one(make: Any, how: str) -> None:
-    for penalty, clip in ((ElasticNet(0.2), None), (L1(0.05) + GroupLasso(0.05), 0.1)):
+def test_a_scaled_run_gives_the_numbers_of_an_unscaled_one(make: Any) -> None:
+    penalties = [(ElasticNet(0.2), None), (L1(0.05) + GroupLasso(0.05), 0.1)]
+    for how, (penalty, clip) in product(HOWS, penalties):
         scaler = GradScaler("cpu", init_scale=2.0**10)
         scaled, _ = train(make, penalty, how, scaler, clip=clip)
         plain, _ = train(make, penalty, how, None, clip=clip)

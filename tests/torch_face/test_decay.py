@@ -56,17 +56,11 @@ def shares(made: torch.optim.Optimizer, steps: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_of_torchs_is_known(name: str) -> None:
+def test_it_is_known_and_decoupled_where_it_takes_the_same_share_at_each_step(name: str) -> None:
     made = optimizer(name)
     decay = own_decay(made, made.param_groups[0])
     assert decay.strength == DECAY
     assert decay.kind != "unknown"
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_decoupled_is_what_takes_the_same_share_at_each_step(name: str) -> None:
-    made = optimizer(name)
-    decay = own_decay(made, made.param_groups[0])
     taken = shares(made, 3)
     is_steady = torch.allclose(taken, taken[0, 0].expand_as(taken), rtol=1e-10)
     if name in {"SGD", "SGDW, by L1"}:  # plain SGD's is steady too; L1 takes no share

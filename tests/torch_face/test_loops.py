@@ -10,16 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from diabetes import minimum, normal_equations
+from grid import covering
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 from small_run import Make, apart, data_loss, network, train
 
+WAYS = ["coupled", "decoupled", "proximal"]
 ADAM = partial(torch.optim.Adam, lr=0.01)
 SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("make", [SGD, ADAM])
+@pytest.mark.parametrize(("make", "how"), covering([SGD, ADAM], WAYS))
 def test_each_group_shrinks_with_its_own_learning_rate(make: Make, how: str) -> None:
     def uneven(parameters: Any) -> Optimizer:
         first, second, third, fourth = parameters
@@ -30,8 +31,7 @@ def test_each_group_shrinks_with_its_own_learning_rate(make: Make, how: str) -> 
     assert torch.equal(penalized[2], plain[2])  # lr 0: every way is the identity
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("make", [SGD, ADAM])
+@pytest.mark.parametrize(("make", "how"), covering([SGD, ADAM], WAYS))
 def test_micro_batches_apply_it_once_a_step(make: Make, how: str) -> None:
     model = network()
     optimizer = make(model.parameters())
@@ -55,15 +55,15 @@ def test_clipping_comes_before_the_coupled_gradient() -> None:
     assert torch.allclose(first, before - 0.1 * 0.1 * before.sign(), atol=1e-9)
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("make", [SGD, ADAM, partial(torch.optim.Adam, lr=0.01, fused=True)])
+@pytest.mark.parametrize(
+    ("make", "how"), covering([SGD, ADAM, partial(torch.optim.Adam, lr=0.01, fused=True)], WAYS)
+)
 def test_a_closure_gives_the_same_steps(make: Make, how: str) -> None:
     with_closure = train(make, ElasticNet(0.2), how, closure=True)
     assert apart(with_closure, train(make, ElasticNet(0.2), how)) == 0.0
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("keyword", [False, True])
+@pytest.mark.parametrize(("how", "keyword"), covering(WAYS, [False, True]))
 def test_the_closures_loss_has_the_penalty_where_its_gradient_has(how: str, keyword: bool) -> None:
     model = network()
     optimizer = SGD(model.parameters())
@@ -91,8 +91,9 @@ class Twice(torch.optim.SGD):
 
 
 @pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("with_closure", [False, True])
-@pytest.mark.parametrize("penalty", [L1(0.5), L2(0.25)], ids=str)
+@pytest.mark.parametrize(
+    ("with_closure", "penalty"), covering([False, True], [L1(0.5), L2(0.25)]), ids=str
+)
 def test_a_step_within_a_step_shrinks_weights_once(
     how: str, with_closure: bool, penalty: Penalty
 ) -> None:
@@ -194,8 +195,7 @@ def test_maximize_climbs_the_objective_less_the_penalty() -> None:
         assert apart(up, down) == 0.0
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.parametrize(("how", "kind"), covering(WAYS, [torch.optim.SGD, torch.optim.Adam]))
 def test_a_learning_rate_may_be_a_tensor(kind: Any, how: str) -> None:
     number = train(partial(kind, lr=0.0625), ElasticNet(0.2) + GroupLasso(0.1), how)
     tensor = partial(kind, lr=torch.tensor(0.0625), foreach=False)

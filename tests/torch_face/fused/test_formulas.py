@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from cases import CASES
-from shrinkage import L0, MCP, SCAD, CappedL1, Penalty
+from shrinkage import L0, L1, MCP, SCAD, CappedL1, Penalty
 from shrinkage.kernels.formulas import formula_of, signed
 
 PENALTIES: list[Penalty] = [
@@ -73,6 +73,7 @@ def constants(penalty: Penalty, kind: Any) -> tuple[Any, Any]:
     return kind(form[1][0]), kind(form[1][1])
 
 
+@pytest.mark.quick_where(penalty=[L1(0.5), MCP(0.512)])
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 @given(values=st.lists(NUMBERS, min_size=1, max_size=20), step=STEPS)
@@ -99,6 +100,7 @@ def cost(penalty: Penalty, u: float, z: float, step: float) -> float:
     return 0.5 * (float(u) - float(z)) ** 2 / step + value
 
 
+@pytest.mark.quick_where(penalty=[L1(0.5), MCP(0.512)])
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("penalty", SMOOTH, ids=str)
 @given(values=st.lists(NUMBERS, min_size=1, max_size=20))
@@ -111,6 +113,7 @@ def test_gradient(penalty: Penalty, kind: Any, values: list[float]) -> None:
     np.testing.assert_allclose(found, penalty.gradient(w), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.quick_where(penalty=[L1(0.5), MCP(0.512)])
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_what_is_no_number_stays_none(penalty: Penalty, kind: Any) -> None:

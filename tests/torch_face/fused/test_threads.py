@@ -113,7 +113,7 @@ def meeting(size: int) -> Work:
         job = carray(address, 3)
         take(job)
         waited = 0
-        while job[0] < size and waited < 1 << 28:
+        while job[0] < size and waited < 1 << 34:
             waited = take(job[2:])  # looks at memory anew
         if job[0] < size:
             take(job[1:])
