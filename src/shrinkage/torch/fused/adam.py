@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT, _get_scalar_dtype
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Kind, Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, OwnStep
@@ -62,7 +62,6 @@ class Adam(Inside, torch.optim.Adam):
     [0.985, -0.004]
     """
 
-    _update = "adam"
     _counts = "step"
 
     def __init__(
@@ -105,7 +104,7 @@ class Adam(Inside, torch.optim.Adam):
         self._end(max_norm)
 
     def _kind(self, entry: Entry) -> Kind:
-        return entry.kind(self._update, bool(entry.group["amsgrad"]))
+        return entry.kind(Update.AMSGRAD if entry.group["amsgrad"] else Update.ADAM)
 
     def _names(self, group: Group) -> tuple[str, ...]:
         names = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
@@ -124,22 +123,22 @@ class Adam(Inside, torch.optim.Adam):
         for name in self._names(group):
             settle_(state, name, entry.parameter)
 
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+    def _numbers(self, entry: Entry) -> dict[str, float]:
         group = entry.group
         lr, decay = float(group["lr"]), float(group["weight_decay"])
         decoupled = group["decoupled_weight_decay"]
-        return (
-            -1.0 if group["maximize"] else 1.0,
-            lr,
-            entry.factor,
-            0.0 if decoupled else decay,
-            2.0 * lr,
-            lr,
-            float(group["betas"][0]),
-            float(group["betas"][1]),
-            group["eps"],
-            1.0 - lr * decay if decoupled else 1.0,
-        )
+        return {
+            "sign": -1.0 if group["maximize"] else 1.0,
+            "lr": lr,
+            "factor": entry.factor,
+            "decay": 0.0 if decoupled else decay,
+            "limit": 2.0 * lr,
+            "step": lr,
+            "beta1": float(group["betas"][0]),
+            "beta2": float(group["betas"][1]),
+            "eps": group["eps"],
+            "kept": 1.0 - lr * decay if decoupled else 1.0,
+        }
 
     def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
         return own_step.adam(group, state, 1.0)

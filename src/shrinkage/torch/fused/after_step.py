@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Kind, Update
 from shrinkage.torch.binding.bound import Binding
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
@@ -27,7 +27,6 @@ Held = Sequence[tuple["Bound", list[Group | None]]]
 class Afterwards:
     """As an optimizer whose update does nothing, for the loops of `OnePass`."""
 
-    _update = "still"
 
     def __init__(self, attachment: Attachment) -> None:
         self.attachment = attachment
@@ -90,16 +89,17 @@ class Afterwards:
         return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
 
     def _kind(self, entry: Entry) -> Kind:
-        return entry.kind(self._update, self._in_metric)
+        return entry.kind(Update.NONE_IN_METRIC if self._in_metric else Update.NONE)
 
     def _prepare(self, entry: Entry) -> None:
         """The optimizer has made its state."""
 
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+    def _numbers(self, entry: Entry) -> dict[str, float]:
         group, lr = entry.group, float(entry.group["lr"])
         factor = self.attachment.regularizer.factor
         if self._in_metric:
             eps, beta2 = group["eps"], float(group["betas"][1])
-            return (1.0, lr, factor, 0.0, 2.0 * lr, lr, 0.0, beta2, eps, 1.0)
+            adaptive = {"limit": 2.0 * lr, "step": lr, "beta2": beta2, "eps": eps}
+            return {"lr": lr, "factor": factor, **adaptive}
         own = float(own_step.sgd(group, {}, self._share).step)
-        return (1.0, lr, factor, 0.0, math.inf, own)
+        return {"lr": lr, "factor": factor, "limit": math.inf, "step": own}

@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
     _use_grad_for_differentiable,
 )
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Kind
 from shrinkage.penalties import Penalty
 from shrinkage.torch.attaching.checks import (
     beside_weight_decay,
@@ -71,7 +71,6 @@ class Inside(SelfClipping, Optimizer):
     It is `Stepped` by compiled loops, and by torch operations where these do not fit.
     """
 
-    _update: ClassVar[str]  # the name of its loops
     _counts: ClassVar[str]  # what counts steps in its state
     _pass: OnePass | None = None
     _made_from: object = None
@@ -95,7 +94,7 @@ class Inside(SelfClipping, Optimizer):
         """After torch has made the state by a step of zeros."""
 
     @abstractmethod
-    def _numbers(self, entry: Entry) -> tuple[float, ...]: ...
+    def _numbers(self, entry: Entry) -> dict[str, float]: ...
 
     @abstractmethod
     def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:

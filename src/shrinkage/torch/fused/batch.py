@@ -17,13 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
-from shrinkage.kernels import launch
-from shrinkage.kernels import threads as pool
-from shrinkage.kernels.column_sums import LEAST, block_width
+from shrinkage.kernels import launch, threads
+from shrinkage.kernels.group_columns import strip_groups
+from shrinkage.kernels.how import Kind
 from shrinkage.kernels.intrinsics import CHUNK
-from shrinkage.kernels.launch import Kind
-from shrinkage.kernels.loops import FACTOR, NUMBERS, SIGN, A, B
-from shrinkage.kernels.reductions import SUMS
+from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
 from shrinkage.kernels.step_counts import counter
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
     from shrinkage.torch.fused.parameters import Entry
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
-PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
-Table = np.ndarray[Any, np.dtype[np.int64]]
+LENGTH = 1 << 15  # entries of a piece: short ones let all threads end at about the same time
+STATE = ("first", "second", "third")  # fields of a record, in the order of an optimizer's names
 
 PLAIN = (nn.Parameter, Tensor)
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
@@ -120,10 +118,6 @@ class Stepped(Protocol):
     """An optimizer as the loops see it."""
 
     @property
-    def _update(self) -> str:
-        """The name of its loops."""
-
-    @property
     def _counts(self) -> str:
         """What counts steps in its state; "" where nothing does."""
 
@@ -140,8 +134,8 @@ class Stepped(Protocol):
     def _prepare(self, entry: Entry) -> None:
         """The parameter's state, where it is not there yet."""
 
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
-        """What the loops need of its group, in their order, from SIGN on."""
+    def _numbers(self, entry: Entry) -> dict[str, float]:
+        """What the loops need of its group, by the names of `PARAMETER`."""
 
 
 class Batch:
@@ -151,20 +145,17 @@ class Batch:
         self.kind, self.entries, self.names = kind, entries, names
         self.wanted = [wanted(entry.parameter) for entry in entries]
         forms = [entry.form for entry in entries if entry.form is not None]
-        self.table = np.zeros((len(entries), launch.COLUMNS), np.int64)
-        self.table[:, launch.SIZE] = [entry.parameter.numel() for entry in entries]
-        self.table[:, launch.WIDTH] = [form.width for form in forms]
-        self.table[:, launch.SPAN] = [form.span for form in forms]
-        self.numbers = np.zeros((len(entries), NUMBERS))
-        self.numbers[:, [A, B]] = [form.constants for form in forms]
+        self.table: Records = np.zeros(len(entries), PARAMETER)
+        self.table["size"] = [entry.parameter.numel() for entry in entries]
+        self.table["width"] = [form.width for form in forms]
+        self.table["span"] = [form.span for form in forms]
+        self.table["a"], self.table["b"] = zip(*(form.constants for form in forms), strict=True)
+        self._gradient_column = self.table["gradient"]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
-        self.size = int(self.table[:, launch.SIZE].sum())
-        keeps = kind.dtype == "bfloat16"
-        self.pieces = cut(self.table, keeps, torch.get_num_threads())
-        self.sums = np.zeros((len(self.pieces), SUMS))
-        arrays = self.table, self.numbers, self.pieces, self.sums
-        addresses = [array.ctypes.data for array in arrays]
-        self._job = np.array([0, *addresses, len(entries), len(self.pieces), 0])
+        self.size = int(self.table["size"].sum())
+        self.pieces = cut(self.table)
+        self._job = make_job(self.table, self.pieces)
+        self._turn, self._done = self._job["turn"], self._job["done"]
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
@@ -174,7 +165,7 @@ class Batch:
         self.begins = False  # whether one has state that was made for this step
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
-        self._told: list[object] = [None] * len(self._groups)
+        self._told: list[dict[str, float]] = [{} for _ in self._groups]
         self.work = launch.loop(kind)
 
     def look(self, optimizer: Stepped) -> bool:
@@ -185,7 +176,7 @@ class Batch:
             self.held = gradients
             addresses = addresses_of(gradients)
             if addresses != self.gradients:
-                self.gradients = self.table[:, launch.GRADIENTS] = addresses
+                self.gradients = self._gradient_column[:] = addresses
             return True
         self._glance = None
         if not self._look_at_each(optimizer):
@@ -209,7 +200,7 @@ class Batch:
             else:
                 return False
             if address != self.gradients[row]:
-                self.gradients[row] = self.table[row, launch.GRADIENTS] = address
+                self.gradients[row] = self._gradient_column[row] = address
         return True
 
     def _rests(self, optimizer: Stepped, row: int) -> bool:
@@ -246,22 +237,22 @@ class Batch:
         if self.names:
             optimizer._prepare(entry)
             state = optimizer.state[parameter]
-            for column, name in enumerate(self.names, launch.FIRST):
+            for field, name in zip(STATE, self.names, strict=False):
                 if not fits(state[name], want.inner, want):
                     return False
-                place[column] = state[name].data_ptr()
-                found.append((name, state[name], int(place[column])))
-            place[launch.FRESH] = entry.begins
+                place[field] = state[name].data_ptr()
+                found.append((name, state[name], int(place[field])))
+            place["begins"] = entry.begins
             self.begins = self.begins or entry.begins
             count = state.get(optimizer._counts)
-            place[launch.COUNTER] = 0
+            place["count"] = 0
             if count is not None:
                 if not is_count(count):
                     return False
-                place[launch.LONG] = count.dtype is torch.float64
-                place[launch.COUNTER] = count.data_ptr()
-                found.append((optimizer._counts, count, int(place[launch.COUNTER])))
-        self.addresses[row] = place[launch.WEIGHTS] = parameter.data_ptr()
+                place["count_is_double"] = count.dtype is torch.float64
+                place["count"] = count.data_ptr()
+                found.append((optimizer._counts, count, int(place["count"])))
+        self.addresses[row] = place["weights"] = parameter.data_ptr()
         self.states[row] = found
         self.moved = True
         return True
@@ -271,33 +262,35 @@ class Batch:
         for place, (entry, rows) in enumerate(self._groups):
             numbers = optimizer._numbers(entry)
             if numbers != self._told[place]:
+                for field, value in numbers.items():
+                    if value != self._told[place].get(field):
+                        self.table[field][rows] = value
                 self._told[place] = numbers
-                self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
 
     def tell_clipped(self) -> None:
         """The strengths of a step before which gradients were clipped: each parameter's own."""
-        self.numbers[:, FACTOR] = [entry.factor for entry in self.entries]
-        self._told = [None] * len(self._groups)
+        self.table["factor"] = [entry.factor for entry in self.entries]
+        self._told = [{} for _ in self._groups]
 
     def count(self, optimizer: Stepped) -> None:
         """A step more to all counts."""
-        self._job[launch.TURN] = 0
+        self._turn[0] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
         if self.names:
-            counter(optimizer._update)(self.job)
+            counter(self.kind.update)(self.job)
 
     def go(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""
         few = self.size < SERIAL
-        threads = 1 if few else min(torch.get_num_threads(), len(self.pieces))
+        team = 1 if few else min(torch.get_num_threads(), len(self.pieces))
         try:
-            pool.run(self.work, self.job, threads)
+            threads.run(self.work, self.job, team)
         finally:
-            done, self._job[launch.DONE] = int(self._job[launch.DONE]), 0
+            done, self._done[0] = int(self._done[0]), 0
             if done and self.begins:  # an interruption before the first piece leaves it as it was
                 self.begins = False
                 for entry in self.entries:
@@ -309,22 +302,20 @@ class Batch:
             )
 
 
-def cut(table: Table, keeps: bool, threads: int) -> Table:
-    """Pieces (parameter, from, to) at whole chunks, rows or columns, enough for all threads."""
-    pieces: list[tuple[int, int, int]] = []
-    places = table[:, [launch.SIZE, launch.WIDTH, launch.SPAN]].tolist()
-    for index, (entries, width, span) in enumerate(places):
-        rows = entries // span if span else 1
-        unit = width or CHUNK
-        length = max(1, PIECE // unit) * unit
-        if span:
-            share = -(-int(table[:, launch.SIZE].sum()) // (2 * threads * rows))
-            unit = width if width > 1 else LEAST
-            most = block_width(rows, width, span, keeps)
-            length = most if threads == 1 else min(-(-share // unit) * unit, most)
-        end = span or entries
-        pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]
-    return np.array(pieces, np.int64).reshape(-1, 3)
+def cut(table: Records) -> Records:
+    """Pieces of parameters, at whole chunks, rows or strips of columns."""
+    pieces: list[tuple[float, ...]] = []
+    for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
+        if span:  # a range of every row, for there the groups are side by side
+            rows, end = entries // span, span
+            unit = strip_groups(rows, width, span) * width
+            length = max(1, 8 * LENGTH // (rows * unit)) * unit
+        else:
+            end, unit = entries, width or CHUNK
+            length = max(1, LENGTH // unit) * unit
+        for low in range(0, end, length):
+            pieces.append((index, low, min(low + length, end), 0.0, 0.0, 0.0, 0.0, 0.0))
+    return np.array(pieces, PIECE)
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:

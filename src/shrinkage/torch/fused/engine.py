@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from shrinkage.kernels import launch
 from shrinkage.torch.binding.clipping import is_any_clipped, scales_strength, share_of
 from shrinkage.torch.fused.batch import (
     INNER,
     PLAIN,
+    STATE,
     Batch,
     Stepped,
     fits,
@@ -24,9 +24,9 @@ from shrinkage.torch.fused.batch import (
 from shrinkage.torch.fused.parameters import Entry, is_plain
 
 if TYPE_CHECKING:
-    from shrinkage.kernels.launch import Kind
+    from shrinkage.kernels.how import Kind
 
-TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
+TALLEST = 1 << 17  # rows: of more, copies of even a few columns take much memory
 
 
 class OnePass:
@@ -171,13 +171,12 @@ def sharing(batches: Sequence[Batch]) -> list[Entry]:
     """The entries whose weights or state have memory in common with another's."""
     places = []
     for batch in batches:
-        for entry, addresses in zip(batch.entries, batch.table.tolist(), strict=True):
+        for entry, place in zip(batch.entries, batch.table, strict=True):
             size = entry.parameter.numel()
             width = entry.parameter.element_size()
-            for column in launch.WRITTEN:
-                if addresses[column]:
-                    bytes_each = width if column == launch.WEIGHTS else batch.itemsize
-                    start = addresses[column]
+            for field in ("weights", *STATE):
+                if start := int(place[field]):
+                    bytes_each = width if field == "weights" else batch.itemsize
                     places.append((start, start + size * bytes_each, entry))
     places.sort(key=lambda place: place[:2])
     found: list[Entry] = []

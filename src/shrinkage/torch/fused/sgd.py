@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 from torch.optim.sgd import sgd as torch_sgd
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Kind, Update
 from shrinkage.penalties import L1, L2, Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch.facts import own_step
@@ -75,7 +75,6 @@ class SGD(Inside, torch.optim.SGD):
     [0.95, 0.0]
     """
 
-    _update = "sgd"
     _counts = "momentum_share"
 
     def __init__(
@@ -115,8 +114,7 @@ class SGD(Inside, torch.optim.SGD):
 
     def _kind(self, entry: Entry) -> Kind:
         assert entry.form is not None
-        momentum = entry.group["momentum"] != 0
-        return entry.kind(self._update, momentum)
+        return entry.kind(Update.MOMENTUM if entry.group["momentum"] else Update.SGD)
 
     def _names(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
@@ -149,20 +147,20 @@ class SGD(Inside, torch.optim.SGD):
             if "momentum_share" in state:
                 state["momentum_share"].zero_()
 
-    def _numbers(self, entry: Entry) -> tuple[float, ...]:
+    def _numbers(self, entry: Entry) -> dict[str, float]:
         group = entry.group
         lr = float(group["lr"])
-        return (
-            -1.0 if group["maximize"] else 1.0,
-            lr,
-            entry.factor,
-            float(group["weight_decay"]),
-            math.inf,
-            lr,
-            float(group["momentum"]),
-            1.0 - group["dampening"],
-            float(group["nesterov"]),
-        )
+        return {
+            "sign": -1.0 if group["maximize"] else 1.0,
+            "lr": lr,
+            "factor": entry.factor,
+            "decay": float(group["weight_decay"]),
+            "limit": math.inf,
+            "step": lr,
+            "momentum": float(group["momentum"]),
+            "keep": 1.0 - group["dampening"],
+            "nesterov": float(group["nesterov"]),
+        }
 
     def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
         return own_step.sgd(group, state, float(state.get("momentum_share", 1.0)))
