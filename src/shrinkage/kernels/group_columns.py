@@ -1,134 +1,197 @@
-"""Group lasso across rows: on columns, and on kernels of a middle axis.
-
-`benchmarks/step.py`, "group lasso on columns": in torch operations such a step takes seven times as
-long under SGD, and eleven times under Adam.
+"""Group lasso on columns, and on kernels of a middle axis: a block of columns at a time.
 
 Weights are seen as rows of `span` entries, in which each group has `width` neighbours: width 1 is
-the columns of a matrix. A strip of neighbouring groups is copied so that each lies in one stretch,
-with its gradient and state, stepped as rows are, and copied back.
+the columns of a matrix. A block of columns is updated row by row while sums down its columns are
+taken, then shrunk. The mathematics is that of `groups`.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from shrinkage.kernels.group_rows import over_rows
-from shrinkage.kernels.how import Kind
-from shrinkage.kernels.intrinsics import copy, part
+from shrinkage.kernels.column_sums import (
+    FLUSH,
+    add_moments,
+    add_squares,
+    block_width,
+    flush,
+    join_neighbours,
+    line,
+    measure_block,
+    raise_tops,
+    see_to_extremes,
+    take_squares,
+)
+from shrinkage.kernels.group_columns_adaptive import shrinking_in_metric
+from shrinkage.kernels.group_root import pull_at
+from shrinkage.kernels.how import How, Kind
+from shrinkage.kernels.intrinsics import CHUNK, fill, load, part, round_to, widen
 from shrinkage.kernels.jit import Loop, jitable, tight
-from shrinkage.kernels.reductions import NO_SUMS, both
-
-STRIP = 1 << 15  # entries of a strip, if they are enough columns: with the state, half a second cache
-NARROW, WIDE = 16, 64  # neighbours: 64 bytes is what memory brings at a time, more is no faster
-TALL = 32  # rows that are turned at a time
-GAP = 16  # entries between groups, so that they do not compete for one place in a cache
-
-
-@jitable
-def strip_groups(rows, width, span):
-    """How many neighbouring groups are copied together."""
-    neighbours = min(max(STRIP // max(rows, 1), NARROW), WIDE, span)
-    return max(neighbours // width, 1)
+from shrinkage.kernels.loops import update_of
+from shrinkage.kernels.reductions import (
+    NO_SUMS,
+    NOTHING,
+    nothing_yet,
+    together,
+    with_chunk,
+    with_entry,
+    with_group,
+)
 
 
 def by_columns(kind: Kind) -> Loop:
-    """Update, prox and sums, a strip at a time."""
-    step_rows, count = over_rows(kind), kind.update.state_count
-    has_gradient = kind.update.is_own
+    """Update, prox and sums, a block of columns at a time."""
+    is_coupled, half = kind.how == How.COUPLED, kind.is_half
+    step_rows = updating(kind)
+    shrink = shrinking_in_metric(kind) if kind.is_in_metric else shrinking_evenly(kind.how)
 
     @jitable
     def run(weights, gradients, state, p, piece):
         width, span = p.width, p.span
-        rows = p.size // span
-        length = rows * width
-        pitch, most = length + GAP, strip_groups(rows, width, span)
-        like = state[0]
-        w, g = np.empty(pitch * most, weights.dtype), np.empty(pitch * most, weights.dtype)
-        # Of state that this update has not, nothing is read: one entry will do.
-        first = np.empty(pitch * most if count > 0 else 1, like.dtype)
-        second = np.empty(pitch * most if count > 1 else 1, like.dtype)
-        third = np.empty(pitch * most if count > 2 else 1, like.dtype)
-        tile = TALL * most * width
-        near, near_half = np.empty(tile, like.dtype), np.empty(tile, weights.dtype)
+        rows, like = weights.size // span, state[0]
+        most = block_width(rows, width, span, half)
+        wide = np.empty(rows * most if half else 0, like.dtype)
         sums = NO_SUMS
-        for low in range(piece.low, piece.high, most * width):
-            groups = min(most, (piece.high - low) // width)
-            place = groups, rows, width, span, low, pitch
-            take_strip(weights, w, near_half, place)
-            if has_gradient:
-                take_strip(gradients, g, near_half, place)
-            if count > 0:
-                take_strip(state[0], first, near, place)
-            if count > 1:
-                take_strip(state[1], second, near, place)
-            if count > 2:
-                take_strip(state[2], third, near, place)
-            found = step_rows(
-                part(w, 0, groups * pitch), g, (first, second, third), p, length, pitch
-            )
-            sums = both(sums, found)
-            bring_strip(w, weights, near_half, place)
-            if has_gradient:
-                if count > 0:
-                    bring_strip(first, state[0], near, place)
-                if count > 1:
-                    bring_strip(second, state[1], near, place)
-                if count > 2:
-                    bring_strip(third, state[2], near, place)
+        for begin in range(piece.low, piece.high, most):
+            size = min(most, piece.high - begin)
+            stored = weights, rows, span, begin
+            block = stored
+            if half:
+                block = wide, rows, most, 0
+                for r in range(rows):
+                    widen(line(stored, r, 0, size), line(block, r, 0, size))
+            squares, weighted = np.zeros(size), np.zeros(size)
+            found = squares, weighted, np.zeros(size, like.dtype), np.zeros(size, like.dtype)
+            step_rows(block, stored, gradients, state, width, p, found)
+            if not is_coupled:
+                see_to_extremes(block, squares)
+            measured = shrink(block, stored, state, found, width, p)
+            if half:  # rounded once, at the end
+                for r in range(rows):
+                    round_to(line(stored, r, 0, size), line(block, r, 0, size))
+                measured = measure_block(block, squares)
+            sums = with_chunk(sums, measured)
+            see_to_extremes(block, squares)
+            join_neighbours(squares, width)
+            for j in range(0, size, width):
+                sums = with_group(sums, NOTHING, math.sqrt(squares[j]), squares[j] == 0.0)
         return sums
 
     return run
 
 
-@jitable
-def take_strip(numbers, strip, near, place):
-    """Some groups from where they are, each into one stretch of the strip.
+def updating(kind: Kind) -> Loop:
+    """The optimizer's update of a block, with what the prox needs of its columns.
 
-    A few rows at a time: their lines are read as vectors, many of them on their way at once, and
-    what is turned lies in the first cache.
+    Which is Σw², and in a metric Σs·w², the largest step s and the largest s·|w|.
     """
-    groups, rows, width, span, low, pitch = place
-    size = groups * width
-    for begin in range(0, rows, TALL):
-        tall = min(TALL, rows - begin)
-        for r in range(tall):
-            copy(part(numbers, (begin + r) * span + low, size), part(near, r * size, size))
-        for j in range(groups):
-            turn(near, j * width, size, part(strip, j * pitch + begin * width, tall * width), width)
+    update, is_coupled, in_metric = update_of(kind), kind.how == How.COUPLED, kind.is_in_metric
+
+    @jitable
+    def step_rows(block, stored, gradients, state, width, p, sums):
+        first, second, third = state
+        _, rows, span, begin = stored
+        squares, weighted, tops, moves = sums
+        size = squares.size
+        joined, steps = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
+        some, more = np.zeros(size, first.dtype), np.zeros(size, first.dtype)
+        shares = np.empty(0, first.dtype)
+        if is_coupled:
+            shares = decays_of(block, size, width, p)
+        for r in range(rows):
+            for low in range(0, size, CHUNK):
+                count, at = min(CHUNK, size - low), r * span + begin + low
+                w, g, s = line(block, r, low, count), part(gradients, at, count), part(steps, 0, count)
+                near = part(first, at, count), part(second, at, count), part(third, at, count)
+                if is_coupled:
+                    join_gradient(g, w, part(shares, low, count), p.sign, joined)
+                    update(w, part(joined, 0, count), near, (s, s), p, p.decay)
+                else:
+                    update(w, g, near, (s, s), p, p.decay)
+                here, there = part(some, low, count), part(more, low, count)
+                if in_metric:
+                    add_moments(w, s, here, there)
+                    raise_tops(w, s, part(tops, low, count), part(moves, low, count))
+                elif not is_coupled:
+                    add_squares(w, here)
+            if r % FLUSH == FLUSH - 1 or r == rows - 1:
+                flush(some, squares)
+                flush(more, weighted)
+
+    return step_rows
 
 
 @jitable
-def bring_strip(strip, numbers, near, place):
-    """The same groups back."""
-    groups, rows, width, span, low, pitch = place
-    size = groups * width
-    for begin in range(0, rows, TALL):
-        tall = min(TALL, rows - begin)
-        for j in range(groups):
-            group = part(strip, j * pitch + begin * width, tall * width)
-            turn_back(group, near, j * width, size, width)
-        for r in range(tall):
-            copy(part(near, r * size, size), part(numbers, (begin + r) * span + low, size))
+def decays_of(block, size, width, p):
+    """Coupled: B/‖w‖ of every column."""
+    squares = np.zeros(size)
+    take_squares(block, squares)
+    join_neighbours(squares, width)
+    shares = np.zeros(size, block[0].dtype)
+    for j in range(size):
+        shares[j] = pull_at(math.sqrt(squares[j]), p.factor * p.b)
+    return shares
 
 
 @tight
-def turn(near, at, size, group, width):
-    """A group's entries in some rows of `size` entries, of which the first is at `at`."""
-    if width == 1:  # columns: known steps of 1 and `size` are twice as fast
-        for r in range(group.size):
-            group[r] = near[r * size + at]
-        return
-    for r in range(group.size // width):
-        for k in range(width):
-            group[r * width + k] = near[r * size + at + k]
+def join_gradient(gradients, w, shares, sign, joined):
+    """The gradients with ∂Ω in them, which the update gives `sign` once more."""
+    turn = w.dtype.type(sign)
+    for j in range(w.size):
+        joined[j] = load(gradients, j) + turn * (shares[j] * w[j])
+
+
+def shrinking_evenly(how: How) -> Loop:
+    """What columns lose, the sums over entries, and the squares of columns."""
+    if how == How.COUPLED:
+        return leave
+    return by_step if how == How.PROXIMAL else by_amount
+
+
+@jitable
+def leave(block, stored, state, found, width, p):
+    return measure_block(block, found[0])
+
+
+@jitable
+def by_step(block, stored, state, found, width, p):
+    return shrink_evenly(block, found[0], width, p.factor * p.step * p.b)
+
+
+@jitable
+def by_amount(block, stored, state, found, width, p):
+    return shrink_evenly(block, found[0], width, p.factor * p.b)
+
+
+@jitable
+def shrink_evenly(block, squares, width, t):
+    """w·max(1 − t/‖w‖, 0), by the share min(t/‖w‖, 1) that each column loses."""
+    if not t > 0.0:
+        return measure_block(block, squares)
+    size, rows = squares.size, block[1]
+    shares, some = np.empty(size, block[0].dtype), np.zeros(size, block[0].dtype)
+    join_neighbours(squares, width)
+    for j in range(size):
+        norm = math.sqrt(squares[j])
+        shares[j] = 1.0 if norm <= t else t / norm
+    fill(squares, 0.0)
+    measured = 0.0, 0.0, 0.0
+    for r in range(rows):
+        measured = together(measured, scale_row(line(block, r, 0, size), shares, some))
+        if r % FLUSH == FLUSH - 1 or r == rows - 1:
+            flush(some, squares)
+    return measured
 
 
 @tight
-def turn_back(group, near, at, size, width):
-    if width == 1:
-        for r in range(group.size):
-            near[r * size + at] = group[r]
-        return
-    for r in range(group.size // width):
-        for k in range(width):
-            near[r * size + at + k] = group[r * width + k]
+def scale_row(w, shares, squares):
+    """w − share·w."""
+    measured = nothing_yet(w.dtype.type(0.0))
+    for j in range(w.size):
+        z = w[j] - w[j] * shares[j]
+        w[j] = z
+        measured = with_entry(measured, z)
+        squares[j] += z * z
+    return measured

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch, threads
-from shrinkage.kernels.group_columns import strip_groups
+from shrinkage.kernels.column_sums import LEAST, block_width
 from shrinkage.kernels.how import Kind
 from shrinkage.kernels.intrinsics import CHUNK
 from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
@@ -153,7 +153,7 @@ class Batch:
         self._gradient_column = self.table["gradient"]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
         self.size = int(self.table["size"].sum())
-        self.pieces = cut(self.table)
+        self.pieces = cut(self.table, kind.is_half, torch.get_num_threads())
         self._job = make_job(self.table, self.pieces)
         self._turn, self._done = self._job["turn"], self._job["done"]
         self.job: int = self._job.ctypes.data
@@ -302,14 +302,16 @@ class Batch:
             )
 
 
-def cut(table: Records) -> Records:
-    """Pieces of parameters, at whole chunks, rows or strips of columns."""
+def cut(table: Records, copies: bool, threads: int) -> Records:
+    """Pieces of parameters, at whole chunks, rows or columns, enough for all threads."""
     pieces: list[tuple[float, ...]] = []
     for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
         if span:  # a range of every row, for there the groups are side by side
             rows, end = entries // span, span
-            unit = strip_groups(rows, width, span) * width
-            length = max(1, 8 * LENGTH // (rows * unit)) * unit
+            share = -(-int(table["size"].sum()) // (2 * threads * rows))
+            unit = width if width > 1 else LEAST
+            most = block_width(rows, width, span, copies)
+            length = most if threads == 1 else min(-(-share // unit) * unit, most)
         else:
             end, unit = entries, width or CHUNK
             length = max(1, LENGTH // unit) * unit

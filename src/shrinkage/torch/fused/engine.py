@@ -26,7 +26,7 @@ from shrinkage.torch.fused.parameters import Entry, is_plain
 if TYPE_CHECKING:
     from shrinkage.kernels.how import Kind
 
-TALLEST = 1 << 17  # rows: of more, copies of even a few columns take much memory
+TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
 
 class OnePass:
