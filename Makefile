@@ -28,17 +28,18 @@ $(VENV)/.frameworks: pyproject.toml constraints.txt | $(BIN)/python
 compare: $(VENV)/.all  ## compare regularizations on the built-in data; ARGS="digits --seeds 5" for your own
 	$(BIN)/shrinkage compare $(ARGS)
 
-test: $(VENV)/.dev  ## the test suite; ARGS="-k name" for a part
-	$(BIN)/python -m pytest -m "not frameworks" $(ARGS)
+test: $(VENV)/.dev  ## each promise once, in two minutes; ARGS="-k name" for a part
+	$(BIN)/python -m pytest -m "not slow and not frameworks" $(ARGS)
 
-test-all: $(VENV)/.frameworks  ## the test suite, also inside transformers, Lightning, accelerate and timm
+test-all: $(VENV)/.frameworks  ## every test, also inside transformers, Lightning, accelerate and timm
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev  ## format, lint, types, arrows
+check: $(VENV)/.dev  ## format, lint, types, arrows, and the rules of tests/house_rules.py
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/house_rules.py
 
 format: $(VENV)/.dev  ## rewrite the files in the house's format
 	$(BIN)/ruff format .
@@ -63,7 +64,7 @@ law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known mi
 	$(BIN)/python tests/law.py $(ARGS)
 
 soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps while parameters change
-	$(BIN)/python tests/inside_soak.py $(ARGS)
+	$(BIN)/python tests/fused_soak.py $(ARGS)
 
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """One table of everything there is, with good and bad arguments: it drives the laws."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from shrinkage import (
     CappedL1,
     ElasticNet,
     GroupLasso,
+    Huber,
     L1Ball,
     L2Ball,
     LInf,
@@ -32,20 +34,36 @@ from shrinkage import (
     Toward,
     Weighted,
 )
+from shrinkage.penalties.arguments import Range
 from shrinkage.penalties.layout import Layout
 
 
 @dataclass(frozen=True)
 class Case:
-    """A penalty, an array that it fits, and what holds for it beside the laws for all."""
+    """A penalty and an array that it fits."""
 
     penalty: Penalty
     shape: tuple[int, ...] = (4, 4)
-    norm: bool = False  # Ω(c·w) = |c|·Ω(w)
-    sparse: bool = True  # its prox makes exact zeros
-    continuous: bool = True  # its prox moves little for a small step
-    smooth: bool = True  # has derivatives but where an entry is 0
-    fixes_zero: bool = True  # its prox leaves 0 where it is
+
+    @property
+    def makes_zeros(self) -> bool:
+        """Whether its prox sets every small entry to exactly zero; some weights are 0 here."""
+        by_matrix = isinstance(self.penalty, NuclearNorm | Weighted)
+        return self.penalty.traits.makes_zeros and not by_matrix
+
+    @property
+    def takes_metric(self) -> bool:
+        """Whether each entry can have a step of its own."""
+        return self.penalty.why_no_metric() is None
+
+    @property
+    def has_gradient(self) -> bool:
+        return self.penalty.why_no_gradient() is None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no constraint is in it."""
+        return not self.penalty.is_constrained
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -55,50 +73,52 @@ class Case:
 INDEX_LISTS = [[0, 7, 3], [12], [15, 5]]  # 6 of 16 entries
 
 ELEMENTWISE = [
-    Case(L1(0.5), norm=True),
-    Case(L1(0.25), (5,), norm=True),
-    Case(L2(0.5), sparse=False),
+    Case(L1(0.5)),
+    Case(L1(0.25), (5,)),
+    Case(L2(0.5)),
     Case(ElasticNet(0.7)),
-    Case(ElasticNet(0.7, l1_ratio=0.0), sparse=False),
-    Case(ElasticNet(0.7, l1_ratio=1.0), norm=True),
+    Case(ElasticNet(0.7, l1_ratio=0.0)),
+    Case(ElasticNet(0.7, l1_ratio=1.0)),
 ]
 GROUPED = [
-    Case(GroupLasso(0.5), norm=True),
-    Case(GroupLasso(0.5), (5,), norm=True),
-    Case(GroupLasso(0.5, "in", weight="none"), norm=True),
-    Case(GroupLasso(0.25, "in"), (2, 3, 2), norm=True),
-    Case(GroupLasso(0.5, -1), norm=True),
-    Case(GroupLasso(0.5, (0, 1)), norm=True),
-    Case(GroupLasso(0.5, (0, 1)), (2, 3, 2), norm=True),
-    Case(GroupLasso(0.5, "2x2"), norm=True),
-    Case(GroupLasso(0.5, "heads:2"), norm=True),
-    Case(GroupLasso(0.5, "in:heads:2"), norm=True),
-    Case(GroupLasso(0.5, "heads:2x1"), norm=True),
-    Case(GroupLasso(0.5, "2x3"), (2, 3, 2), norm=True),
-    Case(GroupLasso(0.5, INDEX_LISTS), norm=True),
-    Case(GroupLasso(0.3, [range(16)]), norm=True),
-    Case(GroupLasso(0.4, Layout((2, 2, 4), (1,))), norm=True),
-    Case(GroupLasso(0.4, Layout(None, ())), norm=True),
+    Case(GroupLasso(0.5)),
+    Case(GroupLasso(0.5), (5,)),
+    Case(GroupLasso(0.5, "in", weight="none")),
+    Case(GroupLasso(0.25, "in"), (2, 3, 2)),
+    Case(GroupLasso(0.5, -1)),
+    Case(GroupLasso(0.5, (0, 1))),
+    Case(GroupLasso(0.5, (0, 1)), (2, 3, 2)),
+    Case(GroupLasso(0.5, "2x2")),
+    Case(GroupLasso(0.5, "heads:2")),
+    Case(GroupLasso(0.5, "in:heads:2")),
+    Case(GroupLasso(0.5, "heads:2x1")),
+    Case(GroupLasso(0.5, "2x3"), (2, 3, 2)),
+    Case(GroupLasso(0.5, INDEX_LISTS)),
+    Case(GroupLasso(0.3, [range(16)])),
+    Case(GroupLasso(0.4, Layout((2, 2, 4), (1,)))),
+    Case(GroupLasso(0.4, Layout(None, ()))),
 ]
 SUMS = [
-    Case(L1(0.2) + L1(0.3), norm=True),
+    Case(L1(0.2) + L1(0.3)),
     Case(L1(0.25) + L2(0.5)),
     Case(L2(0.5) + GroupLasso(0.25)),
-    Case(L1(0.125) + GroupLasso(0.25, "in"), norm=True),
+    Case(L1(0.125) + GroupLasso(0.25, "in")),
     Case(GroupLasso(0.25, INDEX_LISTS) + ElasticNet(0.5)),
     Case(L1(0.125) + L2(0.5) + GroupLasso(0.25, "2x2") + GroupLasso(0.0)),
 ]
 MIXED = [
-    Case(SparseGroupLasso(0.5), norm=True),
-    Case(SparseGroupLasso(0.5, 0.2, "in", "none"), norm=True),
-    Case(SparseGroupLasso(0.5, 0.75, INDEX_LISTS), norm=True),
-    Case(LInf(0.5), norm=True, smooth=False),
-    Case(LInf(0.5, "in"), (2, 3, 2), norm=True, smooth=False),
-    Case(LInf(0.5, INDEX_LISTS), norm=True, smooth=False),
-    Case(L1(0.125) + LInf(0.5) + L2(0.25), smooth=False),
+    Case(SparseGroupLasso(0.5)),
+    Case(SparseGroupLasso(0.5, 0.2, "in", "none")),
+    Case(SparseGroupLasso(0.5, 0.75, INDEX_LISTS)),
+    Case(LInf(0.5)),
+    Case(LInf(0.5, "in"), (2, 3, 2)),
+    Case(LInf(0.5, INDEX_LISTS)),
+    Case(L1(0.125) + LInf(0.5) + L2(0.25)),
 ]
 # No bend is at a number that examples are drawn at.
-CONCAVE = [
+BENT = [
+    Case(Huber(0.512, delta=0.713)),
+    Case(Huber(0.512, delta=0.013) + L2(0.25)),
     Case(MCP(0.512)),
     Case(MCP(0.512, gamma=0.713)),
     Case(SCAD(0.512)),
@@ -110,48 +130,48 @@ CONCAVE = [
     Case(MCP(0.512) + L2(0.25)),
 ]
 POWERS = [
-    Case(Lp(0.5, 1.5), sparse=False),
-    Case(Lp(0.5, 1.05), sparse=False),
-    Case(Lp(0.5, 3.0), sparse=False),
-    Case(Lp(0.5, 2.0), sparse=False),
-    Case(Lp(0.5, 1.0), norm=True),
-    Case(Lp(0.5, 0.5), continuous=False),
-    Case(Lp(0.25, 0.9), continuous=False),
-    Case(L0(0.25), continuous=False),
-    Case(L0(0.25) + L2(0.5), continuous=False),
+    Case(Lp(0.5, 1.5)),
+    Case(Lp(0.5, 1.05)),
+    Case(Lp(0.5, 3.0)),
+    Case(Lp(0.5, 2.0)),
+    Case(Lp(0.5, 1.0)),
+    Case(Lp(0.5, 0.5)),
+    Case(Lp(0.25, 0.9)),
+    Case(L0(0.25)),
+    Case(L0(0.25) + L2(0.5)),
 ]
 MATRICES = [
-    Case(NuclearNorm(0.5), norm=True, sparse=False, smooth=False),
-    Case(NuclearNorm(0.5), (2, 3, 2), norm=True, sparse=False, smooth=False),
-    Case(Orthogonality(0.25), sparse=False),
-    Case(Orthogonality(0.25), (2, 3, 2), sparse=False),
-    Case(Orthogonality(0.25), (5, 2), sparse=False),
+    Case(NuclearNorm(0.5)),
+    Case(NuclearNorm(0.5), (2, 3, 2)),
+    Case(Orthogonality(0.25)),
+    Case(Orthogonality(0.25), (2, 3, 2)),
+    Case(Orthogonality(0.25), (5, 2)),
 ]
 CONSTRAINTS = [
-    Case(NonNegative(), sparse=False),
-    Case(Box(-1.0, 0.5), sparse=False),
-    Case(Box(0.25, np.inf), sparse=False, fixes_zero=False),
-    Case(MaxNorm(1.5), sparse=False),
-    Case(MaxNorm(1.5, "in"), (2, 3, 2), sparse=False),
-    Case(MaxNorm(1.5, INDEX_LISTS), sparse=False),
-    Case(L2Ball(2.0), sparse=False),
-    Case(L1Ball(2.0), sparse=False),
-    Case(Simplex(1.5), (5,), sparse=False, fixes_zero=False),
-    Case(NofM(2, 4), sparse=False),
-    Case(NofM(1, 2), (3, 2, 4), sparse=False),
-    Case(L1(0.25) + NonNegative(), sparse=False),
-    Case(L1(0.25) + L2(0.5) + MaxNorm(1.5), sparse=False),
+    Case(NonNegative()),
+    Case(Box(-1.0, 0.5)),
+    Case(Box(0.25, np.inf)),
+    Case(MaxNorm(1.5)),
+    Case(MaxNorm(1.5, "in"), (2, 3, 2)),
+    Case(MaxNorm(1.5, INDEX_LISTS)),
+    Case(L2Ball(2.0)),
+    Case(L1Ball(2.0)),
+    Case(Simplex(1.5), (5,)),
+    Case(NofM(2, 4)),
+    Case(NofM(1, 2), (3, 2, 4)),
+    Case(L1(0.25) + NonNegative()),
+    Case(L1(0.25) + L2(0.5) + MaxNorm(1.5)),
 ]
 PER_ENTRY = np.arange(16.0).reshape(4, 4) / 8.0  # one of them 0
 WITH_ARRAYS = [
-    Case(Toward(PER_ENTRY, L1(0.5)), sparse=False, fixes_zero=False, smooth=False),
-    Case(Toward(PER_ENTRY, L2(0.5)), sparse=False, fixes_zero=False),
-    Case(Toward(PER_ENTRY, GroupLasso(0.5)), sparse=False, fixes_zero=False, smooth=False),
-    Case(Weighted(PER_ENTRY, L1(0.5)), sparse=False),
-    Case(Weighted(PER_ENTRY, MCP(0.512) + L2(0.25)), sparse=False),
+    Case(Toward(PER_ENTRY, L1(0.5))),
+    Case(Toward(PER_ENTRY, L2(0.5))),
+    Case(Toward(PER_ENTRY, GroupLasso(0.5))),
+    Case(Weighted(PER_ENTRY, L1(0.5))),
+    Case(Weighted(PER_ENTRY, MCP(0.512) + L2(0.25))),
 ]
-FAMILY = [*MIXED, *CONCAVE, *POWERS, *MATRICES, *CONSTRAINTS, *WITH_ARRAYS]
-PENALTIES = [*ELEMENTWISE, *GROUPED, *SUMS]
+PENALTIES = [*ELEMENTWISE, *GROUPED, *SUMS]  # those whose prox `oracles.prox` calculates
+CASES = [*PENALTIES, *MIXED, *BENT, *POWERS, *MATRICES, *CONSTRAINTS, *WITH_ARRAYS]
 
 FREE = [L1(0), L2(0.0), ElasticNet(0), GroupLasso(0), GroupLasso(0, INDEX_LISTS), L1(0) + L2(0)]
 
@@ -175,15 +195,6 @@ class Bad:
         return f"{self.make.__name__}({written})"
 
 
-BAD_STRENGTHS: list[tuple[Any, type[Exception], str]] = [
-    (-1.0, ValueError, "lam must be >= 0 and finite, got -1.0"),
-    (float("nan"), ValueError, "lam must be >= 0 and finite, got nan"),
-    (float("inf"), ValueError, "lam must be >= 0 and finite, got inf"),
-    ("0.1", TypeError, "lam must be a number, got '0.1'"),
-    (None, TypeError, "lam must be a number, got None"),
-    (True, TypeError, "lam must be a number, got True"),
-    (1j, TypeError, "lam must be a number, got 1j"),
-]
 BAD_GROUPS: list[tuple[Any, type[Exception], str]] = [
     ("rows", ValueError, 'groups must be "out", "in", an axis (0)'),
     ("0x2", ValueError, "got '0x2'"),
@@ -201,67 +212,58 @@ BAD_GROUPS: list[tuple[Any, type[Exception], str]] = [
     ([[0], [-2]], ValueError, "groups must hold indices >= 0, got -2"),
     ([[0, 1], [2, 1]], ValueError, "must not overlap, but index 1 stands in two places"),
 ]
-# Those with a strength, and what else they cannot do without.
-STRENGTHS: dict[type[Penalty], dict[str, Any]] = {
-    **{make: {} for make in (L1, L2, ElasticNet, GroupLasso, SparseGroupLasso, LInf)},
-    **{make: {} for make in (L0, MCP, SCAD, LogSum, NuclearNorm, Orthogonality)},
-    CappedL1: {"theta": 1.0},
-    Lp: {"p": 2.0},
-}
-BAD_ABOVE: list[tuple[type[Penalty], str, dict[str, Any], str]] = [
-    (MCP, "gamma", {"lam": 1}, "0"),
-    (SCAD, "a", {"lam": 1}, "2"),
-    (CappedL1, "theta", {"lam": 1}, "0"),
-    (LogSum, "eps", {"lam": 1}, "0"),
-    (Lp, "p", {"lam": 1}, "0"),
-    (MaxNorm, "radius", {}, "0"),
-    (L1Ball, "radius", {}, "0"),
-    (L2Ball, "radius", {}, "0"),
-    (Simplex, "total", {}, "0"),
-]
+
+
+def arguments(penalty: Penalty) -> dict[str, Any]:
+    """The arguments that made a penalty."""
+    return {field.name: getattr(penalty, field.name) for field in fields(penalty)}
+
+
+def bad_numbers(allowed: Range) -> list[tuple[Any, type[Exception], str]]:
+    """Numbers out of a range and what is no number, with what is said of them."""
+    no_numbers = [("1", "'1'; write"), (None, "None"), (True, "True"), (1j, "1j")]
+    if allowed.is_open:
+        outside = [allowed.low, -1.0, float("nan"), float("inf")]
+        said = f"must be > {allowed.low:g} and finite"
+    elif allowed.high == 1.0:
+        outside, said = [-0.5, 1.5, float("nan")], "must be between 0 and 1"
+    else:
+        outside, said = [-1.0, float("nan"), float("inf")], "must be >= 0 and finite"
+    return [
+        *((number, ValueError, f"{said}, got {number}") for number in outside),
+        *((value, TypeError, f"must be a number, got {written}") for value, written in no_numbers),
+    ]
+
+
+def derived(penalty: Penalty) -> Iterator[Bad]:
+    """Bad arguments of a penalty, as the ranges of its fields say."""
+    for field in fields(penalty):
+        bad = []
+        if "range" in field.metadata:
+            bad = bad_numbers(field.metadata["range"])
+        elif "is_groups" in field.metadata:
+            bad = BAD_GROUPS
+        elif "choices" in field.metadata:
+            bad = [(value, ValueError, 'must be "sqrt" or "none", got') for value in ("p", [])]
+        for value, error, message in bad:
+            said = message if "is_groups" in field.metadata else f"{field.name} {message}"
+            yield Bad(type(penalty), arguments(penalty) | {field.name: value}, error, said)
+
+
+FIRST_OF_A_KIND = {type(case.penalty): case for case in reversed(CASES)}
 BAD = [
-    *(
-        Bad(make, {"lam": lam, **STRENGTHS[make]}, error, message)
-        for make in STRENGTHS
-        for lam, error, message in BAD_STRENGTHS
-    ),
-    *(
-        Bad(make, more | {name: number}, ValueError, f"{name} must be > {bound} and finite, got")
-        for make, name, more, bound in BAD_ABOVE
-        for number in (float(bound), -1.0, float("nan"), float("inf"))
-    ),
-    *(
-        Bad(make, more | {name: "1"}, TypeError, f"{name} must be a number, got '1'")
-        for make, name, more, _ in BAD_ABOVE
-    ),
-    *(
-        Bad(make, {"groups": g, **arguments}, error, said)
-        for make, arguments in (
-            (GroupLasso, {"lam": 1}),
-            (SparseGroupLasso, {"lam": 1}),
-            (LInf, {"lam": 1}),
-            (MaxNorm, {"radius": 1}),
-        )
-        for g, error, said in BAD_GROUPS
-    ),
+    *(bad for case in FIRST_OF_A_KIND.values() for bad in derived(case.penalty)),
     Bad(NofM, {"n": 4, "m": 4}, ValueError, "n must be at least 1 and below m, got n=4 and m=4"),
     Bad(NofM, {"n": 0}, ValueError, "n must be at least 1 and below m, got n=0 and m=4"),
     Bad(NofM, {"n": 1.5}, ValueError, "n must be a whole number, got 1.5"),
     Bad(Box, {"low": 1, "high": 0}, ValueError, "low must be <= high, got low=1.0 and high=0.0"),
     Bad(Box, {"low": float("nan"), "high": 0}, ValueError, "low must be <= high, got low=nan"),
     Bad(Box, {"low": 0, "high": "1"}, TypeError, "high must be a number, got '1'"),
-    Bad(SparseGroupLasso, {"lam": 1, "l1_ratio": 1.5}, ValueError, "between 0 and 1, got 1.5"),
-    Bad(SparseGroupLasso, {"lam": 1, "weight": "p"}, ValueError, 'weight must be "sqrt" or "none"'),
     Bad(Toward, {"reference": "here", "penalty": L1(1)}, ValueError, 'an array or "start", got'),
     Bad(Toward, {"reference": PER_ENTRY, "penalty": 1.0}, TypeError, "penalty must be a penalty"),
     Bad(Weighted, {"weights": [1.0], "penalty": L1(1)}, TypeError, "weights must be an array"),
     Bad(Weighted, {"weights": -PER_ENTRY, "penalty": L1(1)}, ValueError, "weights must be >= 0"),
     Bad(Weighted, {"weights": PER_ENTRY, "penalty": GroupLasso(1)}, ValueError, "single entries"),
-    Bad(ElasticNet, {"lam": 1, "l1_ratio": 1.5}, ValueError, "between 0 and 1, got 1.5"),
-    Bad(ElasticNet, {"lam": 1, "l1_ratio": -0.5}, ValueError, "l1_ratio must be >= 0"),
-    Bad(ElasticNet, {"lam": 1, "l1_ratio": "x"}, TypeError, "l1_ratio must be a number"),
-    Bad(GroupLasso, {"lam": 1, "weight": "p"}, ValueError, 'weight must be "sqrt" or "none"'),
-    Bad(GroupLasso, {"lam": 1, "weight": []}, ValueError, 'weight must be "sqrt" or "none"'),
     Bad(L1, {"alpha": 1}, TypeError, "L1 takes no alpha: write lam="),
     Bad(L1, {"lmabda": 1}, TypeError, "L1 takes no lmabda: it takes lam"),
     Bad(L2, {"weight_decay": 1}, TypeError, "L2 takes no weight_decay: write L2.from_weight_decay"),

@@ -93,7 +93,7 @@ def fit(
         options = {"penalty": regularizer, "how": how, "scale": scale or "lr"}
         optimizer.param_groups[0].update(options)
         optimizer.statistics()  # takes the regularizer in
-        said = repr(regularizer._attachment)
+        said = repr(regularizer.bound.host)
     elif how != "loss":
         said = repr(regularizer.attach(optimizer, how=how, scale=scale))
     slope = slope or least_squares()

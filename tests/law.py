@@ -29,7 +29,7 @@ from sklearn.linear_model import Lasso
 sys.path.insert(0, str(Path(__file__).parent))
 
 import breast_cancer
-import family_oracles
+import oracles
 from diabetes import GROUPS, fit, minimum, normal_equations, standardized
 from optimizer_cases import INSIDE, STEADY
 from shrinkage import (
@@ -42,6 +42,7 @@ from shrinkage import (
     CappedL1,
     ElasticNet,
     GroupLasso,
+    Huber,
     L1Ball,
     L2Ball,
     LInf,
@@ -103,6 +104,19 @@ def of_sparse_groups(penalty: SparseGroupLasso) -> np.ndarray:
     return minimum(L1(within) + GroupLasso(between, GROUPS))
 
 
+def root_of_gradient(penalty: Penalty) -> np.ndarray:
+    """Where the gradient of a smooth convex objective is 0, by BFGS and then MINPACK."""
+    A, b = normal_equations()
+
+    def gradient(w: np.ndarray) -> np.ndarray:
+        return A @ w - b + oracles.gradient(penalty, w)
+
+    start = minimize(lambda w: w @ A @ w / 2 - b @ w + oracles.value(penalty, w), np.zeros(10)).x
+    found = root(gradient, start, tol=1e-14)
+    assert np.abs(gradient(found.x)).max() < 1e-9
+    return found.x
+
+
 PAIRS = tuple((unit, unit + 5) for unit in range(5))
 COLUMNS = PAIRS  # of 2 rows
 SQUARES = [
@@ -114,8 +128,9 @@ SQUARES = [
     Known(SparseGroupLasso(0.18, 1 / 3, GROUPS), of_sparse_groups),
     Known(LInf(0.3, GROUPS), lambda p: largest_entries(p.lam, GROUPS)),
     Known(LInf(0.3, 1), lambda p: largest_entries(p.lam, COLUMNS), (2, 5)),
-    Known(Lp(0.05, 1.5), lambda p: powers(p.lam, p.p), smooth=True),
-    Known(Lp(0.1, 3.0), lambda p: powers(p.lam, p.p), smooth=True, steps=6000),
+    Known(Huber(0.1, delta=0.05), root_of_gradient, smooth=True),
+    Known(Lp(0.05, 1.5), root_of_gradient, smooth=True),
+    Known(Lp(0.1, 3.0), root_of_gradient, smooth=True, steps=6000),
     Known(Weighted(WEIGHTS, L1(0.1)), lambda p: weighted_lasso(p.penalty.lam)),
     Known(Toward(START, L1(0.1)), lambda p: START + lasso_from(START, p.penalty.lam)),
     Known(Toward(START, L2(0.1)), lambda p: ridge_toward(p.penalty.lam), smooth=True),
@@ -183,19 +198,6 @@ def largest_entries(lam: float, groups: tuple[tuple[int, ...], ...]) -> np.ndarr
         options={"ftol": 1e-16, "maxiter": 2000},
     )
     return clean(found.x[:10])
-
-
-def powers(lam: float, p: float) -> np.ndarray:
-    """Where the derivative is 0, found by MINPACK."""
-    A, b = normal_equations()
-
-    def derivative(w: np.ndarray) -> np.ndarray:
-        return A @ w - b + lam * p * np.abs(w) ** (p - 1) * np.sign(w)
-
-    begin = minimize(lambda w: w @ A @ w / 2 - b @ w + lam * (np.abs(w) ** p).sum(), np.zeros(10)).x
-    found = root(derivative, begin, tol=1e-14)
-    assert np.abs(derivative(found.x)).max() < 1e-9
-    return found.x
 
 
 def weighted_lasso(lam: float) -> np.ndarray:
@@ -325,7 +327,7 @@ def violation(penalty: Penalty, w: np.ndarray, near: float, share: float) -> flo
     """
     A, b = normal_equations()
     slope = (A @ w.ravel() - b).reshape(w.shape)
-    excess = np.abs(slope + share * family_oracles.gradient(penalty, w))
+    excess = np.abs(slope + share * oracles.gradient(penalty, w))
     at_zero = {MCP: "lam", SCAD: "lam", CappedL1: "lam"}.get(type(penalty))
     most = getattr(penalty, at_zero) if at_zero else np.inf
     if isinstance(penalty, LogSum):

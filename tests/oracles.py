@@ -1,33 +1,262 @@
-"""Slow, obvious twins of the penalties, written from their formulas in NumPy's float64."""
+"""Slow, obvious twins of the penalties, written from their formulas in NumPy's float64.
 
-from collections.abc import Hashable
+A separable penalty is one function here, which returns its value at a number and the derivative
+there. `best_entry` finds its prox by looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty, Sum
+from shrinkage import (
+    L0,
+    L1,
+    L2,
+    MCP,
+    SCAD,
+    Box,
+    CappedL1,
+    ElasticNet,
+    GroupLasso,
+    Huber,
+    L1Ball,
+    L2Ball,
+    LInf,
+    LogSum,
+    Lp,
+    MaxNorm,
+    NofM,
+    NonNegative,
+    NuclearNorm,
+    Orthogonality,
+    Penalty,
+    Simplex,
+    SparseGroupLasso,
+    Sum,
+    Toward,
+    Weighted,
+)
 from shrinkage.penalties.layout import Layout
 
 Group = tuple[float, list[tuple[int, ...]]]  # κ_g = lam·√p_g, and the members of the group
+ROUNDING = 1e-12  # by which a point on the border of a constraint may miss it
 
 
-def value(penalty: Penalty, w: np.ndarray) -> float:
+SEPARABLE: dict[type, Callable[..., tuple[float, float]]] = {}
+
+
+def twin_of(kind: type) -> Callable[[Any], Any]:
+    """Enter the twin of a separable penalty: what one entry x adds to Ω, and its derivative."""
+    return lambda twin: SEPARABLE.setdefault(kind, twin)
+
+
+@twin_of(L1)
+def l1(x: float, lam: float) -> tuple[float, float]:
+    return lam * abs(x), lam * np.sign(x)
+
+
+@twin_of(L2)
+def l2(x: float, lam: float) -> tuple[float, float]:
+    return lam * x**2, 2 * lam * x
+
+
+@twin_of(ElasticNet)
+def elastic_net(x: float, lam: float, ratio: float) -> tuple[float, float]:
+    value = lam * (ratio * abs(x) + (1 - ratio) / 2 * x**2)
+    return value, lam * (ratio * np.sign(x) + (1 - ratio) * x)
+
+
+@twin_of(Huber)
+def huber(x: float, lam: float, delta: float) -> tuple[float, float]:
+    if abs(x) <= delta:
+        return lam * x**2 / (2 * delta), lam * x / delta
+    return lam * (abs(x) - delta / 2), lam * np.sign(x)
+
+
+@twin_of(Lp)
+def lp(x: float, lam: float, p: float) -> tuple[float, float]:
+    return lam * abs(x) ** p, lam * p * abs(x) ** (p - 1) * np.sign(x) if x else 0.0
+
+
+@twin_of(L0)
+def l0(x: float, lam: float) -> tuple[float, float]:
+    return lam * (x != 0), 0.0
+
+
+@twin_of(MCP)
+def mcp(x: float, lam: float, gamma: float) -> tuple[float, float]:
+    if abs(x) <= gamma * lam:
+        return lam * abs(x) - x**2 / (2 * gamma), np.sign(x) * (lam - abs(x) / gamma)
+    return gamma * lam**2 / 2, 0.0
+
+
+@twin_of(SCAD)
+def scad(x: float, lam: float, a: float) -> tuple[float, float]:
+    size, sign = abs(x), np.sign(x)
+    if size <= lam:
+        return lam * size, lam * sign
+    if size <= a * lam:
+        value = (2 * a * lam * size - x**2 - lam**2) / (2 * (a - 1))
+        return value, sign * (a * lam - size) / (a - 1)
+    return lam**2 * (a + 1) / 2, 0.0
+
+
+@twin_of(CappedL1)
+def capped_l1(x: float, lam: float, theta: float) -> tuple[float, float]:
+    return (lam * abs(x), lam * np.sign(x)) if abs(x) < theta else (lam * theta, 0.0)
+
+
+@twin_of(LogSum)
+def log_sum(x: float, lam: float, eps: float) -> tuple[float, float]:
+    return lam * float(np.log(1 + abs(x) / eps)), lam * np.sign(x) / (eps + abs(x))
+
+
+@twin_of(Box)
+def box(x: float, low: float, high: float) -> tuple[float, float]:
+    return (0.0 if low - ROUNDING <= x <= high + ROUNDING else np.inf), 0.0
+
+
+@twin_of(NonNegative)
+def non_negative(x: float) -> tuple[float, float]:
+    return (0.0 if x >= 0 else np.inf), 0.0
+
+
+def entry(penalty: Penalty, x: float) -> float:
+    """What one entry adds to Ω."""
+    return value_and_slope(penalty, x)[0]
+
+
+def value_and_slope(penalty: Penalty, x: float) -> tuple[float, float]:
+    """What one entry adds to Ω, and the derivative of that, 0 at 0."""
+    arguments = [getattr(penalty, field.name) for field in fields(penalty)]
+    return SEPARABLE[type(penalty)](x, *arguments)
+
+
+def value(penalty: Penalty, w: np.ndarray) -> float:  # noqa: C901 - a case for each penalty
     """Ω(w)."""
-    absolute, square, groups = parts(penalty, w.shape)
-    total = sum(absolute * abs(x) + square * x**2 for x in w.flat)
-    return float(total + sum(kappa * norm(w, members) for kappa, members in groups))
+    match penalty:
+        case Sum(terms):
+            return sum(value(term, w) for term in terms)
+        case Toward(reference, inner):
+            return value(inner, w - reference)
+        case Weighted(weights, inner):
+            inners = inner.terms if isinstance(inner, Sum) else (inner,)
+            return sum(
+                a * sum(entry(one, x) for one in inners)
+                for a, x in zip(weights.flat, w.flat, strict=True)
+            )
+        case GroupLasso():
+            return sum(kappa * norm(w, members) for kappa, members in parts(penalty, w.shape)[2])
+        case SparseGroupLasso(lam, ratio, groups, weight):
+            between = value(GroupLasso(lam, groups, weight), w)
+            return lam * ratio * float(np.abs(w).sum()) + (1 - ratio) * between
+        case LInf(lam, groups):
+            every = members_of_groups(groups, w.shape)
+            return lam * sum(max(abs(w[index]) for index in members) for members in every)
+        case NuclearNorm(lam):
+            return lam * float(np.linalg.norm(w.reshape(len(w), -1), "nuc"))
+        case Orthogonality(lam):
+            excess = gram(w) - np.eye(len(gram(w)))
+            return lam / 4 * float((excess**2).sum())
+        case MaxNorm(radius, groups):
+            every = members_of_groups(groups, w.shape)
+            return allowed(max(norm(w, members) for members in every) - radius)
+        case NofM(n, m):
+            alive = (w.reshape(-1, m) != 0).sum(axis=1)
+            return 0.0 if alive.max() <= n else np.inf
+        case L2Ball(radius):
+            return allowed(float(np.sqrt((w**2).sum())) - radius)
+        case L1Ball(radius):
+            return allowed(float(np.abs(w).sum()) - radius)
+        case Simplex(total):
+            return allowed(max(abs(float(w.sum()) - total), -float(w.min())))
+    return sum(entry(penalty, x) for x in w.flat)
 
 
-def gradient(penalty: Penalty, w: np.ndarray) -> np.ndarray:
+def gram(w: np.ndarray) -> np.ndarray:
+    """The smaller of WᵀW and WWᵀ."""
+    matrix = w.reshape(len(w), -1)
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    return tall.T @ tall
+
+
+def allowed(excess: float) -> float:
+    return 0.0 if excess <= ROUNDING * 10 else np.inf
+
+
+def gradient(penalty: Penalty, w: np.ndarray) -> np.ndarray:  # noqa: C901 - as above
     """∂Ω(w), the subgradient 0 at a kink."""
-    absolute, square, groups = parts(penalty, w.shape)
-    result = absolute * np.sign(w) + 2 * square * w
-    for kappa, members in groups:
-        for index in members:
-            if w[index] != 0:
-                result[index] += kappa * w[index] / norm(w, members)
-    return result
+    match penalty:
+        case Sum(terms):
+            return sum((gradient(term, w) for term in terms), np.zeros_like(w))
+        case Toward(reference, inner):
+            return gradient(inner, w - reference)
+        case Weighted(weights, inner):
+            return weights * gradient(inner, w)
+        case GroupLasso():
+            result = np.zeros_like(w)
+            for kappa, members in parts(penalty, w.shape)[2]:
+                for index in members:
+                    result[index] += kappa * w[index] / (norm(w, members) or 1.0)
+            return result
+        case SparseGroupLasso(lam, ratio, groups, weight):
+            between = gradient(GroupLasso(lam, groups, weight), w)
+            return lam * ratio * np.sign(w) + (1 - ratio) * between
+        case LInf(lam, groups):
+            result = np.zeros_like(w)
+            for members in members_of_groups(groups, w.shape):
+                top = max(abs(w[index]) for index in members)
+                highest = [index for index in members if abs(w[index]) == top > 0]
+                for index in highest:
+                    result[index] = lam * np.sign(w[index]) / len(highest)
+            return result
+        case NuclearNorm(lam):  # W·(WᵀW)^(−½), on the space where that is not 0
+            matrix = w.reshape(len(w), -1)
+            values, vectors = np.linalg.eigh(matrix.T @ matrix)
+            kept = values > 1e-20 + 1e-13 * values.max()
+            roots = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1)), 0)
+            return (lam * matrix @ (vectors * roots) @ vectors.T).reshape(w.shape)
+        case Orthogonality(lam):
+            matrix = w.reshape(len(w), -1)
+            tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+            slopes = lam * tall @ (tall.T @ tall - np.eye(tall.shape[1]))
+            return (slopes if tall is matrix else slopes.T).reshape(w.shape)
+    slopes = [value_and_slope(penalty, float(x))[1] for x in w.flat]
+    return np.array(slopes, dtype=float).reshape(w.shape)
+
+
+def objective(penalty: Penalty, u: np.ndarray, w: np.ndarray, step: Any) -> float:
+    """What the prox minimizes over u, with steps > 0."""
+    return float(np.sum((u - w) ** 2 / step) / 2) + value(penalty, u)
+
+
+def best_entry(penalty: Penalty, z: float, step: float) -> float:
+    """The least objective of one entry, found by looking everywhere and then closer."""
+    inners = penalty.terms if isinstance(penalty, Sum) else (penalty,)
+
+    def cost(u: float) -> float:
+        return (u - z) ** 2 / (2 * step) + sum(entry(one, u) for one in inners)
+
+    points = np.append(np.linspace(min(z, 0.0) - 0.5, max(z, 0.0) + 0.5, 401), [0.0, z])
+    points.sort()
+    costs = [cost(u) for u in points]
+    lowest = np.argsort(costs)[:4]
+    best = min(costs)
+    for place in lowest:
+        low, high = points[max(place - 1, 0)], points[min(place + 1, len(points) - 1)]
+        for _ in range(60):
+            third = (high - low) / 3
+            if cost(low + third) < cost(high - third):
+                high -= third
+            else:
+                low += third
+        best = min(best, cost((low + high) / 2))
+    return best
 
 
 def prox(penalty: Penalty, z: np.ndarray, step: Any) -> np.ndarray:
@@ -64,11 +293,6 @@ def root_of_norm(z: np.ndarray, curvature: np.ndarray, cost: np.ndarray) -> floa
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
     return low
-
-
-def objective(penalty: Penalty, u: np.ndarray, w: np.ndarray, step: Any) -> float:
-    """What the prox minimizes over u, with steps > 0."""
-    return float(np.sum((u - w) ** 2 / step) / 2) + value(penalty, u)
 
 
 def parts(penalty: Penalty, shape: tuple[int, ...]) -> tuple[float, float, list[Group]]:

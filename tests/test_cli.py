@@ -341,9 +341,9 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
         (("--plot", "nowhere/p.html"), "there is no folder 'nowhere'"),
         (("--plot", "folder.html"), "'folder.html' is a folder; name a file in it"),
         (("--plot", 300 * "a" + ".html"), "cannot be written: File name too long"),
-        (("--penalty", "l2:5e-4", "--penalty", "l2:0.0005"), "l2:0.0005@coupled stands there twi"),
+        (("--penalty", "l2:5e-4", "--penalty", "l2:0.0005"), "l2:0.0005@coupled is given twice"),
         (("--penalty", "l1:1e-4@sideways"), "comes coupled or proximal here, not 'sideways'"),
-        (9 * ("--penalty", "none"), "penalty none stands there twice"),
+        (9 * ("--penalty", "none"), "penalty none is given twice"),
     ],
 )
 def test_bad_input_to_scratch(run, tmp_path, arguments, sentence):
@@ -355,7 +355,7 @@ def test_bad_input_to_scratch(run, tmp_path, arguments, sentence):
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
-def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypatch):
+def test_a_diverged_training_does_not_end_the_others(run, tmp_path, monkeypatch):
     from shrinkage.scratch import demonstration
 
     def train(question, penalty, *, progress):
@@ -372,7 +372,7 @@ def test_a_training_that_goes_astray_ends_the_others_not(run, tmp_path, monkeypa
     assert (tmp_path / "shrinkage-scratch.html").is_file()
 
 
-def test_infinite_at_the_last_step_is_astray_as_well(run, tmp_path):
+def test_infinite_at_the_last_step_is_diverged_as_well(run, tmp_path):
     given = ("--penalty", "none", "--penalty", "l2:1e308", "--penalty", "l2:1e-4")
     result = run("scratch", "--samples", 20, "--epochs", 1, *given)
     assert result.exit_code == 1
@@ -385,7 +385,7 @@ def test_infinite_at_the_last_step_is_astray_as_well(run, tmp_path):
     assert "l2:1e+308@coupled: the squares of the derivatives overflow at epoch 0" in page
     result = run("scratch", "--samples", 20, "--epochs", 1, "--lr", 1e308)
     assert result.exit_code == 1
-    assert "training went astray" in result.stderr
+    assert "training diverged" in result.stderr
 
 
 def test_interrupted_scratch_keeps_what_ended(run, tmp_path, monkeypatch):
@@ -419,10 +419,10 @@ def test_a_link_to_a_page_stays_a_link(run, tmp_path):
     assert (tmp_path / "there" / "real.html").is_file()
 
 
-def test_scratch_says_when_all_go_astray(run, tmp_path):
+def test_scratch_says_when_all_diverge(run, tmp_path):
     result = run("scratch", *QUICK, "--lr", "1e300")
     assert result.exit_code == 1
-    assert "training went astray; lower lr" in result.stderr
+    assert "training diverged; lower lr" in result.stderr
     assert not (tmp_path / "shrinkage-scratch.html").exists()
 
 

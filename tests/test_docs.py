@@ -28,9 +28,13 @@ def page(writer: ModuleType) -> str:
     return writer.PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_its_rows_are_those_that_the_command_writes(writer: ModuleType, page: str) -> None:
     found = records(
-        survey([*installed(("torch.optim",))[::2], *installed(("torch_optimizer",))[::6]])
+        survey(
+            [*installed(("torch.optim",))[::2], *installed(("torch_optimizer",))[::6]],
+            seconds=300.0,
+        )
     )
     lines = page.splitlines()
     for record in found:

@@ -8,66 +8,7 @@
 The face for PyTorch is `shrinkage.torch`; this module never imports it.
 """
 
-from shrinkage.penalties import (
-    L0,
-    L1,
-    L2,
-    MCP,
-    SCAD,
-    Box,
-    CappedL1,
-    ElasticNet,
-    GroupLasso,
-    L1Ball,
-    L2Ball,
-    LInf,
-    LogSum,
-    Lp,
-    MaxNorm,
-    NofM,
-    NonNegative,
-    NuclearNorm,
-    Orthogonality,
-    Penalty,
-    Simplex,
-    SparseGroupLasso,
-    Sum,
-    Toward,
-    Weighted,
-    convert,
-    parse,
-    to_text,
-)
+from shrinkage.penalties import *  # noqa: F403 - the penalties, and what makes them from text
+from shrinkage.penalties import __all__ as __all__
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "L0",
-    "L1",
-    "L2",
-    "MCP",
-    "SCAD",
-    "Box",
-    "CappedL1",
-    "ElasticNet",
-    "GroupLasso",
-    "L1Ball",
-    "L2Ball",
-    "LInf",
-    "LogSum",
-    "Lp",
-    "MaxNorm",
-    "NofM",
-    "NonNegative",
-    "NuclearNorm",
-    "Orthogonality",
-    "Penalty",
-    "Simplex",
-    "SparseGroupLasso",
-    "Sum",
-    "Toward",
-    "Weighted",
-    "convert",
-    "parse",
-    "to_text",
-]

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from cases import FAMILY, PENALTIES, Case
+from cases import CASES as ALL
+from cases import Case
+from penalties.laws import each, each_kind
 from shrinkage import NuclearNorm
 
-CASES = [case for case in [*PENALTIES, *FAMILY] if case.penalty.why_no_gradient() is None]
+CASES = [case for case in ALL if case.has_gradient]
 FIRST_OF_A_KIND = list({type(case.penalty): case for case in reversed(CASES)}.values())
 
 
@@ -20,14 +22,15 @@ def points(case: Case) -> dict[str, np.ndarray]:
     return {"some": w, "a row": row, "zero": 0.0 * w, "ones": np.ones(case.shape)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_second_derivatives_are_finite(case: Case) -> None:
-    for w in [*points(case).values(), np.eye(4).ravel()[: np.prod(case.shape)]]:
-        w = torch.tensor(np.resize(w, case.shape))
-        hessian = torch.autograd.functional.hessian(case.penalty.value, w)
-        assert torch.isfinite(hessian).all()
-        again = torch.func.jacrev(torch.func.jacrev(case.penalty.value))(w)
-        torch.testing.assert_close(again, hessian)
+@each_kind(cases=CASES)
+def test_second_derivatives_are_finite(cases: list[Case]) -> None:
+    for case in each(cases):
+        for w in [*points(case).values(), np.eye(4).ravel()[: np.prod(case.shape)]]:
+            w = torch.tensor(np.resize(w, case.shape))
+            hessian = torch.autograd.functional.hessian(case.penalty.value, w)
+            assert torch.isfinite(hessian).all()
+            again = torch.func.jacrev(torch.func.jacrev(case.penalty.value))(w)
+            torch.testing.assert_close(again, hessian)
 
 
 @pytest.mark.parametrize("w", [np.eye(3), np.diag([3.0, 2.0, 2.0]), np.ones((2, 4)) + np.eye(2, 4)])
@@ -41,17 +44,12 @@ def test_the_second_derivative_of_singular_values(w: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("case", FIRST_OF_A_KIND, ids=str)
-def test_jax_finds_the_gradient(case: Case) -> None:
+def test_jax_finds_the_gradient_and_second_derivatives(case: Case) -> None:
     jax = pytest.importorskip("jax")
     first = jax.jit(jax.grad(case.penalty.value))
-    for name, w in points(case).items():
-        found = np.asarray(first(jax.numpy.asarray(w, dtype="float32")))
-        np.testing.assert_allclose(found, case.penalty.gradient(w), atol=1e-5, err_msg=name)
-
-
-@pytest.mark.parametrize("case", FIRST_OF_A_KIND, ids=str)
-def test_jax_finds_second_derivatives(case: Case) -> None:
-    jax = pytest.importorskip("jax")
     second = jax.jit(jax.hessian(case.penalty.value))
-    for w in points(case).values():
-        assert np.isfinite(second(jax.numpy.asarray(w, dtype="float32"))).all()
+    for name, w in points(case).items():
+        single = jax.numpy.asarray(w, dtype="float32")
+        expected = case.penalty.gradient(w)
+        np.testing.assert_allclose(np.asarray(first(single)), expected, atol=1e-5, err_msg=name)
+        assert np.isfinite(second(single)).all()

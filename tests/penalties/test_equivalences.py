@@ -9,7 +9,24 @@ from hypothesis import strategies as st
 from sklearn import linear_model
 
 from flavours import each_flavour, steps, weights
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty, Sum
+from shrinkage import (
+    L1,
+    L2,
+    MCP,
+    Box,
+    ElasticNet,
+    GroupLasso,
+    Huber,
+    L2Ball,
+    LInf,
+    MaxNorm,
+    NonNegative,
+    Penalty,
+    Sum,
+    Toward,
+    Weighted,
+    parse,
+)
 
 strengths = st.floats(0, 2)
 SIZE_ONE: list[Any] = [(0, 1), "1x1", [[i] for i in range(6)]]
@@ -68,6 +85,30 @@ def test_sums_are_flat_and_start_anywhere() -> None:
     assert Sum((L1(1) + L2(2), GroupLasso(3))) == expected
     assert Sum(penalties).terms == tuple(penalties)
     assert sum([L1(1)]) == L1(1)
+
+
+def test_limits_and_special_cases() -> None:
+    w = np.random.default_rng(0).normal(size=(4, 4))
+    step = np.random.default_rng(1).uniform(0.1, 1, size=(4, 4))
+    ones = np.ones((4, 4))
+    for one, other in [
+        (parse("sparse_group_lasso:0.4,l1_ratio=0.25"), L1(0.1) + GroupLasso(0.3)),
+        (parse("lp:0.3,p=1"), L1(0.3)),
+        (parse("lp:0.3,p=2"), L2(0.3)),
+        (Weighted(0.3 * ones, L1(1.0)), L1(0.3)),
+        (Toward(0 * ones, L1(0.3)), L1(0.3)),
+        (LInf(0.3, (0, 1)), L1(0.3)),  # each entry its own group
+        (MCP(0.3, gamma=1e12), L1(0.3)),
+        (Huber(0.3, delta=1e-12), L1(0.3)),
+        (Huber(1e12 * 0.6, delta=1e12), L2(0.3)),
+    ]:
+        np.testing.assert_allclose(one(w), other(w), rtol=1e-9)
+        np.testing.assert_allclose(one.gradient(w), other.gradient(w), atol=1e-9)
+        np.testing.assert_allclose(one.prox(w, step), other.prox(w, step), atol=1e-9)
+    np.testing.assert_array_equal(Box(0, np.inf).prox(w, 1.0), NonNegative().prox(w, 1.0))
+    np.testing.assert_allclose(  # the one group of a row
+        L2Ball(1.0).prox(w[:1], step[:1]), MaxNorm(1.0).prox(w[:1], step[:1]), atol=1e-12
+    )
 
 
 MODELS = [

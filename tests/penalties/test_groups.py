@@ -10,20 +10,22 @@ from hypothesis import strategies as st
 
 import oracles
 from cases import GROUPED, Case
-from flavours import FLAVOURS, Flavour, each_flavour, plain, weights
+from flavours import FLAVOURS, Flavour, each_flavour, plain
+from penalties.laws import draw, each, each_kind
 from shrinkage import L1, L2, GroupLasso
 from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.rebuild import with_groups
 
 
-@pytest.mark.parametrize("case", GROUPED, ids=str)
+@each_kind(cases=GROUPED)
 @given(data=st.data())
-def test_zero_groups_are_counted(case: Case, data: st.DataObject) -> None:
-    w = data.draw(weights(case.shape))
-    penalty: Any = case.penalty
-    groups = oracles.members_of_groups(penalty.groups, case.shape)
-    zero = sum(all(w[index] == 0 for index in members) for members in groups)
-    for flavour in each_flavour():
-        assert penalty.group_zeros(flavour.array(w)) == (zero, len(groups))
+def test_zero_groups_are_counted(cases: list[Case], data: st.DataObject) -> None:
+    for case, w, _ in draw(data, cases):
+        penalty: Any = case.penalty
+        groups = oracles.members_of_groups(penalty.groups, case.shape)
+        zero = sum(all(w[index] == 0 for index in members) for members in groups)
+        for flavour in each_flavour():
+            assert penalty.group_zeros(flavour.array(w)) == (zero, len(groups))
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
@@ -36,18 +38,14 @@ def test_groups_of_empty_and_whole_arrays(library: str) -> None:
     assert GroupLasso(1).group_zeros(make(0)) == (1, 1)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
-@pytest.mark.parametrize("step", [0.5, [[2.0], [3.0]]], ids=["number", "array"])
-def test_entries_of_no_group_are_free(flavour: Flavour, step: Any) -> None:
-    w = flavour.array([[1.0, -2.0, 3.0], [-0.0, 5.0, 6.0]])
-    if not isinstance(step, float):
-        step = flavour.array(np.broadcast_to(step, (2, 3)))
-    penalty = GroupLasso(0.5, [[4, 1]])
-    free = [True, False, True, True, False, True]
-    np.testing.assert_array_equal(
-        plain(penalty.prox(w, step)).ravel()[free], plain(w).ravel()[free]
-    )
-    assert not plain(penalty.gradient(w)).ravel()[free].any()
+def test_entries_of_no_group_are_free() -> None:
+    penalty, free = GroupLasso(0.5, [[4, 1]]), [True, False, True, True, False, True]
+    for flavour in each(FLAVOURS):
+        w = flavour.array([[1.0, -2.0, 3.0], [-0.0, 5.0, 6.0]])
+        for step in (0.5, flavour.array(np.broadcast_to([[2.0], [3.0]], (2, 3)))):
+            moved = plain(penalty.prox(w, step)).ravel()
+            np.testing.assert_array_equal(moved[free], plain(w).ravel()[free])
+        assert not plain(penalty.gradient(w)).ravel()[free].any()
 
 
 SAME_GROUPS = [
@@ -65,16 +63,17 @@ SAME_GROUPS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), SAME_GROUPS, ids=str)
-@pytest.mark.parametrize("flavour", FLAVOURS, ids=str)
-def test_the_same_groups_in_other_words(one: Any, other: Any, flavour: Flavour) -> None:
+def test_the_same_groups_in_other_words() -> None:
     random = np.random.default_rng(0)
-    w, steps = flavour.array(random.normal(size=(4, 6))), flavour.array(random.random((4, 6)))
-    a, b = GroupLasso(0.5, one), GroupLasso(0.5, other)
-    flavour.close(a.value(w), b.value(w))
-    flavour.close(a.gradient(w), b.gradient(w))
-    flavour.close(a.prox(w, 0.5), b.prox(w, 0.5))
-    flavour.close(a.prox(w, steps), b.prox(w, steps))
+    numbers, sizes = random.normal(size=(4, 6)), random.random((4, 6))
+    for flavour in FLAVOURS:
+        w, steps = flavour.array(numbers), flavour.array(sizes)
+        for one, other in each(SAME_GROUPS):
+            a, b = GroupLasso(0.5, one), GroupLasso(0.5, other)
+            flavour.close(a.value(w), b.value(w))
+            flavour.close(a.gradient(w), b.gradient(w))
+            flavour.close(a.prox(w, 0.5), b.prox(w, 0.5))
+            flavour.close(a.prox(w, steps), b.prox(w, steps))
 
 
 def test_with_groups_asks_only_for_out_and_in() -> None:
@@ -82,7 +81,7 @@ def test_with_groups_asks_only_for_out_and_in() -> None:
     penalty = L1(1) + L2(1) + GroupLasso(2) + GroupLasso(3, "in", "none") + GroupLasso(4, 0)
     expected = L1(1) + L2(1) + GroupLasso(2, layouts["out"])
     expected += GroupLasso(3, layouts["in"], "none") + GroupLasso(4, 0)
-    assert penalty.with_groups(layouts.__getitem__) == expected
+    assert with_groups(penalty, layouts.__getitem__) == expected
 
 
 def test_index_lists_serve_any_device() -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from penalties.laws import each
 from shrinkage import (
     L1,
     L2,
@@ -27,7 +28,7 @@ SOME += [Weighted(np.ones((2, 2)), L1(0.5)), Toward(np.ones((2, 2)), L1(0.5)), N
 every = pytest.mark.parametrize("penalty", SOME, ids=str)
 
 
-def each(penalty: Penalty, w: Any) -> list[Any]:
+def results(penalty: Penalty, w: Any) -> list[Any]:
     """Value, prox, and the gradient where there is one."""
     smooth = penalty.why_no_gradient() is None
     return [penalty.value(w), penalty.prox(w, 0.5), *([penalty.gradient(w)] if smooth else [])]
@@ -50,28 +51,27 @@ NO_NUMBERS = {
 
 
 @every
-@pytest.mark.parametrize("kind", NO_NUMBERS)
-def test_what_holds_no_numbers_is_a_type_error(kind: str, penalty: Penalty) -> None:
-    w, said = NO_NUMBERS[kind]
-    for act in (penalty, penalty.gradient, lambda w: penalty.prox(w, 1.0)):
-        if act == penalty.gradient and penalty.why_no_gradient():
-            continue
-        with pytest.raises(TypeError, match=f"^w must.*{said}|^{said}"):
-            act(w)
+def test_what_holds_no_numbers_is_a_type_error(penalty: Penalty) -> None:
+    for w, said in each(NO_NUMBERS.values()):
+        for act in (penalty, penalty.gradient, lambda w: penalty.prox(w, 1.0)):
+            if act == penalty.gradient and penalty.why_no_gradient():
+                continue
+            with pytest.raises(TypeError, match=f"^w must.*{said}|^{said}"):
+                act(w)
 
 
 @every
-@pytest.mark.parametrize("kind", [">f8", ">f4", ">f2", ">i4"])
-def test_bytes_in_the_other_order(kind: str, penalty: Penalty) -> None:
-    w = W.astype(kind)
-    native = w.astype(w.dtype.newbyteorder("="))
-    for found, expected in zip(each(penalty, w), each(penalty, native), strict=True):
-        np.testing.assert_array_equal(found, expected)
-    if kind != ">i4":
-        assert penalty.prox(w, 0.5).dtype == w.dtype
-    if kind != ">i4" and penalty.why_no_metric() is None:
-        steps = [np.ones_like(one) for one in (w, native)]
-        np.testing.assert_array_equal(penalty.prox(w, steps[0]), penalty.prox(native, steps[1]))
+def test_bytes_in_the_other_order(penalty: Penalty) -> None:
+    for kind in each([">f8", ">f4", ">f2", ">i4"]):
+        w = W.astype(kind)
+        native = w.astype(w.dtype.newbyteorder("="))
+        for found, expected in zip(results(penalty, w), results(penalty, native), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        if kind != ">i4":
+            assert penalty.prox(w, 0.5).dtype == w.dtype
+        if kind != ">i4" and penalty.why_no_metric() is None:
+            steps = [np.ones_like(array) for array in (w, native)]
+            np.testing.assert_array_equal(penalty.prox(w, steps[0]), penalty.prox(native, steps[1]))
 
 
 @every
@@ -80,7 +80,7 @@ def test_memory_of_every_form(penalty: Penalty) -> None:
     fixed.flags.writeable = False
     forms = [np.asfortranarray(W), np.repeat(W, 2, 0)[::2], W[::-1, ::-1][::-1, ::-1], fixed]
     for w in [*forms, np.ma.array(W), np.ma.array(W, mask=np.zeros_like(W, bool))]:
-        for found, expected in zip(each(penalty, w), each(penalty, W), strict=True):
+        for found, expected in zip(results(penalty, w), results(penalty, W), strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-15)
             assert not isinstance(found, np.ma.MaskedArray)
 

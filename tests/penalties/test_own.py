@@ -32,9 +32,9 @@ def test_in_sums_and_around() -> None:
 
 def test_what_it_does_not_write_is_refused_with_the_reason() -> None:
     w = np.ones(3)
-    with pytest.raises(ValueError, match='has no prox, as it writes no _prox: use how="coupled"'):
+    with pytest.raises(ValueError, match='has no prox, as it defines no _prox: use how="coupled"'):
         GradientAlone(1.0).prox(w, 1.0)
-    with pytest.raises(ValueError, match='has no gradient, as it writes no _gradient: use how="pr'):
+    with pytest.raises(ValueError, match='has no gradient, as it defines no _gradient: use how="p'):
         ProxAlone(1.0).gradient(w)
     with pytest.raises(ValueError, match='is a constraint and has no gradient: use how="proximal"'):
         UnitNorm().gradient(np.ones((2, 2)))

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import PENALTIES
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Sum, parse, to_text
+from cases import Case
+from penalties.laws import each, each_kind
+from shrinkage import L1, L2, ElasticNet, GroupLasso, Sum, Toward, Weighted, parse, to_text
+from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Layout
 from shrinkage.penalties.text import normalized, split_how
 
@@ -50,9 +52,9 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "penalty"), GOOD)
-def test_good_text(text: str, penalty: Any) -> None:
-    assert parse(text) == penalty
+def test_good_text() -> None:
+    for text, penalty in each(GOOD):
+        assert parse(text) == penalty
 
 
 def test_a_strength_for_those_that_state_none() -> None:
@@ -84,16 +86,16 @@ FOR_A_GRID = [
 ]
 
 
-@pytest.mark.parametrize(("text", "spelled"), FOR_A_GRID)
-def test_one_spelling_for_a_grid(text: str, spelled: str) -> None:
-    assert normalized(text) == spelled
-    assert normalized(spelled) == spelled
-    assert parse(spelled, lam=0.25) == parse(text, lam=0.25)
+def test_one_spelling_for_a_grid() -> None:
+    for text, spelled in each(FOR_A_GRID):
+        assert normalized(text) == spelled
+        assert normalized(spelled) == spelled
+        assert parse(spelled, lam=0.25) == parse(text, lam=0.25)
 
 
 BAD = [
     ("l3:1", "'l3:1': unknown penalty 'l3'; did you mean l"),
-    ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, lp, l0"),
+    ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, group_lasso, sparse_"),
     ("grouplaso:1", "did you mean group_lasso?"),
     ("xyz:1", "unknown penalty 'xyz' (there are l1,"),
     ("", "unknown penalty ''"),
@@ -110,10 +112,10 @@ BAD = [
     ("elastic_net:1,l1_ratio", "l1_ratio needs a value, l1_ratio=..."),
     ("elastic_net:1,l1_ratio=x", "l1_ratio must be a number, got 'x'"),
     ("elastic_net:1,l1_ratio=2", "l1_ratio must be between 0 and 1, got 2.0"),
-    ("elastic_net:1,l1_ratio=0.1,l1_ratio=0.2", "l1_ratio stands there twice"),
+    ("elastic_net:1,l1_ratio=0.1,l1_ratio=0.2", "l1_ratio is given twice"),
     ("group_lasso:1,weight=x", 'weight must be "sqrt" or "none", got \'x\''),
     ("group_lasso:1,group=in", "group_lasso has no 'group'; did you mean groups?"),
-    ("l1:1,lam=2", "lam stands there twice"),
+    ("l1:1,lam=2", "lam is given twice"),
     ("group_lasso:groups=in", "group_lasso has no strength; write for example group_lasso:1e-4"),
     ("lasso:alpha=1", "l1 has no 'alpha'; did you mean lam?"),
     ("non_negative:1", "non_negative takes no number; write non_negative"),
@@ -125,30 +127,37 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), BAD)
-def test_bad_text(text: str, message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011 - the next line matches it
-        parse(text)
-    assert message in str(error.value)
+def test_bad_text() -> None:
+    for text, message in each(BAD):
+        with pytest.raises(ValueError) as error:  # noqa: PT011 - the next line matches it
+            parse(text)
+        assert message in str(error.value)
 
 
-@pytest.mark.parametrize("groups", [[[0, 1]], Layout((2, 2), (1,))], ids=str)
-def test_what_has_no_text_says_so(groups: Any) -> None:
-    with pytest.raises(ValueError, match="has no text form: a text can name axes and blocks only"):
-        to_text(L1(1) + GroupLasso(1, groups))
+def test_what_has_no_text_says_so() -> None:
+    said = "has no text form: a text can name axes and blocks only"
+    for groups in ([[0, 1]], Layout((2, 2), (1,))):
+        with pytest.raises(ValueError, match=said):
+            to_text(L1(1) + GroupLasso(1, groups))
 
 
-def test_the_table_has_text() -> None:
-    texts = [to_text(case.penalty) for case in PENALTIES if not nameless(case.penalty)]
-    assert len(texts) > 10
-    assert texts[0] == "l1:0.5"
+def has_text(penalty: Any) -> bool:
+    groups = getattr(penalty, "groups", None)
+    has_lists = isinstance(groups, tuple) and isinstance(groups[0], tuple)
+    return not (has_lists or isinstance(groups, Layout) or isinstance(penalty, Toward | Weighted))
 
 
-def nameless(penalty: Any) -> bool:
-    return "Layout" in repr(penalty) or "((" in repr(penalty)
+@each_kind()
+def test_text_comes_back_or_says_why_not(cases: list[Case]) -> None:
+    for case in each(cases):
+        if all(map(has_text, terms(case.penalty))):
+            assert parse(to_text(case.penalty)) == case.penalty
+        else:
+            with pytest.raises(ValueError, match="has no text form"):
+                to_text(case.penalty)
 
 
-def test_the_way_after_the_at_sign() -> None:
+def test_the_how_after_the_at_sign() -> None:
     assert split_how("l1:1e-3@proximal") == ("l1:1e-3", "proximal")
     assert split_how(" l1:1 + l2:2 @ loss ") == ("l1:1 + l2:2", "loss")
     assert split_how("l1:1e-3") == ("l1:1e-3", None)

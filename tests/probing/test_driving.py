@@ -127,6 +127,7 @@ FOUND = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", FOUND, ids=str)
 def test_what_libraries_have_is_found(factory: Any) -> None:
     report = probe(factory).report()

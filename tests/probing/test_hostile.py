@@ -57,6 +57,7 @@ NO_OPTIMIZERS = {
 }
 
 
+@pytest.mark.quick_where(factory=[next(iter(REFUSED))])
 @pytest.mark.parametrize("factory", REFUSED, ids=lambda factory: factory.__name__)
 def test_what_takes_no_step_is_refused(factory: Any) -> None:
     with pytest.raises(ValueError, match=f"cannot be probed: .*{REFUSED[factory]}"):
@@ -122,6 +123,7 @@ SIZED = {
 }
 
 
+@pytest.mark.quick_where(box=["OfRMS"])
 @pytest.mark.parametrize("box", SIZED, ids=lambda box: box.__name__)
 def test_the_law_holds_at_any_size(box: type) -> None:
     law = probe(box)
@@ -141,6 +143,7 @@ def test_adafactors_law_predicts_its_step_on_another_tensor() -> None:
     torch.testing.assert_close(moved[0] - moved[1], torch.full_like(moved[0], said))
 
 
+@pytest.mark.quick_where(box=["SmallAlone"])
 @pytest.mark.parametrize(
     "box",
     [hostile.SmallAlone, hostile.PositiveAlone, hostile.OfTheGradient, hostile.OfTheMedian],

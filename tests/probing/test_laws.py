@@ -54,9 +54,16 @@ LAWS = {
 }
 
 
+@cache
+def law_of(box: type[boxes.Box]) -> Law:
+    """What a probe finds, which several tests look at."""
+    return probe(box, lr=LR, weight_decay=WD)
+
+
+@pytest.mark.quick_where(box=["Sign", "Coupled", "After", "Mixture"])
 @pytest.mark.parametrize("box", LAWS, ids=lambda box: box.__name__)
 def test_the_law_is_the_one_that_was_written(box: type[boxes.Box]) -> None:
-    law = probe(box, lr=LR, weight_decay=WD)
+    law = law_of(box)
     form, lr, first_lr, strength, coefficient, coupled, order, formula = LAWS[box]
     assert fields(law) == (form, lr, first_lr, strength)
     assert law.coefficient == pytest.approx(coefficient, rel=EXACT)
@@ -64,6 +71,7 @@ def test_the_law_is_the_one_that_was_written(box: type[boxes.Box]) -> None:
     assert law.misfit < EXACT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lr", "weight_decay"), [(1e-3, 0.3), (0.02, 1e-4)])
 @pytest.mark.parametrize(
     "box", [boxes.After, boxes.Coupled, boxes.Power, boxes.Soft, boxes.Squared]
@@ -78,9 +86,10 @@ def test_the_law_does_not_depend_on_where_one_looks(
     assert (law.coupled, law.order, law.formula) == (coupled, order, formula)
 
 
+@pytest.mark.slow
 def test_what_is_cautious_is_said_to_be() -> None:
     for box in (boxes.Cautious, boxes.CautiousAtRest, boxes.Plain):
-        law = probe(box)
+        law = law_of(box)
         assert law.cautious is (box is not boxes.Plain)
         assert ("only where the gradient shrinks the weight" in law.law) is law.cautious
 
@@ -114,15 +123,16 @@ FACTS = {
 }
 
 
+@pytest.mark.quick_where(box=["Coupled"])
 @pytest.mark.parametrize("box", FACTS, ids=lambda box: box.__name__)
 def test_the_report_says_what_else_is_to_know(box: type[boxes.Box]) -> None:
-    assert FACTS[box] in probe(box).report()
+    assert FACTS[box] in law_of(box).report()
     assert all(FACTS[box] not in report for report in reports_of_others())
 
 
 @cache
 def reports_of_others() -> list[str]:
-    return [probe(other).report() for other in (boxes.Plain, boxes.Mixture)]
+    return [law_of(other).report() for other in (boxes.Plain, boxes.Mixture)]
 
 
 # box -> the objective of its resting point, as calculus gives it
@@ -142,9 +152,10 @@ OBJECTIVES = {
 }
 
 
+@pytest.mark.quick_where(box=["Coupled", "Sign"])
 @pytest.mark.parametrize("box", OBJECTIVES, ids=lambda box: box.__name__)
 def test_the_objective_is_what_calculus_gives(box: type[boxes.Box]) -> None:
-    assert probe(box).objective == OBJECTIVES[box]
+    assert law_of(box).objective == OBJECTIVES[box]
 
 
 # Known of torch's own: form, strength exponent, coupled, objective.
@@ -159,6 +170,7 @@ TORCH = {
 }
 
 
+@pytest.mark.quick_where(name=["AdamW"])
 @pytest.mark.parametrize("name", TORCH)
 def test_torch_does_what_is_known_of_it(name: str) -> None:
     law = probe(getattr(torch.optim, name))
@@ -242,6 +254,7 @@ OWN = {
 }  # fmt: skip
 
 
+@pytest.mark.quick_where(name=["SGDW", "L2 coupled, Adam", "L1 proximal inside SGD"])
 @pytest.mark.parametrize("name", OWN)
 def test_this_librarys_own_ways_do_what_they_say(name: str) -> None:
     factory, form, lr, first_lr, strength, coefficient, coupled = OWN[name]

@@ -107,13 +107,17 @@ def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_tim
 
 
 def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
-    rows = survey(installed(("made_up", "broken_up")), jobs=2, seconds=1.0)
+    entries = installed(("made_up", "broken_up"))
+    hanging = [entry for entry in entries if entry.name == "made_up.Hangs"]
+    # What ends by itself has as long as it needs, however slow the machine.
+    rows = survey([entry for entry in entries if entry not in hanging], jobs=2, seconds=300.0)
+    rows += survey(hanging, seconds=0.5)
     found = {row.name: row for row in rows}
-    assert list(found) == [entry.name for entry in installed(("made_up", "broken_up"))]
+    assert set(found) == {entry.name for entry in entries}
     assert found["made_up.Right"].law.formula == "w ← (1 − lr·wd)·w"
     assert found["made_up.Loud"].law.formula == "w ← (1 − lr·wd)·w"
     assert "KeyError" in found["made_up.Raises"].reason
-    assert found["made_up.Hangs"].reason == "it hangs for 6 s"
+    assert found["made_up.Hangs"].reason == "it hangs for 3 s"
     assert found["made_up.Crashes"].reason == "it ends its process, with 7"
     assert "does not import" in found["broken_up"].reason
     assert capfd.readouterr() == ("", "")
@@ -122,7 +126,8 @@ def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
 @pytest.fixture(scope="module")
 def few() -> list[Row]:
     names = ("torch.optim.AdamW", "torch_optimizer.SGDW", "torch.optim.LBFGS", "torch.optim.SGD")
-    return survey([*map(Entry, names), Entry("lib", "it is installed but does not import")])
+    broken = Entry("lib", "it is installed but does not import")
+    return survey([*map(Entry, names), broken], seconds=300.0)
 
 
 def test_rows_are_grouped_by_law(few: list[Row]) -> None:

@@ -21,7 +21,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE, POLL = 60, 0.05  # seconds: a busy machine draws slowly
+OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
+PATIENCE, POLL = 1800, 0.05  # seconds: a busy machine draws slowly
 
 
 class Browser:

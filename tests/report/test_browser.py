@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +10,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from report.browser import Browser
+from report.browser import OWN_SCHEMES, Browser
 from report.synthetic import FEW, HOSTILE, KINDS, kind, study
 from report.synthetic_laws import LAWS
 from shrinkage.report import write_laws, write_paths, write_report
 
-OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 
 CONTRASTS = """
@@ -40,19 +36,6 @@ return Object.fromEntries(names.map((name) => {
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    if missing:
-        message = f"{' and '.join(missing)} not found: the pages cannot be tried in a browser"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.driver.quit()
-
-
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
     """Of a few methods, which are drawn sooner."""
@@ -60,6 +43,85 @@ def report(tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Browser:
+    """The browser with that page in it, which the quick tests share and leave as it was."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(study(FEW), path)
+    browser.open(path)
+    assert browser.errors() == []
+    assert [address for address in browser.requests() if not address.startswith(OWN_SCHEMES)] == []
+    return browser
+
+
+def test_draws_what_the_records_hold(opened: Browser) -> None:
+    lines = opened.all("[data-figure=score] .scatterlayer .trace path.js-line")
+    assert len(lines) >= len(FEW)
+    assert len(opened.all(".panel:not([hidden]) [data-figure^=regions] svg image")) == len(FEW)
+    bars = opened.all(".panel:not([hidden]) [data-figure^=weights] .barlayer .trace")
+    assert len(bars) == len(FEW)
+
+
+def test_hovering_says_what_a_point_is(opened: Browser) -> None:
+    opened.run(
+        "const plot = document.querySelector('[data-figure=score]');"
+        "const line = plot.data.findIndex((t) => t.meta.method === 'l1@proximal' && t.hovertext);"
+        "Plotly.Fx.hover(plot, [{curveNumber: line, pointNumber: 4}]);"
+    )
+    (label,) = opened.all("[data-figure=score] .hoverlayer .hovertext")
+    for part in ("l1@proximal", "strength 1e-3", "validation 0.9", "zeros", "3 seeds"):
+        assert part in label.get_attribute("textContent")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_is_legible_in_both_schemes(opened: Browser, scheme: str) -> None:
+    opened.prefer(scheme)
+    for name, contrast in opened.run(CONTRASTS).items():
+        assert contrast >= LEGIBLE[name.split("-")[0]], name
+
+
+def test_sorts_by_any_column_by_mouse_and_keyboard(opened: Browser) -> None:
+    heads = {head.text.strip(): head for head in opened.all(".sortable thead th")}
+    column = list(heads).index("Strength")
+    values = (
+        "return [...document.querySelectorAll('.sortable tbody tr')]"
+        f".map((row) => row.cells[{column}].dataset.value).map(Number)"
+    )
+    heads["Strength"].find_element(By.TAG_NAME, "button").click()
+    descending = opened.run(values)
+    assert descending == sorted(descending, reverse=True)
+    assert heads["Strength"].get_attribute("aria-sort") == "descending"
+    assert heads["Validation"].get_attribute("aria-sort") is None
+    heads["Strength"].find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    assert opened.run(values) == sorted(descending)
+    assert heads["Strength"].get_attribute("aria-sort") == "ascending"
+    assert descending != sorted(descending)
+
+
+def test_the_legend_hides_a_method_in_every_figure(opened: Browser) -> None:
+    traces = "return document.querySelectorAll('[data-figure=score] .scatterlayer .trace').length"
+    panel = "return document.querySelectorAll('.panel:not([hidden])').length"
+    before = opened.run(traces), opened.run(panel)
+    (button,) = opened.all(".legend [data-method='l1@proximal']")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert opened.run(traces) < before[0]
+    assert opened.run(panel) == before[1] - 2
+    button.send_keys(Keys.SPACE)
+    assert (opened.run(traces), opened.run(panel)) == before
+
+
+def test_a_script_that_slips_in_would_not_run(opened: Browser) -> None:
+    opened.run(
+        "const script = document.createElement('script');"
+        "script.textContent = 'window.slipped = true';"
+        "document.body.append(script);"
+    )
+    assert opened.run("return window.slipped") is None
+    assert any("Content Security Policy" in message for message in opened.errors())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_draws_every_figure_in_silence(browser: Browser, tmp_path: Path, name: str) -> None:
     path = tmp_path / "report.html"
@@ -75,27 +137,7 @@ def test_draws_every_figure_in_silence(browser: Browser, tmp_path: Path, name: s
     assert bool(shown) == expects_figures
 
 
-def test_draws_what_the_records_hold(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    lines = browser.all("[data-figure=score] .scatterlayer .trace path.js-line")
-    assert len(lines) >= len(FEW)
-    assert len(browser.all(".panel:not([hidden]) [data-figure^=regions] svg image")) == len(FEW)
-    bars = browser.all(".panel:not([hidden]) [data-figure^=weights] .barlayer .trace")
-    assert len(bars) == len(FEW)
-
-
-def test_hovering_says_what_a_point_is(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    browser.run(
-        "const plot = document.querySelector('[data-figure=score]');"
-        "const line = plot.data.findIndex((t) => t.meta.method === 'l1@proximal' && t.hovertext);"
-        "Plotly.Fx.hover(plot, [{curveNumber: line, pointNumber: 4}]);"
-    )
-    (label,) = browser.all("[data-figure=score] .hoverlayer .hovertext")
-    for part in ("l1@proximal", "strength 1e-3", "validation 0.9", "zeros", "3 seeds"):
-        assert part in label.get_attribute("textContent")
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "hostile", "hundreds of classes", "unfinished"])
 def test_fits_a_phone(browser: Browser, tmp_path: Path, name: str) -> None:
     write_report(kind(name), tmp_path / "report.html")
@@ -114,13 +156,7 @@ def test_fits_a_phone(browser: Browser, tmp_path: Path, name: str) -> None:
         assert table[0] < 390 < table[1]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_is_legible_in_both_schemes(browser: Browser, report: Path, scheme: str) -> None:
-    browser.open(report, scheme=scheme)
-    for name, contrast in browser.run(CONTRASTS).items():
-        assert contrast >= LEGIBLE[name.split("-")[0]], name
-
-
+@pytest.mark.slow
 def test_figures_follow_the_scheme(browser: Browser, report: Path) -> None:
     tick = "getComputedStyle(document.querySelector('[data-figure=score] .xtick text')).fill"
     body = "getComputedStyle(document.body).backgroundColor"
@@ -139,39 +175,7 @@ def test_figures_follow_the_scheme(browser: Browser, report: Path) -> None:
     assert browser.run(f"return {body}") == light[1]
 
 
-def test_sorts_by_any_column_by_mouse_and_keyboard(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    heads = {head.text.strip(): head for head in browser.all(".sortable thead th")}
-    column = list(heads).index("Strength")
-    values = (
-        "return [...document.querySelectorAll('.sortable tbody tr')]"
-        f".map((row) => row.cells[{column}].dataset.value).map(Number)"
-    )
-    heads["Strength"].find_element(By.TAG_NAME, "button").click()
-    descending = browser.run(values)
-    assert descending == sorted(descending, reverse=True)
-    assert heads["Strength"].get_attribute("aria-sort") == "descending"
-    assert heads["Validation"].get_attribute("aria-sort") is None
-    heads["Strength"].find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
-    assert browser.run(values) == sorted(descending)
-    assert heads["Strength"].get_attribute("aria-sort") == "ascending"
-    assert descending != sorted(descending)
-
-
-def test_the_legend_hides_a_method_in_every_figure(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    traces = "return document.querySelectorAll('[data-figure=score] .scatterlayer .trace').length"
-    panel = "return document.querySelectorAll('.panel:not([hidden])').length"
-    before = browser.run(traces), browser.run(panel)
-    (button,) = browser.all(".legend [data-method='l1@proximal']")
-    button.click()
-    assert button.get_attribute("aria-pressed") == "false"
-    assert browser.run(traces) < before[0]
-    assert browser.run(panel) == before[1] - 2
-    button.send_keys(Keys.SPACE)
-    assert (browser.run(traces), browser.run(panel)) == before
-
-
+@pytest.mark.slow
 def test_the_rule_decides_which_models_are_shown(browser: Browser, report: Path) -> None:
     browser.open(report)
     shown = "return [...document.querySelectorAll('.panel:not([hidden])')].map(p => p.dataset.rule)"
@@ -183,6 +187,7 @@ def test_the_rule_decides_which_models_are_shown(browser: Browser, report: Path)
     assert browser.errors() == []
 
 
+@pytest.mark.slow
 def test_a_panel_shown_again_has_its_size_and_scheme(browser: Browser, report: Path) -> None:
     browser.open(report)
     browser.all(".switch input[value=one-se]")[0].click()
@@ -200,6 +205,7 @@ def test_a_panel_shown_again_has_its_size_and_scheme(browser: Browser, report: P
     assert browser.run(too_wide) == 0
 
 
+@pytest.mark.slow
 def test_a_finger_on_a_figure_scrolls_the_page(browser: Browser, report: Path) -> None:
     browser.open(report, width=390)
     browser.run("document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})")
@@ -208,6 +214,7 @@ def test_a_finger_on_a_figure_scrolls_the_page(browser: Browser, report: Path) -
     browser.until(lambda: browser.run("return scrollY") > before + 100)
 
 
+@pytest.mark.slow
 def test_a_tap_on_a_point_says_what_it_is(browser: Browser, report: Path) -> None:
     browser.open(report, width=390)
     browser.run("document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})")
@@ -220,6 +227,7 @@ def test_a_tap_on_a_point_says_what_it_is(browser: Browser, report: Path) -> Non
     browser.until(lambda: "strength" in browser.run(label))
 
 
+@pytest.mark.slow
 def test_no_name_is_run(browser: Browser, tmp_path: Path) -> None:
     write_report(kind("hostile"), tmp_path / "report.html")
     browser.open(tmp_path / "report.html")
@@ -234,17 +242,7 @@ def test_no_name_is_run(browser: Browser, tmp_path: Path) -> None:
     assert browser.errors() == []
 
 
-def test_a_script_that_slips_in_would_not_run(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    browser.run(
-        "const script = document.createElement('script');"
-        "script.textContent = 'window.slipped = true';"
-        "document.body.append(script);"
-    )
-    assert browser.run("return window.slipped") is None
-    assert any("Content Security Policy" in message for message in browser.errors())
-
-
+@pytest.mark.slow
 def test_the_page_of_paths_is_drawn(browser: Browser, tmp_path: Path) -> None:
     steps = np.arange(50)[:, np.newaxis]
     series = {"L2": 0.9**steps * [1, -0.5], "L1": np.maximum(1 - steps * [0.03, 0.05], 0)}
@@ -255,6 +253,7 @@ def test_the_page_of_paths_is_drawn(browser: Browser, tmp_path: Path) -> None:
     assert browser.run("return document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 def test_laws_can_be_searched_and_sorted(browser: Browser, tmp_path: Path, width: int) -> None:
     write_laws(LAWS, tmp_path / "laws.html")

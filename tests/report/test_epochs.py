@@ -10,7 +10,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 
 from report.browser import Browser
 from report.outcomes import PENALTIES, POINTS, lines, notes, outcome, three, with_spikes, written
-from report.test_browser import browser  # noqa: F401  a fixture
 from shrinkage.report import write_trainings
 from shrinkage.report.epochs import thinned
 
@@ -96,7 +95,8 @@ def test_what_is_little_above_is_in_view(tmp_path: Path) -> None:
     assert "out of view" not in notes(document)[-1]
 
 
-def test_a_double_click_brings_a_spike_in(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.slow
+def test_a_double_click_brings_a_spike_in(browser: Browser, tmp_path: Path) -> None:
     spiked = with_spikes(outcome("none", epochs=500), at=(250,), height=7)
     write_trainings([spiked], tmp_path / "trainings.html", points=POINTS)
     browser.open(tmp_path / "trainings.html")

@@ -15,6 +15,7 @@ from shrinkage.report.summary import cells, pareto_front
 from shrinkage.study.wording import share
 
 
+@pytest.mark.quick_where(name=["whole", "numbers", "hostile", "no trials"])
 @pytest.mark.parametrize("name", KINDS)
 def test_every_figure_has_its_place_and_is_valid(name: str) -> None:
     document = Document(report_page(kind(name)))

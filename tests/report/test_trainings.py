@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from plotly import graph_objects
 
-from report.browser import Browser
+from report.browser import OWN_SCHEMES, Browser
 from report.outcomes import PENALTIES, POINTS, lines, notes, outcome, three, written
-from report.test_browser import OWN_SCHEMES, browser  # noqa: F401  a fixture
 from report.test_figures import color_of, opaque
 from shrinkage.report import write_trainings
-from shrinkage.scratch.demonstration import Outcome, Question, data, train
+from shrinkage.scratch.demonstration import Outcome, Question, make_data, train
 from shrinkage.study.errors import UsageError
 
 
@@ -51,6 +50,7 @@ def test_tells_its_story_in_order(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.quick_where(epochs=[399])
 @pytest.mark.parametrize("epochs", [1, 2, 399, 3000])
 def test_every_figure_is_valid(tmp_path: Path, epochs: int) -> None:
     document = written(three(epochs=epochs), tmp_path)
@@ -191,6 +191,7 @@ def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         written(three(), tmp_path / "absent")
 
 
+@pytest.mark.slow
 def test_six_long_trainings_are_a_few_megabytes(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).uniform(size=10_000).tolist()
     history = dict.fromkeys(("accuracy", "loss", "data_loss", "regularization_loss"), noise)
@@ -201,12 +202,13 @@ def test_six_long_trainings_are_a_few_megabytes(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").stat().st_size < 3e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [420, 1200])
-def test_is_drawn_in_silence(browser: Browser, tmp_path: Path, width: int) -> None:  # noqa: F811
+def test_is_drawn_in_silence(browser: Browser, tmp_path: Path, width: int) -> None:
     question = Question(samples=40, epochs=450, hidden=8)
     outcomes = [train(question, penalty) for penalty in ("none", "l2:5e-4", "l1:1e-4@proximal")]
     path = tmp_path / "trainings.html"
-    write_trainings(outcomes, path, points=data(question)[0])
+    write_trainings(outcomes, path, points=make_data(question)[0])
     browser.open(path, width=width, scheme="dark")
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(OWN_SCHEMES)] == []

@@ -8,7 +8,7 @@ import pytest
 from scratch.twins import parameters, steps_by_hand
 from shrinkage import L1
 from shrinkage.scratch import Dense
-from shrinkage.scratch.demonstration import Question, data, network, train
+from shrinkage.scratch.demonstration import Question, build_network, make_data, train
 
 SHORT = Question(epochs=801)
 
@@ -50,8 +50,8 @@ def test_its_subgradient_of_l1_differs_at_zero_alone() -> None:
 
 def test_the_command_is_the_loop_by_hand() -> None:
     question = Question(samples=30, hidden=8, epochs=40)
-    (X, y), _ = data(question)
-    ours, twin = (network(question, "l1:1e-3 + l2:5e-4") for _ in range(2))
+    (X, y), _ = make_data(question)
+    ours, twin = (build_network(question, "l1:1e-3 + l2:5e-4") for _ in range(2))
     ours.fit(X, y, epochs=question.epochs)
     steps_by_hand(twin, X, np.eye(3)[y], question.epochs)
     for one, other in zip(parameters(ours.layers), parameters(twin.layers), strict=True):

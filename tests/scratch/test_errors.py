@@ -141,7 +141,7 @@ NETWORKS: list[Refused] = [
         "layers must have one dtype, got float64 and float32",
     ),
     (lambda: network(layers=[low_rank()]), ValueError, "a step of its own, as under Adam: use SGD"),
-    (lambda: network(layers=[same := Dense(2, 2), same]), ValueError, "one stands there twice"),
+    (lambda: network(layers=[same := Dense(2, 2), same]), ValueError, "one of them is used twice"),
     (
         lambda: network(layers=[Dense(2, 3), Softmax()]),
         ValueError,
@@ -236,7 +236,7 @@ STEPS: list[Refused] = [
     (lambda: SGD().update(ready()), RuntimeError, "update needs pre_update() before it"),
     (update_after_the_step, RuntimeError, "update needs pre_update() before it, in each step"),
     (lambda: update(Dense(2, 3)), RuntimeError, "has no derivatives: call its backward before"),
-    (lambda: update(ready(), steps=2), RuntimeError, "was updated in this step already"),
+    (lambda: update(ready(), steps=2), RuntimeError, "was already updated in this step"),
     (lambda: update(ReLU()), TypeError, "ReLU has no weights to update; only Dense layers learn"),
 ]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grid import covering
 from scratch.twins import OPTIMIZERS, PENALTIES, apart, parameters, steps_by_hand
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.scratch import (
@@ -132,8 +133,9 @@ def test_all_samples_at_once(name: str) -> None:
 
 
 @pytest.mark.usefixtures("tiling")
-@pytest.mark.parametrize("batch_size", [1, 50, 202, SAMPLES, 10 * SAMPLES])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "batch_size"), covering(NETWORKS, [1, 50, 202, SAMPLES, 10 * SAMPLES])
+)
 def test_mini_batches(name: str, batch_size: int) -> None:
     make, y = NETWORKS[name]
     ours, twin = make(), make()
@@ -151,12 +153,15 @@ def test_mini_batches(name: str, batch_size: int) -> None:
     assert ours.optimizer.iterations == epochs * -(-SAMPLES // batch_size)
 
 
-@pytest.mark.parametrize("how", ["coupled", "proximal"])
-@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_penalties(optimizer: str, penalty: Penalty, how: str) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "penalty"),
+    covering(itertools.product(OPTIMIZERS, ("coupled", "proximal")), PENALTIES),
+    ids=str,
+)
+def test_penalties(optimizer: tuple[str, str], penalty: Penalty) -> None:
+    name, how = optimizer
     ours, twin = (scores(weight_penalty=penalty, bias_penalty=penalty, how=how) for _ in range(2))
-    ours.optimizer, twin.optimizer = (OPTIMIZERS[optimizer][0](decay=0.1) for _ in range(2))
+    ours.optimizer, twin.optimizer = (OPTIMIZERS[name][0](decay=0.1) for _ in range(2))
     histories = [ours.fit(X, CLASS, epochs=EPOCHS), steps_by_hand(twin, X, CLASS, EPOCHS)]
     same(ours, twin, histories)
     for one, other in zip(parameters(ours.layers), parameters(twin.layers), strict=True):
@@ -220,11 +225,14 @@ def test_leaves_the_data_alone() -> None:
     assert (y == ONE_HOT).all()
 
 
-@pytest.mark.parametrize("itemsize", [4, 8])
-@pytest.mark.parametrize("width", [1, 64, 5000])
 @pytest.mark.parametrize("samples", [1, 7, 511, 512, 513, 3000, 100_001])
-def test_tiles_cover_all_samples_once(samples: int, width: int, itemsize: int) -> None:
-    slices = passes.tiles(samples, width, itemsize)
+def test_tiles_cover_all_samples_once(samples: int) -> None:
+    for width, itemsize in itertools.product((1, 64, 5000), (4, 8)):
+        tiles_cover(samples, width, itemsize)
+
+
+def tiles_cover(samples: int, width: int, itemsize: int) -> None:
+    slices = passes.split_into_tiles(samples, width, itemsize)
     assert [here.start for here in slices] == [0, *(here.stop for here in slices[:-1])]
     assert slices[-1].stop == samples
     sizes = [here.stop - here.start for here in slices]
@@ -236,10 +244,9 @@ def test_tiles_cover_all_samples_once(samples: int, width: int, itemsize: int) -
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 203), (64, 512)])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
-def test_memory_begins_where_vectors_do(shape: tuple[int, int], dtype: str) -> None:
-    for _ in range(5):
-        array = passes.ones(shape, np.dtype(dtype))
+def test_memory_begins_where_vectors_do(shape: tuple[int, int]) -> None:
+    for dtype in 5 * ("float32", "float64", "bool"):
+        array = passes.aligned_ones(shape, np.dtype(dtype))
         assert array.ctypes.data % passes.VECTOR == 0
         assert array.shape == shape
         assert (array == 1).all()

@@ -32,8 +32,8 @@ from shrinkage.scratch import (
     Softmax,
     SoftmaxCategoricalCrossEntropy,
 )
+from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.layers import Layer
-from shrinkage.scratch.losses import Loss
 from shrinkage.torch import Regularizer
 
 SAMPLES, FEATURES, CLASSES = 11, 4, 3

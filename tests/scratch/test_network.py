@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from grid import covering
 from scratch.twins import OPTIMIZERS, apart, parameters, steps_by_hand
 from shrinkage import L0, L1, L2, MCP, GroupLasso, LInf, MaxNorm, NonNegative, NuclearNorm, Penalty
 from shrinkage.scratch import (
@@ -121,7 +122,7 @@ def test_nothing_is_dropped_out_after_training() -> None:
     assert with_dropout.evaluate(X, Y) == with_dropout.evaluate(X, Y) == network().evaluate(X, Y)
 
 
-ASTRAY: dict[str, Callable[[], Network]] = {
+DIVERGING: dict[str, Callable[[], Network]] = {
     "scores": lambda: network(lr=1e300),
     "a strength": lambda: Network(
         [Dense(2, 3, weight_penalty=L2(1e200), rng=0)],
@@ -146,19 +147,19 @@ ASTRAY: dict[str, Callable[[], Network]] = {
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])
-@pytest.mark.parametrize("name", ASTRAY)
-def test_a_training_astray_leaves_the_network_as_it_was(name: str, batch_size: int | None) -> None:
-    ours = ASTRAY[name]()
+@pytest.mark.parametrize("name", DIVERGING)
+def test_diverged_training_leaves_the_network_as_it_was(name: str, batch_size: int | None) -> None:
+    ours = DIVERGING[name]()
     y = np.eye(3)[Y] * 2.5 if ours.loss.score == "r2" else Y
     before = parameters(ours.layers), ours.predict(X)
-    with pytest.raises(FloatingPointError, match="training went astray; lower lr"):
+    with pytest.raises(FloatingPointError, match="training diverged; lower lr"):
         ours.fit(X, y, epochs=2000, batch_size=batch_size, rng=0)
     assert apart(parameters(ours.layers), before[0]) == 0
     assert (ours.predict(X) == before[1]).all()
     assert (ours.optimizer.iterations, ours.optimizer.current_lr) == (0, ours.optimizer.lr)
 
 
-def test_after_a_training_astray_the_next_is_as_if_it_had_not_been() -> None:
+def test_diverged_training_does_not_change_the_next() -> None:
     ours, twin = network(), network()
     for one in (ours, twin):
         one.fit(X, Y, epochs=5)
@@ -169,7 +170,7 @@ def test_after_a_training_astray_the_next_is_as_if_it_had_not_been() -> None:
     assert ours.fit(X, Y, epochs=5) == twin.fit(X, Y, epochs=5)
 
 
-def test_dropout_too_is_as_it_was_after_a_training_astray() -> None:
+def test_diverged_training_leaves_dropout_as_it_was() -> None:
     def dropping() -> Network:
         layers = [Dense(2, 16, rng=0), Dropout(0.2, rng=3), Dense(16, 3, rng=1)]
         return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=Adam(lr=0.05))
@@ -236,7 +237,7 @@ def test_an_interruption_within_a_step_leaves_a_network_that_trains() -> None:
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_the_last_step_is_looked_at() -> None:
+def test_the_last_step_is_checked() -> None:
     ours = Network(
         [Dense(2, 8, rng=0, scale=1.0), ReLU(), Dense(8, 3, rng=1, scale=1.0)],
         loss=SoftmaxCategoricalCrossEntropy(),
@@ -259,7 +260,7 @@ def test_the_last_step_is_looked_at() -> None:
 def test_derivatives_whose_squares_overflow_do_not_stop_adam_in_silence(
     ours: Network, data: np.ndarray
 ) -> None:
-    with pytest.raises(FloatingPointError, match="training went astray"):
+    with pytest.raises(FloatingPointError, match="training diverged"):
         ours.fit(data, Y, epochs=5)
 
 
@@ -296,11 +297,13 @@ def test_penalties_and_their_way_may_change() -> None:
 
 
 @pytest.mark.parametrize(
-    "penalty",
-    [NonNegative(), MaxNorm(0.1), L1(1e-3) + NonNegative(), MCP(1e-3), L0(1e-6), LInf(1e-3)],
+    ("penalty", "optimizer"),
+    covering(
+        [NonNegative(), MaxNorm(0.1), L1(1e-3) + NonNegative(), MCP(1e-3), L0(1e-6), LInf(1e-3)],
+        OPTIMIZERS,
+    ),
     ids=str,
 )
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_whole_family_trains(penalty: Penalty, optimizer: str) -> None:
     ours = network(weight_penalty=penalty, how="proximal", scale=0.5)
     ours.optimizer = OPTIMIZERS[optimizer][0]()
@@ -330,7 +333,7 @@ def test_a_penalty_of_matrices_trains_under_sgd() -> None:
     assert np.linalg.matrix_rank(ours.dense[0].weights, tol=1e-8) < 2
 
 
-def test_parts_that_were_changed_are_looked_at_again() -> None:
+def test_changed_parts_are_checked_again() -> None:
     ours = network()
     assert isinstance(ours.layers, tuple)
     ours.layers = (Dense(2, 5, rng=3), *ours.layers[1:])
@@ -371,14 +374,14 @@ def test_what_is_derived_from_a_layer_or_loss_is_what_trains() -> None:
 
 def test_an_interrupted_training_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, twin = network(), network()
-    epoch = training.Training.epoch
+    epoch = training.Training.run_epoch
 
     def interrupted(self: training.Training, number: int) -> dict[str, float]:
         if number == 7:
             raise KeyboardInterrupt
         return epoch(self, number)
 
-    monkeypatch.setattr(training.Training, "epoch", interrupted)
+    monkeypatch.setattr(training.Training, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ours.fit(X, Y, epochs=100)
     monkeypatch.undo()

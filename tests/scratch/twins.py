@@ -25,10 +25,10 @@ from shrinkage.scratch import (
     Softmax,
     SoftmaxCategoricalCrossEntropy,
 )
+from shrinkage.scratch.base_loss import Loss
+from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.layers import Layer
-from shrinkage.scratch.losses import Loss
 from shrinkage.scratch.network import Network
-from shrinkage.scratch.optimizers import Optimizer
 
 PENALTIES = [
     L1(0.02),

@@ -12,7 +12,7 @@ import pytest
 from shrinkage.study import StoppedError, UsageError, workers
 from shrinkage.study.records import Trial
 
-PATIENCE = 60  # seconds; a slow machine is no failure
+PATIENCE = 1800  # seconds; a slow machine is no failure
 SLEEPER = """
 import os, sys, time
 sys.modules["torch"] = None  # the watch needs none

@@ -45,7 +45,7 @@ def seen(model: nn.Module, optimizer: Optimizer, regularizer: Regularizer) -> di
             for p, one in optimizer.state.items()
         },
         "regularizer": str(regularizer.state_dict()),
-        "schedule": (regularizer.schedule, regularizer._before_attach, regularizer._attachment),
+        "schedule": (regularizer.schedule, regularizer.bound.host),
         "weights": [parameter.tolist() for parameter in model.parameters()],
     }
 
@@ -79,7 +79,6 @@ PLACES = [
     (torch.optim.Optimizer, "register_load_state_dict_post_hook"),
     (shrinkage.torch.attaching.attachment, "mark"),
     (shrinkage.torch.attaching.attachment, "carry"),
-    (shrinkage.torch.attaching.attachment, "Afterwards"),
     (shrinkage.torch.attaching.attachment, "check_attachment"),
     (shrinkage.torch.binding.carrying, "go_on"),
     (shrinkage.torch.binding.carrying.Carrier, "settle_keys"),

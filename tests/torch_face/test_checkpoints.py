@@ -158,10 +158,11 @@ def run(make: Any, how: str, stop: int | None) -> list[Tensor]:
 
 @pytest.mark.parametrize("how", ["loss", "coupled", "decoupled", "proximal"])
 @pytest.mark.parametrize("make", MAKES)
-@pytest.mark.parametrize("stop", [1, 5])
-def test_a_resumed_run_goes_on_bit_for_bit(make: Any, how: str, stop: int) -> None:
-    whole, resumed = run(make, how, None), run(make, how, stop)
-    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+def test_a_resumed_run_goes_on_bit_for_bit(make: Any, how: str) -> None:
+    whole = run(make, how, None)
+    for stop in (1, 5):
+        resumed = run(make, how, stop)
+        assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
 
 
 def test_the_regularizers_state_matters_for_the_resumed_run() -> None:

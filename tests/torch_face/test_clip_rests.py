@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 import shrinkage.torch
 from diabetes import minimum, normal_equations
+from grid import covering
 from optimizer_cases import INSIDE, STEADY, factory
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.torch import RDA, Joint, Regularizer
@@ -75,6 +76,7 @@ def close(w: np.ndarray, penalty: Penalty, how: str) -> None:
         assert ((w == 0) == (target == 0)).all()
 
 
+@pytest.mark.quick_where(name=["Adam"], how=["proximal"])
 @pytest.mark.parametrize(
     ("name", "how"),
     [
@@ -96,8 +98,8 @@ def test_every_optimizer_rests_at_the_lasso(name: str, how: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the gradients in")
-@pytest.mark.parametrize("how", ["coupled", "proximal"])
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.quick_where(name=["Adam"])
+@pytest.mark.parametrize(("name", "how"), covering(["SGD", "Adam"], ["coupled", "proximal"]))
 def test_clipping_by_torch_leads_elsewhere(name: str, how: str) -> None:
     model = Parts(10)
     optimizer = factory(name)(model.parameters())
@@ -106,8 +108,8 @@ def test_clipping_by_torch_leads_elsewhere(name: str, how: str) -> None:
     assert np.abs(w - minimum(LASSO)).max() > 0.05
 
 
-@pytest.mark.parametrize("how", ["coupled", "proximal"])
-@pytest.mark.parametrize("name", INSIDE)
+@pytest.mark.quick_where(name=["shrinkage Adam"])
+@pytest.mark.parametrize(("name", "how"), covering(INSIDE, ["coupled", "proximal"]))
 def test_a_penalty_inside_rests_there_too(name: str, how: str) -> None:
     norm = half_norm(LASSO)
     model = Parts(10)
@@ -122,6 +124,7 @@ def test_a_penalty_inside_rests_there_too(name: str, how: str) -> None:
     assert (v == w).all()
 
 
+@pytest.mark.quick_where(penalty=[L2(0.1)])
 @pytest.mark.parametrize("penalty", [L1(0.12), L2(0.1)], ids=str)
 def test_decoupled_under_sgd_rests_there_too(penalty: Penalty) -> None:
     norm = half_norm(penalty)
@@ -138,6 +141,7 @@ def test_decoupled_under_sgd_rests_there_too(penalty: Penalty) -> None:
         assert np.abs(descend(model, optimizer) - minimum(penalty)).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_dual_averaging_rests_there_too() -> None:
     norm, ends = half_norm(LASSO), []
     for max_norm in (norm, None):
@@ -156,6 +160,7 @@ def test_dual_averaging_rests_there_too() -> None:
     assert ((ends[0] == 0) == (target == 0)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SGD momentum", "Adam", "Adagrad"])
 def test_each_part_of_a_joint_may_be_clipped_to_its_own_norm(name: str) -> None:
     model = Parts(5, 5)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from shrinkage.torch import SGDW
-from shrinkage.torch.facts.weight_decay import own_decay, resolution
+from shrinkage.torch.facts.precision import resolution
+from shrinkage.torch.facts.weight_decay import own_decay
 
 LR, DECAY = 0.1, 0.05
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from diabetes import minimum, normal_equations
+from grid import covering
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.torch import Regularizer, collapse, reparametrize
 
@@ -52,14 +53,20 @@ def trained(
     return model.weight.detach().numpy()
 
 
-@pytest.mark.parametrize("how", ["loss", "coupled"])
-@pytest.mark.parametrize("optimizer", ["SGD momentum", "Adam", "LBFGS"])
+@pytest.mark.quick_where(optimizer=["LBFGS"])
 @pytest.mark.parametrize(
-    ("penalty", "shape"), [(L1(0.1), (1, 10)), (GroupLasso(0.17, "in"), (2, 5))], ids=str
+    ("optimizer", "how", "case"),
+    covering(
+        OPTIMIZERS,
+        ["loss", "coupled"],
+        [(L1(0.1), (1, 10)), (GroupLasso(0.17, "in"), (2, 5))],
+    ),
+    ids=str,
 )
 def test_it_equals_the_penalized_minimum(
-    optimizer: str, how: str, penalty: Penalty, shape: tuple[int, int]
+    optimizer: str, how: str, case: tuple[Penalty, tuple[int, int]]
 ) -> None:
+    penalty, shape = case
     steps = 60 if optimizer == "LBFGS" else 2000
     found = trained(OPTIMIZERS[optimizer], penalty, how, shape, steps)
     known = GroupLasso(0.17, 1) if isinstance(penalty, GroupLasso) else penalty

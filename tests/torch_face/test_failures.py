@@ -1,5 +1,6 @@
 """Failures that really happened in other people's regularizers; none of them happens here."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from grid import covering
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.torch import SGDW, Regularizer
 
@@ -115,10 +117,15 @@ def test_09_l1_does_not_cross_zero_and_oscillate(how: str) -> None:
     assert trail == [pytest.approx(0.02), 0.0, 0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("penalty", [GroupLasso(0.1), GroupLasso(0.1, "in"), L1(0.1)])
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam])
-def test_10_dead_groups_make_no_nan(penalty: Penalty, how: str, make: Any) -> None:
+@pytest.mark.parametrize(
+    ("way", "penalty"),
+    covering(
+        product(["coupled", "decoupled", "proximal"], [torch.optim.SGD, torch.optim.Adam]),
+        [GroupLasso(0.1), GroupLasso(0.1, "in"), L1(0.1)],
+    ),
+)
+def test_10_dead_groups_make_no_nan(way: tuple[str, Any], penalty: Penalty) -> None:
+    how, make = way
     model = nn.Linear(3, 4)
     nn.init.zeros_(model.weight)
     optimizer = make(model.parameters(), lr=0.1)
@@ -147,8 +154,13 @@ def test_12_a_float32_sum_of_many_entries_is_accurate() -> None:
     assert Regularizer(model, L1(1.0)).penalty().item() == pytest.approx(exact, rel=1e-6)
 
 
-@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
-@pytest.mark.parametrize("penalty", [L1(0.0), L2(0.0), GroupLasso(0.0), L1(0) + GroupLasso(0)])
+@pytest.mark.parametrize(
+    ("how", "penalty"),
+    covering(
+        ["coupled", "decoupled", "proximal"],
+        [L1(0.0), L2(0.0), GroupLasso(0.0), L1(0) + GroupLasso(0)],
+    ),
+)
 def test_13_a_strength_of_zero_is_the_identity(how: str, penalty: Penalty) -> None:
     model = nn.Linear(3, 4)
     with torch.no_grad():

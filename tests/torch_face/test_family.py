@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from grid import covering
 from shrinkage import (
     L0,
     L1,
@@ -46,18 +47,20 @@ def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> N
         optimizer.step()
 
 
-@pytest.mark.parametrize("make", OPTIMIZERS)
 @pytest.mark.parametrize(
-    "constraint",
-    [
-        NonNegative(),
-        Box(-0.1, 0.3),
-        MaxNorm(0.4),
-        L1Ball(0.7),
-        Simplex(),
-        NofM(1, 3),
-        L1(0.01) + MaxNorm(0.5),
-    ],
+    ("make", "constraint"),
+    covering(
+        OPTIMIZERS,
+        [
+            NonNegative(),
+            Box(-0.1, 0.3),
+            MaxNorm(0.4),
+            L1Ball(0.7),
+            Simplex(),
+            NofM(1, 3),
+            L1(0.01) + MaxNorm(0.5),
+        ],
+    ),
     ids=str,
 )
 def test_a_constraint_holds_after_every_step(make: Any, constraint: Any) -> None:

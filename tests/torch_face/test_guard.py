@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from grid import covering
 from optimizer_cases import STEADY
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
@@ -32,8 +33,7 @@ def make(name: str, parameters: Any) -> Optimizer:
     return kind(parameters, **{**options, "lr": min(options["lr"], 1e-3)})
 
 
-@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
-@pytest.mark.parametrize("optimizer", STEADY)
+@pytest.mark.parametrize(("optimizer", "penalty"), covering(STEADY, PENALTIES), ids=str)
 def test_a_zero_initialized_head_does_not_wipe_the_layer_below(
     optimizer: str, penalty: Penalty
 ) -> None:
@@ -45,8 +45,14 @@ def test_a_zero_initialized_head_does_not_wipe_the_layer_below(
     assert (model[0].weight != 0).all()
 
 
-@pytest.mark.parametrize("penalty", [L1(1e-3), GroupLasso(1e-3), GroupLasso(1e-3, "in")], ids=str)
-@pytest.mark.parametrize("optimizer", ["Adam", "RMSprop", "Adagrad", "Adadelta"])
+@pytest.mark.parametrize(
+    ("optimizer", "penalty"),
+    covering(
+        ["Adam", "RMSprop", "Adagrad", "Adadelta"],
+        [L1(1e-3), GroupLasso(1e-3), GroupLasso(1e-3, "in")],
+    ),
+    ids=str,
+)
 def test_an_embeddings_unseen_rows_stay(optimizer: str, penalty: Penalty) -> None:
     torch.manual_seed(0)
     model = nn.Embedding(10, 4)
@@ -75,8 +81,15 @@ def test_a_lora_factor_of_zeros_does_not_wipe_the_other() -> None:
     assert (model.B != 0).any()
 
 
-@pytest.mark.parametrize("penalty", [L1(1e-3), GroupLasso(1e-3, "in")], ids=str)
-@pytest.mark.parametrize("optimizer", ["Adam", "AdamW", "NAdam", "Adamax", "RMSprop", "Adam fused"])
+@pytest.mark.quick_where(optimizer=["Adam", "RMSprop"])
+@pytest.mark.parametrize(
+    ("optimizer", "penalty"),
+    covering(
+        ["Adam", "AdamW", "NAdam", "Adamax", "RMSprop", "Adam fused"],
+        [L1(1e-3), GroupLasso(1e-3, "in")],
+    ),
+    ids=str,
+)
 def test_a_dead_inputs_weights_go_to_zero_in_a_few_hundred_steps(
     optimizer: str, penalty: Penalty
 ) -> None:

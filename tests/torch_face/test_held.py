@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from grid import covering
 from optimizer_cases import STEADY
 from shrinkage import L1, L2, Box, MaxNorm, NofM, NonNegative, Penalty, Toward
 from shrinkage.torch import SGD, Adam, Regularizer
@@ -54,8 +55,7 @@ def train(model: nn.Linear, optimizer: Any, name: str, start: Tensor) -> None:
         assert excess(name, model.weight.detach(), start) <= 2e-6
 
 
-@pytest.mark.parametrize("name", HELD)
-@pytest.mark.parametrize("optimizer", STEADY)
+@pytest.mark.parametrize(("optimizer", "name"), covering(STEADY, HELD))
 def test_attached(optimizer: str, name: str) -> None:
     model, start = outside()
     kind, options = STEADY[optimizer]

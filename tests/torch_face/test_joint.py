@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations
 from torch.optim import SGD, Adam, Optimizer
 
 from diabetes import minimum, normal_equations
+from grid import FULL, covering
 from optimizer_cases import STEADY, factory
 from shrinkage import (
     L1,
@@ -33,6 +34,8 @@ NEURONS = Joint("0.weight", "0.bias", "2.weight:in")
 SUM = L1(0.01) + L2(0.02) + GroupLasso(0.05)
 PENALTIES = [GroupLasso(0.1), SparseGroupLasso(0.1), LInf(0.1), SUM]
 SLOW = {"RAdam", "RMSprop", "RMSprop momentum"}  # they take minutes; `make law` has them
+# One for each kind of step: each optimizer's own is shown in test_rests.py.
+RESTING = [n for n in STEADY if n not in SLOW] if FULL else ["SGD momentum", "Adam", "Adagrad"]
 
 
 def network() -> nn.Sequential:
@@ -98,9 +101,9 @@ HOWS = ["loss", "coupled", "decoupled", "proximal"]
 WAYS = [(penalty, how) for penalty in PENALTIES for how in HOWS] + [(MaxNorm(0.5), "proximal")]
 
 
-@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-@pytest.mark.parametrize(("penalty", "how"), WAYS, ids=str)
-def test_it_equals_the_penalty_on_one_matrix(penalty: Penalty, how: str, make: Any) -> None:
+@pytest.mark.parametrize(("way", "name"), covering(WAYS, MAKERS), ids=str)
+def test_it_equals_the_penalty_on_one_matrix(way: tuple[Penalty, str], name: str) -> None:
+    (penalty, how), make = way, MAKERS[name]
     schedule = schedules.warmup(10)
     model, twin, free = network(), Twin(), network()
     train(model, {NEURONS: penalty}, how, make, schedule=schedule)
@@ -153,9 +156,10 @@ def fit_two(
     return torch.cat([model["a"].ravel(), model["b"].ravel()]).detach().numpy()
 
 
+@pytest.mark.quick_where(name=["Adam"], more=[()])
 @pytest.mark.parametrize(
     ("name", "more"),
-    [*((name, ()) for name in STEADY if name not in SLOW), ("Adam", (L1(0.05),))],
+    [*((name, ()) for name in RESTING), ("Adam", (L1(0.05),))],
 )
 def test_proximal_rests_at_the_minimum(name: str, more: tuple[L1, ...]) -> None:
     model = two_parts()
@@ -168,6 +172,7 @@ def test_proximal_rests_at_the_minimum(name: str, more: tuple[L1, ...]) -> None:
     assert 0 < (target == 0).sum() < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "lr"), [(SGD, 0.1), (partial(SGD, momentum=0.8), 0.03), (Adam, 0.02)]
 )
@@ -184,12 +189,19 @@ def test_parts_may_have_learning_rates_of_their_own(make: Any, lr: float) -> Non
 PLAIN, ADAPTIVE = partial(SGD, lr=0.1), partial(Adam, lr=0.02)
 
 
+@pytest.mark.quick_where(way=[("proximal", PLAIN)])
 @pytest.mark.parametrize(
-    ("how", "make"),
-    [*((how, PLAIN) for how in HOWS), *((how, ADAPTIVE) for how in HOWS if how != "decoupled")],
+    ("way", "frozen"),
+    covering(
+        [
+            *((how, PLAIN) for how in HOWS),
+            *((how, ADAPTIVE) for how in HOWS if how != "decoupled"),
+        ],
+        [True, False],
+    ),
 )
-@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "no gradient"])
-def test_a_part_that_stays_counts_in_its_groups(how: str, make: Any, frozen: bool) -> None:
+def test_a_part_that_stays_counts_in_its_groups(way: tuple[str, Any], frozen: bool) -> None:
+    how, make = way
     fixed = np.array([0.1, -0.3, 0.0, 0.2, 0.4])
     model = two_parts()
     with torch.no_grad():
@@ -239,7 +251,7 @@ def test_any_axis_may_count_the_units() -> None:
     regularizer.attach(SGD(model.parameters(), lr=1.0), how="proximal")
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    regularizer._attachment.optimizer.step()
+    regularizer.bound.host.optimizer.step()
     assert torch.allclose(binding.given(), GroupLasso(0.1).prox(by_hand, 1.0))
     assert torch.allclose(model["w"].reshape(6, 4).T, GroupLasso(0.1).prox(by_hand, 1.0)[:, :6])
 

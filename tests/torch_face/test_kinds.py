@@ -131,11 +131,11 @@ def test_the_table_says_why_a_parameter_is_left_out(
     assert why in repr(regularizer)
 
 
-@pytest.mark.parametrize("layer", [case for case in WEIGHTS if case != "bare"])
-def test_all_reaches_every_parameter(layer: str) -> None:
-    model = WEIGHTS[layer][0]()
-    expected = {name for name, _ in model.named_parameters()}
-    assert names(Regularizer(model, L1(0.1), on="all")) == expected
+def test_all_reaches_every_parameter() -> None:
+    for layer in WEIGHTS.keys() - {"bare"}:
+        model = WEIGHTS[layer][0]()
+        expected = {name for name, _ in model.named_parameters()}
+        assert names(Regularizer(model, L1(0.1), on="all")) == expected, layer
 
 
 def test_biases_are_the_biases_of_layers() -> None:

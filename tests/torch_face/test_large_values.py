@@ -1,6 +1,7 @@
 """Values and gradients of weights that are large enough to be summed in one pass."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from grid import covering
 from shrinkage import L1, L2, ElasticNet, Penalty
 from shrinkage.torch import Regularizer
 from shrinkage.torch.tensors.values import LARGE, differentiable, number
@@ -42,12 +44,13 @@ def formula(penalty: Penalty, w: Tensor) -> tuple[float, Tensor]:
     return float(value), a * wide.sign() + 2.0 * b * wide
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("kind", "penalty"), covering(product(LAYOUTS, TOLERANCES), PENALTIES), ids=str
+)
 def test_value_and_gradient_are_the_formulas(
-    penalty: Penalty, dtype: torch.dtype, layout: str
+    kind: tuple[str, torch.dtype], penalty: Penalty
 ) -> None:
+    layout, dtype = kind
     w = LAYOUTS[layout](weights(dtype).detach().t()).requires_grad_()
     assert w.numel() >= LARGE
     assert w.is_contiguous() == (layout in ("contiguous", "a part"))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from grid import covering
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer
 from shrinkage.torch.models.owners import asks_for_no_decay, candidates
@@ -100,11 +101,9 @@ ASKED: list[tuple[Any, Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "keywords", "expected"), ASKED)
-@pytest.mark.parametrize("wrap", [None, "module", "parallel", "compile"])
-def test_what_a_model_names_is_left_out(
-    asked: Any, keywords: Any, expected: set[str], wrap: str | None
-) -> None:
+@pytest.mark.parametrize(("case", "wrap"), covering(ASKED, [None, "module", "parallel", "compile"]))
+def test_what_a_model_names_is_left_out(case: tuple[Any, Any, set[str]], wrap: str | None) -> None:
+    asked, keywords, expected = case
     model: Any = Asking(asked, keywords, absolute=(2, 5))
     every = {"fc.weight", "absolute", "inner.fc.weight", "inner.table", "inner.other"}
     if wrap == "module":

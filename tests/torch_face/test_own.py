@@ -122,13 +122,13 @@ def test_a_decoupled_penalty_that_pulls_elsewhere_goes_over_zero() -> None:
 def test_each_goes_the_way_it_can() -> None:
     assert one_step(GradientAlone(0.5), "coupled", 1.0) == pytest.approx(0.5)  # 1 − ¼·4·½
     assert one_step(ProxAlone(0.5), "proximal", 0.4) == 0.0  # 0.16 < 2·½·¼
-    with pytest.raises(ValueError, match=r"w: .* has no prox, as it writes no _prox"):
+    with pytest.raises(ValueError, match=r"w: .* has no prox, as it defines no _prox"):
         one_step(GradientAlone(0.5), "proximal", 1.0)
     for how in ("loss", "coupled", "decoupled"):
-        with pytest.raises(ValueError, match=r"w: .* has no gradient, as it writes no _gradient"):
+        with pytest.raises(ValueError, match=r"w: .* has no gradient, as it defines no _gradient"):
             one_step(ProxAlone(0.5), how, 1.0)
     for how, penalty in (("proximal", GradientAlone(0.5)), ("coupled", ProxAlone(0.5))):
-        with pytest.raises(ValueError, match="as it writes no"):
+        with pytest.raises(ValueError, match="as it defines no"):
             Adam([nn.Parameter(torch.ones(2, 2))], penalty=penalty, how=how)
 
 

@@ -3,42 +3,35 @@
 SHRINKAGE_GRID=full runs more penalties and strengths under every optimizer.
 """
 
-import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from diabetes import GROUPS, fit, minimum, normal_equations
+from grid import FULL, covering
 from optimizer_cases import INSIDE, STEADY, factory
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 
-FULL = os.environ.get("SHRINKAGE_GRID") == "full"
 STEPS = 4000 if FULL else 1000
-MORE = [ElasticNet(0.2), L2(0.05)]
-if FULL:
-    MORE += [L1(0.03), L1(0.25), ElasticNet(0.05, 0.9), ElasticNet(0.5), L2(0.25)]
-SINGLE = [(name, L1(0.1)) for name in (*STEADY, *INSIDE)] + [
-    (name, penalty)
-    for name in ((*STEADY, *INSIDE) if FULL else ("SGD momentum", "Adam", *INSIDE))
-    for penalty in MORE
+# Without torch's variants, of which test_steps.py shows that their steps are the same.
+OPTIMIZERS = [
+    name for name in (*STEADY, *INSIDE) if FULL or not name.endswith(("foreach", "fused"))
 ]
+FEW = OPTIMIZERS if FULL else ["SGD momentum", "Adam", "Adagrad"]  # one for each kind of step
+OURS = list(INSIDE) if FULL else ["shrinkage SGD momentum", "shrinkage Adam"]
+SINGLE = [L1(0.1), ElasticNet(0.2), L2(0.05)]
 SPARSE_GROUPS = L1(0.06) + GroupLasso(0.12, GROUPS)
-GROUPED = [(optimizer, SPARSE_GROUPS, (10,)) for optimizer in STEADY] + [
-    (optimizer, GroupLasso(0.17, 1), (2, 5))
-    for optimizer in ((*STEADY, *INSIDE) if FULL else ("SGD momentum", "Adam", "Adagrad", *INSIDE))
-]
+GROUPED = [(SPARSE_GROUPS, (10,)), (GroupLasso(0.17, 1), (2, 5))]
 if FULL:
+    SINGLE += [L1(0.03), L1(0.25), ElasticNet(0.05, 0.9), ElasticNet(0.5), L2(0.25)]
     GROUPED += [
-        (optimizer, penalty, (10,))
-        for optimizer in STEADY
-        for penalty in (
-            GroupLasso(0.17, GROUPS),
-            GroupLasso(0.35, GROUPS, weight="none"),
-            ElasticNet(0.1) + GroupLasso(0.12, GROUPS),
-        )
+        (GroupLasso(0.17, GROUPS), (10,)),
+        (GroupLasso(0.35, GROUPS, weight="none"), (10,)),
+        (ElasticNet(0.1) + GroupLasso(0.12, GROUPS), (10,)),
     ]
 SLOW = {"RAdam", "RMSprop", "RMSprop momentum"}  # near the minimum their steps shrink late
 
@@ -48,7 +41,8 @@ def assert_rests(weights: np.ndarray, target: np.ndarray, tolerance: float) -> N
     assert np.abs(weights - target).max() < tolerance
 
 
-@pytest.mark.parametrize(("optimizer", "penalty"), SINGLE, ids=str)
+@pytest.mark.quick_where(optimizer=["SGD momentum", "Adam", "shrinkage Adam"])
+@pytest.mark.parametrize(("optimizer", "penalty"), covering(OPTIMIZERS, SINGLE), ids=str)
 def test_proximal_rests_at_scikit_learns_minimum(optimizer: str, penalty: Penalty) -> None:
     steps = 3 * STEPS // 2 if isinstance(penalty, L2) else STEPS
     weights, said = fit(factory(optimizer), penalty, "proximal", steps=steps)
@@ -59,10 +53,13 @@ def test_proximal_rests_at_scikit_learns_minimum(optimizer: str, penalty: Penalt
     assert "rests at the minimum of J = data loss + Ω; exact zeros" in said
 
 
-@pytest.mark.parametrize(("optimizer", "penalty", "shape"), GROUPED, ids=str)
+@pytest.mark.quick_where(optimizer=["Adam"], case=[GROUPED[0]])
+@pytest.mark.parametrize("case", GROUPED, ids=str)
+@pytest.mark.parametrize("optimizer", FEW)
 def test_proximal_groups_rest_at_the_minimum(
-    optimizer: str, penalty: Penalty, shape: tuple[int, ...]
+    optimizer: str, case: tuple[Penalty, tuple[int, ...]]
 ) -> None:
+    penalty, shape = case
     steps = 1500 if optimizer in SLOW else 600
     weights, _ = fit(factory(optimizer), penalty, "proximal", shape=shape, steps=steps)
     target = minimum(penalty, shape)
@@ -71,45 +68,47 @@ def test_proximal_groups_rest_at_the_minimum(
     assert 0 < (weights == 0).sum() < weights.size
 
 
+@pytest.mark.quick_where(optimizer=["SGD momentum"])
 @pytest.mark.parametrize(
-    ("optimizer", "how"),
-    [
-        *((name, "coupled") for name in (*STEADY, *INSIDE)),
-        ("SGD momentum", "loss"),
-        ("Adam", "loss"),
-    ],
+    ("optimizer", "how"), [*((name, "coupled") for name in (*FEW, *OURS)), ("SGD", "loss")]
 )
 def test_squares_in_the_gradient_rest_at_the_ridge(optimizer: str, how: str) -> None:
     weights, _ = fit(factory(optimizer), L2(0.05), how, steps=1500)
     assert_rests(weights, minimum(L2(0.05)), 1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "SGD momentum", "Adam", "Adagrad", "NAdam"])
-@pytest.mark.parametrize("how", ["loss", "coupled"])
+@pytest.mark.quick_where(optimizer=["Adam"])
+@pytest.mark.parametrize(
+    ("optimizer", "how"),
+    covering(["SGD", "SGD momentum", "Adam", "Adagrad", "NAdam"], ["loss", "coupled"]),
+)
 def test_the_subgradient_comes_near_the_lasso_without_a_zero(optimizer: str, how: str) -> None:
     weights, _ = fit(factory(optimizer), L1(0.1), how, steps=1500)
     assert_rests(weights, minimum(L1(0.1)), 1e-3)  # weights hop across 0 by a step's length
     assert (weights != 0).all()
 
 
-@pytest.mark.parametrize("penalty", [L1(0.1), L2(0.05), ElasticNet(0.2), GroupLasso(0.17, GROUPS)])
+# lr and more -> what the strength is times at rest, and what the attachment says of it
+DECOUPLED: dict[str, tuple[dict[str, Any], float, str]] = {
+    "plain": ({"lr": 0.2}, 1.0, "rests at the minimum of J = data loss + Ω"),
+    "momentum": ({"lr": 0.1, "momentum": 0.5}, 0.5, "every strength times 0.5 (momentum)"),
+    "dampening": (
+        {"lr": 0.1, "momentum": 0.8, "dampening": 0.5},
+        0.4,
+        "every strength times 0.4 (momentum)",
+    ),
+    "Nesterov": ({"lr": 0.1, "momentum": 0.5, "nesterov": True}, 0.5, "times 0.5 (momentum)"),
+}
+
+
+@pytest.mark.quick_where(name=["momentum"])
 @pytest.mark.parametrize(
-    ("options", "share", "said"),
-    [
-        ({"lr": 0.2}, 1.0, "rests at the minimum of J = data loss + Ω"),
-        ({"lr": 0.1, "momentum": 0.5}, 0.5, "every strength times 0.5 (momentum)"),
-        (
-            {"lr": 0.1, "momentum": 0.8, "dampening": 0.5},
-            0.4,
-            "every strength times 0.4 (momentum)",
-        ),
-        ({"lr": 0.1, "momentum": 0.5, "nesterov": True}, 0.5, "times 0.5 (momentum)"),
-    ],
-    ids=["plain", "momentum", "dampening", "Nesterov"],
+    ("name", "penalty"),
+    covering(DECOUPLED, [L1(0.1), L2(0.05), ElasticNet(0.2), GroupLasso(0.17, GROUPS)]),
+    ids=str,
 )
-def test_decoupled_sgd_rests_where_its_attachment_says(
-    penalty: Penalty, options: dict[str, float], share: float, said: str
-) -> None:
+def test_decoupled_sgd_rests_where_its_attachment_says(name: str, penalty: Penalty) -> None:
+    options, share, said = DECOUPLED[name]
     optimizer = partial(torch.optim.SGD, **options)
     weights, sentence = fit(optimizer, penalty, "decoupled", steps=2000, scale="lr")
     assert sentence.endswith(said)
@@ -129,12 +128,14 @@ def times(penalty: Penalty, share: float) -> Penalty:
     return type(penalty)(share * penalty.lam)
 
 
+@pytest.mark.slow
 def test_adam_decoupled_claims_no_objective() -> None:
     weights, said = fit(factory("Adam"), L2(0.05), "decoupled", steps=1500)
     assert said.endswith("no objective is claimed for where it rests")
     assert np.abs(weights - minimum(L2(0.05))).max() > 0.01
 
 
+@pytest.mark.slow
 def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
     for name in ("SGD momentum", "Adam", "NAdam", "Adagrad"):
         optimizer = partial(factory(name), weight_decay=0.1)
@@ -143,6 +144,7 @@ def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
         assert_rests(weights, minimum(ElasticNet(0.2, l1_ratio=0.5)), 1e-6)
 
 
+@pytest.mark.quick_where(penalty=[L1(0.1)])
 @pytest.mark.parametrize(
     ("penalty", "target"),
     [(L1(0.1), L1(0.1)), (GroupLasso(0.2, "in"), L1(0.2)), (ElasticNet(0.2), ElasticNet(0.2))],

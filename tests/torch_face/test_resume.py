@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import shrinkage.torch
+from grid import covering
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import RDA, Regularizer, schedules
 
@@ -66,8 +67,7 @@ WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
 ORDERS = list(itertools.permutations(["model", "optimizer", "attach"]))
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=" ".join)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "order"), covering(WAYS, ORDERS), ids=str)
 def test_nothing_is_written_for_a_resume_in_any_order(way: str, order: tuple[str, ...]) -> None:
     make, options = WAYS[way]
     schedule = schedules.linear(0.2, 1.0, 10)

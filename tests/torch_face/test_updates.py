@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from torch import Tensor
 
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
-from shrinkage.torch.facts.own_step import OwnStep
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import BLOCK, limited_prox, prox_
 
 PENALTIES = [
@@ -29,11 +31,15 @@ def tensors(dtype: torch.dtype, *, small: bool) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("small", [True, False])
-@pytest.mark.parametrize("limit", [0.05, float("inf")])
 @pytest.mark.parametrize("step", ["entries", "number"])
-def test_in_blocks_and_whole(
+def test_in_blocks_and_whole(penalty: Penalty, step: str) -> None:
+    for dtype, small, limit in product(
+        (torch.float32, torch.float64), (True, False), (0.05, float("inf"))
+    ):
+        equals_the_whole(penalty, dtype, small, limit, step)
+
+
+def equals_the_whole(
     penalty: Penalty, dtype: torch.dtype, small: bool, limit: float, step: str
 ) -> None:
     w, steps = tensors(dtype, small=small)

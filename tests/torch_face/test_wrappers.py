@@ -145,7 +145,7 @@ def run_in_processes(script: str, world: int, store: str) -> None:
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=240)
+            _, errors = process.communicate(timeout=1800)
             assert process.returncode == 0, errors
     finally:
         for process in processes:
@@ -154,8 +154,10 @@ def run_in_processes(script: str, world: int, store: str) -> None:
             process.stderr.close()
 
 
-def test_two_processes_give_the_same_weights_as_one(tmp_path: object) -> None:
-    run_in_processes(DDP + FSDP, 2, f"{tmp_path}/store")
+@pytest.mark.quick_where(script=[DDP])
+@pytest.mark.parametrize("script", [DDP, FSDP], ids=["DDP", "FSDP"])
+def test_two_processes_give_the_same_weights_as_one(script: str, tmp_path: object) -> None:
+    run_in_processes(script, 2, f"{tmp_path}/store")
 
 
 def test_a_compiled_model_trains_under_an_attached_penalty() -> None:
@@ -207,5 +209,6 @@ for how in ("coupled", "proximal"):
 """
 
 
+@pytest.mark.slow
 def test_shards_are_clipped_to_the_norm_of_the_whole(tmp_path: object) -> None:
     run_in_processes(CLIPPED, 2, f"{tmp_path}/store")

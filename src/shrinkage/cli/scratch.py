@@ -53,7 +53,7 @@ def scratch(
     """Train a network written from scratch in NumPy on a spiral, with penalties side by side."""
     with in_sentences():
         from shrinkage.report import write_trainings
-        from shrinkage.scratch.demonstration import Question, as_text, compare, data
+        from shrinkage.scratch.demonstration import Question, compare, format_outcomes, make_data
 
         check_page(plot)
         try:
@@ -71,11 +71,11 @@ def scratch(
         except (ValueError, TypeError) as error:
             raise UsageError(str(error)) from None
         if compared.outcomes:
-            typer.echo(f"\n{as_text(compared.outcomes)}")
+            typer.echo(f"\n{format_outcomes(compared.outcomes)}")
             write_trainings(
                 compared.outcomes,
                 plot,
-                points=data(question)[0],
+                points=make_data(question)[0],
                 title=question.title,
                 failures=compared.failures,
             )

@@ -103,7 +103,8 @@ def updating(kind: Kind) -> Loop:
         for r in range(rows):
             for low in range(0, size, CHUNK):
                 count, at = min(CHUNK, size - low), r * span + begin + low
-                w, g, s = line(block, r, low, count), part(gradients, at, count), part(steps, 0, count)
+                w, g = line(block, r, low, count), part(gradients, at, count)
+                s = part(steps, 0, count)
                 near = part(first, at, count), part(second, at, count), part(third, at, count)
                 if is_coupled:
                     join_gradient(g, w, part(shares, low, count), p.sign, joined)

@@ -187,4 +187,3 @@ def copy(source, target):
     """What is in `source` into `target`."""
     for i in range(source.size):
         target[i] = source[i]
-

@@ -24,6 +24,8 @@ import numba
 from numba import cfunc, types
 from numba.extending import register_jitable
 
+from shrinkage import penalties
+
 Loop = Callable[..., Any]
 SIGNATURE = types.void(types.int64)  # the address of a job: in C a pointer, in the same register
 TRIED = (0, 63), (0, 69)  # versions of Numba from the first, and below the second
@@ -35,11 +37,13 @@ DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexE
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """A digest of this folder, by which machine code of other sources is never taken for it.
+    """A digest of all source that loops are made from: this folder, and the penalties' formulas.
 
+    It is part of the name of machine code on disk, so code of other sources is never taken for it.
     Numba itself looks only at the file in which a loop stands, not at those that it calls.
     """
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    folders = Path(__file__).parent, Path(penalties.__file__).parent
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -54,7 +58,7 @@ def fragment_compiler() -> Any:
     """Numba's compiler, but for functions that only loops take in; None where it is not to be had.
 
     The code of such a function is not made into machine code, nor optimized before it is within a
-    loop, unless it is `tight`. Numba would do both for each function anew with all that it takes in.
+    loop, unless it is `tight`. Numba would do both for each, with all that it takes in.
     """
     if not _is_tried():
         return None

@@ -1,7 +1,7 @@
 """Sums over the entries of one array, and the gradient of a penalty on it, in one pass each.
 
-`benchmarks/attach.py`, "L1 in the loss": ``how="loss"`` on large weights, where torch makes an array
-for |w|, one for its sign and one for the gradient. Sums are taken in the type of the entries within
+They serve ``how="loss"`` on large weights, where torch makes an array for |w|, one for its sign and
+one for the gradient. Sums are taken in the type of the entries within
 a chunk and in float64 across chunks: exact to about 1e-8 for any number of them, where a plain
 float32 sum of 10⁸ entries may be wrong by a fifth.
 """

@@ -1,16 +1,20 @@
 """The mathematics: penalties of one array, in NumPy and torch alike."""
 
-from shrinkage.penalties.anchored import Toward, Weighted
-from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
-from shrinkage.penalties.base import Penalty, Sum
-from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
-from shrinkage.penalties.constraints import Box, NofM, NonNegative, Simplex
-from shrinkage.penalties.conventions import convert
+# ruff: noqa: I001 - the order of these lines is that of README's table and of messages
+from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
-from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
 from shrinkage.penalties.mixed import LInf, SparseGroupLasso
+from shrinkage.penalties.huber import Huber
 from shrinkage.penalties.powers import L0, Lp
+from shrinkage.penalties.concave import MCP, SCAD
+from shrinkage.penalties.reweighted import CappedL1, LogSum
+from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
+from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
+from shrinkage.penalties.constraints import Box, NofM, NonNegative, Simplex
+from shrinkage.penalties.anchored import Toward, Weighted
+from shrinkage.penalties.sums import Sum
+from shrinkage.penalties.conventions import convert
 from shrinkage.penalties.text import parse, to_text
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "CappedL1",
     "ElasticNet",
     "GroupLasso",
+    "Huber",
     "L1Ball",
     "L2Ball",
     "LInf",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 import array_api_compat
 
+from shrinkage.penalties.arguments import ARRAY
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -16,17 +17,21 @@ from shrinkage.penalties.arrays import (
     narrow_within,
 )
 from shrinkage.penalties.base import Penalty, construction, terms
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
-OF_A_REGULARIZER = "which a shrinkage.torch.Regularizer alone takes, as it knows whose they are"
+OF_A_REGULARIZER = "which only a shrinkage.torch.Regularizer takes, as it knows the parameters"
 
 
 @final
+@register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Toward(Penalty):
-    """A penalty on the distance from a reference: ``Ω(w) = R(w − reference)``.
+    """The distance from an array, a model or the start: ``Ω(w) = R(w − reference)``.
 
-    With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning has no use for go back, under
-    ``Toward(..., L1(lam))`` exactly. ``prox(w, step) = reference + prox_R(w − reference, step)``.
+    With `L2` this is L2-SP, with `L1` L1-SP: weights that fine-tuning does not need return to the
+    reference, under ``Toward(..., L1(lam))`` exactly.
+    ``prox(w, step) = reference + prox_R(w − reference, step)``.
 
     Parameters
     ----------
@@ -55,10 +60,8 @@ class Toward(Penalty):
     array([2.5, 2. ])
     """
 
-    reference: Any
+    reference: Any = field(metadata=ARRAY)
     penalty: Penalty
-
-    name: ClassVar[str] = "toward"
 
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
@@ -82,11 +85,11 @@ class Toward(Penalty):
         moved = self.penalty._prox(xp, w - origin, step)
         return xp.where(moved == w - origin, w, origin + moved)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         origin = self._origin(xp, w)
-        return origin + self.penalty.limited(xp, w - origin, target - origin, limit)
+        return origin + self.penalty._cap_move(xp, w - origin, target - origin, limit)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         if not self.is_constrained:
             return narrow(xp, result, w)
         origin = self._origin(xp, result)
@@ -94,7 +97,7 @@ class Toward(Penalty):
         return narrow_within(xp, result, w, low, high)  # no farther from the reference
 
     def _origin(self, xp: Namespace, w: Array) -> Array:
-        reference = _fitting("reference", self.reference, w)
+        reference = _check_shape("reference", self.reference, w)
         if _is_complex(reference) and not _is_complex(w):
             raise TypeError(f"reference must be real as w is, got {reference.dtype}")
         return xp.asarray(reference, dtype=w.dtype, device=array_api_compat.device(w))
@@ -112,12 +115,10 @@ class Toward(Penalty):
     def is_constrained(self) -> bool:
         return self.penalty.is_constrained
 
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return Toward(self.reference, self.penalty.with_groups(resolve))
-
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        reference = resolve("reference", self.reference)
-        return Toward(reference, self.penalty.with_arrays(resolve))
+    @property
+    def traits(self) -> Traits:
+        kinked = self.penalty.traits.is_norm or self.penalty.traits.makes_zeros
+        return Traits(is_smooth=not kinked, fixes_zero=False)
 
     @property
     def formula(self) -> str:
@@ -132,16 +133,17 @@ class Toward(Penalty):
         return self.penalty.is_convex
 
     def __repr__(self) -> str:
-        return f"Toward({_shown(self.reference)}, {construction(self.penalty)}): {self.formula}"
+        return f"Toward({_describe(self.reference)}, {construction(self.penalty)}): {self.formula}"
 
 
 @final
+@register()
 @dataclass(frozen=True, repr=False, eq=False)
 class Weighted(Penalty):
-    """A weight for each entry: ``Ω(w) = Σ weights_i·R(w_i)``, for a penalty R of single entries.
+    """A weight for each entry, as in the adaptive lasso: ``Ω(w) = Σ weights_i·R(w_i)``.
 
-    Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso. ``gradient`` is R's times
-    the weights, and ``prox(w, step)`` is R's at ``weights·step``.
+    R is separable. Weights of ``1/|ŵ|`` from a first fit ŵ make `L1` the adaptive lasso.
+    ``gradient`` is R's times the weights, and ``prox(w, step)`` is R's at ``weights·step``.
 
     Parameters
     ----------
@@ -168,10 +170,9 @@ class Weighted(Penalty):
     array([0.5, 2. , 1. ])
     """
 
-    weights: Any
+    weights: Any = field(metadata=ARRAY)
     penalty: Penalty
 
-    name: ClassVar[str] = "weighted"
     pulls_to_zero: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -198,16 +199,16 @@ class Weighted(Penalty):
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         entries = self.penalty._entries(xp, w)
-        return self._of(xp, w) * entries
+        return self._cast_weights(xp, w) * entries
 
     def _gradient(self, xp: Namespace, w: Array) -> Array:
-        return self._of(xp, w) * self.penalty._gradient(xp, w)
+        return self._cast_weights(xp, w) * self.penalty._gradient(xp, w)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        return self.penalty._prox(xp, w, step * self._of(xp, w))
+        return self.penalty._prox(xp, w, step * self._cast_weights(xp, w))
 
-    def _of(self, xp: Namespace, w: Array) -> Array:
-        weights = _fitting("weights", self.weights, w)
+    def _cast_weights(self, xp: Namespace, w: Array) -> Array:
+        weights = _check_shape("weights", self.weights, w)
         return xp.asarray(
             weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=array_api_compat.device(w)
         )
@@ -218,8 +219,9 @@ class Weighted(Penalty):
     def why_no_gradient(self) -> str | None:
         return self.penalty.why_no_gradient()
 
-    def with_arrays(self, resolve: Callable[[str, object], Array]) -> Penalty:
-        return Weighted(resolve("weights", self.weights), self.penalty)
+    @property
+    def traits(self) -> Traits:
+        return self.penalty.traits
 
     @property
     def formula(self) -> str:
@@ -234,7 +236,7 @@ class Weighted(Penalty):
         return self.penalty.is_convex
 
     def __repr__(self) -> str:
-        return f"Weighted({_shown(self.weights)}, {construction(self.penalty)}): {self.formula}"
+        return f"Weighted({_describe(self.weights)}, {construction(self.penalty)}): {self.formula}"
 
 
 def _check_penalty(penalty: object) -> None:
@@ -242,10 +244,12 @@ def _check_penalty(penalty: object) -> None:
         raise TypeError(f"penalty must be a penalty such as L1(1e-3), got {penalty!r}")
 
 
-def _is_by_name(given: object) -> bool:
-    """Whether it holds arrays by the names of parameters: a mapping, or a torch module."""
-    is_model = not isinstance(given, type) and callable(getattr(given, "named_parameters", None))
-    return isinstance(given, Mapping) or is_model
+def _is_by_name(reference: object) -> bool:
+    """Whether this is arrays by the names of parameters: a mapping, or a torch module."""
+    is_model = not isinstance(reference, type) and callable(
+        getattr(reference, "named_parameters", None)
+    )
+    return isinstance(reference, Mapping) or is_model
 
 
 def _check_weights(name: str, weights: Any) -> None:
@@ -257,11 +261,11 @@ def _check_weights(name: str, weights: Any) -> None:
         raise ValueError(f"{name} must be >= 0 and finite in every entry")
 
 
-def _fitting(name: str, array: Any, w: Array) -> Array:
+def _check_shape(name: str, array: Any, w: Array) -> Array:
     """`array`, if it is one of w's shape."""
     if not array_api_compat.is_array_api_obj(array):
         raise ValueError(
-            f"{name} must be an array of w's shape here, got {_shown(array)}, {OF_A_REGULARIZER}"
+            f"{name} must be an array of w's shape here, got {_describe(array)}, {OF_A_REGULARIZER}"
         )
     if tuple(array.shape) != tuple(w.shape):
         shapes = f"{tuple(array.shape)}, where w has {tuple(w.shape)}"
@@ -274,7 +278,7 @@ def _is_complex(array: Array) -> bool:
     return bool(xp.isdtype(array.dtype, "complex floating"))
 
 
-def _shown(reference: object) -> str:
+def _describe(reference: object) -> str:
     if array_api_compat.is_array_api_obj(reference):
         return f"[{'×'.join(map(str, reference.shape))}]"  # type: ignore[attr-defined]
     return repr(reference) if isinstance(reference, str) else f"<{type(reference).__name__}>"

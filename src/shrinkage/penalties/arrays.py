@@ -12,8 +12,6 @@ import numpy as np
 Array = Any  # a NumPy array, a torch tensor, or another library's array
 Namespace = Any  # the library itself, through array-api-compat
 
-DIVISORS = {"eps", "gamma", "radius", "theta"}  # numbers of penalties that must not vanish
-
 
 def namespace(w: Array) -> Namespace:
     """The array library of `w`.
@@ -251,15 +249,15 @@ def checked_above(name: str, value: object, bound: float) -> float:
     return number
 
 
-def check_number(xp: Namespace, dtype: Any, name: str, number: float) -> None:
-    """Refuse what overflows in `dtype`, or vanishes there and is divided by.
+def check_number(xp: Namespace, dtype: Any, name: str, number: float, *, divides: bool) -> None:
+    """Refuse a number that overflows in `dtype`, or that vanishes there and is divided by.
 
     Raises
     ------
     ValueError
     """
     limits = xp.finfo(dtype)
-    most, least = float(limits.max), float(limits.smallest_normal) if name in DIVISORS else 0.0
+    most, least = float(limits.max), float(limits.smallest_normal) if divides else 0.0
     if abs(number) != math.inf and not least <= abs(number) <= most:
         kind = str(dtype).removeprefix("torch.")
         raise ValueError(

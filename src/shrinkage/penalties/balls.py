@@ -1,33 +1,34 @@
 """Constraints on the size of an array or of its groups: balls, and projections onto them.
 
-In a metric (an array of steps) the projection is not a rescaling: each entry gives way by its own
-step. Sums with `L1` and `L2` shrink first, then project.
+In a metric (an array of steps) the projection is not a rescaling: each entry moves in proportion to
+its own step. Sums with `L1` and `L2` shrink first, then project.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
+from shrinkage.penalties.arguments import GROUPS, above
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_above,
     limited_entries,
     narrow_inward,
     sign,
 )
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms, resolved
-from shrinkage.penalties.layout import Groups, Layout, checked_groups, lay_out, like, restore
+from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
+from shrinkage.penalties.layout import Groups, Layout, lay_out, like, restore
+from shrinkage.penalties.registry import register
 
-ROUNDS = 100  # at most; mostly 5 are enough
+ROUNDS = 100  # at most; about 5 are usual
 SLACK = 64.0  # roundings by which a point on the border may miss it
 
 
 @final
+@register("max_norm")
 @dataclass(frozen=True, repr=False)
 class MaxNorm(Penalty):
     """Groups of bounded length: ``Ω(w) = 0 if ‖w_g‖₂ ≤ radius in each group, else ∞``.
@@ -57,20 +58,15 @@ class MaxNorm(Penalty):
            [0.3, 0.4]])
     """
 
-    radius: float
-    groups: Groups = "out"
+    radius: float = field(metadata=above(0.0, divides=True))
+    groups: Groups = field(default="out", metadata=GROUPS)
 
-    name: ClassVar[str] = "max_norm"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
-        object.__setattr__(self, "groups", checked_groups(self.groups))
-
     def _value(self, xp: Namespace, w: Array) -> Array:
         norm = norms(xp, lay_out(xp, w, self.groups))
-        return allowed(xp, norm - self.radius, self.radius)
+        return indicator_of_excess(xp, norm - self.radius, self.radius)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
@@ -79,22 +75,19 @@ class MaxNorm(Penalty):
         near = grouped.values * xp.where(long, self.radius / xp.where(long, norm, 1.0), 1.0)
         if isinstance(step, float) or step.ndim == 0:
             return restore(xp, grouped, near, w)
-        share = _relative(xp, like(xp, grouped, step), grouped.members)
-        nu = _secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
+        share = _relative_steps(xp, like(xp, grouped, step), grouped.members)
+        nu = _solve_secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point.
 
-        So the constraint always holds, and weights whose gradients have not begun are not wiped.
+        So the constraint always holds, and weights without a gradient yet are not set to zero.
         """
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def is_by_row(self) -> bool:
@@ -109,6 +102,7 @@ class MaxNorm(Penalty):
 
 
 @final
+@register("l1_ball")
 @dataclass(frozen=True, repr=False)
 class L1Ball(Penalty):
     """A bounded sum of absolute values: ``Ω(w) = 0 if Σ|w| ≤ radius, else ∞``, over the array.
@@ -134,29 +128,25 @@ class L1Ball(Penalty):
     array([2., 0., 0.])
     """
 
-    radius: float
+    radius: float = field(metadata=above(0.0, divides=True))
 
-    name: ClassVar[str] = "l1_ball"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
-
     def _value(self, xp: Namespace, w: Array) -> Array:
-        return allowed(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
+        return indicator_of_excess(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         size = xp.abs(w)
-        share = shares(xp, size, step)
-        kept = with_total(xp, size, share, self.radius)
+        share = relative_steps(xp, size, step)
+        kept = project_to_total(xp, size, share, self.radius)
         return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
     @property
@@ -165,6 +155,7 @@ class L1Ball(Penalty):
 
 
 @final
+@register("l2_ball")
 @dataclass(frozen=True, repr=False)
 class L2Ball(Penalty):
     """A bounded length of the whole array: ``Ω(w) = 0 if ‖w‖₂ ≤ radius, else ∞``.
@@ -185,14 +176,10 @@ class L2Ball(Penalty):
     array([0.6, 0.8])
     """
 
-    radius: float
+    radius: float = field(metadata=above(0.0, divides=True))
 
-    name: ClassVar[str] = "l2_ball"
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "radius", checked_above("radius", self.radius, 0.0))
 
     @property
     def _norm(self) -> MaxNorm:
@@ -204,11 +191,11 @@ class L2Ball(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return self._norm._prox(xp, w, step)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, and from there to the nearest allowed point."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
     @property
@@ -216,38 +203,39 @@ class L2Ball(Penalty):
         return f"‖w‖ ≤ {self.radius:g}"
 
 
-def allowed(xp: Namespace, excess: Array, size: float) -> Array:
+def indicator_of_excess(xp: Namespace, excess: Array, size: float) -> Array:
     """0 if no excess is more than rounding, else ∞."""
     least = SLACK * xp.finfo(excess.dtype).eps * size
     nothing = xp.where(excess != excess, excess, 0.0)
     return xp.sum(xp.where(excess > least, math.inf, nothing))
 
 
-def _relative(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
-    """Steps as shares of the group's largest: only their ratios matter. None is 0."""
+def _relative_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
+    """Steps divided by the group's largest, none 0: the projection depends on ratios alone."""
     most = largest(xp, step, members)
     still = most == 0
     least = xp.finfo(step.dtype).eps ** 2
     return xp.where(still, 1.0, xp.maximum(step / xp.where(still, 1.0, most), least))
 
 
-def shares(xp: Namespace, size: Array, step: float | Array) -> Array:
-    """`_relative` for the array as one group."""
+def relative_steps(xp: Namespace, size: Array, step: float | Array) -> Array:
+    """`_relative_steps` for the array as one group."""
     if isinstance(step, float) or step.ndim == 0:
         return xp.ones_like(size)
-    return _relative(xp, step, tuple(range(size.ndim)))
+    return _relative_steps(xp, step, tuple(range(size.ndim)))
 
 
-def with_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+def project_to_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """``max(z − ν·share, 0)`` with the ν that makes the sum the total."""
-    lowered = z - _price(xp, z, share, total) * share
-    lowered = lowered - _price(xp, lowered, share, total) * share  # what large numbers hid
+    lowered = z - _solve_for_price(xp, z, share, total) * share
+    # A second round corrects what rounding of large numbers lost.
+    lowered = lowered - _solve_for_price(xp, lowered, share, total) * share
     there = xp.clip(lowered, min=0.0)
     found = xp.sum(there)
     return there * (total / xp.where(found > 0, found, 1.0))
 
 
-def _price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
+def _solve_for_price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """The ν with ``Σ (z − ν·share)₊ = total``, by Newton's method from below (convex, falling)."""
     if not math.prod(z.shape):
         return xp.sum(z)
@@ -262,7 +250,7 @@ def _price(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     return nu
 
 
-def _secular(
+def _solve_secular(
     xp: Namespace, size: Array, share: Array, radius: float, members: tuple[int, ...]
 ) -> Array:
     """The ν ≥ 0 with ``‖z/(1 + ν·share)‖ = radius`` in each group that is longer.

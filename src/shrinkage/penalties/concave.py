@@ -1,31 +1,36 @@
-"""Penalties that grow more slowly than |w|: large weights are shrunk less than by `L1`, or not.
+"""Penalties that grow like `L1` near 0 and are constant far from it: `MCP` and `SCAD`.
 
-None is convex. Each prox is a global minimum; where two are equally good, the smaller one. A
-training that steps by them rests at a stationary point, which may depend on where it began.
+Neither is convex. Each prox is a global minimum; where two are equally good, the smaller one.
+Training with a prox converges to a stationary point, which may depend on where it began.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
-from shrinkage.penalties.arrays import (
-    Array,
-    Namespace,
-    checked_above,
-    checked_strength,
-    modulus,
-    sign,
-    with_modulus,
-)
+from shrinkage.penalties.arguments import STRENGTH, above
+from shrinkage.penalties.arrays import Array, Namespace, modulus, sign, with_modulus
 from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.scalars import (
+    Constants,
+    Number,
+    ScalarForm,
+    at_least,
+    at_most,
+    is_beyond,
+    sign_of,
+    softened,
+)
+from shrinkage.penalties.traits import Traits
 
 
 @final
+@register("mcp")
 @dataclass(frozen=True, repr=False)
 class MCP(Penalty):
-    """Minimax concave penalty: ``lam·|w| − w²/(2·gamma)`` up to gamma·lam, constant beyond.
+    """Minimax concave: ``lam·|w| − w²/(2·gamma)`` up to |w| = gamma·lam, constant beyond.
 
     ``Ω(w) = Σ lam·|w| − w²/(2·gamma)`` where |w| ≤ gamma·lam, else ``gamma·lam²/2``.
     ``gradient = sign(w)·max(lam − |w|/gamma, 0)``.
@@ -53,16 +58,12 @@ class MCP(Penalty):
     array([ 0.        , -0.66666667,  5.        ])
     """
 
-    lam: float
-    gamma: float = 3.0
+    lam: float = field(metadata=STRENGTH)
+    gamma: float = field(default=3.0, metadata=above(0.0, divides=True))
 
-    name: ClassVar[str] = "mcp"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "gamma", checked_above("gamma", self.gamma, 0.0))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         reached = xp.clip(modulus(xp, w), max=self.gamma * self.lam)
@@ -81,6 +82,9 @@ class MCP(Penalty):
         hard = xp.where(size <= self.lam * (step * self.gamma) ** 0.5, 0.0, size)
         return with_modulus(xp, w, size, xp.where(is_soft, soft, hard))
 
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return MCP_FORM, (self.lam, self.gamma)
+
     @property
     def is_convex(self) -> bool:
         return False
@@ -91,10 +95,27 @@ class MCP(Penalty):
         return f"Σ({self.lam:g}·|w| − w²/{2 * self.gamma:g}) up to |w| = {end:g}, then {most:g}"
 
 
+def mcp_modulus(size: Number, s: Number, lam: Number, gamma: Number) -> Number:
+    """For steps beyond gamma the hard threshold: `is_flat` is false up to it, and `shrunk` is 0."""
+    one = type(size)(1.0)
+    shrunk = softened(size, s * lam) * (one / at_least(one - s * (one / gamma), type(size)(1e-30)))
+    ratio = size * (one / lam)
+    is_flat = ratio * ratio > at_least(s, gamma) * gamma
+    return size if is_flat else at_most(shrunk, size)
+
+
+def mcp_gradient(w: Number, lam: Number, gamma: Number) -> Number:
+    return sign_of(w) * at_least(lam - abs(w) * (type(w)(1.0) / gamma), type(w)(0.0))
+
+
+MCP_FORM = ScalarForm("mcp", modulus=mcp_modulus, gradient=mcp_gradient)
+
+
 @final
+@register("scad")
 @dataclass(frozen=True, repr=False)
 class SCAD(Penalty):
-    """Smoothly clipped absolute deviation: ``lam·|w|`` near 0, constant far from it.
+    """Smoothly clipped absolute deviation: ``lam·|w|`` up to lam, constant from a·lam on.
 
     ``Ω(w) = Σ lam·|w|`` where |w| ≤ lam, ``(2·a·lam·|w| − w² − lam²)/(2·(a − 1))`` up to a·lam,
     else ``lam²·(a + 1)/2``. ``gradient = sign(w)·min(lam, max((a·lam − |w|)/(a − 1), 0))``.
@@ -122,16 +143,12 @@ class SCAD(Penalty):
     array([ 0. , -0.5,  2. ,  4. ])
     """
 
-    lam: float
-    a: float = 3.7
+    lam: float = field(metadata=STRENGTH)
+    a: float = field(default=3.7, metadata=above(2.0))
 
-    name: ClassVar[str] = "scad"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "a", checked_above("a", self.a, 2.0))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         lam, size = self.lam, modulus(xp, w)
@@ -156,6 +173,9 @@ class SCAD(Penalty):
         modulus = xp.where(is_small, small, xp.where(is_large, large, middle))
         return with_modulus(xp, w, size, xp.where(step == 0, size, modulus))
 
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return SCAD_FORM, (self.lam, self.a)
+
     @property
     def is_convex(self) -> bool:
         return False
@@ -167,133 +187,20 @@ class SCAD(Penalty):
         return f"{lam:g}·Σ|w| bent from |w| = {lam:g} to its most, {most:g}, at {end:g}"
 
 
-@final
-@dataclass(frozen=True, repr=False)
-class CappedL1(Penalty):
-    """Capped L1: ``Ω(w) = lam·Σ min(|w|, theta)``.
-
-    ``gradient = lam·sign(w)`` where |w| < theta, else 0.
-    ``prox(w, step)`` with t = step·lam, for t ≤ 2·theta: the soft threshold by t where
-    ``|w| ≤ theta + t/2``, else w; for larger t the hard threshold at ``√(2·t·theta)``.
-
-    Parameters
-    ----------
-    lam : float
-        The strength, at least 0; 0 is no penalty.
-    theta : float
-        From where on a weight costs no more, above 0.
-
-    Notes
-    -----
-    Reference: T. Zhang (2010), multi-stage convex relaxation.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> CappedL1(0.5, theta=1.0)
-    CappedL1(lam=0.5, theta=1.0): 0.5·Σ min(|w|, 1)
-    >>> CappedL1(0.5, theta=1.0).prox(np.array([0.5, -1.0, 3.0]), step=1.0)
-    array([ 0. , -0.5,  3. ])
-    """
-
-    lam: float
-    theta: float
-
-    name: ClassVar[str] = "capped_l1"
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "theta", checked_above("theta", self.theta, 0.0))
-
-    def _entries(self, xp: Namespace, w: Array) -> Array:
-        size = modulus(xp, w)
-        return self.lam * xp.where(size > self.theta, self.theta, size)  # NaN stays
-
-    def _gradient(self, xp: Namespace, w: Array) -> Array:
-        return xp.where(xp.abs(w) < self.theta, self.lam * sign(xp, w), 0.0)
-
-    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        size, t = xp.abs(w), self.lam * step
-        t = xp.zeros_like(size) + t
-        shrunk = xp.clip(size - t, min=0.0)
-        soft = xp.where(size <= self.theta + t / 2.0, shrunk, size)
-        hard = xp.where(size <= (2.0 * t * self.theta) ** 0.5, 0.0, size)
-        return with_modulus(xp, w, size, xp.where(t <= 2.0 * self.theta, soft, hard))
-
-    @property
-    def is_convex(self) -> bool:
-        return False
-
-    @property
-    def formula(self) -> str:
-        return f"{self.lam:g}·Σ min(|w|, {self.theta:g})"
+def scad_modulus(size: Number, s: Number, lam: Number, a: Number) -> Number:
+    """Steps below a − 1: the soft threshold, below a steeper line, up to |z|."""
+    one = type(size)(1.0)
+    soft_size = softened(size, s * lam)
+    divisor = a - one - s
+    bent = ((a - one) * size - s * (a * lam)) * (one / divisor)
+    small = size if size > a * lam else at_most(at_least(bent, soft_size), size)
+    far = is_beyond(size * (one / lam), s, a + one)
+    return small if divisor > type(size)(0.0) else (size if far else soft_size)
 
 
-@final
-@dataclass(frozen=True, repr=False)
-class LogSum(Penalty):
-    """Log-sum: ``Ω(w) = lam·Σ log(1 + |w|/eps)``.
+def scad_gradient(w: Number, lam: Number, a: Number) -> Number:
+    falling = (a * lam - abs(w)) * (type(w)(1.0) / (a - type(w)(1.0)))
+    return sign_of(w) * at_most(at_least(falling, type(w)(0.0)), lam)
 
-    ``gradient = lam·sign(w)/(eps + |w|)``.
-    ``prox(w, step)`` with t = step·lam: 0 where ``(|w| + eps)² < 4·t``, else the better of 0 and
-    ``(|w| − eps + √((|w| + eps)² − 4·t))/2``.
 
-    Parameters
-    ----------
-    lam : float
-        The strength, at least 0; 0 is no penalty. Beside 0 the slope is lam/eps.
-    eps : float, default 1
-        Above 0: the smaller, the nearer to a count of the weights that are not zero.
-
-    Notes
-    -----
-    Reference: Candès, Wakin and Boyd (2008), reweighted L1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> LogSum(0.5, eps=0.5)
-    LogSum(lam=0.5, eps=0.5): 0.5·Σ log(1 + |w|/0.5)
-    >>> LogSum(0.5, eps=0.5).prox(np.array([0.5, 2.0]), step=1.0)
-    array([0.        , 1.78077641])
-    """
-
-    lam: float
-    eps: float = 1.0
-
-    name: ClassVar[str] = "log_sum"
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "eps", checked_above("eps", self.eps, 0.0))
-
-    def _entries(self, xp: Namespace, w: Array) -> Array:
-        return self.lam * xp.log1p(modulus(xp, w) / self.eps)
-
-    def _gradient(self, xp: Namespace, w: Array) -> Array:
-        return sign(xp, w) * (self.lam / (self.eps + xp.abs(w)))
-
-    def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
-        eps, size, t = self.eps, xp.abs(w), self.lam * step
-        t = xp.zeros_like(size) + t
-        usable = (t > 0) & (size < math.inf)  # the others stay
-        z, t = xp.where(usable, size, 0.0), xp.where(usable, t, 1.0)
-        below, above = z + eps - 2.0 * t**0.5, z + eps + 2.0 * t**0.5
-        root = xp.clip(below, min=0.0) ** 0.5 * above**0.5  # √((|w| + eps)² − 4t), no square
-        x = xp.clip(z - 2.0 * t / (z + eps + root), min=0.0)
-        # x is better than 0 if ½(x − z)² + t·log(1 + x/eps) < ½z².
-        is_better = (below >= 0) & (t * xp.log1p(x / eps) / xp.where(x > 0, x, 1.0) < z - x / 2.0)
-        moved = xp.where(is_better & (x > 0), x, 0.0)
-        return with_modulus(xp, w, size, xp.where(usable, moved, size))
-
-    @property
-    def is_convex(self) -> bool:
-        return False
-
-    @property
-    def formula(self) -> str:
-        return f"{self.lam:g}·Σ log(1 + |w|/{self.eps:g})"
+SCAD_FORM = ScalarForm("scad", modulus=scad_modulus, gradient=scad_gradient)

@@ -7,24 +7,28 @@ nearest allowed point is the nearest at any step. An array is the metric in whic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
+from shrinkage.penalties.arguments import above
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_above,
     checked_number,
     limited_entries,
     narrow_within,
 )
-from shrinkage.penalties.balls import allowed, shares, with_total
+from shrinkage.penalties.balls import indicator_of_excess, project_to_total, relative_steps
 from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.scalars import Constants, Number, ScalarForm, at_least, at_most
+from shrinkage.penalties.traits import Traits
 
 ROUNDINGS = 4.0  # by which a weight on the border may miss it
 
 
 @final
+@register("box")
 @dataclass(frozen=True, repr=False)
 class Box(Penalty):
     """Weights between two numbers: ``Ω(w) = 0 if low ≤ w ≤ high in each entry, else ∞``.
@@ -52,7 +56,6 @@ class Box(Penalty):
     low: float
     high: float
 
-    name: ClassVar[str] = "box"
     is_separable: ClassVar[bool] = True
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
@@ -73,19 +76,35 @@ class Box(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return xp.clip(_real(xp, w, self), self.low, self.high)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, but never outside."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
-    def narrowed(self, xp: Namespace, result: Array, w: Array) -> Array:
+    def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_within(xp, result, w, self.low, self.high)
+
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return BOX_FORM, (self.low, self.high)
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(fixes_zero=self.low <= 0 <= self.high)
 
     @property
     def formula(self) -> str:
         return f"{self.low:g} ≤ w ≤ {self.high:g}"
 
 
+def box_prox(z: Number, s: Number, low: Number, high: Number) -> Number:
+    """z moved into the box; −0.0 becomes 0.0 at a bound of 0."""
+    return at_most(at_least(z, low), high) + type(z)(0.0)
+
+
+BOX_FORM = ScalarForm("bounds", prox=box_prox)
+
+
 @final
+@register("non_negative")
 @dataclass(frozen=True, repr=False)
 class NonNegative(Penalty):
     """Weights that are not negative: ``Ω(w) = 0 if w ≥ 0 in each entry, else ∞``.
@@ -102,7 +121,6 @@ class NonNegative(Penalty):
     array([0. , 0. , 1.5])
     """
 
-    name: ClassVar[str] = "non_negative"
     is_separable: ClassVar[bool] = True
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
@@ -114,9 +132,12 @@ class NonNegative(Penalty):
         real = _real(xp, w, self)
         return xp.where(real <= 0, 0.0, real)  # never −0.0
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows, but never outside."""
         return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
+
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return BOX_FORM, (0.0, math.inf)
 
     @property
     def formula(self) -> str:
@@ -124,6 +145,7 @@ class NonNegative(Penalty):
 
 
 @final
+@register("simplex")
 @dataclass(frozen=True, repr=False)
 class Simplex(Penalty):
     """Shares of a whole: ``Ω(w) = 0 if w ≥ 0 and Σw = total, else ∞``, over the whole array.
@@ -148,25 +170,22 @@ class Simplex(Penalty):
     array([0.75, 0.25, 0.  ])
     """
 
-    total: float = 1.0
+    total: float = field(default=1.0, metadata=above(0.0))
 
-    name: ClassVar[str] = "simplex"
     is_indicator: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "total", checked_above("total", self.total, 0.0))
+    traits: ClassVar[Traits] = Traits(fixes_zero=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         real = _real(xp, w, self)
         short = xp.sum(xp.clip(-real, min=0.0))
-        return allowed(xp, xp.abs(xp.sum(real) - self.total) + short, self.total)
+        return indicator_of_excess(xp, xp.abs(xp.sum(real) - self.total) + short, self.total)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         real = _real(xp, w, self)
-        share = shares(xp, real, step)
-        return with_total(xp, real, share, self.total)
+        share = relative_steps(xp, real, step)
+        return project_to_total(xp, real, share, self.total)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """As far as `limit` allows; if that is not all, to the nearest allowed point from there."""
         near = limited_entries(xp, w, target, limit)
         return xp.where(xp.any(near != target), self._prox(xp, near, 0.0), target)
@@ -177,9 +196,10 @@ class Simplex(Penalty):
 
 
 @final
+@register("n_of_m")
 @dataclass(frozen=True, repr=False)
 class NofM(Penalty):
-    """At most n of each m neighbours along the last axis are not zero: 2 of 4, as hardware likes.
+    """At most n of each m neighbours along the last axis are not zero, such as 2 of 4.
 
     ``prox(w, step)`` keeps the n largest of each m, the later of two that are equal, and sets the
     others to 0; with an array `step` the largest of ``|w|/√step``. Not convex.
@@ -207,7 +227,6 @@ class NofM(Penalty):
     n: int = 2
     m: int = 4
 
-    name: ClassVar[str] = "n_of_m"
     is_indicator: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -221,12 +240,12 @@ class NofM(Penalty):
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         alive = xp.astype(self._neighbours(xp, w) != 0, xp.abs(w[:0] if w.ndim else w).dtype)
-        return allowed(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
+        return indicator_of_excess(xp, xp.sum(alive, axis=-1) - self.n, 1.0)
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         worth = xp.abs(w)
         if not (isinstance(step, float) or step.ndim == 0):
-            worth = worth / shares(xp, worth, step) ** 0.5
+            worth = worth / relative_steps(xp, worth, step) ** 0.5
         order = xp.argsort(self._neighbours(xp, worth), axis=-1)
         rank = xp.argsort(order, axis=-1)  # of each entry among its neighbours, from 0
         kept = xp.reshape(rank >= self.m - self.n, tuple(w.shape))

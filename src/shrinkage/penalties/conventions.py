@@ -1,4 +1,4 @@
-"""What "weight decay" means to whom: one number in everybody's words."""
+"""What "weight decay" means in each library, and how to convert one strength into another."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Rates(NamedTuple):
     batch_size: float | None
 
     def of(self, name: str, who: str) -> float:
-        """The number of that name, which `who` cannot do without."""
-        given: float | None = getattr(self, name)
-        if given is None:
+        """The number of that name, which the convention `who` needs."""
+        number: float | None = getattr(self, name)
+        if number is None:
             raise ValueError(f"{name} is needed: the convention {who!r} depends on it")
-        return checked_above(name, given, 0.0)
+        return checked_above(name, number, 0.0)
 
 
 # The share of a weight that a step takes away at a data gradient of 0, for a strength of 1.
@@ -47,7 +47,7 @@ def convert(
     first_lr: float | None = None,
     batch_size: float | None = None,
 ) -> float:
-    """The strength that does in `target`'s words what `strength` does in `source`'s, in one step.
+    """The strength that does under `target` what `strength` does under `source`, in one step.
 
     All conventions below take ``w ← (1 − r)·w`` at a data gradient of 0, with
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
+from shrinkage.penalties.arguments import SHARE, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -15,15 +16,18 @@ from shrinkage.penalties.arrays import (
     squared_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.scalars import Constants, ScalarForm, threshold_form
+from shrinkage.penalties.traits import Traits
 
 
 @final
+@register("l1")
 @dataclass(frozen=True, repr=False)
 class L1(Penalty):
-    """Lasso: ``Ω(w) = lam·Σ|w|``.
+    """Lasso: ``Ω(w) = lam·Σ|w|``, which makes weights exactly zero.
 
-    ``gradient = lam·sign(w)``, 0 at 0. ``prox(w, step) = sign(w)·max(|w| − step·lam, 0)``: weights
-    become exactly zero.
+    ``gradient = lam·sign(w)``, 0 at 0. ``prox(w, step) = sign(w)·max(|w| − step·lam, 0)``.
 
     Parameters
     ----------
@@ -49,14 +53,11 @@ class L1(Penalty):
     array([ 0.5,  0. , -3.5])
     """
 
-    lam: float
+    lam: float = field(metadata=STRENGTH)
 
-    name: ClassVar[str] = "l1"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.sum(modulus(xp, w))
@@ -73,15 +74,19 @@ class L1(Penalty):
     def split(self) -> Split:
         return Split(self.lam, 0.0, ())
 
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return threshold_form(self.lam, 0.0)
+
     @property
     def formula(self) -> str:
         return f"{self.lam:g}·Σ|w|"
 
 
 @final
+@register("l2")
 @dataclass(frozen=True, repr=False)
 class L2(Penalty):
-    """Ridge: ``Ω(w) = lam·Σw²``, without ½.
+    """Ridge: ``Ω(w) = lam·Σw²``, without ½, as in Keras; torch has ½: `L2.from_weight_decay(c)`.
 
     ``gradient = 2·lam·w``. ``prox(w, step) = w/(1 + 2·step·lam)``.
 
@@ -92,8 +97,7 @@ class L2(Penalty):
 
     Notes
     -----
-    The same as Keras' ``L2(lam)``. torch's ``weight_decay=c`` in SGD is ``½·c·Σw²``:
-    `L2.from_weight_decay`. Reference: Hoerl and Kennard (1970).
+    torch's ``weight_decay=c`` in SGD is ``½·c·Σw²``. Reference: Hoerl and Kennard (1970).
 
     Examples
     --------
@@ -106,14 +110,10 @@ class L2(Penalty):
     array([ 0.5, -1. ])
     """
 
-    lam: float
+    lam: float = field(metadata=STRENGTH)
 
-    name: ClassVar[str] = "l2"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
 
     @classmethod
     def from_weight_decay(cls, weight_decay: float) -> L2:
@@ -141,15 +141,19 @@ class L2(Penalty):
     def split(self) -> Split:
         return Split(0.0, self.lam, ())
 
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return threshold_form(0.0, self.lam)
+
     @property
     def formula(self) -> str:
         return f"{self.lam:g}·Σw²"
 
 
 @final
+@register("elastic_net")
 @dataclass(frozen=True, repr=False)
 class ElasticNet(Penalty):
-    """Elastic net: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²)``, with ½ on the square.
+    """Elastic net: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)/2·Σw²)``, scikit-learn's.
 
     ``gradient = lam·(l1_ratio·sign(w) + (1 − l1_ratio)·w)``.
     ``prox(w, step) = S(w, step·lam·l1_ratio)/(1 + step·lam·(1 − l1_ratio))``, where S is the soft
@@ -177,18 +181,11 @@ class ElasticNet(Penalty):
     array([1., 0.])
     """
 
-    lam: float
-    l1_ratio: float = 0.5
+    lam: float = field(metadata=STRENGTH)
+    l1_ratio: float = field(default=0.5, metadata=SHARE)
 
-    name: ClassVar[str] = "elastic_net"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
-        if self.l1_ratio > 1.0:
-            raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
@@ -208,6 +205,13 @@ class ElasticNet(Penalty):
 
     def split(self) -> Split:
         return Split(self.l1_ratio * self.lam, (1.0 - self.l1_ratio) * self.lam / 2.0, ())
+
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return threshold_form(*self.split()[:2])
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(makes_zeros=self.l1_ratio > 0, is_norm=self.l1_ratio == 1)
 
     @property
     def formula(self) -> str:

@@ -1,16 +1,15 @@
-"""Penalties on the size of whole groups of weights, which vanish together."""
+"""The group lasso, under which whole groups of weights become zero together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_strength,
     limited_entries,
     namespace,
     radial_threshold,
@@ -22,23 +21,26 @@ from shrinkage.penalties.layout import (
     Grouped,
     Groups,
     Layout,
-    checked_groups,
-    heads_in,
+    describe_groups,
+    is_index_lists,
     lay_out,
     like,
+    resolve,
     restore,
-    shown,
 )
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
-NEWTON_STEPS = 60  # it stops by itself, after a few
+NEWTON_STEPS = 60  # at most; it converges after a few
 
 
 @final
+@register("group_lasso")
 @dataclass(frozen=True, repr=False)
 class GroupLasso(Penalty):
-    """Group lasso: ``Ω(w) = lam·Σ_g √p_g·‖w_g‖₂``, where group g has p_g entries.
+    """Group lasso: ``Ω(w) = lam·Σ_g √p_g·‖w_g‖₂``, whole groups become zero.
 
-    ``gradient = lam·√p_g·w_g/‖w_g‖``, 0 where a group is all zero.
+    Group g has p_g entries. ``gradient = lam·√p_g·w_g/‖w_g‖``, 0 where a group is all zero.
     ``prox(w, step)_g = w_g·max(1 − step·lam·√p_g/‖w_g‖, 0)``: groups become exactly zero, whole.
     With an array `step` the minimum in that metric is found by Newton's method.
 
@@ -76,19 +78,13 @@ class GroupLasso(Penalty):
            [0. , 0. ]])
     """
 
-    lam: float
-    groups: Groups = "out"
-    weight: str = "sqrt"
+    lam: float = field(metadata=STRENGTH)
+    groups: Groups = field(default="out", metadata=GROUPS)
+    weight: str = field(default="sqrt", metadata=GROUP_WEIGHT)
 
-    name: ClassVar[str] = "group_lasso"
     pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "groups", checked_groups(self.groups))
-        if self.weight not in ("sqrt", "none"):
-            raise ValueError(f'weight must be "sqrt" or "none", got {self.weight!r}')
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
@@ -110,7 +106,7 @@ class GroupLasso(Penalty):
             values = _shrink_in_metric(xp, grouped, costs)
         return restore(xp, grouped, values, w)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         grouped = lay_out(xp, target - w, self.groups)
         size = xp.abs(grouped.values)
         allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
@@ -130,8 +126,17 @@ class GroupLasso(Penalty):
         total = math.prod(alive.shape)
         return total - int(xp.sum(xp.astype(alive, xp.int64))), total
 
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
+    def _as_group_norms(self, shape: tuple[int, ...]) -> tuple[Layout, float] | None:
+        if is_index_lists(self.groups):
+            return None
+        layout = resolve(self.groups, shape)
+        view = layout.view or shape
+        size = math.prod(length for axis, length in enumerate(view) if axis not in layout.axes)
+        return Layout(view, layout.axes), self.lam * (size**0.5 if self.weight == "sqrt" else 1.0)
+
+    def _step_text(self, step: float) -> str:
+        root = "·√p_g" if self.weight == "sqrt" else ""
+        return f"‖w_g‖ − {step * self.lam:.3g}{root}, at least 0"
 
     def _strengths(self, grouped: Grouped) -> Any:
         return self.lam * grouped.sizes**0.5 if self.weight == "sqrt" else self.lam
@@ -149,13 +154,6 @@ class GroupLasso(Penalty):
         return f"GroupLasso(lam={self.lam!r}{more}): {self.formula}"
 
 
-def resolved(groups: Groups, resolve: Callable[[str], object]) -> Groups:
-    """`groups` with the names that depend on a module replaced by what `resolve` returns."""
-    if isinstance(groups, str) and (groups in ("out", "in") or heads_in(groups)):
-        return checked_groups(resolve(groups))
-    return groups
-
-
 def is_by_row(groups: Groups) -> bool:
     """Whether no group has entries in two rows (indices of axis 0)."""
     if isinstance(groups, Layout):
@@ -164,8 +162,8 @@ def is_by_row(groups: Groups) -> bool:
 
 
 def group_arguments(groups: Groups, weight: str = "sqrt") -> str:
-    """The arguments of a repr that are not as they mostly are."""
-    named = "" if groups == "out" else f", groups={shown(groups)}"
+    """The arguments of a repr that differ from their defaults."""
+    named = "" if groups == "out" else f", groups={describe_groups(groups)}"
     return named + ("" if weight == "sqrt" else f", weight={weight!r}")
 
 
@@ -220,7 +218,7 @@ def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:
             break
         theta = xp.where(grows, better, theta)
     scale = xp.where(alive, theta / (theta + costs), 0.0)
-    scale = xp.where(xp.isnan(inside), inside, scale)  # one NaN and the group's norm is NaN
+    scale = xp.where(xp.isnan(inside), inside, scale)  # with one NaN the group's norm is NaN
     return z * scale + 0.0  # −0.0 + 0.0 = 0.0
 
 

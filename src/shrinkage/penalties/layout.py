@@ -141,10 +141,15 @@ def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
         raise ValueError(f"groups must not overlap, but index {repeated} stands in two places")
 
 
-def shown(groups: Groups) -> str:
+def is_index_lists(groups: object) -> bool:
+    """Whether these groups are lists of indices into the flattened array."""
+    return isinstance(groups, tuple) and isinstance(groups[0], tuple)
+
+
+def describe_groups(groups: Groups) -> str:
     """`groups` for people; long lists of indices by their number and a digest."""
     written = repr(groups)
-    if isinstance(groups, tuple) and isinstance(groups[0], tuple) and len(written) > 60:
+    if isinstance(groups, tuple) and is_index_lists(groups) and len(written) > 60:
         return f"<{len(groups)} lists, {hashlib.sha256(written.encode()).hexdigest()[:8]}>"
     return written
 
@@ -184,7 +189,7 @@ def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
 def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
     """`w` with its groups apart."""
     shape = tuple(w.shape)
-    if isinstance(groups, tuple) and isinstance(groups[0], tuple):
+    if is_index_lists(groups):
         places = _places(groups, math.prod(shape))
         values = _gather(xp, w, places.members, 0.0)
         dtype, device = xp.abs(values[:0]).dtype, array_api_compat.device(w)

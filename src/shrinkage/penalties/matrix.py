@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import array_api_compat
 
+from shrinkage.penalties.arguments import STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_strength,
     squared_modulus,
     without_graph,
 )
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.powers import descend
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
 # In a diagonal metric the minimum has other singular vectors, and no closed form.
 ONE_STEP = (
@@ -26,9 +28,10 @@ ONE_STEP = (
 
 
 @final
+@register("nuclear_norm")
 @dataclass(frozen=True, repr=False)
 class NuclearNorm(Penalty):
-    """The sum of the singular values: ``Ω(W) = lam·Σσ_i(W)``, which makes a matrix low in rank.
+    """The sum of the singular values: ``Ω(W) = lam·Σσ``, which lowers the rank of a matrix.
 
     ``gradient = lam·U·Vᴴ`` over the singular values that are not 0. ``prox(W, step)`` shrinks each
     singular value to ``max(σ − step·lam, 0)``; `step` is one number.
@@ -54,12 +57,9 @@ class NuclearNorm(Penalty):
            [0. , 0. ]])
     """
 
-    lam: float
+    lam: float = field(metadata=STRENGTH)
 
-    name: ClassVar[str] = "nuclear_norm"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True, is_smooth=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.lam * _sum_of_singular_values(xp, _matrix(xp, w, self))
@@ -85,6 +85,7 @@ class NuclearNorm(Penalty):
 
 
 @final
+@register("orthogonality")
 @dataclass(frozen=True, repr=False)
 class Orthogonality(Penalty):
     """Soft orthogonality: ``Ω(W) = lam·¼·‖WᴴW − I‖²``, least where the columns are orthonormal.
@@ -115,12 +116,7 @@ class Orthogonality(Penalty):
            [0., 2.]])
     """
 
-    lam: float
-
-    name: ClassVar[str] = "orthogonality"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+    lam: float = field(metadata=STRENGTH)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         matrix = _tall(xp, _matrix(xp, w, self))

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, SHARE, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_strength,
     modulus,
     sign,
     soft_threshold,
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
-from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest, resolved
-from shrinkage.penalties.layout import Groups, checked_groups, lay_out, like, restore
+from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest
+from shrinkage.penalties.layout import Groups, lay_out, like, restore
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
-ROUNDS = 100  # each lets at least one entry go; they end by themselves, after a few
+ROUNDS = 100  # at most; each drops at least one entry, and a few are usual
 
 
 @final
+@register("sparse_group_lasso")
 @dataclass(frozen=True, repr=False)
 class SparseGroupLasso(Penalty):
     """Sparse group lasso: ``Ω(w) = lam·(l1_ratio·Σ|w| + (1 − l1_ratio)·Σ_g √p_g·‖w_g‖₂)``.
 
-    Groups vanish, and entries within the groups that stay. The prox thresholds entries first, then
-    groups.
+    Whole groups become exactly zero, and entries within the groups that remain. The prox thresholds
+    entries first, then groups.
 
     Parameters
     ----------
@@ -56,20 +58,13 @@ class SparseGroupLasso(Penalty):
            [0. , 0. ]])
     """
 
-    lam: float
-    l1_ratio: float = 0.5
-    groups: Groups = "out"
-    weight: str = "sqrt"
+    lam: float = field(metadata=STRENGTH)
+    l1_ratio: float = field(default=0.5, metadata=SHARE)
+    groups: Groups = field(default="out", metadata=GROUPS)
+    weight: str = field(default="sqrt", metadata=GROUP_WEIGHT)
 
-    name: ClassVar[str] = "sparse_group_lasso"
     pulls_to_zero: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "l1_ratio", checked_strength("l1_ratio", self.l1_ratio))
-        if self.l1_ratio > 1.0:
-            raise ValueError(f"l1_ratio must be between 0 and 1, got {self.l1_ratio}")
-        object.__setattr__(self, "groups", self._between.groups)
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
 
     @property
     def _between(self) -> GroupLasso:
@@ -90,15 +85,12 @@ class SparseGroupLasso(Penalty):
     def split(self) -> Split:
         return Split(self.l1_ratio * self.lam, 0.0, (self._between,))
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return self._between.limited(xp, w, target, limit)
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return self._between._cap_move(xp, w, target, limit)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
         return self._between.group_zeros(w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:
@@ -115,14 +107,15 @@ class SparseGroupLasso(Penalty):
 
 
 @final
+@register("l_inf")
 @dataclass(frozen=True, repr=False)
 class LInf(Penalty):
-    """The largest entry of each group: ``Ω(w) = lam·Σ_g max_{i in g} |w_i|``.
+    """The largest entry of each group: ``Ω(w) = lam·Σ_g max|w_g|``.
 
     ``gradient = lam·sign(w)`` on the largest entry of a group, shared evenly where several are
     equal, else 0. ``prox(w, step)_g = sign(w)·min(|w|, θ)`` where θ is such that
     ``Σ_g (|w| − θ)₊ = step·lam``, or 0 where ``Σ_g |w| ≤ step·lam``: the largest entries of a group
-    come to be of one size, and groups become exactly zero, whole. With an array `step` the sum is
+    become equal in size, and whole groups become exactly zero. With an array `step` the sum is
     of ``(|w| − θ)₊/step``.
 
     Parameters
@@ -146,16 +139,12 @@ class LInf(Penalty):
            [ 0.  ,  0.  ,  0.  ]])
     """
 
-    lam: float
-    groups: Groups = "out"
+    lam: float = field(metadata=STRENGTH)
+    groups: Groups = field(default="out", metadata=GROUPS)
 
-    name: ClassVar[str] = "l_inf"
     pulls_to_zero: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "groups", checked_groups(self.groups))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True, is_smooth=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
@@ -176,22 +165,19 @@ class LInf(Penalty):
         if isinstance(step, float) or step.ndim == 0:
             weights, cost = xp.ones_like(size), step * self.lam
         else:
-            weights, cost = inverse(xp, like(xp, grouped, step), grouped.members)
+            weights, cost = invert_steps(xp, like(xp, grouped, step), grouped.members)
             cost = cost * self.lam
-        top = level(xp, size, weights, cost, grouped.members)
-        shrinks = (size > top) & (cost > 0)  # by nothing, not even by rounding, where it is free
+        top = solve_for_level(xp, size, weights, cost, grouped.members)
+        shrinks = (size > top) & (cost > 0)  # a cost of 0 must not even round
         values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
         return restore(xp, grouped, values, w)
 
-    def limited(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return GroupLasso(self.lam, self.groups).limited(xp, w, target, limit)
+    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
+        return GroupLasso(self.lam, self.groups)._cap_move(xp, w, target, limit)
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups there are."""
         return GroupLasso(self.lam, self.groups).group_zeros(w)
-
-    def with_groups(self, resolve: Callable[[str], object]) -> Penalty:
-        return replace(self, groups=resolved(self.groups, resolve))
 
     @property
     def formula(self) -> str:
@@ -205,7 +191,7 @@ class LInf(Penalty):
         return f"LInf(lam={self.lam!r}{group_arguments(self.groups)}): {self.formula}"
 
 
-def inverse(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
+def invert_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
     """d and c such that 1/step = d/c in each group, where d is 1 for the group's largest step.
 
     A step of 0 counts as one too small to move its entry, and a group of zeros moves nowhere.
@@ -216,7 +202,9 @@ def inverse(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array
     return xp.where(still, 1.0, most / xp.where(still, 1.0, xp.maximum(step, least))), most
 
 
-def level(xp: Namespace, size: Array, weights: Array, cost: Any, members: tuple[int, ...]) -> Array:
+def solve_for_level(
+    xp: Namespace, size: Array, weights: Array, cost: Any, members: tuple[int, ...]
+) -> Array:
     """The θ ≥ 0 with ``Σ weights·(size − θ)₊ = cost`` in each group; 0 where that is too little.
 
     The sum falls as θ grows and is convex, so Newton's method climbs from below, and reaches the

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+from shrinkage.penalties.arguments import STRENGTH, above
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    checked_above,
-    checked_strength,
     sign,
     soft_threshold,
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.registry import register
+from shrinkage.penalties.scalars import Constants, Number, ScalarForm
+from shrinkage.penalties.traits import Traits
 
-NEWTON_STEPS = 200  # at most; mostly 5 are enough
-ABOVE = 1.001  # times a bound, which rounding could else leave below the root
+NEWTON_STEPS = 200  # at most; about 5 are usual
+ABOVE = 1.001  # times a bound, so that rounding does not put it below the root
 
 
 @final
+@register("l0")
 @dataclass(frozen=True, repr=False)
 class L0(Penalty):
-    """The count of weights that are not zero: ``Ω(w) = lam·#{w ≠ 0}``.
+    """The number of weights that are not zero: ``Ω(w) = lam·#{w ≠ 0}``.
 
     There is no gradient. ``prox(w, step) = w where |w| > √(2·step·lam), else 0`` (hard threshold).
 
@@ -46,14 +49,11 @@ class L0(Penalty):
     array([ 0. , -1.5,  0. ])
     """
 
-    lam: float
+    lam: float = field(metadata=STRENGTH)
 
-    name: ClassVar[str] = "l0"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.astype(w != 0, xp.abs(w).dtype)
@@ -64,6 +64,9 @@ class L0(Penalty):
     def why_no_gradient(self) -> str | None:
         return f'{self!r} has no gradient to step along: use how="proximal"'
 
+    def _scalar_form(self) -> tuple[ScalarForm, Constants]:
+        return L0_FORM, (self.lam, 0.0)
+
     @property
     def is_convex(self) -> bool:
         return False
@@ -73,10 +76,20 @@ class L0(Penalty):
         return f"{self.lam:g}·#{{w ≠ 0}}"
 
 
+def l0_modulus(size: Number, s: Number, lam: Number, b: Number) -> Number:
+    square = type(size)(2.0) * lam * s
+    zero = type(size)(0.0)
+    return zero if size * size <= square and square > zero else size
+
+
+L0_FORM = ScalarForm("count", modulus=l0_modulus)
+
+
 @final
+@register("lp")
 @dataclass(frozen=True, repr=False)
 class Lp(Penalty):
-    """Bridge: ``Ω(w) = lam·Σ|w|^p``.
+    """Bridge: ``Ω(w) = lam·Σ|w|^p``; for p < 1 there is no gradient.
 
     For p ≥ 1 ``gradient = lam·p·|w|^(p−1)·sign(w)``, and ``prox(w, step)`` is the root x of
     ``x + t·p·x^(p−1) = |w|`` with w's sign, where t = step·lam. For p < 1 the gradient has no bound
@@ -103,16 +116,11 @@ class Lp(Penalty):
     array([0., 1.])
     """
 
-    lam: float
-    p: float
+    lam: float = field(metadata=STRENGTH)
+    p: float = field(metadata=above(0.0))
 
-    name: ClassVar[str] = "lp"
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lam", checked_strength("lam", self.lam))
-        object.__setattr__(self, "p", checked_above("p", self.p, 0.0))
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         size = xp.abs(w)
@@ -138,6 +146,11 @@ class Lp(Penalty):
         if self.p >= 1.0:
             return None
         return f'{self!r} has a gradient without bound at 0: use how="proximal"'
+
+    @property
+    def traits(self) -> Traits:
+        p = self.p
+        return Traits(makes_zeros=p <= 1, is_norm=p == 1, is_continuous=p >= 1)
 
     @property
     def is_convex(self) -> bool:

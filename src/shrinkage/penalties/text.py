@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
+from dataclasses import MISSING, fields
+from typing import Any
 
-from shrinkage.penalties.balls import L1Ball, L2Ball, MaxNorm
-from shrinkage.penalties.base import Penalty, Sum, terms
-from shrinkage.penalties.concave import MCP, SCAD, CappedL1, LogSum
-from shrinkage.penalties.constraints import Box, NofM, NonNegative, Simplex
-from shrinkage.penalties.elementwise import L1, L2, ElasticNet
-from shrinkage.penalties.groups import GroupLasso
-from shrinkage.penalties.layout import Layout
-from shrinkage.penalties.matrix import NuclearNorm, Orthogonality
-from shrinkage.penalties.mixed import LInf, SparseGroupLasso
-from shrinkage.penalties.powers import L0, Lp
+from shrinkage.penalties.base import Penalty, terms
+from shrinkage.penalties.layout import Layout, is_index_lists
+from shrinkage.penalties.registry import NAMES
+from shrinkage.penalties.sums import Sum
 
-PENALTIES: dict[str, type[Penalty]] = {
-    penalty.name: penalty
-    for penalty in (
-        *(L1, L2, ElasticNet, Lp, L0, MCP, SCAD, CappedL1, LogSum),
-        *(GroupLasso, SparseGroupLasso, LInf, NuclearNorm, Orthogonality),
-        *(NonNegative, Box, MaxNorm, L1Ball, L2Ball, Simplex, NofM),
-    )
-}
-# What others call them.
-OTHER_NAMES = {"lasso": "l1", "ridge": "l2"}
+PENALTIES: dict[str, Any] = {name: kind for kind, name in NAMES.items()}
+OTHER_NAMES = {"lasso": "l1", "ridge": "l2"}  # what others call them
 HOWS = ("loss", "coupled", "decoupled", "proximal")
 
 
 def parse(text: str, lam: float | None = None) -> Penalty:
     """The penalty that `text` stands for: ``name:lam(,key=value)*``, terms joined by ``+``.
 
-    A constraint has no strength: after the colon stands its own first argument, "max_norm:3". Also
+    A constraint has no strength: after the colon comes its own first argument, "max_norm:3". Also
     "lasso" and "ridge" are names, of `L1` and `L2`.
 
     Parameters
@@ -46,8 +33,8 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     Raises
     ------
     ValueError
-        For an unknown name or key (with the nearest), a strength that is missing or no number, and
-        for what the penalty itself refuses.
+        For an unknown name or key (with the nearest), for a strength that is missing or no number,
+        and for what the penalty itself refuses.
 
     Examples
     --------
@@ -56,17 +43,17 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     >>> parse("elastic_net:l1_ratio=0.9", lam=0.1)
     ElasticNet(lam=0.1, l1_ratio=0.9): 0.09·Σ|w| + 0.005·Σw²
     """
-    parts = [_penalty(*_read(part, text), text, lam) for part in _parts(text)]
-    return parts[0] if len(parts) == 1 else Sum(tuple(parts))
+    parsed = [_make(*_read_term(term, text), text, lam) for term in _split_terms(text)]
+    return parsed[0] if len(parsed) == 1 else Sum(tuple(parsed))
 
 
 def split_how(text: str) -> tuple[str, str | None]:
-    """A penalty's text and the way after its "@": "l1:1e-3@proximal" → ("l1:1e-3", "proximal").
+    """A penalty's text and the `how` after its "@": "l1:1e-3@proximal" → ("l1:1e-3", "proximal").
 
     Raises
     ------
     ValueError
-        If the way is not one of the four.
+        If `how` is not one of the four.
     """
     penalty, at, how = text.partition("@")
     if not at:
@@ -77,7 +64,7 @@ def split_how(text: str) -> tuple[str, str | None]:
 
 
 def normalized(text: str) -> str:
-    """`text` in one spelling, strengths that it leaves out still left out.
+    """`text` in its one normal spelling; strengths that it leaves out stay left out.
 
     Examples
     --------
@@ -85,11 +72,11 @@ def normalized(text: str) -> str:
     'l1:0.001 + elastic_net:l1_ratio=0.3 + l2'
     """
     spelled = []
-    for part in _parts(text):
-        name, values = _read(part, text)
-        term = _penalty(name, values, text, 1.0)
-        left_out = hasattr(term, "lam") and "lam" not in values
-        spelled.append(_term_text(term, without_strength=left_out))
+    for term in _split_terms(text):
+        name, arguments = _read_term(term, text)
+        penalty = _make(name, arguments, text, 1.0)
+        without = hasattr(penalty, "lam") and "lam" not in arguments
+        spelled.append(_write_term(penalty, without_strength=without))
     return " + ".join(spelled)
 
 
@@ -99,68 +86,68 @@ def to_text(penalty: Penalty) -> str:
     Raises
     ------
     ValueError
-        If the penalty holds what has no text form, such as lists of indices.
+        If the penalty holds something that has no text form, such as lists of indices.
 
     Examples
     --------
+    >>> from shrinkage import L1, ElasticNet
     >>> to_text(L1(1e-4) + ElasticNet(0.1, l1_ratio=0.9))
     'l1:0.0001 + elastic_net:0.1,l1_ratio=0.9'
     """
-    return " + ".join(_term_text(term) for term in terms(penalty))
+    return " + ".join(_write_term(term) for term in terms(penalty))
 
 
-def _parts(text: str) -> list[str]:
-    # A plus sign inside a number (1e+3) joins nothing.
-    return [part.strip() for part in re.split(r"(?<![\d.][eE])\+", text)]
+def _split_terms(text: str) -> list[str]:
+    # The plus sign inside a number (1e+3) separates nothing.
+    return [term.strip() for term in re.split(r"(?<![\d.][eE])\+", text)]
 
 
-def _read(part: str, text: str) -> tuple[str, dict[str, object]]:
+def _read_term(term: str, text: str) -> tuple[str, dict[str, object]]:
     """The name of one term of `text`, and the arguments that it states."""
-    head, *options = (piece.strip() for piece in part.split(","))
+    head, *options = (piece.strip() for piece in term.split(","))
     written, colon, first = (piece.strip() for piece in head.partition(":"))
-    name = _known(
-        _renamed(written, text), list(PENALTIES), f"{text!r}: unknown penalty {written!r}"
-    )
-    names = [field.name for field in dataclasses.fields(PENALTIES[name])]  # type: ignore[arg-type]
-    values: dict[str, object] = {}
+    name = _translate(written, text)
+    name = _match(name, list(PENALTIES), f"{text!r}: unknown penalty {written!r}")
+    keys = [field.name for field in fields(PENALTIES[name])]
+    arguments: dict[str, object] = {}
     if colon and "=" in first:
         options.insert(0, first)
     elif colon:
-        what = "strength" if "lam" in names else names[0] if names else "number"
-        if not names:
+        if not keys:
             raise ValueError(f"{text!r}: {name} takes no number; write {name}")
-        values[names[0]] = _number(first, f"{text!r}: the {what} of {name}")
+        what = "strength" if "lam" in keys else keys[0]
+        arguments[keys[0]] = _read_number(first, f"{text!r}: the {what} of {name}")
     for option in options:
         key, equals, value = (piece.strip() for piece in option.partition("="))
-        key = _known(key, names, f"{text!r}: {name} has no {key!r}")
+        key = _match(key, keys, f"{text!r}: {name} has no {key!r}")
         if not equals:
             raise ValueError(f"{text!r}: {key} needs a value, {key}=...")
-        if key in values:
-            raise ValueError(f"{text!r}: {key} stands there twice")
-        values[key] = _value(key, value, text)
-    return name, values
+        if key in arguments:
+            raise ValueError(f"{text!r}: {key} is given twice")
+        arguments[key] = _read_value(key, value, text)
+    return name, arguments
 
 
-def _penalty(name: str, values: dict[str, object], text: str, lam: float | None) -> Penalty:
+def _make(name: str, arguments: dict[str, object], text: str, lam: float | None) -> Penalty:
     """The penalty of that name with these arguments, and `lam` where they state none."""
-    fields = dataclasses.fields(PENALTIES[name])  # type: ignore[arg-type]
-    given = dict(values)
-    if any(field.name == "lam" for field in fields) and "lam" not in given:
+    needed = [field.name for field in fields(PENALTIES[name]) if field.default is MISSING]
+    if "lam" in needed and "lam" not in arguments:
         if lam is None:
             raise ValueError(f"{text!r}: {name} has no strength; write for example {name}:1e-4")
-        given["lam"] = lam
-    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in given]
+        arguments = arguments | {"lam": lam}
+    missing = [key for key in needed if key not in arguments]
     if missing:
         raise ValueError(f"{text!r}: {name} needs {missing[0]}=...")
     try:
-        return PENALTIES[name](**given)
+        penalty: Penalty = PENALTIES[name](**arguments)
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
+    return penalty
 
 
-def _renamed(written: str, text: str) -> str:
-    """The name here of what others call by that name."""
-    key = _folded(written)
+def _translate(written: str, text: str) -> str:
+    """The name in this library of what other libraries call by that name."""
+    key = _fold(written)
     if key == "weightdecay":
         raise ValueError(
             f"{text!r}: torch's weight_decay=c is half of c·Σw²; write l2 with half its strength"
@@ -168,30 +155,33 @@ def _renamed(written: str, text: str) -> str:
     return OTHER_NAMES.get(key, written)
 
 
-def _folded(written: str) -> str:
+def _fold(written: str) -> str:
     return re.sub(r"[-_\s]", "", written.lower())
 
 
-def _known(written: str, names: list[str], complaint: str) -> str:
-    folded = {name.replace("_", ""): name for name in names}
-    key = _folded(written)
-    if key in folded:
-        return folded[key]
-    nearest = difflib.get_close_matches(key, folded, n=1, cutoff=0.5)
-    hint = f"; did you mean {folded[nearest[0]]}?" if nearest else ""
-    known = f"there are {', '.join(names)}" if names else "it takes nothing"
-    known = "it takes a strength alone" if names == ["lam"] else known
+def _match(written: str, names: list[str], complaint: str) -> str:
+    """The one of `names` that is written so, whatever its case, hyphens and underscores."""
+    by_fold = {_fold(name): name for name in names}
+    key = _fold(written)
+    if key in by_fold:
+        return by_fold[key]
+    nearest = difflib.get_close_matches(key, by_fold, n=1, cutoff=0.5)
+    hint = f"; did you mean {by_fold[nearest[0]]}?" if nearest else ""
+    if names == ["lam"]:
+        known = "it takes a strength alone"
+    else:
+        known = f"there are {', '.join(names)}" if names else "it takes nothing"
     raise ValueError(f"{complaint}{hint} ({known})")
 
 
-def _number(written: str, what: str) -> float:
+def _read_number(written: str, what: str) -> float:
     try:
         return float(written)
     except ValueError:
         raise ValueError(f"{what} must be a number, got {written!r}") from None
 
 
-def _value(key: str, written: str, text: str) -> object:
+def _read_value(key: str, written: str, text: str) -> object:
     if key == "weight":
         return written
     if key == "groups":
@@ -200,27 +190,26 @@ def _value(key: str, written: str, text: str) -> object:
         if re.fullmatch(r"-?\d+(/-?\d+)+", written):
             return tuple(int(axis) for axis in written.split("/"))
         return written
-    return _number(written, f"{text!r}: {key}")
+    return _read_number(written, f"{text!r}: {key}")
 
 
-def _term_text(term: Penalty, *, without_strength: bool = False) -> str:
-    if PENALTIES.get(term.name) is not type(term):
+def _write_term(term: Penalty, *, without_strength: bool = False) -> str:
+    name = NAMES.get(type(term))
+    if name is None:
         raise ValueError(f"{term!r} has no text form: it is not of this library, or holds an array")
     pieces = []
-    for place, field in enumerate(dataclasses.fields(term)):  # type: ignore[arg-type]
+    for place, field in enumerate(fields(term)):  # type: ignore[arg-type]
         value = getattr(term, field.name)
         if place == 0:
-            pieces += [] if without_strength else [_written(value)]
-            continue
-        if value == field.default:
-            continue
-        if isinstance(value, Layout) or (isinstance(value, tuple) and isinstance(value[0], tuple)):
+            pieces += [] if without_strength else [_write_value(value)]
+        elif isinstance(value, Layout) or is_index_lists(value):
             raise ValueError(f"{term!r} has no text form: a text can name axes and blocks only")
-        pieces.append(f"{field.name}={_written(value)}")
-    return term.name + ":" * bool(pieces) + ",".join(pieces)
+        elif value != field.default:
+            pieces.append(f"{field.name}={_write_value(value)}")
+    return name + ":" * bool(pieces) + ",".join(pieces)
 
 
-def _written(value: object) -> str:
+def _write_value(value: object) -> str:
     if isinstance(value, tuple):
         return "/".join(map(str, value))
     if isinstance(value, float):

@@ -66,6 +66,32 @@ class Law:
         Whether it keeps the promise.
     notes : tuple of str
         What else to know; the last one says why where nothing happens.
+
+    Examples
+    --------
+    `probe` measures laws. This is the one of torch's SGD:
+
+    >>> law = Law(
+    ...     optimizer="SGD",
+    ...     lr=0.1,
+    ...     weight_decay=0.01,
+    ...     form="proportional",
+    ...     formula="w ← (1 − lr·wd)·w",
+    ...     strength_exponent=1.0,
+    ...     coupled=True,
+    ...     gradient_term="wd·w",
+    ...     objective="minimizes f(w) + wd/2·Σw²",
+    ...     promise="an L2 penalty",
+    ...     as_documented=True,
+    ... )
+    >>> print(law)
+    SGD: w ← (1 − lr·wd)·w, coupled; minimizes f(w) + wd/2·Σw²; as documented: an L2 penalty
+    >>> print(law.report())
+    SGD at lr=0.1, weight_decay=0.01
+      law       w ← (1 − lr·wd)·w, coupled
+      verdict   as documented: an L2 penalty
+      objective minimizes f(w) + wd/2·Σw²
+      misfit    0.0e+00
     """
 
     optimizer: str

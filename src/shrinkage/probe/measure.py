@@ -119,12 +119,10 @@ def fitted(driver: Driver, start: Tensor, base: Setting, gradient: Gradient) -> 
     FloatingPointError
         If the weights are not finite.
     """
-    steps = STEPS
-    pair = paths(driver, start, base, gradient, steps)
+    pair = paths(driver, start, base, gradient, STEPS)
     acting = first_acting(effects(pair), start)
     if acting is None:
-        steps = LONG
-        pair = paths(driver, start, base, gradient, steps)
+        pair = paths(driver, start, base, gradient, LONG)
         acting = first_acting(effects(pair), start)
     if not torch.isfinite(pair[0]).all() or not torch.isfinite(pair[1]).all():
         raise FloatingPointError

@@ -1,10 +1,11 @@
-"""Neural networks from scratch, in NumPy: to be read from top to bottom, and to train fast.
+"""Neural networks from scratch, in NumPy: written to be read, and fast to train.
 
-`layers` is where to begin. `README.md` in this folder walks through a training loop by hand.
+Begin with `layers`. `README.md` in this folder explains a training loop by hand.
 """
 
+from shrinkage.scratch.activations import ReLU, Sigmoid, Softmax
 from shrinkage.scratch.data import sine, spiral, vertical
-from shrinkage.scratch.layers import Dense, Dropout, ReLU, Sigmoid, Softmax
+from shrinkage.scratch.layers import Dense, Dropout
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,

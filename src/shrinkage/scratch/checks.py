@@ -1,4 +1,4 @@
-"""What goes in, checked: each error names the argument, what it was, and what to do."""
+"""Checks of arguments: each error names the argument, its value, and the remedy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from shrinkage.penalties import Penalty
+from shrinkage.penalties.rebuild import with_groups
 
 Array = NDArray[Any]
 Seed = np.random.Generator | int | None
@@ -17,24 +18,24 @@ HOWS = ("coupled", "proximal")
 
 
 class NotFiniteError(ValueError):
-    """An infinite number came in, or none at all."""
+    """A number is infinite or NaN."""
 
 
-def checked_inputs(
+def check_inputs(
     inputs: ArrayLike, features: int | None = None, dtype: DTypeLike | None = None
 ) -> Array:
-    """`inputs` as a table of finite floats (samples, features), or an error that says what is not.
+    """Return `inputs` as finite floats (samples, features).
 
     Raises
     ------
     ValueError
-        `NotFiniteError` where that is what is wrong.
+        For other inputs; `NotFiniteError` if a number is not finite.
     """
-    array = unmasked("inputs", inputs)
+    array = refuse_masked("inputs", inputs)
     if array.dtype.kind not in "biuf":
         hint = "; to_numpy(float) makes them so" if array.dtype == object else ""
         raise ValueError(f"inputs must be real numbers, got {array.dtype}{hint}")
-    given = array
+    before_cast = array
     if dtype is not None or array.dtype.kind != "f":
         with np.errstate(over="ignore"):
             array = array.astype(dtype or np.float64, copy=False)
@@ -49,27 +50,27 @@ def checked_inputs(
         )
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        if np.isfinite(given[row, column]):
+        if np.isfinite(before_cast[row, column]):
             raise ValueError(
                 f"inputs must fit into {array.dtype}, but feature {column} of sample {row} is "
-                f"{given[row, column]:g}: scale the data, or use dtype float64"
+                f"{before_cast[row, column]:g}: scale the data, or use dtype float64"
             )
         raise NotFiniteError(
             f"inputs must be finite, but feature {column} of sample {row} is "
-            f"{array[row, column]}: remove it from the data or, if training went astray, lower lr"
+            f"{array[row, column]}: remove it from the data or, if training diverged, lower lr"
         )
     return array
 
 
-def unmasked(name: str, values: ArrayLike) -> Array:
-    """`values` as an array, if none of them is masked."""
+def refuse_masked(name: str, values: ArrayLike) -> Array:
+    """Return `values` as an array, if none of them is masked."""
     if np.ma.is_masked(values):
         raise ValueError(f"{name} must have no masked entries: fill or remove them")
     return np.asarray(values)
 
 
-def checked_dvalues(dvalues: ArrayLike, output: Array | None) -> Array:
-    """`dvalues` in the shape of the layer's output.
+def check_dvalues(dvalues: ArrayLike, output: Array | None) -> Array:
+    """Return `dvalues` as an array, if it has the shape of the layer's output.
 
     Raises
     ------
@@ -88,8 +89,8 @@ def checked_dvalues(dvalues: ArrayLike, output: Array | None) -> Array:
     return array
 
 
-def checked_size(name: str, size: object, least: int = 1) -> int:
-    """`size` as a whole number of at least `least`."""
+def check_size(name: str, size: object, least: int = 1) -> int:
+    """Return `size` as an int, if it is a whole number and at least `least`."""
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TypeError(f"{name} must be a whole number, got {size!r}")
     if size < least:
@@ -97,15 +98,15 @@ def checked_size(name: str, size: object, least: int = 1) -> int:
     return int(size)
 
 
-def checked_how(how: str) -> str:
-    """`how`, if a layer knows it."""
+def check_how(how: str) -> str:
+    """Return `how`, if it is one of `HOWS`."""
     if how not in HOWS:
         raise ValueError(f'how must be "coupled" or "proximal", got {how!r}')
     return how
 
 
-def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | None:
-    """`penalty` with its groups resolved: W has shape (n_in, n_out), so unit j is column j."""
+def check_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | None:
+    """Return `penalty` with axes for its groups: W is (n_in, n_out), so unit j is column j."""
     if penalty is None:
         return None
     if not isinstance(penalty, Penalty):
@@ -113,21 +114,21 @@ def checked_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | N
     reason = penalty.why_no_prox() if how == "proximal" else penalty.why_no_gradient()
     if reason is not None:
         raise ValueError(f"{name}: {reason}")
-    each_bias = name == "bias_penalty"
-    axes = {"out": 1, "in": 1 if each_bias else 0}
-    return penalty.with_groups(lambda unit: axes.get(unit, unit))
+    # Biases are (1, n_out): their only axis with groups is that of the units.
+    axes = {"out": 1, "in": 1 if name == "bias_penalty" else 0}
+    return with_groups(penalty, lambda unit: axes.get(unit, unit))
 
 
-def checked_rng(rng: Seed) -> np.random.Generator:
-    """A generator: the one given, or one from a whole number, or one that nobody can foresee."""
+def make_rng(rng: Seed) -> np.random.Generator:
+    """Return the given generator, or a new one, seeded with a whole number or by the system."""
     is_whole = isinstance(rng, Integral) and not isinstance(rng, bool) and rng >= 0
     if not (rng is None or isinstance(rng, np.random.Generator) or is_whole):
         raise TypeError(f"rng must be a Generator, a whole number from 0 up, or None, got {rng!r}")
     return np.random.default_rng(rng)
 
 
-def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float64 or float32."""
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return `dtype` as NumPy's, if it is float64 or float32."""
     try:
         kind = np.dtype(dtype)
     except TypeError:
@@ -137,10 +138,10 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return kind
 
 
-def checked_number(
+def check_number(
     name: str, number: object, *, above: float = -np.finfo(float).tiny, below: float = np.inf
 ) -> float:
-    """`number` as a float between these ends, which it may not reach; by default from 0 up.
+    """Return `number` as a float strictly between `above` and `below`; by default it is >= 0.
 
     Raises
     ------

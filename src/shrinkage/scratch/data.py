@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.scratch.checks import Array, Seed, checked_number, checked_rng, checked_size
+from shrinkage.scratch.checks import Array, Seed, check_number, check_size, make_rng
 
 
 def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Array]:
-    """Arms of a spiral around the origin: one a class, `samples` points each.
+    """Arms of a spiral around the origin, one for each class, with `samples` points each.
 
     The point of radius r ∈ [0, 1] on arm c stands at (r·sin a, r·cos a), where the angle
     ``a = 2.5·(4·(c + r) + ε)`` has normal noise ε of standard deviation 0.2.
@@ -16,7 +16,7 @@ def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Arr
     Parameters
     ----------
     samples : int
-        Points a class, at least 1.
+        Points for each class, at least 1.
     classes : int, default 3
         At least 1.
     rng : Generator, int or None, default 0
@@ -37,10 +37,10 @@ def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Arr
     >>> X.shape, y.shape, sorted(set(y.tolist()))
     ((300, 2), (300,), [0, 1, 2])
     """
-    samples, classes = checked_size("samples", samples), checked_size("classes", classes)
+    samples, classes = check_size("samples", samples), check_size("classes", classes)
     y = np.repeat(np.arange(classes), samples)
     radius = np.tile(np.linspace(0.0, 1.0, samples), classes)
-    noise = 0.2 * checked_rng(rng).standard_normal(len(y))
+    noise = 0.2 * make_rng(rng).standard_normal(len(y))
     angle = 2.5 * (4.0 * (y + radius) + noise)
     return radius[:, None] * np.column_stack([np.sin(angle), np.cos(angle)]), y
 
@@ -48,7 +48,7 @@ def spiral(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Arr
 def vertical(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, Array]:
     """Clouds side by side: class c around (c/classes, ½), with standard deviation 0.1.
 
-    Parameters, and what comes back, are those of `spiral`.
+    The parameters and the return value are those of `spiral`.
 
     Examples
     --------
@@ -56,9 +56,9 @@ def vertical(samples: int, classes: int = 3, *, rng: Seed = 0) -> tuple[Array, A
     >>> X.shape, y.tolist() == 50 * [0] + 50 * [1]
     ((100, 2), True)
     """
-    samples, classes = checked_size("samples", samples), checked_size("classes", classes)
+    samples, classes = check_size("samples", samples), check_size("classes", classes)
     y = np.repeat(np.arange(classes), samples)
-    noise = 0.1 * checked_rng(rng).standard_normal((len(y), 2))
+    noise = 0.1 * make_rng(rng).standard_normal((len(y), 2))
     return np.column_stack([y / classes, np.full(len(y), 0.5)]) + noise, y
 
 
@@ -85,8 +85,8 @@ def sine(samples: int = 1000, *, noise: float = 0.0, rng: Seed = 0) -> tuple[Arr
     >>> X.ravel().tolist(), y.round(9).ravel().tolist()
     ([0.0, 0.25, 0.5, 0.75], [0.0, 1.0, 0.0, -1.0])
     """
-    samples = checked_size("samples", samples)
-    noise = checked_number("noise", noise)
+    samples = check_size("samples", samples)
+    noise = check_number("noise", noise)
     X = np.arange(samples)[:, None] / samples
-    drawn = checked_rng(rng).standard_normal(X.shape)
+    drawn = make_rng(rng).standard_normal(X.shape)
     return X, np.sin(2.0 * np.pi * X) + noise * drawn

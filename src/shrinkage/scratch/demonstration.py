@@ -1,4 +1,4 @@
-"""The classic run: three arms of a spiral, a hidden layer of ReLU, Adam, and a penalty on it."""
+"""The run of `shrinkage scratch`: a spiral, a hidden layer of ReLU with a penalty, and Adam."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import numpy as np
 
 from shrinkage.penalties import parse
 from shrinkage.penalties.text import normalized, split_how
-from shrinkage.scratch.checks import HOWS, Array, NotFiniteError, checked_size
+from shrinkage.scratch.activations import ReLU
+from shrinkage.scratch.checks import HOWS, Array, NotFiniteError, check_size
 from shrinkage.scratch.data import spiral
-from shrinkage.scratch.layers import Dense, ReLU
+from shrinkage.scratch.layers import Dense
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
 from shrinkage.scratch.network import History, Network
 from shrinkage.scratch.optimizers import Adam
 
-CELLS = 100  # of the plane, along each side
-MARGIN = 0.1  # of the plane around the points
-MOST_CLASSES, MOST_PENALTIES = 8, 8  # that a page has colours for
-MOST_EPOCHS = 10_000_000  # the history keeps a line for each
+CELLS = 100  # along each side of the plane that is classified
+MARGIN = 0.1  # by which the plane exceeds the points
+MOST_CLASSES, MOST_PENALTIES = 8, 8  # as many as a page has colours for
+MOST_EPOCHS = 10_000_000  # the history keeps a row for each
 MOST_OUTPUTS = 100_000_000  # of the hidden layer in one step: 800 MB
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is trained; the defaults are those of Kinsley and Kukieła's chapter on L1 and L2.
+    """What to train; the defaults are those of Kinsley and Kukieła's chapter on L1 and L2.
 
     Parameters
     ----------
     samples : int, default 1000
-        Points a class for training; a tenth of it, at least 1, for validation.
+        Training points for each class. A tenth as many, at least 1, are for validation.
     classes, hidden : int, default 3 and 64
         Arms of the spiral, and units of the hidden layer.
     epochs : int, default 10 000
@@ -55,7 +56,7 @@ class Question:
 
     def __post_init__(self) -> None:
         for name in ("samples", "classes", "hidden", "epochs"):
-            checked_size(name, getattr(self, name))
+            check_size(name, getattr(self, name))
         if not 2 <= self.classes <= MOST_CLASSES:
             raise ValueError(
                 f"classes must be between 2 and {MOST_CLASSES}, for which there are colours, got "
@@ -70,7 +71,7 @@ class Question:
             )
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be a whole number from 0 up, got {self.seed}")
-        Adam(lr=self.lr, decay=self.decay)  # refuses what it cannot train with
+        Adam(lr=self.lr, decay=self.decay)  # raises for numbers that it cannot train with
         if self.dtype not in ("float64", "float32"):
             raise ValueError(f"dtype must be float64 or float32, got {self.dtype!r}")
 
@@ -85,22 +86,22 @@ class Question:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one penalty."""
+    """The result of training with one penalty."""
 
     name: str  # "l1:0.0005@proximal", or "none"
     history: History
     train: dict[str, float]  # "accuracy" and "data_loss" after the last step
-    validation: dict[str, float]  # the same, on points that were not trained on
-    held_out: int  # how many points these are
-    zeros: int  # penalized weights and biases that are exactly 0
-    weights: int  # how many of these there are
-    silent: int  # hidden units that put out the same for every input
-    units: int  # hidden units
+    validation: dict[str, float]  # the same for the validation points
+    held_out: int  # the number of validation points
+    zeros: int  # penalized weights and biases that are exactly 0, ...
+    weights: int  # ... of so many
+    silent: int  # hidden units whose output does not depend on the input, ...
+    units: int  # ... of so many
     plane: tuple[Array, Array, Array]  # x (columns,), y (rows,), predicted class (rows, columns)
 
 
-def data(question: Question) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The points to train on, and those to validate on: X and y each."""
+def make_data(question: Question) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """X and y of the training points, and of the validation points."""
     draws = np.random.default_rng(question.seed).spawn(2)
     fewer = max(1, question.samples // 10)
     return (
@@ -109,20 +110,21 @@ def data(question: Question) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     )
 
 
-def network(question: Question, penalty: str) -> Network:
-    """The network with that penalty, "l2:5e-4" or "l1:1e-4@proximal", on its hidden layer.
+def build_network(question: Question, penalty: str) -> Network:
+    """Build the network with a penalty on the weights and biases of its hidden layer.
 
-    Weights and biases alike have it. Without "@" the way is coupled; "none" is no penalty.
+    The penalty is "l2:5e-4", "l1:1e-4@proximal" or the like. Without "@" it is coupled; "none" is
+    no penalty.
 
     Raises
     ------
     ValueError
-        For a text that says no penalty, and for a way that is neither coupled nor proximal.
+        For a text that is not a penalty, and for a `how` that is neither coupled nor proximal.
     """
-    _, at, written = penalty.partition("@")
-    if at and written.strip() not in HOWS:
+    _, at, suffix = penalty.partition("@")
+    if at and suffix.strip() not in HOWS:
         raise ValueError(
-            f"{penalty!r}: after @ comes coupled or proximal here, not {written.strip()!r}"
+            f"{penalty!r}: after @ comes coupled or proximal here, not {suffix.strip()!r}"
         )
     text, how = split_how(penalty)
     omega = None if text == "none" else parse(text)
@@ -147,31 +149,31 @@ def network(question: Question, penalty: str) -> Network:
     )
 
 
-def named(penalty: str) -> str:
-    """The penalty's text in one spelling, with its way."""
+def normalize_penalty(penalty: str) -> str:
+    """The penalty's text in its standard spelling, with its `how`."""
     text, how = split_how(penalty)
     return "none" if text == "none" else f"{normalized(text)}@{how or 'coupled'}"
 
 
 class Comparison(NamedTuple):
-    """What became of several penalties."""
+    """The results of several penalties."""
 
     outcomes: list[Outcome]
-    failures: list[str]  # a sentence for each training that did not end
-    interrupted: bool  # by the person in front: the penalties after that were not tried
+    failures: list[str]  # a sentence for each training that diverged
+    interrupted: bool  # by Ctrl-C: the remaining penalties were not tried
 
 
 def compare(
     question: Question, penalties: Sequence[str], *, every: int | None = None
 ) -> Comparison:
-    """Train with each of the penalties, printing a line every so many epochs.
+    """Train with each of the penalties, and print a line for every `every` epochs.
 
     Raises
     ------
     ValueError
-        As `network`, before anything is trained; and for a penalty that stands there twice.
+        As `build_network`, before anything is trained; and for a penalty that is given twice.
     """
-    names = _checked_names(question, penalties)
+    names = _check_names(question, penalties)
     if every is None:
         every = 100 if len(penalties) == 1 else max(1, question.epochs // 10)
     if every < 0:
@@ -201,35 +203,34 @@ def compare(
     return Comparison(outcomes, failures, False)
 
 
-def _checked_names(question: Question, penalties: Sequence[str]) -> list[str]:
-    """The penalties in one spelling, if all can be trained with."""
+def _check_names(question: Question, penalties: Sequence[str]) -> list[str]:
+    """The penalties in their standard spelling, if the network can be trained with each."""
     for penalty in penalties:
-        network(question, penalty)
-    names = [named(penalty) for penalty in penalties]
+        build_network(question, penalty)
+    names = [normalize_penalty(penalty) for penalty in penalties]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"penalty {twice} stands there twice: it would be the same training")
+        raise ValueError(f"penalty {twice} is given twice: it would be the same training")
     if len(names) > MOST_PENALTIES:
         raise ValueError(f"penalties must be at most {MOST_PENALTIES}, got {len(names)}")
     return names
 
 
 def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:
-    """Train the network with that penalty, and look at what came out."""
-    (X, y), validation = data(question)
-    trained = network(question, penalty)
+    """Train the network with that penalty, and measure the result."""
+    (X, y), validation = make_data(question)
+    trained = build_network(question, penalty)
     history = trained.fit(X, y, epochs=question.epochs, progress=progress)
     try:
         scores = trained.evaluate(X, y), trained.evaluate(*validation)
     except NotFiniteError:
         raise FloatingPointError(
-            "what comes out after the last step is infinite: training went astray; lower lr or "
-            "the penalty"
+            "the output after the last step is infinite: training diverged; lower lr or the penalty"
         ) from None
     hidden = trained.dense[0]
     parameters = np.vstack([hidden.weights, hidden.biases])  # (3, hidden)
     return Outcome(
-        name=named(penalty),
+        name=normalize_penalty(penalty),
         history=history,
         train=scores[0],
         validation=scores[1],
@@ -243,7 +244,7 @@ def train(question: Question, penalty: str, *, progress: int = 0) -> Outcome:
 
 
 def _plane(trained: Network, X: Array) -> tuple[Array, Array, Array]:
-    """What the network predicts around the points."""
+    """The class that the network predicts at each cell of the plane around the points."""
     sides = [
         np.linspace(low - MARGIN, high + MARGIN, CELLS)
         for low, high in zip(X.min(axis=0), X.max(axis=0), strict=True)
@@ -252,8 +253,8 @@ def _plane(trained: Network, X: Array) -> tuple[Array, Array, Array]:
     return sides[0], sides[1], trained.predict(grid).reshape(CELLS, CELLS)
 
 
-def as_text(outcomes: Sequence[Outcome]) -> str:
-    """What became of each penalty, side by side."""
+def format_outcomes(outcomes: Sequence[Outcome]) -> str:
+    """The table of the outcomes, a line for each penalty."""
     names = [outcome.name for outcome in outcomes]
     width = max(len("penalty"), *map(len, names))
     lines = [

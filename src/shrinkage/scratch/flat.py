@@ -1,22 +1,25 @@
-"""All weights and biases of a network in one vector, and their penalties likewise.
+"""All weights and biases of a network in one vector, and all its penalties as one penalty of that.
 
-So an optimizer's step is one call for the whole network, however many layers it has.
+An optimizer's step is then one call for the whole network, however many layers it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import limited_entries, soft_threshold
+from shrinkage.scratch.base_optimizer import Memory, OwnStep, prox_
 from shrinkage.scratch.checks import Array
 from shrinkage.scratch.layers import Dense
-from shrinkage.scratch.optimizers import Memory, OwnStep, prox_
+
+View = Callable[[Array], Array]  # the part of a whole vector that one array of parameters takes
 
 
-class Flat:
+class FlatParameters:
     """One vector for the parameters of these layers: for each layer [Wᵀ b], (n_out, n_in + 1).
 
     A bias is the weight of an input that is always 1.
@@ -34,106 +37,102 @@ class Flat:
             for layer, start, end in zip(self.layers, self._ends, self._ends[1:], strict=False)
         ]
 
-    def weights(self, vector: Array, index: int) -> Array:
-        """The weights (n_in, n_out) of one layer within `vector`."""
+    def views(self) -> Iterator[tuple[Dense, str, View]]:
+        """Each layer twice: with "weights" (n_in, n_out), then with "biases" (1, n_out)."""
+        for index, layer in enumerate(self.layers):
+            yield layer, "weights", partial(self._weights, index)
+            yield layer, "biases", partial(self._biases, index)
+
+    def _weights(self, index: int, vector: Array) -> Array:
         return self.blocks(vector)[index][:, :-1].T
 
-    def biases(self, vector: Array, index: int) -> Array:
-        """The biases (1, n_out) of one layer within `vector`."""
+    def _biases(self, index: int, vector: Array) -> Array:
         return self.blocks(vector)[index][:, -1:].T
 
     def read(self) -> None:
         """Take the parameters as the layers have them."""
-        for index, layer in enumerate(self.layers):
-            for name, mine in (("weights", self.weights), ("biases", self.biases)):
-                theirs, here = getattr(layer, name), mine(self.values, index)
-                _check_parameters(f"{name} of {layer!r}", theirs, here)
-                here[...] = theirs
+        for layer, name, view in self.views():
+            array, target = getattr(layer, name), view(self.values)
+            _check_parameters(f"{name} of {layer!r}", array, target)
+            target[...] = array
 
     def write(self) -> None:
         """Give the parameters back to the layers."""
-        for index, layer in enumerate(self.layers):
-            layer.weights[...] = self.weights(self.values, index)
-            layer.biases[...] = self.biases(self.values, index)
+        for layer, name, view in self.views():
+            getattr(layer, name)[...] = view(self.values)
 
     def read_memory(self, memories: Mapping[Dense, Mapping[str, Memory]]) -> Memory:
         """What an optimizer remembers of the layers, for the whole vector.
 
-        Empty, as for one that begins, where it does not remember as much of each.
+        It is empty, as for an optimizer that begins, unless the optimizer remembers the same kinds
+        of arrays and the same numbers, such as its count of steps, of every layer.
         """
         parts = [
-            (memories.get(layer, {}).get(name, {}), mine, index)
-            for index, layer in enumerate(self.layers)
-            for name, mine in (("weights", self.weights), ("biases", self.biases))
+            (memories.get(layer, {}).get(name, {}), view) for layer, name, view in self.views()
         ]
-        numbers = [
-            {key: one for key, one in part.items() if np.isscalar(one)} for part, *_ in parts
-        ]
-        if any(part.keys() != parts[0][0].keys() for part, *_ in parts) or any(
-            number != numbers[0] for number in numbers
-        ):
-            return {}
-        memory: Memory = dict(numbers[0])
-        for key in parts[0][0].keys() - memory.keys():
+        first, _ = parts[0]
+        memory: Memory = {key: value for key, value in first.items() if np.isscalar(value)}
+        for part, _ in parts:
+            numbers = {key: value for key, value in part.items() if np.isscalar(value)}
+            if part.keys() != first.keys() or numbers != memory:
+                return {}
+        for key in first.keys() - memory.keys():
             memory[key] = np.empty_like(self.values)
-            for part, mine, index in parts:
-                mine(memory[key], index)[...] = part[key]
+            for part, view in parts:
+                view(memory[key])[...] = part[key]
         return memory
 
     def write_memory(self, memory: Memory, memories: dict[Dense, dict[str, Memory]]) -> None:
-        """Give what was remembered of the whole vector back to each layer's own."""
-        for index, layer in enumerate(self.layers):
-            memories[layer] = {
-                name: {
-                    key: one if np.isscalar(one) else np.ascontiguousarray(mine(one, index))
-                    for key, one in memory.items()
-                }
-                for name, mine in (("weights", self.weights), ("biases", self.biases))
+        """Give each layer its part of what was remembered of the whole vector."""
+        for layer in self.layers:
+            memories[layer] = {}
+        for layer, name, view in self.views():
+            memories[layer][name] = {
+                key: value if np.isscalar(value) else np.ascontiguousarray(view(value))
+                for key, value in memory.items()
             }
 
 
-def _check_parameters(what: str, theirs: object, here: Array) -> None:
-    if not isinstance(theirs, np.ndarray) or theirs.dtype != here.dtype:
-        kind = theirs.dtype if isinstance(theirs, np.ndarray) else type(theirs).__name__
-        raise TypeError(f"{what} must be an array of {here.dtype}, got {kind}")
-    if theirs.shape != here.shape:
-        raise ValueError(f"{what} must have shape {here.shape}, got {theirs.shape}")
-    if not np.isfinite(theirs).all():
-        wrong = theirs[~np.isfinite(theirs)][0]
-        raise ValueError(f"{what} must be finite before training, but hold {wrong}")
+def _check_parameters(name: str, array: object, target: Array) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != target.dtype:
+        kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise TypeError(f"{name} must be an array of {target.dtype}, got {kind}")
+    if array.shape != target.shape:
+        raise ValueError(f"{name} must have shape {target.shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        wrong = array[~np.isfinite(array)][0]
+        raise ValueError(f"{name} must be finite before training, but hold {wrong}")
 
 
 class FlatPenalty:
-    """The penalties of the layers with that `how`, as one of the flat vector θ.
+    """The penalties of the layers with that `how`, as one penalty of the flat vector θ.
 
     ``Ω(θ) = Σ aᵢ·|θᵢ| + Σ bᵢ·θᵢ²`` with a strength for each entry, plus what ties entries together.
     """
 
-    def __init__(self, flat: Flat, how: str) -> None:
-        self._absolute, self._square = np.zeros_like(flat.values), np.zeros_like(flat.values)
-        self._others: list[tuple[Penalty, Callable[[Array, int], Array], int]] = []
-        for index, layer in enumerate(flat.layers):
-            for penalty, part in (
-                (layer.weight_penalty, flat.weights),
-                (layer.bias_penalty, flat.biases),
-            ):
-                if penalty is None or penalty.is_zero or layer.how != how:
-                    continue
-                absolute, square, rest = penalty.split()
-                if rest:
-                    self._others.append((penalty, part, index))
-                else:
-                    part(self._absolute, index)[...] = absolute
-                    part(self._square, index)[...] = square
+    def __init__(self, parameters: FlatParameters, how: str) -> None:
+        self._absolute = np.zeros_like(parameters.values)  # a
+        self._square = np.zeros_like(parameters.values)  # b
+        self._others: list[tuple[Penalty, View]] = []  # penalties that tie entries together
+        for layer, name, view in parameters.views():
+            penalty = layer.weight_penalty if name == "weights" else layer.bias_penalty
+            if penalty is None or penalty.is_zero or layer.how != how:
+                continue
+            absolute, square, rest = penalty.split()
+            if rest:
+                self._others.append((penalty, view))
+            else:
+                view(self._absolute)[...] = absolute
+                view(self._square)[...] = square
         self._has_absolute, self._has_square = self._absolute.any(), self._square.any()
-        with np.errstate(over="ignore"):  # the loss will say so
-            self._slope = 2.0 * self._square
+        with np.errstate(over="ignore"):  # an infinite slope shows in the loss
+            self._slope = 2.0 * self._square  # b·θ² has the derivative 2·b·θ
 
     def project_(self, theta: Array) -> None:
         """θ ← the nearest point where the constraints hold."""
-        for penalty, part, index in self._others:
+        for penalty, view in self._others:
             if penalty.is_constrained:
-                part(theta, index)[...] = penalty.prox(part(theta, index), 0.0)
+                view(theta)[...] = penalty.prox(view(theta), 0.0)
 
     def value(self, theta: Array) -> float:
         """Ω(θ)."""
@@ -142,7 +141,7 @@ class FlatPenalty:
             total += float(self._absolute @ np.abs(theta))
         if self._has_square:
             total += float(self._square @ (theta * theta))
-        return total + sum(float(one(part(theta, index))) for one, part, index in self._others)
+        return total + sum(float(penalty(view(theta))) for penalty, view in self._others)
 
     def add_gradient_(self, theta: Array, gradient: Array) -> None:
         """gradient ← gradient + ∂Ω(θ)."""
@@ -150,15 +149,19 @@ class FlatPenalty:
             gradient += self._absolute * np.sign(theta)
         if self._has_square:
             gradient += self._slope * theta
-        for penalty, part, index in self._others:
-            part(gradient, index)[...] += penalty.gradient(part(theta, index))
+        for penalty, view in self._others:
+            view(gradient)[...] += penalty.gradient(view(theta))
 
-    def prox_(self, theta: Array, own: OwnStep) -> None:
-        """θ ← prox(θ, s), but no entry moves farther than the optimizer's limit."""
+    def prox_(self, theta: Array, own_step: OwnStep) -> None:
+        """θ ← prox(θ, s), but no entry moves farther than the optimizer's limit.
+
+        For a·|u| + b·u² and a step s this is ``soft(θ/(1 + 2·b·s), a·s/(1 + 2·b·s))``.
+        """
+        step = own_step.step
         if self._has_absolute or self._has_square:
-            shrink = 1.0 + self._slope * own.step
-            target = soft_threshold(np, theta / shrink, self._absolute * own.step / shrink)
-            theta[...] = limited_entries(np, theta, target, own.limit)
-        for penalty, part, index in self._others:
-            step = part(own.step, index) if isinstance(own.step, np.ndarray) else own.step
-            prox_(part(theta, index), penalty, OwnStep(step, own.limit))
+            shrink = 1.0 + self._slope * step
+            target = soft_threshold(np, theta / shrink, self._absolute * step / shrink)
+            theta[...] = limited_entries(np, theta, target, own_step.limit)
+        for penalty, view in self._others:
+            part = view(step) if isinstance(step, np.ndarray) else step
+            prox_(view(theta), penalty, OwnStep(part, own_step.limit))

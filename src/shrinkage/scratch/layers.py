@@ -11,6 +11,7 @@ So a network is trained by calling `forward` from the first layer to the last, `
 last to the first, and then moving weights and biases against their derivatives.
 
 >>> import numpy as np
+>>> from shrinkage.scratch import ReLU
 >>> layer = ReLU()
 >>> layer.forward(np.array([[1.0, -2.0, 3.0]]))
 >>> layer.output
@@ -23,6 +24,7 @@ array([[10.,  0., 10.]])
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, final
 
 import numpy as np
@@ -32,14 +34,14 @@ from shrinkage.penalties import Penalty
 from shrinkage.scratch.checks import (
     Array,
     Seed,
-    checked_dtype,
-    checked_dvalues,
-    checked_how,
-    checked_inputs,
-    checked_number,
-    checked_penalty,
-    checked_rng,
-    checked_size,
+    check_dtype,
+    check_dvalues,
+    check_how,
+    check_inputs,
+    check_number,
+    check_penalty,
+    check_size,
+    make_rng,
 )
 
 
@@ -102,7 +104,8 @@ class Dense(Layer):
     Raises
     ------
     TypeError, ValueError
-        For sizes below 1, a penalty that is none, and one that has no prox where `how` needs it.
+        For sizes below 1, a penalty that is not a `Penalty`, and one that has no prox where `how`
+        needs it.
 
     Examples
     --------
@@ -115,6 +118,8 @@ class Dense(Layer):
     (4, 3)
     >>> layer.backward(np.zeros((4, 3)))  # no loss but the penalty's
     >>> bool(np.all(layer.dweights == 2 * 0.5 * layer.weights))
+    True
+    >>> bool(layer.regularization_loss() == 0.5 * np.sum(layer.weights**2))
     True
     """
 
@@ -130,13 +135,13 @@ class Dense(Layer):
         dtype: DTypeLike = np.float64,
         rng: Seed = None,
     ) -> None:
-        self.n_in, self.n_out = checked_size("n_in", n_in), checked_size("n_out", n_out)
-        self.weight_penalty: Penalty | None = None
+        self.n_in, self.n_out = check_size("n_in", n_in), check_size("n_out", n_out)
+        self.weight_penalty: Penalty | None = None  # so that there is something to check with `how`
         self.bias_penalty: Penalty | None = None
         self.how = how
         self.weight_penalty, self.bias_penalty = weight_penalty, bias_penalty
-        self.dtype = checked_dtype(dtype)
-        start = checked_number("scale", scale) * checked_rng(rng).standard_normal(
+        self.dtype = check_dtype(dtype)
+        start = check_number("scale", scale) * make_rng(rng).standard_normal(
             (self.n_in, self.n_out)
         )
         self.weights: Array = start.astype(self.dtype)
@@ -145,21 +150,21 @@ class Dense(Layer):
         self.dbiases: Array | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Penalties and their way may be changed, and are then checked as they were at first."""
+        """Check penalties and `how` as the constructor does, whenever they are changed."""
         if name == "how":
-            value = checked_how(value)
-            for which in ("weight_penalty", "bias_penalty"):
-                checked_penalty(which, getattr(self, which), value)
+            value = check_how(value)
+            for penalty in ("weight_penalty", "bias_penalty"):
+                check_penalty(penalty, getattr(self, penalty), value)
         elif name in ("weight_penalty", "bias_penalty"):
-            value = checked_penalty(name, value, getattr(self, "how", "coupled"))
+            value = check_penalty(name, value, getattr(self, "how", "coupled"))
         super().__setattr__(name, value)
 
     def forward(self, inputs: ArrayLike) -> None:
-        self.inputs = checked_inputs(inputs, features=self.n_in, dtype=self.dtype)
+        self.inputs = check_inputs(inputs, features=self.n_in, dtype=self.dtype)
         self.output = self.inputs @ self.weights + self.biases
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self.output)
+        dvalues = check_dvalues(dvalues, self.output)
         assert self.inputs is not None
         self.dweights = self.inputs.T @ dvalues
         self.dbiases = dvalues.sum(axis=0, keepdims=True)
@@ -180,89 +185,29 @@ class Dense(Layer):
         return total
 
     def __repr__(self) -> str:
-        said = [str(self.n_in), str(self.n_out)]
+        arguments = [str(self.n_in), str(self.n_out)]
         for name in ("weight_penalty", "bias_penalty"):
             penalty = getattr(self, name)
             if penalty is not None:
-                said.append(f"{name}={repr(penalty).removesuffix(f': {penalty.formula}')}")
+                arguments.append(f"{name}={repr(penalty).removesuffix(f': {penalty.formula}')}")
         if self.how != "coupled":
-            said.append(f"how={self.how!r}")
+            arguments.append(f"how={self.how!r}")
         if self.dtype != np.float64:
-            said.append(f"dtype={self.dtype.name}")
-        return f"Dense({', '.join(said)})"
+            arguments.append(f"dtype={self.dtype.name}")
+        return f"Dense({', '.join(arguments)})"
 
 
-@final
-class ReLU(Layer):
-    """The rectified linear unit, ``max(input, 0)``: derivative 1 above 0, and 0 elsewhere."""
-
-    def forward(self, inputs: ArrayLike) -> None:
-        self.inputs = checked_inputs(inputs)
-        self.output = np.maximum(self.inputs, 0)
-
-    def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self.output)
-        assert self.inputs is not None
-        self.dinputs = dvalues * (self.inputs > 0)
-
-    def __repr__(self) -> str:
-        return "ReLU()"
-
-
-@final
-class Sigmoid(Layer):
-    """The logistic function, ``σ(x) = 1/(1 + e^−x)``: derivative σ·(1 − σ).
-
-    The output stays strictly between 0 and 1, where rounding alone would reach them: a sample
-    that is wrong with full confidence still has a derivative to learn from.
-    """
-
-    def forward(self, inputs: ArrayLike) -> None:
-        self.inputs = checked_inputs(inputs)
-        small = np.exp(-np.abs(self.inputs))  # at most 1, so that nothing overflows
-        output = np.where(self.inputs >= 0, 1.0, small) / (1.0 + small)
-        precision = np.finfo(output.dtype)
-        self.output = np.clip(output, precision.tiny, 1.0 - precision.epsneg)
-
-    def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self.output)
-        assert self.output is not None
-        self.dinputs = dvalues * (self.output * (1.0 - self.output))
-
-    def __repr__(self) -> str:
-        return "Sigmoid()"
-
-
-@final
-class Softmax(Layer):
-    """Probabilities from scores: ``p_i = e^(x_i) / Σ_j e^(x_j)`` for each sample.
-
-    The derivative of p_i by x_j is p_i·(1 − p_i) for i = j and −p_i·p_j elsewhere, hence
-    ``dinputs_j = p_j·(d_j − Σ_i d_i·p_i)``. The largest score of a sample is subtracted first: it
-    changes no probability, and nothing overflows. No probability is rounded to 0.
-    """
-
-    def forward(self, inputs: ArrayLike) -> None:
-        self.inputs = checked_inputs(inputs)
-        raised = np.exp(self.inputs - self.inputs.max(axis=1, keepdims=True))
-        output = raised / raised.sum(axis=1, keepdims=True)
-        self.output = np.maximum(output, np.finfo(output.dtype).tiny)
-
-    def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self.output)
-        assert self.output is not None
-        inner = (dvalues * self.output).sum(axis=1, keepdims=True)
-        self.dinputs = self.output * (dvalues - inner)
-
-    def __repr__(self) -> str:
-        return "Softmax()"
+def dense_layers(layers: Iterable[Layer]) -> list[Dense]:
+    """Those of the layers that learn."""
+    return [layer for layer in layers if isinstance(layer, Dense)]
 
 
 @final
 class Dropout(Layer):
-    """Sets each number to 0 with probability `rate` during training, so that none is relied upon.
+    """Sets each number to 0 with probability `rate` during training.
 
-    What is kept is divided by 1 − rate: the expected output is the input. Outside of training, with
+    The next layer then cannot rely on any single number. What is kept is divided by 1 − rate, so
+    that the expected output is the input. Outside of training, with
     ``forward(inputs, training=False)``, nothing is dropped. (Srivastava et al., 2014.)
 
     Parameters
@@ -271,28 +216,36 @@ class Dropout(Layer):
         The share that is dropped, from 0 up to but not including 1.
     rng : Generator, int or None
         Where the random numbers come from.
+
+    Examples
+    --------
+    >>> dropout = Dropout(0.5, rng=0)
+    >>> dropout.forward(np.ones((1, 1000)))
+    >>> sorted(set(dropout.output[0].tolist()))
+    [0.0, 2.0]
+    >>> dropout.forward(np.ones((1, 3)), training=False)
+    >>> dropout.output
+    array([[1., 1., 1.]])
     """
 
     def __init__(self, rate: float, *, rng: Seed = None) -> None:
-        self.rate = checked_number("rate", rate, below=1.0)
-        self.rng = np.random.default_rng(checked_rng(rng).integers(1 << 63))  # nobody else's
+        self.rate = check_number("rate", rate, below=1.0)
+        # A generator of its own, which a saved network can restore without touching the others.
+        self.rng = np.random.default_rng(make_rng(rng).integers(1 << 63))
         self._kept: Array | None = None  # 0 or 1/(1 − rate) for each number
 
     def forward(self, inputs: ArrayLike, training: bool = True) -> None:
-        self.inputs = checked_inputs(inputs)
-        kept = self.draw(self.inputs.shape) if training else np.ones(self.inputs.shape)
+        self.inputs = check_inputs(inputs)
+        kept = np.ones(self.inputs.shape)
+        if training:
+            kept = (self.rng.random(self.inputs.shape) >= self.rate) / (1.0 - self.rate)
         self._kept = kept.astype(self.inputs.dtype)
         self.output = self.inputs * self._kept
 
     def backward(self, dvalues: ArrayLike) -> None:
-        dvalues = checked_dvalues(dvalues, self.output)
+        dvalues = check_dvalues(dvalues, self.output)
         assert self._kept is not None
         self.dinputs = dvalues * self._kept
-
-    def draw(self, shape: tuple[int, ...]) -> Array:
-        """What to multiply by: 0 with probability `rate`, else 1/(1 − rate)."""
-        kept: Array = (self.rng.random(shape) >= self.rate) / (1.0 - self.rate)
-        return kept
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"

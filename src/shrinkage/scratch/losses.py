@@ -1,100 +1,21 @@
-"""What training makes small: the data loss, a mean over samples, and its derivative.
-
-`forward(output, y)` returns the loss of a network's output given the targets; `backward(output, y)`
-sets `dinputs`, the derivative of that loss by each number of the output.
-
->>> import numpy as np
->>> loss = MeanSquaredError()
->>> loss.forward(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]))
-2.0
->>> loss.backward(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]))
->>> loss.dinputs.tolist()
-[[0.0], [2.0]]
-"""
+"""The losses: cross-entropies for classes, and errors for numbers. Each has its derivative."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.checks import Array, checked_inputs
-from shrinkage.scratch.layers import Dense, Layer, Softmax
+from shrinkage.scratch.activations import Softmax
+from shrinkage.scratch.base_loss import Loss
+from shrinkage.scratch.checks import Array, check_inputs
 from shrinkage.scratch.targets import (
+    check_probabilities,
     check_samples,
-    checked_probabilities,
-    class_indices,
-    numbers,
+    to_class_indices,
+    to_numbers,
 )
-
-
-class Loss(ABC):
-    """A mean over samples, each on its own, of how far outputs are from their targets."""
-
-    dinputs: Array | None = None  # the derivative of the loss by the output
-    score: ClassVar[str]  # how good outputs are, for people: "accuracy" or "r2"
-
-    @abstractmethod
-    def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        """The data loss."""
-
-    @abstractmethod
-    def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        """Set `dinputs`."""
-
-    @abstractmethod
-    def targets(self, y: ArrayLike, outputs: int) -> Array:
-        """`y` checked, and in one form: (samples,) whole numbers or (samples, outputs) floats.
-
-        Raises
-        ------
-        ValueError
-            If a target is missing or is none that a network with so many outputs could give.
-        """
-
-    @abstractmethod
-    def predictions(self, output: Array) -> Array:
-        """What outputs stand for, in the form of `targets`."""
-
-    def score_sum(self, output: Array, targets: Array) -> float:
-        """What the score of a batch is made of, a sum over its samples.
-
-        The number of right predictions, or for "r2" the sum of squared errors.
-        """
-        predicted = self.predictions(output)
-        if self.score == "r2":
-            return float(((predicted - targets) ** 2).sum())
-        return float(np.count_nonzero(predicted == targets))
-
-    def score_of(self, total: float, targets: Array) -> float:
-        """The score of all `targets`, from the sum of `score_sum` over their batches.
-
-        "accuracy": the share of right predictions. "r2": 1 − Σ(output − y)²/Σ(y − ȳ)², for each
-        output around its own mean ȳ; 0 where the targets are all the same.
-        """
-        if self.score == "accuracy":
-            return total / targets.size
-        if not np.ptp(targets, axis=0).any():
-            return 0.0
-        mean = targets.mean(axis=0, dtype=np.float64)
-        return 1.0 - total / float(((targets - mean) ** 2).sum())
-
-    def regularization_loss(self, *layers: Layer) -> float:
-        """The sum of the penalties of these layers; the whole loss is the data loss plus this."""
-        for layer in layers:
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"layers must be given one by one, as in regularization_loss(*layers), got "
-                    f"{type(layer).__name__}"
-                )
-        return sum(
-            (layer.regularization_loss() for layer in layers if isinstance(layer, Dense)), 0.0
-        )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 @final
@@ -103,18 +24,21 @@ class CategoricalCrossEntropy(Loss):
 
     The output is probabilities, as `Softmax` makes them, (samples, classes); `y` is the index of
     each sample's class, (samples,), or one-hot, (samples, classes).
+
+    >>> round(CategoricalCrossEntropy().forward([[0.25, 0.75]], [1]), 4)  # −log 0.75
+    0.2877
     """
 
     score = "accuracy"
 
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        p = checked_probabilities(output)
+        p = check_probabilities(output)
         y = self.targets(y, p.shape[1])
         check_samples(p, y)
         return float(-np.log(_at_least_tiny(p[np.arange(len(y)), y])).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        p = checked_probabilities(output)
+        p = check_probabilities(output)
         y = self.targets(y, p.shape[1])
         check_samples(p, y)
         rows = np.arange(len(y))
@@ -122,10 +46,10 @@ class CategoricalCrossEntropy(Loss):
         self.dinputs[rows, y] = -1.0 / (_at_least_tiny(p[rows, y]) * len(y))
 
     def targets(self, y: ArrayLike, outputs: int) -> Array:
-        return class_indices(y, outputs)
+        return to_class_indices(y, outputs)
 
     def predictions(self, output: Array) -> Array:
-        return largest(output)
+        return _index_of_largest(output)
 
 
 @final
@@ -137,6 +61,13 @@ class SoftmaxCategoricalCrossEntropy(Loss):
 
     `forward` takes scores and sets `output` to their probabilities; `backward` takes those
     probabilities.
+
+    >>> loss = SoftmaxCategoricalCrossEntropy()
+    >>> round(loss.forward([[0.0, np.log(3.0)]], [1]), 4)  # −log 0.75
+    0.2877
+    >>> loss.backward(loss.output, [1])
+    >>> loss.dinputs.round(12)
+    array([[ 0.25, -0.25]])
     """
 
     score = "accuracy"
@@ -145,7 +76,7 @@ class SoftmaxCategoricalCrossEntropy(Loss):
         self.output: Array | None = None  # probabilities (samples, classes)
 
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        scores = checked_inputs(output)
+        scores = check_inputs(output)
         y = self.targets(y, scores.shape[1])
         check_samples(scores, y)
         softmax = Softmax()
@@ -156,7 +87,7 @@ class SoftmaxCategoricalCrossEntropy(Loss):
         return float((np.log(np.exp(shifted).sum(axis=1)) - right).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        p = checked_probabilities(output)
+        p = check_probabilities(output)
         y = self.targets(y, p.shape[1])
         check_samples(p, y)
         self.dinputs = p.copy()
@@ -164,10 +95,10 @@ class SoftmaxCategoricalCrossEntropy(Loss):
         self.dinputs /= len(y)
 
     def targets(self, y: ArrayLike, outputs: int) -> Array:
-        return class_indices(y, outputs)
+        return to_class_indices(y, outputs)
 
     def predictions(self, output: Array) -> Array:
-        return largest(output)
+        return _index_of_largest(output)
 
 
 @final
@@ -177,20 +108,23 @@ class BinaryCrossEntropy(Loss):
     The output is probabilities, as `Sigmoid` makes them, (samples, outputs); `y` is 0 or 1, of the
     same shape, or (samples,) for one output. Probabilities of 0 and 1 count as the nearest numbers
     between: in float64 the loss of a sample is at most 36.7 for y = 0 and 708 for y = 1.
+
+    >>> round(BinaryCrossEntropy().forward([[0.75]], [1]), 4)  # −log 0.75
+    0.2877
     """
 
     score = "accuracy"
 
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        p, y = self._prepared(output, y)
+        p, y = self._prepare(output, y)
         return float(-(y * np.log(p) + (1.0 - y) * np.log1p(-p)).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        p, y = self._prepared(output, y)
+        p, y = self._prepare(output, y)
         self.dinputs = ((1.0 - y) / (1.0 - p) - y / p) / p.size
 
     def targets(self, y: ArrayLike, outputs: int) -> Array:
-        array = numbers(y, outputs)
+        array = to_numbers(y, outputs)
         wrong = (array != 0) & (array != 1)
         if wrong.any():
             raise ValueError(f"y must be 0 or 1 for BinaryCrossEntropy, got {array[wrong][0]:g}")
@@ -199,8 +133,8 @@ class BinaryCrossEntropy(Loss):
     def predictions(self, output: Array) -> Array:
         return (output > 0.5).astype(np.float64)
 
-    def _prepared(self, output: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-        p = checked_probabilities(output)
+    def _prepare(self, output: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+        p = check_probabilities(output)
         y = self.targets(y, p.shape[1]).astype(p.dtype)
         check_samples(p, y)
         return np.clip(p, np.finfo(p.dtype).tiny, 1.0 - np.finfo(p.dtype).epsneg), y
@@ -208,19 +142,23 @@ class BinaryCrossEntropy(Loss):
 
 @final
 class MeanSquaredError(Loss):
-    """``mean of (output − y)²``, over samples and outputs."""
+    """``mean of (output − y)²``, over samples and outputs.
+
+    >>> MeanSquaredError().forward([[1.0, 2.0]], [[1.0, 0.0]])
+    2.0
+    """
 
     score = "r2"
 
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        return float((differences(output, y) ** 2).mean())
+        return float((_subtract(output, y) ** 2).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        difference = differences(output, y)
+        difference = _subtract(output, y)
         self.dinputs = 2.0 * difference / difference.size
 
     def targets(self, y: ArrayLike, outputs: int) -> Array:
-        return numbers(y, outputs)
+        return to_numbers(y, outputs)
 
     def predictions(self, output: Array) -> Array:
         return output
@@ -228,40 +166,44 @@ class MeanSquaredError(Loss):
 
 @final
 class MeanAbsoluteError(Loss):
-    """``mean of |output − y|``, over samples and outputs; derivative 0 where they are equal."""
+    """``mean of |output − y|``, over samples and outputs; derivative 0 where they are equal.
+
+    >>> MeanAbsoluteError().forward([[1.0, 2.0]], [[1.0, 0.0]])
+    1.0
+    """
 
     score = "r2"
 
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:
-        return float(np.abs(differences(output, y)).mean())
+        return float(np.abs(_subtract(output, y)).mean())
 
     def backward(self, output: ArrayLike, y: ArrayLike) -> None:
-        difference = differences(output, y)
+        difference = _subtract(output, y)
         self.dinputs = np.sign(difference) / difference.size
 
     def targets(self, y: ArrayLike, outputs: int) -> Array:
-        return numbers(y, outputs)
+        return to_numbers(y, outputs)
 
     def predictions(self, output: Array) -> Array:
         return output
 
 
 def _at_least_tiny(p: Array) -> Array:
-    """`p`, with the smallest normal number in place of 0, whose logarithm would be infinite."""
+    """`p`, with 0 replaced by the smallest normal number, so that its logarithm is finite."""
     positive: Array = np.maximum(p, np.finfo(p.dtype).tiny)
     return positive
 
 
-def largest(output: Array) -> Array:
-    """The index of the largest number of each row; of several, the first."""
+def _index_of_largest(output: Array) -> Array:
+    """The index of the largest number of each row; the first, if several are equal."""
     index: Array = output.argmax(axis=1)
     return index
 
 
-def differences(output: ArrayLike, y: ArrayLike) -> Array:
+def _subtract(output: ArrayLike, y: ArrayLike) -> Array:
     """output − y, both (samples, outputs)."""
-    array = checked_inputs(output)
-    targets = numbers(y, array.shape[1]).astype(array.dtype)
+    array = check_inputs(output)
+    targets = to_numbers(y, array.shape[1]).astype(array.dtype)
     check_samples(array, targets)
     difference: Array = array - targets
     return difference

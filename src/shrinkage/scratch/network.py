@@ -9,35 +9,35 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.checks import Array, Seed, checked_inputs, checked_rng, checked_size
-from shrinkage.scratch.layers import Dense, Dropout, Layer, Softmax
-from shrinkage.scratch.losses import (
-    Loss,
-    SoftmaxCategoricalCrossEntropy,
-)
-from shrinkage.scratch.optimizers import Optimizer
-from shrinkage.scratch.parts import check_parts
+from shrinkage.scratch.activations import Softmax
+from shrinkage.scratch.base_loss import Loss
+from shrinkage.scratch.base_optimizer import Optimizer
+from shrinkage.scratch.checks import Array, Seed, check_inputs, check_size, make_rng
+from shrinkage.scratch.compatibility import check_parts
+from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
+from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
+from shrinkage.scratch.storage import Parts, read_parts, write_parts
 from shrinkage.scratch.targets import check_samples
-from shrinkage.scratch.training import COLUMNS, Training, progress_line
+from shrinkage.scratch.training import HISTORY_COLUMNS, Training, format_progress
 
 History = dict[str, list[float]]
 
 
 @final
 class Network:
-    """A network that trains itself: layers in their order, a loss, and an optimizer.
+    """Layers in their order, a loss, and an optimizer, which `fit` trains.
 
-    What `fit` minimizes is the data loss plus the penalties of the layers.
+    It minimizes the data loss plus the penalties of the layers.
 
     Parameters
     ----------
     layers : sequence of layers
-        Each `Dense` takes as many features as come out before it.
+        Each `Dense` takes as many features as the `Dense` before it puts out.
     loss : Loss
         `SoftmaxCategoricalCrossEntropy` after a `Dense`, `CategoricalCrossEntropy` after
         `Softmax`, `BinaryCrossEntropy` after `Sigmoid`, the errors after anything.
     optimizer : Optimizer
-        One of its own: it counts the steps.
+        Not shared with another network: it counts the steps.
 
     Raises
     ------
@@ -57,8 +57,25 @@ class Network:
     >>> history = network.fit(X, y, epochs=200)
     >>> history["accuracy"][-1] > 0.9
     True
-    >>> network.predict(np.array([[0.0, 0.5], [0.66, 0.5]])).tolist()
+    >>> centers = np.array([[0.0, 0.5], [0.66, 0.5]])
+    >>> network.predict(centers).tolist()
     [0, 2]
+    >>> probabilities = network.predict_proba(centers)  # (2, 3), each row with the sum 1
+    >>> probabilities.argmax(axis=1).tolist()
+    [0, 2]
+    >>> network.evaluate(*vertical(100, 3, rng=1))["accuracy"] > 0.9
+    True
+    >>> 0 < network.regularization_loss() < 0.1
+    True
+
+    A saved network predicts the same, and its training goes on as if it had not stopped:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     network.save(f"{folder}/network.npz")
+    ...     again = Network.load(f"{folder}/network.npz")
+    >>> bool((again.predict(X) == network.predict(X)).all())
+    True
     """
 
     def __init__(self, layers: Sequence[Layer], *, loss: Loss, optimizer: Optimizer) -> None:
@@ -69,7 +86,7 @@ class Network:
     @property
     def dense(self) -> list[Dense]:
         """The layers that learn."""
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
+        return dense_layers(self.layers)
 
     def fit(
         self,
@@ -81,7 +98,7 @@ class Network:
         rng: Seed = None,
         progress: int = 0,
     ) -> History:
-        """Train, going on from where the network stands, or from the nearest point in a constraint.
+        """Train from the present weights, or from the nearest ones within the constraints.
 
         Parameters
         ----------
@@ -89,7 +106,7 @@ class Network:
         y : array
             As the loss takes it: class indices or one-hot rows, or numbers.
         epochs : int
-            How often all samples are gone through.
+            How many times to go through all samples.
         batch_size : int, optional
             Samples a step, drawn in a new order each epoch; by default all, in their own order.
         rng : Generator, int or None
@@ -99,44 +116,46 @@ class Network:
 
         Returns
         -------
-        History: for each epoch "accuracy" (or "r2"), "loss", "data_loss", "regularization_loss",
-        all before the epoch's steps, or with mini-batches their mean over these; and "lr", the rate
-        of the latest step before.
+        History: for each epoch "accuracy" (or "r2"), "loss", "data_loss" and
+        "regularization_loss", as they were before the epoch's step, or with mini-batches their
+        mean over the steps; and "lr", the learning rate of the last step before the epoch.
 
         Raises
         ------
         FloatingPointError
-            If the loss is no finite number any more. The network is then as it was before.
+            If the loss is no longer finite. The network is then as it was before.
         KeyboardInterrupt
-            What was learned is kept; the step under way may be done in part.
+            The network keeps what it learned; the last step may be incomplete.
         """
-        epochs = checked_size("epochs", epochs)
-        progress = checked_size("progress", progress, least=0)
+        epochs = check_size("epochs", epochs)
+        progress = check_size("progress", progress, least=0)
         check_parts(self.layers, self.loss, self.optimizer)
-        X, targets = self._checked_data(X, y)
-        size = len(X) if batch_size is None else checked_size("batch_size", batch_size)
-        training = Training(self, X, targets, min(size, len(X)), checked_rng(rng))
-        history: History = {name: [] for name in (self.loss.score, *COLUMNS)}
-        restore = self._remembered()
+        X, targets = self._check_data(X, y)
+        size = len(X) if batch_size is None else check_size("batch_size", batch_size)
+        training = Training(
+            self.layers, self.loss, self.optimizer, X, targets, min(size, len(X)), make_rng(rng)
+        )
+        history: History = {name: [] for name in (self.loss.score, *HISTORY_COLUMNS)}
+        restore = self._remember_state()
         try:
             for epoch in range(epochs):
-                row = training.epoch(epoch)
+                row = training.run_epoch(epoch)
                 for name, value in row.items():
                     history[name].append(value)
                 if progress and (epoch % progress == 0 or epoch == epochs - 1):
-                    print(progress_line(epoch, row, heading=epoch == 0), flush=True)
-            training.keep()
+                    print(format_progress(epoch, row, heading=epoch == 0), flush=True)
+            training.write_back()
         except KeyboardInterrupt:
-            self.optimizer._updated = None
-            training.keep()
+            self.optimizer.cancel_update()
+            training.write_back()
             raise
         except Exception:
             restore()
             raise
         return history
 
-    def _remembered(self) -> Callable[[], None]:
-        """What puts all but the weights back to where it is now."""
+    def _remember_state(self) -> Callable[[], None]:
+        """Return a function that puts everything but the weights back to how it is now."""
         optimizer = self.optimizer
         iterations, lr = optimizer.iterations, optimizer.current_lr
         generators = [
@@ -145,7 +164,8 @@ class Network:
         states = [generator.state for generator in generators]
 
         def restore() -> None:
-            optimizer.iterations, optimizer.current_lr, optimizer._updated = iterations, lr, None
+            optimizer.iterations, optimizer.current_lr = iterations, lr
+            optimizer.cancel_update()
             for generator, state in zip(generators, states, strict=True):
                 generator.state = state
 
@@ -154,7 +174,7 @@ class Network:
     def predict(self, X: ArrayLike) -> Array:
         """The class index of each sample, (samples,); or numbers, (samples, outputs).
 
-        With `BinaryCrossEntropy` 0 or 1, (samples, outputs).
+        With `BinaryCrossEntropy` the numbers are 0 or 1.
         """
         return self.loss.predictions(self._outputs(X))
 
@@ -171,30 +191,28 @@ class Network:
         return output
 
     def evaluate(self, X: ArrayLike, y: ArrayLike) -> dict[str, float]:
-        """ "accuracy" (or "r2") and "data_loss" on other data, with nothing dropped out."""
-        X, targets = self._checked_data(X, y)
-        with np.errstate(over="ignore", invalid="ignore"):  # the checks between layers say so
+        """The "accuracy" (or "r2") and the "data_loss" on other data, without dropout."""
+        X, targets = self._check_data(X, y)
+        with np.errstate(over="ignore", invalid="ignore"):  # the layers check their inputs
             output = self._outputs(X)
         score = self.loss.score_of(self.loss.score_sum(output, targets), targets)
         return {self.loss.score: score, "data_loss": self.loss.forward(output, targets)}
 
     def regularization_loss(self) -> float:
-        """What the penalties add to the loss."""
+        """The sum of all penalties, which `fit` adds to the data loss."""
         return self.loss.regularization_loss(*self.layers)
 
     def save(self, path: str | Path) -> None:
-        """Write the network to one file, which appears whole or not at all.
+        """Write the network, with all that training needs to go on, to one file without pickle.
 
-        With all that training needs to go on as if it had not stopped. No pickle is involved.
+        The file appears whole or not at all.
 
         Raises
         ------
         ValueError
-            If a penalty has no text form (index lists), or a layer is not of this library.
+            If a penalty has no text form (index lists), or a layer is not from this library.
         """
-        from shrinkage.scratch.storage import save
-
-        save(self, Path(path))
+        write_parts(Parts(self.layers, self.loss, self.optimizer), Path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Network:
@@ -203,14 +221,13 @@ class Network:
         Raises
         ------
         ValueError
-            If the file holds no network.
+            If the file holds no network that `save` wrote.
         """
-        from shrinkage.scratch.storage import load
-
-        return load(Path(path))
+        layers, loss, optimizer = read_parts(Path(path))
+        return cls(layers, loss=loss, optimizer=optimizer)
 
     def _outputs(self, X: ArrayLike) -> Array:
-        """What comes out of the last layer."""
+        """The output of the last layer, without dropout."""
         output = np.asarray(X)
         for layer in self.layers:
             if not isinstance(layer, Dropout):
@@ -219,9 +236,9 @@ class Network:
                 output = layer.output
         return output
 
-    def _checked_data(self, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    def _check_data(self, X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         first, last = self.dense[0], self.dense[-1]
-        X = checked_inputs(X, features=first.n_in, dtype=first.dtype)
+        X = check_inputs(X, features=first.n_in, dtype=first.dtype)
         targets = self.loss.targets(y, last.n_out)
         check_samples(X, targets)
         if targets.dtype.kind in "iu":

@@ -1,126 +1,17 @@
-"""How weights move against their derivatives.
+"""The optimizers: SGD, AdaGrad, RMSProp and Adam. `base_optimizer` says what a step consists of.
 
-Each step of training calls ``pre_update()``, ``update(layer)`` for each layer that learns, and
-``post_update()``. The learning rate falls as ``lr/(1 + decay·iterations)``.
-
-A layer with ``how="proximal"`` is then shrunk by the prox of its penalty,
-``prox(w, s) = argmin over u of Σ(u − w)²/(2s) + Ω(u)``, where s is the optimizer's own step for
-each entry: how far it moves an entry for each unit of a steady derivative. Only with that s does
-training rest where data loss + Ω is least. For L1 the prox is ``sign(w)·max(|w| − s·lam, 0)``,
-exactly zero where the derivative of the data loss cannot hold the weight.
-
->>> import numpy as np
->>> from shrinkage.scratch import SGD, Dense
->>> layer = Dense(1, 1, rng=0)
->>> layer.weights[:] = 1.0
->>> layer.forward(np.array([[2.0]]))
->>> layer.backward(np.array([[1.0]]))  # the derivative by the weight is 2
->>> optimizer = SGD(lr=0.1)
->>> optimizer.pre_update()
->>> optimizer.update(layer)
->>> optimizer.post_update()
->>> float(layer.weights[0, 0])
-0.8
+Each class states its update of an entry w with the derivative g, and its own step s: how far it
+moves the entry for each unit of a steady derivative.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, final
+from typing import final
 
 import numpy as np
 
-from shrinkage.penalties import Penalty
-from shrinkage.scratch.checks import Array, checked_number
-from shrinkage.scratch.layers import Dense
-
-Memory = dict[str, Any]  # what an optimizer remembers of an array: others of its shape, and counts
-
-
-class OwnStep(NamedTuple):
-    """The step s of each entry, and how far a prox may move an entry at most.
-
-    Where an entry's derivative was always tiny, s is enormous and says nothing. At rest the prox
-    undoes the optimizer's own move, so twice the largest steady move of that optimizer is never in
-    its way, and keeps it from wiping weights whose derivatives have not begun.
-    """
-
-    step: float | Array
-    limit: float
-
-
-class Optimizer(ABC):
-    """Moves the weights of layers, step by step.
-
-    Attributes
-    ----------
-    iterations : int
-        How many steps are done.
-    current_lr : float
-        The learning rate of the present step, or of the last one.
-    memories : dict
-        What it remembers of each layer that it has moved, by hand or in `fit`.
-    """
-
-    # The numbers that make an optimizer, in the order of its arguments.
-    settings: ClassVar[tuple[str, ...]]
-
-    def __init__(self, lr: float, decay: float) -> None:
-        self.lr = checked_number("lr", lr)
-        self.decay = checked_number("decay", decay)
-        self.iterations = 0
-        self.current_lr = self.lr
-        self.memories: dict[Dense, dict[str, Memory]] = {}
-        self._updated: set[Dense] | None = None  # in the present step; None between two steps
-
-    def pre_update(self) -> None:
-        """Begin a step: set its learning rate."""
-        self.current_lr = self.lr / (1.0 + self.decay * self.iterations)
-        self._updated = set()
-
-    def update(self, layer: Dense) -> None:
-        """Move the weights and biases of one layer, in place.
-
-        Raises
-        ------
-        RuntimeError
-            Outside of a step, twice in one step, and before the layer's `backward`.
-        """
-        self._check_update(layer)
-        memories = self.memories.setdefault(layer, {"weights": {}, "biases": {}})
-        for name, w, gradient, penalty in (
-            ("weights", layer.weights, layer.dweights, layer.weight_penalty),
-            ("biases", layer.biases, layer.dbiases, layer.bias_penalty),
-        ):
-            assert gradient is not None
-            own = self.move_(w, gradient, memories[name])
-            if penalty is not None and layer.how == "proximal":
-                prox_(w, penalty, own)
-
-    def post_update(self) -> None:
-        """End a step."""
-        self.iterations += 1
-        self._updated = None
-
-    @abstractmethod
-    def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
-        """Move `w` in place against `gradient`; `memory` is empty at first, and this one's own."""
-
-    def _check_update(self, layer: Dense) -> None:
-        if not isinstance(layer, Dense):
-            kind = type(layer).__name__
-            raise TypeError(f"{kind} has no weights to update; only Dense layers learn")
-        if self._updated is None:
-            raise RuntimeError("update needs pre_update() before it, in each step")
-        if layer in self._updated:
-            raise RuntimeError(f"{layer!r} was updated in this step already; post_update() ends it")
-        if layer.dweights is None or layer.dbiases is None:
-            raise RuntimeError(f"{layer!r} has no derivatives: call its backward before update")
-        self._updated.add(layer)
-
-    def __repr__(self) -> str:
-        said = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
-        return f"{type(self).__name__}({said})"
+from shrinkage.scratch.base_optimizer import Memory, Optimizer, OwnStep
+from shrinkage.scratch.checks import Array, check_number
 
 
 @final
@@ -140,6 +31,14 @@ class SGD(Optimizer):
         μ, from 0 up to but not including 1.
     nesterov : bool, default False
         Needs momentum.
+
+    Examples
+    --------
+    >>> sgd, w, memory = SGD(lr=0.5, momentum=0.5), np.array([1.0]), {}
+    >>> for _ in range(2):  # m = 1, then 1.5
+    ...     own_step = sgd.move_(w, np.array([1.0]), memory)
+    >>> w
+    array([-0.25])
     """
 
     settings = ("lr", "decay", "momentum", "nesterov")
@@ -148,7 +47,7 @@ class SGD(Optimizer):
         self, lr: float = 1.0, decay: float = 0.0, momentum: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(lr, decay)
-        self.momentum = checked_number("momentum", momentum, below=1.0)
+        self.momentum = check_number("momentum", momentum, below=1.0)
         self.nesterov = bool(nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs momentum, for example momentum=0.9")
@@ -183,13 +82,21 @@ class AdaGrad(Optimizer):
     decay : float, default 0
         The learning rate is ``lr/(1 + decay·iterations)``.
     eps : float, default 1e-8
+
+    Examples
+    --------
+    >>> adagrad, w, memory = AdaGrad(lr=1.0), np.array([1.0]), {}
+    >>> own_step = adagrad.move_(w, np.array([2.0]), memory)  # v = 4, w − 2/2
+    >>> own_step = adagrad.move_(w, np.array([1.5]), memory)  # v = 6.25, w − 1.5/2.5
+    >>> w.round(4)
+    array([-0.6])
     """
 
     settings = ("lr", "decay", "eps")
 
     def __init__(self, lr: float = 1.0, decay: float = 0.0, eps: float = 1e-8) -> None:
         super().__init__(lr, decay)
-        self.eps = checked_number("eps", eps, above=0.0)
+        self.eps = check_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -206,8 +113,8 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """Each entry at its own rate: ``v ← rho·v + (1 − rho)·g²``, ``w ← w − lr·g/(√v + eps)``.
 
-    s = lr/(√v + eps). With a constant learning rate it ends in a cycle of about lr/2 around its
-    rest. Reference: Tieleman and Hinton (2012).
+    s = lr/(√v + eps). With a constant learning rate it ends in a cycle of about lr/2 around the
+    point that it converges to. Reference: Tieleman and Hinton (2012).
 
     Parameters
     ----------
@@ -217,6 +124,13 @@ class RMSProp(Optimizer):
     rho : float, default 0.9
         How much of v stays at a step, from 0 up to but not including 1; torch calls it alpha.
     eps : float, default 1e-8
+
+    Examples
+    --------
+    >>> rmsprop, w, memory = RMSProp(lr=0.1, rho=0.75), np.array([1.0]), {}
+    >>> own_step = rmsprop.move_(w, np.array([2.0]), memory)  # v = 1, w − 0.1·2/1
+    >>> w.round(4)
+    array([0.8])
     """
 
     settings = ("lr", "decay", "rho", "eps")
@@ -225,8 +139,8 @@ class RMSProp(Optimizer):
         self, lr: float = 0.001, decay: float = 0.0, rho: float = 0.9, eps: float = 1e-8
     ) -> None:
         super().__init__(lr, decay)
-        self.rho = checked_number("rho", rho, below=1.0)
-        self.eps = checked_number("eps", eps, above=0.0)
+        self.rho = check_number("rho", rho, below=1.0)
+        self.eps = check_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -255,6 +169,13 @@ class Adam(Optimizer):
     betas : (float, float), default (0.9, 0.999)
         Each from 0 up to but not including 1.
     eps : float, default 1e-8
+
+    Examples
+    --------
+    >>> adam, w, memory = Adam(lr=0.1), np.array([1.0]), {}
+    >>> own_step = adam.move_(w, np.array([5.0]), memory)  # m̂ = 5, v̂ = 25
+    >>> w.round(4)
+    array([0.9])
     """
 
     settings = ("lr", "decay", "betas", "eps")
@@ -270,10 +191,10 @@ class Adam(Optimizer):
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise TypeError(f"betas must be two numbers, got {betas!r}")
         self.betas = (
-            checked_number("betas[0]", betas[0], below=1.0),
-            checked_number("betas[1]", betas[1], below=1.0),
+            check_number("betas[0]", betas[0], below=1.0),
+            check_number("betas[1]", betas[1], below=1.0),
         )
-        self.eps = checked_number("eps", eps, above=0.0)
+        self.eps = check_number("eps", eps, above=0.0)
 
     def move_(self, w: Array, gradient: Array, memory: Memory) -> OwnStep:
         if not memory:
@@ -284,15 +205,9 @@ class Adam(Optimizer):
         m += (1.0 - beta1) * gradient
         v *= beta2
         v += (1.0 - beta2) * gradient * gradient
-        step = np.sqrt(v)
+        step = np.sqrt(v)  # from here in place: this is the costly part of a step
         step *= (1.0 - beta2**count) ** -0.5  # √v̂
         step += self.eps
         np.divide(self.current_lr, step, out=step)
         w -= step * m * (1.0 / (1.0 - beta1**count))
         return OwnStep(step, 2.0 * self.current_lr)
-
-
-def prox_(w: Array, penalty: Penalty, own: OwnStep) -> None:
-    """w ← prox(w, s), but no entry moves farther than the optimizer's limit."""
-    target = penalty.prox(w, own.step)
-    w[...] = penalty.limited(np, w, target, own.limit)

@@ -1,17 +1,17 @@
 """One pass forward and backward, laid out for speed: what `fit` runs in place of `layers`.
 
-The numbers are those of `layers` and `losses`, which are the ones to read; tests hold the two
-equal. What differs is the layout:
+The numbers are those of `layers` and `losses`, which are easier to read; tests check that the two
+are equal. What differs is the layout:
 
 - Features come first, (features, samples). A sum over the classes then runs along rows of many
   samples instead of over three numbers at a time.
 - The bias is the weight of an input that is always 1, so that one product gives W·x + b, and one
   gives both of their derivatives.
-- Samples go through in tiles that stay in the processor's cache, in memory that is taken once and
-  begins, with each of its rows but those of a last tile, where the processor's vectors do.
+- Samples go through in tiles that stay in the processor's cache. Their memory is allocated once
+  and aligned with the processor's vectors, as is each row of every tile but the last.
 
-`Dense`, `ReLU` and softmax with cross-entropy have a form of their own here. All else, also what is
-derived from these, runs as it stands, on transposed views.
+`Dense`, `ReLU` and softmax with cross-entropy have a form of their own here. All other layers and
+losses, and classes derived from these, run through their own methods on transposed views.
 """
 
 from __future__ import annotations
@@ -22,26 +22,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shrinkage.scratch.activations import ReLU, Softmax
+from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.checks import Array
-from shrinkage.scratch.flat import Flat
-from shrinkage.scratch.layers import Dense, Layer, ReLU, Softmax
-from shrinkage.scratch.losses import (
-    CategoricalCrossEntropy,
-    Loss,
-    SoftmaxCategoricalCrossEntropy,
-)
+from shrinkage.scratch.flat import FlatParameters
+from shrinkage.scratch.layers import Dense, Layer
+from shrinkage.scratch.losses import CategoricalCrossEntropy, SoftmaxCategoricalCrossEntropy
 
-TILE = 1 << 19  # bytes of the widest array of a tile, which stays in a core's own cache
-FEWEST = 512  # samples of a tile, below which products of wide layers slow down
+TILE = 1 << 19  # bytes of a tile's widest array: small enough for a core's own cache
+FEWEST = 512  # samples of a tile: with fewer, the products of wide layers slow down
 VECTOR = 64  # bytes
 
 
 class Stage(Protocol):
     """A layer at work on one tile: from `source` to `output`, and derivatives back again.
 
-    On the way back the derivatives take the place of the numbers, which nobody needs any more:
-    `backward` finds the derivative by the output in `output`, and leaves that by the source in
-    `source`.
+    On the way back the derivatives overwrite the numbers, which are no longer needed: `backward`
+    reads the derivative by the output from `output`, and writes that by the source to `source`.
     """
 
     def forward(self) -> None: ...
@@ -50,54 +47,63 @@ class Stage(Protocol):
 
 
 class Pass:
-    """Forward and backward over a tile of so many samples, in memory of its own.
+    """Forward and backward over a tile of `samples` samples, in memory of its own.
 
-    `gradient` is a vector laid out as the parameters in `flat`; each pass overwrites it.
+    `gradient` is a vector laid out as `parameters`; each pass overwrites it.
     """
 
     def __init__(
-        self, layers: Sequence[Layer], loss: Loss, flat: Flat, gradient: Array, samples: int
+        self,
+        layers: Sequence[Layer],
+        loss: Loss,
+        parameters: FlatParameters,
+        gradient: Array,
+        samples: int,
     ) -> None:
-        dtype = flat.values.dtype
+        dtype = parameters.values.dtype
         if type(layers[-1]) is Softmax and type(loss) is CategoricalCrossEntropy:
             layers, loss = layers[:-1], SoftmaxCategoricalCrossEntropy()
-        blocks = iter(zip(flat.blocks(flat.values), flat.blocks(gradient), strict=True))
-        source = ones((flat.layers[0].n_in + 1, samples), dtype)  # the last row stays 1
+        blocks = iter(
+            zip(parameters.blocks(parameters.values), parameters.blocks(gradient), strict=True)
+        )
+        source = aligned_ones(
+            (parameters.layers[0].n_in + 1, samples), dtype
+        )  # the last row stays 1
         self.inputs = source
         self._stages: list[Stage] = []
         for number, layer in enumerate(layers):
             if isinstance(layer, Dense):
-                output = ones((layer.n_out + 1, samples), dtype)
+                output = aligned_ones((layer.n_out + 1, samples), dtype)
                 self._stages.append(_Dense(*next(blocks), source, output[:-1], number > 0))
             elif type(layer) is ReLU:
                 output = source
                 self._stages.append(_ReLU(source[:-1]))
             else:
-                output = ones(source.shape, dtype)
-                self._stages.append(_AsItStands(layer, source[:-1], output[:-1]))
+                output = aligned_ones(source.shape, dtype)
+                self._stages.append(_AnyLayer(layer, source[:-1], output[:-1]))
             source = output
         fused = type(loss) is SoftmaxCategoricalCrossEntropy
-        self._loss = _SoftmaxLoss(source[:-1]) if fused else _LossAsItStands(loss, source[:-1])
+        self._loss = _SoftmaxLoss(source[:-1]) if fused else _AnyLoss(loss, source[:-1])
 
     def prepare(self, targets: Array) -> Array:
         """The targets of a tile in the form that `run` takes."""
         return self._loss.prepare(targets)
 
     def run(self, inputs: Array, prepared: Array, weight: float) -> tuple[float, float]:
-        """Set the gradient of weight·Σ loss of the samples.
+        """Compute the gradient of weight·Σ loss of the samples.
 
         Parameters
         ----------
         inputs : array (features + 1, samples)
-            With a last row of ones; `inputs` is memory for it.
+            With a last row of ones. The attribute `inputs` is memory for it.
         prepared : array
             As `prepare` returns it.
         weight : float
-            1/samples of the whole batch, so that the gradients of its tiles add up to its own.
+            1/samples of the whole batch, so that the gradients of its tiles add up to its gradient.
 
         Returns
         -------
-        The sum of the samples' losses, and the sum that their score is made of.
+        The sum of the samples' losses, and their `score_sum`.
         """
         first = self._stages[0]
         if isinstance(first, _Dense):
@@ -135,11 +141,11 @@ class _Dense:
 
 
 class _ReLU:
-    """In place: the layer before has no use for its output."""
+    """In place: the layer before does not need its output again."""
 
     def __init__(self, values: Array) -> None:
-        self.values, self.positive = values, ones(values.shape, np.dtype(bool))
-        self.zeros = ones(values.shape, values.dtype)  # with a single 0 NumPy is slower
+        self.values, self.positive = values, aligned_ones(values.shape, np.dtype(bool))
+        self.zeros = aligned_ones(values.shape, values.dtype)  # NumPy is slower with the scalar 0
         self.zeros.fill(0)
 
     def forward(self) -> None:
@@ -150,7 +156,7 @@ class _ReLU:
         np.multiply(self.values, self.positive, out=self.values)
 
 
-class _AsItStands:
+class _AnyLayer:
     """Any layer without weights, through its own `forward` and `backward`."""
 
     def __init__(self, layer: Layer, source: Array, output: Array) -> None:
@@ -168,7 +174,11 @@ class _AsItStands:
 
 
 class _SoftmaxLoss:
-    """`SoftmaxCategoricalCrossEntropy`, and the count of right answers, in few short calls."""
+    """`SoftmaxCategoricalCrossEntropy` and the count of right answers, in few calls of NumPy.
+
+    With x shifted so that the largest score of each sample is 0, a right answer is a score of 0;
+    the loss is log Σ_j e^(x_j) − x_y, and its derivative by x_j is e^(x_j)/Σ − 1[j = y].
+    """
 
     def __init__(self, values: Array) -> None:
         self.values, self.flat = values, values.reshape(-1)  # (classes, samples)
@@ -176,7 +186,7 @@ class _SoftmaxLoss:
         self.columns, self.row = np.arange(samples), np.empty(samples, values.dtype)
 
     def prepare(self, targets: Array) -> Array:
-        """Where the score of the right class stands, in the flattened values."""
+        """The positions of the right classes' scores in the flattened values."""
         return targets * len(self.columns) + self.columns
 
     def run(self, right: Array, weight: float) -> tuple[float, float]:
@@ -184,24 +194,24 @@ class _SoftmaxLoss:
         np.maximum.reduce(values, axis=0, out=row)
         np.subtract(values, row, out=values)  # the largest score of a sample is now 0
         scores = flat[right]
-        hits = self._hits(scores, right)
+        hits = self._count_hits(scores, right)
         np.exp(values, out=values)
         np.add.reduce(values, axis=0, out=row)
         total = float(np.add.reduce(np.log(row)) - np.add.reduce(scores))
-        np.divide(weight, row, out=row)
+        np.divide(weight, row, out=row)  # values·row: probabilities times weight
         np.multiply(values, row, out=values)
         flat[right] -= weight
         return total, hits
 
-    def _hits(self, scores: Array, right: Array) -> float:
+    def _count_hits(self, scores: Array, right: Array) -> float:
         hits = np.count_nonzero(scores == 0)
-        if np.count_nonzero(self.values == 0) > len(right):  # ties, and the first class wins
+        if np.count_nonzero(self.values == 0) > len(right):  # ties: the first class is predicted
             best = self.values.argmax(axis=0)
             hits = np.count_nonzero(best * len(right) + self.columns == right)
         return float(hits)
 
 
-class _LossAsItStands:
+class _AnyLoss:
     """Any loss, through its own `forward` and `backward`."""
 
     def __init__(self, loss: Loss, values: Array) -> None:
@@ -213,7 +223,7 @@ class _LossAsItStands:
     def run(self, targets: Array, weight: float) -> tuple[float, float]:
         output, samples = self.values.T, len(targets)
         mean, score = self.loss.forward(output, targets), self.loss.score_sum(output, targets)
-        if isinstance(self.loss, SoftmaxCategoricalCrossEntropy):  # a derived one
+        if isinstance(self.loss, SoftmaxCategoricalCrossEntropy):  # of a derived class
             assert self.loss.output is not None
             output = self.loss.output
         self.loss.backward(output, targets)
@@ -222,16 +232,19 @@ class _LossAsItStands:
         return mean * samples, score
 
 
-def tiles(samples: int, width: int, itemsize: int) -> list[slice]:
-    """`samples` in pieces of whole vectors and about one size, the widest array within `TILE`."""
+def split_into_tiles(samples: int, width: int, itemsize: int) -> list[slice]:
+    """Cut `samples` into slices of about one size, so that the widest array stays within `TILE`.
+
+    Every slice but the last is a whole number of the processor's vectors.
+    """
     most = max(FEWEST, TILE // (width * itemsize))
     entries = VECTOR // itemsize
     size = math.ceil(samples / math.ceil(samples / most) / entries) * entries
     return [slice(start, min(start + size, samples)) for start in range(0, samples, size)]
 
 
-def ones(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """`numpy.ones`, beginning at a multiple of `VECTOR` bytes."""
+def aligned_ones(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return ones in memory that begins at a multiple of `VECTOR` bytes."""
     size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + VECTOR, np.uint8)
     start = -raw.ctypes.data % VECTOR

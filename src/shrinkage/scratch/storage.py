@@ -1,4 +1,8 @@
-"""A network in one .npz file: arrays, and a description as JSON. Nothing is pickled."""
+"""The parts of a network in one .npz file: arrays, and a description as JSON, but no pickle.
+
+For the Dense layer number i the file holds ``weights_i`` and ``biases_i``, and what the optimizer
+remembers of them as ``weights_i_m`` and the like. All else is in the description.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +10,70 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from shrinkage.penalties import Penalty, parse, to_text
-from shrinkage.scratch import layers as layer_kinds
-from shrinkage.scratch import losses as loss_kinds
-from shrinkage.scratch import optimizers as optimizer_kinds
-from shrinkage.scratch.checks import Array, checked_number, checked_size
-from shrinkage.scratch.layers import Dense, Dropout, Layer
-from shrinkage.scratch.network import Network
-from shrinkage.scratch.optimizers import Memory, Optimizer
+from shrinkage.scratch.activations import ReLU, Sigmoid, Softmax
+from shrinkage.scratch.base_loss import Loss
+from shrinkage.scratch.base_optimizer import Memory, Optimizer
+from shrinkage.scratch.checks import Array, check_number, check_size
+from shrinkage.scratch.compatibility import check_parts
+from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
+from shrinkage.scratch.losses import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SoftmaxCategoricalCrossEntropy,
+)
+from shrinkage.scratch.optimizers import SGD, AdaGrad, Adam, RMSProp
 
 FORMAT = 1
-LAYERS = ("Dense", "Dropout", "ReLU", "Sigmoid", "Softmax")
-LOSSES = (
-    "BinaryCrossEntropy",
-    "CategoricalCrossEntropy",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "SoftmaxCategoricalCrossEntropy",
-)
-OPTIMIZERS = ("SGD", "AdaGrad", "RMSProp", "Adam")
+LAYERS = {kind.__name__: kind for kind in (Dense, Dropout, ReLU, Sigmoid, Softmax)}
+LOSSES = {
+    kind.__name__: kind
+    for kind in (
+        BinaryCrossEntropy,
+        CategoricalCrossEntropy,
+        MeanAbsoluteError,
+        MeanSquaredError,
+        SoftmaxCategoricalCrossEntropy,
+    )
+}
+OPTIMIZERS = {kind.__name__: kind for kind in (SGD, AdaGrad, RMSProp, Adam)}
 
 
-def save(network: Network, path: Path) -> None:
-    """Write `network` beside `path`, then put it in its place."""
+class Parts(NamedTuple):
+    """What a network is made of."""
+
+    layers: Sequence[Layer]
+    loss: Loss
+    optimizer: Optimizer
+
+
+def write_parts(parts: Parts, path: Path) -> None:
+    """Write the parts to a draft beside `path`, then put it in its place."""
     arrays: dict[str, Array] = {}
-    numbers: list[dict[str, dict[str, float]]] = []  # remembered of each layer
-    for index, layer in enumerate(network.dense):
+    numbers: list[dict[str, dict[str, float]]] = []  # what is remembered besides arrays
+    for index, layer in enumerate(dense_layers(parts.layers)):
         arrays[f"weights_{index}"], arrays[f"biases_{index}"] = layer.weights, layer.biases
-        memory = network.optimizer.memories.get(layer, {})
-        numbers.append({name: {} for name in memory})
-        for name, key, one in (
-            (n, k, one) for n, part in memory.items() for k, one in part.items()
-        ):
-            if isinstance(one, np.ndarray):
-                arrays[f"{name}_{index}_{key}"] = one
-            else:
-                numbers[index][name][key] = one
+        numbers.append({})
+        for name, memory in parts.optimizer.memories.get(layer, {}).items():
+            numbers[index][name] = {}
+            for key, value in memory.items():
+                if isinstance(value, np.ndarray):
+                    arrays[f"{name}_{index}_{key}"] = value
+                else:
+                    numbers[index][name][key] = value
     description = {
         "format": FORMAT,
-        "layers": [_layer_to_plain(layer) for layer in network.layers],
-        "loss": _known(network.loss, loss_kinds, LOSSES),
-        "optimizer": _optimizer_to_plain(network.optimizer),
+        "layers": [_describe_layer(layer) for layer in parts.layers],
+        "loss": _name_class(parts.loss, LOSSES),
+        "optimizer": _describe_optimizer(parts.optimizer),
         "memories": numbers,
     }
     if not path.parent.is_dir() or path.is_dir():
@@ -66,41 +87,46 @@ def save(network: Network, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load(path: Path) -> Network:
-    """The network in the file at `path`."""
+def read_parts(path: Path) -> Parts:
+    """The parts in the file at `path`, which fit together.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, holds something else, or was written by a newer version.
+    """
     content = path.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)):  # NumPy reads more than archives
             file = np.load(io.BytesIO(content), allow_pickle=False)
         description = json.loads(str(file["description"]))
-        if not _is_newer(description):
-            return _network(description, {name: file[name] for name in file.files})
-    except Exception as error:  # damaged bytes have no end of ways to fail
+        version = description["format"]
+        if not isinstance(version, int) or version < FORMAT:
+            raise ValueError(f"its format is {version!r}")
+        if version == FORMAT:
+            return _make_parts(description, {name: file[name] for name in file.files})
+    except Exception as error:  # damaged bytes can fail in any way
         raise ValueError(f"{str(path)!r} holds no network that save() wrote: {error}") from error
     raise ValueError(f"{str(path)!r} was written by a newer version of shrinkage")
 
 
-def _is_newer(description: dict[str, Any]) -> bool:
-    number = description["format"]
-    if not isinstance(number, int) or number < FORMAT:
-        raise ValueError(f"its format is {number!r}")
-    return number > FORMAT
-
-
-def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
+def _make_parts(description: dict[str, Any], arrays: dict[str, Array]) -> Parts:
     dense = [plain for plain in description["layers"] if plain["kind"] == "Dense"]
-    for index, plain in enumerate(dense):  # before memory is taken for as many as it says
+    for index, plain in enumerate(dense):  # before a layer takes the memory that its sizes ask for
         shape = arrays[f"weights_{index}"].shape
         if (plain["n_in"], plain["n_out"]) != shape:
             raise ValueError(f"weights {index} have shape {shape}")
-    network = Network(
-        [_layer_from_plain(plain) for plain in description["layers"]],
-        loss=_kind(loss_kinds, description["loss"], LOSSES)(),
-        optimizer=_optimizer_from_plain(description["optimizer"]),
+    parts = Parts(
+        [_make_layer(plain) for plain in description["layers"]],
+        _find_class(description["loss"], LOSSES)(),
+        _make_optimizer(description["optimizer"]),
     )
-    for index, layer in enumerate(network.dense):
+    check_parts(*parts)
+    for index, layer in enumerate(dense_layers(parts.layers)):
         for name in ("weights", "biases"):
-            setattr(layer, name, _like(getattr(layer, name), arrays[f"{name}_{index}"]))
+            array = arrays[f"{name}_{index}"]
+            _check_same_kind(getattr(layer, name), array)
+            setattr(layer, name, array)
         memory = {
             name: numbers
             | {
@@ -111,55 +137,51 @@ def _network(description: dict[str, Any], arrays: dict[str, Array]) -> Network:
             for name, numbers in description["memories"][index].items()
         }
         if memory:
-            _check_memory(network.optimizer, layer, memory)
-            network.optimizer.memories[layer] = memory
-    return network
+            _check_memory(parts.optimizer, layer, memory)
+            parts.optimizer.memories[layer] = memory
+    return parts
 
 
-def _like(present: Array, array: Array) -> Array:
-    """`array`, if it has the shape and type of the present one."""
-    if (array.shape, array.dtype) != (present.shape, present.dtype):
+def _check_same_kind(expected: Array, array: Array) -> None:
+    if (expected.shape, expected.dtype) != (array.shape, array.dtype):
         raise ValueError(f"an array is {array.dtype} of shape {array.shape}")
-    return array
 
 
 def _check_memory(optimizer: Optimizer, layer: Dense, memory: dict[str, Memory]) -> None:
-    """Refuse what the optimizer would not remember of that layer itself."""
+    """Refuse what the optimizer itself would not remember of that layer."""
     if memory.keys() != {"weights", "biases"}:
         raise ValueError(f"it remembers {', '.join(memory)}")
-    for name, mine in memory.items():
-        fresh: Memory = {}
+    for name, stored in memory.items():
+        expected: Memory = {}
         w = getattr(layer, name)
-        optimizer.move_(np.zeros_like(w), np.zeros_like(w), fresh)
-        if mine and mine.keys() != fresh.keys():
-            raise ValueError(f"it remembers {', '.join(mine)} of {name}")
-        for key, one in mine.items():
-            if isinstance(fresh[key], np.ndarray):
-                _like(fresh[key], one)
-            elif not (isinstance(one, type(fresh[key])) and 0 <= one < np.inf):
-                raise ValueError(f"it remembers {key}={one!r}")
+        optimizer.move_(np.zeros_like(w), np.zeros_like(w), expected)
+        if stored and stored.keys() != expected.keys():
+            raise ValueError(f"it remembers {', '.join(stored)} of {name}")
+        for key, value in stored.items():
+            if isinstance(expected[key], np.ndarray):
+                _check_same_kind(expected[key], value)
+            elif not (isinstance(value, type(expected[key])) and 0 <= value < np.inf):
+                raise ValueError(f"it remembers {key}={value!r}")
 
 
-def _kind(module: ModuleType, name: str, names: tuple[str, ...]) -> Any:
-    """The class of that name, if it is one of these."""
-    if name not in names:
-        raise ValueError(f"{name!r} is none of {', '.join(names)}")
-    return getattr(module, name)
+def _find_class(name: str, classes: Mapping[str, type]) -> Any:
+    if name not in classes:
+        raise ValueError(f"{name!r} is not one of {', '.join(classes)}")
+    return classes[name]
 
 
-def _known(thing: object, module: ModuleType, names: tuple[str, ...]) -> str:
-    """The name of the thing's kind, if that is one of the library's."""
-    name = type(thing).__name__
-    if name not in names or type(thing) is not getattr(module, name):
+def _name_class(thing: object, classes: Mapping[str, type]) -> str:
+    kind = type(thing)
+    if classes.get(kind.__name__) is not kind:
         raise ValueError(
-            f"{type(thing).__module__}.{name} cannot be saved: only {', '.join(names)} of "
+            f"{kind.__module__}.{kind.__name__} cannot be saved: only {', '.join(classes)} of "
             "shrinkage.scratch can"
         )
-    return name
+    return kind.__name__
 
 
-def _layer_to_plain(layer: Layer) -> dict[str, Any]:
-    plain: dict[str, Any] = {"kind": _known(layer, layer_kinds, LAYERS)}
+def _describe_layer(layer: Layer) -> dict[str, Any]:
+    plain: dict[str, Any] = {"kind": _name_class(layer, LAYERS)}
     if isinstance(layer, Dense):
         for name in ("weight_penalty", "bias_penalty"):
             penalty: Penalty | None = getattr(layer, name)
@@ -174,29 +196,29 @@ def _layer_to_plain(layer: Layer) -> dict[str, Any]:
     return plain
 
 
-def _layer_from_plain(plain: dict[str, Any]) -> Layer:
+def _make_layer(plain: dict[str, Any]) -> Layer:
     options = {name: value for name, value in plain.items() if name != "kind"}
     if plain["kind"] == "Dense":
         for name in ("weight_penalty", "bias_penalty"):
             options[name] = None if options[name] is None else parse(options[name])
     state = options.pop("state", None)
-    layer: Layer = _kind(layer_kinds, plain["kind"], LAYERS)(**options)
+    layer: Layer = _find_class(plain["kind"], LAYERS)(**options)
     if isinstance(layer, Dropout):
         layer.rng.bit_generator.state = state
     return layer
 
 
-def _optimizer_to_plain(optimizer: Optimizer) -> dict[str, Any]:
+def _describe_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     return {
-        "kind": _known(optimizer, optimizer_kinds, OPTIMIZERS),
+        "kind": _name_class(optimizer, OPTIMIZERS),
         "settings": {name: getattr(optimizer, name) for name in optimizer.settings},
         "iterations": optimizer.iterations,
         "current_lr": optimizer.current_lr,
     }
 
 
-def _optimizer_from_plain(plain: dict[str, Any]) -> Optimizer:
-    optimizer: Optimizer = _kind(optimizer_kinds, plain["kind"], OPTIMIZERS)(**plain["settings"])
-    optimizer.iterations = checked_size("iterations", plain["iterations"], least=0)
-    optimizer.current_lr = checked_number("current_lr", plain["current_lr"])
+def _make_optimizer(plain: dict[str, Any]) -> Optimizer:
+    optimizer: Optimizer = _find_class(plain["kind"], OPTIMIZERS)(**plain["settings"])
+    optimizer.iterations = check_size("iterations", plain["iterations"], least=0)
+    optimizer.current_lr = check_number("current_lr", plain["current_lr"])
     return optimizer

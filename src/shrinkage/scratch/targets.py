@@ -1,22 +1,22 @@
-"""Targets and outputs, checked: what a loss can compare, or an error that says what it cannot."""
+"""Checks of targets and outputs, which bring them into the form that a loss compares."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from shrinkage.scratch.checks import Array, checked_inputs, unmasked
+from shrinkage.scratch.checks import Array, check_inputs, refuse_masked
 
 
-def class_indices(y: ArrayLike, classes: int) -> Array:
-    """The index of each sample's class (samples,), from indices or from one-hot rows.
+def to_class_indices(y: ArrayLike, classes: int) -> Array:
+    """Return the index of each sample's class (samples,), from indices or from one-hot rows.
 
     Raises
     ------
     ValueError
-        For what is neither, and for an index that no output stands for.
+        For anything else, and for an index that has no output.
     """
-    array = unmasked("y", y)
+    array = refuse_masked("y", y)
     if classes < 2:
         raise ValueError(
             "the categorical losses need an output for each class, at least 2, got 1; for yes or "
@@ -47,14 +47,15 @@ def class_indices(y: ArrayLike, classes: int) -> Array:
     return array.astype(np.intp)
 
 
-def numbers(y: ArrayLike, outputs: int) -> Array:
-    """`y` as finite numbers (samples, outputs); (samples,) will do for one output.
+def to_numbers(y: ArrayLike, outputs: int) -> Array:
+    """Return `y` as finite numbers (samples, outputs); for one output it may be (samples,).
 
     Raises
     ------
     ValueError
+        For another shape, and for anything but finite real numbers.
     """
-    array = unmasked("y", y)
+    array = refuse_masked("y", y)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"y must be real numbers, got {array.dtype}")
     if array.ndim == 1 and outputs == 1:
@@ -67,9 +68,9 @@ def numbers(y: ArrayLike, outputs: int) -> Array:
     return array.astype(np.float64) if array.dtype.kind != "f" else array
 
 
-def checked_probabilities(output: ArrayLike) -> Array:
-    """`output` as numbers between 0 and 1."""
-    array = checked_inputs(output)
+def check_probabilities(output: ArrayLike) -> Array:
+    """Return `output` as an array, if its numbers are between 0 and 1."""
+    array = check_inputs(output)
     if not 0.0 <= array.min() <= array.max() <= 1.0:
         wrong = array.min() if array.min() < 0 else array.max()
         raise ValueError(
@@ -80,6 +81,6 @@ def checked_probabilities(output: ArrayLike) -> Array:
 
 
 def check_samples(output: Array, y: Array) -> None:
-    """Refuse another number of targets than of outputs."""
+    """Raise unless there are as many targets as outputs."""
     if len(output) != len(y):
         raise ValueError(f"y must have {len(output)} samples, as the output has, got {len(y)}")

@@ -13,7 +13,8 @@ from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
 from shrinkage.torch.fused.rda import RDA
-from shrinkage.torch.fused.sgd import SGD, SGDW
+from shrinkage.torch.fused.sgd import SGD
+from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.models.heads import heads
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.neurons import neurons

@@ -14,7 +14,6 @@ References: Hoff (2017); for groups Kolb, Weber, Bischl and Rügamer (2025), D-g
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,10 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from shrinkage.penalties import L1, L2, GroupLasso, Penalty
-from shrinkage.penalties.layout import Layout, resolve
+from shrinkage.penalties import L2, Penalty
+from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.attaching.attachment import Attachment
-from shrinkage.torch.binding.bound import ModelWatch
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import On, Selected, by_names, select
@@ -36,6 +36,9 @@ from shrinkage.torch.regularizer import Regularizer
 class Factors(Regularizer):
     """Squares on the factors of a model's weights; made by `reparametrize`."""
 
+    def __init__(self, model: nn.Module, penalties: Mapping[str, Penalty]) -> None:
+        self.bound = BoundModel(model, penalties, select=select_remaining)
+
     def attach(self, optimizer: torch.optim.Optimizer, how: str, **options: Any) -> Attachment:
         """As `Regularizer.attach`, but not decoupled: the squares are part of the objective."""
         if how == "decoupled":
@@ -45,17 +48,17 @@ class Factors(Regularizer):
             )
         return super().attach(optimizer, how, **options)
 
-    def _bind(self) -> None:
-        """Factors that `collapse` multiplied out are penalized no longer."""
-        assert isinstance(self._penalty, Mapping)
-        pool = candidates(self.model)
-        names = {candidate.name for candidate in pool}
-        self._penalty = {name: one for name, one in self._penalty.items() if name in names}
-        if self._penalty:
-            super()._bind()
-            return
-        self.selected = [Selected(one, one.owners[0], None, "collapsed") for one in pool]
-        self.bindings, self._watch = [], ModelWatch(self.model)
+
+def select_remaining(
+    model: nn.Module, penalties: Mapping[str, Penalty], on: On | None
+) -> list[Selected]:
+    """As `select`, but factors that `collapse` multiplied out are penalized no longer."""
+    pool = candidates(model)
+    names = {candidate.name for candidate in pool}
+    remaining = {name: one for name, one in penalties.items() if name in names}
+    if remaining:
+        return select(model, remaining, on)
+    return [Selected(one, one.owners[0], None, "collapsed") for one in pool]
 
 
 def reparametrize(
@@ -108,7 +111,15 @@ def reparametrize(
 
 
 def collapse(model: nn.Module) -> None:
-    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs."""
+    """Multiply the factors of `reparametrize` out again: plain weights, and the same outputs.
+
+    >>> from shrinkage import L1
+    >>> model = torch.nn.Linear(2, 1)
+    >>> factors = reparametrize(model, L1(0.1))
+    >>> collapse(model)
+    >>> sorted(name for name, _ in model.named_parameters())
+    ['bias', 'weight']
+    """
     for module in model.modules():
         for key, stack in dict(getattr(module, "parametrizations", {})).items():
             if any(isinstance(part, Product | Gate) for part in stack):
@@ -162,21 +173,17 @@ def _product(selected: Selected) -> tuple[nn.Module, float]:
             f"{owner.name} is tied to {selected.candidate.owners[1].name}: its factors "
             "would not be; leave it out with on= or a None in the mapping"
         )
-    if isinstance(penalty, L1):
-        return Product(), penalty.lam
-    if isinstance(penalty, GroupLasso) and not _are_lists(penalty.groups):
-        penalty = penalty.with_groups(lambda side: unit_layout(side, owner, parameter))
-        assert isinstance(penalty, GroupLasso)
-        gate = Gate(resolve(penalty.groups, tuple(parameter.shape)), tuple(parameter.shape))
-        if not gate.members:  # every entry is a group
-            return Product(), penalty.lam
-        size = math.prod(gate.view[axis] for axis in gate.members)
-        return gate, penalty.lam * (size**0.5 if penalty.weight == "sqrt" else 1.0)
+    assert penalty is not None  # only penalized parameters are divided into factors
+    absolute, square, rest = penalty.split()
+    if not (square or rest):
+        return Product(), absolute
+    bound = with_groups(penalty, lambda side: unit_layout(side, owner, parameter))
+    grouped = bound._as_group_norms(tuple(parameter.shape))
+    if grouped is not None:
+        layout, strength = grouped
+        gate = Gate(layout, tuple(parameter.shape))
+        return (gate if gate.members else Product()), strength  # or every entry is a group
     raise ValueError(
         f"{owner.name}: only L1 and GroupLasso with groups of one size are products of factors, "
         f"got {penalty!r}"
     )
-
-
-def _are_lists(groups: object) -> bool:
-    return isinstance(groups, tuple) and isinstance(groups[0], tuple)

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import math
+import copy
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.attaching.checks import check_gradient, check_penalty, check_schedule
+from shrinkage.torch.attaching.attachment import Attachment
+from shrinkage.torch.auditing import table
 from shrinkage.torch.binding import checkpoint
 from shrinkage.torch.binding.averages import copy_zeros
-from shrinkage.torch.binding.bound import (
-    Bound,
-    ModelWatch,
-    Part,
-    bind,
-    check_finite,
-    real_dtype,
-    together,
-    widest,
-)
-from shrinkage.torch.binding.bound_joint import bind_joints
+from shrinkage.torch.binding.bound import Binding
+from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.clipping import clip_
+from shrinkage.torch.binding.core import BoundModel, Regularized
 from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
-from shrinkage.torch.facts.momentum import Memory
-from shrinkage.torch.models.selection import On, by_names, select
-from shrinkage.torch.schedules import Schedule, factor_at
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.auditing.table import Row
-    from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.models.selection import On, Selected
+from shrinkage.torch.schedules import Schedule, check_schedule
 
 
-class Regularizer:
+class Regularizer(Regularized):
     """Penalties bound to the parameters of one model: ``Ω(w) = Σ over parameters of Ω_p(w_p)``.
 
     Parameters
@@ -80,8 +67,26 @@ class Regularizer:
     >>> from shrinkage import L1
     >>> model = torch.nn.Linear(4, 1)
     >>> _ = torch.nn.init.constant_(model.weight, 2.0)
-    >>> Regularizer(model, L1(0.5)).value()
+    >>> regularizer = Regularizer(model, L1(0.5))
+    >>> regularizer.value()
     4.0
+    >>> float(regularizer.penalty().detach())  # the same, to be added to the loss
+    4.0
+    >>> [name for name, _ in regularizer.named_parameters()]
+    ['weight']
+
+    Attached to an optimizer, it acts at each of its steps:
+
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    >>> _ = regularizer.attach(optimizer, how="proximal")
+    >>> for _ in range(4):  # each takes lr·0.5 from every weight
+    ...     model(torch.zeros(1, 4)).sum().backward()
+    ...     optimizer.step()
+    >>> regularizer.sparsity().zeros
+    4
+    >>> state = regularizer.state_dict()  # saved beside those of model and optimizer
+    >>> regularizer.load_state_dict(state)
+    >>> regularizer.detach()
     """
 
     def __init__(
@@ -95,18 +100,22 @@ class Regularizer:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         check_penalty(penalty)
-        self.model = model
-        self._penalty, self._on = by_names(model, penalty, on)
-        self._factor = 1.0
-        self._steps = 0
-        self._schedule: Schedule | None = None
-        self._attachment: Attachment | None = None
-        self._before_attach: tuple[Schedule | None, float] | None = None
-        self._memory = Memory()
-        self._starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
-        self._unknown_starts: set[str] = set()  # where the next step will find the weights
-        self._bind()
-        self.schedule = schedule
+        self.bound = BoundModel(model, penalty, on, schedule=schedule)
+
+    @property
+    def model(self) -> nn.Module:
+        """The model whose parameters are penalized."""
+        return self.bound.model
+
+    @property
+    def selected(self) -> list[Selected]:
+        """Each parameter of the model, with its penalty or the reason why it has none."""
+        return self.bound.selected
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """Each penalty with the parameter or the parameters that it is bound to."""
+        return self.bound.bindings
 
     def penalty(
         self, parameters: Mapping[str, Tensor] | None = None, *, like: Tensor | None = None
@@ -141,45 +150,24 @@ class Regularizer:
             If it is infinite or NaN, naming the parameter, its penalty and the step (checked where
             looking costs no waiting: on the CPU, outside compiled code and `torch.func`).
         """
-        self._refresh()
-        if self._attachment is not None and parameters is None and torch.is_grad_enabled():
+        host = self.bound.host
+        if host is not None and parameters is None and torch.is_grad_enabled():
             warnings.warn(
-                f'the penalty is attached with how="{self._attachment.how}": adding penalty() to '
+                f'the penalty is attached with how="{host.how}": adding penalty() to '
                 "the loss applies it twice; use value() to watch it",
                 stacklevel=2,
             )
-        bindings = self.active if parameters is None else self.bindings
-        for binding in bindings:
-            check_gradient(binding)
-        tensors = [binding.given(parameters) for binding in bindings]
-        if not tensors:
-            return torch.zeros(()) if like is None else like.new_zeros(())
-        values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
-        total = self._factor * together(values).sum()
-        if like is None:
-            total = total.to(widest(real_dtype(w) for w in tensors))
-        else:
-            total = total.to(device=like.device, dtype=like.dtype)
-        check_finite(total, self.active, self._steps, self.factor)
-        return total
+        return self.bound.penalty(parameters, like=like)
 
     def value(self) -> float:
         """factor·Ω(w) as a number, without a graph."""
-        self._refresh()
-        with torch.no_grad():
-            found = [binding.number() for binding in self.active]
-            values = [one for one in found if isinstance(one, Tensor)]
-            numbers = [one for one in found if isinstance(one, float)]
-            numbers += together(values).tolist() if values else []
-        total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
-        check_finite(total, self.active, self._steps, self.factor)
-        return float(total)
+        return self.bound.value()
 
     def sparsity(self) -> Sparsity:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
-        self._refresh()
+        self.bound.refresh()
         with torch.no_grad():
-            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bindings}
+            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bound.bindings}
         return Sparsity(zeros)
 
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
@@ -212,34 +200,16 @@ class Regularizer:
         >>> averaged.module.weight.tolist()
         [[0.0, 1.0]]
         """
-        self._refresh()
-        copy_zeros(self, averaged)
+        self.bound.refresh()
+        copy_zeros(self.bound, averaged)
 
-    def table(self) -> list[Row]:
+    def table(self) -> list[table.Row]:
         """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
-        from shrinkage.torch.auditing.table import rows
-
-        return rows(self)
+        return table.rows(self.bound)
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """The penalized parameters that are not frozen, with their names."""
-        self._refresh()
-        return [(part.name, part.parameter) for _, part in self.active_parts]
-
-    @property
-    def active(self) -> list[Bound]:
-        """The bindings with a parameter that is not frozen."""
-        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
-
-    @property
-    def active_parts(self) -> list[tuple[Bound, Part]]:
-        """Each parameter that is not frozen, with its binding."""
-        return [
-            (binding, part)
-            for binding in self.bindings
-            for part in binding.parts
-            if part.parameter.requires_grad
-        ]
+        return self.bound.named_parameters()
 
     def attach(
         self,
@@ -293,19 +263,17 @@ class Regularizer:
         is loaded, before attach() or after it: nothing else need be saved. (Flattened states of
         `torch.distributed.checkpoint` must be loaded after it.)
         """
-        from shrinkage.torch.attaching.attachment import Attachment
-
-        self._refresh()
+        self.bound.refresh()
         check_schedule(schedule)
-        before = self._schedule, self._factor, self._steps, self._before_attach
-        try:
-            if schedule is not None:
-                self._before_attach = self._schedule, self._factor
-                self.schedule = schedule
-            return Attachment(self, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
-        except BaseException:
-            self._schedule, self._factor, self._steps, self._before_attach = before
-            raise
+        return Attachment(
+            self.bound,
+            optimizer,
+            how,
+            scale=scale,
+            schedule=schedule,
+            metric=metric,
+            max_norm=max_norm,
+        )
 
     def clip_grad_norm_(
         self,
@@ -377,47 +345,39 @@ class Regularizer:
 
     def detach(self) -> None:
         """Take the penalty off the optimizer, and a schedule that came with `attach`."""
-        if self._attachment is None:
-            return
-        attachment, self._attachment = self._attachment, None
-        attachment.detach()
-        if self._before_attach is not None:
-            self._schedule, self._factor = self._before_attach
-            self._before_attach = None
+        if self.bound.host is not None:
+            self.bound.host.detach()
 
     @property
     def factor(self) -> float:
         """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
-        return self._factor
+        return self.bound.factor
 
     @factor.setter
     def factor(self, factor: float) -> None:
-        self._factor = checked_strength("factor", factor)
+        self.bound.factor = factor
 
     @property
     def schedule(self) -> Schedule | None:
         """The function from the step to the factor."""
-        return self._schedule
+        return self.bound.schedule
 
     @schedule.setter
     def schedule(self, schedule: Schedule | None) -> None:
-        check_schedule(schedule)
-        if schedule is not None:
-            self.factor = factor_at(schedule, self._steps)
-        self._schedule = schedule
+        self.bound.schedule = schedule
 
     def step(self) -> None:
         """Count a step and let the schedule set the factor, under how="loss"; call it once a step.
 
         While attached, the optimizer's own steps count.
         """
-        if self._attachment is not None:
+        if self.bound.host is not None:
             warnings.warn(
                 "the optimizer's steps count already while the penalty is attached: step() counts "
                 "one twice; leave it out",
                 stacklevel=2,
             )
-        self._advance()
+        self.bound.advance()
 
     def reset(self) -> None:
         """Begin anew, as for a second training.
@@ -434,28 +394,7 @@ class Regularizer:
         >>> regularizer.factor
         0.0
         """
-        self._refresh()
-        self._steps = 0
-        self.schedule = self._schedule
-        self._memory.reset(None if self._attachment is None else self._attachment.optimizer)
-        self._unknown_starts = set(self._starts)
-        self._take_unknown_starts()
-        self._unknown_starts = set(self._starts)  # the model may still be initialized anew
-
-    @torch.no_grad()
-    def _take_unknown_starts(self) -> None:
-        """Before the first step after a loading or a reset."""
-        for binding in self.bindings if self._unknown_starts else ():
-            for part in binding.parts:
-                if part.name in self._unknown_starts:
-                    self._starts[part.name].copy_(part.parameter)
-        self._unknown_starts.clear()
-
-    def _advance(self) -> None:
-        self._steps += 1
-        self._memory.stepped()
-        if self._schedule is not None:
-            self.factor = factor_at(self._schedule, self._steps)
+        self.bound.reset()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs, fit for ``weights_only=True``.
@@ -463,7 +402,7 @@ class Regularizer:
         While attached or inside an optimizer it travels in the optimizer's `state_dict` as well,
         so this one is for how="loss".
         """
-        return checkpoint.state(self)
+        return checkpoint.state(self.bound)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`; warns where the penalties are not those that were saved.
@@ -473,35 +412,15 @@ class Regularizer:
         ValueError
             If it was made by something else; nothing is changed then.
         """
-        self._refresh()
-        checkpoint.restore(self, state)
+        self.bound.refresh()
+        checkpoint.restore(self.bound, state)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy is attached to nothing, as copied optimizers have no hooks."""
-        return {**self.__dict__, "_attachment": None}
+        """A copy has bindings of its own, which are attached to nothing."""
+        return {**self.__dict__, "bound": copy.copy(self.bound)}
 
     def __repr__(self) -> str:
-        from shrinkage.torch.auditing.table import as_text
-
-        return as_text(self)
+        return table.as_text(self.bound)
 
     def _repr_html_(self) -> str:
-        from shrinkage.torch.auditing.table import as_html
-
-        return as_html(self)
-
-    def _bind(self) -> None:
-        self.selected = select(self.model, self._penalty, self._on)
-        joints = bind_joints(self.selected)
-        self.bindings: list[Bound] = [*bind(self.selected, self._starts), *joints]
-        self._watch = ModelWatch(self.model)
-
-    def _begin_step(self) -> None:
-        """What comes before a step that counts."""
-        self._refresh()
-        self._take_unknown_starts()
-
-    def _refresh(self) -> None:
-        """Bind anew if the model has changed."""
-        if self._watch.has_changed():
-            self._bind()
+        return table.as_html(self.bound)

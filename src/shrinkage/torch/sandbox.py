@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from shrinkage.penalties import L1, L2
-from shrinkage.torch.fused.sgd import SGDW
+from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.regularizer import Regularizer
 
 MOST = 1_000_000  # numbers that one way leaves behind

@@ -44,7 +44,7 @@ def cosine(start: float, end: float, steps: int) -> Schedule:
 def warmup(steps: int, after: Schedule | None = None) -> Schedule:
     """From 0 to 1 on a line over `steps` steps; then `after`, counting from 0, or 1."""
     _check_steps(steps)
-    check_is_made("after", after)
+    _check_is_made("after", after)
 
     def factor(step: int) -> float:
         if step < steps:
@@ -54,7 +54,19 @@ def warmup(steps: int, after: Schedule | None = None) -> Schedule:
     return factor
 
 
-def check_is_made(argument: str, schedule: object) -> None:
+def check_schedule(schedule: object) -> None:
+    """Refuse a schedule that is no function, or that makes schedules.
+
+    Raises
+    ------
+    TypeError
+    """
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
+    _check_is_made("schedule", schedule)
+
+
+def _check_is_made(argument: str, schedule: object) -> None:
     """Refuse the functions of this module themselves: they make schedules.
 
     Raises

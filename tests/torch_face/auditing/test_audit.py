@@ -12,7 +12,7 @@ import shrinkage
 from audit_cases import CASES, Setup, penalized, sgd
 from shrinkage import L0, L1, L2, Lp, Penalty, SparseGroupLasso
 from shrinkage.torch import Regularizer, audit
-from shrinkage.torch.attaching.checks import attachments
+from shrinkage.torch.binding.core import attachments_of
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -47,7 +47,7 @@ HOWS = {
 def test_the_way_that_a_remedy_goes(case: str) -> None:
     setup = CASES[case][0]()
     setup.mend(setup.findings()[0].remedy)
-    assert [one.how for one in attachments(setup.optimizer)] == [HOWS[case]]
+    assert [one.how for one in attachments_of(setup.optimizer)] == [HOWS[case]]
 
 
 @pytest.mark.parametrize("case", ["bias", "Adam", "bias under SGD"])
@@ -132,14 +132,14 @@ def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
     found = audit(model, anew)  # without the regularizer, which is found by itself
     assert [one.kind for one in found.findings] == ["attached to another optimizer"]
     assert found.findings[0].parameters == ("weight",)
-    assert audit(model, regularizer._attachment.optimizer).ok  # type: ignore[union-attr]
+    assert audit(model, regularizer.bound.host.optimizer).ok  # type: ignore[union-attr]
     with Regularizer(model, L2(0.1)).attach(anew, "coupled"):
         assert audit(model, anew).ok
     assert "SGD has stepped" not in repr(regularizer)
     model(torch.ones(3)).sum().backward()
     anew.step()
     assert "SGD has stepped these weights since, to which it is not attached" in repr(regularizer)
-    regularizer._attachment.optimizer.step()  # type: ignore[union-attr]
+    regularizer.bound.host.optimizer.step()  # type: ignore[union-attr]
     assert "SGD has stepped" not in repr(regularizer)
     del regularizer
     assert audit(model, anew).ok  # nobody has either any more

@@ -14,7 +14,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-import inside_twins as twins
+import fused_twins as twins
 from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.intrinsics import load, round_to, store, widen
 from shrinkage.torch import SGD, Adam
@@ -73,6 +73,7 @@ def compare(
     return one, mine
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.1)], how=["proximal"])
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 @pytest.mark.parametrize(("penalty", "how"), CASES, ids=str)
 def test_it_is_the_float32_step_rounded_once(
@@ -80,13 +81,13 @@ def test_it_is_the_float32_step_rounded_once(
 ) -> None:
     optimizer, model = compare(kind, options, penalty, how, torch.bfloat16)
     optimizer.state_dict()
-    assert len(model) == sum(len(batch.entries) for batch in optimizer._sorted().batches)
+    assert len(model) == len(optimizer.engine_report().in_one_pass)
 
 
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_float16_goes_torchs_way(kind: type[Optimizer], options: dict[str, Any]) -> None:
     optimizer, _ = compare(kind, options, L1(0.1), "proximal", torch.float16)
-    assert not optimizer._sorted().batches
+    assert not optimizer.engine_report().in_one_pass
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -104,7 +105,7 @@ def test_state_stays_float32_through_a_checkpoint(kind: Any, dtype: torch.dtype)
     v = nn.Parameter(w.detach().clone())
     resumed = kind([v], **options, penalty=L1(0.1))
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert resumed.state[v][name].dtype is torch.float32
     for _ in range(3):
         step(optimizer, w)
@@ -112,6 +113,7 @@ def test_state_stays_float32_through_a_checkpoint(kind: Any, dtype: torch.dtype)
     assert torch.equal(v, w)
 
 
+@pytest.mark.quick_where(kind=["Adam"])
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_16_bit_state_of_torchs_own_becomes_float32(kind: Any) -> None:
     options = {"lr": 0.1, "momentum": 0.9} if kind is SGD else {"lr": 0.1}
@@ -122,15 +124,16 @@ def test_16_bit_state_of_torchs_own_becomes_float32(kind: Any) -> None:
     optimizer = kind([w], **options, penalty=L1(0.1))
     optimizer.load_state_dict(theirs.state_dict())
     optimizer.step()
-    for name in optimizer._names(optimizer.param_groups[0]):
+    for name in optimizer.rule.state_names(optimizer.param_groups[0]):
         assert optimizer.state[w][name].dtype is torch.float32
-    assert optimizer._sorted().batches
+    assert optimizer.engine_report().in_one_pass
 
 
 def twins_of(kind: Any) -> Any:
     return {ours: theirs for theirs, ours in twins.OURS.items()}[kind]
 
 
+@pytest.mark.slow
 def test_small_decays_add_up_in_float32_state_but_not_in_weights() -> None:
     """bfloat16 has no number between 1 and 1 − 2⁻⁹: the promise is the step, rounded once."""
     w = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))

@@ -26,13 +26,14 @@ logging.disable()  # a slow machine says that it compiles
 warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
+from shrinkage import L1, MCP
 from shrinkage.kernels import launch
-from shrinkage.kernels.formulas import ABSOLUTE, BENT
+from shrinkage.kernels.formulas import formula_of
 from shrinkage.kernels.how import Groups, How, Kind, Update
 from shrinkage.kernels.records import PARAMETER, PIECE, make_job
 
-KINDS = [Kind(Update.SGD, formula, how, Groups.NONE, "float64")
-         for formula, how in ((ABSOLUTE, How.PROXIMAL), (BENT, How.COUPLED))]
+KINDS = [Kind(Update.SGD, formula_of(penalty)[0], how, Groups.NONE, "float64")
+         for penalty, how in ((L1(1.0), How.PROXIMAL), (MCP(1.0), How.COUPLED))]
 
 def step(number):
     w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)
@@ -70,6 +71,7 @@ def results(numbers: str, folder: Path) -> tuple[list[float], int]:
     return sums, int(compiled)
 
 
+@pytest.mark.slow
 def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
     """Each compiled in a process of its own, where it is the first; then all found by one."""
     found = [results(number, tmp_path) for number in "01"]

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from torch import nn
 from torch.optim import Optimizer
 
-from inside_twins import torch_operations
+from fused_twins import torch_operations
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels.group_root import root
 from shrinkage.torch import SGD, Adam
@@ -239,6 +239,6 @@ def test_where_memory_runs_out_the_step_says_so(monkeypatch: pytest.MonkeyPatch)
     optimizer = SGD([w], lr=0.1, penalty=L1(0.1))
     w.grad = torch.ones(4, 4)
     optimizer.step()
-    monkeypatch.setattr(optimizer._sorted().batches[0], "work", lambda job: None)
+    monkeypatch.setattr(optimizer._current_engine().batches[0], "work", lambda job: None)
     with pytest.raises(MemoryError, match="no memory left for a step of"):
         optimizer.step()

@@ -11,20 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import njit
 
-from shrinkage import L0, L1, L2, MCP, SCAD, Box, CappedL1, LogSum, NonNegative, Penalty
+from cases import CASES
+from shrinkage import L0, MCP, SCAD, CappedL1, Penalty
 from shrinkage.kernels.formulas import formula_of, signed
 
 PENALTIES: list[Penalty] = [
-    L1(0.5),
-    L2(0.5),
-    L1(0.25) + L2(0.5),
-    MCP(0.5, 1.5),
-    SCAD(0.5, 3.0),
-    CappedL1(0.5, 0.75),
-    LogSum(0.5, 0.125),
-    L0(0.25),
-    Box(-1.0, 0.5),
-    NonNegative(),
+    *{case.penalty: case for case in CASES if formula_of(case.penalty) is not None},
+    *(SCAD(0.5, 3.0), CappedL1(0.5, 0.75)),  # whose bends are at numbers that are drawn
 ]
 SMOOTH = [penalty for penalty in PENALTIES if penalty.why_no_gradient() is None]
 TYPES = {np.float32: 1e-5, np.float64: 1e-10}
@@ -42,9 +35,14 @@ def proxes(penalty: Penalty) -> Any:
     is_sure, choice = formula.is_sure, formula.choice
 
     @njit(error_model="numpy")
-    def plain(z, s, a, b, out):
+    def direct(z, s, a, b, out):
         for i in range(z.size):
             out[i] = prox(z[i], s, a, b)
+
+    @njit(error_model="numpy")
+    def by_modulus(z, s, a, b, out):
+        for i in range(z.size):
+            out[i] = signed(z[i], modulus(abs(z[i]), s, a, b))
 
     @njit(error_model="numpy")
     def chosen(z, s, a, b, out):
@@ -52,7 +50,7 @@ def proxes(penalty: Penalty) -> Any:
             u = modulus(abs(z[i]), s, a, b)
             out[i] = signed(z[i], u if is_sure(s, a, b) else choice(abs(z[i]), u, s, a, b))
 
-    return plain if choice is None else chosen
+    return chosen if choice else by_modulus if modulus else direct
 
 
 @cache

@@ -85,6 +85,7 @@ def run(kind: Any, options: dict[str, Any], steps: int = 7) -> tuple[Tensor, ...
     return tuple(value.detach() for value in (*pair, *state))
 
 
+@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_it_goes_in_the_right_direction(kind: Any, penalty: dict[str, Any]) -> None:
@@ -113,6 +114,7 @@ def test_every_row_equals_torch(kind: Any) -> None:
         torch.testing.assert_close(run(kind, options), theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @each_kind
 def test_every_way_of_a_row_is_the_same(kind: Any) -> None:
     """One pass, torch's loop, its foreach and its fused step, with a penalty."""
@@ -159,6 +161,7 @@ def test_error_inputs(kind: Any) -> None:
             kind(params, **given.kwargs)
 
 
+@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_state_dict_goes_on_where_it_was(kind: Any, penalty: dict[str, Any]) -> None:
@@ -214,6 +217,7 @@ def test_complex_parameters_are_pairs_of_real_ones(kind: Any) -> None:
         torch.testing.assert_close(torch.view_as_real(z.detach()), w.detach(), rtol=1e-10, atol=0)
 
 
+@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_types_may_be_mixed(kind: Any, penalty: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-import inside_twins as twins
-from inside_soak import Arena
+import fused_twins as twins
+from fused_soak import Arena
 from shrinkage import L1, GroupLasso, NuclearNorm, Penalty
 from shrinkage.kernels import launch, threads
 from shrinkage.kernels.intrinsics import CHUNK
@@ -78,7 +78,7 @@ class Run:
         """Until every table is filled: one pass for all that it serves, and state in the arena."""
         self.step()
         self.step()
-        assert twins.served(self.one._sorted()) == (len(self.mine) if served is None else served)
+        assert twins.served(self.one) == (len(self.mine) if served is None else served)
 
     def each(self, change: Callable[[nn.Parameter], None]) -> None:
         for model in (self.mine, self.other):
@@ -194,6 +194,7 @@ KINDS: list[Any] = [
 ]
 
 
+@pytest.mark.quick_where(penalty=[L1(0.05)])
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -210,6 +211,7 @@ def test_nothing_else_is_written(
 MOVES = [moved, moved_state, reallocated, frozen, transposed, with_gaps, reloaded, viewed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_columns_write_nothing_else(
@@ -222,6 +224,7 @@ def test_columns_write_nothing_else(
         run.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", [*MOVES, through_torch, reloaded_from_torch])
 def test_amsgrad_writes_nothing_else(change: Callable[[Run], None], penalty: Penalty) -> None:
@@ -234,6 +237,7 @@ def test_amsgrad_writes_nothing_else(change: Callable[[Run], None], penalty: Pen
     assert all("max_exp_avg_sq" in run.one.state[w] for w in run.mine.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", MOVES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -248,6 +252,7 @@ def test_16_bits_write_nothing_else(
         run.step()
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.05)], dtype=[torch.float32])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     "penalty",
@@ -265,7 +270,7 @@ def test_pieces_larger_than_a_chunk_write_nothing_else(
 ) -> None:
     run = Run(kind, options, penalty, dtype, shapes)
     run.settle()
-    for batch in run.one._sorted().batches:
+    for batch in run.one._current_engine().batches:
         assert batch.table["size"][batch.pieces["parameter"]].max() > CHUNK
     moved(run)
     for _ in range(3):
@@ -369,7 +374,7 @@ def test_memory_that_was_given_back_is_not_written(
     optimizer.state[w] = deepcopy(optimizer.state[v])
     v.grad, w.grad = torch.ones(8), torch.ones(8)
     optimizer.step()
-    assert twins.served(optimizer._sorted()) == 2
+    assert twins.served(optimizer) == 2
     assert torch.equal(v, w)
 
 

@@ -9,20 +9,15 @@ import torch
 from torch.optim import Optimizer
 
 import cases
-import inside_twins as twins
+import fused_twins as twins
 from cases import Case
 from shrinkage import (
-    L0,
     L1,
     L2,
     MCP,
-    SCAD,
-    Box,
-    CappedL1,
     ElasticNet,
     GroupLasso,
     LogSum,
-    NonNegative,
     Penalty,
 )
 from shrinkage.penalties.base import terms
@@ -58,7 +53,6 @@ def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
     return penalty.why_no_prox() is None and metric is None
 
 
-SINGLE = (MCP, SCAD, CappedL1, LogSum, L0, Box, NonNegative)
 ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))
 COLUMNS = ("in", -1, "in:heads:2", "heads:2x1", Layout((2, 2, 4), (1,)))
 
@@ -73,12 +67,12 @@ def is_compiled(penalty: Penalty) -> bool:
         return True
     if isinstance(first, GroupLasso) and not more:
         return first.groups in (*ROWS, *COLUMNS)
-    return isinstance(first, SINGLE) and not more
+    return first._scalar_form() is not None and not more
 
 
 TABLE = [
     pytest.param(case, how, *VARIANTS[name], id=f"{case}-{how}-{name}")
-    for case in [*cases.PENALTIES, *cases.FAMILY]
+    for case in cases.CASES
     for name in ("SGD momentum", "Adam")
     for how in HOWS
     if goes(case.penalty, how, VARIANTS[name][0])
@@ -104,7 +98,7 @@ def compare(
     one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
     two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
     twins.train(free, twins.twin(free, kind, options, None, how))
-    served = twins.served(one._sorted())
+    served = twins.served(one)
     if gaps:  # a number has none
         assert served == sum(not shape for shape in shapes.values())
     else:
@@ -114,6 +108,10 @@ def compare(
         assert (w - free[name]).abs().max() > 10 * tolerance, name
 
 
+@pytest.mark.quick_where(
+    case=[Case(L1(0.5), norm=True), Case(MCP(0.512)), Case(GroupLasso(0.5), norm=True)],
+    kind=["Adam"],
+)
 @pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
 def test_every_penalty_in_every_way(
     case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
@@ -121,6 +119,7 @@ def test_every_penalty_in_every_way(
     compare({"w": case.shape}, kind, options, case.penalty, how)
 
 
+@pytest.mark.quick_where(gaps=[False], how=["proximal"])
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -128,6 +127,7 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
     compare(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
 
 
+@pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)])
 @pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
@@ -135,6 +135,7 @@ def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
     compare(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
 
 
+@pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
 @pytest.mark.parametrize(
     ("penalty", "how"),
     [
@@ -148,6 +149,7 @@ def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
     compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
+@pytest.mark.quick_where(variant=["Adam"], penalty=[L1(0.1), GroupLasso(0.1)])
 @pytest.mark.parametrize(
     "penalty", [L1(0.1), MCP(0.1), GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str
 )
@@ -156,25 +158,24 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     """In one pass over memory after the step, and by torch operations."""
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
-    one, attachment = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
+    one, fast = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
     two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
     twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
-    first, second = attachment._afterwards._pass, slow._afterwards._pass
-    assert first is not None
-    assert second is not None
-    assert (twins.served(first), twins.served(second)) == (2, 0)
+    reports = [attachment._in_one_pass.engine_report() for attachment in (fast, slow)]
+    assert [len(report.in_one_pass) for report in reports] == [2, 0]
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
+@pytest.mark.quick_where(variant=["SGD momentum", "Adam"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     kind, options = VARIANTS[variant]
     mine, other = twins.parameters(SHAPES, torch.float64), twins.parameters(SHAPES, torch.float64)
     one = twins.train(mine, twins.ours(mine, kind, options, None, "proximal"))
     two = twins.train(other, kind(other.values(), **options))
-    assert twins.served(one._sorted()) == len(SHAPES)
+    assert twins.served(one) == len(SHAPES)
     twins.assert_same(mine, one, other, two, 1e-10)
 
 

@@ -1,7 +1,10 @@
 """A small soak; `make soak` runs a long one."""
 
-from inside_soak import soak
+import pytest
+
+from fused_soak import soak
 
 
+@pytest.mark.slow
 def test_a_small_soak() -> None:
     assert soak(1200, seed=1) == 1200

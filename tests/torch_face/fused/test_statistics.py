@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import inside_twins as twins
+import fused_twins as twins
 from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LInf, Penalty
 from shrinkage.kernels import threads as pool
 from shrinkage.torch import SGD, Adam, Regularizer
@@ -24,6 +24,7 @@ KINDS: list[Any] = [
 SHAPES = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
 
 
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.3), GroupLasso(0.4)])
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize(
     "penalty",
@@ -184,6 +185,7 @@ def assert_some(found: Statistics, name: str) -> None:
     assert (0 < found.dead_groups < found.groups) == (name in GROUPS)
 
 
+@pytest.mark.quick_where(kind=["Adam"], name=["l1"], factor=[0.5])
 @pytest.mark.parametrize("way", ["one pass", "torch's way", "no gradient"])
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 @pytest.mark.parametrize("name", PENALTIES)
@@ -195,7 +197,7 @@ def test_all_seven_by_hand(
     model = twins.strided(model) if way == "torch's way" else model
     w = model["w"]
     optimizer, regularizer = trained(kind, options, name, model, factor)
-    assert twins.served(optimizer._sorted()) == (way != "torch's way")
+    assert twins.served(optimizer) == (way != "torch's way")
     if way == "no gradient":  # and is changed by others, for its sums are from before
         w.grad = None
         with torch.no_grad():
@@ -207,13 +209,14 @@ def test_all_seven_by_hand(
     assert found.value == pytest.approx(regularizer.value(), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["l1", "elastic", "rows", "columns"])
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_of_16_bits(kind: Any, options: dict[str, Any], name: str) -> None:
     """Of the weights as they were rounded."""
     model = twins.parameters({"w": (6, 80)}, torch.bfloat16)
     optimizer, _ = trained(kind, options, name, model)
-    assert twins.served(optimizer._sorted()) == 1
+    assert twins.served(optimizer) == 1
     found = optimizer.statistics()
     # Sums are in float32 within a chunk, and so is the value of what goes torch's way.
     assert_stated(found, by_hand(name, model["w"]), 1e-5)
@@ -237,11 +240,12 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.quick_where(name=["l1"])
 @pytest.mark.parametrize("name", ["l1", "elastic", "mcp", "rows", "columns"])
 def test_of_several_pieces_on_two_threads(name: str, threads: list[int]) -> None:
     model = twins.parameters({"w": (44, 4100), "small": (3, 4)}, torch.float64)
     optimizer, _ = trained(Adam, {"lr": 0.1}, name, model)
-    assert len(optimizer._sorted().batches[0].pieces) >= 3  # the small one is one
+    assert len(optimizer._current_engine().batches[0].pieces) >= 3  # the small one is one
     assert threads == [2, 2, 2]
     found = optimizer.statistics()
     assert_stated(found, together(by_hand(name, w) for w in model.values()))

@@ -20,6 +20,7 @@ from shrinkage.kernels.intrinsics import memory, next_piece
 from shrinkage.kernels.jit import Work, compiled
 from shrinkage.torch import SGD, Adam, Regularizer
 
+PATIENCE = 1800  # seconds after which a test that hangs fails; how fast one runs decides nothing
 KINDS: list[Any] = [
     pytest.param(SGD, {"lr": 0.1, "momentum": 0.9}, id="SGD"),
     pytest.param(Adam, {"lr": 0.1}, id="Adam"),
@@ -67,6 +68,7 @@ def trained(
     return result
 
 
+@pytest.mark.quick_where(kind=["Adam"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_any_number_of_threads_comes_to_the_same(
@@ -161,6 +163,7 @@ def _send(queue: Any, threads: int) -> None:
     queue.put(_total())
 
 
+@pytest.mark.quick_where(start=["fork"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers(start: str) -> None:
@@ -172,14 +175,15 @@ def test_workers(start: str) -> None:
     workers = [context.Process(target=_send, args=(queue, 2)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    found = [queue.get(timeout=60) for _ in workers]
+    found = [queue.get(timeout=PATIENCE) for _ in workers]
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join()
     assert found == [expected, expected]
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert _total() == expected
 
 
+@pytest.mark.quick_where(kind=["SGD"])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_python_threads_that_step_one_optimizer_take_turns(
@@ -238,12 +242,12 @@ def test_an_attached_penalty_acts_once_a_step_whichever_thread_steps() -> None:
     def wait(*_: object) -> None:
         if current_thread() is not main_thread():
             within.set()
-            may_end.wait(60)
+            may_end.wait(PATIENCE)
 
     hook = optimizer.register_step_pre_hook(wait)
     other = Thread(target=optimizer.step)
     other.start()
-    assert within.wait(60)
+    assert within.wait(PATIENCE)
     optimizer.step()  # from begin to end within the other thread's
     may_end.set()
     other.join()

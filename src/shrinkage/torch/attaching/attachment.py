@@ -23,19 +23,19 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo
 from torch.optim import LBFGS, Optimizer
 
 from shrinkage.penalties.arrays import checked_step
-from shrinkage.torch.attaching.checks import attachments, check_attachment
-from shrinkage.torch.attaching.hooks import Nesting, is_initializing, mark, unmark
-from shrinkage.torch.binding.carrying import carry, drop, take_up
+from shrinkage.torch.attaching.checks import check_attachment
+from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
+from shrinkage.torch.attaching.pairs import Pair, Pairs
+from shrinkage.torch.binding.bound import Binding, Part, Reading
+from shrinkage.torch.binding.carrying import carry, drop
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import (
     checked_max_norm,
@@ -45,15 +45,22 @@ from shrinkage.torch.binding.clipping import (
     share_of,
     spend,
 )
-from shrinkage.torch.binding.records import START, keep_starts, unknowns
-from shrinkage.torch.facts.own_step import Group, OwnStep, Rule, UserMetric, check_group, rule_for
+from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.records import START, keep_starts, state_of
+from shrinkage.torch.facts import own_step
+from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.facts.momentum import Named
+from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, check_group, rule_for
+from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.wrappers import inner_optimizer
-from shrinkage.torch.fused.after_step import Afterwards
+from shrinkage.torch.private import skip_compiling
+from shrinkage.torch.schedules import Schedule
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, threshold_
+from shrinkage.torch.wording.effects import objective
 
 if TYPE_CHECKING:
-    from shrinkage.torch.binding.bound import Bound, Part, Reading
-    from shrinkage.torch.regularizer import Regularizer
+    from shrinkage.torch.fused.after_step import FusedProx
 
 
 class Attachment:
@@ -73,55 +80,61 @@ class Attachment:
 
     def __init__(
         self,
-        regularizer: Regularizer,
+        bound: BoundModel,
         optimizer: Optimizer,
         how: str,
         *,
         scale: str | None,
+        schedule: Schedule | None,
         metric: UserMetric | None,
-        max_norm: float | None = None,
+        max_norm: float | None,
     ) -> None:
         optimizer = inner_optimizer(optimizer)
-        check_attachment(regularizer, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
-        self.regularizer = regularizer
+        check_attachment(bound, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
+        self.bound = bound
         self.optimizer = optimizer
         self.how = how
         self.scale = (scale or "lr") if how == "decoupled" else None
         self.metric = metric
         self.max_norm = checked_max_norm(max_norm)
-        self.is_clipped = scales_strength(optimizer, how, self.scale)  # together with gradients
-        self._watch = ClipWatch() if self.is_clipped else None
+        self.stepped_by: str | None = None  # another optimizer, since this one's last step
+        is_sgd = isinstance(optimizer, torch.optim.SGD)
+        self._is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
+        self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
         self._rule: Rule | None = None
         if how == "proximal" and metric is None:
             self._rule = rule_for(optimizer)
-        self._pairs: list[tuple[Bound, list[Group | None]]] = []  # a group for each part
-        self._absent: list[Part] = []
-        self._paired: tuple[object, ...] = ()  # what `_pairs` was made from
-        self._memory = regularizer._memory
-        self._afterwards = Afterwards(self)
-        self.stepped_by: str | None = None  # another optimizer, since this one's last step
+        self._pairs = Pairs(bound, optimizer)
+        self._momentum = bound.momentum
+        self._in_one_pass: FusedProx | None = None
         self._initializes = False  # this step makes the optimizer's state, no more
-        self._end = self._begin()
+        self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
+        self._end = self._begin(schedule)
 
-    def _begin(self) -> Callable[[], None]:
+    def _begin(self, schedule: Schedule | None) -> Callable[[], None]:
         """Take up work, or leave everything as it was and raise; what ends it."""
-        regularizer, optimizer, memory = self.regularizer, self.optimizer, vars(self._memory)
-        with ExitStack() as undo:
-            undo.callback(memory.update, copy.deepcopy(memory))
-            self._memory.begin(optimizer)
+        bound, optimizer, momentum = self.bound, self.optimizer, vars(self._momentum)
+        with ExitStack() as on_error:
+            at_end = on_error.enter_context(ExitStack())
+            on_error.callback(bound.restore_schedule, bound.schedule, bound.factor, bound.steps)
+            on_error.callback(momentum.update, copy.deepcopy(momentum))
+            if schedule is not None:
+                bound.schedule = schedule
+            self._momentum.start(optimizer)
             for register, hook in (
                 (optimizer.register_step_pre_hook, self._before),
                 (optimizer.register_step_post_hook, self._after),
             ):
-                undo.callback(register(hook).remove)  # type: ignore[arg-type]
+                at_end.callback(register(hook).remove)  # type: ignore[arg-type]
             mark(optimizer, self)
-            undo.callback(unmark, optimizer, self)
-            carry(optimizer, regularizer, partial(unknowns, self))
-            undo.callback(drop, optimizer, regularizer)
-            regularizer._attachment = self
+            at_end.callback(unmark, optimizer, self)
+            carry(optimizer, bound, self._lost_without_record)
+            at_end.callback(drop, optimizer, bound)
+            bound.host = self
             self._is_at_work = True
-            return undo.pop_all().close
+            on_error.pop_all()
+            return at_end.close
 
     def detach(self) -> None:
         """Take the penalty off the optimizer; a second call does nothing."""
@@ -129,8 +142,10 @@ class Attachment:
             return
         self._is_at_work = False
         self._end()
-        self._memory.end()
-        self.regularizer.detach()
+        self._momentum.clear()
+        self.bound.host = None
+        if self._before_schedule is not None:
+            self.bound.restore_schedule(*self._before_schedule)
 
     def __enter__(self) -> Attachment:
         return self
@@ -139,24 +154,22 @@ class Attachment:
         self.detach()
 
     def __repr__(self) -> str:
-        from shrinkage.torch.auditing.table import objective
-
-        if not self._is_at_work:
-            return f"{self.how} in {type(self.optimizer).__name__}: detached"
         where = f"{self.how} in {type(self.optimizer).__name__}"
+        if not self._is_at_work:
+            return f"{where}: detached"
         return f"{where}: {objective(self)}{clipping_in_words(self.max_norm)}"
 
-    @_disable_dynamo  # a compiled training step goes on around it
+    @skip_compiling  # a compiled training step goes on around it
     @torch.no_grad()
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if not self._nesting.enters(optimizer):
             return None
-        self.regularizer._begin_step()
-        self._pair()
+        self.bound.begin_step()
+        self._pairs.refresh()
         self._initializes = is_initializing(optimizer)
-        if self._initializes or _skipped(optimizer):
+        if self._initializes or _skips_step(optimizer):
             return None
         acts: dict[str, Callable[[], None]] = {
             "coupled": self._add_gradients,
@@ -166,7 +179,7 @@ class Attachment:
         if self.how == "proximal":
             for group in optimizer.param_groups:
                 check_group(optimizer, group)
-            self._memory.settle(optimizer, self._parts())
+            self._momentum.prepare(optimizer, self._named())
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
         elif self.how == "decoupled" and isinstance(optimizer, LBFGS):
             self._decay(without_gradient=True)
@@ -184,36 +197,56 @@ class Attachment:
             return (args[0], wrapped, *args[2:]), kwargs
         return args, {**kwargs, "closure": wrapped}
 
-    @_disable_dynamo
+    @skip_compiling
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
         if not self._nesting.leaves():
             return
-        if not _skipped(optimizer):
+        if not _skips_step(optimizer):
             self.stepped_by = None
-            keep_starts(self.regularizer, optimizer)
+            keep_starts(self.bound, optimizer)
             if self._initializes:
-                self._memory.see_empty(optimizer, self._parts())
+                self._momentum.note_empty(optimizer, self._named())
             else:
-                self._finish(optimizer)
-        spend(part.parameter for _, part in self._parts())
+                self._finish_step()
+        spend(part.parameter for _, part in self._pairs.parts())
 
-    def _finish(self, optimizer: Optimizer) -> None:
+    def _finish_step(self) -> None:
         """What comes after the optimizer's own update."""
+        moved = list(self._pairs.moving())
         if self.how == "proximal":
-            rows = isinstance(optimizer, torch.optim.SparseAdam)
-            for binding, groups in self._afterwards.prox_(self._counted()):
+            for binding, groups in moved:
+                for part, group in zip(binding.parts, groups, strict=True):
+                    if group is not None:
+                        self._momentum.count(self.optimizer, group, part.name)
+            rows = isinstance(self.optimizer, torch.optim.SparseAdam)
+            for binding, groups in self._prox_in_one_pass_(moved):
                 readings = [*map(self._reading, groups, binding.parts)]
-                binding.prox_(readings, self.regularizer.factor, rows=rows)
+                binding.prox_(readings, self.bound.factor, rows=rows)
         elif self.how == "decoupled":
-            for binding, groups in self._held():
+            for binding, groups in moved:
                 binding.update_(threshold_, self._amounts(binding, groups))
-        self.regularizer._advance()
+        self.bound.advance()
+
+    def _prox_in_one_pass_(self, moved: Sequence[Pair]) -> Sequence[Pair]:
+        """The prox where compiled loops know the optimizer's own step; what is left."""
+        if self._rule not in (own_step.sgd, own_step.adam):
+            return moved
+        if self._in_one_pass is None:
+            # Numba takes seconds to import, so it waits until a step asks for it.
+            from shrinkage.torch.fused.after_step import FusedProx
+
+            self._in_one_pass = FusedProx(self.bound, self.optimizer, self._rule)
+        return self._in_one_pass.prox_(moved, self._pairs.pairs)
 
     def _clip(self) -> None:
         """See whether somebody else clipped, and clip all gradients of the optimizer."""
         watch = self._watch
-        if watch is not None and attachments(self.optimizer)[0] is self and watch.comes_to_look():
+        if (
+            watch is not None
+            and attachments_of(self.optimizer)[0] is self
+            and watch.comes_to_look()
+        ):
             watch.look(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -221,11 +254,11 @@ class Attachment:
 
     def _share(self, part: Part) -> float:
         """The c of the clipping that this penalty takes part in."""
-        return share_of(part.parameter) if self.is_clipped else 1.0
+        return share_of(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
-        factor = self.regularizer.factor * _grad_scale(self.optimizer)
-        for binding, groups in self._held():
+        factor = self.bound.factor * _grad_scale(self.optimizer)
+        for binding, groups in self._pairs.moving():
             binding.add_gradient_(
                 [
                     factor * _sign(group) * self._share(part)
@@ -234,26 +267,23 @@ class Attachment:
             )
 
     def _decay(self, *, without_gradient: bool = False) -> None:
-        for binding, groups in self._held(without_gradient=without_gradient):
+        for binding, groups in self._pairs.moving(without_gradient=without_gradient):
             binding.update_(decay_, self._amounts(binding, groups))
 
-    def _amounts(self, binding: Bound, groups: Sequence[Group | None]) -> list[float | Tensor]:
-        """What the decoupled strength of each part is multiplied by in this step."""
+    def _amounts(self, binding: Binding, groups: Sequence[Group | None]) -> list[float | Tensor]:
+        """What the decoupled strength of each part is multiplied by; 0 for one that stays."""
         return [
-            self.amount(group) * self._share(part)
+            0.0 if group is None else self.amount(group) * self._share(part)
             for group, part in zip(groups, binding.parts, strict=True)
         ]
 
-    def amount(self, group: Group | None, lr: float | Tensor | None = None) -> float | Tensor:
-        """What a decoupled strength is multiplied by in this group, now or at `lr`; 0 in none."""
-        factor = self.regularizer.factor
-        if group is None:
-            return 0.0
-        if self.scale == "none":
-            return factor
-        lr = group["lr"] if lr is None else lr
-        times = lr if factor == 1.0 else factor * lr
-        return times if self.scale == "lr" else times / self._memory.first_lr(self.optimizer, group)
+    def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
+        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
+        first = 1.0
+        if self.scale == "schedule":
+            first = self._momentum.first_lr(self.optimizer, group)
+        now = group["lr"] if lr is None else lr
+        return decoupled_amount(self.scale, self.bound.factor, now, first)
 
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
@@ -277,12 +307,12 @@ class Attachment:
         share = self._share(part)
         if share == 1.0:
             return own, state
-        return lambda state: _scaled(own(state), share), state
+        return lambda state: _clipped(own(state), share), state
 
     def _read(self, group: Group, part: Part) -> Reading:
         rule, metric = self._rule, self.metric
         if rule is not None:
-            buffered = self._memory.buffers.get(part.name, 1.0)
+            buffered = self._momentum.buffers.get(part.name, 1.0)
             return lambda state: rule(group, state, buffered), self.state_of(part)
         assert metric is not None
         try:
@@ -294,60 +324,19 @@ class Attachment:
             return lambda state: OwnStep(step, math.inf), {}
         return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
 
-    def _held(
-        self, *, without_gradient: bool = False
-    ) -> Iterator[tuple[Bound, list[Group | None]]]:
-        """The bindings that a step moves, with the group of each part; None for one that stays."""
-        for binding, groups in self._pairs:
-            moving = [
-                group if part.parameter.requires_grad and (without_gradient or part.moves) else None
-                for part, group in zip(binding.parts, groups, strict=True)
-            ]
-            if any(moving):
-                yield binding, moving
+    def _named(self) -> Iterator[Named]:
+        return ((group, part.name, part.parameter) for group, part in self._pairs.parts())
 
-    def _counted(self) -> list[tuple[Bound, list[Group | None]]]:
-        """After a step: what it moved, one step fuller."""
-        held = list(self._held())
-        for binding, groups in held:
-            for part, group in zip(binding.parts, groups, strict=True):
-                if group is not None:
-                    self._memory.count(self.optimizer, group, part.name)
-        return held
-
-    def _parts(self) -> Iterator[tuple[Group, Part]]:
-        """Each penalized parameter that the optimizer holds, with its group."""
-        for binding, groups in self._pairs:
-            for part, group in zip(binding.parts, groups, strict=True):
-                if group is not None:
-                    yield group, part
-
-    def _pair(self) -> None:
-        """Find the optimizer's group of each penalized parameter."""
-        groups, bindings = self.optimizer.param_groups, self.regularizer.bindings
-        sizes = (len(group["params"]) for group in groups)
-        made_from = (bindings, *groups, *sizes, any(self._thawed()))
-        if len(made_from) == len(self._paired) and all(map(_same, made_from, self._paired)):
-            return
-        holder = {parameter: group for group in groups for parameter in group["params"]}
-        self._pairs = [
-            (binding, [holder.get(part.parameter) for part in binding.parts])
-            for binding in bindings
-        ]
-        take_up(self.optimizer)
-        parts = [part for binding in bindings for part in binding.parts]
-        self._absent = [part for part in parts if part.parameter not in holder]
-        for part in self._thawed():
-            raise RuntimeError(
-                f"{part.name} is penalized but {type(self.optimizer).__name__} does not hold it: "
-                "the model has changed since attach(); give it to the optimizer with "
-                "add_param_group(), or build both anew"
-            )
-        self._paired = made_from
-
-    def _thawed(self) -> Iterator[Part]:
-        """The penalized parameters that the optimizer does not hold, and that are not frozen."""
-        return (part for part in self._absent if part.parameter.requires_grad)
+    def _lost_without_record(self) -> Iterator[str]:
+        """What is not known where the optimizer's state came without the regularizer's."""
+        groups = self.optimizer.param_groups
+        states = (state_of(self.optimizer, part) for part in self.bound.parts)
+        has_buffers = any(state.get("momentum_buffer") is not None for state in states)
+        if self._rule is own_step.sgd and has_buffers:
+            yield "SGD's momentum buffers count as full"
+        if self.scale == "schedule" and any("initial_lr" not in group for group in groups):
+            firsts = ", ".join(f"{lr:g}" for lr in self._momentum.first_lrs)
+            yield f'scale="schedule" takes the learning rate at attach() for the first ({firsts})'
 
     def _wrap(
         self, closure: Callable[[], Any], act: Callable[[], None] | None
@@ -367,10 +356,15 @@ class Attachment:
                     act()
             if self.how == "coupled" and loss is not None:
                 maximized = any(group.get("maximize") for group in self.optimizer.param_groups)
-                return loss + (-1.0 if maximized else 1.0) * self.regularizer.value()
+                return loss + (-1.0 if maximized else 1.0) * self.bound.value()
             return loss
 
         return wrapped
+
+
+def _clipped(own: OwnStep, share: float) -> OwnStep:
+    """A step with its strength clipped; how far a prox may go stays."""
+    return OwnStep(own.step * share, own.limit)
 
 
 def _sign(group: Group | None) -> float:
@@ -380,22 +374,13 @@ def _sign(group: Group | None) -> float:
     return -1.0 if group.get("maximize") else 1.0
 
 
-def _same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, int) and one == other)
-
-
-def _scaled(own: OwnStep, share: float) -> OwnStep:
-    """A step with its strength clipped; how far a prox may go stays."""
-    return OwnStep(own.step * share, own.limit)
-
-
 def _grad_scale(optimizer: Optimizer) -> float:
     """What AMP has multiplied the gradients by, inside a step of a fused optimizer."""
     scale = getattr(optimizer, "grad_scale", None)
     return 1.0 if scale is None else float(scale)
 
 
-def _skipped(optimizer: Optimizer) -> bool:
+def _skips_step(optimizer: Optimizer) -> bool:
     """Whether AMP's scaler found infinite gradients: a fused optimizer then steps nowhere."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)

@@ -9,21 +9,17 @@ import sys
 import threading
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from shrinkage.torch.attaching.checks import ATTACHED
-from shrinkage.torch.binding.bound import whole
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
+from shrinkage.torch.binding.core import ATTACHED, Host
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
 Strangers = weakref.WeakKeyDictionary[Optimizer, bool]  # whether they hold the same weights
-at_work: weakref.WeakKeyDictionary[Attachment, Strangers] = weakref.WeakKeyDictionary()
+at_work: weakref.WeakKeyDictionary[Host, Strangers] = weakref.WeakKeyDictionary()
 _watching = False
 
 
@@ -67,21 +63,7 @@ class MarkedDefaults(dict[str, Any]):
         _watch_for_copies()  # unpickled, perhaps in another process
 
 
-def is_initializing(optimizer: Optimizer) -> bool:
-    """Whether this step only makes the optimizer's state, as `torch.distributed.checkpoint` does.
-
-    There is no state yet, every learning rate is 0 and every gradient too: nothing was learned.
-    """
-    if optimizer.state or any(float(group.get("lr", 0.0)) for group in optimizer.param_groups):
-        return False
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if not gradients or any(gradient.is_sparse for gradient in gradients):
-        return False
-    return not any(bool(whole(gradient.abs().sum())) for gradient in gradients)
-
-
-def mark(optimizer: Optimizer, attachment: Attachment) -> None:
+def mark(optimizer: Optimizer, attachment: Host) -> None:
     """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
@@ -90,7 +72,7 @@ def mark(optimizer: Optimizer, attachment: Attachment) -> None:
     _watch_for_copies()
 
 
-def unmark(optimizer: Optimizer, attachment: Attachment) -> None:
+def unmark(optimizer: Optimizer, attachment: Host) -> None:
     """Take back what `mark` noted."""
     at_work.pop(attachment, None)
     optimizer.__dict__[ATTACHED].remove(attachment)
@@ -128,7 +110,7 @@ def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None
     for attachment, strangers in list(at_work.items()):
         if optimizer not in strangers:
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            parts = (part for binding in attachment.regularizer.bindings for part in binding.parts)
+            parts = attachment.bound.parts
             strangers[optimizer] = any(id(part.parameter) in held for part in parts)
         if strangers[optimizer]:
             attachment.stepped_by = type(optimizer).__name__

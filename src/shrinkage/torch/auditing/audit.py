@@ -23,9 +23,9 @@ from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.auditing.snapshot import Picture, Subject, picture
 from shrinkage.torch.auditing.table import effect
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
-from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
@@ -76,7 +76,7 @@ class Audit:
 def audit(
     model: nn.Module,
     optimizer: Optimizer | Sequence[Optimizer],
-    regularizer: Regularizer | None = None,
+    regularizer: Regularized | None = None,
     *,
     steps: int | None = None,
     steps_per_epoch: int | None = None,
@@ -144,7 +144,7 @@ def audit(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    if not isinstance(regularizer, Regularizer | None):
+    if not isinstance(regularizer, Regularized | None):
         raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
     optimizers = _several(optimizer)
     for name, count in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
@@ -153,10 +153,11 @@ def audit(
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
     run["clip"] = None if clip is None else checked_above("clip", clip, 0.0)
     names = ", ".join(type(one).__name__ for one in optimizers)
-    if regularizer is not None and is_average_of(model, regularizer.model):
-        seen = Picture(model, optimizers, regularizer, ())
+    bound = None if regularizer is None else regularizer.bound
+    if bound is not None and is_average_of(model, bound.model):
+        seen = Picture(model, optimizers, bound, ())
         return Audit(f"Audit of an average of {names}'s model", (), tuple(find_lost_zeros(seen)))
-    seen = picture(model, optimizers, regularizer, **run)
+    seen = picture(model, optimizers, bound, **run)
     checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_CLIPPING + OF_THE_MODEL
     return Audit(
         f"Audit of {type(model).__name__} under {names}",

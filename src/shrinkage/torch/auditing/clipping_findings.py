@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.auditing.findings import Check, Finding, listed, names_of, written
 from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
 from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
+from shrinkage.torch.binding.core import attachments_of
 
 
 def strength_not_clipped(picture: Picture) -> Iterator[Finding]:
@@ -38,7 +39,9 @@ def _stays(optimizer: Optimizer, subject: Subject) -> bool:
     """Whether the strength of a penalty would have to be clipped together with the gradients."""
     for holder, group in subject.holders[:1]:
         if holder is optimizer:
-            return any(scales_strength(optimizer, *_way(pull, group)) for pull in subject.pulls)
+            is_sgd = isinstance(optimizer, torch.optim.SGD)
+            ways = (_way(pull, group) for pull in subject.pulls)
+            return any(scales_strength(how, scale, is_sgd=is_sgd) for how, scale in ways)
     return False
 
 
@@ -51,11 +54,11 @@ def _way(pull: Pull, group: dict[str, object]) -> tuple[str, str | None]:
 def _clips(optimizer: Optimizer) -> bool:
     """Whether the optimizer or what is attached to it clips by itself."""
     inside = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
-    return inside or any(one.max_norm is not None for one in attachments(optimizer))
+    return inside or any(one.max_norm is not None for one in attachments_of(optimizer))
 
 
 def _remedy(picture: Picture, optimizer: Optimizer, pull: Pull) -> str:
-    name, clip, attached = picture.variable(optimizer), picture.clip, attachments(optimizer)
+    name, clip, attached = picture.variable(optimizer), picture.clip, attachments_of(optimizer)
     if isinstance(optimizer, SelfClipping) and not attached:
         return f"{name}.max_norm = {clip:g}  # and clip nowhere else"
     call = f"regularizer.clip_grad_norm_(model.parameters(), {clip:g})"

@@ -13,8 +13,8 @@ from torch import nn
 from shrinkage.torch.auditing.findings import Check, Finding, are, listed, names_of, written
 from shrinkage.torch.auditing.snapshot import Picture, Subject
 from shrinkage.torch.binding.averages import find_counterpart, tensors_of
-from shrinkage.torch.binding.bound import is_sharded, whole
 from shrinkage.torch.models.normalized import parametrization_of
+from shrinkage.torch.tensors.kinds import gather_shards, is_sharded
 
 # Parametrizations through which a zero of the parameter is a zero of the weight, or a gain of it
 TRANSPARENT = {"Product", "Gate", "_WeightNorm", "_SpectralNorm"}
@@ -139,7 +139,9 @@ def find_lost_zeros(picture: Picture) -> Iterator[Finding]:
         for part in binding.parts:
             other = find_counterpart(part, others)
             if other is not None and other is not part.parameter:
-                missing = (whole(part.parameter.detach()) == 0) & (whole(other.detach()) != 0)
+                missing = (gather_shards(part.parameter.detach()) == 0) & (
+                    gather_shards(other.detach()) != 0
+                )
                 lost += int(torch.count_nonzero(missing))
                 names += [part.name] * bool(missing.any())
     if lost:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import cannot_hold, in_that_type
 from shrinkage.torch.auditing.findings import (
     Check,
     Finding,
@@ -21,7 +20,8 @@ from shrinkage.torch.auditing.findings import (
     sources,
 )
 from shrinkage.torch.auditing.snapshot import Picture, Subject
-from shrinkage.torch.facts.weight_decay import highest_lr, in_steps, resolution
+from shrinkage.torch.facts.precision import add_resolution, cannot_hold, resolution
+from shrinkage.torch.facts.weight_decay import highest_lr, in_steps
 
 ROUNDING = 1e-9
 
@@ -143,7 +143,7 @@ def fast_decay(picture: Picture) -> Iterator[Finding]:
 def decay_lost_in_rounding(picture: Picture) -> Iterator[Finding]:
     for optimizer, subjects in _by_optimizer(one for one in _decaying(picture) if _is_lost(one)):
         rate = min(one.decay.rate or 0.0 for one in subjects)
-        said = in_that_type(subjects[0].parameter, cannot_hold(rate))
+        said = add_resolution(subjects[0].parameter, cannot_hold(rate))
         yield Finding(
             "decay lost in rounding",
             "warning",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.attaching.checks import lost_in_rounding
 from shrinkage.torch.attaching.hooks import at_work
 from shrinkage.torch.auditing.findings import (
     Check,
@@ -27,20 +25,18 @@ from shrinkage.torch.auditing.optimizer_findings import (
     without_decay,
 )
 from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
+from shrinkage.torch.binding.clipping import SelfClipping
+from shrinkage.torch.binding.core import Host
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.own_step import rule_for
+from shrinkage.torch.facts.precision import lost_in_rounding
 from shrinkage.torch.facts.weight_decay import steady_step
-from shrinkage.torch.fused.base import Inside
-from shrinkage.torch.fused.rda import RDA
 from shrinkage.torch.models.selection import each_name_alone
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
 
 
 def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
     for attachment in _attached_elsewhere(picture):
-        names = tuple(name for name, _ in attachment.regularizer.named_parameters())
+        names = tuple(name for name, _ in attachment.bound.named_parameters())
         here = picture.variable(picture.optimizers[0])
         yield Finding(
             "attached to another optimizer",
@@ -53,22 +49,21 @@ def attached_elsewhere(picture: Picture) -> Iterator[Finding]:
         )
 
 
-def _attached_elsewhere(picture: Picture) -> list[Attachment]:
+def _attached_elsewhere(picture: Picture) -> list[Host]:
     """That of the regularizer, and those of parameters that get no penalty in these steps."""
-    given = None if picture.regularizer is None else picture.regularizer._attachment
+    given = None if picture.regularizer is None else picture.regularizer.host
     bare = {id(one.parameter) for one in picture.subjects if one.holders and not one.pulls}
     if any(_penalizes(one, bare) for one in at_work):
         gc.collect()  # where nobody has either any more, they still hold each other
-    found = [one for one in at_work if one is given or _penalizes(one, bare)]
+    found: list[Host] = [one for one in at_work if one is given or _penalizes(one, bare)]
     if given is not None and given not in found:
         found.append(given)  # inside an optimizer
     there = [id(one) for one in picture.optimizers]
     return [one for one in found if id(one.optimizer) not in there]
 
 
-def _penalizes(attachment: Attachment, parameters: set[int]) -> bool:
-    bindings = attachment.regularizer.bindings
-    return any(id(part.parameter) in parameters for one in bindings for part in one.parts)
+def _penalizes(attachment: Host, parameters: set[int]) -> bool:
+    return any(id(part.parameter) in parameters for part in attachment.bound.parts)
 
 
 def penalized_twice(picture: Picture) -> Iterator[Finding]:
@@ -199,7 +194,7 @@ def tied_under_two_names(picture: Picture) -> Iterator[Finding]:
     for subject in picture.subjects:
         if len(subject.candidate.owners) < 2:
             continue
-        alone = each_name_alone(subject.candidate, regularizer._penalty, regularizer._on)
+        alone = each_name_alone(subject.candidate, regularizer.penalties, regularizer.on)
         if len({repr(penalty) for penalty in alone.values()}) > 1:
             words = {name: constructed(penalty) for name, penalty in alone.items()}
             got = next((constructed(one.written) for one in subject.pulls), "None")
@@ -280,7 +275,7 @@ def _decaying_beside(picture: Picture, *, squared: bool) -> list[tuple[Optimizer
 def _for_weights_alone(picture: Picture, optimizer: Optimizer) -> str:
     """The lines that give a bare penalty inside an optimizer to the weights alone."""
     name, groups = picture.variable(optimizer), optimizer.param_groups
-    if not isinstance(optimizer, Inside):
+    if not _has_penalty_in_groups(optimizer):
         return f"{name}.penalty = Regularizer(model, {name}.penalty)"
     lines = (
         f'regularizer = Regularizer(model, {name}.param_groups[0]["penalty"])\n'
@@ -295,11 +290,15 @@ def _for_weights_alone(picture: Picture, optimizer: Optimizer) -> str:
     )
 
 
+def _has_penalty_in_groups(optimizer: Optimizer) -> bool:
+    return isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups
+
+
 def _another_way(picture: Picture, optimizer: Optimizer, pull: Pull, how: str) -> str:
     """The lines by which a penalty goes another way."""
-    if isinstance(optimizer, Inside) and pull.how != "loss":
+    if _has_penalty_in_groups(optimizer) and pull.how != "loss":
         return f'for group in {picture.variable(optimizer)}.param_groups: group["how"] = "{how}"'
-    if isinstance(optimizer, RDA):
+    if isinstance(optimizer, SelfClipping) and not optimizer.has_penalty_in_groups:
         return "# give these None in the mapping of the Regularizer"
     return _attach_anew(picture, optimizer, pull, how)
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, parse
-from shrinkage.torch.attaching.checks import attachments
 from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
 from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.clipping import SelfClipping
+from shrinkage.torch.binding.core import BoundModel, Host, Regularized, attachments_of
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
-from shrinkage.torch.fused.base import Inside
 from shrinkage.torch.models.normalized import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.regularizer import Regularizer
 
 UNHELD = Decay(0.0, "coupled", 0.0, False)
 
@@ -35,11 +31,11 @@ class Pull:
     written: Penalty  # as the user wrote it
     how: str
     part: Part | None  # None: a bare penalty inside the optimizer
-    regularizer: Regularizer | None
+    regularizer: BoundModel | None
 
     @property
-    def attachment(self) -> Attachment | None:
-        return None if self.regularizer is None else self.regularizer._attachment
+    def attachment(self) -> Host | None:
+        return None if self.regularizer is None else self.regularizer.host
 
     @property
     def square(self) -> float:
@@ -115,7 +111,7 @@ class Picture:
 
     model: nn.Module
     optimizers: tuple[Optimizer, ...]
-    regularizer: Regularizer | None
+    regularizer: BoundModel | None
     subjects: tuple[Subject, ...]
     steps: int | None = None
     steps_per_epoch: int | None = None
@@ -163,7 +159,7 @@ class Picture:
 def picture(
     model: nn.Module,
     optimizers: Sequence[Optimizer],
-    regularizer: Regularizer | None = None,
+    regularizer: BoundModel | None = None,
     **run: Any,
 ) -> Picture:
     """Look at model, optimizers and regularizer as they are now.
@@ -198,31 +194,31 @@ def picture(
 
 
 def _pulls(
-    optimizers: Sequence[Optimizer], regularizer: Regularizer | None
+    optimizers: Sequence[Optimizer], regularizer: BoundModel | None
 ) -> Iterator[tuple[Tensor, Pull]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
-    acting: list[tuple[Regularizer, str]] = []
+    acting: list[tuple[BoundModel, str]] = []
     for optimizer in optimizers:
-        acting += [(other.regularizer, other.how) for other in attachments(optimizer)]
+        acting += [(other.bound, other.how) for other in attachments_of(optimizer)]
         for group in optimizer.param_groups:
             inside, how = _inside(optimizer, group)
             if isinstance(inside, Penalty):
                 for parameter in group["params"]:
                     yield parameter, Pull(inside, inside, how, None, None)
-            elif inside is not None and all(inside is not other for other, _ in acting):
-                acting.append((inside, how))
+            elif inside is not None and all(inside.bound is not other for other, _ in acting):
+                acting.append((inside.bound, how))
     is_at_work = any(other is regularizer for other, _ in acting)
-    if regularizer is not None and regularizer._attachment is None and not is_at_work:
+    if regularizer is not None and regularizer.host is None and not is_at_work:
         acting.append((regularizer, "loss"))
     for each, how in acting:
-        each._refresh()
+        each.refresh()
         for binding, part in each.active_parts:
             yield part.parameter, Pull(binding.penalty, binding.written, how, part, each)
 
 
-def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularizer | None, str]:
+def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
     """The penalty that an optimizer of this library has inside, and its way."""
-    if isinstance(optimizer, Inside):
+    if isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups:
         inside = group["penalty"]
         return parse(inside) if isinstance(inside, str) else inside, group["how"]
     return getattr(optimizer, "penalty", None), "proximal"

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import html
-import math
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from shrinkage.penalties import GroupLasso, Penalty, Toward, Weighted
+from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
-from shrinkage.torch.attaching.checks import weight_decay
 from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
 from shrinkage.torch.auditing.model_findings import OF_THE_MODEL
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.auditing.snapshot import Pull, picture
-from shrinkage.torch.binding.bound import here, is_sharded
+from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.sparsity import zeros_of
-from shrinkage.torch.facts.own_step import buffer_share, full_buffer_share, sgd
-from shrinkage.torch.facts.weight_decay import in_steps, steady_step
+from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import units_note
+from shrinkage.torch.tensors.kinds import is_sharded, local_shard
+from shrinkage.torch.wording.effects import describe_goal, describe_step
 from shrinkage.torch.wording.text_table import as_columns, as_html_table
-
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.binding.bound import Bound, Part
-    from shrinkage.torch.fused.host import Tie
-    from shrinkage.torch.models.selection import Selected
-    from shrinkage.torch.regularizer import Regularizer
-
-MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
 @dataclass(frozen=True)
@@ -48,32 +37,30 @@ class Row:
     zeros: str
 
 
-def rows(regularizer: Regularizer) -> list[Row]:
+def rows(bound: BoundModel) -> list[Row]:
     """One row a parameter of the model, in the model's order."""
-    regularizer._refresh()
-    bound = {
-        id(part.parameter): (binding, part)
-        for binding in regularizer.bindings
-        for part in binding.parts
+    bound.refresh()
+    bindings = {
+        id(part.parameter): (binding, part) for binding in bound.bindings for part in binding.parts
     }
     table = []
-    for selected in regularizer.selected:
+    for selected in bound.selected:
         parameter = selected.candidate.parameter
         tied = selected.candidate.owners[1:]
         name = selected.owner.name + (" (tied)" if tied else "")
         shape = "×".join(str(size) for size in parameter.shape) or "number"
-        if id(parameter) not in bound:
+        if id(parameter) not in bindings:
             table.append(Row(name, shape, f"none: {selected.why}", "", "", "", ""))
         elif not parameter.requires_grad:
             table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
         else:
-            row = _row(regularizer, *bound[id(parameter)], name, shape)
-            note = _note(bound[id(parameter)][0], selected)
+            row = _row(bound, *bindings[id(parameter)], name, shape)
+            note = _note(bindings[id(parameter)][0], selected)
             table.append(replace(row, penalty=row.penalty + note))
     return table
 
 
-def _note(binding: Bound, selected: Selected) -> str:
+def _note(binding: Binding, selected: Selected) -> str:
     """What is not certain of the units that a penalty has for groups."""
     if len(binding.parts) > 1:
         return ""
@@ -84,15 +71,14 @@ def _note(binding: Bound, selected: Selected) -> str:
     return next(filter(None, noted), "")
 
 
-def _row(regularizer: Regularizer, binding: Bound, part: Part, name: str, shape: str) -> Row:
-    attachment = regularizer._attachment
-    how = _unattached(binding.penalty) if attachment is None else attachment.how
+def _row(bound: BoundModel, binding: Binding, part: Part, name: str, shape: str) -> Row:
+    how = _unattached(binding.penalty) if bound.host is None else bound.host.how
     strengths = _strengths(binding.written)
-    strength = " + ".join(f"{regularizer.factor * lam:.3g}" for lam in strengths) or "–"
+    strength = " + ".join(f"{bound.factor * lam:.3g}" for lam in strengths) or "–"
     penalty = constructed(binding.written)
     if len(binding.parts) > 1:
         penalty += f" on {binding.name}"
-    one_step = _one_step(regularizer, binding.penalty, part)
+    one_step = describe_step(bound, binding.penalty, part)
     return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
 
 
@@ -101,34 +87,34 @@ def _unattached(penalty: Penalty) -> str:
     return "loss, by penalty()" if penalty.why_no_gradient() is None else "none yet: attach it"
 
 
-def _zeros(binding: Bound, part: Part) -> str:
+def _zeros(binding: Binding, part: Part) -> str:
     if is_sharded(part.parameter):  # a table may be printed by one process alone
-        w = here(part.parameter.detach())
+        w = local_shard(part.parameter.detach())
         return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
     w, zeros = part.parameter, zeros_of(binding.given(), binding.penalty)
     groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
     return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}{groups}"
 
 
-def as_text(regularizer: Regularizer) -> str:
+def as_text(bound: BoundModel) -> str:
     """A line that says what it solves, the table in aligned columns, and what to mend."""
-    found = map(str, _concerning(regularizer))
-    return "\n".join([_headline(regularizer), as_columns(Row, rows(regularizer)), *found])
+    found = map(str, _concerning(bound))
+    return "\n".join([_headline(bound), as_columns(Row, rows(bound)), *found])
 
 
-def as_html(regularizer: Regularizer) -> str:
+def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
-    headline, found = html.escape(_headline(regularizer)), _concerning(regularizer)
-    return f"<p>{headline}</p>{as_html_table(Row, rows(regularizer))}{as_html_list(found)}"
+    headline, found = html.escape(_headline(bound)), _concerning(bound)
+    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{as_html_list(found)}"
 
 
-def _concerning(regularizer: Regularizer) -> tuple[Finding, ...]:
+def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
-    if regularizer._attachment is None:
+    if bound.host is None:
         return ()
-    seen = picture(regularizer.model, [regularizer._attachment.optimizer], regularizer)
+    seen = picture(bound.model, [bound.host.optimizer], bound)
     pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
-    mine = {name for name, pull in pulls if pull.regularizer is regularizer}
+    mine = {name for name, pull in pulls if pull.regularizer is bound}
     found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY + OF_THE_MODEL)
     return first_warnings(one for one in found if mine.intersection(one.parameters))
 
@@ -144,52 +130,20 @@ def _strengths(penalty: Penalty) -> list[float]:
     return found
 
 
-def objective(attachment: Attachment | Tie) -> str:
-    """Where weights rest under this attachment, in a sentence; no more than is proved."""
-    decay, coupled = weight_decay(attachment.regularizer, attachment.optimizer)
-    if decay and not coupled:
-        return f"no objective is claimed beside the optimizer's own weight_decay={decay:g}"
-    goal = _goal(attachment.regularizer) + (f" + ½·{decay:g}·Σw² (weight_decay)" if decay else "")
-    if attachment.how == "coupled":
-        return f"rests at {goal}; no exact zeros"
-    if attachment.how == "proximal":
-        known = "" if attachment.metric is None else " if metric= is the optimizer's own step"
-        return f"rests at {goal}{known}; exact zeros"
-    unclaimed = "decoupled from the loss: no objective is claimed for where it rests"
-    if attachment.scale != "lr":
-        return unclaimed
-    steadies = [
-        steady_step(attachment.optimizer, group, 1.0) for group in attachment.optimizer.param_groups
-    ]
-    if not all(steadies):
-        return unclaimed
-    shares = {1.0 / steady for steady in steadies if steady}
-    if shares == {1.0}:
-        return f"rests at {goal}"
-    times = " or ".join(f"{share:g}" for share in sorted(shares))
-    return f"rests at {goal}, with every strength times {times} (momentum)"
-
-
-def _goal(regularizer: Regularizer) -> str:
-    if all(binding.penalty.is_convex for binding in regularizer.active):
-        return MINIMUM_OF_J
-    return MINIMUM_OF_J.replace("the minimum", "a stationary point")
-
-
-def _headline(regularizer: Regularizer) -> str:
-    count = f"{len(regularizer.active_parts)} of {len(regularizer.selected)} parameters penalized"
-    model = type(regularizer.model).__name__
-    attached = regularizer._attachment is not None
-    if not attached and any(one.penalty.why_no_gradient() for one in regularizer.active):
+def _headline(bound: BoundModel) -> str:
+    count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
+    model = type(bound.model).__name__
+    host = bound.host
+    if host is None and any(one.penalty.why_no_gradient() for one in bound.active):
         way = 'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
-    elif not attached:
-        way = f"in the loss by penalty(): rests at {_goal(regularizer)}; no exact zeros"
+    elif host is None:
+        way = f"in the loss by penalty(): rests at {describe_goal(bound)}; no exact zeros"
     else:
-        way = repr(regularizer._attachment)
-        other = getattr(regularizer._attachment, "stepped_by", None)
-        if other is not None:
+        way = repr(host)
+        if host.stepped_by is not None:
+            other = host.stepped_by
             way += f"; but {other} has stepped these weights since, to which it is not attached"
-    factor = "" if regularizer.factor == 1.0 else f", strengths times {regularizer.factor:g}"
+    factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
     return f"Regularizer of {model}: {count}{factor}; {way}"
 
 
@@ -197,93 +151,4 @@ def effect(pull: Pull) -> str:
     """What a penalty does in a step, at the present learning rate."""
     if pull.regularizer is None or pull.part is None:
         return "inside the optimizer"
-    return _one_step(pull.regularizer, pull.penalty, pull.part)
-
-
-def _one_step(regularizer: Regularizer, penalty: Penalty, part: Part) -> str:
-    attachment = regularizer._attachment
-    if attachment is None:
-        has_gradient = penalty.why_no_gradient() is None
-        return _added(penalty, regularizer.factor) if has_gradient else "nothing"
-    group = next(
-        (
-            group
-            for group in attachment.optimizer.param_groups
-            if any(parameter is part.parameter for parameter in group["params"])
-        ),
-        None,
-    )
-    if group is None:
-        return "not in the optimizer"
-    if attachment.how == "coupled":
-        return _added(penalty, regularizer.factor) + _timescale_of_sgd(attachment, group, penalty)
-    if attachment.how == "decoupled":
-        return _moved(penalty, float(attachment.amount(group)), decay=True)
-    return _proximal(attachment, group, penalty, part)
-
-
-def _added(penalty: Penalty, factor: float) -> str:
-    """What is added to the gradient."""
-    absolute, square, rest = penalty.split()
-    parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
-    parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
-    times = "" if factor == 1.0 else f"{factor:.3g}·"
-    parts += [f"{times}∂({term.formula})" for term in rest]
-    return "gradient + " + " + ".join(parts or ["0"])
-
-
-def _timescale_of_sgd(attachment: Attachment, group: dict[str, Any], penalty: Penalty) -> str:
-    steady = steady_step(attachment.optimizer, group, float(group["lr"]))
-    square = attachment.regularizer.factor * penalty.split().square
-    return _timescale(2.0 * steady * square) if steady else ""
-
-
-def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
-    """What a step of this size does to a weight outside the gradient."""
-    absolute, square, rest = penalty.split()
-    parts = []
-    if square:
-        speed = 2 * step * square
-        kept = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(kept + _timescale(speed))
-    if absolute:
-        parts.append(f"|w| − {step * absolute:.3g}, at least 0")
-    for term in rest:
-        if isinstance(term, GroupLasso):
-            root = "·√p_g" if term.weight == "sqrt" else ""
-            parts.append(f"‖w_g‖ − {step * term.lam:.3g}{root}, at least 0")
-        elif term.is_indicator:
-            parts.append(f"to the nearest w with {term.formula}")
-        elif decay:
-            parts.append(f"− {step:.3g}·∂({term.formula})")
-        else:
-            parts.append(f"prox of {step:.3g}·({term.formula})")
-    return "; ".join(parts) or "nothing"
-
-
-def _proximal(attachment: Attachment, group: dict[str, Any], penalty: Penalty, part: Part) -> str:
-    if isinstance(attachment.optimizer, torch.optim.SGD) and attachment.metric is None:
-        coming = _next_step_of_sgd(attachment, group, part)
-        return _moved(penalty, coming * attachment.regularizer.factor, decay=False)
-    state = attachment.state_of(part)
-    if attachment.metric is None and not (state and float(state.get("step", 1)) > 0):
-        return "by the optimizer's own step, known after its first"
-    step, limit = attachment.own_step(group, part)
-    mine = here(step) if isinstance(step, Tensor) else torch.tensor(step)
-    middle = float(mine.median()) if mine.numel() else 0.0
-    words = _moved(penalty, middle * attachment.regularizer.factor, decay=False)
-    most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
-    is_free = penalty.is_constrained or most == math.inf
-    capped = "" if is_free else f", no entry by more than {most:.3g}"
-    return f"{words} (median step {middle:.3g}{capped})"
-
-
-def _next_step_of_sgd(attachment: Attachment, group: dict[str, Any], part: Part) -> float:
-    """Its own step one step from now, when the momentum buffer is that much fuller."""
-    seen = attachment.regularizer._memory.buffers.get(part.name, full_buffer_share(group))
-    begun = "momentum_buffer" in attachment.state_of(part)
-    return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
-
-
-def _timescale(speed: float) -> str:
-    return f" ({in_steps(speed)})" if speed > 0 else ""
+    return describe_step(pull.regularizer, pull.penalty, pull.part)

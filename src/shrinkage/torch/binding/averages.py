@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.owners import candidates
 
-if TYPE_CHECKING:
-    from shrinkage.torch.regularizer import Regularizer
 
-
-def copy_zeros(regularizer: Regularizer, averaged: nn.Module | Mapping[str, Tensor]) -> None:
+def copy_zeros(bound: BoundModel, averaged: nn.Module | Mapping[str, Tensor]) -> None:
     """Set to 0 in `averaged` what is exactly 0 in the model; see `Regularizer.copy_zeros_to`."""
     others = tensors_of(averaged)
-    parts = [part for binding in regularizer.bindings for part in binding.parts]
-    pairs = [(part.parameter, _counterpart(part, others)) for part in parts]
+    pairs = [(part.parameter, _counterpart(part, others)) for part in bound.parts]
     with torch.no_grad():
         for mine, other in pairs:
             other.masked_fill_((mine.detach() == 0).to(other.device), 0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -15,10 +14,12 @@ from torch import Tensor, nn
 
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
+from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
 from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
@@ -52,7 +53,7 @@ Reading = tuple[Rule, State]  # how to read a parameter's own step, from which s
 
 
 @dataclass(frozen=True)
-class Bound(ABC):
+class Binding(ABC):
     """A penalty bound to one parameter or more, which it sees as one array.
 
     What acts on the array gets a number for each part, 0 for one that is to stay.
@@ -64,8 +65,8 @@ class Bound(ABC):
     parts: tuple[Part, ...]
 
     def __post_init__(self) -> None:
-        dtype = widest(part.parameter.dtype for part in self.parts)
-        self.penalty.check_range(xp, torch.promote_types(dtype, torch.float32))
+        dtype = widest_dtype(part.parameter.dtype for part in self.parts)
+        self.penalty._check_range(xp, torch.promote_types(dtype, torch.float32))
 
     @property
     def text(self) -> str:
@@ -74,6 +75,17 @@ class Bound(ABC):
             return to_text(self.written)
         except ValueError:
             return repr(self.written)
+
+    def check_gradient(self) -> None:
+        """Refuse a penalty without a gradient: a constraint, a count.
+
+        Raises
+        ------
+        ValueError
+        """
+        reason = self.penalty.why_no_gradient()
+        if reason is not None:
+            raise ValueError(f"{self.name}: {reason}")
 
     def value(self, w: Tensor) -> Tensor:
         """Ω of the array or of one in its place.
@@ -111,7 +123,7 @@ class Bound(ABC):
 
 @final
 @dataclass(frozen=True)
-class Binding(Bound):
+class SingleBinding(Binding):
     """A penalty with its groups resolved for one parameter."""
 
     @property
@@ -133,7 +145,7 @@ class Binding(Bound):
         (prox_rows_ if rows else prox_)(self.parameter, self.penalty, own, state, factor)
 
 
-def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Binding]:
+def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
     """The bindings of what was selected, each penalty told its module's units and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
@@ -151,7 +163,7 @@ def _bound(
     written: Penalty,
     starts: dict[str, Tensor],
     models: dict[int, Mapping[str, Tensor]],
-) -> Binding:
+) -> SingleBinding:
     owner, part = selected.owner, part_of(selected)
     parameter = part.parameter
 
@@ -167,10 +179,9 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    penalty = written.with_groups(lambda side: unit_layout(side, owner, parameter)).with_arrays(
-        array
-    )
-    return Binding(owner.name, penalty, written, (part,))
+    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    penalty = with_arrays(resolved, array)
+    return SingleBinding(owner.name, penalty, written, (part,))
 
 
 def part_of(selected: Selected) -> Part:
@@ -229,73 +240,3 @@ class ModelWatch:
 
 def _identities(members: Mapping[str, object]) -> list[int]:
     return list(map(id, members.values()))  # of objects that are kept, so none is reused
-
-
-def check_finite(total: Tensor, bindings: Sequence[Bound], step: int, factor: float) -> None:
-    """On the CPU alone, where looking waits for nothing; compiled code has no number yet.
-
-    Raises
-    ------
-    FloatingPointError
-        If Ω is infinite or NaN.
-    """
-    if total.device.type != "cpu" or torch.compiler.is_compiling():
-        return
-    traced = torch._C._functorch.is_functorch_wrapped_tensor(total)
-    if not traced and not math.isfinite(total.item()):
-        raise FloatingPointError(_explosion(bindings, step, factor))
-
-
-def _explosion(bindings: Sequence[Bound], step: int, factor: float) -> str:
-    """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
-    for binding in bindings:
-        w = binding.given().detach()
-        if not math.isfinite(together([binding.value(w)]).item()):
-            if binding.written.is_constrained:
-                return (
-                    f"the penalty is infinite: {binding.name} is outside "
-                    f"{binding.written.formula}; after a proximal step it will be inside"
-                )
-            largest = together([w.abs().max()]).item()
-            return (
-                f"the penalty is not finite at step {step}: {binding.name} under "
-                f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
-                "strength, or clip the gradients"
-            )
-    return (
-        f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
-        f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
-    )
-
-
-def together(values: Sequence[Tensor]) -> Tensor:
-    """Scalars of any device and type as one vector, on the first one's device."""
-    all_whole = [whole(value) for value in values]
-    dtype, device = widest(value.dtype for value in all_whole), all_whole[0].device
-    return torch.stack([value.to(device=device, dtype=dtype) for value in all_whole])
-
-
-def widest(dtypes: Iterable[torch.dtype]) -> torch.dtype:
-    """The narrowest type that holds all of `dtypes`."""
-    first, *others = dtypes
-    for dtype in others:
-        first = torch.promote_types(first, dtype)
-    return first
-
-
-def real_dtype(w: Tensor) -> torch.dtype:
-    return w.real.dtype if w.is_complex() else w.dtype
-
-
-def whole(value: Tensor) -> Tensor:
-    """The value over all shards, where a tensor is spread over processes (DTensor)."""
-    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]
-
-
-def here(value: Tensor) -> Tensor:
-    """What this process holds of a tensor that is spread over processes; asks no other one."""
-    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
-
-
-def is_sharded(value: Tensor) -> bool:
-    return type(value).__name__ == "DTensor"

@@ -15,27 +15,24 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding.bound import (
-    Bound,
+    Binding,
     Part,
     Reading,
     Update,
-    is_sharded,
     part_of,
-    real_dtype,
-    widest,
 )
-from shrinkage.torch.facts.own_step import OwnStep
 from shrinkage.torch.models.attention import is_linear, projections_with
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import Rows, unit_rows
+from shrinkage.torch.tensors.kinds import OwnStep, is_sharded, real_dtype, widest_dtype
 from shrinkage.torch.tensors.updates import acts, add_dense_, limited_prox
 
 
 @final
 @dataclass(frozen=True)
-class Gathered(Bound):
+class JointBinding(Binding):
     """A penalty bound to the matrix (units, entries) of a `Joint`.
 
     Each way works on the gathered matrix, and what it makes of it is scattered again. Steps are an
@@ -75,7 +72,7 @@ class Gathered(Bound):
 
     def _gather(self, tensors: Sequence[Tensor]) -> Tensor:
         """The matrix, on the first part's device and in a type that holds all."""
-        device, dtype = tensors[0].device, widest(tensor.dtype for tensor in tensors)
+        device, dtype = tensors[0].device, widest_dtype(tensor.dtype for tensor in tensors)
         pieces = [rows.of(w) for rows, w in zip(self.rows, tensors, strict=True)]
         return torch.cat([piece.to(device=device, dtype=dtype) for piece in pieces], dim=1)
 
@@ -97,7 +94,7 @@ class Gathered(Bound):
         return self._gather(spread)
 
 
-def bind_joints(selected: Sequence[Selected]) -> list[Gathered]:
+def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
     """The bindings of what Joints selected.
 
     Raises
@@ -112,7 +109,7 @@ def bind_joints(selected: Sequence[Selected]) -> list[Gathered]:
     return [_gathered(joint, chosen) for joint, chosen in members.items()]
 
 
-def _gathered(joint: Joint, chosen: Sequence[Selected]) -> Gathered:
+def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
     written = chosen[0].penalty
     assert written is not None
     _check_penalty(joint, written)
@@ -126,7 +123,7 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> Gathered:
         rows.append(unit_rows(side, one.owner, part.parameter))
     _check_sides(joint, [one.owner for one in ordered], parts, rows)
     are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
-    return Gathered(str(joint), written, written, parts, _matched(joint, rows, are_channels))
+    return JointBinding(str(joint), written, written, parts, _matched(joint, rows, are_channels))
 
 
 def _check_sides(

@@ -15,11 +15,12 @@ import json
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.records import (
     Record,
     drop_starts,
@@ -29,9 +30,6 @@ from shrinkage.torch.binding.records import (
     record_of,
     state_of,
 )
-
-if TYPE_CHECKING:
-    from shrinkage.torch.regularizer import Regularizer
 
 KEY = "shrinkage"  # in a parameter group
 CARRIER = "_shrinkage_carrier"  # on an optimizer, which its copies lose
@@ -63,7 +61,7 @@ class Carrier:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self.regularizers: dict[Regularizer, Lost] = {}
+        self.bound_models: dict[BoundModel, Lost] = {}
         with ExitStack() as undo:
             undo.callback(optimizer.register_state_dict_post_hook(self._write).remove)
             undo.callback(optimizer.register_load_state_dict_post_hook(self._loaded).remove)
@@ -73,36 +71,36 @@ class Carrier:
         """What the regularizers need of the group that has this value."""
         numbered = enumerate(self.optimizer.param_groups)
         here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
-        made = [record_of(one, *place) for one in self.regularizers for place in here]
+        made = [record_of(one, *place) for one in self.bound_models for place in here]
         return [record for record in made if record is not None]
 
-    def take_up(self) -> list[Regularizer]:
+    def take_up(self) -> list[BoundModel]:
         """Look at what was loaded into the groups: the regularizers that went on from it."""
         groups = self.optimizer.param_groups
         for group, waiting in [(group, _read(group.get(KEY), self)) for group in groups]:
             if waiting is not None:
                 group[KEY] = Carried(self, waiting)
         self.settle_keys()
-        return [one for one in self.regularizers if self._resume(one)]
+        return [one for one in self.bound_models if self._resume(one)]
 
     def settle_keys(self) -> None:
         """The key is in the groups with penalized parameters, and where records wait."""
         for group in self.optimizer.param_groups:
-            if any(places_of(one, group) for one in self.regularizers):
+            if any(places_of(one, group) for one in self.bound_models):
                 group.setdefault(KEY, Carried(self, []))
             elif KEY in group and not group[KEY].waiting:
                 del group[KEY]
 
-    def _resume(self, regularizer: Regularizer) -> bool:
+    def _resume(self, bound: BoundModel) -> bool:
         found = [
             (group, record)
             for group in self.optimizer.param_groups
             if KEY in group
             for record in group[KEY].waiting
-            if is_about(record, regularizer, group)
+            if is_about(record, bound, group)
         ]
         if found:
-            go_on(regularizer, self.optimizer, found)
+            go_on(bound, self.optimizer, found)
         for group, record in found:
             group[KEY].waiting.remove(record)
         return bool(found)
@@ -115,14 +113,14 @@ class Carrier:
 
     def _loaded(self, optimizer: Optimizer) -> None:
         went_on = self.take_up()
-        for regularizer, lost in self.regularizers.items():
-            if regularizer not in went_on and not regularizer._memory.is_restored:
-                regularizer._memory.buffers.clear()
-                steps = _steps_shown(regularizer, optimizer)
-                _warn_of_nothing_saved(regularizer, optimizer, lost, steps)
+        for bound, lost in self.bound_models.items():
+            if bound not in went_on and not bound.momentum.is_restored:
+                bound.momentum.buffers.clear()
+                steps = _steps_shown(bound, optimizer)
+                _warn_of_nothing_saved(bound, optimizer, lost, steps)
 
 
-def carry(optimizer: Optimizer, regularizer: Regularizer, lost: Lost = tuple) -> None:
+def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
     """Let a regularizer travel with this optimizer, and go on from what was loaded into it.
 
     Parameters
@@ -138,14 +136,14 @@ def carry(optimizer: Optimizer, regularizer: Regularizer, lost: Lost = tuple) ->
     groups = [(group, group.get(KEY)) for group in optimizer.param_groups]
     carrier = optimizer.__dict__.get(CARRIER) or Carrier(optimizer)
     optimizer.__dict__[CARRIER] = carrier
-    carrier.regularizers[regularizer] = lost
+    carrier.bound_models[bound] = lost
     try:
-        if regularizer not in carrier.take_up() and not regularizer._memory.is_restored:
-            steps = _steps_shown(regularizer, optimizer)
-            if steps and steps > _most_changes(regularizer):  # these steps were not made here
-                _warn_of_nothing_saved(regularizer, optimizer, lost, steps)
+        if bound not in carrier.take_up() and not bound.momentum.is_restored:
+            steps = _steps_shown(bound, optimizer)
+            if steps and steps > _most_changes(bound):  # these steps were not made here
+                _warn_of_nothing_saved(bound, optimizer, lost, steps)
     except BaseException:
-        _let_go(carrier, regularizer)
+        _let_go(carrier, bound)
         for group, value in groups:
             if value is not None:
                 group[KEY] = value
@@ -157,15 +155,15 @@ def take_up(optimizer: Optimizer) -> None:
     optimizer.__dict__[CARRIER].take_up()
 
 
-def drop(optimizer: Optimizer, regularizer: Regularizer) -> None:
+def drop(optimizer: Optimizer, bound: BoundModel) -> None:
     """Let a regularizer no longer travel with this optimizer."""
-    drop_starts(regularizer, optimizer)
-    _let_go(optimizer.__dict__[CARRIER], regularizer)
+    drop_starts(bound, optimizer)
+    _let_go(optimizer.__dict__[CARRIER], bound)
 
 
-def _let_go(carrier: Carrier, regularizer: Regularizer) -> None:
-    del carrier.regularizers[regularizer]
-    if carrier.regularizers:
+def _let_go(carrier: Carrier, bound: BoundModel) -> None:
+    del carrier.bound_models[bound]
+    if carrier.bound_models:
         carrier.settle_keys()
         return
     carrier.close()
@@ -201,20 +199,20 @@ def _read(given: object, carrier: Carrier) -> list[Record] | None:
 
 
 def _warn_of_nothing_saved(
-    regularizer: Regularizer, optimizer: Optimizer, lost: Lost, steps: int | None
+    bound: BoundModel, optimizer: Optimizer, lost: Lost, steps: int | None
 ) -> None:
     """Say what an optimizer's state does not tell that was saved without the regularizer."""
-    if steps == regularizer._steps:
+    if steps == bound.steps:
         return
     clauses = list(lost()) if steps != 0 else []
-    if regularizer._starts and steps != 0:
+    if bound.starts and steps != 0:
         clauses.append(
             'the start of Toward("start") is where the weights were when the Regularizer was made'
         )
     shift = ""
-    if regularizer.schedule is not None:
-        clauses.append(f"the schedule goes on from step {regularizer._steps}")
-        ahead = "..." if steps is None else steps - regularizer._steps
+    if bound.schedule is not None:
+        clauses.append(f"the schedule goes on from step {bound.steps}")
+        ahead = "..." if steps is None else steps - bound.steps
         shift = f", or write schedule=lambda step: schedule(step + {ahead})"
     if clauses:
         run = "a run of unknown length" if steps is None else f"a run of {steps} steps"
@@ -226,11 +224,9 @@ def _warn_of_nothing_saved(
         )
 
 
-def _steps_shown(regularizer: Regularizer, optimizer: Optimizer) -> int | None:
+def _steps_shown(bound: BoundModel, optimizer: Optimizer) -> int | None:
     """How many steps the optimizer's state counts for penalized parameters; None if none are."""
-    states = [
-        state_of(optimizer, part) for binding in regularizer.bindings for part in binding.parts
-    ]
+    states = [state_of(optimizer, part) for part in bound.parts]
     counts = [int(state["step"]) for state in states if "step" in state]
     if counts:
         return max(counts)
@@ -240,7 +236,6 @@ def _steps_shown(regularizer: Regularizer, optimizer: Optimizer) -> int | None:
     return None if is_stateless or any(states) else 0
 
 
-def _most_changes(regularizer: Regularizer) -> int:
+def _most_changes(bound: BoundModel) -> int:
     """How often penalized parameters were changed in this process, by torch's own count."""
-    parts = (part for binding in regularizer.bindings for part in binding.parts)
-    return max((part.parameter._version for part in parts), default=0)
+    return max((part.parameter._version for part in bound.parts), default=0)

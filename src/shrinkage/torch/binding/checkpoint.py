@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.binding.core import BoundModel
 
 
-def state(regularizer: Regularizer) -> dict[str, Any]:
+def state(bound: BoundModel) -> dict[str, Any]:
     """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
     return {
-        "factor": regularizer.factor,
-        "step": regularizer._steps,
-        "penalties": {binding.name: binding.text for binding in regularizer.bindings},
-        "starts": {name: start.clone() for name, start in regularizer._starts.items()},
-        **regularizer._memory.state_dict(),
+        "factor": bound.factor,
+        "step": bound.steps,
+        "penalties": {binding.name: binding.text for binding in bound.bindings},
+        "starts": {name: start.clone() for name, start in bound.starts.items()},
+        **bound.momentum.state_dict(),
     }
 
 
-def restore(regularizer: Regularizer, saved: Mapping[str, Any]) -> None:
+def restore(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     """Go on from `saved`; the present penalties are kept, and a difference is warned of.
 
     Raises
@@ -29,18 +28,18 @@ def restore(regularizer: Regularizer, saved: Mapping[str, Any]) -> None:
     ValueError
         If `saved` lacks a part; nothing is changed then.
     """
-    now = state(regularizer)
+    now = state(bound)
     missing = [key for key in now if key not in saved]
     if missing:
         raise ValueError(
             f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
         )
     warn_of_other_penalties(now["penalties"], saved["penalties"])
-    regularizer.factor = saved["factor"]
-    regularizer._steps = int(saved["step"])
-    regularizer._memory.load_state_dict(saved)
-    regularizer._unknown_starts.clear()
-    for name, start in regularizer._starts.items():
+    bound.factor = saved["factor"]
+    bound.steps = int(saved["step"])
+    bound.momentum.load_state_dict(saved)
+    bound.unknown_starts.clear()
+    for name, start in bound.starts.items():
         if name in saved["starts"]:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
 

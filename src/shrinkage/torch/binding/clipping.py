@@ -12,14 +12,15 @@ import warnings
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from shrinkage.penalties.arrays import checked_number
+from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.private import skip_compiling
 
 TINY = 1e-6  # torch adds it to the norm
 
@@ -36,7 +37,7 @@ class _Clip(NamedTuple):
 _clips: dict[int, _Clip] = {}  # by the parameter's id
 
 
-@_disable_dynamo  # a compiled training step goes on around it
+@skip_compiling  # a compiled training step goes on around it
 @torch.no_grad()
 def clip_(
     parameters: Tensor | Iterable[Tensor],
@@ -91,14 +92,14 @@ def is_any_clipped() -> bool:
     return bool(_clips)
 
 
-def scales_strength(optimizer: object, how: str, scale: str | None) -> bool:
+def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
     """Whether a penalty that goes this way is clipped together with the gradients.
 
     A decay outside the gradient is not, as that of AdamW is not; but for SGD with ``scale="lr"``,
     where it takes the gradient's part.
     """
     if how == "decoupled":
-        return scale == "lr" and isinstance(optimizer, torch.optim.SGD)
+        return scale == "lr" and is_sgd
     return how in ("coupled", "proximal")
 
 
@@ -107,6 +108,7 @@ class SelfClipping:
 
     defaults: dict[str, Any]
     param_groups: list[dict[str, Any]]
+    has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
 
     @property
     def max_norm(self) -> float | None:
@@ -117,10 +119,8 @@ class SelfClipping:
 
     @max_norm.setter
     def max_norm(self, max_norm: float | None) -> None:
-        from shrinkage.torch.attaching.checks import attachments, check_no_late_clipping
-
         limit = checked_max_norm(max_norm)
-        if attachments(self):
+        if attachments_of(self):
             check_no_late_clipping(self, limit)
         self.defaults["max_norm"] = limit
 
@@ -142,6 +142,21 @@ def checked_max_norm(max_norm: float | None) -> float | None:
     if not number > 0.0:
         raise ValueError(f"max_norm must be > 0, or None to clip nothing, got {number}")
     return number
+
+
+def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
+    """Refuse an optimizer's own clipping beside what is attached to it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if max_norm is not None:
+        raise ValueError(
+            f"{type(optimizer).__name__} has max_norm={max_norm:g} and clips inside its step, "
+            "after attached penalties have acted: set its max_norm to None, and give "
+            f"max_norm={max_norm:g} to attach()"
+        )
 
 
 def check_group_has_no_norm(optimizer: object, param_group: object) -> None:

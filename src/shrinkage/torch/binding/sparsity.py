@@ -8,24 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import (
-    L0,
-    MCP,
-    SCAD,
-    CappedL1,
-    GroupLasso,
-    LInf,
-    LogSum,
-    Lp,
-    NuclearNorm,
-    Penalty,
-    SparseGroupLasso,
-    Weighted,
-)
+from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
-from shrinkage.torch.binding.bound import whole
-
-ZEROING = GroupLasso, SparseGroupLasso, LInf, MCP, SCAD, CappedL1, LogSum, L0, NuclearNorm
+from shrinkage.torch.tensors.kinds import gather_shards
 
 
 class Zeros(NamedTuple):
@@ -66,23 +51,13 @@ class Sparsity:
 
 def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:
     """The exact zeros of one parameter, and of the groups of the first group penalty on it."""
-    w = whole(parameter.detach())
+    w = gather_shards(parameter.detach())
     zeros = w.numel() - int(torch.count_nonzero(w))
-    for term in terms(penalty):
-        if isinstance(term, GroupLasso | SparseGroupLasso | LInf):
-            return Zeros(zeros, w.numel(), *term.group_zeros(w))
-    return Zeros(zeros, w.numel(), 0, 0)
+    by_term = (term.group_zeros(w) for term in terms(penalty))
+    dead_groups, groups = next((counts for counts in by_term if counts[1]), (0, 0))
+    return Zeros(zeros, w.numel(), dead_groups, groups)
 
 
 def makes_zeros(penalty: Penalty) -> bool:
     """Whether the minimum has exact zeros under such a penalty."""
-    absolute, _, rest = penalty.split()
-    return absolute > 0 or any(map(_makes_zeros_by_itself, rest))
-
-
-def _makes_zeros_by_itself(term: Penalty) -> bool:
-    if isinstance(term, Weighted):
-        return makes_zeros(term.penalty)
-    if isinstance(term, Lp):
-        return term.p <= 1 and not term.is_zero
-    return isinstance(term, ZEROING) and not term.is_zero
+    return penalty.traits.makes_zeros and not penalty.is_zero

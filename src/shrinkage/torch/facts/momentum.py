@@ -1,20 +1,21 @@
-"""What a regularizer must remember of an optimizer from step to step."""
+"""How full SGD's momentum buffers are, which torch's own state does not show."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
+from shrinkage.torch.facts.scale import first_lr
 
-if TYPE_CHECKING:
-    from shrinkage.torch.binding.bound import Part
+Named = tuple[Group, str, Tensor]  # a parameter with its group and its name
 
 
-class Memory:
+class MomentumFill:
     """How full SGD's momentum buffers are, and the learning rates at the beginning.
 
     torch's own state shows neither, so both travel in the regularizer's ``state_dict`` and with
@@ -26,13 +27,13 @@ class Memory:
         self.first_lrs: list[float] = []  # a group each
         self.is_restored = False  # by `load_state_dict`, and no step since
 
-    def begin(self, optimizer: Optimizer) -> None:
+    def start(self, optimizer: Optimizer) -> None:
         """At attach: nothing was seen yet, but for what a checkpoint brought."""
         if not self.is_restored:
             self.buffers.clear()
             self.first_lrs = [float(group["lr"]) for group in optimizer.param_groups]
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """At detach: what the optimizer does from now on is not seen."""
         self.buffers.clear()
         self.first_lrs.clear()
@@ -40,35 +41,35 @@ class Memory:
 
     def reset(self, optimizer: Optimizer | None) -> None:
         """As at attach to this optimizer, or as attached to none."""
-        self.end()
+        self.clear()
         if optimizer is not None:
-            self.begin(optimizer)
+            self.start(optimizer)
 
-    def stepped(self) -> None:
+    def note_step(self) -> None:
         """After each step."""
         self.is_restored = False
 
-    def settle(self, optimizer: Optimizer, parts: Iterable[tuple[Group, Part]]) -> None:
+    def prepare(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
         """Before a step: buffers that were not seen to fill count as full, absent ones as empty."""
         if not isinstance(optimizer, torch.optim.SGD):
             return
-        for group, part in parts:
-            state = optimizer.state.get(part.parameter, {})
+        for group, name, parameter in parameters:
+            state = optimizer.state.get(parameter, {})
             if state.get("momentum_buffer") is None:
-                self.buffers.pop(part.name, None)
-            elif part.name not in self.buffers:
-                self.buffers[part.name] = full_buffer_share(group)
+                self.buffers.pop(name, None)
+            elif name not in self.buffers:
+                self.buffers[name] = full_buffer_share(group)
 
     def count(self, optimizer: Optimizer, group: Group, name: str) -> None:
         """After a step that filled the buffer of that name further."""
         if isinstance(optimizer, torch.optim.SGD) and group["momentum"]:
             self.buffers[name] = buffer_share(group, self.buffers.get(name))
 
-    def see_empty(self, optimizer: Optimizer, parts: Iterable[tuple[Group, Part]]) -> None:
+    def note_empty(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
         """After torch has made the state by a step of zeros: its buffers hold 0·g."""
-        for _, part in parts:
-            if optimizer.state.get(part.parameter, {}).get("momentum_buffer") is not None:
-                self.buffers[part.name] = 0.0
+        for _, name, parameter in parameters:
+            if optimizer.state.get(parameter, {}).get("momentum_buffer") is not None:
+                self.buffers[name] = 0.0
 
     def first_lr(self, optimizer: Optimizer, group: Group) -> float:
         """lr₀: the group's `initial_lr`, else its learning rate when it was first seen.
@@ -81,13 +82,7 @@ class Memory:
         groups = optimizer.param_groups
         self.first_lrs += [float(late["lr"]) for late in groups[len(self.first_lrs) :]]
         number = next(number for number, other in enumerate(groups) if other is group)
-        first = float(group.get("initial_lr", self.first_lrs[number]))
-        if first <= 0:
-            raise ValueError(
-                f'scale="schedule" divides by the first learning rate, which is {first:g} in group '
-                f'{number}; set initial_lr there, or use scale="lr"'
-            )
-        return first
+        return first_lr(group, number, self.first_lrs[number])
 
     def state_dict(self) -> dict[str, Any]:
         return {"momentum": dict(self.buffers), "first_lrs": list(self.first_lrs)}

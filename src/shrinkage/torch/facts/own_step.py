@@ -10,26 +10,16 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.torch.tensors.kinds import OwnStep
+
 Group = dict[str, Any]
 UserMetric = Callable[[Optimizer, Group, Tensor], "float | Tensor"]
-
-
-class OwnStep(NamedTuple):
-    """The step s of each entry, and the farthest that a prox may move one.
-
-    Where an entry's gradient was always tiny, s is enormous and says nothing. At rest the prox
-    undoes the optimizer's own move, so twice the largest steady move of that optimizer is never in
-    its way (`limit`), and keeps it from wiping weights whose gradients have not begun.
-    """
-
-    step: float | Tensor
-    limit: float | Tensor
 
 
 Rule = Callable[[Group, dict[str, Any], float], OwnStep]
@@ -114,7 +104,7 @@ def sparse_adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep
     return OwnStep(_over(scale, denominator), 2.0 * group["lr"])
 
 
-RULES: dict[type[Optimizer], Rule] = {
+_RULES: dict[type[Optimizer], Rule] = {
     torch.optim.SGD: sgd,
     torch.optim.Adam: adam,
     torch.optim.AdamW: adam,
@@ -135,6 +125,19 @@ WITHOUT_METRIC = {
 }
 
 
+def register_step(kind: type[Optimizer], rule: Rule) -> None:
+    """Let "proximal" work with a kind of optimizer, and with subclasses that keep its `step`.
+
+    Parameters
+    ----------
+    kind : type of torch.optim.Optimizer
+    rule : callable
+        From the parameter's group, its state after a step and b, where SGD's momentum buffer holds
+        b·g for a constant gradient g, to the `OwnStep`.
+    """
+    _RULES[kind] = rule
+
+
 def rule_for(optimizer: Optimizer) -> Rule:
     """The rule that reads the optimizer's own step from its state.
 
@@ -149,14 +152,14 @@ def rule_for(optimizer: Optimizer) -> Rule:
         'how="coupled" or "decoupled"'
     )
     for base in kind.__mro__:
-        if base in RULES:
+        if base in _RULES:
             if inspect.unwrap(kind.step) is not inspect.unwrap(base.step):
                 raise ValueError(
                     f"{kind.__name__} overrides {base.__name__}.step, so its own step is not known "
                     f"for proximal; {remedy}"
                 )
             _check_options(optimizer)
-            return RULES[base]
+            return _RULES[base]
         if base.__name__ in WITHOUT_METRIC:
             raise ValueError(
                 f"proximal does not work with {kind.__name__}: {WITHOUT_METRIC[base.__name__]}; "

@@ -10,9 +10,11 @@ With strength c and data gradient g:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.torch.facts.own_step import Group, full_buffer_share, sgd
@@ -61,15 +63,33 @@ def steady_step(optimizer: Optimizer, group: Group, lr: float) -> float | None:
     return float(sgd({**group, "lr": lr}, {}, full).step)
 
 
+def decay_on(optimizer: Optimizer, parameters: Iterable[Tensor]) -> Decay | None:
+    """The optimizer's own decay of the first of these parameters that it decays; None if none."""
+    decayed = {id(parameter) for parameter in parameters}
+    for group in optimizer.param_groups:
+        decay = own_decay(optimizer, group)
+        if decay.strength and any(id(parameter) in decayed for parameter in group["params"]):
+            return decay
+    return None
+
+
+def beside_weight_decay(optimizer: Optimizer, decay: Decay, penalty: str) -> str:
+    """The sentence on an optimizer's own decay beside a penalty."""
+    what = (
+        f"which adds ½·{decay.strength:g}·Σw² to J, for every parameter of its group"
+        if decay.joins_gradient
+        else "which acts on the same weights: what is solved is then not J"
+    )
+    return (
+        f"{type(optimizer).__name__} has weight_decay={decay.strength:g} beside the {penalty}, "
+        f"{what}; set weight_decay=0 and write L2.from_weight_decay({decay.strength:g})"
+    )
+
+
 def in_steps(rate: float) -> str:
     """How long a decay of this share a step takes."""
     steps = 1.0 / rate
     return f"to 1/e in {steps:.3g} steps" if steps < 1000 else f"to 1/e in {round(steps)} steps"
-
-
-def resolution(w: torch.Tensor) -> float | None:
-    """The share of a weight below which a move is lost in a 16-bit float; None in wider ones."""
-    return torch.finfo(w.dtype).eps / 2 if w.dtype in (torch.float16, torch.bfloat16) else None
 
 
 def highest_lr(group: dict[str, Any]) -> float:

@@ -3,23 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam as torch_adam
-from torch.optim.optimizer import ParamsT, _get_scalar_dtype
+from torch.optim.optimizer import ParamsT
 
-from shrinkage.kernels.how import Kind, Update
+from shrinkage.kernels.how import Update
 from shrinkage.penalties import Penalty
+from shrinkage.torch.binding.core import Regularized
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, OwnStep
-from shrinkage.torch.fused.base import Inside
+from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.fused.base import FusedOptimizer
 from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
+from shrinkage.torch.tensors.kinds import OwnStep
 
 
-class Adam(Inside, torch.optim.Adam):
+def _state_names(group: Group) -> tuple[str, ...]:
+    names = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
+    return names if group["amsgrad"] else names[:2]
+
+
+def _prepare(entry: Entry, state: State) -> None:
+    """Its state, as torch would make it."""
+    group = entry.group
+    if "step" not in state:
+        on_device = group["capturable"] or group["fused"]
+        in_double = torch.get_default_dtype() is torch.float64 and not group["fused"]
+        state["step"] = torch.tensor(
+            0.0,
+            dtype=torch.float64 if in_double else torch.float32,
+            device=entry.parameter.device if on_device else "cpu",
+        )
+    for name in _state_names(group):
+        settle_(state, name, entry.parameter)
+
+
+def numbers(entry: Entry) -> dict[str, float]:
+    """Adam's options, as its loops and those of the prox in its metric read them."""
+    group = entry.group
+    lr, decay = float(group["lr"]), float(group["weight_decay"])
+    decoupled = group["decoupled_weight_decay"]
+    return {
+        "sign": -1.0 if group["maximize"] else 1.0,
+        "lr": lr,
+        "factor": entry.factor,
+        "decay": 0.0 if decoupled else decay,
+        "limit": 2.0 * lr,
+        "step": lr,
+        "beta1": float(group["betas"][0]),
+        "beta2": float(group["betas"][1]),
+        "eps": group["eps"],
+        "kept": 1.0 - lr * decay if decoupled else 1.0,
+    }
+
+
+def find_own_step(group: Group, state: State) -> OwnStep:
+    """The rule of `facts.own_step` for any Adam; the loops repeat it entry by entry."""
+    return own_step.adam(group, state, 1.0)
+
+
+def _step_by_torch(
+    entries: Sequence[Entry],
+    states: list[State],
+    weights: list[Tensor],
+    gradients: list[Tensor],
+) -> None:
+    group = entries[0].group
+    if any(gradient.is_sparse for gradient in gradients):
+        raise RuntimeError("Adam does not support sparse gradients; use torch.optim.SparseAdam")
+    torch_adam(
+        weights,
+        gradients,
+        [state["exp_avg"] for state in states],
+        [state["exp_avg_sq"] for state in states],
+        [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [],
+        [state["step"] for state in states],
+        foreach=group["foreach"],
+        capturable=group["capturable"],
+        differentiable=group["differentiable"],
+        fused=is_fused(group, weights),
+        has_complex=any(w.is_complex() for w in weights),
+        amsgrad=group["amsgrad"],
+        beta1=group["betas"][0],
+        beta2=group["betas"][1],
+        lr=group["lr"],
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        maximize=group["maximize"],
+        decoupled_weight_decay=group["decoupled_weight_decay"],
+    )
+
+
+RULE = UpdateRule(
+    name="adam",
+    state_names=_state_names,
+    prepare=_prepare,
+    numbers=numbers,
+    own_step=find_own_step,
+    count_step=leave_state,
+    by_torch=_step_by_torch,
+    update=lambda group: Update.AMSGRAD if group["amsgrad"] else Update.ADAM,
+    count_name="step",
+)
+
+
+class Adam(FusedOptimizer, torch.optim.Adam):
     """torch.optim.Adam with the penalty inside: a regularized step in one pass over memory.
 
     ``how="proximal"``: the update of torch.optim.Adam, then ``w ← prox(w, s)`` with the step of
@@ -62,7 +152,7 @@ class Adam(Inside, torch.optim.Adam):
     [0.985, -0.004]
     """
 
-    _counts = "step"
+    rule = RULE
 
     def __init__(
         self,
@@ -79,13 +169,13 @@ class Adam(Inside, torch.optim.Adam):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
-        penalty: Penalty | Regularizer | str | None = None,
+        penalty: Penalty | Regularized | str | None = None,
         how: str = "proximal",
         scale: str = "lr",
         max_norm: float | None = None,
         compile: bool = False,
     ) -> None:
-        self._begin(penalty, how, scale, compile)
+        self._set_options(penalty, how, scale, compile)
         torch.optim.Adam.__init__(
             self,
             params,
@@ -101,76 +191,7 @@ class Adam(Inside, torch.optim.Adam):
             fused=fused,
             decoupled_weight_decay=decoupled_weight_decay,
         )
-        self._end(max_norm)
-
-    def _kind(self, entry: Entry) -> Kind:
-        return entry.kind(Update.AMSGRAD if entry.group["amsgrad"] else Update.ADAM)
-
-    def _names(self, group: Group) -> tuple[str, ...]:
-        names = "exp_avg", "exp_avg_sq", "max_exp_avg_sq"
-        return names if group["amsgrad"] else names[:2]
-
-    def _prepare(self, entry: Entry) -> None:
-        """Its state, as torch would make it."""
-        state, group = self.state[entry.parameter], entry.group
-        if "step" not in state:
-            on_device = group["capturable"] or group["fused"]
-            state["step"] = torch.tensor(
-                0.0,
-                dtype=_get_scalar_dtype(is_fused=group["fused"]),  # type: ignore[no-untyped-call]
-                device=entry.parameter.device if on_device else "cpu",
-            )
-        for name in self._names(group):
-            settle_(state, name, entry.parameter)
-
-    def _numbers(self, entry: Entry) -> dict[str, float]:
-        group = entry.group
-        lr, decay = float(group["lr"]), float(group["weight_decay"])
-        decoupled = group["decoupled_weight_decay"]
-        return {
-            "sign": -1.0 if group["maximize"] else 1.0,
-            "lr": lr,
-            "factor": entry.factor,
-            "decay": 0.0 if decoupled else decay,
-            "limit": 2.0 * lr,
-            "step": lr,
-            "beta1": float(group["betas"][0]),
-            "beta2": float(group["betas"][1]),
-            "eps": group["eps"],
-            "kept": 1.0 - lr * decay if decoupled else 1.0,
-        }
-
-    def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
-        return own_step.adam(group, state, 1.0)
-
-    def _step_by_torch(
-        self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
-    ) -> None:
-        group = entries[0].group
-        states = [self.state[entry.parameter] for entry in entries]
-        if any(gradient.is_sparse for gradient in gradients):
-            raise RuntimeError("Adam does not support sparse gradients; use torch.optim.SparseAdam")
-        torch_adam(
-            weights,
-            gradients,
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [],
-            [state["step"] for state in states],
-            foreach=group["foreach"],
-            capturable=group["capturable"],
-            differentiable=group["differentiable"],
-            fused=is_fused(group, weights),
-            has_complex=any(w.is_complex() for w in weights),
-            amsgrad=group["amsgrad"],
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            lr=group["lr"],
-            weight_decay=group["weight_decay"],
-            eps=group["eps"],
-            maximize=group["maximize"],
-            decoupled_weight_decay=group["decoupled_weight_decay"],
-        )
+        self._check_groups(max_norm)
 
 
-own_step.RULES[Adam] = own_step.adam
+own_step.register_step(Adam, own_step.adam)

@@ -1,105 +1,131 @@
-"""An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory."""
+"""An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
+
+It buys the benchmark's row "L1 attached to torch's optimizer".
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
-from shrinkage.kernels.how import Kind, Update
-from shrinkage.torch.binding.bound import Binding
+from shrinkage.kernels.how import Update
+from shrinkage.torch.binding.bound import Binding, SingleBinding
+from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group
-from shrinkage.torch.fused.engine import OnePass
+from shrinkage.torch.facts.own_step import Group, Rule
+from shrinkage.torch.fused import adam
+from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.plan import form_of
+from shrinkage.torch.fused.report import EngineReport
+from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
+from shrinkage.torch.tensors.kinds import OwnStep
 
-if TYPE_CHECKING:
-    from shrinkage.torch.attaching.attachment import Attachment
-    from shrinkage.torch.binding.bound import Bound
-
-Held = Sequence[tuple["Bound", list[Group | None]]]
-
-
-class Afterwards:
-    """As an optimizer whose update does nothing, for the loops of `OnePass`."""
+Held = Sequence[tuple[Binding, list[Group | None]]]
 
 
-    def __init__(self, attachment: Attachment) -> None:
-        self.attachment = attachment
-        self._in_metric = attachment._rule is own_step.adam
-        self._counts = "step" if self._in_metric else ""
-        self._pass: OnePass | None = None
+def _make_no_update(
+    entries: Sequence[Entry], states: list[State], weights: list[Tensor], gradients: list[Tensor]
+) -> None:
+    """The optimizer has made its update already."""
+
+
+def _variance_names(group: Group) -> tuple[str, ...]:
+    return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
+
+
+AFTER_ADAM = UpdateRule(
+    name="prox",
+    state_names=_variance_names,
+    prepare=leave_state,
+    numbers=adam.numbers,
+    own_step=adam.find_own_step,
+    count_step=leave_state,
+    by_torch=_make_no_update,
+    update=lambda group: Update.NONE_IN_METRIC,
+    count_name="step",
+)
+
+
+class FusedProx:
+    """The prox of an attachment by compiled loops, where its optimizer is SGD or Adam."""
+
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: Rule) -> None:
+        self.bound, self.optimizer = bound, optimizer
+        self.rule = AFTER_ADAM if rule is own_step.adam else self._make_rule_after_sgd()
+        self.engine: Engine | None = None
         self._made_from: object = None
-        self._kept: object = None  # whose id is in `_made_from`
+        self._pairs: object = None  # whose id is in `_made_from`
         self._lock = RLock()  # several threads may step the optimizer
         self._share = 1.0  # b, where every momentum buffer that moved holds b·g
 
-    @property
-    def state(self) -> dict[Tensor, dict[str, Any]]:
-        return self.attachment.optimizer.state
+    def _make_rule_after_sgd(self) -> UpdateRule:
+        """The rule whose own step is read from how full the momentum buffers are."""
 
-    def prox_(self, held: Held) -> Held:
-        """The prox where one pass will do; what is left."""
+        def find_own_step(group: Group, state: State) -> OwnStep:
+            return own_step.sgd(group, state, self._share)
+
+        def numbers(entry: Entry) -> dict[str, float]:
+            step = float(find_own_step(entry.group, {}).step)
+            return {"factor": entry.factor, "limit": math.inf, "step": step}
+
+        return UpdateRule(
+            name="prox",
+            state_names=use_no_state,
+            prepare=leave_state,
+            numbers=numbers,
+            own_step=find_own_step,
+            count_step=leave_state,
+            by_torch=_make_no_update,
+            update=lambda group: Update.NONE,
+            is_euclidean=True,
+        )
+
+    def prox_(self, held: Held, pairs: Held) -> Held:
+        """Apply the prox of `held` where one pass will do; return what is left.
+
+        `pairs` has the frozen parameters too.
+        """
         with self._lock:
-            if not self._serves(held):
+            if not self._has_one_share(held):
                 return held
-            groups = self.attachment.optimizer.param_groups
-            options = [(self._names(group), is_plain(group)) for group in groups]
-            made_from = id(self.attachment._pairs), options
-            if self._pass is None or made_from != self._made_from:
-                self._made_from, self._kept = made_from, self.attachment._pairs
-                pairs = [(one, groups[0]) for one, groups in self.attachment._pairs]
-                self._pass = OnePass(
-                    [
-                        self._entry(group, one)
-                        for one, group in pairs
-                        if isinstance(one, Binding) and group is not None
-                    ]
-                )
-            left = {id(entry.parameter) for entry in self._pass.step(self)}
-            done = {id(entry.parameter) for entry in self._pass.entries} - left
+            groups = self.optimizer.param_groups
+            options = [(self.rule.state_names(group), is_plain(group)) for group in groups]
+            made_from = id(pairs), options
+            if self.engine is None or made_from != self._made_from:
+                self._made_from, self._pairs = made_from, pairs
+                entries = [
+                    self._make_entry(groups[0], binding)
+                    for binding, groups in pairs
+                    if isinstance(binding, SingleBinding) and groups[0] is not None
+                ]
+                self.engine = Engine(self.rule, entries)
+            left = {id(entry.parameter) for entry in self.engine.step(self.optimizer.state)}
+            done = {id(entry.parameter) for entry in self.engine.entries} - left
             return [
-                (one, groups)
-                for one, groups in held
-                if len(one.parts) > 1 or id(one.parts[0].parameter) not in done
+                (binding, groups)
+                for binding, groups in held
+                if len(binding.parts) > 1 or id(binding.parts[0].parameter) not in done
             ]
 
-    def _serves(self, held: Held) -> bool:
-        """Whether the optimizer's own step is that of the loops, and the same for a whole group."""
-        if self.attachment._rule not in (own_step.sgd, own_step.adam):
-            return False
-        buffers = self.attachment._memory.buffers
-        shares = {buffers.get(one.parts[0].name, 1.0) for one, _ in held}
+    def engine_report(self) -> EngineReport:
+        """Which prox is applied in one pass, and which by torch operations; none before a step."""
+        engine = self.engine or Engine(self.rule, [])
+        return engine.describe(self.optimizer.state)
+
+    def _has_one_share(self, held: Held) -> bool:
+        """Whether all momentum buffers that moved are equally full; notes how full."""
+        fill = self.bound.momentum.buffers
+        shares = {fill.get(binding.parts[0].name, 1.0) for binding, _ in held}
         if len(shares) == 1:
             (self._share,) = shares
         return len(shares) == 1
 
-    def _entry(self, group: Group, binding: Binding) -> Entry:
+    def _make_entry(self, group: Group, binding: SingleBinding) -> Entry:
         form = form_of(binding.penalty, tuple(binding.parameter.shape))
-        penalized = binding.penalty, "proximal", self.attachment.regularizer
+        penalized = binding.penalty, "proximal", self.bound
         return Entry(binding.name, binding.parameter, group, *penalized, form)
-
-    def _names(self, group: Group) -> tuple[str, ...]:
-        if not self._in_metric:
-            return ()
-        return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
-
-    def _kind(self, entry: Entry) -> Kind:
-        return entry.kind(Update.NONE_IN_METRIC if self._in_metric else Update.NONE)
-
-    def _prepare(self, entry: Entry) -> None:
-        """The optimizer has made its state."""
-
-    def _numbers(self, entry: Entry) -> dict[str, float]:
-        group, lr = entry.group, float(entry.group["lr"])
-        factor = self.attachment.regularizer.factor
-        if self._in_metric:
-            eps, beta2 = group["eps"], float(group["betas"][1])
-            adaptive = {"limit": 2.0 * lr, "step": lr, "beta2": beta2, "eps": eps}
-            return {"lr": lr, "factor": factor, **adaptive}
-        own = float(own_step.sgd(group, {}, self._share).step)
-        return {"lr": lr, "factor": factor, "limit": math.inf, "step": own}

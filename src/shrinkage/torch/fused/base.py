@@ -1,33 +1,18 @@
-"""What SGD and Adam have in common as optimizers with the penalty inside."""
+"""What SGD and Adam have in common as optimizers with the penalty inside.
+
+It buys the benchmark's tiny model: a step of five small tensors is all Python, most of it here and
+in `batch`.
+"""
 
 from __future__ import annotations
 
-import warnings
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
-from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
-from torch.optim.optimizer import (
-    _global_optimizer_post_hooks,
-    _global_optimizer_pre_hooks,
-    _use_grad_for_differentiable,
-)
 
-from shrinkage.kernels.how import Kind
-from shrinkage.penalties import Penalty
-from shrinkage.torch.attaching.checks import (
-    beside_weight_decay,
-    check_free,
-    check_holds,
-    warn_of_division,
-)
-from shrinkage.torch.attaching.hooks import is_initializing
-from shrinkage.torch.binding.carrying import take_up
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import (
     SelfClipping,
@@ -36,10 +21,10 @@ from shrinkage.torch.binding.clipping import (
     spend,
 )
 from shrinkage.torch.binding.records import keep_starts
-from shrinkage.torch.facts.own_step import Group, OwnStep, check_group
-from shrinkage.torch.facts.weight_decay import own_decay
-from shrinkage.torch.fused.engine import OnePass, check_memory
-from shrinkage.torch.fused.host import Tie
+from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.facts.own_step import check_group
+from shrinkage.torch.fused.engine import Engine, check_memory
+from shrinkage.torch.fused.host import bind_hosts, bound_models, warn_of_weight_decay
 from shrinkage.torch.fused.parameters import (
     Entry,
     as_text,
@@ -52,9 +37,11 @@ from shrinkage.torch.fused.parameters import (
     with_penalties,
     without_penalties,
 )
-from shrinkage.torch.fused.reference import by_torch
+from shrinkage.torch.fused.reference import step_by_torch
+from shrinkage.torch.fused.report import EngineReport
+from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.fused.statistics import Statistics, statistics
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.private import is_watched, skip_compiling
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
@@ -65,54 +52,27 @@ WATCHED = (
 )  # what clipping by others does not reach
 
 
-class Inside(SelfClipping, Optimizer):
-    """A torch optimizer with the penalty inside; `SGD` and `Adam` say what their own step is.
+class FusedOptimizer(SelfClipping, Optimizer):
+    """A torch optimizer with the penalty inside; its `rule` says what its own update is.
 
-    It is `Stepped` by compiled loops, and by torch operations where these do not fit.
+    It is stepped by compiled loops, and by torch operations where these do not fit.
     """
 
-    _counts: ClassVar[str]  # what counts steps in its state
-    _pass: OnePass | None = None
-    _made_from: object = None
+    rule: ClassVar[UpdateRule]
+    has_penalty_in_groups = True
+    _engine: Engine | None = None
+    _built_from: object = None
     _has_warned = False  # of its own decay beside the penalty
-    _is_at_risk = False  # has a penalty that must be clipped together with gradients
-    _held: Sequence[object] = ()  # by `_made_from`, which has their ids
+    _watches_clipping = False  # has a penalty that must be clipped together with gradients
+    _held: Sequence[object] = ()  # the objects whose ids are in `_built_from`
 
-    @abstractmethod
-    def _names(self, group: Group) -> tuple[str, ...]: ...
-
-    @abstractmethod
-    def _kind(self, entry: Entry) -> Kind: ...
-
-    @abstractmethod
-    def _prepare(self, entry: Entry) -> None: ...
-
-    def _count(self, entry: Entry) -> None:
-        """A step more in the state, where torch's own function counts none."""
-
-    def _see_empty(self) -> None:
-        """After torch has made the state by a step of zeros."""
-
-    @abstractmethod
-    def _numbers(self, entry: Entry) -> dict[str, float]: ...
-
-    @abstractmethod
-    def _own_step(self, group: Group, state: dict[str, Any]) -> OwnStep:
-        """How far it moves an entry for each unit of its gradient."""
-
-    @abstractmethod
-    def _step_by_torch(
-        self, entries: Sequence[Entry], weights: list[Tensor], gradients: list[Tensor]
-    ) -> None:
-        """torch's own function for the parameters of one group, whose state is there."""
-
-    def _begin(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
-        """Before torch's own beginning, which adds the groups."""
+    def _set_options(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
+        """What comes before torch's own `__init__`, which adds the groups."""
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
         self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
 
-    def _end(self, max_norm: float | None) -> None:
-        """After it: what needs all groups."""
+    def _check_groups(self, max_norm: float | None) -> None:
+        """What comes after it and needs all groups."""
         self.defaults.update(self._options)
         self.max_norm = max_norm
         differentiates = any(group["differentiable"] for group in self.param_groups)
@@ -122,7 +82,7 @@ class Inside(SelfClipping, Optimizer):
                 "clipping; clip in your own code"
             )
         self._step_supports_amp_scaling = False  # torch's scaler unscales, and skips steps
-        self._sorted()
+        self._current_engine()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch, with `penalty`, `how` and `scale` of the group's own where given."""
@@ -137,7 +97,7 @@ class Inside(SelfClipping, Optimizer):
         group.setdefault("first_lr", float(group["lr"]))
         try:
             for entry in entries_of([group]):
-                check_entry(entry, self)
+                check_entry(entry, self.rule.is_euclidean)
         except Exception:
             self.param_groups.pop()
             raise
@@ -154,20 +114,10 @@ class Inside(SelfClipping, Optimizer):
         -------
         What `closure` returns, or None.
         """
-        return self._watched_step(closure) if self._is_watched() else self._step(closure)
+        return self._watched_step(closure) if is_watched(self) else self._step(closure)
 
     # torch would wrap it in what _watched_step has, which takes longer than stepping a small model.
     step.hooked = True  # type: ignore[attr-defined]
-
-    def _is_watched(self) -> bool:
-        """Whether hooks or a profiler follow the steps."""
-        return bool(
-            self._optimizer_step_pre_hooks
-            or self._optimizer_step_post_hooks
-            or _global_optimizer_pre_hooks
-            or _global_optimizer_post_hooks
-            or torch._C._autograd._profiler_enabled()
-        )
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -177,53 +127,49 @@ class Inside(SelfClipping, Optimizer):
         self._step_once()
         return loss
 
-    @_disable_dynamo  # a compiled training step goes on around it
+    @skip_compiling  # a compiled training step goes on around it
     def _step_once(self) -> None:
         with self._lock:  # several threads may step it, one after the other
             try:
                 self._step_all()
             except BaseException:
-                if self._pass is not None:
-                    self._forget_unused_state(self._pass.entries)
+                if self._engine is not None:
+                    self._forget_unused_state(self._engine.entries)
                 raise
 
     def _step_all(self) -> None:
-        regularizers = self._regularizers()
-        for regularizer in regularizers:
-            regularizer._begin_step()
+        penalized = bound_models(self)
+        for bound in penalized:
+            bound.begin_step()
         initializes = is_initializing(self)
         for group in self.param_groups:
             if group["penalty"] is not None and group["how"] == "proximal":
                 check_group(self, group)
-        taken = self._sorted(regularizers)
-        self._clip_gradients(taken.entries)
-        rest = without_penalties(taken.entries) if initializes else taken.step(self)
+        engine = self._current_engine()
+        self._clip_gradients(engine.entries)
+        rest = without_penalties(engine.entries) if initializes else engine.step(self.state)
         if rest:
-            self._step_rest(rest)
-        spend(entry.parameter for entry in taken.entries if entry.penalty is not None)
-        for regularizer in regularizers:
-            keep_starts(regularizer, self)
+            with torch.set_grad_enabled(self.defaults["differentiable"]):
+                step_by_torch(self.rule, self.state, rest, compiles=self.defaults["compile"])
+        spend(entry.parameter for entry in engine.entries if entry.penalty is not None)
+        for bound in penalized:
+            keep_starts(bound, self)
             if not initializes:
-                regularizer._advance()
+                bound.advance()
         if initializes:
-            self._see_empty()
+            self._note_empty_buffers()
 
     def _clip_gradients(self, entries: Sequence[Entry]) -> None:
         """See now and then whether somebody else clipped, and clip what has its memory."""
-        looks = self._is_at_risk and self._watch.comes_to_look()
+        looks = self._watches_clipping and self._watch.comes_to_look()
         if looks or self.max_norm is not None:
             for entry in entries:
-                check_memory(self, entry)
+                check_memory(self.state, entry)
         if looks:
             self._watch.look(self)
         self._clip()
 
     _watched_step = Optimizer.profile_hook_step(_step)
-
-    @_use_grad_for_differentiable
-    def _step_rest(self, entries: Sequence[Entry]) -> None:
-        """Step what no compiled loop can."""
-        by_torch(self, entries)
 
     def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
         """After a step that broke off: state that was made for it, and that no step has used."""
@@ -231,8 +177,40 @@ class Inside(SelfClipping, Optimizer):
             if entry.begins:
                 entry.begins = False
                 state = self.state[entry.parameter]
-                for name in (*self._names(entry.group), self._counts):
+                for name in (*self.rule.state_names(entry.group), self.rule.count_name):
                     state.pop(name, None)
+
+    def _note_empty_buffers(self) -> None:
+        """After torch has made the state by a step of zeros: the share of each buffer is 0."""
+        for state in self.state.values():
+            if "momentum_share" in state:
+                state["momentum_share"].zero_()
+
+    def engine_report(self) -> EngineReport:
+        """Say how each parameter is stepped and why: in one pass, or by torch operations.
+
+        One pass is a compiled loop over weights, gradient and state that has the penalty inside; it
+        serves dense tensors on a CPU. Torch operations serve all else, with the same results.
+
+        Returns
+        -------
+        EngineReport
+            A row for each parameter, as of now; it prints as a table.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import SGD
+        >>> v = torch.nn.Parameter(torch.ones(3))
+        >>> w = torch.nn.Parameter(torch.ones(3, dtype=torch.float16))
+        >>> print(SGD([("v", v), ("w", w)], lr=0.1, penalty=L1(0.5)).engine_report())
+        parameter  step              why
+        v          one pass          sgd, proximal, float32
+        w          torch operations  no loop for torch.float16
+        """
+        with self._lock:
+            return self._current_engine().describe(self.state)
 
     def statistics(self) -> Statistics:
         """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
@@ -242,7 +220,7 @@ class Inside(SelfClipping, Optimizer):
         squares.
         """
         with self._lock:
-            return statistics(self._sorted())
+            return statistics(self._current_engine())
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's own, which loads it, and this one torch's; penalties travel as text.
@@ -267,75 +245,44 @@ class Inside(SelfClipping, Optimizer):
             keep_penalty(group, kept)
             read_options(group)
         restore_precision(self, state_dict)
-        self._pass = None
+        self._engine = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._options = {option: self.defaults[option] for option in OPTIONS}
         self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
-        self._pass = None
+        self._engine = None
 
-    def _sorted(self, regularizers: Sequence[Regularizer] | None = None) -> OnePass:
-        """The present parameters and penalties, sorted anew where groups or penalties changed."""
-        regularizers = self._regularizers() if regularizers is None else regularizers
+    def _current_engine(self) -> Engine:
+        """The engine for the present parameters and penalties, built anew where these changed."""
         held: list[object] = [group["penalty"] for group in self.param_groups]
-        held += [*self.param_groups, *[one.bindings for one in regularizers]]
+        held += [*self.param_groups, *[bound.bindings for bound in bound_models(self)]]
         options = [
-            (group["how"], self._names(group), is_plain(group), [*map(id, group["params"])])
+            (
+                group["how"],
+                self.rule.state_names(group),
+                is_plain(group),
+                [*map(id, group["params"])],
+            )
             for group in self.param_groups
         ]
-        made_from = [*map(id, held)], options
-        if self._pass is None or made_from != self._made_from:
-            self._take_in()
-            self._pass = OnePass(entries_of(self.param_groups))
-            for entry in self._pass.entries:
-                check_entry(entry, self)
-            self._made_from, self._held = made_from, held
-        return self._pass
+        built_from = [*map(id, held)], options
+        if self._engine is None or built_from != self._built_from:
+            self._take_in_penalties()
+            self._engine = Engine(self.rule, entries_of(self.param_groups))
+            for entry in self._engine.entries:
+                check_entry(entry, self.rule.is_euclidean)
+            self._built_from, self._held = built_from, held
+        return self._engine
 
-    def _take_in(self) -> None:
-        """Tie to this optimizer the regularizers that are new in it, and let go of those gone."""
+    def _take_in_penalties(self) -> None:
+        """Read the penalties of all groups, and note what follows from them."""
         for group in self.param_groups:
             read_options(group)
-        present = self._regularizers()
-        for one in self._held:
-            tie = one._attachment if isinstance(one, Regularizer) else None
-            if one not in present and isinstance(tie, Tie) and tie.is_to(self):
-                tie.end()
-        for regularizer in present:
-            if not (
-                isinstance(regularizer._attachment, Tie) and regularizer._attachment.is_to(self)
-            ):
-                check_free(regularizer, self)
-                warn_of_division(regularizer, Tie(regularizer, self).how, stacklevel=6)
-            check_holds(regularizer, self)
-        if present:
-            take_up(self)
-        self._warn_of_weight_decay()
-        self._is_at_risk = any(
-            group["penalty"] is not None and scales_strength(self, group["how"], group["scale"])
+        bind_hosts(self, self.rule, self._held)
+        self._has_warned = self._has_warned or warn_of_weight_decay(self)
+        self._watches_clipping = any(
+            group["penalty"] is not None
+            and scales_strength(group["how"], group["scale"], is_sgd=self.rule.is_euclidean)
             for group in self.param_groups
         )
-
-    def _warn_of_weight_decay(self) -> None:
-        """Once for an optimizer whose own decay acts on what has a penalty inside."""
-        if self._has_warned:
-            return
-        for group in self.param_groups:
-            decay, penalty = own_decay(self, group), group["penalty"]
-            named = penalty.named_parameters() if isinstance(penalty, Regularizer) else []
-            reached = {id(parameter) for _, parameter in named}
-            is_reached = penalty is not None and (
-                isinstance(penalty, Penalty)
-                or any(id(parameter) in reached for parameter in group["params"])
-            )
-            if decay.strength and is_reached:
-                self._has_warned = True
-                where = "penalty inside"
-                said = beside_weight_decay(self, decay.strength, decay.joins_gradient, where)
-                warnings.warn(said, stacklevel=6)
-                return
-
-    def _regularizers(self) -> list[Regularizer]:
-        found = [group["penalty"] for group in self.param_groups]
-        return list(dict.fromkeys([one for one in found if isinstance(one, Regularizer)]))

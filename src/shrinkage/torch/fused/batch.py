@@ -8,13 +8,13 @@ to the same result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch, threads
@@ -23,17 +23,16 @@ from shrinkage.kernels.how import Kind
 from shrinkage.kernels.intrinsics import CHUNK
 from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
 from shrinkage.kernels.step_counts import counter
-from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
-
-if TYPE_CHECKING:
-    from shrinkage.torch.fused.parameters import Entry
+from shrinkage.torch.fused.parameters import Entry
+from shrinkage.torch.fused.rule import State, UpdateRule
+from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
 LENGTH = 1 << 15  # entries of a piece: short ones let all threads end at about the same time
 STATE = ("first", "second", "third")  # fields of a record, in the order of an optimizer's names
+States = MutableMapping[Tensor, State]
 
-PLAIN = (nn.Parameter, Tensor)
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
 ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
@@ -63,7 +62,7 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
 
 def is_backed(tensor: Tensor) -> bool:
     """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
-    held = _bytes_held(tensor)
+    held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
 
 
@@ -71,16 +70,8 @@ def is_cut(tensor: Any) -> bool:
     """Whether its storage is smaller than its shape says, as after ``resize_(0)`` on it."""
     if type(tensor) not in PLAIN or tensor.layout is not torch.strided:  # a shard has its own
         return False
-    held = _bytes_held(tensor) if tensor.numel() else None
+    held = storage_bytes(tensor) if tensor.numel() else None
     return held is not None and _bytes_claimed(tensor) > held
-
-
-def _bytes_held(tensor: Tensor) -> int | None:
-    """The size of its storage; None where it has none, as under functorch."""
-    try:
-        return int(tensor.untyped_storage().nbytes())
-    except (RuntimeError, NotImplementedError):
-        return None
 
 
 def _bytes_claimed(tensor: Tensor) -> int:
@@ -104,45 +95,12 @@ def wanted(parameter: Tensor) -> Wanted:
     return Wanted(parameter.dtype, inner, parameter.shape, parameter.stride())
 
 
-def is_dense(tensor: Tensor) -> bool:
-    """Whether its entries fill one stretch of memory, in any order, and none is there twice."""
-    expected = 1
-    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
-
-
-class Stepped(Protocol):
-    """An optimizer as the loops see it."""
-
-    @property
-    def _counts(self) -> str:
-        """What counts steps in its state; "" where nothing does."""
-
-    @property
-    def state(self) -> Any:
-        """torch's: for each parameter a dictionary."""
-
-    def _names(self, group: Group) -> tuple[str, ...]:
-        """What the loops read or change in the state, beside counts."""
-
-    def _kind(self, entry: Entry) -> Kind:
-        """Which compiled loop steps a parameter."""
-
-    def _prepare(self, entry: Entry) -> None:
-        """The parameter's state, where it is not there yet."""
-
-    def _numbers(self, entry: Entry) -> dict[str, float]:
-        """What the loops need of its group, by the names of `PARAMETER`."""
-
-
 class Batch:
     """Parameters that one compiled loop serves, with the table of their addresses."""
 
-    def __init__(self, kind: Kind, entries: Sequence[Entry], names: Sequence[str]) -> None:
-        self.kind, self.entries, self.names = kind, entries, names
+    def __init__(self, rule: UpdateRule, kind: Kind, entries: Sequence[Entry]) -> None:
+        self.rule, self.kind, self.entries = rule, kind, entries
+        self.names = rule.state_names(entries[0].group)
         self.wanted = [wanted(entry.parameter) for entry in entries]
         forms = [entry.form for entry in entries if entry.form is not None]
         self.table: Records = np.zeros(len(entries), PARAMETER)
@@ -168,23 +126,23 @@ class Batch:
         self._told: list[dict[str, float]] = [{} for _ in self._groups]
         self.work = launch.loop(kind)
 
-    def look(self, optimizer: Stepped) -> bool:
+    def look(self, states: States) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
-        if self._glance is not None and self._glance.shows_no_change(optimizer.state, gradients):
+        if self._glance is not None and self._glance.shows_no_change(states, gradients):
             self.held = gradients
             addresses = addresses_of(gradients)
             if addresses != self.gradients:
                 self.gradients = self._gradient_column[:] = addresses
             return True
         self._glance = None
-        if not self._look_at_each(optimizer):
+        if not self._look_at_each(states):
             return False
-        self._glance = glance_at(optimizer.state, self.weights, self.held, self.states)
+        self._glance = glance_at(states, self.weights, self.held, self.states)
         return True
 
-    def _look_at_each(self, optimizer: Stepped) -> bool:
+    def _look_at_each(self, states: States) -> bool:
         self.held = []
         for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
             gradient = weights.grad
@@ -193,7 +151,7 @@ class Batch:
             elif (
                 weights.requires_grad
                 and fits(gradient, want.dtype, want)
-                and (self._rests(optimizer, row) or self._find(optimizer, row))
+                and (self._rests(states, row) or self._find(states, row))
             ):
                 address = gradient.data_ptr()
                 self.held.append(gradient)
@@ -203,7 +161,7 @@ class Batch:
                 self.gradients[row] = self._gradient_column[row] = address
         return True
 
-    def _rests(self, optimizer: Stepped, row: int) -> bool:
+    def _rests(self, states: States, row: int) -> bool:
         """Whether weights and state are the same, in the same place, as when they were found.
 
         Memory of one address has one device, so that of the weights is not asked again.
@@ -219,15 +177,15 @@ class Batch:
             return False
         if not self.names:
             return True
-        state = optimizer.state[parameter]
+        state = states[parameter]
         for name, tensor, address in self.states[row]:
             if state.get(name) is not tensor or tensor.data_ptr() != address:
                 return False
-            if name != optimizer._counts and not fits(tensor, want.inner, want):
+            if name != self.rule.count_name and not fits(tensor, want.inner, want):
                 return False
         return True
 
-    def _find(self, optimizer: Stepped, row: int) -> bool:
+    def _find(self, states: States, row: int) -> bool:
         """Find weights and state, which may have moved; False where one does not fit."""
         entry, want = self.entries[row], self.wanted[row]
         parameter, place = entry.parameter, self.table[row]
@@ -235,8 +193,8 @@ class Batch:
             return False
         found: list[tuple[str, Tensor, int]] = []
         if self.names:
-            optimizer._prepare(entry)
-            state = optimizer.state[parameter]
+            state = states[parameter]
+            self.rule.prepare(entry, state)
             for field, name in zip(STATE, self.names, strict=False):
                 if not fits(state[name], want.inner, want):
                     return False
@@ -244,23 +202,23 @@ class Batch:
                 found.append((name, state[name], int(place[field])))
             place["begins"] = entry.begins
             self.begins = self.begins or entry.begins
-            count = state.get(optimizer._counts)
+            count = state.get(self.rule.count_name)
             place["count"] = 0
             if count is not None:
                 if not is_count(count):
                     return False
                 place["count_is_double"] = count.dtype is torch.float64
                 place["count"] = count.data_ptr()
-                found.append((optimizer._counts, count, int(place["count"])))
+                found.append((self.rule.count_name, count, int(place["count"])))
         self.addresses[row] = place["weights"] = parameter.data_ptr()
         self.states[row] = found
         self.moved = True
         return True
 
-    def tell(self, optimizer: Stepped) -> None:
+    def tell(self) -> None:
         """The present numbers of every group to its rows."""
         for place, (entry, rows) in enumerate(self._groups):
-            numbers = optimizer._numbers(entry)
+            numbers = self.rule.numbers(entry)
             if numbers != self._told[place]:
                 for field, value in numbers.items():
                     if value != self._told[place].get(field):
@@ -272,7 +230,7 @@ class Batch:
         self.table["factor"] = [entry.factor for entry in self.entries]
         self._told = [{} for _ in self._groups]
 
-    def count(self, optimizer: Stepped) -> None:
+    def count(self) -> None:
         """A step more to all counts."""
         self._turn[0] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
@@ -315,15 +273,17 @@ def cut(table: Records, copies: bool, threads: int) -> Records:
         else:
             end, unit = entries, width or CHUNK
             length = max(1, LENGTH // unit) * unit
-        for low in range(0, end, length):
-            pieces.append((index, low, min(low + length, end), 0.0, 0.0, 0.0, 0.0, 0.0))
+        pieces += [
+            (index, low, min(low + length, end), 0.0, 0.0, 0.0, 0.0, 0.0)
+            for low in range(0, end, length)
+        ]
     return np.array(pieces, PIECE)
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:
     """Neighbours of one group, by the first of them: their numbers are the same."""
     runs, begin = [], 0
-    for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.regularizer))):
+    for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.bound))):
         count = len(list(members))
         runs.append((entries[begin], slice(begin, begin + count)))
         begin += count

@@ -1,4 +1,7 @@
-"""The parameters of one optimizer, sorted into batches, and stepped."""
+"""The parameters of one optimizer, sorted into batches, and stepped.
+
+It buys the benchmark's rows of 161 mixed tensors: all that one loop serves is stepped in one call.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,18 @@ from torch import Tensor
 from shrinkage.torch.binding.clipping import is_any_clipped, scales_strength, share_of
 from shrinkage.torch.fused.batch import (
     INNER,
-    PLAIN,
     STATE,
     Batch,
-    Stepped,
+    States,
     fits,
     is_count,
     is_cut,
-    is_dense,
     wanted,
 )
 from shrinkage.torch.fused.parameters import Entry, is_plain
+from shrinkage.torch.fused.report import BY_TORCH, ONE_PASS, EngineReport, SteppedParameter
+from shrinkage.torch.fused.rule import UpdateRule
+from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
     from shrinkage.kernels.how import Kind
@@ -29,71 +33,97 @@ if TYPE_CHECKING:
 TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
 
-class OnePass:
-    """The batches of one optimizer."""
+class Engine:
+    """The batches of one optimizer, and what is left to torch operations."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
+    def __init__(self, rule: UpdateRule, entries: Sequence[Entry]) -> None:
+        self.rule, self.entries = rule, entries
         self.batches: list[Batch] = []
         self.others: list[Entry] = list(entries)  # left to torch operations
         self._is_sorted = False
         self._is_clipped = False
 
-    def step(self, optimizer: Stepped) -> list[Entry]:
+    def step(self, states: States) -> list[Entry]:
         """Step what can be; the entries that are left."""
-        if not (self._is_sorted and self._holds(optimizer)):
-            self._sort(optimizer)
-        self._clip(optimizer)
+        if not (self._is_sorted and self._holds(states)):
+            self._sort(states)
+        self._clip()
         for batch in self.batches:
-            batch.tell(optimizer)
+            batch.tell()
             if self._is_clipped:
                 batch.tell_clipped()
         for batch in self.batches:
-            batch.count(optimizer)
+            batch.count()
         for batch in self.batches:
             batch.go()
         return self.others
 
-    def _clip(self, optimizer: Stepped) -> None:
+    def describe(self, states: States) -> EngineReport:
+        """How each parameter is stepped, or will be in the first step, and why."""
+        fused = {id(entry) for batch in self.batches for entry in batch.entries}
+        rows = []
+        for entry in self.entries:
+            obstacle = find_obstacle_in_tensors(entry)
+            if obstacle is None and entry.shares:
+                obstacle = "it shares memory with another parameter"
+            elif obstacle is None and entry.parameter in states:
+                obstacle = find_obstacle(self.rule, states, entry)
+            if self._is_sorted:
+                is_fused, obstacle = id(entry) in fused, obstacle or "only since the last step"
+            else:
+                is_fused = obstacle is None
+            dtype = str(entry.parameter.dtype).removeprefix("torch.")
+            way = "no penalty" if entry.how == "none" else entry.how
+            why = f"{self.rule.name}, {way}, {dtype}" if is_fused else str(obstacle)
+            step = ONE_PASS if is_fused else BY_TORCH
+            rows.append(SteppedParameter(entry.name, step, why))
+        return EngineReport(tuple(rows))
+
+    def _clip(self) -> None:
         """Tell every entry by what its gradient was clipped."""
         was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
         if not (was_clipped or self._is_clipped):
             return
         for entry in self.entries:
-            takes_part = scales_strength(optimizer, entry.how, entry.group.get("scale"))
+            takes_part = scales_strength(
+                entry.how, entry.group.get("scale"), is_sgd=self.rule.is_euclidean
+            )
             entry.clip = share_of(entry.parameter) if takes_part else 1.0
 
-    def _holds(self, optimizer: Stepped) -> bool:
+    def _holds(self, states: States) -> bool:
         """Whether every parameter is still where it belongs."""
         for batch in self.batches:
-            if not batch.look(optimizer):
+            if not batch.look(states):
                 return False
         if any(batch.moved for batch in self.batches) and sharing(self.batches):
             return False
         for entry in self.others:
-            check_memory(optimizer, entry)
-        return not any(can_join(optimizer, one) for one in self.others if not one.shares)
+            check_memory(states, entry)
+        return all(
+            entry.shares or find_obstacle(self.rule, states, entry) is not None
+            for entry in self.others
+        )
 
-    def _sort(self, optimizer: Stepped) -> None:
+    def _sort(self, states: States) -> None:
         """Every entry into a batch, or to the others."""
         self._is_sorted = False  # until all of it is done
         for entry in self.entries:
             entry.shares = False
             entry.take_form()
-            check_memory(optimizer, entry)
+            check_memory(states, entry)
         while True:
             batches: list[Batch] = []
             others: list[Entry] = []
             members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
-                if entry.shares or not can_join(optimizer, entry):
+                if entry.shares or find_obstacle(self.rule, states, entry) is not None:
                     others.append(entry)
                 else:
-                    members.setdefault(optimizer._kind(entry), []).append(entry)
+                    kind = entry.kind(self.rule.update(entry.group))
+                    members.setdefault(kind, []).append(entry)
             for kind, entries in members.items():
-                names = optimizer._names(entries[0].group)
-                batch = Batch(kind, entries, names)
-                if batch.look(optimizer):
+                batch = Batch(self.rule, kind, entries)
+                if batch.look(states):
                     batches.append(batch)
                 else:  # another thread has given a gradient that does not fit meanwhile
                     others += entries
@@ -105,7 +135,7 @@ class OnePass:
                 entry.shares = True
 
 
-def check_memory(optimizer: Stepped, entry: Entry) -> None:
+def check_memory(states: States, entry: Entry) -> None:
     """Refuse a parameter of which the weights, the gradient or the state lost their memory.
 
     Raises
@@ -116,7 +146,7 @@ def check_memory(optimizer: Stepped, entry: Entry) -> None:
     w, gradient = entry.parameter, entry.parameter.grad
     if gradient is None:
         return
-    state = optimizer.state.get(w, {})
+    state = states.get(w, {})
     for what, tensor in (("", w), ("the gradient of ", gradient), *_parts_of(state)):
         if is_cut(tensor):
             raise RuntimeError(
@@ -129,42 +159,70 @@ def _parts_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{name} in the state of ", tensor) for name, tensor in state.items())
 
 
-def can_join(optimizer: Stepped, entry: Entry) -> bool:
-    """Whether a parameter can be stepped by a compiled loop as it is now."""
+def find_obstacle(rule: UpdateRule, states: States, entry: Entry) -> str | None:
+    """What keeps a parameter out of the compiled loops as it is now; None where nothing does.
+
+    Makes the state of a parameter with a gradient.
+    """
+    obstacle = find_obstacle_in_tensors(entry)
+    if obstacle is not None or entry.parameter.grad is None:
+        return obstacle
+    w, names = entry.parameter, rule.state_names(entry.group)
+    if not names:
+        return None
+    want, state = wanted(w), states[w]
+    rule.prepare(entry, state)
+    count = state.get(rule.count_name)
+    if not (count is None or is_count(count)):
+        return "its count of steps is not one float on a CPU"
+    if not all(fits(state.get(name), want.inner, want) for name in names):
+        return "its state has another type or layout"
+    return None
+
+
+def find_obstacle_in_tensors(entry: Entry) -> str | None:
+    """The same of its weights and its gradient alone."""
     w, gradient = entry.parameter, entry.parameter.grad
-    if (
-        entry.form is None
-        or type(w) not in PLAIN
-        or w.dtype not in INNER
-        or w.layout is not torch.strided
-        or not (w.is_cpu and w.requires_grad and w.numel() and is_dense(w))
-        or w.is_inference()
-        or (entry.form.width and not w.is_contiguous())
-        or (entry.form.span and not _has_columns(entry, w))
-        or not is_plain(entry.group)
-    ):
-        return False
+    obstacle = _find_obstacle_in_kind(entry, w) or _find_obstacle_in_layout(entry, w)
+    if obstacle is not None:
+        return obstacle
     want = wanted(w)
     if not fits(w, want.dtype, want):
-        return False
-    if gradient is None:
-        return True
-    if not fits(gradient, want.dtype, want):
-        return False
-    optimizer._prepare(entry)
-    names, state = optimizer._names(entry.group), optimizer.state
-    if not names:
-        return True
-    counts = state[w].get(optimizer._counts)
-    return (counts is None or is_count(counts)) and all(
-        fits(state[w].get(name), want.inner, want) for name in names
-    )
+        return "its memory is not its own, or not all there"
+    if gradient is not None and not fits(gradient, want.dtype, want):
+        return "its gradient has another type or layout"
+    return None
 
 
-def _has_columns(entry: Entry, w: Tensor) -> bool:
-    """Whether the loop for groups across rows serves it."""
+def _find_obstacle_in_kind(entry: Entry, w: Tensor) -> str | None:
+    if entry.form is None:
+        return "no loop for its penalty"
+    if not is_plain(entry.group):
+        return "differentiable or capturable is set"
+    if type(w) not in PLAIN:
+        return f"no loop for a {type(w).__name__}"
+    if w.dtype not in INNER:
+        return f"no loop for {w.dtype}"
+    if w.layout is not torch.strided or not w.is_cpu:
+        return "not a dense tensor on a CPU"
+    if not w.requires_grad:
+        return "frozen"
+    if w.is_inference():
+        return "made in inference mode"
+    return None
+
+
+def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
     assert entry.form is not None
-    return w.numel() // entry.form.span <= TALLEST
+    if not w.numel():
+        return "it has no entries"
+    if not is_dense(w):
+        return "gaps or repetitions in its memory"
+    if entry.form.width and not w.is_contiguous():
+        return "its groups are not contiguous"
+    if entry.form.span and w.numel() // entry.form.span > TALLEST:
+        return "its columns are too tall"
+    return None
 
 
 def sharing(batches: Sequence[Batch]) -> list[Entry]:

@@ -1,4 +1,8 @@
-"""One look at all tensors of a batch together: most of what a step of a small model takes."""
+"""One check of all tensors of a batch together, in place of one of each tensor alone.
+
+It buys the benchmark's tiny model: without it a step of five small tensors takes 1.4 to 1.8 times
+as long.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,8 @@ from operator import is_
 from typing import Any
 
 from torch import Tensor, UntypedStorage
-from torch._C import TensorBase
 
-guards: Any
-try:  # compares type, dtype, device, sizes and strides of many tensors in one call
-    from torch._C._dynamo import guards
-except ImportError:  # torch promises nothing of it: each tensor is then looked at alone
-    guards = None
+from shrinkage.torch import private
 
 State = Mapping[Tensor, Mapping[str, Tensor]]
 
@@ -35,7 +34,7 @@ def glance_at(
     parts : sequence of sequence
         What is used of each one's state: name, tensor and address.
     """
-    if guards is None or len(gradients) < len(weights):
+    if private.TensorGuards is None or len(gradients) < len(weights):
         return None
     return Glance(state, weights, gradients, parts)
 
@@ -58,7 +57,7 @@ class Glance:
         self._memory = addresses_of(self._kept), sizes_of(self._kept)
         self._offsets, self._sizes = offsets_of(gradients), sizes_of(gradients)
         everything = [*self._kept, *gradients]
-        self._guards = guards.TensorGuards(
+        self._guards = private.TensorGuards(
             *everything, dynamic_dims_sizes=None, dynamic_dims_strides=None
         )
 
@@ -78,14 +77,14 @@ class Glance:
 
 
 def addresses_of(tensors: Sequence[Any]) -> list[int]:
-    return list(map(TensorBase.data_ptr, tensors))
+    return list(map(Tensor.data_ptr, tensors))
 
 
 def offsets_of(tensors: Sequence[Any]) -> list[Any]:
     """Where each begins in its storage."""
-    return list(map(TensorBase.storage_offset, tensors))
+    return list(map(Tensor.storage_offset, tensors))
 
 
 def sizes_of(tensors: Sequence[Any]) -> list[int]:
     """What their storages hold: one can be cut while its tensor still claims all of it."""
-    return list(map(UntypedStorage.nbytes, map(TensorBase.untyped_storage, tensors)))
+    return list(map(UntypedStorage.nbytes, map(Tensor.untyped_storage, tensors)))

@@ -1,76 +1,140 @@
-"""What ties a regularizer to an optimizer that has it inside, in the place of an attachment."""
+"""What stands for an optimizer with a regularizer's penalties inside, as its `Host`.
+
+It buys no row of the benchmark: it lets `print(regularizer)`, `audit` and `detach()` work alike for
+penalties that are attached and for those inside.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Sequence
+from typing import TypeGuard
 
 from torch import Tensor
+from torch.optim import Optimizer
 
-from shrinkage.torch.binding.carrying import carry, drop
+from shrinkage.penalties import Penalty
+from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.carrying import carry, drop, take_up
+from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
 from shrinkage.torch.binding.clipping import clipping_in_words
-from shrinkage.torch.facts.own_step import Group, OwnStep
+from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.facts.own_step import Group, UserMetric
+from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.parameters import decoupled_amount
-
-if TYPE_CHECKING:
-    from shrinkage.torch.binding.bound import Binding
-    from shrinkage.torch.fused.base import Inside
-    from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.fused.rule import UpdateRule
+from shrinkage.torch.tensors.kinds import OwnStep
+from shrinkage.torch.wording.effects import objective
 
 
-class Tie:
-    """What `print(regularizer)` asks of an attachment, answered by the optimizer itself."""
+class FusedHost:
+    """The `Host` of penalties inside an optimizer, which answers from its present groups."""
 
-    metric = None
+    metric: UserMetric | None = None
+    stepped_by: str | None = None
 
-    def __init__(self, regularizer: Regularizer, optimizer: Inside) -> None:
-        self.regularizer, self.optimizer = regularizer, optimizer
-        carry(optimizer, regularizer)
-        regularizer._attachment = self  # type: ignore[assignment]
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: UpdateRule) -> None:
+        self.bound, self.optimizer, self.rule = bound, optimizer, rule
+        carry(optimizer, bound)
+        bound.host = self
 
     def end(self) -> None:
-        """The optimizer has it inside no longer."""
-        drop(self.optimizer, self.regularizer)
-        self.regularizer._attachment = None
-
-    def is_to(self, optimizer: object) -> bool:
-        return self.optimizer is optimizer
+        """The optimizer has them inside no longer."""
+        drop(self.optimizer, self.bound)
+        self.bound.host = None
 
     @property
     def group(self) -> Group:
         """The first group that holds it; the first of all where it was just taken out."""
         groups = self.optimizer.param_groups
-        return next((group for group in groups if group["penalty"] is self.regularizer), groups[0])
+        return next((group for group in groups if self._is_inside(group)), groups[0])
+
+    def _is_inside(self, group: Group) -> bool:
+        return getattr(group["penalty"], "bound", None) is self.bound
 
     @property
     def how(self) -> str:
         return str(self.group["how"])
 
     @property
-    def scale(self) -> str:
+    def scale(self) -> str | None:
         return str(self.group["scale"])
 
+    @property
+    def max_norm(self) -> float | None:
+        limit: float | None = self.optimizer.defaults["max_norm"]
+        return limit
+
     def detach(self) -> None:
-        """Take the penalty out of the optimizer, which goes on without it."""
+        """Take the penalties out of the optimizer, which goes on without them."""
         for group in self.optimizer.param_groups:
-            if group["penalty"] is self.regularizer:
+            if self._is_inside(group):
                 group["penalty"] = None
+        self.end()
 
     def amount(self, group: Group, lr: float | None = None) -> float:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
         there = group if lr is None else {**group, "lr": lr}
-        return decoupled_amount(there, self.regularizer.factor)
+        return decoupled_amount(there, self.bound.factor)
 
-    def state_of(self, binding: Binding) -> dict[str, Tensor]:
+    def state_of(self, part: Part) -> dict[str, Tensor]:
         """The tensors in the optimizer's state for one parameter."""
-        state: dict[str, Tensor] = self.optimizer.state.get(binding.parameter, {})
+        state: dict[str, Tensor] = self.optimizer.state.get(part.parameter, {})
         return state
 
-    def own_step(self, group: Group, binding: Binding) -> OwnStep:
+    def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self.optimizer._own_step(group, self.state_of(binding))
+        return self.rule.own_step(group, self.state_of(part))
 
     def __repr__(self) -> str:
-        from shrinkage.torch.auditing.table import objective
-
-        clips = clipping_in_words(self.optimizer.max_norm)
+        clips = clipping_in_words(self.max_norm)
         return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}{clips}"
+
+
+def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object]) -> None:
+    """Become the host of the regularizers that are new in the groups; leave those that were before.
+
+    Raises
+    ------
+    ValueError
+        If one of them is attached elsewhere, or penalizes what the optimizer does not step.
+    """
+    present = bound_models(optimizer)
+    for penalty in before:
+        host = penalty.bound.host if isinstance(penalty, Regularized) else None
+        if _is_of(host, optimizer) and host.bound not in present:
+            host.end()
+    for bound in present:
+        if not _is_of(bound.host, optimizer):
+            check_free(bound, optimizer)
+            how = FusedHost(bound, optimizer, rule).how
+            warn_of_division(bound, how, stacklevel=6)
+        check_holds(bound, optimizer)
+    if present:
+        take_up(optimizer)
+
+
+def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:
+    return isinstance(host, FusedHost) and host.optimizer is optimizer
+
+
+def bound_models(optimizer: Optimizer) -> list[BoundModel]:
+    """Those of the regularizers in the groups, each once."""
+    penalties = [group["penalty"] for group in optimizer.param_groups]
+    return list(dict.fromkeys([held.bound for held in penalties if isinstance(held, Regularized)]))
+
+
+def warn_of_weight_decay(optimizer: Optimizer) -> bool:
+    """Warn if the optimizer's own decay acts on what has a penalty inside; whether it does."""
+    for group in optimizer.param_groups:
+        decay, penalty = own_decay(optimizer, group), group["penalty"]
+        named = penalty.bound.named_parameters() if isinstance(penalty, Regularized) else []
+        penalized = {id(parameter) for _, parameter in named}
+        if decay.strength and (
+            isinstance(penalty, Penalty)
+            or any(id(parameter) in penalized for parameter in group["params"])
+        ):
+            sentence = beside_weight_decay(optimizer, decay, "penalty inside")
+            warnings.warn(sentence, stacklevel=6)
+            return True
+    return False

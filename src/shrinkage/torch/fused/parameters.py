@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +14,16 @@ from torch.optim import Optimizer
 
 from shrinkage.kernels.how import Groups, How, Kind, Update
 from shrinkage.penalties import Penalty, parse, to_text
-from shrinkage.torch.attaching.checks import SCALES, check_fit
-from shrinkage.torch.binding.bound import Binding, Bound
+from shrinkage.penalties.rebuild import with_groups
+from shrinkage.torch.binding.bound import Binding, SingleBinding
+from shrinkage.torch.binding.checks import check_fit
+from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.facts.scale import check_how, check_scale
 from shrinkage.torch.fused.plan import Form, form_of
-from shrinkage.torch.regularizer import Regularizer
 
 HALF = (torch.float16, torch.bfloat16)
-HOWS = ("coupled", "decoupled", "proximal")
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +35,7 @@ class Entry:
     group: Group
     penalty: Penalty | None
     how: str  # the way its penalty goes, or "none"
-    regularizer: Regularizer | None
+    bound: BoundModel | None
     form: Form | None  # for compiled loops
     begins: bool = False  # its state was made for this step
     shares: bool = False  # has memory in common with another parameter
@@ -67,7 +68,7 @@ class Entry:
     @property
     def multiplier(self) -> float:
         """What Ω is multiplied by."""
-        return 1.0 if self.regularizer is None else self.regularizer.factor
+        return 1.0 if self.bound is None else self.bound.factor
 
     @property
     def factor(self) -> float:
@@ -88,13 +89,9 @@ def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
 
 def decoupled_amount(group: Group, factor: float) -> float:
     """What a decoupled strength is multiplied by: factor, times lr or lr/lr₀ as `scale` says."""
-    if group["scale"] == "none":
-        return factor
-    amount = factor * float(group["lr"])
-    if group["scale"] == "lr":
-        return amount
     first: Any = group.get("initial_lr", group["first_lr"])
-    return amount / float(first)
+    scale, lr = group["scale"], float(group["lr"])
+    return float(scales.decoupled_amount(scale, factor, lr, float(first)))
 
 
 def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
@@ -130,31 +127,29 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
     for number, group in enumerate(groups):
         given = group["penalty"]
         bound = {}
-        if isinstance(given, Regularizer):
-            bound = {id(one.parameter): one for one in map(_single, given.bindings)}
+        if isinstance(given, Regularized):
+            bound = {id(one.parameter): one for one in map(_single, given.bound.bindings)}
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
-            if not isinstance(given, Regularizer):
-                name = (
-                    group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-                )
-                penalty = None if given is None else given.with_groups(_as_they_are)
+            name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
+            if not isinstance(given, Regularized):
+                penalty = None if given is None else with_groups(given, _as_they_are)
                 way = "none" if penalty is None else group["how"]
                 entry = Entry(name, parameter, group, penalty, way, None, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
-                bound_to = binding.penalty, group["how"], given
+                bound_to = binding.penalty, group["how"], given.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
-                entry = Entry("", parameter, group, None, "none", None, None)
+                entry = Entry(name, parameter, group, None, "none", None, None)
             entry.take_form()
             entries[id(parameter)] = entry
     return list(entries.values())
 
 
-def _single(binding: Bound) -> Binding:
-    if not isinstance(binding, Binding):
+def _single(binding: Binding) -> SingleBinding:
+    if not isinstance(binding, SingleBinding):
         raise ValueError(
             f"{binding.name}: groups across several parameters cannot be inside an optimizer; use "
             "torch's own with regularizer.attach()"
@@ -177,24 +172,18 @@ def read_options(group: Group) -> None:
     if isinstance(group["penalty"], str):
         group["penalty"] = parse(group["penalty"])
     penalty, how, scale = group["penalty"], group["how"], group["scale"]
-    if penalty is not None and not isinstance(penalty, Penalty | Regularizer):
+    if penalty is not None and not isinstance(penalty, Penalty | Regularized):
         raise TypeError(
             f"penalty must be a Penalty such as L1(1e-4), a Regularizer or None, got {penalty!r}"
         )
     if how == "loss":
         raise ValueError('how="loss" needs nothing inside: add regularizer.penalty() to the loss')
-    if how not in HOWS:
-        near = difflib.get_close_matches(str(how), HOWS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f'how must be "coupled", "decoupled" or "proximal", got {how!r}{hint}')
-    if scale not in SCALES:
-        raise ValueError(f'scale must be "lr", "schedule" or "none", got {scale!r}')
-    if scale != "lr" and how != "decoupled":
-        raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
+    check_how(how)
+    check_scale(None if scale == "lr" else scale, how)
 
 
-def check_entry(entry: Entry, optimizer: Optimizer) -> None:
-    """Refuse a penalty that cannot go this way in this optimizer.
+def check_entry(entry: Entry, is_euclidean: bool) -> None:
+    """Refuse a penalty that cannot go this way where all entries have the same step, or do not.
 
     Raises
     ------
@@ -203,14 +192,13 @@ def check_entry(entry: Entry, optimizer: Optimizer) -> None:
     penalty = entry.penalty
     if penalty is None:
         return
-    euclidean = isinstance(optimizer, torch.optim.SGD)
     if entry.group["differentiable"] and entry.how != "coupled":
         raise ValueError(
             f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
             "through which no gradient leads"
         )
     reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
-    if entry.how == "proximal" and not euclidean:
+    if entry.how == "proximal" and not is_euclidean:
         reason = reason or penalty.why_no_metric()
         if entry.parameter.is_complex():
             reason = reason or (
@@ -262,7 +250,7 @@ def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, 
 def keep_penalty(group: Group, present: Group) -> None:
     """After loading: the present penalty where none was saved, and a `Regularizer` always."""
     saved, mine = group.get("penalty"), present["penalty"]  # the saved one is read already
-    if mine is not None and (saved is None or isinstance(mine, Regularizer)):
+    if mine is not None and (saved is None or isinstance(mine, Regularized)):
         if saved is not None:
             _warn_of_another(saved, mine, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})

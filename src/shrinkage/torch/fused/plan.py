@@ -6,8 +6,7 @@ import math
 from typing import NamedTuple
 
 from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
-from shrinkage.penalties import GroupLasso, Penalty
-from shrinkage.penalties.layout import resolve
+from shrinkage.penalties import Penalty
 
 
 class Form(NamedTuple):
@@ -27,21 +26,18 @@ def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
     if scalar is not None:
         return Form(*scalar)
     absolute, square, rest = penalty.split()
-    if absolute or square or len(rest) != 1 or not isinstance(rest[0], GroupLasso):
+    grouped = rest[0]._as_group_norms(shape) if len(rest) == 1 else None
+    if absolute or square or grouped is None:
         return None
-    group = rest[0]
-    if isinstance(group.groups, tuple) and isinstance(group.groups[0], tuple):
-        return None  # lists of indices
-    layout = resolve(group.groups, shape)
-    return _of_layout(group, layout.view or shape, layout.axes)
+    layout, strength = grouped
+    return _of_layout(layout.view or shape, layout.axes, strength)
 
 
-def _of_layout(group: GroupLasso, view: tuple[int, ...], axes: tuple[int, ...]) -> Form | None:
+def _of_layout(view: tuple[int, ...], axes: tuple[int, ...], strength: float) -> Form | None:
     last = axes[-1] + 1 if axes else 0
     if not math.prod(view) or axes != tuple(range(last - len(axes), last)):
         return None
     size = math.prod(view) // math.prod(view[axis] for axis in axes)
-    strength = group.lam * (size**0.5 if group.weight == "sqrt" else 1.0)
     if size == 1:
         return Form(ABSOLUTE, (strength, 0.0))
     width = math.prod(view[last:])

@@ -16,12 +16,12 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
-from shrinkage.torch.attaching.hooks import is_initializing
 from shrinkage.torch.binding.carrying import carry, drop
 from shrinkage.torch.binding.clipping import SelfClipping, check_group_has_no_norm, share_of, spend
+from shrinkage.torch.binding.core import BoundModel, Regularized
 from shrinkage.torch.binding.records import keep_starts
-from shrinkage.torch.facts.own_step import OwnStep
-from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import acts, limited_prox
 
 
@@ -73,27 +73,28 @@ class RDA(SelfClipping, Optimizer):
     [0.0, 0.0]
     """
 
-    _carried: Regularizer | None = None  # which travels in the state
+    has_penalty_in_groups = False
+    _carried: BoundModel | None = None  # which travels in the state
 
     def __init__(
         self,
         params: Iterable[Any],
         lr: float = 0.1,
         *,
-        penalty: Penalty | Regularizer,
+        penalty: Penalty | Regularized,
         eps: float = 1e-10,
         max_norm: float | None = None,
     ) -> None:
-        if not isinstance(penalty, Penalty | Regularizer):
+        if not isinstance(penalty, Penalty | Regularized):
             raise TypeError(f"penalty must be a Penalty or a Regularizer, got {penalty!r}")
         checked_above("lr", lr, 0.0)
         checked_above("eps", eps, 0.0)
         super().__init__(params, {"lr": lr, "eps": eps})
         self.max_norm = max_norm
         self.penalty = penalty
-        if isinstance(penalty, Regularizer):
+        if isinstance(penalty, Regularized):
             held = {p for group in self.param_groups for p in group["params"]}
-            for binding, part in penalty.active_parts:
+            for binding, part in penalty.bound.active_parts:
                 if len(binding.parts) > 1:
                     raise ValueError(
                         f"RDA moves one parameter at a time, so {binding.name} cannot be a Joint "
@@ -102,15 +103,17 @@ class RDA(SelfClipping, Optimizer):
                 if part.parameter not in held:
                     raise ValueError(f"RDA does not hold {part.name}, which is penalized")
         for single in (
-            [penalty] if isinstance(penalty, Penalty) else [b.penalty for b in penalty.bindings]
+            [penalty]
+            if isinstance(penalty, Penalty)
+            else [b.penalty for b in penalty.bound.bindings]
         ):
             reason = single.why_no_prox() or single.why_no_metric()
             if reason is not None:
                 raise ValueError(f"penalty: {reason}")
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):
             raise ValueError("penalty: a reference by name needs a Regularizer around it")
-        if isinstance(penalty, Regularizer):
-            self._take_in(penalty)
+        if isinstance(penalty, Regularized):
+            self._take_in(penalty.bound)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch; a norm to clip to is the whole optimizer's, never a group's."""
@@ -140,10 +143,10 @@ class RDA(SelfClipping, Optimizer):
                     if not initializes:
                         self._move_(parameter, group, penalties.get(parameter), factor)
         spend(penalties)
-        if isinstance(self.penalty, Regularizer):
-            keep_starts(self.penalty, self)
+        if isinstance(self.penalty, Regularized):
+            keep_starts(self.penalty.bound, self)
             if not initializes:
-                self.penalty._advance()
+                self.penalty.bound.advance()
         return loss
 
     def _penalties(self) -> tuple[dict[Tensor, Penalty], float]:
@@ -151,18 +154,18 @@ class RDA(SelfClipping, Optimizer):
         if isinstance(self.penalty, Penalty):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
-        self._take_in(self.penalty)
-        self.penalty._begin_step()
-        parts = self.penalty.active_parts
-        return {part.parameter: one.penalty for one, part in parts}, self.penalty.factor
+        bound = self.penalty.bound
+        self._take_in(bound)
+        bound.begin_step()
+        return {part.parameter: one.penalty for one, part in bound.active_parts}, bound.factor
 
-    def _take_in(self, regularizer: Regularizer) -> None:
+    def _take_in(self, bound: BoundModel) -> None:
         """Let it travel in this optimizer's state, from the first time that it is here."""
-        if self._carried is not regularizer:
+        if self._carried is not bound:
             if self._carried is not None:
                 drop(self, self._carried)
-            carry(self, regularizer)
-            self._carried = regularizer
+            carry(self, bound)
+            self._carried = bound
 
     def _begin(self, parameter: Tensor) -> None:
         """See that its state is there."""

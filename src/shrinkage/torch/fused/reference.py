@@ -1,81 +1,83 @@
-"""The step with the penalty inside as torch operations: any device, any type, any layout.
+"""The step with the penalty inside by torch operations: any device, any type, any layout.
 
-It is what the compiled loops are held equal to.
+The compiled loops are held equal to it by `tests/torch_face/fused/test_parity.py`. What a parameter
+costs here is in the benchmark's row "by hand: softshrink"; the loops are faster, this is general.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, MutableMapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from shrinkage.torch.fused.parameters import HALF
+from shrinkage.torch.fused.parameters import HALF, Entry
+from shrinkage.torch.fused.rule import State, UpdateRule
+from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, prox_, threshold_
 
-if TYPE_CHECKING:
-    from shrinkage.torch.fused.base import Inside
-    from shrinkage.torch.fused.parameters import Entry
 
-
-def by_torch(optimizer: Inside, entries: Sequence[Entry]) -> None:
+def step_by_torch(
+    rule: UpdateRule,
+    states: MutableMapping[Tensor, State],
+    entries: Sequence[Entry],
+    *,
+    compiles: bool,
+) -> None:
     """Step these parameters, group by group, with torch's own function for the update."""
-    step = torch.compile(_step_group) if optimizer.defaults["compile"] else _step_group
-    # Read once: another thread may take the gradients away meanwhile.
+    step = torch.compile(_step_group) if compiles else _step_group
+    # Each gradient is read once: another thread may take it away meanwhile.
     read = [(entry, entry.parameter.grad) for entry in entries]
     moving = [(entry, gradient) for entry, gradient in read if gradient is not None]
-    for _, members in groupby(moving, key=lambda one: id(one[0].group)):
+    for _, members in groupby(moving, key=lambda pair: id(pair[0].group)):
         together, gradients = map(list, zip(*members, strict=True))
-        for entry in together:
-            optimizer._prepare(entry)
-            optimizer._count(entry)
-        step(optimizer, together, gradients)
+        has_state = bool(rule.state_names(together[0].group))
+        of_each = [states[entry.parameter] if has_state else {} for entry in together]
+        for entry, state in zip(together, of_each, strict=True):
+            rule.prepare(entry, state)
+            rule.count_step(entry, state)
+        step(rule, together, of_each, gradients)
         for entry in together:
             entry.begins = False
 
 
-def _step_group(optimizer: Inside, entries: Sequence[Entry], given: Sequence[Tensor]) -> None:
-    weights = [_wide(entry.parameter) for entry in entries]
-    gradients = list(map(_pulled, entries, weights, given))
+def _step_group(
+    rule: UpdateRule, entries: Sequence[Entry], states: list[State], gradients: Sequence[Tensor]
+) -> None:
+    weights = [_widen(entry.parameter) for entry in entries]
+    pulled = list(map(_join_pull, entries, weights, gradients))
     for entry, w in zip(entries, weights, strict=True):
-        if entry.penalty is not None and _acts(entry, "decoupled"):
+        if entry.penalty is not None and _is_active(entry, "decoupled"):
             decay_(w, entry.penalty, entry.factor)
-    optimizer._step_by_torch(entries, weights, gradients)
-    for entry, w in zip(entries, weights, strict=True):
-        _finish_(optimizer, entry, w)
+    rule.by_torch(entries, states, weights, pulled)
+    for entry, w, state in zip(entries, weights, states, strict=True):
+        if entry.penalty is not None and _is_active(entry, "decoupled"):
+            threshold_(w, entry.penalty, entry.factor)
+        elif entry.penalty is not None and _is_active(entry, "proximal"):
+            prox_(w, entry.penalty, _own_step_in(rule, entry), state, entry.factor)
         if w is not entry.parameter:
             entry.parameter.copy_(w)
 
 
-def _finish_(optimizer: Inside, entry: Entry, w: Tensor) -> None:
-    """What comes after the update."""
-    if entry.penalty is None:
-        return
-    if _acts(entry, "decoupled"):
-        threshold_(w, entry.penalty, entry.factor)
-    elif _acts(entry, "proximal"):
-        state = optimizer.state[entry.parameter]
-        own = partial(optimizer._own_step, entry.group)
-        prox_(w, entry.penalty, own, state, entry.factor)
+def _own_step_in(rule: UpdateRule, entry: Entry) -> Callable[[State], OwnStep]:
+    return lambda state: rule.own_step(entry.group, state)
 
 
-def _acts(entry: Entry, how: str) -> bool:
+def _is_active(entry: Entry, how: str) -> bool:
     """Whether its penalty goes this way now; a frozen parameter has none."""
     return entry.how == how and entry.parameter.requires_grad
 
 
-def _wide(tensor: Tensor) -> Tensor:
-    """In float32 where it has 16 bits: the step is rounded once, at its end."""
+def _widen(tensor: Tensor) -> Tensor:
+    """A copy in float32 of a 16-bit tensor: the step is rounded once, at its end."""
     return tensor.float() if tensor.dtype in HALF else tensor
 
 
-def _pulled(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
+def _join_pull(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
     """The gradient, joined by the penalty's where it is coupled."""
-    gradient = _wide(gradient)
-    if not _acts(entry, "coupled"):
+    gradient = _widen(gradient)
+    if not _is_active(entry, "coupled"):
         return gradient
     if gradient.is_sparse:
         raise RuntimeError(

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from shrinkage.kernels.records import SUMS
-from shrinkage.penalties import GroupLasso
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.tensors.values import linear
 
 if TYPE_CHECKING:
     from shrinkage.torch.fused.batch import Batch
-    from shrinkage.torch.fused.engine import OnePass
+    from shrinkage.torch.fused.engine import Engine
     from shrinkage.torch.fused.parameters import Entry
 
 
@@ -36,7 +35,7 @@ class Statistics:
 Sums = tuple[float, float, float, int, int, int, int]  # in that order
 
 
-def statistics(step: OnePass) -> Statistics:
+def statistics(step: Engine) -> Statistics:
     """Of penalized parameters that are not frozen: from the step's sums, else from the weights."""
     others = [entry for entry in step.others if entry.parameter.requires_grad]
     parts = [_at(entry) for entry in others if entry.penalty is not None]
@@ -70,7 +69,10 @@ def _of(batch: Batch) -> list[Sums]:
         elif form.formula is not None and form.formula.is_threshold:
             a, b = form.constants
             value = linear(a, absolute, b, squares)
-            if isinstance(entry.penalty, GroupLasso):  # whose groups have one entry each
+            shape = tuple(entry.parameter.shape)
+            penalty = entry.penalty
+            if penalty is not None and penalty._as_group_norms(shape) is not None:
+                # Its groups have one entry each.
                 groups, dead = size, zeros
         else:
             value = _value(entry)

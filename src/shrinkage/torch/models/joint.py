@@ -84,10 +84,12 @@ class Joint:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the parameters, without their sides."""
         return tuple(member.partition(":")[0] for member in self.members)
 
     @property
     def sides(self) -> tuple[str, ...]:
+        """The side of each parameter where its units are, "out" unless another one is given."""
         return tuple(member.partition(":")[2] or "out" for member in self.members)
 
     def __str__(self) -> str:

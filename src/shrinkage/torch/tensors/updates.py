@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import narrow, soft_threshold, widen
-from shrinkage.torch.facts.own_step import OwnStep
+from shrinkage.torch.tensors.kinds import OwnStep
 
 State = dict[str, Tensor]
 Rule = Callable[[State], OwnStep]
@@ -125,8 +125,8 @@ def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Te
     if isinstance(limit, Tensor) or limit < math.inf:
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
             limit = limit.to(w.device).expand_as(w)
-        target = penalty.limited(xp, wide, target, limit)
-    result: Tensor = penalty.narrowed(xp, target, w)
+        target = penalty._cap_move(xp, wide, target, limit)
+    result: Tensor = penalty._round_to(xp, target, w)
     return result
 
 
@@ -141,8 +141,8 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
     rows = max(1, BLOCK * len(w) // w.numel())
     same = {key: value.view_as(w) for key, value in state.items() if value.shape == shape}
     for start in range(0, len(w), rows):
-        here = slice(start, start + rows)
-        yield w[here], state | {key: value[here] for key, value in same.items()}
+        block = slice(start, start + rows)
+        yield w[block], state | {key: value[block] for key, value in same.items()}
 
 
 def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float) -> None:

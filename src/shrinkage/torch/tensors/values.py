@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from shrinkage.kernels.formulas import formula_of
 from shrinkage.kernels.value_and_gradient import absolute_and_squares, gradient_into
-from shrinkage.torch.fused.batch import PLAIN, is_dense
+from shrinkage.torch.private import is_differentiating_forward, is_inside_transform
+from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
     from shrinkage.penalties import Penalty
@@ -50,8 +50,8 @@ def _is_known(w: Tensor, penalty: Penalty) -> bool:
         type(w) in PLAIN
         and w.numel() >= LARGE
         and not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and forward_ad._current_level < 0
+        and not is_inside_transform()
+        and not is_differentiating_forward()
         and w.is_cpu
         and w.dtype in (torch.float32, torch.float64)
         and w.layout is torch.strided
@@ -79,7 +79,7 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         (w,) = ctx.saved_tensors
-        again = torch.is_grad_enabled() or forward_ad._current_level >= 0
+        again = torch.is_grad_enabled() or is_differentiating_forward()
         scale = None if again else _number(above)
         if scale is None:  # it is to be differentiated again, or several gradients go together
             return above * ctx.penalty.gradient(w), None

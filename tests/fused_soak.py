@@ -1,6 +1,6 @@
 """A soak of the optimizers with the penalty inside: parameters change while they are stepped.
 
-    python tests/inside_soak.py [--steps 100000] [--seed 0]
+    python tests/fused_soak.py [--steps 100000] [--seed 0]
 
 Before each step something may happen to a parameter or to the optimizer: memory moves, gradients
 are missing, a parameter is frozen, cast, laid out anew, put into one buffer with others, its state
@@ -18,7 +18,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-import inside_twins as twins
+import fused_twins as twins
 from shrinkage import L1, ElasticNet, GroupLasso, Penalty
 
 SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from inside_twins import torch_operations
+from fused_twins import torch_operations
 from shrinkage import L1
 from shrinkage.torch import SGD, Adam
 from shrinkage.torch.fused.guards import Glance

@@ -1,26 +1,29 @@
-"""Whether layers, a loss and an optimizer fit together, or a sentence that says why not."""
+"""Checks that layers, a loss and an optimizer fit together."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 
-from shrinkage.scratch.layers import Dense, Layer, Sigmoid, Softmax
+from shrinkage.scratch.activations import Sigmoid, Softmax
+from shrinkage.scratch.base_loss import Loss
+from shrinkage.scratch.base_optimizer import Optimizer
+from shrinkage.scratch.layers import Dense, Layer, dense_layers
 from shrinkage.scratch.losses import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
-    Loss,
     SoftmaxCategoricalCrossEntropy,
 )
-from shrinkage.scratch.optimizers import SGD, Optimizer
+from shrinkage.scratch.optimizers import SGD
 
 
 def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> None:
-    """Refuse parts that do not fit together.
+    """Raise unless the parts fit together.
 
     Raises
     ------
     TypeError, ValueError
+        With what does not fit.
     """
     for part, kind, name in [(layer, Layer, "layers") for layer in layers] + [
         (loss, Loss, "loss"),
@@ -29,18 +32,18 @@ def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> No
         if not isinstance(part, kind):
             hint = f"; write {part.__name__}()" if isinstance(part, type) else ""
             raise TypeError(f"{name} must be made of {kind.__name__} objects, got {part!r}{hint}")
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    dense = dense_layers(layers)
     for layer in dense:
         if type(layer) is not Dense:
             raise TypeError(
-                f"{type(layer).__name__} is derived from Dense, whose mathematics fit() knows by "
-                "heart: write a Layer of your own instead"
+                f"{type(layer).__name__} is derived from Dense, whose mathematics fit() computes "
+                "itself: write a Layer of your own instead"
             )
     check_steps(dense, optimizer)
     if not dense:
         raise ValueError("layers must hold at least one Dense layer: nothing else learns")
     if len({id(layer) for layer in layers}) < len(layers):
-        raise ValueError("layers must be different objects, but one stands there twice")
+        raise ValueError("layers must be different objects, but one of them is used twice")
     for before, after in itertools.pairwise(dense):
         if before.n_out != after.n_in:
             raise ValueError(
@@ -53,7 +56,7 @@ def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> No
 
 
 def check_steps(dense: Sequence[Dense], optimizer: Optimizer) -> None:
-    """Refuse a prox that needs one step for all entries, but under SGD, where it has that."""
+    """Raise if a prox needs one step for all entries, which only SGD has."""
     for layer in dense:
         for penalty in (layer.weight_penalty, layer.bias_penalty):
             if penalty is None or layer.how != "proximal" or isinstance(optimizer, SGD):
@@ -64,7 +67,7 @@ def check_steps(dense: Sequence[Dense], optimizer: Optimizer) -> None:
 
 
 def check_end(last: Layer, loss: Loss) -> None:
-    """Refuse a loss that does not suit what comes out of the last layer."""
+    """Raise if the loss does not suit the output of the last layer."""
     if isinstance(loss, SoftmaxCategoricalCrossEntropy) and isinstance(last, Softmax):
         raise ValueError(
             "SoftmaxCategoricalCrossEntropy applies softmax itself: leave out the last Softmax(), "

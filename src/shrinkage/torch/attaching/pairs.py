@@ -1,0 +1,79 @@
+"""The penalized parameters of an optimizer, each with the parameter group that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch.optim import Optimizer
+
+from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.carrying import take_up
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.facts.own_step import Group
+
+Pair = tuple[Binding, list[Group | None]]  # a group for each part
+
+
+class Pairs:
+    """Bindings with the optimizer's groups, found anew where either has changed."""
+
+    def __init__(self, bound: BoundModel, optimizer: Optimizer) -> None:
+        self._bound, self._optimizer = bound, optimizer
+        self.pairs: list[Pair] = []
+        self._absent: list[Part] = []
+        self._made_from: tuple[object, ...] = ()
+
+    def refresh(self) -> None:
+        """Find the group of each penalized parameter.
+
+        Raises
+        ------
+        RuntimeError
+            If the optimizer does not hold one that is not frozen.
+        """
+        groups, bindings = self._optimizer.param_groups, self._bound.bindings
+        sizes = (len(group["params"]) for group in groups)
+        made_from = (bindings, *groups, *sizes, any(self._thawed()))
+        if len(made_from) == len(self._made_from) and all(
+            map(_is_same, made_from, self._made_from)
+        ):
+            return
+        holder = {parameter: group for group in groups for parameter in group["params"]}
+        self.pairs = [
+            (binding, [holder.get(part.parameter) for part in binding.parts])
+            for binding in bindings
+        ]
+        take_up(self._optimizer)
+        self._absent = [part for part in self._bound.parts if part.parameter not in holder]
+        for part in self._thawed():
+            raise RuntimeError(
+                f"{part.name} is penalized but {type(self._optimizer).__name__} does not hold it: "
+                "the model has changed since attach(); give it to the optimizer with "
+                "add_param_group(), or build both anew"
+            )
+        self._made_from = made_from
+
+    def moving(self, *, without_gradient: bool = False) -> Iterator[Pair]:
+        """The bindings that a step moves, with the group of each part; None for one that stays."""
+        for binding, groups in self.pairs:
+            moving = [
+                group if part.parameter.requires_grad and (without_gradient or part.moves) else None
+                for part, group in zip(binding.parts, groups, strict=True)
+            ]
+            if any(moving):
+                yield binding, moving
+
+    def parts(self) -> Iterator[tuple[Group, Part]]:
+        """Each penalized parameter that the optimizer holds, with its group."""
+        for binding, groups in self.pairs:
+            for part, group in zip(binding.parts, groups, strict=True):
+                if group is not None:
+                    yield group, part
+
+    def _thawed(self) -> Iterator[Part]:
+        """The penalized parameters that the optimizer does not hold, and that are not frozen."""
+        return (part for part in self._absent if part.parameter.requires_grad)
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, int) and one == other)

@@ -1,0 +1,132 @@
+"""What is refused or warned of where a bound model meets an optimizer."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence, Set
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shrinkage.penalties import Penalty
+from shrinkage.penalties.base import construction, terms
+from shrinkage.torch.binding.core import BoundModel, Regularized, attachments_of
+from shrinkage.torch.binding.sparsity import makes_zeros
+from shrinkage.torch.models.normalized import divided_by_size
+
+
+def check_penalty(penalty: object) -> None:
+    """Refuse what is neither a penalty nor a mapping to penalties."""
+    for item in penalty.values() if isinstance(penalty, Mapping) else (penalty,):
+        if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
+            raise TypeError(
+                "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
+                f"{item!r}{_hint(item)}"
+            )
+
+
+def _hint(item: object) -> str:
+    """What to write in place of what is no penalty."""
+    if isinstance(item, type) and issubclass(item, Penalty):
+        return f"; give it its strength, {item.__name__}(1e-4)"
+    if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
+        return f"; add them up: {' + '.join(map(construction, item))}"
+    if isinstance(item, str):
+        return "; a text becomes one by shrinkage.parse(...)"
+    return ""
+
+
+@torch.no_grad()
+def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
+    """Refuse a penalty that is none of such an array, before anything has moved."""
+    try:
+        penalty._check_range(xp, torch.promote_types(w.dtype, torch.float32))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if all(term.is_separable for term in terms(penalty)):
+        return
+    try:
+        penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # which has no memory
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}; leave it out, or give it another penalty") from None
+    except (RuntimeError, NotImplementedError):  # there is no such operation without memory
+        return
+
+
+def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
+    """Warn where a weight that is divided by its size may become exactly 0, which is 0/0."""
+    if how == "coupled":
+        return
+    divided = [
+        (one.owner.name, divisor, one.penalty)
+        for one in bound.selected
+        if one.penalty is not None
+        and makes_zeros(one.penalty)
+        and (divisor := divided_by_size(one.owner)) is not None
+    ]
+    if divided:
+        name, divisor, _ = divided[0]
+        what = "a row" if divisor == "weight norm" else "the whole"
+        names = ", ".join(other for other, _, _ in divided[1:])
+        others = f" (so it is with {names})" if names else ""
+        has_no_gradient = any(penalty.why_no_gradient() for _, _, penalty in divided)
+        remedy = "" if has_no_gradient else ', or use how="coupled"'
+        warnings.warn(
+            f'{name}: how="{how}" can set {what} of it to exactly 0, and {divisor} divides by its '
+            f"size, so that every output becomes NaN{others}; leave it out with a None in the "
+            f"mapping{remedy}",
+            stacklevel=stacklevel,
+        )
+
+
+def check_free(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Refuse a second penalty on a parameter, attached or inside.
+
+    Raises
+    ------
+    ValueError
+    """
+    if bound.host is not None:
+        raise ValueError(
+            f"this regularizer is already attached ({bound.host.how}): it would be "
+            "applied twice; call its detach() first, or add the penalties up into one"
+        )
+    penalized = {id(part.parameter) for part in bound.parts}
+    of_all = optimizer.__dict__.get("penalty")  # RDA has one for all of its groups
+    for group in optimizer.param_groups:
+        inside = group.get("penalty", of_all)
+        held = group["params"] if isinstance(inside, Penalty) else ()
+        if isinstance(inside, Regularized) and (inside.bound is not bound or inside is of_all):
+            held = [parameter for _, parameter in inside.bound.named_parameters()]
+        if any(id(parameter) in penalized for parameter in held):
+            raise ValueError(
+                f"{type(optimizer).__name__} has {inside!r} inside for the same parameters; "
+                "add the penalties up into one"
+            )
+    for other in attachments_of(optimizer):
+        for binding in other.bound.bindings:
+            for part in binding.parts:
+                if id(part.parameter) in penalized:
+                    raise ValueError(
+                        f"{part.name} already has {binding.written!r} attached to this optimizer "
+                        "by another regularizer; add the penalties up into one"
+                    )
+
+
+def check_holds(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Refuse an optimizer that does not step all parameters that are penalized and not frozen.
+
+    Raises
+    ------
+    ValueError
+    """
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    missing = [name for name, w in bound.named_parameters() if id(w) not in held]
+    if missing:
+        names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise ValueError(
+            f"{type(optimizer).__name__} does not hold {names}: give it these parameters, or leave "
+            "them out with on= or a None in the mapping"
+        )

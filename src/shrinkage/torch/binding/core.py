@@ -1,0 +1,242 @@
+"""The penalties of one model, bound to its parameters: what rooms above this one work on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from shrinkage.penalties import Penalty
+from shrinkage.penalties.arrays import checked_strength
+from shrinkage.torch.binding.bound import Binding, ModelWatch, Part, bind
+from shrinkage.torch.binding.bound_joint import bind_joints
+from shrinkage.torch.binding.finite import check_finite
+from shrinkage.torch.facts.momentum import MomentumFill
+from shrinkage.torch.facts.own_step import Group, UserMetric
+from shrinkage.torch.models.selection import On, Selected, by_names, select
+from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
+from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
+
+ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
+Select = Callable[[nn.Module, Any, Any], list[Selected]]
+
+
+class Host(Protocol):
+    """What makes an optimizer's steps apply the penalties of a bound model.
+
+    It is an `Attachment`, or it stands for an optimizer that has the penalty inside.
+    """
+
+    metric: UserMetric | None  # the user's own step for "proximal"
+    stepped_by: str | None  # another optimizer that has stepped the weights without the penalty
+
+    @property
+    def bound(self) -> BoundModel: ...
+
+    @property
+    def optimizer(self) -> Optimizer: ...
+
+    @property
+    def how(self) -> str: ...
+
+    @property
+    def scale(self) -> str | None:
+        """What a decoupled strength is multiplied by."""
+
+    @property
+    def max_norm(self) -> float | None:
+        """The norm to which each step clips the gradients."""
+
+    def detach(self) -> None:
+        """Take the penalties off the optimizer."""
+
+    def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
+        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
+
+    def state_of(self, part: Part) -> Mapping[str, Tensor]:
+        """The tensors in the optimizer's state for one parameter."""
+
+    def own_step(self, group: Group, part: Part) -> OwnStep:
+        """The optimizer's own step for one parameter, read from its state after a step."""
+
+
+class Regularized:
+    """What holds a bound model: a `Regularizer`, as an optimizer takes it for its penalty."""
+
+    bound: BoundModel
+
+
+class BoundModel:
+    """Penalties bound to the parameters of one model, their strength and their count of steps.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    penalty, on
+        As for `Regularizer`.
+    schedule : callable, optional
+        From the step to the factor of every strength.
+    select : callable
+        From the model, the penalties and `on` to what is selected.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        penalty: Penalty | Mapping[Any, Penalty | None],
+        on: On | None = None,
+        *,
+        schedule: Schedule | None = None,
+        select: Select = select,
+    ) -> None:
+        self.model = model
+        self.penalties, self.on = by_names(model, penalty, on)
+        self.steps = 0
+        self.host: Host | None = None
+        self.momentum = MomentumFill()
+        self.starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
+        self.unknown_starts: set[str] = set()  # where the next step will find the weights
+        self._factor = 1.0
+        self._schedule: Schedule | None = None
+        self._select = select
+        self._bind()
+        self.schedule = schedule
+
+    def _bind(self) -> None:
+        self.selected = self._select(self.model, self.penalties, self.on)
+        joints = bind_joints(self.selected)
+        self.bindings: list[Binding] = [*bind(self.selected, self.starts), *joints]
+        self._watch = ModelWatch(self.model)
+
+    def refresh(self) -> None:
+        """Bind anew if the model has changed."""
+        if self._watch.has_changed():
+            self._bind()
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """Each penalized parameter, frozen ones too."""
+        return (part for binding in self.bindings for part in binding.parts)
+
+    @property
+    def active(self) -> list[Binding]:
+        """The bindings with a parameter that is not frozen."""
+        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
+
+    @property
+    def active_parts(self) -> list[tuple[Binding, Part]]:
+        """Each parameter that is not frozen, with its binding."""
+        return [
+            (binding, part)
+            for binding in self.bindings
+            for part in binding.parts
+            if part.parameter.requires_grad
+        ]
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        """The penalized parameters that are not frozen, with their names."""
+        self.refresh()
+        return [(part.name, part.parameter) for _, part in self.active_parts]
+
+    def penalty(
+        self, parameters: Mapping[str, Tensor] | None = None, *, like: Tensor | None = None
+    ) -> Tensor:
+        """factor·Ω(w) as a tensor with a graph; see `Regularizer.penalty`."""
+        self.refresh()
+        bindings = self.active if parameters is None else self.bindings
+        for binding in bindings:
+            binding.check_gradient()
+        tensors = [binding.given(parameters) for binding in bindings]
+        if not tensors:
+            return torch.zeros(()) if like is None else like.new_zeros(())
+        values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
+        total = self._factor * stack_scalars(values).sum()
+        if like is None:
+            total = total.to(widest_dtype(real_dtype(w) for w in tensors))
+        else:
+            total = total.to(device=like.device, dtype=like.dtype)
+        check_finite(total, self.active, self.steps, self.factor)
+        return total
+
+    @torch.no_grad()
+    def value(self) -> float:
+        """factor·Ω(w) as a number, without a graph."""
+        self.refresh()
+        values = [binding.number() for binding in self.active]
+        numbers = [value for value in values if isinstance(value, float)]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        numbers += stack_scalars(tensors).tolist() if tensors else []
+        total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
+        check_finite(total, self.active, self.steps, self.factor)
+        return float(total)
+
+    @property
+    def factor(self) -> float:
+        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        return self._factor
+
+    @factor.setter
+    def factor(self, factor: float) -> None:
+        self._factor = checked_strength("factor", factor)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The function from the step to the factor."""
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule | None) -> None:
+        check_schedule(schedule)
+        if schedule is not None:
+            self.factor = factor_at(schedule, self.steps)
+        self._schedule = schedule
+
+    def restore_schedule(
+        self, schedule: Schedule | None, factor: float, steps: int | None = None
+    ) -> None:
+        """Take back a schedule, with the factor and the count of steps beside it."""
+        self._schedule, self._factor = schedule, factor
+        self.steps = self.steps if steps is None else steps
+
+    def begin_step(self) -> None:
+        """What comes before a step that counts."""
+        self.refresh()
+        self._take_unknown_starts()
+
+    def advance(self) -> None:
+        """Count a step, and let the schedule set the factor for the next one."""
+        self.steps += 1
+        self.momentum.note_step()
+        if self._schedule is not None:
+            self.factor = factor_at(self._schedule, self.steps)
+
+    def reset(self) -> None:
+        """Begin anew; see `Regularizer.reset`."""
+        self.refresh()
+        self.steps = 0
+        self.schedule = self._schedule
+        self.momentum.reset(None if self.host is None else self.host.optimizer)
+        self.unknown_starts = set(self.starts)
+        self._take_unknown_starts()
+        self.unknown_starts = set(self.starts)  # the model may still be initialized anew
+
+    @torch.no_grad()
+    def _take_unknown_starts(self) -> None:
+        """Before the first step after a loading or a reset."""
+        for part in self.parts if self.unknown_starts else ():
+            if part.name in self.unknown_starts:
+                self.starts[part.name].copy_(part.parameter)
+        self.unknown_starts.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is attached to nothing, as copied optimizers have no hooks."""
+        return {**self.__dict__, "host": None}
+
+
+def attachments_of(optimizer: object) -> list[Host]:
+    """What is attached to an optimizer now."""
+    return cast("list[Host]", optimizer.__dict__.get(ATTACHED, []))

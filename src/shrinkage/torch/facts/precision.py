@@ -1,0 +1,52 @@
+"""What a 16-bit parameter cannot hold: moves that are lost when a step is rounded."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shrinkage.penalties import Penalty
+from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.tensors.kinds import local_shard
+
+
+def resolution(w: Tensor) -> float | None:
+    """The share of a weight below which a move is lost in a 16-bit float; None in wider ones."""
+    return torch.finfo(w.dtype).eps / 2 if w.dtype in (torch.float16, torch.bfloat16) else None
+
+
+def lost_in_rounding(
+    penalty: Penalty, w: Tensor, group: Group, optimizer: Optimizer, how: str, scale: str
+) -> str | None:
+    """What a 16-bit parameter cannot hold of its penalty, as a clause; None if it can."""
+    finest = resolution(w)
+    if finest is None:
+        return None
+    if how == "proximal":
+        clause = "has no exact rest, since moves under half its resolution are lost"
+        return add_resolution(w, clause)
+    is_rounded_with_gradient = how == "coupled" and (
+        not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
+    )
+    amount = float(group["lr"] if scale == "lr" else 1.0)
+    share = 0.0 if is_rounded_with_gradient else amount * _decay_share(penalty, w)
+    return add_resolution(w, cannot_hold(share)) if 0 < share < finest else None
+
+
+def cannot_hold(share: float) -> str:
+    """The clause on a decay that rounding undoes."""
+    return f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
+
+
+def add_resolution(w: Tensor, clause: str) -> str:
+    """A clause on a 16-bit parameter, with its type and its resolution."""
+    dtype = str(w.dtype).removeprefix("torch.")
+    return f"is {dtype}, which {clause} (resolution {resolution(w):.1g})"
+
+
+def _decay_share(penalty: Penalty, w: Tensor) -> float:
+    """∂Ω of a weight of usual size, as a share of it; of a shard, of this process' part."""
+    absolute, square, _ = penalty.split()
+    size = float(local_shard(w.detach()).float().abs().mean())
+    return 2 * square + absolute / max(size, 1e-30)

@@ -1,0 +1,69 @@
+"""The private names of torch that the library uses, each with a fallback.
+
+torch promises nothing of these names. Without one of them a step takes longer or the compiler is
+imported earlier; no number changes. A new private name goes here, with a fallback, and into the
+test that runs without any of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+from torch.optim import Optimizer
+
+try:
+    # torch.compile leaves the function alone and goes on around it. torch.compiler.disable does so
+    # too, but imports the whole compiler at once; this one waits until the function is called.
+    from torch._compile import _disable_dynamo as skip_compiling
+except ImportError:
+    skip_compiling = torch.compiler.disable
+
+try:
+    # Hooks on all optimizers, and whether a profiler runs.
+    from torch._C._autograd import _profiler_enabled
+    from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+except ImportError:
+    _profiler_enabled = None  # type: ignore[assignment]
+
+TensorGuards: Any
+try:
+    # Compares type, dtype, device, sizes and strides of many tensors in one call.
+    from torch._C._dynamo.guards import TensorGuards
+except ImportError:
+    TensorGuards = None
+
+__all__ = [
+    "TensorGuards",
+    "is_differentiating_forward",
+    "is_inside_transform",
+    "is_watched",
+    "skip_compiling",
+]
+
+
+def is_watched(optimizer: Optimizer) -> bool:
+    """Whether hooks or a profiler follow an optimizer's steps; True where torch does not say."""
+    if _profiler_enabled is None:
+        return True
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
+        or _profiler_enabled()
+    )
+
+
+def is_inside_transform() -> bool:
+    """Whether torch.func transforms the code that runs now; True where torch does not say."""
+    try:
+        return torch._C._functorch.peek_interpreter_stack() is not None
+    except AttributeError:
+        return True
+
+
+def is_differentiating_forward() -> bool:
+    """Whether forward-mode differentiation is on; True where torch does not say."""
+    return int(getattr(forward_ad, "_current_level", 0)) >= 0

@@ -1,0 +1,77 @@
+"""What kind of tensor it is: dense, sharded, real; and the step that a prox is taken with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+PLAIN = (nn.Parameter, Tensor)  # types without behaviour of their own
+
+
+class OwnStep(NamedTuple):
+    """The optimizer's step s for each entry, and the farthest that a prox may move one.
+
+    Where an entry's gradient was always tiny, s is enormous and says nothing. At the minimum the
+    prox undoes the optimizer's own move, so a limit of twice the largest steady move of that
+    optimizer never binds there, and it keeps the prox from wiping weights whose gradients have not
+    begun.
+    """
+
+    step: float | Tensor
+    limit: float | Tensor
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether its entries fill one stretch of memory, in any order, and none is there twice."""
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def storage_bytes(tensor: Tensor) -> int | None:
+    """The size of its storage; None where it has none, as under torch.func."""
+    try:
+        return int(tensor.untyped_storage().nbytes())
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def is_sharded(value: Tensor) -> bool:
+    """Whether it is spread over processes (DTensor, as under FSDP)."""
+    return type(value).__name__ == "DTensor"
+
+
+def gather_shards(value: Tensor) -> Tensor:
+    """The whole tensor, from all processes that hold a part of it."""
+    return value.full_tensor() if is_sharded(value) else value  # type: ignore[attr-defined]
+
+
+def local_shard(value: Tensor) -> Tensor:
+    """The part that this process holds; asks no other process."""
+    return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
+
+
+def stack_scalars(values: Sequence[Tensor]) -> Tensor:
+    """Scalars of any device and type as one vector, on the first one's device."""
+    gathered = [gather_shards(value) for value in values]
+    dtype, device = widest_dtype(value.dtype for value in gathered), gathered[0].device
+    return torch.stack([value.to(device=device, dtype=dtype) for value in gathered])
+
+
+def widest_dtype(dtypes: Iterable[torch.dtype]) -> torch.dtype:
+    """The narrowest type that holds all of `dtypes`."""
+    first, *others = dtypes
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return first
+
+
+def real_dtype(w: Tensor) -> torch.dtype:
+    """The type of its real part."""
+    return w.real.dtype if w.is_complex() else w.dtype
