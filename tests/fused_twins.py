@@ -100,7 +100,8 @@ def twin(
     if penalty is None:
         return kind(model.values(), **options)
     optimizer, attachment = attached(model, kind, options, penalty, how, scale)
-    attachment._prox_in_one_pass_ = lambda moved: moved  # type: ignore[method-assign]
+    if how == "proximal":
+        attachment._own_steps.prox_in_one_pass_ = lambda moved, pairs: moved
     return optimizer
 
 

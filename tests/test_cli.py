@@ -67,7 +67,7 @@ def test_what_is_preferred_may_change_and_nothing_is_trained(run):
     run(*arguments)
     result = run(*arguments, "--prefer", "sparse")
     assert result.exit_code == 0, result.output
-    assert "6 of 6 trials are already recorded" in result.stderr
+    assert "6 of 6 trials already recorded" in result.stderr
     results = load("shrinkage-study")
     assert results.question["prefer"] == "sparse"
     page = Path("shrinkage-study/report.html").read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def test_all_diverged_is_a_failure(run):
         (("--seeds", "9" * 5000), "is no whole number"),
         (("--epochs", "1" + "0" * 12), "epochs must be at most 100,000,000"),
         (("--jobs", "100000"), "for each processor, got 100000"),
-        (("--model", "mlp:10000000000"), "weights: a study takes 100,000,000 at the most"),
+        (("--model", "mlp:10000000000"), "weights: a study takes at most 100,000,000"),
     ],
 )
 @pytest.mark.usefixtures("cancer")
@@ -169,7 +169,7 @@ def test_a_report_of_a_damaged_record_is_made_and_says_so(run, tmp_path):
     folder = tmp_path / "shrinkage-study"
     with closing(sqlite3.connect(folder / "study.sqlite")) as connection, connection:
         connection.execute("UPDATE records SET state = x'' WHERE rowid = 1")
-    with pytest.warns(UserWarning, match="1 damaged records"):
+    with pytest.warns(UserWarning, match="1 damaged record of"):
         result = run("report", folder)
     assert result.exit_code == 0, result.output
     assert (folder / "report.html").is_file()

@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from shrinkage.study.records import Choice, Record, Results, Surface, Trial
+from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.results import Results
 
 METHODS = (
     "none",

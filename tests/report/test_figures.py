@@ -10,15 +10,16 @@ from plotly import graph_objects
 
 from report.document import Document
 from report.synthetic import FEW, KINDS, METHODS, STRENGTHS, kind, study, with_trivial
-from shrinkage.report.study_page import report_page
-from shrinkage.report.summary import cells, pareto_front
-from shrinkage.study.wording import share
+from shrinkage.report.strength_curves import find_pareto_front
+from shrinkage.report.study_page import render_report
+from shrinkage.study.formatting import format_share
+from shrinkage.study.summary import summarize
 
 
 @pytest.mark.quick_where(name=["whole", "numbers", "hostile", "no trials"])
 @pytest.mark.parametrize("name", KINDS)
 def test_every_figure_has_its_place_and_is_valid(name: str) -> None:
-    document = Document(report_page(kind(name)))
+    document = Document(render_report(kind(name)))
     places = [own["data-figure"] for own, _ in document.find("div", **{"class": "plot"})]
     assert sorted(places) == sorted(document.figures)
     for plot in document.figures.values():
@@ -36,7 +37,7 @@ def opaque(value: object, key: str = "") -> object:
 
 
 def test_a_method_has_one_colour_everywhere() -> None:
-    document = Document(report_page(kind("whole")))
+    document = Document(render_report(kind("whole")))
     seen: dict[str, set[str]] = {method: set() for method in METHODS}
     for plot in document.figures.values():
         for trace in plot["traces"]:
@@ -59,7 +60,7 @@ def color_of(trace: dict) -> str:
 
 def test_the_front_is_what_nothing_beats() -> None:
     rng = np.random.default_rng(3)
-    template = cells(study(methods=("none",)).records)[0]
+    template = summarize(study(methods=("none",)).records)[0]
     clouds = [
         [replace(template, score=float(s), zeros=float(z)) for s, z in rng.integers(0, 6, (20, 2))]
         for _ in range(30)
@@ -74,13 +75,13 @@ def test_the_front_is_what_nothing_beats() -> None:
                 for other in cloud
             )
         }
-        front = pareto_front(cloud)
+        front = find_pareto_front(cloud)
         assert {(cell.score, cell.zeros) for cell in front} == slow
         assert [cell.zeros for cell in front] == sorted(cell.zeros for cell in front)
 
 
 def test_a_strength_with_a_diverged_seed_is_apart() -> None:
-    document = Document(report_page(kind("with diverged trials")))
+    document = Document(render_report(kind("with diverged trials")))
     traces = document.figures["score"]["traces"]
     own = [trace for trace in traces if trace.get("meta") == {"method": "l2@coupled"}]
     (line,) = [trace for trace in own if trace["mode"] == "lines+markers"]
@@ -92,17 +93,17 @@ def test_a_strength_with_a_diverged_seed_is_apart() -> None:
 
 
 def test_exact_zeros_stand_apart_from_the_bars() -> None:
-    document = Document(report_page(kind("whole")))
+    document = Document(render_report(kind("whole")))
     results = kind("whole")
     (choice,) = [c for c in results.choices if (c.method, c.rule) == ("l1@proximal", "best")]
     bars, stem = document.figures["weights|l1@proximal|best"]["traces"]
     assert sum(bars["y"]) == pytest.approx(1 - choice.zeros, abs=1e-5)
-    assert stem["text"][1].strip() == share(choice.zeros)
+    assert stem["text"][1].strip() == format_share(choice.zeros)
     assert len(document.figures["weights|none|best"]["traces"]) == 1
 
 
 def test_a_score_far_below_does_not_flatten_the_rest() -> None:
-    document = Document(report_page(kind("numbers")))
+    document = Document(render_report(kind("numbers")))
     assert document.figures["score"]["layout"]["yaxis"]["range"][0] > 0
     assert min(min(t["y"]) for t in document.figures["front"]["traces"] if t["y"]) == -40
 
@@ -114,7 +115,7 @@ def test_a_score_far_below_does_not_flatten_the_rest() -> None:
 def test_the_trivial_model_is_a_labelled_level(
     level: float, strengths: tuple[float, ...], is_below: bool
 ) -> None:
-    document = Document(report_page(with_trivial(study(FEW, strengths), level)))
+    document = Document(render_report(with_trivial(study(FEW, strengths), level)))
     for name in ("score", "front"):
         figure = document.figures[name]
         (line,) = [t for t in figure["traces"] if "the majority class" in str(t.get("hovertext"))]

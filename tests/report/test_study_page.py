@@ -15,15 +15,15 @@ from plotly.offline import get_plotlyjs
 from report.document import Document
 from report.synthetic import HOSTILE, KINDS, STRENGTHS, kind, study, with_diverged
 from shrinkage.report import write_report
-from shrinkage.report.study_page import report_page
+from shrinkage.report.study_page import render_report
+from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
-from shrinkage.study.readings import Reading
 
 
 @pytest.mark.quick_where(name=["whole", "numbers", "hostile", "no trials"])
 @pytest.mark.parametrize("name", KINDS)
 def test_holds_plotly_whole_stays_small_and_asks_nothing_of_the_network(name: str) -> None:
-    page = report_page(kind(name))
+    page = render_report(kind(name))
     document = Document(page)
     assert len(page.encode()) < 5_000_000
     if document.figures:
@@ -39,8 +39,8 @@ def test_holds_plotly_whole_stays_small_and_asks_nothing_of_the_network(name: st
 
 
 def test_no_name_becomes_an_element() -> None:
-    document = Document(report_page(kind("hostile")))
-    tame = Document(report_page(kind("whole")))
+    document = Document(render_report(kind("hostile")))
+    tame = Document(render_report(kind("whole")))
     assert len(list(document.find("script"))) == len(list(tame.find("script"))) == 3
     assert not list(document.find("img"))
     assert "<" not in document.one("script", id="figures")
@@ -67,7 +67,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def test_says_the_verdict_and_the_data_first() -> None:
-    document = Document(report_page(kind("whole")))
+    document = Document(render_report(kind("whole")))
     assert document.one("h1") == "spiral"
     assert document.one("p", **{"class": "verdict"}) == kind("whole").verdict
     assert document.one("p", **{"class": "facts"}) == "3 classes · 600 rows · 2 features"
@@ -87,13 +87,13 @@ def test_says_the_verdict_and_the_data_first() -> None:
     ],
 )
 def test_says_how_far_an_unfinished_study_is(name: str, sentence: str) -> None:
-    document = Document(report_page(kind(name)))
+    document = Document(render_report(kind(name)))
     assert document.one("p", **{"class": "verdict"}) == sentence
 
 
 def test_the_table_has_every_choice_best_first() -> None:
     results = kind("whole")
-    document = Document(report_page(results))
+    document = Document(render_report(results))
     shown = [own["data-value"] for own, _ in document.find("th", scope="row")]
     ordered = sorted(results.choices, key=lambda choice: -choice.validation_mean)
     assert shown == [choice.method for choice in ordered]
@@ -116,7 +116,7 @@ def test_a_row_says_what_the_choice_holds() -> None:
         dead_neurons=63.7,  # not all of them
         seconds=1.5,
     )
-    document = Document(report_page(replace(results, choices=[choice])))
+    document = Document(render_report(replace(results, choices=[choice])))
     (row,) = [text for _, text in document.find("tr") if "l2@coupled" in text and "best" in text]
     for part in ("1e-5", "0.900 ± 0.013", "0.850 ± 0.031", "25.0%", "63 / 64", "1.50"):
         assert part in row
@@ -124,7 +124,7 @@ def test_a_row_says_what_the_choice_holds() -> None:
 
 
 def test_the_trivial_model_is_a_row_in_its_place() -> None:
-    document = Document(report_page(kind("trivial model")))
+    document = Document(render_report(kind("trivial model")))
     scores = [float(own["data-value"]) for own, _ in cells_of(document, "Validation")]
     assert pytest.approx(0.8) in scores
     assert scores == sorted(scores, reverse=True)
@@ -153,20 +153,20 @@ def test_a_model_that_predicts_one_thing_is_said_beside_it() -> None:
         else record
         for record in results.records
     ]
-    page = Document(report_page(replace(results, records=records)))
-    noted = [text for _, text in page.find("tr") if "the same answer for every row" in text]
+    page = Document(render_report(replace(results, records=records)))
+    noted = [text for _, text in page.find("tr") if "the same prediction for every row" in text]
     assert noted
     assert all(choice.method in text for text in noted)
 
 
 def test_the_words_of_the_table_are_explained_those_alone_that_appear() -> None:
-    document = Document(report_page(kind("trivial model")))
+    document = Document(render_report(kind("trivial model")))
     terms = [text for _, text in document.find("dt")]
     for term in ("accuracy", "test", "the majority class", "one-se", "coupled", "proximal"):
         assert term in terms
     assert "decoupled" not in terms
     assert "proximal" not in [
-        text for _, text in Document(report_page(kind("no penalty alone"))).find("dt")
+        text for _, text in Document(render_report(kind("no penalty alone"))).find("dt")
     ]
 
 
@@ -176,7 +176,7 @@ def test_what_is_missing_is_a_dash_and_sorts_by_nothing() -> None:
         replace(choice, test_scores=[], neurons=0, seconds=float("nan"))
         for choice in results.choices
     ]
-    document = Document(report_page(replace(results, choices=choices)))
+    document = Document(render_report(replace(results, choices=choices)))
     missing = [own for own, text in document.find("td", **{"class": "number"}) if text == "–"]
     assert len(missing) >= 3 * len(choices)
     assert "nan" not in "".join(text for _, text in document.find("tr"))
@@ -184,7 +184,7 @@ def test_what_is_missing_is_a_dash_and_sorts_by_nothing() -> None:
 
 def test_what_was_run_is_there() -> None:
     results = kind("hundreds of classes")
-    document = Document(report_page(results))
+    document = Document(render_report(results))
     assert document.one("pre") == results.provenance["command"]
     facts = dict(
         zip(
@@ -200,7 +200,7 @@ def test_what_was_run_is_there() -> None:
 
 
 def test_the_same_results_give_the_same_page() -> None:
-    assert report_page(study()) == report_page(study())
+    assert render_report(study()) == render_report(study())
 
 
 def test_half_a_surrogate_pair_is_written(tmp_path: Path) -> None:
@@ -229,9 +229,9 @@ def test_shows_how_each_column_was_read() -> None:
         Reading("gone", "empty", role="left out", done="missing in every row"),
     ]
     results = study()
-    assert "How the columns were read" not in report_page(results)
+    assert "How the columns were read" not in render_report(results)
     data = {**results.data, "readings": [asdict(reading) for reading in readings]}
-    page = report_page(replace(results, data=data))
+    page = render_report(replace(results, data=data))
     document = Document(page)
     reasons = [text for _, text in document.find("td", **{"class": "reason"})]
     assert reasons[-2:] == ["missing in every row", "as written"]

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shrinkage.study.data import Table, prepare
-from shrinkage.study.parts import make_parts
+from shrinkage.study.data.sources import Source, read_source
+from shrinkage.study.data.splits import make_parts
+from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.settle import settled
-from shrinkage.study.sources import Source, read
 from shrinkage.study.spec import Study
+from shrinkage.study.training.optimizers import default_lr
 
 SMALL = Study(
     data="iris",
@@ -32,14 +32,20 @@ def small() -> Study:
 
 @pytest.fixture
 def ready() -> Callable[..., tuple[Study, Any]]:
-    """A settled study and the parts of its seed 0; keywords change the small study."""
+    """A study without open fields and the parts of its seed 0; keywords change the small study."""
 
     def make(**changes: object) -> tuple[Study, Any]:
         study = replace(SMALL, **changes)  # type: ignore[arg-type]
-        source = read(study.data)
-        table = prepare(source, study)
+        source = read_source(study.data)
+        table = prepare_table(source, study)
         parts = make_parts(table, study, 0)
-        return settled(study, table, str(source.target), parts), parts
+        study = study.with_defaults(
+            target=str(source.target),
+            task=table.task,
+            lr=default_lr(study.optimizer),
+            train_rows=len(parts.train.X),
+        )
+        return study, parts
 
     return make
 
@@ -50,7 +56,7 @@ def table_of() -> Callable[..., Table]:
 
     def make(columns: dict[str, object], **changes: object) -> Table:
         source = Source("frame", pd.DataFrame(columns), "y", "digest")
-        return prepare(source, replace(Study(), **changes))  # type: ignore[arg-type]
+        return prepare_table(source, replace(Study(), **changes))  # type: ignore[arg-type]
 
     return make
 

@@ -11,9 +11,8 @@ import torch
 
 import shrinkage.study
 from shrinkage.study import UsageError, compare, load
-from shrinkage.study.comparing import run
-from shrinkage.study.parts import divide
-from shrinkage.study.table import remarks, to_text, written
+from shrinkage.study.comparing import run_study
+from shrinkage.study.data.splits import split_rows
 
 
 @pytest.fixture
@@ -38,8 +37,8 @@ def test_the_same_question_gives_the_same_records_whatever_the_jobs(small, tmp_p
         "    return Sequential(Linear(features, 8), ReLU(), Dropout(0.1), Linear(8, outputs))\n"
     )
     study = dataclasses.replace(small, model="far_model:build")
-    one = run(study, out=tmp_path / "one", jobs=1, quiet=True)
-    two = run(study, out=tmp_path / "two", jobs=2, quiet=True)
+    one = run_study(study, out=tmp_path / "one", jobs=1, quiet=True)
+    two = run_study(study, out=tmp_path / "two", jobs=2, quiet=True)
     assert len(one.records) == len(small.trials()) == 10
     assert trials(tmp_path / "one") == trials(tmp_path / "two")
     for left, right in zip(one.records, two.records, strict=True):
@@ -53,22 +52,22 @@ def test_the_same_question_gives_the_same_records_whatever_the_jobs(small, tmp_p
 
 
 def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, monkeypatch):
-    first = run(small, out=tmp_path, jobs=1, quiet=True)
+    first = run_study(small, out=tmp_path, jobs=1, quiet=True)
 
     def never(*arguments: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("shrinkage.study.training.train", never)
-    monkeypatch.setattr("shrinkage.study.testing.tested", never)
-    again = run(small, out=tmp_path, jobs=1, quiet=True)
+    monkeypatch.setattr("shrinkage.study.training.fit.run_trial", never)
+    monkeypatch.setattr("shrinkage.study.score_test_part.score_test_part", never)
+    again = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert repr(again) == repr(first) == repr(load(tmp_path))
 
 
 def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
-    whole = run(small, out=tmp_path / "whole", jobs=1, quiet=True)
-    from shrinkage.study import training
+    whole = run_study(small, out=tmp_path / "whole", jobs=1, quiet=True)
+    from shrinkage.study.training import fit
 
-    train, calls = training.train, []
+    train, calls = fit.run_trial, []
 
     def interrupted(study, trial, parts):
         calls.append(trial)
@@ -76,13 +75,13 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return train(study, trial, parts)
 
-    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(fit, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(small, out=tmp_path / "half", jobs=1, quiet=True)
+        run_study(small, out=tmp_path / "half", jobs=1, quiet=True)
     half = load(tmp_path / "half")
     assert len(half.records) == 4
     assert half.verdict == ""
-    run(small, out=tmp_path / "half", jobs=1, quiet=True)
+    run_study(small, out=tmp_path / "half", jobs=1, quiet=True)
     assert len(calls) == 5 + 6
     assert len(set(calls)) == len(small.trials())
     assert trials(tmp_path / "half") == trials(tmp_path / "whole")
@@ -90,7 +89,7 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
 
 
 def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, monkeypatch):
-    run(small, out=tmp_path, jobs=1, quiet=True)
+    run_study(small, out=tmp_path, jobs=1, quiet=True)
     before = (tmp_path / "study.sqlite").read_bytes()
     for changes, said in (
         ({"seeds": 3}, r"seeds \(2 there, 3 here\)"),
@@ -98,10 +97,10 @@ def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, mon
         ({"data": "wine"}, r"data \(other contents\)"),
     ):
         with pytest.raises(UsageError, match=said):
-            run(dataclasses.replace(small, **changes), out=tmp_path, jobs=1, quiet=True)
+            run_study(dataclasses.replace(small, **changes), out=tmp_path, jobs=1, quiet=True)
     assert (tmp_path / "study.sqlite").read_bytes() == before
     # what is written out as the default is the same question
-    run(dataclasses.replace(small, lr=0.03, task="classes"), out=tmp_path, jobs=1, quiet=True)
+    run_study(dataclasses.replace(small, lr=0.03, task="classes"), out=tmp_path, jobs=1, quiet=True)
 
 
 def test_a_file_under_another_name_is_the_same_question(tmp_path, numbers):
@@ -175,31 +174,32 @@ def test_numbers_in_a_data_frame(tmp_path, numbers):
 
 
 def test_the_test_part_is_seen_once_after_all_trials(small, tmp_path, monkeypatch):
-    from shrinkage.study import comparing, testing, training
+    from shrinkage.study import comparing, score_test_part
+    from shrinkage.study.training import fit
 
     seen = []
-    train, tested = training.train, testing.tested
+    train, tested = fit.run_trial, score_test_part.score_test_part
+    monkeypatch.setattr(fit, "run_trial", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1])
     monkeypatch.setattr(
-        training, "train", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1]
+        score_test_part, "score_test_part", lambda *a: (seen.append("test"), tested(*a))[1]
     )
-    monkeypatch.setattr(testing, "tested", lambda *a: (seen.append("test"), tested(*a))[1])
-    results = comparing.run(small, out=tmp_path, jobs=1, quiet=True)
+    results = comparing.run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert seen == [results.data["train"]] * 10 + ["test"]
     for choice in results.choices:
         assert len(choice.test_scores) == small.seeds
 
 
 def test_test_scores_are_those_of_the_chosen_models_on_the_test_rows(small, tmp_path):
-    from shrinkage.study.data import prepare
-    from shrinkage.study.parts import fit
-    from shrinkage.study.sources import read
+    from shrinkage.study.data.sources import read_source
+    from shrinkage.study.data.splits import fit_preprocessing
+    from shrinkage.study.data.table import prepare_table
 
-    results = run(small, out=tmp_path, jobs=1, quiet=True)
-    table = prepare(read("iris"), small)
+    results = run_study(small, out=tmp_path, jobs=1, quiet=True)
+    table = prepare_table(read_source("iris"), small)
     for choice in results.choices:
         for seed, told in enumerate(choice.test_scores):
-            rows = divide(table, small, seed)
-            examples = fit(table, rows).examples(table, rows.test)
+            rows = split_rows(table, small, seed)
+            examples = fit_preprocessing(table, rows).examples(table, rows.test)
             state = next(
                 r.state
                 for r in results.records
@@ -213,34 +213,33 @@ def test_test_scores_are_those_of_the_chosen_models_on_the_test_rows(small, tmp_
 
 def test_divergence_spares_the_others_and_is_said(tmp_path, small):
     study = dataclasses.replace(small, optimizer="sgd", lr=1.0, methods=("l2:1e+06@coupled",))
-    results = run(study, out=tmp_path, jobs=1, quiet=True)
+    results = run_study(study, out=tmp_path, jobs=1, quiet=True)
     status = {record.trial.method: record.status for record in results.records}
     assert status == {"none": "ok", "l2:1e+06@coupled": "diverged"}
     assert [choice.method for choice in results.choices] == ["none"]
-    assert "l2:1e+06@coupled: 2 of its trials diverged" in remarks(results)[-1]
+    assert "l2:1e+06@coupled: 2 trials diverged" in results.remarks()[-1]
 
 
 def test_when_all_diverge_the_verdict_says_so(tmp_path, small):
     study = dataclasses.replace(small, optimizer="sgd", lr=1e38)
-    results = run(study, out=tmp_path, jobs=1, quiet=True)
+    results = run_study(study, out=tmp_path, jobs=1, quiet=True)
     assert results.choices == []
     assert "every trial diverged" in results.verdict
-    assert "no choice can be made" in repr(results)
+    assert "no strength can be chosen" in repr(results)
 
 
 def test_results_show_themselves(small, tmp_path):
-    results = run(small, out=tmp_path, jobs=1, quiet=True)
+    results = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert results.verdict in repr(results)
     html = results._repr_html_()
     assert "<table" in html
     assert "l1@proximal" in html
-    frame = written(results)
+    frame = results.text_table()
     assert list(frame.columns) == [
         *["method", "rule", "strength", "validation", "test", "zeros", "dead neurons", "seconds"]
     ]
-    edges = [line for line in remarks(results) if "of the grid" in line]
+    edges = [line for line in results.remarks() if "of the grid" in line]
     assert len(edges) == sum(bool(c.edge) for c in results.choices if c.rule == "best")
-    assert to_text(results) == repr(results)
 
 
 def test_one_seed_of_numbers_is_enough(tmp_path, numbers):
@@ -252,27 +251,27 @@ def test_one_seed_of_numbers_is_enough(tmp_path, numbers):
 
 
 def test_the_trivial_model_is_a_row_of_every_table(small, tmp_path):
-    results = run(small, out=tmp_path, jobs=1, quiet=True)
-    assert results.trivial is not None
+    results = run_study(small, out=tmp_path, jobs=1, quiet=True)
+    assert results.baseline is not None
     row = results.table().set_index("method").loc["the majority class"]
     # iris has 50 of each class, and the test part 38 of its 150 rows, 12 or 13 of each class
     assert row["test"] * 38 == pytest.approx(round(row["test"] * 38))
     assert row["test"] in (pytest.approx(12 / 38), pytest.approx(13 / 38))
-    assert row["validation"] == pytest.approx(sum(results.trivial.validation_scores) / 2)
-    assert written(results)["method"].iloc[-1] == "the majority class"
+    assert row["validation"] == pytest.approx(sum(results.baseline.validation_scores) / 2)
+    assert results.text_table()["method"].iloc[-1] == "the majority class"
     assert "the majority class" in results.verdict
     assert "the majority class" in results._repr_html_()
 
 
 def test_what_is_preferred_is_asked_of_the_same_records(small, tmp_path, monkeypatch):
-    first = run(small, out=tmp_path, jobs=1, quiet=True)
-    monkeypatch.setattr("shrinkage.study.training.train", None)  # nothing is trained again
+    first = run_study(small, out=tmp_path, jobs=1, quiet=True)
+    monkeypatch.setattr("shrinkage.study.training.fit.run_trial", None)  # nothing is trained again
     preferred = dataclasses.replace(small, prefer="sparse")
-    sparse = run(preferred, out=tmp_path, jobs=1, quiet=True)
+    sparse = run_study(preferred, out=tmp_path, jobs=1, quiet=True)
     assert sparse.question["prefer"] == load(tmp_path).question["prefer"] == "sparse"
     assert sparse.question["digest"] == first.question["digest"]
     assert load(tmp_path).verdict == sparse.verdict != first.verdict
-    again = run(small, out=tmp_path, jobs=1, quiet=True)
+    again = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert again.verdict == first.verdict
     with pytest.raises(UsageError, match="prefer must be score or sparse, got 'sparser'"):
         compare("iris", prefer="sparser", out=tmp_path / "other", quiet=True)
@@ -299,12 +298,12 @@ def test_a_rare_class_is_not_told_from_the_features_by_weights_that_are_0(tmp_pa
     assert [c.zeros for c in results.choices if c.method == "l1@proximal"] == [1.0, 1.0]
     assert results.verdict.startswith("Nothing is recommended: no model beats the majority class")
     assert "'no', which has 0.940 accuracy" in results.verdict
-    assert any("l1@proximal at 1 predicts the same" in line for line in remarks(results))
+    assert any("l1@proximal at 1 predicts the same" in line for line in results.remarks())
 
 
 def test_torchs_generator_and_threads_are_left_as_they_were(small, tmp_path):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    run(small, out=tmp_path, jobs=1, quiet=True)
+    run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from shrinkage.study.progress import Progress, shown
+from shrinkage.study.progress import Progress, show_progress
 
 
 def lines_of(record_of, total, earlier=()):
@@ -28,7 +28,7 @@ def test_plain_lines_are_about_ten_and_name_the_best_so_far(record_of):
 
 def test_what_an_earlier_run_recorded_counts(record_of):
     lines = lines_of(record_of, 3, earlier=(0, 1))
-    assert lines[:2] == ["2 of 3 trials are already recorded", "1 trials to run"]
+    assert lines[:2] == ["2 of 3 trials already recorded", "1 trial to run"]
     # two seeds are believed before one, whatever its score
     assert lines[-1] == "3/3 trials, best so far none: 0.500"
 
@@ -36,7 +36,7 @@ def test_what_an_earlier_run_recorded_counts(record_of):
 def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    with shown(quiet=False) as progress:
+    with show_progress(quiet=False) as progress:
         progress.start(2, [])
         progress.advance(record_of("l1@proximal", 1e-3, 0, 0.9))
         progress.advance(record_of("l1@proximal", 1e-3, 1, 0.7))
@@ -46,7 +46,7 @@ def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
 
 
 def test_quiet_says_nothing(record_of, capsys):
-    with shown(quiet=True) as progress:
+    with show_progress(quiet=True) as progress:
         progress.say("a note")
         progress.start(1, [])
         progress.advance(record_of("none", 0.0, 0, 0.5))

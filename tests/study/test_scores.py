@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
-from shrinkage.study.scores import error_of_score, measured
+from shrinkage.study.scores import sampling_error, score_predictions
 
 
 @pytest.fixture
@@ -18,19 +18,21 @@ def numbers():
 
 def test_the_scores_are_scikit_learns(numbers):
     y, prediction = numbers
-    assert measured(y, prediction, "numbers") == pytest.approx(r2_score(y, prediction), abs=1e-12)
+    assert score_predictions(y, prediction, "numbers") == pytest.approx(
+        r2_score(y, prediction), abs=1e-12
+    )
     labels, answers = (y > 0).astype(int), (prediction > 0).astype(int)
-    assert measured(labels, answers, "classes") == accuracy_score(labels, answers)
-    assert measured(np.ones(3), np.ones(3), "numbers") == 0.0
+    assert score_predictions(labels, answers, "classes") == accuracy_score(labels, answers)
+    assert score_predictions(np.ones(3), np.ones(3), "numbers") == 0.0
 
 
 def test_the_error_of_an_accuracy():
     y = np.arange(50) < 45
-    assert error_of_score(y, np.ones(50, bool), "classes") == pytest.approx(
+    assert sampling_error(y, np.ones(50, bool), "classes") == pytest.approx(
         math.sqrt(0.9 * 0.1 / 50)
     )
-    assert error_of_score(y, y, "classes") == 1 / 50  # none wrong of 50 is no certainty
-    assert error_of_score(y, ~y, "classes") == 1 / 50
+    assert sampling_error(y, y, "classes") == 1 / 50  # none wrong of 50 is no certainty
+    assert sampling_error(y, ~y, "classes") == 1 / 50
 
 
 def test_the_error_of_an_r2_is_that_of_a_bootstrap(numbers):
@@ -38,5 +40,5 @@ def test_the_error_of_an_r2_is_that_of_a_bootstrap(numbers):
     generator = np.random.default_rng(0)
     draws = generator.integers(0, len(y), (2000, len(y)))
     bootstrap = np.std([r2_score(y[rows], prediction[rows]) for rows in draws])
-    assert error_of_score(y, prediction, "numbers") == pytest.approx(bootstrap, rel=0.06)
-    assert math.isnan(error_of_score(np.ones(5), np.zeros(5), "numbers"))
+    assert sampling_error(y, prediction, "numbers") == pytest.approx(bootstrap, rel=0.06)
+    assert math.isnan(sampling_error(np.ones(5), np.zeros(5), "numbers"))

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from shrinkage.study.errors import UsageError
+from shrinkage.study.method import parse_method
 from shrinkage.study.spec import METHODS, Study, from_toml, grid_from_text
-from shrinkage.study.spec import stated_strength as stated
 
 
 def test_the_default_grid_has_nine_strengths_two_a_decade():
@@ -55,7 +55,7 @@ def test_a_list_of_strengths_is_sorted_and_each_is_there_once():
         ("1e39", r"between 1.2e-38 and 3.4e\+38, what float32 holds, got 1e\+39"),
         ("1e-3,1e-50", "what float32 holds, got 1e-50"),
         ("1e-4:1e300:3", r"what float32 holds, got 1e\+300"),
-        ("1:1.0000001:9", "lie too close together"),
+        ("1:1.0000001:9", "are too close together"),
     ],
 )
 def test_strengths_that_cannot_be_are_refused(text, message):
@@ -83,7 +83,10 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"seeds": 10**20}, "seeds must be at most 10,000, got 100000000000000000000"),
         ({"epochs": 10**12}, "epochs must be at most 100,000,000, got 1000000000000"),
         ({"batch": 10**20}, "batch must be at most 1,000,000,000, got 1000"),
-        ({"seeds": 10_000, "strengths": range(1, 20)}, "make 1,150,000 trials: a study takes 1,0"),
+        (
+            {"seeds": 10_000, "strengths": range(1, 20)},
+            "make 1,150,000 trials: a study runs at most 1,0",
+        ),
         ({"lr": 1e-50}, "lr must be at least 1.2e-38, as float32 holds no less, got 1e-50"),
         ({"strengths": (1e39,)}, r"what float32 holds, got 1e\+39"),
         ({"methods": ("l1:1e39",)}, r"penalty 'l1:1e\+39@proximal': .* float32 holds, got 1e\+39"),
@@ -109,7 +112,7 @@ def test_a_method_that_states_its_strength_has_one_trial_a_seed():
     assert study.strengths_of("l1:0.5@proximal") == (0.5,)
     assert study.strengths_of("l1 + l2:0.1@coupled") == (1e-3, 1e-2)
     assert study.strengths_of("none") == (0.0,)
-    assert stated("elastic_net:0.2,l1_ratio=0.3@proximal") == 0.2
+    assert parse_method("elastic_net:0.2,l1_ratio=0.3@proximal").strength == 0.2
     assert len(study.trials()) == len(set(study.trials())) == 3 * (1 + 1 + 2)
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shrinkage.study.choose import choose
-from shrinkage.study.records import Results
-from shrinkage.study.verdict import verdict
+from shrinkage.study.choosing import choose
+from shrinkage.study.results import Results
+from shrinkage.study.verdict import write_verdict
 
 EMPTY = {"0.weight": np.zeros((4, 3), np.float32), "2.weight": np.ones((2, 4), np.float32)}
 
@@ -38,7 +38,7 @@ def told(record_of):
         ]
         data = {"task": task, "train": 200, "validation": 100, "test": 100, "trivial": trivial}
         question = {"model": "mlp:4", "prefer": prefer}
-        return verdict(Results(question, {}, data, records, choices, ""))
+        return write_verdict(Results(question, {}, data, records, choices, ""))
 
     return make
 
@@ -47,7 +47,7 @@ def test_the_best_score_is_recommended_beside_no_penalty_and_the_majority_class(
     said = told(("none", [0.79, 0.8, 0.81], 0.0), ("l2@coupled", [0.89, 0.9, 0.91], 0.0))
     assert said.startswith("Use l2@coupled at 0.01: its accuracy in validation is 0.900, against ")
     assert "0.800 without a penalty and 0.500 for the majority class, 'No'." in said
-    assert "On the 100 test rows, which chose nothing, it has 0.750 ± 0.041" in said
+    assert "On the 100 test rows, which played no part in the choice, it has 0.750 ± 0.041" in said
     # equal differences of 0.1 with 100 rows: t = 0.1/(√(1/3 + 1/2)·0.01) = 10.95 > 4.30
     assert "The lead over no penalty (0.100) and over the majority class (0.400) is more" in said
 
@@ -89,7 +89,9 @@ def test_an_r2_below_0_is_of_no_use_though_the_mean_of_other_rows_is_worse(told)
     assert "the mean has -0.900" in said
 
 
-@pytest.mark.parametrize(("fitted", "why"), [(0.99, "by heart"), (0.52, "hardly learned")])
+@pytest.mark.parametrize(
+    ("fitted", "why"), [(0.99, "memorizes its training rows"), (0.52, "hardly learned")]
+)
 def test_why_nothing_beats_the_majority_class(told, fitted, why):
     assert why in told(("none", [0.5, 0.5], 0.0), bar=0.51, train_score=fitted)
 
@@ -160,9 +162,9 @@ def test_a_lead_of_less_than_a_validation_row_is_none(told):
     assert said.startswith("Use l1@proximal at 0.01")
 
 
-def test_two_rows_more_than_the_majority_are_not_learned_by_heart(told):
+def test_two_rows_more_than_the_majority_are_not_memorized(told):
     # 0.98 on 200 training rows is one per cent, two rows, above 0.97; on new rows 0.97
     said = told(("none", [0.97, 0.97, 0.97], 0.0), bar=0.97, train_score=0.98)
     assert "it has hardly learned" in said
     said = told(("none", [0.97, 0.97, 0.97], 0.0), bar=0.97, train_score=1.0)
-    assert "it learns rows by heart" in said
+    assert "it memorizes its training rows" in said

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 import shrinkage.torch.attaching.attachment
-import shrinkage.torch.binding.carrying
+import shrinkage.torch.binding.checkpoint
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import Regularizer, audit, schedules
 
@@ -80,8 +80,8 @@ PLACES = [
     (shrinkage.torch.attaching.attachment, "mark"),
     (shrinkage.torch.attaching.attachment, "carry"),
     (shrinkage.torch.attaching.attachment, "check_attachment"),
-    (shrinkage.torch.binding.carrying, "go_on"),
-    (shrinkage.torch.binding.carrying.Carrier, "settle_keys"),
+    (shrinkage.torch.binding.checkpoint, "resume"),
+    (shrinkage.torch.binding.checkpoint.Carrier, "update_keys"),
 ]
 
 

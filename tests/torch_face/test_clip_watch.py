@@ -15,7 +15,7 @@ import shrinkage.torch
 from diabetes import normal_equations, standardized
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer
-from shrinkage.torch.binding.clip_watch import IN_A_ROW, clipped_to
+from shrinkage.torch.binding.clip_watch import IN_A_ROW, find_clip_norm
 
 SAID = "had the norm .* at 5 steps in a row while they turned"
 SGD, ADAM = partial(torch.optim.SGD, lr=1e-3), partial(torch.optim.Adam, lr=0.02)
@@ -139,13 +139,13 @@ def test_one_norm_counts_only_beside_a_turn() -> None:
     drawn = torch.Generator().manual_seed(0)
     turning = [torch.randn(50, generator=drawn) for _ in range(IN_A_ROW)]
     still = [turning[0]] * IN_A_ROW
-    assert clipped_to([1.0, 1.00005, 1.0, 1.0, 1.0], turning) == 1.0
-    assert clipped_to([1.0, 1.0002, 1.0, 1.0, 1.0], turning) is None
-    assert clipped_to([1.0] * 5, still) is None
-    assert clipped_to([0.0] * 5, turning) is None
-    assert clipped_to([float("nan")] * 5, turning) is None
+    assert find_clip_norm([1.0, 1.00005, 1.0, 1.0, 1.0], turning) == 1.0
+    assert find_clip_norm([1.0, 1.0002, 1.0, 1.0, 1.0], turning) is None
+    assert find_clip_norm([1.0] * 5, still) is None
+    assert find_clip_norm([0.0] * 5, turning) is None
+    assert find_clip_norm([float("nan")] * 5, turning) is None
     slightly = [turning[0] + 1e-3 * one for one in turning]
-    assert clipped_to([1.0] * 5, slightly) is None  # as its norm might be by chance
+    assert find_clip_norm([1.0] * 5, slightly) is None  # as its norm might be by chance
 
 
 def test_no_norm_is_taken_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import shrinkage.torch
 from fused_twins import attached, ours, parameters, torch_operations
 from shrinkage import L1, L2, Box, ElasticNet, GroupLasso
 from shrinkage.torch import RDA, Regularizer
-from shrinkage.torch.binding.clipping import is_any_clipped, share_of
+from shrinkage.torch.binding.clipping import clipped_share, is_any_clipped
 
 FIVE = [3.0, 4.0]  # a gradient of norm 5
 
@@ -206,7 +206,9 @@ def clips_as_torch_does(norm_type: Any, foreach: Any, dtype: Any) -> None:
             assert torch.equal(norm, expected) or (norm.isnan() and expected.isnan())
             for one, v in zip(model.parameters(), other.parameters(), strict=True):
                 torch.testing.assert_close(one.grad, v.grad, rtol=0, atol=0, equal_nan=True)
-            clipped = torch.tensor(FIVE, dtype=dtype) * torch.tensor(share_of(model.b), dtype=dtype)
+            clipped = torch.tensor(FIVE, dtype=dtype) * torch.tensor(
+                clipped_share(model.b), dtype=dtype
+            )
             close = {"rtol": 1e-2 if dtype is torch.bfloat16 else 1e-6, "atol": 0.0}
             torch.testing.assert_close(clipped, model.b.grad[0], equal_nan=True, **close)
             if spoiled is not None:
@@ -366,7 +368,7 @@ def test_a_step_that_a_fused_optimizer_skips_spends_it() -> None:
     optimizer.found_inf = torch.tensor(1.0)
     optimizer.step()
     assert model.flat() == [1.0, 2.0, 1.0, 2.0]
-    assert not is_any_clipped() or share_of(model.a) == 1.0
+    assert not is_any_clipped() or clipped_share(model.a) == 1.0
     optimizer.found_inf = torch.tensor(0.0)
     for one in model.parameters():
         one.grad.copy_(torch.tensor([FIVE]))
@@ -499,7 +501,7 @@ def test_nothing_is_kept_of_parameters_that_are_gone() -> None:
     model, _, regularizer = under("proximal")
     regularizer.clip_grad_norm_(model.parameters(), 1.0)
     assert is_any_clipped()
-    assert share_of(model.a) < 1.0
+    assert clipped_share(model.a) < 1.0
     regularizer.detach()
     del model, _, regularizer
     gc.collect()

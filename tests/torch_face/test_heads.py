@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
 from shrinkage import GroupLasso
-from shrinkage.torch import Joint, Regularizer
-from shrinkage.torch.models import heads, neurons
+from shrinkage.torch import Joint, Regularizer, heads, neurons
 
 
 class Conv1D(nn.Module):

@@ -13,8 +13,8 @@ except ImportError:
     ) from None
 
 import shrinkage
-from shrinkage.cli import comparing, probing, sandbox, scratch
-from shrinkage.cli.sentences import in_sentences, whole_process
+from shrinkage.cli import compare, probe, sandbox, scratch
+from shrinkage.cli.exits import end_in_a_sentence, own_the_process
 
 # Plain help: drawn frames would double the time it takes to appear.
 app = typer.Typer(
@@ -28,9 +28,9 @@ app = typer.Typer(
 
 def main() -> None:
     """The entry point of the command `shrinkage`."""
-    with whole_process():
+    with own_the_process():
         try:
-            with in_sentences():
+            with end_in_a_sentence():
                 app()
         except typer.Exit as ending:
             sys.exit(ending.exit_code)
@@ -52,9 +52,9 @@ def _options(
 
 
 for command in (
-    comparing.compare,
-    comparing.report,
-    probing.probe,
+    compare.compare,
+    compare.report,
+    probe.probe,
     sandbox.sandbox,
     scratch.scratch,
 ):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from shrinkage.cli.sentences import in_sentences
-from shrinkage.cli.values import check_page, number, whole
+from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import check_page, parse_number, parse_whole
 from shrinkage.study.errors import StoppedError, UsageError
 
 
@@ -22,25 +22,27 @@ def scratch(
         ),
     ] = None,
     samples: Annotated[
-        int, typer.Option(parser=whole, metavar="NUMBER", help="Points a class.")
+        int, typer.Option(parser=parse_whole, metavar="NUMBER", help="Points a class.")
     ] = 1000,
-    classes: Annotated[int, typer.Option(parser=whole, metavar="NUMBER", help="Arms.")] = 3,
+    classes: Annotated[int, typer.Option(parser=parse_whole, metavar="NUMBER", help="Arms.")] = 3,
     hidden: Annotated[
-        int, typer.Option(parser=whole, metavar="NUMBER", help="Units of the hidden layer.")
+        int, typer.Option(parser=parse_whole, metavar="NUMBER", help="Units of the hidden layer.")
     ] = 64,
     epochs: Annotated[
-        int, typer.Option(parser=whole, metavar="NUMBER", help="Steps, each on all points.")
+        int, typer.Option(parser=parse_whole, metavar="NUMBER", help="Steps, each on all points.")
     ] = 10_000,
-    lr: Annotated[float, typer.Option(parser=number, metavar="NUMBER", help="Of Adam.")] = 0.05,
+    lr: Annotated[
+        float, typer.Option(parser=parse_number, metavar="NUMBER", help="Of Adam.")
+    ] = 0.05,
     decay: Annotated[
-        float, typer.Option(parser=number, metavar="NUMBER", help="lr/(1 + decay·step).")
+        float, typer.Option(parser=parse_number, metavar="NUMBER", help="lr/(1 + decay·step).")
     ] = 5e-7,
-    seed: Annotated[int, typer.Option(parser=whole, metavar="NUMBER", help="0 or more.")] = 0,
+    seed: Annotated[int, typer.Option(parser=parse_whole, metavar="NUMBER", help="0 or more.")] = 0,
     dtype: Annotated[str, typer.Option(metavar="NAME", help="float64 or float32.")] = "float64",
     every: Annotated[
         int | None,
         typer.Option(
-            parser=whole,
+            parser=parse_whole,
             metavar="NUMBER",
             help="Epochs from one printed line to the next; 0 prints none.  [default: 100, or "
             "a tenth of the epochs for several penalties]",
@@ -51,7 +53,7 @@ def scratch(
     ] = Path("shrinkage-scratch.html"),
 ) -> None:
     """Train a network written from scratch in NumPy on a spiral, with penalties side by side."""
-    with in_sentences():
+    with end_in_a_sentence():
         from shrinkage.report import write_trainings
         from shrinkage.scratch.demonstration import Question, compare, format_outcomes, make_data
 

@@ -69,7 +69,7 @@ def _imported(written: str) -> Factory:
     if not dot:
         module, name = "torch.optim", written
     try:
-        with _current_directory_importable():
+        with current_directory_importable():
             home = importlib.import_module(module)
     except Exception as error:  # foreign code may raise anything while it is imported
         raise ValueError(
@@ -84,8 +84,8 @@ def _imported(written: str) -> Factory:
 
 
 @contextmanager
-def _current_directory_importable() -> Iterator[None]:
-    """Also a file that stands beside the user, after all else."""
+def current_directory_importable() -> Iterator[None]:
+    """Let modules in the current directory be imported, after all others."""
     before = list(sys.path)
     sys.path.append(os.getcwd())
     try:

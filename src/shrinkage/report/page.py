@@ -12,8 +12,8 @@ from string import Template
 
 from plotly.offline import get_plotlyjs
 
-from shrinkage.report.looks import Figure, Trace
-from shrinkage.report.text import escaped, script_json
+from shrinkage.report.page_text import escape, script_json
+from shrinkage.report.style import Figure, Trace
 
 # Nothing but the two scripts whose digests are named may run, and nothing may be fetched.
 POLICY = (
@@ -47,7 +47,7 @@ $body
 """)
 
 
-def render(
+def render_page(
     title: str,
     body: str,
     figures: Sequence[Figure],
@@ -67,32 +67,32 @@ def render(
         }
         for figure in figures
     }
-    script = _resource("page.js")
+    script = _read_resource("page.js")
     library = get_plotlyjs()
-    allowed = f"{_digest(script)} {_digest(library)}"
+    allowed = f"{_hash_script(script)} {_hash_script(library)}"
     page = PAGE.substitute(
-        policy=escaped(Template(POLICY).substitute(scripts=allowed)),
-        title=escaped(title),
-        style=_resource("page.css"),
+        policy=escape(Template(POLICY).substitute(scripts=allowed)),
+        title=escape(title),
+        style=_read_resource("page.css"),
         body=body,
         figures=script_json({"plots": plots, "shared": shared or {}}),
-        plotly=_packed(library) if figures else "",
+        plotly=_compress(library) if figures else "",
         script=script,
     )
     # Half a surrogate pair, as odd file names have, is no text that can be written.
     return page.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def _resource(name: str) -> str:
+def _read_resource(name: str) -> str:
     return files("shrinkage.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _digest(script: str) -> str:
+def _hash_script(script: str) -> str:
     """What a Content-Security-Policy knows a script by."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 @cache
-def _packed(library: str) -> str:
+def _compress(library: str) -> str:
     """plotly.js compressed, as text: two megabytes instead of five; the browser unpacks it."""
     return base64.b64encode(gzip.compress(library.encode(), mtime=0)).decode()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from shrinkage.report.looks import Layout, Trace
-from shrinkage.report.summary import Cell
-from shrinkage.report.text import in_figure, is_number, shown_score
-from shrinkage.study.records import Choice, Trivial
+from shrinkage.report.page_text import escape_label, format_page_score, is_number
+from shrinkage.report.style import Layout, Trace
+from shrinkage.study.records import Baseline, Choice
+from shrinkage.study.summary import Cell
 
 LEAST_SPAN = 0.15  # of the axis of scores: less would make noise look like a finding
 WIDEST_SPAN = 2.5  # of that axis, in the distance between the best and the worst choice
 
 
-def lowest_in_view(
-    cells: Sequence[Cell], choices: Sequence[Choice], trivial: Trivial | None
+def find_lowest_in_view(
+    cells: Sequence[Cell], choices: Sequence[Choice], baseline: Baseline | None
 ) -> float | None:
     """Where the axis of scores begins, so that models far worse than any choice do not flatten it.
 
@@ -27,12 +27,14 @@ def lowest_in_view(
     near = [cell.score for cell in sound if (cell.method, cell.strength) in chosen] or scores
     best = max(scores)
     lowest = best - max(LEAST_SPAN, WIDEST_SPAN * (best - min(near)))
-    return lowest if min([*scores, *_levels(trivial)]) < lowest else None
+    return lowest if min([*scores, *_baseline_scores(baseline)]) < lowest else None
 
 
-def score_axis(cells: Sequence[Cell], choices: Sequence[Choice], trivial: Trivial | None) -> Layout:
+def make_score_axis(
+    cells: Sequence[Cell], choices: Sequence[Choice], baseline: Baseline | None
+) -> Layout:
     """From the lowest score in view, where some are out of view; else the figure decides."""
-    lowest = lowest_in_view(cells, choices, trivial)
+    lowest = find_lowest_in_view(cells, choices, baseline)
     if lowest is None:
         return {}
     tops = [
@@ -40,13 +42,13 @@ def score_axis(cells: Sequence[Cell], choices: Sequence[Choice], trivial: Trivia
         for cell in cells
         if cell.seeds > 0
     ]
-    highest = max([*tops, *_levels(trivial)])
+    highest = max([*tops, *_baseline_scores(baseline)])
     return {"range": [lowest, highest + 0.06 * (highest - lowest)]}
 
 
-def trivial_level(trivial: Trivial, span: tuple[float, float]) -> Trace:
+def draw_baseline(baseline: Baseline, span: tuple[float, float]) -> Trace:
     """The trivial model's score, as a line across a figure."""
-    level = fmean(trivial.validation_scores)
+    level = fmean(baseline.validation_scores)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -54,16 +56,18 @@ def trivial_level(trivial: Trivial, span: tuple[float, float]) -> Trace:
         "y": [level, level],
         "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
         "hoverinfo": "text",
-        "hovertext": f"<b>{in_figure(trivial.name)}</b><br>validation {shown_score(level)}",
+        "hovertext": f"<b>{escape_label(baseline.name)}</b><br>"
+        f"validation {format_page_score(level)}",
     }
 
 
-def trivial_label(trivial: Trivial, lowest: float | None) -> Layout:
+def label_baseline(baseline: Baseline, lowest: float | None) -> Layout:
     """The name on the level; at the lower edge where the level lies below the view."""
-    level = fmean(trivial.validation_scores)
+    level = fmean(baseline.validation_scores)
     below = lowest is not None and level < lowest
     return {
-        "text": f"{in_figure(trivial.name)}, {shown_score(level)}{' (below)' if below else ''}",
+        "text": f"{escape_label(baseline.name)}, {format_page_score(level)}"
+        f"{' (below)' if below else ''}",
         "xref": "paper",
         "x": 0,
         "xanchor": "left",
@@ -75,5 +79,5 @@ def trivial_label(trivial: Trivial, lowest: float | None) -> Layout:
     }
 
 
-def _levels(trivial: Trivial | None) -> list[float]:
-    return [fmean(trivial.validation_scores)] if trivial is not None else []
+def _baseline_scores(baseline: Baseline | None) -> list[float]:
+    return [fmean(baseline.validation_scores)] if baseline is not None else []

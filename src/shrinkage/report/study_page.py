@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shrinkage.report.chosen import training_figures, weight_panels
-from shrinkage.report.curves import front_figure, score_figure, zeros_figure
-from shrinkage.report.looks import Figure, looks
-from shrinkage.report.page import render
-from shrinkage.report.provenance import data_facts, what_was_run
-from shrinkage.report.regions import class_names, is_classes, point_traces, region_panels
-from shrinkage.report.score_axis import lowest_in_view
-from shrinkage.report.sections import class_key, figure, legend, panels, rule_switch
-from shrinkage.report.summary import Cell, cells, method_order
-from shrinkage.report.table import choice_table
-from shrinkage.report.text import escaped
-from shrinkage.study.files import write_whole
-from shrinkage.study.records import Results
-from shrinkage.study.wording import count
+from shrinkage.report.choice_table import render_choices
+from shrinkage.report.chosen_models import draw_training, draw_weight_panels
+from shrinkage.report.decision_regions import draw_points, draw_region_panels
+from shrinkage.report.figure_html import (
+    render_class_key,
+    render_figure,
+    render_legend,
+    render_panels,
+    render_rule_switch,
+)
+from shrinkage.report.page import render_page
+from shrinkage.report.page_text import escape
+from shrinkage.report.provenance import describe_data, render_provenance
+from shrinkage.report.score_axis import find_lowest_in_view
+from shrinkage.report.strength_curves import draw_front, draw_scores, draw_zeros
+from shrinkage.report.style import Figure, assign_styles
+from shrinkage.study import scores
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.results import Results
+from shrinkage.study.storage.atomic_write import write_atomically
+from shrinkage.study.summary import Cell, summarize
 
 TRAINING_TEXT = {
     "data_loss": (
@@ -40,50 +47,51 @@ def write_report(results: Results, path: Path) -> None:
     was at `path` stays until the new page is complete. Nothing is trained; the same results give
     the same page.
     """
-    write_whole(Path(path), report_page(results))
+    write_atomically(Path(path), render_report(results))
 
 
-def report_page(results: Results) -> str:
+def render_report(results: Results) -> str:
     """The report as HTML."""
-    method_looks = looks(method_order(results))
-    summary = cells(results.records)
-    curves, curves_html = _all_strengths(results, summary)
-    chosen, chosen_html = _chosen_models(results)
+    method_looks = assign_styles(order_methods(results))
+    summary = summarize(results.records)
+    curves, curves_html = _draw_all_strengths(results, summary)
+    chosen, chosen_html = _draw_chosen_models(results)
     body = "\n".join(
         part
         for part in (
-            _header(results),
-            choice_table(results, method_looks),
-            _figures_section(legend(method_looks), curves_html, chosen_html),
-            what_was_run(results),
+            _render_header(results),
+            render_choices(results, method_looks),
+            _render_figures(render_legend(method_looks), curves_html, chosen_html),
+            render_provenance(results),
         )
         if part
     )
     name = str(results.data.get("name", "study"))
-    points = {"points": point_traces(results)}
-    return render(f"{name} – shrinkage", body, [*curves, *chosen], points)
+    points = {"points": draw_points(results)}
+    return render_page(f"{name} – shrinkage", body, [*curves, *chosen], points)
 
 
-def _header(results: Results) -> str:
+def _render_header(results: Results) -> str:
     name = results.data.get("name", "A study")
+    verdict = escape(results.verdict or _describe_progress(results))
     return (
         '<header>\n<p class="kicker">Weight regularization, compared</p>\n'
-        f'<h1>{escaped(name)}</h1>\n<p class="facts">{escaped(data_facts(results))}</p>\n'
-        f'</header>\n<p class="verdict">{escaped(results.verdict or _standing(results))}</p>'
+        f'<h1>{escape(name)}</h1>\n<p class="facts">{escape(describe_data(results))}</p>\n'
+        f'</header>\n<p class="verdict">{verdict}</p>'
     )
 
 
-def _standing(results: Results) -> str:
+def _describe_progress(results: Results) -> str:
     """What to say while there is no verdict."""
     if not results.records:
         return "This study has no trials yet."
     if all(record.status != "ok" for record in results.records):
         return "Every trial so far has diverged; the reasons are listed below."
-    trials = count(len(results.records), "trial")
+    trials = pluralize(len(results.records), "trial")
     return f"This study is not finished: {trials} so far."
 
 
-def _figures_section(legend_html: str, curves: str, chosen: str) -> str:
+def _render_figures(legend_html: str, curves: str, chosen: str) -> str:
     """All figures under one legend, which stays in view while they scroll by."""
     if not curves:
         return ""
@@ -91,34 +99,34 @@ def _figures_section(legend_html: str, curves: str, chosen: str) -> str:
     return f'<section class="figures">\n{heading}\n{legend_html}{curves}\n{chosen}</section>'
 
 
-def _all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure], str]:
+def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure], str]:
     if not any(cell.seeds for cell in summary):
         return [], ""
-    method_looks = looks(method_order(results))
-    score = "accuracy" if is_classes(results) else "R²"
-    drawn = [score_figure(summary, results.choices, method_looks, results.trivial)]
+    method_looks = assign_styles(order_methods(results))
+    score = scores.NAMES[results.task]
+    drawn = [draw_scores(summary, results.choices, method_looks, results.baseline)]
     html = [
-        figure(
+        render_figure(
             "score",
             "Score against strength",
-            _score_caption(results, summary),
+            _caption_scores(results, summary),
             f"validation {score}",
         ),
     ]
     if any(cell.strength > 0 for cell in summary):
-        drawn.append(zeros_figure(summary, results.choices, method_looks))
+        drawn.append(draw_zeros(summary, results.choices, method_looks))
         caption = "The share of weights that are exactly zero, mean over seeds."
-        html.append(figure("zeros", "Zeros against strength", caption, "exact zeros"))
-    drawn.append(front_figure(summary, results.choices, method_looks, results.trivial))
+        html.append(render_figure("zeros", "Zeros against strength", caption, "exact zeros"))
+    drawn.append(draw_front(summary, results.choices, method_looks, results.baseline))
     caption = (
         "Up and to the right is better. The pale line is the Pareto front: "
         "no model has both a better score and more zeros than one on it."
     )
-    html.append(figure("front", "Score against zeros", caption, f"validation {score}"))
+    html.append(render_figure("front", "Score against zeros", caption, f"validation {score}"))
     return drawn, "\n".join(html)
 
 
-def _score_caption(results: Results, summary: list[Cell]) -> str:
+def _caption_scores(results: Results, summary: list[Cell]) -> str:
     seeds = max(cell.seeds + cell.diverged for cell in summary)
     said = [
         f"Mean over {seeds} seeds, with a band of one standard error to either side."
@@ -128,34 +136,46 @@ def _score_caption(results: Results, summary: list[Cell]) -> str:
     ]
     if any(cell.method == "none" for cell in summary):
         said.append("The dashed level is the model without a penalty.")
-    if results.trivial is not None:
-        said.append(f"The dotted level is {results.trivial.name}: a model is of use only above it.")
+    if results.baseline is not None:
+        said.append(
+            f"The dotted level is {results.baseline.name}: a model is of use only above it."
+        )
     if any(cell.diverged for cell in summary):
         said.append("A strength with a diverged seed is a cross.")
-    if lowest_in_view(summary, results.choices, results.trivial) is not None:
+    if find_lowest_in_view(summary, results.choices, results.baseline) is not None:
         said.append("Scores far below are out of view; a double-click brings them in.")
     return " ".join(said)
 
 
-def _chosen_models(results: Results) -> tuple[list[Figure], str]:
-    method_looks = looks(method_order(results))
-    weights = weight_panels(results, method_looks)
-    regions = region_panels(results)
-    training = training_figures(results, method_looks)
+def _draw_chosen_models(results: Results) -> tuple[list[Figure], str]:
+    method_looks = assign_styles(order_methods(results))
+    weights = draw_weight_panels(results, method_looks)
+    regions = draw_region_panels(results)
+    training = draw_training(results, method_looks)
     if not (weights or regions or training):
         return [], ""
-    html = ["<h2>The chosen models</h2>", rule_switch(results.choices)]
+    html = ["<h2>The chosen models</h2>", render_rule_switch(results.choices)]
     if regions:
-        title = "Decision regions" if is_classes(results) else "Predictions over the plane"
+        title = "Decision regions" if results.task == "classes" else "Predictions over the plane"
         caption = "What the first seed's model predicts, with points of the data."
-        key = class_key(class_names(results)) if is_classes(results) else ""
-        html.append(panels(title, caption, regions, method_looks, key))
+        key = render_class_key(results.data.get("classes", [])) if results.task == "classes" else ""
+        html.append(render_panels(title, caption, regions, method_looks, key))
     if weights:
         caption = (
             "All seeds together, biases apart, over one range; the few beyond it are counted in "
             "the outermost bars. The stem stands for the exact zeros, which the bars leave out."
         )
-        html.append(panels("Weights", caption, weights, method_looks))
-    html += [figure(drawn.name, *TRAINING_TEXT[drawn.name]) for drawn in training]
+        html.append(render_panels("Weights", caption, weights, method_looks))
+    html += [render_figure(drawn.name, *TRAINING_TEXT[drawn.name]) for drawn in training]
     drawn = [panel.figure for panel in [*regions, *weights]] + training
     return drawn, "\n".join(part for part in html if part)
+
+
+def order_methods(results: Results) -> list[str]:
+    """Each method that was recorded, once: "none" first, then in the order of the question."""
+    asked = results.question.get("methods", [])
+    recorded = [record.trial.method for record in results.records]
+    chosen = [choice.method for choice in results.choices]
+    present = {*recorded, *chosen}
+    methods = dict.fromkeys(name for name in [*asked, *chosen, *recorded] if name in present)
+    return sorted(methods, key=lambda name: name != "none")

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shrinkage.study.comparing import compare
     from shrinkage.study.errors import StoppedError, UsageError
-    from shrinkage.study.records import Results
+    from shrinkage.study.results import Results
     from shrinkage.study.spec import Study
-    from shrinkage.study.store import load
+    from shrinkage.study.storage.store import load
 
 __all__ = ["Results", "StoppedError", "Study", "UsageError", "compare", "load"]
 
 _HOMES = {
-    "Results": "records",
+    "Results": "results",
     "StoppedError": "errors",
     "Study": "spec",
     "UsageError": "errors",
     "compare": "comparing",
-    "load": "store",
+    "load": "storage.store",
 }
 
 

@@ -16,26 +16,31 @@ from typing import Any
 import pandas as pd
 
 import shrinkage
-from shrinkage.study import store, testing, training
-from shrinkage.study.choose import choose
-from shrinkage.study.data import Table, prepare
+from shrinkage.study import score_test_part
+from shrinkage.study.baseline import score_baseline
+from shrinkage.study.choosing import choose
+from shrinkage.study.data.column_reading import summarize_features
+from shrinkage.study.data.examples import Parts
+from shrinkage.study.data.sources import read_source
+from shrinkage.study.data.splits import make_parts, split_rows
+from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.examples import Parts
-from shrinkage.study.export import write_csv
-from shrinkage.study.identity import digest
-from shrinkage.study.parts import divide, make_parts
-from shrinkage.study.progress import Progress, shown
-from shrinkage.study.readings import summarized
-from shrinkage.study.records import Results
-from shrinkage.study.settle import identity, settled
-from shrinkage.study.sources import read
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.identity import hash_identity, identify
+from shrinkage.study.progress import Progress, show_progress
+from shrinkage.study.records import Data
+from shrinkage.study.results import Results
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
-from shrinkage.study.trivial import trivial
-from shrinkage.study.workers import check_jobs, trained
+from shrinkage.study.storage.store import Store, open_store
+from shrinkage.study.storage.trials_csv import write_csv
+from shrinkage.study.training.models import hash_model_source
+from shrinkage.study.training.optimizers import default_lr
+from shrinkage.study.training.rehearsal import rehearse
+from shrinkage.study.training.workers import check_jobs, run_trials
 
 OUT = "shrinkage-study"
-SAID = 400  # characters of a note on the terminal
-MORE = " ... (the report has all)"
+MOST_SHOWN = 400  # characters of a note on the terminal
+SHORTENED = " ... (the report has all)"
 
 
 def compare(
@@ -64,18 +69,17 @@ def compare(
         A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
         "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
         or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
-        (X, y). How each column is read is told, and stands in `results.readings`.
+        (X, y). How each column was read is printed, and kept in `results.readings`.
     penalty : str or sequence of str
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
-        Trials at a time; by default one a processor.
+        How many trials run at a time; by default one per processor.
     prefer : "score" or "sparse"
-        What the verdict recommends. A finished study is only read again: asked with the other,
-        it trains nothing.
+        What the verdict recommends. Changing it for a finished study trains nothing.
     out : path
-        The study's folder. An unfinished study in it goes on; another one is refused.
+        The study's folder. An unfinished study in it is continued; a different one is refused.
     quiet : bool
-        Without progress.
+        Whether to print no progress.
 
     The other parameters are those of `shrinkage.study.Study`.
 
@@ -87,10 +91,10 @@ def compare(
     Raises
     ------
     UsageError
-        For a question that cannot be asked; nothing is written then.
+        For arguments that make no study; nothing is written then.
     StoppedError
         If the disk is full or fails, another program locks the study's file, or a trial cannot be
-        trained to its end; what was recorded is safe.
+        trained to its end; the records made so far are safe.
     """
     if not str(out):
         raise UsageError("out is empty: name a folder")
@@ -112,10 +116,10 @@ def compare(
         prefer=prefer,
     )
     frame = None if isinstance(data, str | Path) else data
-    return run(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
+    return run_study(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
 
 
-def run(
+def run_study(
     study: Study,
     *,
     out: Path = Path(OUT),
@@ -126,68 +130,76 @@ def run(
 ) -> Results:
     """Answer the question of `study` in the folder `out`; see `compare`."""
     check_jobs(jobs)
-    source = read(study.data if frame is None else frame)
-    table = prepare(source, study)
+    source = read_source(study.data if frame is None else frame)
+    table = prepare_table(source, study)
     parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
-    study = settled(study, table, study.target or source.target or "", parts[0])
-    training.rehearse(study, parts[0])
-    own = identity(study, table)
-    facts = {
-        "question": {**dataclasses.asdict(study), "digest": digest(own)},
-        "provenance": _provenance(command),
-        "data": _described(table, study),
+    study = study.with_defaults(
+        target=study.target or source.target or "",
+        task=table.task,
+        lr=default_lr(study.optimizer),
+        train_rows=len(parts[0].train.X),
+    )
+    rehearse(study, parts[0])
+    identity = identify(
+        study, data_digest=table.digest, model_digest=hash_model_source(study.model)
+    )
+    metadata = {
+        "question": {**dataclasses.asdict(study), "digest": hash_identity(identity)},
+        "provenance": _collect_provenance(command),
+        "data": _describe_data(table, study),
     }
-    with shown(quiet) as progress, store.opened(out, own, facts) as kept:
-        for line in (_understood(table), *summarized(table.readings)):
+    with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
+        for line in (_describe_table(table), *summarize_features(table.readings)):
             progress.say(line)
         for note in table.notes:
-            progress.say(textwrap.shorten(f"{table.name}: {note}", SAID, placeholder=MORE))
-        _answer(study, parts, kept, jobs, progress)
-        if not kept.is_finished():
-            records = kept.results().records
+            line = textwrap.shorten(f"{table.name}: {note}", MOST_SHOWN, placeholder=SHORTENED)
+            progress.say(line)
+        _run_pending(study, parts, store, jobs, progress)
+        if not store.is_finished():
+            records = store.read_results().records
             choices = choose(records, study.seeds)
-            chosen = testing.tested(choices, records, table, study, parts)
-            kept.finish(chosen)
-        results = kept.results()
+            store.finish(score_test_part.score_test_part(choices, records, table, study, parts))
+        results = store.read_results()
     write_csv(results, out / "trials.csv")
     return results
 
 
-def _answer(
+def _run_pending(
     study: Study,
     parts: Sequence[Parts],
-    kept: store.Store,
+    store: Store,
     jobs: int | None,
     progress: Progress,
 ) -> None:
-    """Run the trials that have no record, and keep each record as it comes."""
-    earlier = kept.results().records
+    """Run the trials that have no record, and store each record as soon as it is made."""
+    earlier = store.read_results().records
     done = {record.trial for record in earlier}
-    if kept.unreadable:
-        progress.say(f"{kept.unreadable} damaged records were taken out: their trials run again")
+    if store.damaged:
+        count = pluralize(store.damaged, "damaged record")
+        progress.say(f"{count} removed: the same trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
     progress.start(len(trials), earlier)
-    with closing(trained(study, pending, parts, jobs)) as records:
+    with closing(run_trials(study, pending, parts, jobs)) as records:
         for record in records:
-            kept.add(record)
+            store.add(record)
             progress.advance(record)
 
 
-def _understood(table: Table) -> str:
-    """How the data were read, so that a misreading is seen before the training."""
+def _describe_table(table: Table) -> str:
+    """How the data were read, so that a misreading is noticed before the training."""
     rows, features = table.frame.shape
     text = table.frame.select_dtypes(object).shape[1]
     kinds = f", {text} of them text" if text else ""
     other = "numbers" if table.task == "classes" else "classes"
-    goal = f"{len(table.classes)} classes" if table.classes else "numbers"
+    target = f"{len(table.classes)} classes" if table.classes else "numbers"
     return (
-        f"{table.name}: {rows} rows, {features} features{kinds}, a target of {goal} "
-        f"(--task {other} if it holds {other})"
+        f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
+        f"a target of {target} (--task {other} if it holds {other})"
     )
 
 
-def _provenance(command: str) -> dict[str, str]:
+def _collect_provenance(command: str) -> dict[str, str]:
     libraries = ("torch", "numpy", "scikit-learn", "pandas", "joblib")
     return {
         "command": command,
@@ -199,9 +211,9 @@ def _provenance(command: str) -> dict[str, str]:
     }
 
 
-def _described(table: Table, study: Study) -> dict[str, object]:
-    rows = divide(table, study, 0)
-    described: dict[str, object] = {
+def _describe_data(table: Table, study: Study) -> Data:
+    rows = split_rows(table, study, 0)
+    data: Data = {
         "name": table.name,
         "task": table.task,
         "rows": len(table.target),
@@ -211,12 +223,11 @@ def _described(table: Table, study: Study) -> dict[str, object]:
         "validation": len(rows.validation),
         "test": len(rows.test),
         "notes": list(table.notes),
-        "trivial": dataclasses.asdict(trivial(table, study)),
+        "trivial": dataclasses.asdict(score_baseline(table, study)),
         "readings": [dataclasses.asdict(reading) for reading in table.readings],
     }
     if table.is_plane:
         x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)
-        label = table.target.tolist()
-        described["columns"] = list(table.frame.columns)
-        described["points"] = {"x": x, "y": y, "label": label}
-    return described
+        data["columns"] = list(table.frame.columns)
+        data["points"] = {"x": x, "y": y, "label": table.target.tolist()}
+    return data

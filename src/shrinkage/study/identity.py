@@ -1,30 +1,47 @@
-"""Which study this is: two questions are one study if and only if they have one identity."""
+"""What makes two questions the same study."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 
-# What is said of a difference whose values say nothing.
-UNREADABLE = {
+from shrinkage.study.spec import Study
+
+FORMAT = 2  # of the meaning of a record; another number makes another study
+# What is said of entries whose values mean nothing to a reader.
+OPAQUE = {
     "data": "other contents",
     "model's source": "other contents",
     "format": "another version of shrinkage made it",
 }
 
 
-def digest(identity: dict[str, object]) -> str:
-    """The sha256 of an identity: the study's name among studies."""
+def identify(study: Study, *, data_digest: str, model_digest: str) -> dict[str, object]:
+    """What must agree for records to belong to one study: the question and the bytes of the data.
+
+    The path of the data, the study's folder and the number of jobs are not part of it, nor is
+    the preference, which only decides how the records are read.
+    """
+    identity = dataclasses.asdict(study)
+    del identity["prefer"]
+    identity["data"] = data_digest
+    identity["model's source"] = model_digest
+    identity["format"] = FORMAT
+    return json.loads(json.dumps(identity))  # type: ignore[no-any-return]
+
+
+def hash_identity(identity: Mapping[str, object]) -> str:
+    """The sha256 of an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
-    """What two identities differ in, in words."""
-    told = []
+def describe_differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
+    """The entries in which two identities differ, in words."""
+    differences = []
     for key in sorted({*there, *here}):
-        if there.get(key) == here.get(key):
-            continue
-        values = f"{there.get(key)!r} there, {here.get(key)!r} here"
-        told.append(f"{key} ({UNREADABLE.get(key, values)})")
-    return ", ".join(told)
+        if there.get(key) != here.get(key):
+            values = f"{there.get(key)!r} there, {here.get(key)!r} here"
+            differences.append(f"{key} ({OPAQUE.get(key, values)})")
+    return ", ".join(differences)

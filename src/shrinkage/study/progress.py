@@ -1,4 +1,4 @@
-"""What a running study says: a bar in a terminal, plain lines elsewhere."""
+"""The progress of a running study: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from shrinkage.study.formatting import pluralize
 from shrinkage.study.records import Record
 
-LINES = 10  # plain lines over a whole study, about
+LINES = 10  # plain lines in a whole study, roughly
 
 
 class Progress:
-    """Counts records, keeps what is best so far, and says so."""
+    """Counts records, remembers the best mean score so far, and prints both."""
 
     def __init__(self, console: Console, bar: Bar | None) -> None:
         self._console = console
@@ -32,7 +33,7 @@ class Progress:
         self._scores: dict[tuple[str, float], list[float]] = {}
 
     def say(self, line: str) -> None:
-        """One line above the bar."""
+        """Print a line above the bar."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def start(self, total: int, earlier: Sequence[Record]) -> None:
@@ -42,11 +43,11 @@ class Progress:
         for record in earlier:
             self._count(record)
         if done:
-            self.say(f"{done} of {total} trials are already recorded")
+            self.say(f"{done} of {pluralize(total, 'trial')} already recorded")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total, completed=done, visible=True)
         elif done < total:
-            self.say(f"{total - done} trials to run")
+            self.say(f"{pluralize(total - done, 'trial')} to run")
 
     def advance(self, record: Record) -> None:
         """Count one more record."""
@@ -79,8 +80,8 @@ class Progress:
 
 
 @contextmanager
-def shown(quiet: bool) -> Iterator[Progress]:
-    """A progress on standard error; none at all if `quiet`."""
+def show_progress(quiet: bool) -> Iterator[Progress]:
+    """Show progress on standard error, or nothing if `quiet`."""
     console = Console(stderr=True, quiet=quiet)
     if quiet or not (console.is_terminal or console.is_jupyter):
         yield Progress(console, None)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
 import numpy as np
-
-from shrinkage.study.readings import Reading
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One question: a method at a strength, from one seed."""
+    """One training: a method at a strength, from one seed."""
 
     method: str  # "none", "l1@proximal", "elastic_net:l1_ratio=0.3@proximal"
     strength: float  # 0.0 for "none"
-    seed: int  # varies the train/validation split and the initialization
+    seed: int  # determines the train/validation split and the initialization
 
 
 @dataclass(frozen=True)
 class Record:
-    """The answer to one trial."""
+    """The outcome of one trial."""
 
     trial: Trial
     status: str  # "ok" or "diverged"
@@ -51,82 +46,77 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Trivial:
-    """The model that looks at no feature: what every other must beat."""
+class Baseline:
+    """The trivial model, which ignores the features: what every other model must beat."""
 
     name: str  # "the majority class" or "the mean", of the training part
-    answer: str  # the class, where it is the same for every seed; else ""
-    validation_scores: list[float]  # one a seed, on the rows of the trials' validation parts
+    answer: str  # the class it predicts; "" for a mean, or where it differs between the seeds
+    validation_scores: list[float]  # one per seed, on the validation parts of the trials
     test_scores: list[float]
     test_error: float
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The strength picked for one method by one rule, and how it did on the test part."""
+    """The strength chosen for one method by one rule, and its scores on the test part."""
 
     method: str
     rule: str  # "best" or "one-se"
     strength: float
-    edge: str  # "" or "lowest" or "highest": the choice lies at the edge of the grid
+    edge: str  # "lowest" or "highest" where the choice is at an edge of the grid, else ""
     validation_mean: float
     validation_se: float  # standard error over seeds; nan with one seed
-    test_scores: list[float]  # one a seed
+    test_scores: list[float]  # one per seed
     zeros: float  # means over seeds
     dead_neurons: float
     neurons: int
     seconds: float
-    surface: Surface | None  # from the first seed; None unless the data have two features
-    test_error: float = math.nan  # of a test score, from the number of test rows; nan if not known
+    surface: Surface | None  # of the first seed's model; None unless the data have two features
+    test_error: float = math.nan  # from the number of test rows; nan if unknown
 
 
-@dataclass(frozen=True, repr=False)
-class Results:
-    """A whole study, as read back from its folder. Shows itself as its table."""
+class Points(TypedDict):
+    """The rows of a data set with two features, as they are drawn."""
 
-    question: dict[str, object]  # the specification: data, target, model, methods, strengths ...
-    provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
-    data: dict[str, object]  # "name", "task" ("classes"/"numbers"), "rows", "features", "classes",
-    # "train"/"validation"/"test" row counts; "trivial": the fields of Trivial, not in old folders;
-    # "points": {"x", "y", "label"} with two features; "notes", and "readings" with one mapping a
-    # column
-    records: list[Record]
-    choices: list[Choice]  # two a method (rule "best" and "one-se"); one for "none"
-    verdict: str  # in words: what to use and why; "" until the study is complete
+    x: list[float]
+    y: list[float]
+    label: list[float]  # class index, or number
 
-    @property
-    def trivial(self) -> Trivial | None:
-        """The model that looks at no feature; None in a folder of an earlier version."""
-        kept = self.data.get("trivial")
-        return Trivial(**kept) if isinstance(kept, dict) else None
 
-    def records_of(self, choice: Choice) -> list[Record]:
-        """The trials of a choice that came through."""
-        return [
-            record
-            for record in self.records
-            if (record.trial.method, record.trial.strength) == (choice.method, choice.strength)
-            and record.status == "ok"
-        ]
+class Data(TypedDict, total=False):
+    """What is kept of the data; an older folder may lack some of it."""
 
-    @property
-    def readings(self) -> tuple[Reading, ...]:
-        """How each column of the data was read; () in studies that did not keep it."""
-        found: Any = self.data.get("readings", [])
-        return tuple(Reading(**{**one, "holes": tuple(one["holes"])}) for one in found)
+    name: str
+    task: str  # "classes" or "numbers"
+    rows: int
+    features: int
+    classes: list[str]  # [] for numbers
+    train: int  # rows of each part
+    validation: int
+    test: int
+    notes: list[str]
+    trivial: dict[str, Any]  # the fields of `Baseline`
+    readings: list[dict[str, Any]]  # for each column, the fields of `Reading`
+    columns: list[str]  # the names of the features, where there are two
+    points: Points  # where there are two features
 
-    def table(self) -> pd.DataFrame:
-        """One row a choice, and one for the model that looks at no feature."""
-        from shrinkage.study import table  # pandas is not needed to read records
 
-        return table.table(self)
+class Question(TypedDict, total=False):
+    """The fields of `shrinkage.study.Study`, and a digest of them and of the data."""
 
-    def __repr__(self) -> str:
-        from shrinkage.study import table
-
-        return table.to_text(self)
-
-    def _repr_html_(self) -> str:
-        from shrinkage.study import table
-
-        return table.to_html(self)
+    data: str
+    target: str | None
+    subject: str | None
+    task: str | None
+    methods: list[str]
+    strengths: list[float]
+    seeds: int
+    model: str
+    optimizer: str
+    lr: float | None
+    epochs: int | None
+    batch: int
+    test: float
+    validation: float
+    prefer: str
+    digest: str

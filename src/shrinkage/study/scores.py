@@ -1,4 +1,4 @@
-"""The score of a study, and how far it can be trusted on so many rows."""
+"""The score of a study, and its error on a limited number of rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 NAMES = {"classes": "accuracy", "numbers": "R²"}
 
 
-def measured(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
+def score_predictions(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
     """Accuracy for classes, R² for numbers; higher is better.
 
     R² is 1 − Σ(y − ŷ)²/Σ(y − ȳ)², with the mean ȳ of these rows, and 0 where y does not vary.
@@ -21,9 +21,9 @@ def measured(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
 
     Examples
     --------
-    >>> measured(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 1]), "classes")
+    >>> score_predictions(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 1]), "classes")
     0.75
-    >>> measured(np.array([1.0, 3.0]), np.array([2.0, 2.0]), "numbers")
+    >>> score_predictions(np.array([1.0, 3.0]), np.array([2.0, 2.0]), "numbers")
     0.0
     """
     if task == "classes":
@@ -34,21 +34,21 @@ def measured(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
     return 1.0 - float(errors @ errors) / total if total else 0.0
 
 
-def error_of_score(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
-    """The standard error of a score that comes from the number of rows: other rows, other score.
+def sampling_error(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
+    """The standard error of a score, as far as it comes from the limited number of rows.
 
-    Accuracy p on n rows: √(p(1 − p)/n), and one row's worth, 1/n, where p is 0 or 1 and this
+    Accuracy p on n rows: √(p(1 − p)/n), or 1/n where p is 0 or 1, for which the formula
     would claim certainty. R²: sd(u)/√n, where u = ((y − ŷ)² − (1 − R²)·(y − ȳ)²)/mean((y − ȳ)²)
-    is what each row adds to the score (the infinitesimal jackknife, near to a bootstrap's); nan
-    where y does not vary.
+    is the influence of each row on the score (the infinitesimal jackknife, close to the
+    bootstrap); nan where y does not vary.
 
     Examples
     --------
-    >>> error_of_score(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 1]), "classes")  # √(3/16/4)
+    >>> sampling_error(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 1]), "classes")  # √(3/16/4)
     0.21650635094610965
     """
     rows = len(y)
-    value = measured(y, prediction, task)
+    value = score_predictions(y, prediction, task)
     if task == "classes":
         return math.sqrt(value * (1 - value) / rows) or 1 / rows
     squares = (y.astype(np.float64) - prediction.astype(np.float64)) ** 2

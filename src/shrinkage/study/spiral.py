@@ -8,7 +8,7 @@ import pandas as pd
 ARMS = 3
 
 
-def spiral(rows: int = 300, noise: float = 0.2, turns: float = 0.6) -> pd.DataFrame:
+def make_spiral(rows: int = 300, noise: float = 0.2, turns: float = 0.6) -> pd.DataFrame:
     """Points on three arms around the origin: columns x, y and target ("a", "b", "c").
 
     An arm of radius r in [0, 1] stands at the angle 2π·(arm/3 + turns·r); each coordinate then

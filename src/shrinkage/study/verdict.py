@@ -1,310 +1,294 @@
-"""In a few sentences from the results: what to use, and why."""
+"""What to use and why, in a few sentences made from the results."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import fmean
 
 from shrinkage.study import scores
-from shrinkage.study.emptied import is_emptied
-from shrinkage.study.paired import Lead, lead
-from shrinkage.study.records import Choice, Results, Trivial
-from shrinkage.study.spec import stated_strength
-from shrinkage.study.wording import count, scored, share, whole
+from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
+from shrinkage.study.method import parse_method
+from shrinkage.study.paired_comparison import Lead, compare_paired
+from shrinkage.study.records import Baseline, Choice
+from shrinkage.study.results import Results
+from shrinkage.study.summary import mean_and_error
 
-WORTH_SAYING = 0.05  # share of zeros from which a model is called sparse, or sparser
-KEPT = 0.9  # of the best model's lead over the trivial one, by a sparser model that is named
-FALLBACK = 0.01  # the score that a sparser model may cost where the trivial score is not known
+SPARSE = 0.05  # share of zeros from which a model is called sparse, or sparser than another
+KEPT_LEAD = 0.9  # of the best model's lead over the trivial model, kept by a sparser alternative
+FALLBACK_COST = 0.01  # of the score, where the trivial model's score is unknown
+MOST_SHOWN = 40  # characters of the majority class
 
 
-def verdict(results: Results) -> str:
+def write_verdict(results: Results) -> str:
     """What to use and why, by validation scores; the test scores are reported, never used.
 
     The best mean is recommended, or with `prefer` "sparse" the sparsest model that keeps 90 % of
-    its lead over the trivial model (the majority class, the mean). What does not beat the trivial
-    model, in accuracy by a validation row or more on average over the seeds, or has an R² of 0 or
-    less, is never recommended. The recommended method alone is compared, with no penalty and with
-    the trivial model, on the same splits (`shrinkage.study.paired`).
+    its lead over the trivial model (the majority class, the mean). A model is never recommended
+    if it does not beat the trivial model, in accuracy by at least one validation row on average
+    over the seeds, or if its R² is 0 or less. Only the recommended method is compared with no
+    penalty and with the trivial model, on the same splits (`shrinkage.study.paired_comparison`).
     """
     if not results.choices:
         return "Nothing can be recommended: every trial diverged; lower the learning rate (--lr)."
-    able = [choice for choice in results.choices if _is_of_use(results, choice)]
-    if not able:
-        return _nothing(results)
-    best = max(able, key=_merit)
-    sparser = _sparser(results, able, best)
+    useful = [choice for choice in results.choices if _is_useful(results, choice)]
+    if not useful:
+        return _explain_failure(results)
+    best = max(useful, key=_rank)
+    sparser = _find_sparser(results, useful, best)
     prefers_sparse = results.question.get("prefer") == "sparse"
     chosen = sparser if prefers_sparse and sparser else best
-    said = [
-        _advice(results, chosen),
-        _certainty(results, chosen),
-        _tested(results, chosen),
-        _sparsity(results, best, sparser, prefers_sparse=prefers_sparse),
+    sentences = [
+        _recommend(results, chosen),
+        _judge_leads(results, chosen),
+        _report_test(results, chosen),
+        _describe_sparsity(results, best, sparser, prefers_sparse=prefers_sparse),
     ]
-    if results.trivial is None:
-        said.append(
-            f"What {_trivial_name(results)} scores is not kept in this older folder: compare "
-            "again into another --out to know it."
+    if results.baseline is None:
+        trivial = "the mean" if results.task == "numbers" else "the majority class"
+        sentences.append(
+            f"This older folder does not hold the score of {trivial}: compare again into another "
+            "--out to know it."
         )
-    return " ".join(sentence for sentence in said if sentence)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _is_of_use(results: Results, choice: Choice) -> bool:
-    """Whether a choice looks at the features and beats the trivial model, and an R² of 0."""
+def _is_useful(results: Results, choice: Choice) -> bool:
+    """Whether a choice uses the features and beats the trivial model, and an R² of 0."""
     score = choice.validation_mean
-    beats = results.data.get("task") != "numbers" or _above(score, 0.0)
-    if results.trivial is not None:
-        beats &= _above(score, _level(results.trivial))
-        beats &= not _above(_one_row(results), score - _level(results.trivial))
-    return beats and not is_emptied(results, choice)
+    beats = results.task != "numbers" or _exceeds(score, 0.0)
+    if results.baseline is not None:
+        lead = score - _validation_mean(results.baseline)
+        beats &= _exceeds(lead, 0.0) and not _exceeds(_score_of_one_row(results), lead)
+    return beats and not results.is_constant(choice)
 
 
-def _one_row(results: Results) -> float:
-    """What one validation row is worth in the score: 1/n in accuracy, no fixed amount in R²."""
-    rows = _rows(results, "validation")
-    return 1 / rows if rows and _score_name(results) == "accuracy" else 0.0
+def _score_of_one_row(results: Results) -> float:
+    """What one validation row contributes: 1/n to accuracy, no fixed amount to R²."""
+    rows = results.data.get("validation", 0)
+    return 1 / rows if rows and results.task == "classes" else 0.0
 
 
-def _above(one: float, other: float) -> bool:
-    return one - other > 1e-12  # less is the rounding of means
+def _exceeds(score: float, other: float) -> bool:
+    return score - other > 1e-12  # a smaller difference is rounding of the means
 
 
-def _level(trivial: Trivial) -> float:
-    return fmean(trivial.validation_scores)
+def _validation_mean(baseline: Baseline) -> float:
+    return fmean(baseline.validation_scores)
 
 
-def _merit(choice: Choice) -> tuple[float, float, bool, float]:
-    """A higher mean; of equals what is sparse, then no penalty, then more strength."""
-    zeros = choice.zeros if choice.zeros >= WORTH_SAYING else 0.0
+def _rank(choice: Choice) -> tuple[float, float, bool, float]:
+    """By the mean score; among equals by sparsity, then no penalty, then the greater strength."""
+    zeros = choice.zeros if choice.zeros >= SPARSE else 0.0
     return round(choice.validation_mean, 12), zeros, choice.method == "none", choice.strength
 
 
-def _sparser(results: Results, able: Sequence[Choice], best: Choice) -> Choice | None:
-    """The sparsest choice that is clearly sparser than the best, and nearly as good."""
-    allowed = FALLBACK
-    if results.trivial is not None:
-        allowed = (1 - KEPT) * (best.validation_mean - _level(results.trivial))
+def _find_sparser(results: Results, useful: Sequence[Choice], best: Choice) -> Choice | None:
+    """The sparsest choice that is clearly sparser than the best and nearly as good."""
+    cost = FALLBACK_COST
+    if results.baseline is not None:
+        cost = (1 - KEPT_LEAD) * (best.validation_mean - _validation_mean(results.baseline))
     near = [
         choice
-        for choice in able
-        if choice.zeros >= best.zeros + WORTH_SAYING
-        and not _above(best.validation_mean - allowed, choice.validation_mean)
+        for choice in useful
+        if choice.zeros >= best.zeros + SPARSE
+        and not _exceeds(best.validation_mean - cost, choice.validation_mean)
     ]
-    return max(near, key=lambda choice: (choice.zeros, *_merit(choice)), default=None)
+    return max(near, key=lambda choice: (choice.zeros, *_rank(choice)), default=None)
 
 
-def _advice(results: Results, chosen: Choice) -> str:
-    """What to use, its score, and those of no penalty and of the trivial model."""
-    score = f"{_score_name(results)} in validation"
-    trivial = results.trivial
-    bar = f"{scored(_level(trivial))} for {_named_trivial(trivial)}" if trivial else ""
-    if chosen.method == "none":
-        against = f", against {bar}" if bar else ""
-        return (
-            f"Use no penalty: its {score} is {scored(chosen.validation_mean)}{against}. "
-            f"{_why_none(results)}"
-        )
-    plain = _plain(results)
-    without = f"{scored(plain.validation_mean)} without a penalty" if plain else ""
-    against = " and ".join(part for part in (without, bar) if part)
-    diverges = "" if plain else " Without a penalty the training diverges."
-    return (
-        f"Use {_named(chosen)}: its {score} is {scored(chosen.validation_mean)}"
-        f"{f', against {against}' if against else ''}.{diverges}"
-    )
-
-
-def _why_none(results: Results) -> str:
+def _recommend(results: Results, chosen: Choice) -> str:
+    """What to use, its score, and the scores of no penalty and of the trivial model."""
+    baseline, unpenalized = results.baseline, _find_unpenalized(results)
+    rivals = []
+    if unpenalized and chosen.method != "none":
+        rivals.append(f"{format_score(unpenalized.validation_mean)} without a penalty")
+    if baseline:
+        score = format_score(_validation_mean(baseline))
+        rivals.append(f"{score} for {_name_baseline(baseline)}")
+    against = f", against {' and '.join(rivals)}" if rivals else ""
+    score = f"{scores.NAMES[results.task]} in validation is {format_score(chosen.validation_mean)}"
+    advice = f"Use {_name_choice(chosen)}: its {score}{against}."
+    if chosen.method != "none":
+        return advice if unpenalized else f"{advice} Without a penalty the training diverges."
     penalized = [choice for choice in results.choices if choice.method != "none"]
     if not penalized:
-        return "No penalty came through that could be compared with it."
-    best = max(penalized, key=_merit)
+        return f"{advice} There is no model with a penalty to compare it with."
+    best = max(penalized, key=_rank)
     return (
-        f"No penalty that was tried scores higher (the best, {_named(best)}, has "
-        f"{scored(best.validation_mean)}): regularization does not help here."
+        f"{advice} No penalty that was tried scores higher (the best, {_name_choice(best)}, has "
+        f"{format_score(best.validation_mean)}): regularization does not help here."
     )
 
 
-def _certainty(results: Results, chosen: Choice) -> str:
-    """Whether the leads over no penalty and over the trivial model can be chance."""
-    own = _seed_scores(results, chosen)
-    if len(own) < 2:
+def _judge_leads(results: Results, chosen: Choice) -> str:
+    """Whether the leads over no penalty and over the trivial model may be due to chance."""
+    chosen_scores = _validation_scores(results, chosen)
+    seeds = len(chosen_scores)
+    if seeds < 2:
         return (
             "One seed cannot tell such a lead from chance: take this as the best guess for now, "
             "and run more --seeds, into another --out."
         )
-    others: list[tuple[str, Sequence[float]]] = []
-    plain = _plain(results)
-    if plain is not None and chosen.method != "none":
-        others.append(("no penalty", _seed_scores(results, plain)))
-    if results.trivial is not None:
-        others.append((results.trivial.name, results.trivial.validation_scores))
-    leads = [(name, _lead(results, own, other)) for name, other in others]
-    ahead = [(name, found) for name, found in leads if _above(found.mean, 0.0)]
-    unclear = [(name, found) for name, found in ahead if not found.is_clear]
-    if unclear:
-        return (
-            f"{_sizes(results, len(own))} are too few to tell the lead over {_told(unclear)} from "
-            "chance: take this as the best guess."
+    rivals: list[tuple[str, Sequence[float]]] = []
+    unpenalized = _find_unpenalized(results)
+    if unpenalized is not None and chosen.method != "none":
+        rivals.append(("no penalty", _validation_scores(results, unpenalized)))
+    if results.baseline is not None:
+        rivals.append((results.baseline.name, results.baseline.validation_scores))
+    train, validation = results.data.get("train", 0), results.data.get("validation", 0)
+    leads: list[tuple[str, Lead]] = []
+    for name, rival_scores in rivals:
+        lead = compare_paired(
+            chosen_scores,
+            rival_scores,
+            train=train or 1,
+            validation=validation or 1,
+            step=_score_of_one_row(results),
         )
-    return f"The lead over {_told(ahead)} is more than chance explains." if ahead else ""
+        if _exceeds(lead.mean, 0.0):
+            leads.append((name, lead))
+    unclear = [(name, lead) for name, lead in leads if not lead.is_clear]
+    if unclear:
+        sizes = f" with {train} rows to train on and {validation} to validate"
+        return (
+            f"{pluralize(seeds, 'seed')}{sizes if train and validation else ''} are too few to "
+            f"tell the lead over {_name_leads(unclear)} from chance: take this as the best guess."
+        )
+    return f"The lead over {_name_leads(leads)} is more than chance explains." if leads else ""
 
 
-def _sizes(results: Results, seeds: int) -> str:
-    train, validation = _rows(results, "train"), _rows(results, "validation")
-    if not (train and validation):
-        return count(seeds, "seed")
-    return f"{count(seeds, 'seed')} with {train} rows to train on and {validation} to validate"
+def _name_leads(leads: Sequence[tuple[str, Lead]]) -> str:
+    return " and over ".join(f"{name} ({format_score(lead.mean)})" for name, lead in leads)
 
 
-def _told(leads: Sequence[tuple[str, Lead]]) -> str:
-    return " and over ".join(f"{name} ({scored(found.mean)})" for name, found in leads)
-
-
-def _lead(results: Results, own: Sequence[float], others: Sequence[float]) -> Lead:
-    train, validation = (_rows(results, part) or 1 for part in ("train", "validation"))
-    return lead(own, others, train=train, validation=validation, step=_one_row(results))
-
-
-def _tested(results: Results, chosen: Choice) -> str:
+def _report_test(results: Results, chosen: Choice) -> str:
     if not chosen.test_scores:
         return ""
-    rows = _rows(results, "test")
-    part = f"the {count(rows, 'test row')}" if rows else "the test part"
-    spread = f" ± {scored(chosen.test_error)}" if chosen.test_error >= 0 else ""
-    trivial = results.trivial
-    bar = f"; {trivial.name} has {scored(fmean(trivial.test_scores))}" if trivial else ""
-    told = scored(fmean(chosen.test_scores))
-    return f"On {part}, which chose nothing, it has {told}{spread}{bar}."
+    rows, baseline = results.data.get("test"), results.baseline
+    part = f"the {pluralize(rows, 'test row')}" if rows else "the test part"
+    error = f" ± {format_score(chosen.test_error)}" if chosen.test_error >= 0 else ""
+    rival = f"; {baseline.name} has {format_score(fmean(baseline.test_scores))}" if baseline else ""
+    score = format_score(fmean(chosen.test_scores))
+    return f"On {part}, which played no part in the choice, it has {score}{error}{rival}."
 
 
-def _sparsity(
+def _describe_sparsity(
     results: Results, best: Choice, sparser: Choice | None, *, prefers_sparse: bool
 ) -> str:
-    """What is 0 in the recommended model; the sparser one and its cost, or the denser one."""
+    """The zeros of the recommended model, and what the sparser or the denser one costs."""
     chosen = sparser if prefers_sparse and sparser else best
-    said = [f"{_zeros(chosen)}."] if chosen.zeros >= WORTH_SAYING else []
+    sentences = [f"{_describe_zeros(chosen)}."] if chosen.zeros >= SPARSE else []
     if sparser is not None:
         cost = best.validation_mean - sparser.validation_mean
-        costs = f"costs {scored(cost)} of {_score_name(results)}" if _above(cost, 0) else "is free"
+        costs = f"costs {format_score(cost)} of {scores.NAMES[results.task]}"
+        costs = costs if _exceeds(cost, 0) else "costs nothing"
         if prefers_sparse:
-            said.append(
-                f"It is the sparsest of those near the best score, {scored(best.validation_mean)} "
-                f"by {_named(best)}, and {costs}."
+            sentences.append(
+                "It is the sparsest of those near the best score, "
+                f"{format_score(best.validation_mean)} by {_name_choice(best)}, and {costs}."
             )
         else:
-            said.append(
-                f"A sparser model, {_named(sparser)}, {costs}: {_zeros(sparser)} (--prefer sparse "
-                "recommends it)."
+            sentences.append(
+                f"A sparser model, {_name_choice(sparser)}, {costs}: {_describe_zeros(sparser)} "
+                "(--prefer sparse recommends it)."
             )
     elif prefers_sparse:
-        said.append("No sparser model comes near its score.")
-    return " ".join(said)
+        sentences.append("No sparser model comes near its score.")
+    return " ".join(sentences)
 
 
-def _zeros(choice: Choice) -> str:
-    dead = whole(choice.dead_neurons, choice.neurons)
-    units = f", and {dead} of {choice.neurons} hidden units are dead" if dead else ""
-    return f"{share(choice.zeros)} of its weights are exactly 0{units}"
+def _describe_zeros(choice: Choice) -> str:
+    dead = round_units(choice.dead_neurons, choice.neurons)
+    are = "is" if dead == 1 else "are"
+    units = f", and {dead} of {choice.neurons} hidden units {are} dead" if dead else ""
+    return f"{format_share(choice.zeros)} of its weights are exactly 0{units}"
 
 
-def _nothing(results: Results) -> str:
-    """No model is better than the trivial one: which came nearest, and what may help."""
-    best = max(results.choices, key=_merit)
-    trivial = results.trivial
+def _explain_failure(results: Results) -> str:
+    """Why nothing is recommended: which model came nearest, and what may help."""
+    best, baseline = max(results.choices, key=_rank), results.baseline
     why = "every model that was trained predicts the same for every row"
-    if _score_name(results) == "R²":
-        bar = f" (the mean has {scored(_level(trivial))})" if trivial else ""
-        why = f"no model has an R² above 0 in validation, and below it a constant is better{bar}"
-    elif trivial is not None:
+    if results.task == "numbers":
+        mean = f" (the mean has {format_score(_validation_mean(baseline))})" if baseline else ""
+        why = f"no model has an R² above 0 in validation, and below 0 a constant is better{mean}"
+    elif baseline is not None:
         why = (
-            f"no model beats {_named_trivial(trivial)}, which has {scored(_level(trivial))} "
-            f"{_score_name(results)} in validation without looking at the features"
+            f"no model beats {_name_baseline(baseline)}, which has "
+            f"{format_score(_validation_mean(baseline))} accuracy in validation without looking at "
+            "the features"
         )
-    emptied = ", and predicts the same for every row" if is_emptied(results, best) else ""
-    nearest = f"The best that was trained, {_named(best)}, has {scored(best.validation_mean)}"
+    constant = ", and predicts the same for every row" if results.is_constant(best) else ""
+    nearest = f"{_name_choice(best)}, has {format_score(best.validation_mean)}{constant}"
     return " ".join(
-        [f"Nothing is recommended: {why}.", f"{nearest}{emptied}.", *_remedies(results)]
+        [
+            f"Nothing is recommended: {why}.",
+            f"The best that was trained, {nearest}.",
+            *_suggest_remedies(results),
+        ]
     )
 
 
-def _remedies(results: Results) -> list[str]:
-    plain = _plain(results)
-    if plain is None:
+def _suggest_remedies(results: Results) -> list[str]:
+    unpenalized = _find_unpenalized(results)
+    if unpenalized is None:
         return [
             "Without a penalty the training diverges: lower the learning rate (--lr); with "
             "penalties try weaker --strengths."
         ]
-    fitted = _mean_train_score(results, plain)
-    level = _level(results.trivial) if results.trivial else 0.0
-    is_accuracy = _score_name(results) == "accuracy"
-    learned = f"Without a penalty the model has {scored(fitted)} on the rows it was trained on"
-    new = f"and {scored(plain.validation_mean)} on new ones"
-    gap = 1 - (level if is_accuracy else 0.0)  # from the trivial score to a perfect one
-    few = 2 / max(_rows(results, "train"), 1) if is_accuracy else 0.0  # that shares differ by
-    if fitted - plain.validation_mean > 0.2 * gap and fitted - level > few:
-        said = [
-            f"{learned} {new}: it learns rows by heart; the features may say little about the "
-            f"target, or {count(_rows(results, 'train'), 'training row')} be too few."
+    train_score = mean_and_error(r.train_score for r in results.records_of(unpenalized))[0]
+    train_rows = results.data.get("train", 0)
+    level = _validation_mean(results.baseline) if results.baseline else 0.0
+    # Overfitting is a gap between old and new rows that is large against the distance from the
+    # trivial score to a perfect one, where more than two training rows are learned at all.
+    gap = train_score - unpenalized.validation_mean
+    if results.task == "classes":
+        overfits = gap > 0.2 * (1 - level) and train_score - level > 2 / max(train_rows, 1)
+    else:
+        overfits = gap > 0.2 and train_score > level
+    learned = f"the model has {format_score(train_score)} on the rows it was trained on"
+    if overfits:
+        sentences = [
+            f"Without a penalty {learned} and {format_score(unpenalized.validation_mean)} on new "
+            "ones: it memorizes its training rows; the features may say little about the target, "
+            f"or {pluralize(train_rows, 'training row')} may be too few."
         ]
     else:
-        said = [
-            f"{learned}: it has hardly learned; the features may say little about the target, or "
-            "it needs more --epochs, another --lr or a larger --model."
+        sentences = [
+            f"Without a penalty {learned}: it has hardly learned; the features may say little "
+            "about the target, or it needs more --epochs, another --lr or a larger --model."
         ]
-    if not is_accuracy and level < -0.1:
-        said.append("A few extreme values of the target may rule the fit and its R²: look at them.")
-    if is_accuracy and level >= 0.8:
-        said.append(
-            "Where one class is so frequent, accuracy rewards answering it always: a table with "
-            "as many rows of each class shows more."
+    if results.task == "numbers" and level < -0.1:
+        sentences.append("A few extreme target values may dominate the fit and its R²: check them.")
+    if results.task == "classes" and level >= 0.8:
+        sentences.append(
+            "Where one class is so frequent, always predicting it gives a high accuracy: a table "
+            "with as many rows of each class shows more."
         )
-    return said
+    return sentences
 
 
-def _plain(results: Results) -> Choice | None:
+def _find_unpenalized(results: Results) -> Choice | None:
     return next((choice for choice in results.choices if choice.method == "none"), None)
 
 
-def _seed_scores(results: Results, choice: Choice) -> list[float]:
-    """The validation scores of a choice, first seed first."""
-    return [
-        record.validation_score
-        for record in sorted(results.records_of(choice), key=lambda record: record.trial.seed)
-        if record.validation_score is not None
-    ]
+def _validation_scores(results: Results, choice: Choice) -> list[float]:
+    """The validation scores of a choice, one per seed, in the order of the seeds."""
+    records = results.records_of(choice)
+    return [r.validation_score for r in records if r.validation_score is not None]
 
 
-def _mean_train_score(results: Results, choice: Choice) -> float:
-    known = [r.train_score for r in results.records_of(choice) if r.train_score is not None]
-    return fmean(known) if known else math.nan
+def _name_baseline(baseline: Baseline) -> str:
+    if not baseline.answer:
+        return baseline.name
+    answer = baseline.answer
+    answer = answer if len(answer) <= MOST_SHOWN else f"{answer[: MOST_SHOWN - 1]}…"
+    return f"{baseline.name}, {answer!r}"
 
 
-def _rows(results: Results, part: str) -> int:
-    rows = results.data.get(part)
-    return rows if isinstance(rows, int) else 0
-
-
-def _score_name(results: Results) -> str:
-    return scores.NAMES[str(results.data.get("task", "classes"))]
-
-
-def _trivial_name(results: Results) -> str:
-    return "the mean" if results.data.get("task") == "numbers" else "the majority class"
-
-
-def _named_trivial(trivial: Trivial) -> str:
-    if not trivial.answer:
-        return trivial.name
-    answer = trivial.answer if len(trivial.answer) <= 40 else f"{trivial.answer[:39]}…"
-    return f"{trivial.name}, {answer!r}"
-
-
-def _named(choice: Choice) -> str:
+def _name_choice(choice: Choice) -> str:
     if choice.method == "none":
         return "no penalty"
-    if stated_strength(choice.method) is not None:
+    if parse_method(choice.method).strength is not None:
         return choice.method
     edge = f", the {choice.edge} tried" if choice.edge else ""
     return f"{choice.method} at {choice.strength:.2g}{edge}"

@@ -1,24 +1,27 @@
 """The face for PyTorch: a penalty on the weights you choose, under any optimizer.
 
-`probe` and `Law` live in `shrinkage.probe` and are loaded from there when first asked for.
+The optimizers with compiled loops, and `probe` with `Law` from `shrinkage.probe`, are loaded when
+they are first asked for: Numba takes seconds to import.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from shrinkage.torch.fused.adam import Adam  # isort: split
-
 from shrinkage.torch import schedules
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
-from shrinkage.torch.fused.rda import RDA
-from shrinkage.torch.fused.sgd import SGD
-from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.models.heads import heads
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.neurons import neurons
 from shrinkage.torch.regularizer import Regularizer
+
+if TYPE_CHECKING:
+    from shrinkage.probe import Law, probe
+    from shrinkage.torch.fused.adam import Adam
+    from shrinkage.torch.fused.rda import RDA
+    from shrinkage.torch.fused.sgd import SGD
+    from shrinkage.torch.fused.sgdw import SGDW
 
 __all__ = [
     "RDA",
@@ -39,15 +42,19 @@ __all__ = [
     "schedules",
 ]
 
-if TYPE_CHECKING:
-    from shrinkage.probe import Law, probe
-
-_ELSEWHERE = {"Law": "shrinkage.probe", "probe": "shrinkage.probe"}
+_LOADED_LATER = {
+    "Adam": "shrinkage.torch.fused.adam",
+    "Law": "shrinkage.probe",
+    "RDA": "shrinkage.torch.fused.rda",
+    "SGD": "shrinkage.torch.fused.sgd",
+    "SGDW": "shrinkage.torch.fused.sgdw",
+    "probe": "shrinkage.probe",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ELSEWHERE:
-        return getattr(import_module(_ELSEWHERE[name]), name)
+    if name in _LOADED_LATER:
+        return getattr(import_module(_LOADED_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

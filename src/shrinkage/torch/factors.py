@@ -27,9 +27,10 @@ from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.names import On, replace_by_names
 from shrinkage.torch.models.owners import candidates
-from shrinkage.torch.models.selection import On, Selected, by_names, select
-from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.models.selection import Selected, select
+from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.regularizer import Regularizer
 
 
@@ -97,9 +98,9 @@ def reparametrize(
     >>> type(model.weight).__name__
     'Parameter'
     """
-    selected = select(model, *by_names(model, penalty, on))
+    selected = select(model, *replace_by_names(model, penalty, on))
     chosen = [one for one in selected if one.penalty is not None]
-    products = [_product(one) for one in chosen]  # refuses before anything is changed
+    products = [_make_product(one) for one in chosen]  # refuses before anything is changed
     strengths: dict[str, Penalty] = {}
     for one, (product, kappa) in zip(chosen, products, strict=True):
         module, key = one.owner.module, one.owner.key
@@ -134,7 +135,7 @@ class Product(nn.Module):
 
     def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """v larger than u: at one size they would stay so, and no weight could change its sign."""
-        v = (w.abs() + _middle(w)).sqrt()
+        v = (w.abs() + _mean_size(w)).sqrt()
         return w / v, v
 
 
@@ -153,17 +154,17 @@ class Gate(nn.Module):
         """The gate larger than its group, so that groups of zeros can leave zero."""
         laid_out = w.reshape(self.view)
         norm = (laid_out.abs() ** 2).sum(dim=self.members, keepdim=True).sqrt()
-        gate = (norm + _middle(norm)).sqrt()
+        gate = (norm + _mean_size(norm)).sqrt()
         return gate, (laid_out / gate).reshape(self.shape)
 
 
-def _middle(sizes: Tensor) -> Tensor:
+def _mean_size(sizes: Tensor) -> Tensor:
     """The mean size, or 1 where all are 0."""
     mean = sizes.abs().mean()
     return torch.where(mean > 0, mean, torch.ones_like(mean))
 
 
-def _product(selected: Selected) -> tuple[nn.Module, float]:
+def _make_product(selected: Selected) -> tuple[nn.Module, float]:
     """The parametrization for a parameter, and the κ of κ·Σ|w| or κ·Σ‖w_g‖."""
     owner, parameter, penalty = selected.owner, selected.candidate.parameter, selected.penalty
     if isinstance(selected.by, Joint):
@@ -177,7 +178,7 @@ def _product(selected: Selected) -> tuple[nn.Module, float]:
     absolute, square, rest = penalty.split()
     if not (square or rest):
         return Product(), absolute
-    bound = with_groups(penalty, lambda side: unit_layout(side, owner, parameter))
+    bound = with_groups(penalty, lambda side: lay_out_units(side, owner, parameter))
     grouped = bound._as_group_norms(tuple(parameter.shape))
     if grouped is not None:
         layout, strength = grouped

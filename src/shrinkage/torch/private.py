@@ -7,9 +7,11 @@ test that runs without any of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.optim import Optimizer
 
@@ -39,6 +41,9 @@ __all__ = [
     "is_differentiating_forward",
     "is_inside_transform",
     "is_watched",
+    "member_values",
+    "own_children",
+    "own_parameters",
     "skip_compiling",
 ]
 
@@ -67,3 +72,30 @@ def is_inside_transform() -> bool:
 def is_differentiating_forward() -> bool:
     """Whether forward-mode differentiation is on; True where torch does not say."""
     return int(getattr(forward_ad, "_current_level", 0)) >= 0
+
+
+def own_parameters(module: nn.Module) -> Mapping[str, Tensor | None]:
+    """The parameters of the module itself by their keys; None where a key stands for none.
+
+    Wrappers such as FSDP change what `named_parameters` gives, but not this.
+    """
+    try:
+        return module._parameters
+    except AttributeError:
+        return dict(module.named_parameters(recurse=False, remove_duplicate=False))
+
+
+def own_children(module: nn.Module) -> Mapping[str, nn.Module | None]:
+    """The modules right below a module by their keys; None where a key stands for none."""
+    try:
+        return module._modules
+    except AttributeError:
+        return dict(module.named_children())
+
+
+def member_values(module: nn.Module) -> tuple[Callable[[], Iterable[object]], ...]:
+    """Functions that give the module's present parameters and children, cheaply."""
+    try:
+        return module._parameters.values, module._modules.values
+    except AttributeError:
+        return lambda: own_parameters(module).values(), lambda: own_children(module).values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,15 +14,13 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing import table
-from shrinkage.torch.binding import checkpoint
-from shrinkage.torch.binding.averages import copy_zeros
-from shrinkage.torch.binding.bound import Binding
 from shrinkage.torch.binding.checks import check_penalty
-from shrinkage.torch.binding.clipping import clip_
-from shrinkage.torch.binding.core import BoundModel, Regularized
-from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
+from shrinkage.torch.binding.clipping import clip_grad_norm_
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.records import load_state, save_state
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import UserMetric
-from shrinkage.torch.models.selection import On, Selected
+from shrinkage.torch.models.names import On
 from shrinkage.torch.schedules import Schedule, check_schedule
 
 
@@ -102,21 +100,6 @@ class Regularizer(Regularized):
         check_penalty(penalty)
         self.bound = BoundModel(model, penalty, on, schedule=schedule)
 
-    @property
-    def model(self) -> nn.Module:
-        """The model whose parameters are penalized."""
-        return self.bound.model
-
-    @property
-    def selected(self) -> list[Selected]:
-        """Each parameter of the model, with its penalty or the reason why it has none."""
-        return self.bound.selected
-
-    @property
-    def bindings(self) -> list[Binding]:
-        """Each penalty with the parameter or the parameters that it is bound to."""
-        return self.bound.bindings
-
     def penalty(
         self, parameters: Mapping[str, Tensor] | None = None, *, like: Tensor | None = None
     ) -> Tensor:
@@ -159,57 +142,14 @@ class Regularizer(Regularized):
             )
         return self.bound.penalty(parameters, like=like)
 
-    def value(self) -> float:
-        """factor·Ω(w) as a number, without a graph."""
-        return self.bound.value()
-
-    def sparsity(self) -> Sparsity:
-        """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
-        self.bound.refresh()
-        with torch.no_grad():
-            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bound.bindings}
-        return Sparsity(zeros)
-
-    def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
-        """Set to exactly 0 in a running average what is exactly 0 in the model: SWA, EMA.
-
-        An average over steps is 0 only where the weight was 0 at every one of them, so it has
-        hardly any zeros. The other entries of the average, and all that is not penalized, stay.
-
-        Parameters
-        ----------
-        averaged : torch.nn.Module, or a mapping of parameter names to tensors
-            Such as ``torch.optim.swa_utils.AveragedModel(model)``, timm's ``ModelEmaV3(model)``, or
-            a state_dict of these. Changed in place.
-
-        Raises
-        ------
-        ValueError
-            If a penalized parameter has no counterpart of its name and shape; nothing is changed
-            then.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from shrinkage import L1
-        >>> model = torch.nn.Linear(2, 1)
-        >>> averaged = torch.optim.swa_utils.AveragedModel(model)
-        >>> _ = model.weight.data.copy_(torch.tensor([[0.0, 2.0]]))
-        >>> _ = averaged.module.weight.data.fill_(1.0)
-        >>> Regularizer(model, L1(0.5)).copy_zeros_to(averaged)
-        >>> averaged.module.weight.tolist()
-        [[0.0, 1.0]]
-        """
-        self.bound.refresh()
-        copy_zeros(self.bound, averaged)
-
     def table(self) -> list[table.Row]:
-        """What each parameter of the model gets, and why; `print(regularizer)` shows it."""
-        return table.rows(self.bound)
+        """What each parameter of the model gets, and why; `print(regularizer)` shows it.
 
-    def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """The penalized parameters that are not frozen, with their names."""
-        return self.bound.named_parameters()
+        >>> from shrinkage import L1
+        >>> [(row.parameter, row.penalty) for row in Regularizer(nn.Linear(2, 1), L1(0.1)).table()]
+        [('weight', 'L1(lam=0.1)'), ('bias', 'none: bias')]
+        """
+        return table.rows(self.bound)
 
     def attach(
         self,
@@ -275,96 +215,12 @@ class Regularizer(Regularized):
             max_norm=max_norm,
         )
 
-    def clip_grad_norm_(
-        self,
-        parameters: Tensor | Iterable[Tensor],
-        max_norm: float | Tensor,
-        norm_type: float = 2.0,
-        error_if_nonfinite: bool = False,
-        foreach: bool | None = None,
-    ) -> Tensor:
-        """Clip gradients by their norm, and for the coming step the strength with them.
-
-        ``g ← c·g`` and ``lam ← c·lam`` with ``c = min(1, max_norm/(‖g‖ + 1e-6))``: in the place of
-        torch.nn.utils.clip_grad_norm_, whose arguments it takes, whose norm it returns, and whose
-        gradients it leaves. That one would clip the data's gradient alone, so that an attached
-        penalty acts 1/c times too strongly for as long as clipping binds.
-
-        Parameters
-        ----------
-        parameters : tensor or iterable of tensors
-            Those whose gradients make up the norm, penalized or not; each may have its own
-            clipping, and what was clipped twice has the product of both. Sparse gradients too.
-        max_norm : float
-            At least 0; 0 stops gradients and penalty, infinity only measures the norm.
-        norm_type, error_if_nonfinite, foreach
-            As in torch.
-
-        Returns
-        -------
-        Tensor
-            The norm before clipping.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `max_norm` is no number, negative or NaN.
-
-        Notes
-        -----
-        Call it after backward and, under AMP, after ``scaler.unscale_(optimizer)``. Its c is for
-        the next step alone, taken or skipped, and not for gradients that are made anew before it.
-
-        What clipping does to each way: coupled and proximal penalties, also inside an optimizer,
-        come to rest at the minimum of J on full batches, as without clipping. So do decoupled ones
-        under SGD with ``scale="lr"``; every other decoupled penalty is left alone, as AdamW's own
-        decay is. ``penalty()`` in the loss is part of the gradient, and clipped with it by torch's
-        function or this one. On mini-batches, clipping itself is a bias: the mean of clipped
-        gradients is not 0 where the mean gradient is.
-
-        torch.nn.utils.clip_grad_value_ is not supported: it turns the gradient, so that no single
-        c goes with it.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from shrinkage import L1
-        >>> model = torch.nn.Linear(2, 1, bias=False)
-        >>> _ = torch.nn.init.constant_(model.weight, 1.0)
-        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> regularizer = Regularizer(model, L1(2.0))
-        >>> _ = regularizer.attach(optimizer, how="proximal")
-        >>> model.weight.grad = torch.tensor([[3.0, 4.0]])
-        >>> regularizer.clip_grad_norm_(model.parameters(), 1.0)  # c = 1/5
-        tensor(5.)
-        >>> optimizer.step()  # 1 − 0.1·(0.6 + 0.4) and 1 − 0.1·(0.8 + 0.4)
-        >>> [round(x, 4) for x in model.weight[0].tolist()]
-        [0.9, 0.88]
-        """
-        return clip_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+    clip_grad_norm_ = staticmethod(clip_grad_norm_)
 
     def detach(self) -> None:
         """Take the penalty off the optimizer, and a schedule that came with `attach`."""
         if self.bound.host is not None:
             self.bound.host.detach()
-
-    @property
-    def factor(self) -> float:
-        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
-        return self.bound.factor
-
-    @factor.setter
-    def factor(self, factor: float) -> None:
-        self.bound.factor = factor
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """The function from the step to the factor."""
-        return self.bound.schedule
-
-    @schedule.setter
-    def schedule(self, schedule: Schedule | None) -> None:
-        self.bound.schedule = schedule
 
     def step(self) -> None:
         """Count a step and let the schedule set the factor, under how="loss"; call it once a step.
@@ -402,7 +258,7 @@ class Regularizer(Regularized):
         While attached or inside an optimizer it travels in the optimizer's `state_dict` as well,
         so this one is for how="loss".
         """
-        return checkpoint.state(self.bound)
+        return save_state(self.bound)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`; warns where the penalties are not those that were saved.
@@ -413,7 +269,7 @@ class Regularizer(Regularized):
             If it was made by something else; nothing is changed then.
         """
         self.bound.refresh()
-        checkpoint.restore(self.bound, state)
+        load_state(self.bound, state)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has bindings of its own, which are attached to nothing."""

@@ -18,6 +18,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from shrinkage.penalties import L1, L2
 from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.wording.text_table import align
 
 MOST = 1_000_000  # numbers that one way leaves behind
 
@@ -186,12 +187,7 @@ def as_text(traces: Sequence[Trace]) -> str:
     """The traces as a table: after one step, after the last, and what was in the loss."""
     last = len(traces[0].paths) - 1
     head = ("way", "after 1 step", f"after {last} steps", "penalty", "its gradient")
-    rows = [head, *(_row(trace) for trace in traces)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return align([head, *(_row(trace) for trace in traces)])
 
 
 def _row(trace: Trace) -> tuple[str, ...]:

@@ -20,37 +20,29 @@ without a gradient is left alone, and so is every weight in a step that AMP skip
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import array_api_compat.torch as xp
 import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from shrinkage.penalties.arrays import checked_step
 from shrinkage.torch.attaching.checks import check_attachment
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
-from shrinkage.torch.attaching.pairs import Pair, Pairs
-from shrinkage.torch.binding.bound import Binding, Part, Reading
-from shrinkage.torch.binding.carrying import carry, drop
+from shrinkage.torch.attaching.own_steps import OwnSteps
+from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
+from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import (
-    checked_max_norm,
-    clip_,
-    clipping_in_words,
-    scales_strength,
-    share_of,
-    spend,
-)
+from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
 from shrinkage.torch.binding.core import BoundModel, attachments_of
-from shrinkage.torch.binding.records import START, keep_starts, state_of
+from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
+from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.facts import own_step
+from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
-from shrinkage.torch.facts.momentum import Named
-from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, check_group, rule_for
+from shrinkage.torch.facts.own_step import Group, UserMetric, check_group, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
@@ -58,9 +50,6 @@ from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, threshold_
 from shrinkage.torch.wording.effects import objective
-
-if TYPE_CHECKING:
-    from shrinkage.torch.fused.after_step import FusedProx
 
 
 class Attachment:
@@ -76,6 +65,13 @@ class Attachment:
     >>> with Regularizer(model, L1(0.1)).attach(optimizer, how="proximal") as attachment:
     ...     print(attachment)
     proximal in SGD: rests at the minimum of J = data loss + Ω; exact zeros
+    >>> attachment = Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
+    >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by
+    0.1
+    >>> attachment.detach()
+    >>> Regularizer(model, L1(0.1)).attach(optimizer, how="decoupled").amount(group)
+    0.1
     """
 
     def __init__(
@@ -102,18 +98,15 @@ class Attachment:
         self._is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
         self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
-        self._rule: Rule | None = None
-        if how == "proximal" and metric is None:
-            self._rule = rule_for(optimizer)
+        self._own_steps = OwnSteps(bound, optimizer, metric) if how == "proximal" else None
         self._pairs = Pairs(bound, optimizer)
         self._momentum = bound.momentum
-        self._in_one_pass: FusedProx | None = None
         self._initializes = False  # this step makes the optimizer's state, no more
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
         self._end = self._begin(schedule)
 
     def _begin(self, schedule: Schedule | None) -> Callable[[], None]:
-        """Take up work, or leave everything as it was and raise; what ends it."""
+        """Install the hooks, or restore everything and raise; returns what removes them."""
         bound, optimizer, momentum = self.bound, self.optimizer, vars(self._momentum)
         with ExitStack() as on_error:
             at_end = on_error.enter_context(ExitStack())
@@ -130,7 +123,7 @@ class Attachment:
             mark(optimizer, self)
             at_end.callback(unmark, optimizer, self)
             carry(optimizer, bound, self._lost_without_record)
-            at_end.callback(drop, optimizer, bound)
+            at_end.callback(stop_carrying, optimizer, bound)
             bound.host = self
             self._is_at_work = True
             on_error.pop_all()
@@ -154,32 +147,27 @@ class Attachment:
         self.detach()
 
     def __repr__(self) -> str:
-        where = f"{self.how} in {type(self.optimizer).__name__}"
-        if not self._is_at_work:
-            return f"{where}: detached"
-        return f"{where}: {objective(self)}{clipping_in_words(self.max_norm)}"
+        clips = describe_clipping(self.max_norm)
+        what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
+        return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
     @skip_compiling  # a compiled training step goes on around it
     @torch.no_grad()
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        if not self._nesting.enters(optimizer):
+        if not self._nesting.enter(optimizer):
             return None
         self.bound.begin_step()
         self._pairs.refresh()
         self._initializes = is_initializing(optimizer)
-        if self._initializes or _skips_step(optimizer):
+        if self._initializes or skips_step(optimizer):
             return None
-        acts: dict[str, Callable[[], None]] = {
-            "coupled": self._add_gradients,
-            "decoupled": self._decay,
-        }
-        act = acts.get(self.how)
+        act = {"coupled": self._add_gradients, "decoupled": self._decay}.get(self.how)
         if self.how == "proximal":
             for group in optimizer.param_groups:
                 check_group(optimizer, group)
-            self._momentum.prepare(optimizer, self._named())
+            self._momentum.prepare(optimizer, named_in(self._pairs.pairs))
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
         elif self.how == "decoupled" and isinstance(optimizer, LBFGS):
             self._decay(without_gradient=True)
@@ -200,71 +188,58 @@ class Attachment:
     @skip_compiling
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        if not self._nesting.leaves():
+        if not self._nesting.leave():
             return
-        if not _skips_step(optimizer):
+        if not skips_step(optimizer):
             self.stepped_by = None
-            keep_starts(self.bound, optimizer)
+            store_starts(self.bound, optimizer)
             if self._initializes:
-                self._momentum.note_empty(optimizer, self._named())
+                self._momentum.note_empty(optimizer, named_in(self._pairs.pairs))
             else:
                 self._finish_step()
-        spend(part.parameter for _, part in self._pairs.parts())
+        forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
     def _finish_step(self) -> None:
-        """What comes after the optimizer's own update."""
+        """Apply what comes after the optimizer's own update."""
         moved = list(self._pairs.moving())
-        if self.how == "proximal":
-            for binding, groups in moved:
-                for part, group in zip(binding.parts, groups, strict=True):
-                    if group is not None:
-                        self._momentum.count(self.optimizer, group, part.name)
-            rows = isinstance(self.optimizer, torch.optim.SparseAdam)
-            for binding, groups in self._prox_in_one_pass_(moved):
-                readings = [*map(self._reading, groups, binding.parts)]
-                binding.prox_(readings, self.bound.factor, rows=rows)
+        if self._own_steps is not None:
+            self._prox_(moved, self._own_steps)
         elif self.how == "decoupled":
             for binding, groups in moved:
                 binding.update_(threshold_, self._amounts(binding, groups))
         self.bound.advance()
 
-    def _prox_in_one_pass_(self, moved: Sequence[Pair]) -> Sequence[Pair]:
-        """The prox where compiled loops know the optimizer's own step; what is left."""
-        if self._rule not in (own_step.sgd, own_step.adam):
-            return moved
-        if self._in_one_pass is None:
-            # Numba takes seconds to import, so it waits until a step asks for it.
-            from shrinkage.torch.fused.after_step import FusedProx
-
-            self._in_one_pass = FusedProx(self.bound, self.optimizer, self._rule)
-        return self._in_one_pass.prox_(moved, self._pairs.pairs)
+    def _prox_(self, moved: Sequence[Pair], own_steps: OwnSteps) -> None:
+        self._momentum.count(self.optimizer, named_in(moved))
+        rows = isinstance(self.optimizer, torch.optim.SparseAdam)
+        for binding, groups in own_steps.prox_in_one_pass_(moved, self._pairs.pairs):
+            readings = [
+                own_steps.read(group, part, self._share(part))
+                for group, part in zip(groups, binding.parts, strict=True)
+            ]
+            binding.prox_(readings, self.bound.factor, rows=rows)
 
     def _clip(self) -> None:
-        """See whether somebody else clipped, and clip all gradients of the optimizer."""
-        watch = self._watch
-        if (
-            watch is not None
-            and attachments_of(self.optimizer)[0] is self
-            and watch.comes_to_look()
-        ):
-            watch.look(self.optimizer)
+        """Check whether the loop has clipped, and clip all gradients of the optimizer."""
+        is_first = attachments_of(self.optimizer)[0] is self
+        if self._watch is not None and is_first and self._watch.is_due():
+            self._watch.check(self.optimizer)
         if self.max_norm is not None:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-            clip_(parameters, self.max_norm, scale=_grad_scale(self.optimizer))
+            clip_(parameters, self.max_norm, scale=grad_scale_of(self.optimizer))
 
     def _share(self, part: Part) -> float:
         """The c of the clipping that this penalty takes part in."""
-        return share_of(part.parameter) if self._is_clipped else 1.0
+        return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
-        factor = self.bound.factor * _grad_scale(self.optimizer)
+        factor = self.bound.factor * grad_scale_of(self.optimizer)
         for binding, groups in self._pairs.moving():
-            binding.add_gradient_(
-                [
-                    factor * _sign(group) * self._share(part)
-                    for group, part in zip(groups, binding.parts, strict=True)
-                ]
-            )
+            factors = [
+                0.0 if group is None else factor * sign_of(group) * self._share(part)
+                for group, part in zip(groups, binding.parts, strict=True)
+            ]
+            binding.add_gradient_(factors)
 
     def _decay(self, *, without_gradient: bool = False) -> None:
         for binding, groups in self._pairs.moving(without_gradient=without_gradient):
@@ -279,60 +254,23 @@ class Attachment:
 
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
-        first = 1.0
-        if self.scale == "schedule":
-            first = self._momentum.first_lr(self.optimizer, group)
-        now = group["lr"] if lr is None else lr
-        return decoupled_amount(self.scale, self.bound.factor, now, first)
+        is_relative = self.scale == "schedule"
+        first = self._momentum.first_lr(self.optimizer, group) if is_relative else 1.0
+        lr = group["lr"] if lr is None else lr
+        return decoupled_amount(self.scale, self.bound.factor, lr, first)
 
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        own, state = self._read(group, part)
-        return own(state)
-
-    def state_of(self, part: Part) -> dict[str, Tensor]:
-        """The tensors in the optimizer's state for one parameter."""
-        state = self.optimizer.state.get(part.parameter, {})
-        return {
-            key: value if isinstance(value, Tensor) else torch.tensor(value)
-            for key, value in state.items()
-            if isinstance(value, Tensor | int | float) and key != START
-        }
-
-    def _reading(self, group: Group | None, part: Part) -> Reading | None:
-        """How to read the own step of a part, if it moved."""
-        if group is None:
-            return None
-        own, state = self._read(group, part)
-        share = self._share(part)
-        if share == 1.0:
-            return own, state
-        return lambda state: _clipped(own(state), share), state
-
-    def _read(self, group: Group, part: Part) -> Reading:
-        rule, metric = self._rule, self.metric
-        if rule is not None:
-            buffered = self._momentum.buffers.get(part.name, 1.0)
-            return lambda state: rule(group, state, buffered), self.state_of(part)
-        assert metric is not None
-        try:
-            given = metric(self.optimizer, group, part.parameter)
-            step = checked_step(xp, part.parameter, given)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"metric, for {part.name}: {error}") from None
-        if isinstance(step, float) or not step.ndim:
-            return lambda state: OwnStep(step, math.inf), {}
-        return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
-
-    def _named(self) -> Iterator[Named]:
-        return ((group, part.name, part.parameter) for group, part in self._pairs.parts())
+        assert self._own_steps is not None
+        return self._own_steps.of(group, part)
 
     def _lost_without_record(self) -> Iterator[str]:
-        """What is not known where the optimizer's state came without the regularizer's."""
+        """Name what is not known where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)
-        if self._rule is own_step.sgd and has_buffers:
+        is_sgd = self._own_steps is not None and self._own_steps.rule is own_step.sgd
+        if is_sgd and has_buffers:
             yield "SGD's momentum buffers count as full"
         if self.scale == "schedule" and any("initial_lr" not in group for group in groups):
             firsts = ", ".join(f"{lr:g}" for lr in self._momentum.first_lrs)
@@ -355,32 +293,7 @@ class Attachment:
                 if act is not None and (self.how == "coupled" or calls == 1):
                     act()
             if self.how == "coupled" and loss is not None:
-                maximized = any(group.get("maximize") for group in self.optimizer.param_groups)
-                return loss + (-1.0 if maximized else 1.0) * self.bound.value()
+                return loss + min(map(sign_of, self.optimizer.param_groups)) * self.bound.value()
             return loss
 
         return wrapped
-
-
-def _clipped(own: OwnStep, share: float) -> OwnStep:
-    """A step with its strength clipped; how far a prox may go stays."""
-    return OwnStep(own.step * share, own.limit)
-
-
-def _sign(group: Group | None) -> float:
-    """0 for a parameter that stays."""
-    if group is None:
-        return 0.0
-    return -1.0 if group.get("maximize") else 1.0
-
-
-def _grad_scale(optimizer: Optimizer) -> float:
-    """What AMP has multiplied the gradients by, inside a step of a fused optimizer."""
-    scale = getattr(optimizer, "grad_scale", None)
-    return 1.0 if scale is None else float(scale)
-
-
-def _skips_step(optimizer: Optimizer) -> bool:
-    """Whether AMP's scaler found infinite gradients: a fused optimizer then steps nowhere."""
-    found = getattr(optimizer, "found_inf", None)
-    return found is not None and bool(found)

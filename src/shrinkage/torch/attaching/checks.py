@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound import Binding
 from shrinkage.torch.binding.checks import check_fit, check_free, check_holds, warn_of_division
-from shrinkage.torch.binding.clipping import SelfClipping, check_no_late_clipping, checked_max_norm
 from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping, check_no_late_clipping, checked_max_norm
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import rule_for
 from shrinkage.torch.facts.precision import lost_in_rounding
@@ -29,7 +29,7 @@ def check_attachment(
     metric: Any,
     max_norm: float | None = None,
 ) -> None:
-    """Refuse with a sentence, or warn.
+    """Refuse or warn of what would not do as written.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where torch's step hooks fall short: copies lose them, and a step within a step runs them again.
+"""What torch's step hooks miss: copies lose them, and a nested step runs them again.
 
 A subclass whose `step` calls ``super().step()`` is one optimizer with two hooked steps.
 """
@@ -18,8 +18,8 @@ from shrinkage.torch.binding.core import ATTACHED, Host
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
-Strangers = weakref.WeakKeyDictionary[Optimizer, bool]  # whether they hold the same weights
-at_work: weakref.WeakKeyDictionary[Host, Strangers] = weakref.WeakKeyDictionary()
+Others = weakref.WeakKeyDictionary[Optimizer, bool]  # whether they hold the same weights
+at_work: weakref.WeakKeyDictionary[Host, Others] = weakref.WeakKeyDictionary()
 _watching = False
 
 
@@ -29,7 +29,7 @@ class Nesting(threading.local):
     def __init__(self) -> None:
         self._depth = 0
 
-    def enters(self, optimizer: Optimizer) -> bool:
+    def enter(self, optimizer: Optimizer) -> bool:
         """Called before each hooked step: whether it is the outermost one."""
         # The depth of a step that raised an error is never taken back, but its frames are gone.
         if self._depth and _steps_running(optimizer) > 1:
@@ -38,7 +38,7 @@ class Nesting(threading.local):
         self._depth = 1
         return True
 
-    def leaves(self) -> bool:
+    def leave(self) -> bool:
         """Called after each hooked step: whether it is the outermost one."""
         self._depth -= 1
         return self._depth == 0
@@ -68,12 +68,12 @@ def mark(optimizer: Optimizer, attachment: Host) -> None:
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
     optimizer.defaults.how = attachment.how
-    at_work[attachment] = Strangers()
+    at_work[attachment] = Others()
     _watch_for_copies()
 
 
 def unmark(optimizer: Optimizer, attachment: Host) -> None:
-    """Take back what `mark` noted."""
+    """Remove what `mark` noted."""
     at_work.pop(attachment, None)
     optimizer.__dict__[ATTACHED].remove(attachment)
     if not optimizer.__dict__[ATTACHED]:
@@ -82,16 +82,16 @@ def unmark(optimizer: Optimizer, attachment: Host) -> None:
 
 
 def _watch_for_copies() -> None:
-    """From now on an optimizer that lost its attachment by being copied says so at its step."""
+    """Watch all optimizers: a copy that has lost its attachment warns at its first step."""
     global _watching
     if not _watching:
         register_optimizer_step_pre_hook(_warn_of_a_copy)
-        register_optimizer_step_pre_hook(_tell_of_another)
+        register_optimizer_step_pre_hook(_note_other_optimizer)
         _watching = True
 
 
 def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    """Once a copy, for copy.copy shares its `defaults` with the original."""
+    """Warn once for each copy; copy.copy shares its `defaults` with the original."""
     if isinstance(optimizer.defaults, MarkedDefaults) and ATTACHED not in optimizer.__dict__:
         how = optimizer.defaults.how
         optimizer.defaults = dict(optimizer.defaults)
@@ -103,14 +103,14 @@ def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
         )
 
 
-def _tell_of_another(optimizer: Optimizer, args: object, kwargs: object) -> None:
+def _note_other_optimizer(optimizer: Optimizer, args: object, kwargs: object) -> None:
     """Note on attachments elsewhere that this optimizer steps their weights without them."""
     if ATTACHED in optimizer.__dict__:
         return
-    for attachment, strangers in list(at_work.items()):
-        if optimizer not in strangers:
+    for attachment, others in list(at_work.items()):
+        if optimizer not in others:
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
             parts = attachment.bound.parts
-            strangers[optimizer] = any(id(part.parameter) in held for part in parts)
-        if strangers[optimizer]:
+            others[optimizer] = any(id(part.parameter) in held for part in parts)
+        if others[optimizer]:
             attachment.stepped_by = type(optimizer).__name__

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.carrying import take_up
+from shrinkage.torch.binding.checkpoint import resume_loaded
 from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.facts.momentum import Named
 from shrinkage.torch.facts.own_step import Group
 
 Pair = tuple[Binding, list[Group | None]]  # a group for each part
@@ -43,7 +44,7 @@ class Pairs:
             (binding, [holder.get(part.parameter) for part in binding.parts])
             for binding in bindings
         ]
-        take_up(self._optimizer)
+        resume_loaded(self._optimizer)
         self._absent = [part for part in self._bound.parts if part.parameter not in holder]
         for part in self._thawed():
             raise RuntimeError(
@@ -63,16 +64,17 @@ class Pairs:
             if any(moving):
                 yield binding, moving
 
-    def parts(self) -> Iterator[tuple[Group, Part]]:
-        """Each penalized parameter that the optimizer holds, with its group."""
-        for binding, groups in self.pairs:
-            for part, group in zip(binding.parts, groups, strict=True):
-                if group is not None:
-                    yield group, part
-
     def _thawed(self) -> Iterator[Part]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
+
+
+def named_in(pairs: Iterable[Pair]) -> Iterator[Named]:
+    """Each parameter that the optimizer holds, with its group and its name."""
+    for binding, groups in pairs:
+        for part, group in zip(binding.parts, groups, strict=True):
+            if group is not None:
+                yield group, part.name, part.parameter
 
 
 def _is_same(one: object, other: object) -> bool:

@@ -23,7 +23,7 @@ from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
 from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
 from shrinkage.torch.auditing.snapshot import Picture, Subject, picture
 from shrinkage.torch.auditing.table import effect
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
 from shrinkage.torch.wording.text_table import as_columns, as_html_table

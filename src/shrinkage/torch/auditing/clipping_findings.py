@@ -9,8 +9,9 @@ from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.findings import Check, Finding, listed, names_of, written
 from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
-from shrinkage.torch.binding.clipping import SelfClipping, scales_strength
+from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
 
 
 def strength_not_clipped(picture: Picture) -> Iterator[Finding]:

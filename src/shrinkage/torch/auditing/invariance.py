@@ -15,13 +15,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.utils._pytree import tree_leaves
 
+from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.models.parameter_kinds import NORMALIZATIONS
 
-LINEAR = (nn.Linear, _ConvNd, nn.Embedding)  # twice the weight is twice the output, less the bias
+LINEAR = (
+    nn.Linear,
+    CONVOLUTION,
+    nn.Embedding,
+)  # twice the weight is twice the output, less the bias
 
 
 def normalized(model: nn.Module) -> dict[nn.Module, nn.Module]:
@@ -50,7 +53,7 @@ def undoes_scale(norm: nn.Module, module: nn.Module) -> bool:
 
 def kills_bias(norm: nn.Module) -> bool:
     """Whether `norm` takes each channel's mean off."""
-    return isinstance(norm, _NormBase)
+    return isinstance(norm, BATCH_NORM)
 
 
 def without_scale(model: nn.Module, names: Sequence[str], sample: Any) -> set[str]:
@@ -93,7 +96,7 @@ def without_scale(model: nn.Module, names: Sequence[str], sample: Any) -> set[st
 
 def _is_fixed(norm: nn.Module, model: nn.Module) -> bool:
     """Whether a model in training keeps this one from it: it then divides by a fixed number."""
-    fixed = isinstance(norm, _NormBase) and norm.track_running_stats and not norm.training
+    fixed = isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
     return model.training and fixed
 
 

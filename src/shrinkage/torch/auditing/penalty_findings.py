@@ -25,8 +25,8 @@ from shrinkage.torch.auditing.optimizer_findings import (
     without_decay,
 )
 from shrinkage.torch.auditing.snapshot import Picture, Pull, Subject
-from shrinkage.torch.binding.clipping import SelfClipping
 from shrinkage.torch.binding.core import Host
+from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.own_step import rule_for
 from shrinkage.torch.facts.precision import lost_in_rounding

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty, parse
 from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
 from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.clipping import SelfClipping
-from shrinkage.torch.binding.core import BoundModel, Host, Regularized, attachments_of
+from shrinkage.torch.binding.core import BoundModel, Host, attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
 from shrinkage.torch.models.normalized import divided_by_size

@@ -22,7 +22,7 @@ def copy_zeros(bound: BoundModel, averaged: nn.Module | Mapping[str, Tensor]) ->
 
 
 def tensors_of(averaged: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Its parameters by every name they go by, without the prefixes of wrappers."""
+    """Find the parameters of an average under each of their names, without wrappers' prefixes."""
     if isinstance(averaged, nn.Module):
         return {
             name: candidate.parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -18,9 +18,10 @@ from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.models.units import unit_layout
+from shrinkage.torch.models.units import lay_out_units
+from shrinkage.torch.private import member_values
 from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
-from shrinkage.torch.tensors.updates import Rule, State, add_gradient_, prox_, prox_rows_
+from shrinkage.torch.tensors.updates import ReadStep, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
 Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
@@ -36,7 +37,7 @@ class Part:
 
     @property
     def moves(self) -> bool:
-        """Whether a step will move it: frozen ones and those without a gradient stay."""
+        """Whether a step will move it: it is not frozen and has a gradient."""
         return self.parameter.grad is not None and self.parameter.requires_grad
 
     def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
@@ -49,7 +50,7 @@ class Part:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-Reading = tuple[Rule, State]  # how to read a parameter's own step, from which state
+Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Binding(ABC):
             raise ValueError(f"{self.name}: {reason}")
 
     def value(self, w: Tensor) -> Tensor:
-        """Ω of the array or of one in its place.
+        """Ω of the array, or of another one in its place.
 
         As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
         """
@@ -146,7 +147,7 @@ class SingleBinding(Binding):
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
-    """The bindings of what was selected, each penalty told its module's units and its arrays.
+    """Bind what was selected, after each penalty has got its module's units and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
@@ -179,7 +180,7 @@ def _bound(
             return starts[owner.name]
         return found.clone()  # a state_dict's tensors are the parameters' own
 
-    resolved = with_groups(written, lambda side: unit_layout(side, owner, parameter))
+    resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
     penalty = with_arrays(resolved, array)
     return SingleBinding(owner.name, penalty, written, (part,))
 
@@ -192,7 +193,7 @@ def part_of(selected: Selected) -> Part:
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:
-    """Whether the two tensors of one shape are one memory."""
+    """Whether two tensors of one shape share their memory."""
     return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
 
 
@@ -204,7 +205,7 @@ def _by_name(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _array(argument: str, given: Any, part: Part) -> Tensor:
-    """The array for that parameter, from a mapping by names or the one for all; not a copy."""
+    """Find the array for that parameter, in a mapping by names or as one for all; no copy."""
     if isinstance(given, Mapping):
         found = next((name for name in part.aliases if name in given), None)
         if found is None:
@@ -225,18 +226,18 @@ def _array(argument: str, given: Any, part: Part) -> Tensor:
 
 
 class ModelWatch:
-    """Notices when a model gains, loses or exchanges a module or a parameter."""
+    """Detects that a model has gained, lost or exchanged a module or a parameter."""
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [
-            (members, list(members.values()), _identities(members))
+            (values, list(values()), _identities(values()))
             for module in model.modules()
-            for members in (module._parameters, module._modules)
+            for values in member_values(module)
         ]
 
     def has_changed(self) -> bool:
-        return any(_identities(now) != before for now, _, before in self._seen)
+        return any(_identities(values()) != before for values, _, before in self._seen)
 
 
-def _identities(members: Mapping[str, object]) -> list[int]:
-    return list(map(id, members.values()))  # of objects that are kept, so none is reused
+def _identities(members: Iterable[object]) -> list[int]:
+    return list(map(id, members))  # of objects that are kept, so none is reused

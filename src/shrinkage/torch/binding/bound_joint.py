@@ -9,7 +9,6 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties import Penalty, Toward, Weighted
@@ -21,13 +20,14 @@ from shrinkage.torch.binding.bound import (
     Update,
     part_of,
 )
-from shrinkage.torch.models.attention import is_linear, projections_with
+from shrinkage.torch.models.attention import find_projections_around
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.layers import CONVOLUTION, is_linear
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import Rows, unit_rows
 from shrinkage.torch.tensors.kinds import OwnStep, is_sharded, real_dtype, widest_dtype
-from shrinkage.torch.tensors.updates import acts, add_dense_, limited_prox
+from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 
 
 @final
@@ -57,7 +57,7 @@ class JointBinding(Binding):
             part.parameter.copy_(piece)
 
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
-        if not acts(self.penalty, factor):
+        if not is_active(self.penalty, factor):
             return
         own = [OwnStep(0.0, math.inf) if one is None else one[0](one[1]) for one in readings]
         step = self._spread([one.step for one in own])
@@ -71,18 +71,18 @@ class JointBinding(Binding):
                 part.parameter.copy_(piece)
 
     def _gather(self, tensors: Sequence[Tensor]) -> Tensor:
-        """The matrix, on the first part's device and in a type that holds all."""
+        """Join the parts to a matrix, on the first one's device, in a type that holds them all."""
         device, dtype = tensors[0].device, widest_dtype(tensor.dtype for tensor in tensors)
         pieces = [rows.of(w) for rows, w in zip(self.rows, tensors, strict=True)]
         return torch.cat([piece.to(device=device, dtype=dtype) for piece in pieces], dim=1)
 
     def _scatter(self, matrix: Tensor) -> list[Tensor]:
-        """What of the matrix belongs to each part, in its shape."""
+        """Divide the matrix into the parts, each in its own shape."""
         pieces = torch.split(matrix, [rows.entries for rows in self.rows], dim=1)
         return [rows.back(piece) for rows, piece in zip(self.rows, pieces, strict=True)]
 
     def _spread(self, sizes: Sequence[float | Tensor]) -> float | Tensor:
-        """One number for all parts, or where they differ one for each entry of the matrix."""
+        """One number for all parts, or one for each entry of the matrix where they differ."""
         are_numbers = not any(isinstance(size, Tensor) and size.ndim for size in sizes)
         if are_numbers and all(bool(size == sizes[0]) for size in sizes):
             return sizes[0]
@@ -122,7 +122,7 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
         rows.append(unit_rows(side, one.owner, part.parameter))
     _check_sides(joint, [one.owner for one in ordered], parts, rows)
-    are_channels = [isinstance(one.owner.module, _ConvNd) for one in ordered]
+    are_channels = [isinstance(one.owner.module, CONVOLUTION) for one in ordered]
     return JointBinding(str(joint), written, written, parts, _matched(joint, rows, are_channels))
 
 
@@ -142,7 +142,7 @@ def _check_sides(
             continue
         written = f":{side}" * bool(side)
         columns = unit_rows(f"in{written}", owner, w).units
-        if columns == units or (isinstance(owners[0].module, _ConvNd) and not columns % units):
+        if columns == units or (isinstance(owners[0].module, CONVOLUTION) and not columns % units):
             raise ValueError(
                 f"{joint!r}: the rows and the columns of {name} could both be these units; write "
                 f'"{name}:in{written}" for what leaves them, "{name}:out{written}" for what leads '
@@ -157,12 +157,12 @@ def _check_sides(
 
 
 def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
-    """Whether only the output can be meant: recurrent weights, depthwise kernels, known heads."""
+    """Whether only outputs can be meant: of recurrent weights, depthwise kernels, known heads."""
     module = owner.module
     if has_heads:
         known = nn.MultiheadAttention | NonDynamicallyQuantizableLinear
-        return isinstance(module, known) or bool(projections_with(module, owner.ancestors))
-    if isinstance(module, _ConvNd):
+        return isinstance(module, known) or bool(find_projections_around(module, owner.ancestors))
+    if isinstance(module, CONVOLUTION):
         return module.groups > 1 and module.groups == module.in_channels == module.out_channels
     return module is first.module and (
         owner.key == first.key or owner.key.startswith("weight_hh")  # two parts of one weight
@@ -170,7 +170,7 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
 
 
 def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
-    """The members with one number of units: a flattened channel's entries go together."""
+    """Give all members one number of units: the entries of a flattened channel go together."""
     channels = [one.units for one, is_channel in zip(rows, are_channels, strict=True) if is_channel]
     units = (channels or [rows[0].units])[0]
     for one, is_channel in zip(rows, are_channels, strict=True):

@@ -1,56 +1,241 @@
-"""A regularizer as numbers and text, for a run that is interrupted and goes on."""
+"""Regularizers travel in the `state_dict` of the optimizer that steps their parameters.
+
+Frameworks save a model and its optimizer and know of nothing else. So each parameter group that
+holds penalized parameters has one key more, which comes back wherever the optimizer's state does.
+Its value is text (JSON): that passes through ``torch.load(weights_only=True)`` and through
+`torch.distributed.checkpoint`, which takes nested values apart. The key is there from `attach` on,
+because a flattened distributed checkpoint restores only what the groups have already. References
+of ``Toward("start")`` are tensors and travel in the parameters' own state.
+"""
 
 from __future__ import annotations
 
+import codecs
+import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
+import torch
+from torch.optim import Optimizer
+
 from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.records import (
+    Record,
+    concerns,
+    find_places,
+    make_record,
+    remove_starts,
+    resume,
+    state_of,
+)
+
+KEY = "shrinkage"  # in a parameter group
+CARRIER = "_shrinkage_carrier"  # on an optimizer, which its copies lose
+FIELDS = {"step": int, "factor": float | int, "penalties": dict, "momentum": dict}
+Lost = Callable[[], Iterable[str]]
 
 
-def state(bound: BoundModel) -> dict[str, Any]:
-    """Factor, step, penalties as text, where weights began, and what the optimizer does not say."""
-    return {
-        "factor": bound.factor,
-        "step": bound.steps,
-        "penalties": {binding.name: binding.text for binding in bound.bindings},
-        "starts": {name: start.clone() for name, start in bound.starts.items()},
-        **bound.momentum.state_dict(),
-    }
+class Carried:
+    """The records of a parameter group as they are now; copies and files get them as text."""
+
+    def __init__(self, carrier: Carrier, waiting: list[Record]) -> None:
+        self.carrier = carrier
+        self.waiting = waiting  # loaded, and of no regularizer that is here yet
+
+    def __str__(self) -> str:
+        return json.dumps([*self.carrier.records(self), *self.waiting])
+
+    __repr__ = __str__
+
+    def __deepcopy__(self, memo: object) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return codecs.encode, (str(self), "ascii")  # which weights_only=True lets pass
 
 
-def restore(bound: BoundModel, saved: Mapping[str, Any]) -> None:
-    """Go on from `saved`; the present penalties are kept, and a difference is warned of.
+class Carrier:
+    """The bound models that are saved with one optimizer, and the hooks that save them."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self.bound_models: dict[BoundModel, Lost] = {}
+        with ExitStack() as undo:
+            undo.callback(optimizer.register_state_dict_post_hook(self._write_text).remove)
+            undo.callback(optimizer.register_load_state_dict_post_hook(self._after_loading).remove)
+            self.close = undo.pop_all().close
+
+    def records(self, carried: Carried) -> list[Record]:
+        """Make the records of the groups that hold this value."""
+        numbered = enumerate(self.optimizer.param_groups)
+        here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
+        made = [make_record(one, *place) for one in self.bound_models for place in here]
+        return [record for record in made if record is not None]
+
+    def resume_loaded(self) -> list[BoundModel]:
+        """Read what was loaded into the groups; returns the bound models that resume from it."""
+        groups = self.optimizer.param_groups
+        for group, waiting in [(group, _read_records(group.get(KEY), self)) for group in groups]:
+            if waiting is not None:
+                group[KEY] = Carried(self, waiting)
+        self.update_keys()
+        return [one for one in self.bound_models if self._resume(one)]
+
+    def update_keys(self) -> None:
+        """Keep the key in groups with penalized parameters or waiting records, and only there."""
+        for group in self.optimizer.param_groups:
+            if any(find_places(one, group) for one in self.bound_models):
+                group.setdefault(KEY, Carried(self, []))
+            elif KEY in group and not group[KEY].waiting:
+                del group[KEY]
+
+    def _resume(self, bound: BoundModel) -> bool:
+        found = [
+            (group, record)
+            for group in self.optimizer.param_groups
+            if KEY in group
+            for record in group[KEY].waiting
+            if concerns(record, bound, group)
+        ]
+        if found:
+            resume(bound, self.optimizer, found)
+        for group, record in found:
+            group[KEY].waiting.remove(record)
+        return bool(found)
+
+    def _write_text(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
+        for group in state_dict["param_groups"]:
+            if isinstance(group.get(KEY), Carried):
+                group[KEY] = str(group[KEY])
+        return state_dict
+
+    def _after_loading(self, optimizer: Optimizer) -> None:
+        went_on = self.resume_loaded()
+        for bound, lost in self.bound_models.items():
+            if bound not in went_on and not bound.momentum.is_restored:
+                bound.momentum.buffers.clear()
+                steps = _steps_shown(bound, optimizer)
+                _warn_of_nothing_saved(bound, optimizer, lost, steps)
+
+
+def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
+    """Save a bound model with this optimizer from now on, and resume from what was loaded into it.
+
+    Parameters
+    ----------
+    lost : callable
+        Clauses that say what is not known where the optimizer's state came without the regularizer.
 
     Raises
     ------
     ValueError
-        If `saved` lacks a part; nothing is changed then.
+        If the optimizer holds something else under the key; everything is as it was then.
     """
-    now = state(bound)
-    missing = [key for key in now if key not in saved]
-    if missing:
+    groups = [(group, group.get(KEY)) for group in optimizer.param_groups]
+    carrier = optimizer.__dict__.get(CARRIER) or Carrier(optimizer)
+    optimizer.__dict__[CARRIER] = carrier
+    carrier.bound_models[bound] = lost
+    try:
+        if bound not in carrier.resume_loaded() and not bound.momentum.is_restored:
+            steps = _steps_shown(bound, optimizer)
+            if steps and steps > _most_changes(bound):  # these steps were not made here
+                _warn_of_nothing_saved(bound, optimizer, lost, steps)
+    except BaseException:
+        _release(carrier, bound)
+        for group, value in groups:
+            if value is not None:
+                group[KEY] = value
+        raise
+
+
+def resume_loaded(optimizer: Optimizer) -> None:
+    """Resume from what was loaded past the hooks, as by wrappers that share the groups."""
+    optimizer.__dict__[CARRIER].resume_loaded()
+
+
+def stop_carrying(optimizer: Optimizer, bound: BoundModel) -> None:
+    """Stop saving a bound model with this optimizer."""
+    remove_starts(bound, optimizer)
+    _release(optimizer.__dict__[CARRIER], bound)
+
+
+def _release(carrier: Carrier, bound: BoundModel) -> None:
+    del carrier.bound_models[bound]
+    if carrier.bound_models:
+        carrier.update_keys()
+        return
+    carrier.close()
+    del carrier.optimizer.__dict__[CARRIER]
+    for group in carrier.optimizer.param_groups:
+        carried = group.pop(KEY, None)
+        if isinstance(carried, Carried) and carried.waiting:
+            group[KEY] = str(carried)
+
+
+def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
+    """Read the records in a group as it was loaded; None where there is nothing new.
+
+    Raises
+    ------
+    ValueError
+        If they are none.
+    """
+    if given is None or (isinstance(given, Carried) and given.carrier is carrier):
+        return None
+    text = given.decode() if isinstance(given, bytes) else str(given)
+    try:
+        records = json.loads(text)
+        sound = all(isinstance(one[key], kind) for one in records for key, kind in FIELDS.items())
+    except (ValueError, TypeError, KeyError):
+        sound = False
+    if not sound:
         raise ValueError(
-            f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
+            f"a parameter group has {KEY!r}: {text[:60]!r}, which no Regularizer has written; "
+            "delete that key from the group"
         )
-    warn_of_other_penalties(now["penalties"], saved["penalties"])
-    bound.factor = saved["factor"]
-    bound.steps = int(saved["step"])
-    bound.momentum.load_state_dict(saved)
-    bound.unknown_starts.clear()
-    for name, start in bound.starts.items():
-        if name in saved["starts"]:
-            start.copy_(saved["starts"][name])  # in place: the penalties hold it
+    return list(records)
 
 
-def warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
-    """Warn where penalties, by name and as text, are not those of the saved run."""
-    changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
-    if changed:
-        first = changed[0]
+def _warn_of_nothing_saved(
+    bound: BoundModel, optimizer: Optimizer, lost: Lost, steps: int | None
+) -> None:
+    """Warn of what is not known because the optimizer was saved without the regularizer."""
+    if steps == bound.steps:
+        return
+    clauses = list(lost()) if steps != 0 else []
+    if bound.starts and steps != 0:
+        clauses.append(
+            'the start of Toward("start") is where the weights were when the Regularizer was made'
+        )
+    shift = ""
+    if bound.schedule is not None:
+        clauses.append(f"the schedule goes on from step {bound.steps}")
+        ahead = "..." if steps is None else steps - bound.steps
+        shift = f", or write schedule=lambda step: schedule(step + {ahead})"
+    if clauses:
+        run = "a run of unknown length" if steps is None else f"a run of {steps} steps"
         warnings.warn(
-            f"the saved run had other penalties, for example {first}: {saved.get(first, 'none')} "
-            f"then, {now.get(first, 'none')} now; the present ones are kept",
+            f"the state of {type(optimizer).__name__} comes from {run} and holds nothing of the "
+            f"regularizer: {'; '.join(clauses)}. If that run had a regularizer, load what its "
+            f"state_dict() gave{shift}",
             stacklevel=4,
         )
+
+
+def _steps_shown(bound: BoundModel, optimizer: Optimizer) -> int | None:
+    """How many steps the optimizer's state counts for penalized parameters; None if none are."""
+    states = [state_of(optimizer, part) for part in bound.parts]
+    counts = [int(state["step"]) for state in states if "step" in state]
+    if counts:
+        return max(counts)
+    is_stateless = isinstance(optimizer, torch.optim.SGD) and not any(
+        group["momentum"] for group in optimizer.param_groups
+    )
+    return None if is_stateless or any(states) else 0
+
+
+def _most_changes(bound: BoundModel) -> int:
+    """How often penalized parameters were changed in this process, by torch's own count."""
+    return max((part.parameter._version for part in bound.parts), default=0)

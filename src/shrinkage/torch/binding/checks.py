@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.binding.core import BoundModel, Regularized, attachments_of
+from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.models.normalized import divided_by_size
 
@@ -28,7 +29,7 @@ def check_penalty(penalty: object) -> None:
 
 
 def _hint(item: object) -> str:
-    """What to write in place of what is no penalty."""
+    """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"
     if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
@@ -40,7 +41,7 @@ def _hint(item: object) -> str:
 
 @torch.no_grad()
 def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
-    """Refuse a penalty that is none of such an array, before anything has moved."""
+    """Refuse a penalty that does not fit such an array, before anything has moved."""
     try:
         penalty._check_range(xp, torch.promote_types(w.dtype, torch.float32))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Notices that somebody clips gradients without the penalty beside them."""
+"""Detects that the loop clips gradients without clipping the penalty's strength."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.clipping import share_of
+from shrinkage.torch.binding.clipping import clipped_share
 
 IN_A_ROW = 5
 CLOSE = 1e-4  # how near to one number the norms of a clipping stay, relative to it
@@ -39,24 +39,24 @@ class ClipWatch:
         self._norms: list[float] = []
         self._samples: list[Tensor] = []
 
-    def comes_to_look(self) -> bool:
-        """Count a step; whether `look` is to be called at it."""
+    def is_due(self) -> bool:
+        """Count a step; returns whether `check` is to be called at it."""
         self._step += 1
         return 0 <= self._begin <= self._step
 
-    def look(self, optimizer: Optimizer) -> None:
-        """At the gradients before a step; warns once."""
+    def check(self, optimizer: Optimizer) -> None:
+        """Compare the gradients before a step with those of earlier steps; warns once."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
-        takes_part = any(share_of(parameter) != 1.0 for parameter in parameters)
+        takes_part = any(clipped_share(parameter) != 1.0 for parameter in parameters)
         if takes_part or not gradients or not all(map(_is_plain, gradients)):
-            self._rest()
+            self._pause()
             return
         self._norms.append(float(get_total_norm(gradients)))
         self._samples.append(_sample(gradients))
         if len(self._norms) == IN_A_ROW:
-            norm = clipped_to(self._norms, self._samples)
-            self._rest()
+            norm = find_clip_norm(self._norms, self._samples)
+            self._pause()
             if norm is not None:
                 self._begin = -1
                 self._warn(optimizer, norm)
@@ -72,13 +72,13 @@ class ClipWatch:
             stacklevel=self._depth,
         )
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         self._begin = 10 * max(self._begin, 1)
         self._norms, self._samples = [], []
 
 
-def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
-    """The one norm of gradients that turned, where they have one; their samples show the turn."""
+def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
+    """The common norm of gradients that turn, as clipping makes them; None if there is none."""
     largest, smallest = max(norms), min(norms)
     first = float(samples[0].norm())
     if not (smallest > 0.0 and largest < math.inf and first > 0.0):
@@ -95,14 +95,14 @@ def clipped_to(norms: Sequence[float], samples: Sequence[Tensor]) -> float | Non
 
 
 def _is_plain(gradient: Tensor) -> bool:
-    """Dense and whole in this process: of a shard, the norm would need the other processes."""
+    """Whether it is dense and whole: the norm of a shard would need the other processes."""
     is_whole = type(gradient) in (Tensor, nn.Parameter)
     has_numbers = not (gradient.is_meta or gradient.is_complex())
     return is_whole and has_numbers and gradient.layout is torch.strided
 
 
 def _sample(gradients: Sequence[Tensor]) -> Tensor:
-    """Some entries of the largest gradients, always the same ones."""
+    """Take some entries of the largest gradients, the same ones each time."""
     largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
     flat = [gradient.detach().reshape(-1) for gradient in largest]
     return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])

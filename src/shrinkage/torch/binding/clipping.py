@@ -12,15 +12,15 @@ import warnings
 import weakref
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from shrinkage.penalties.arrays import checked_number
-from shrinkage.torch.binding.core import attachments_of
 from shrinkage.torch.private import skip_compiling
+from shrinkage.torch.tensors.kinds import gather_shards
 
 TINY = 1e-6  # torch adds it to the norm
 
@@ -37,6 +37,75 @@ class _Clip(NamedTuple):
 _clips: dict[int, _Clip] = {}  # by the parameter's id
 
 
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float | Tensor,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Clip gradients by their norm, and for the coming step the strength with them.
+
+    ``g ← c·g`` and ``lam ← c·lam`` with ``c = min(1, max_norm/(‖g‖ + 1e-6))``: in the place of
+    torch.nn.utils.clip_grad_norm_, whose arguments it takes, whose norm it returns, and whose
+    gradients it leaves. That one would clip the data's gradient alone, so that an attached
+    penalty acts 1/c times too strongly for as long as clipping binds.
+
+    Parameters
+    ----------
+    parameters : tensor or iterable of tensors
+        Those whose gradients make up the norm, penalized or not; each may have its own
+        clipping, and what was clipped twice has the product of both. Sparse gradients too.
+    max_norm : float
+        At least 0; 0 stops gradients and penalty, infinity only measures the norm.
+    norm_type, error_if_nonfinite, foreach
+        As in torch.
+
+    Returns
+    -------
+    Tensor
+        The norm before clipping.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `max_norm` is no number, negative or NaN.
+
+    Notes
+    -----
+    Call it after backward and, under AMP, after ``scaler.unscale_(optimizer)``. Its c is for
+    the next step alone, taken or skipped, and not for gradients that are made anew before it.
+
+    What clipping does to each way: coupled and proximal penalties, also inside an optimizer,
+    come to rest at the minimum of J on full batches, as without clipping. So do decoupled ones
+    under SGD with ``scale="lr"``; every other decoupled penalty is left alone, as AdamW's own
+    decay is. ``penalty()`` in the loss is part of the gradient, and clipped with it by torch's
+    function or this one. On mini-batches, clipping itself is a bias: the mean of clipped
+    gradients is not 0 where the mean gradient is.
+
+    torch.nn.utils.clip_grad_value_ is not supported: it turns the gradient, so that no single
+    c goes with it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from shrinkage import L1
+    >>> from shrinkage.torch import Regularizer
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> _ = torch.nn.init.constant_(model.weight, 1.0)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> regularizer = Regularizer(model, L1(2.0))
+    >>> _ = regularizer.attach(optimizer, how="proximal")
+    >>> model.weight.grad = torch.tensor([[3.0, 4.0]])
+    >>> regularizer.clip_grad_norm_(model.parameters(), 1.0)  # c = 1/5
+    tensor(5.)
+    >>> optimizer.step()  # 1 − 0.1·(0.6 + 0.4) and 1 − 0.1·(0.8 + 0.4)
+    >>> [round(x, 4) for x in model.weight[0].tolist()]
+    [0.9, 0.88]
+    """
+    return clip_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
 @skip_compiling  # a compiled training step goes on around it
 @torch.no_grad()
 def clip_(
@@ -48,40 +117,30 @@ def clip_(
     *,
     scale: float = 1.0,
 ) -> Tensor:
-    """torch.nn.utils.clip_grad_norm_, which keeps each parameter's c in mind for its next step.
-
-    The gradients are `scale` times as large as they will be in the step (AMP); sparse ones are
-    clipped too. Returns the norm, as torch does.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `max_norm` is no number, negative or NaN.
-    """
-    limit = _checked(max_norm)
-    held = [one for one in _given(parameters) if one.grad is not None]
-    shares = {parameter: _share(parameter, is_untouched=True) for parameter in held}
-    entries = [_entries(parameter.grad) for parameter in held if parameter.grad is not None]
+    """`clip_grad_norm_` of gradients that are `scale` times as large as in the step, under AMP."""
+    limit = _check_limit(max_norm)
+    held = [one for one in _read_parameters(parameters) if one.grad is not None]
+    shares = {parameter: _present_share(parameter, is_untouched=True) for parameter in held}
+    entries = [_values_of(parameter.grad) for parameter in held if parameter.grad is not None]
     norm = get_total_norm(entries, norm_type, error_if_nonfinite, foreach)
     if scale != 1.0:
         norm = norm / scale
     clip_grads_with_norm_(held, limit, norm, foreach)
-    whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of all processes
-    share = float(torch.clamp(limit / (whole + TINY), max=1.0))
+    share = float(torch.clamp(limit / (gather_shards(norm) + TINY), max=1.0))
     for parameter in held:
         shares[parameter] *= share
     for parameter, product in shares.items():
-        _keep(parameter, product)
+        _store_share(parameter, product)
     return norm
 
 
-def share_of(parameter: Tensor) -> float:
+def clipped_share(parameter: Tensor) -> float:
     """The c by which the present gradient of a parameter was clipped; 1 where it was not."""
-    return _share(parameter) if _clips else 1.0
+    return _present_share(parameter) if _clips else 1.0
 
 
-def spend(parameters: Iterable[Tensor]) -> None:
-    """After a step of these parameters, also one that AMP skipped."""
+def forget_clipping(parameters: Iterable[Tensor]) -> None:
+    """Forget how these gradients were clipped, after their step or one that AMP skipped."""
     if _clips:
         for parameter in parameters:
             _clips.pop(id(parameter), None)
@@ -103,83 +162,8 @@ def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
     return how in ("coupled", "proximal")
 
 
-class SelfClipping:
-    """An optimizer with a penalty inside, which can clip at the beginning of its steps."""
-
-    defaults: dict[str, Any]
-    param_groups: list[dict[str, Any]]
-    has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
-
-    @property
-    def max_norm(self) -> float | None:
-        """The norm to which a step clips the gradients of all groups, and the strengths with them;
-        None: to none."""
-        found: float | None = self.defaults.get("max_norm")
-        return found
-
-    @max_norm.setter
-    def max_norm(self, max_norm: float | None) -> None:
-        limit = checked_max_norm(max_norm)
-        if attachments_of(self):
-            check_no_late_clipping(self, limit)
-        self.defaults["max_norm"] = limit
-
-    def _clip(self) -> None:
-        if self.max_norm is not None:
-            clip_([p for group in self.param_groups for p in group["params"]], self.max_norm)
-
-
-def checked_max_norm(max_norm: float | None) -> float | None:
-    """The option of an optimizer or an attachment: a number above 0, or None.
-
-    Raises
-    ------
-    TypeError, ValueError
-    """
-    if max_norm is None:
-        return None
-    number = checked_number("max_norm", max_norm)
-    if not number > 0.0:
-        raise ValueError(f"max_norm must be > 0, or None to clip nothing, got {number}")
-    return number
-
-
-def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
-    """Refuse an optimizer's own clipping beside what is attached to it.
-
-    Raises
-    ------
-    ValueError
-    """
-    if max_norm is not None:
-        raise ValueError(
-            f"{type(optimizer).__name__} has max_norm={max_norm:g} and clips inside its step, "
-            "after attached penalties have acted: set its max_norm to None, and give "
-            f"max_norm={max_norm:g} to attach()"
-        )
-
-
-def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
-    """Refuse the option in a group of its own, where no step would look for it.
-
-    Raises
-    ------
-    ValueError
-    """
-    if isinstance(param_group, dict) and "max_norm" in param_group:
-        raise ValueError(
-            "max_norm is the norm of all groups together, so a group has none: give it to "
-            f"{type(optimizer).__name__}, or clip with regularizer.clip_grad_norm_()"
-        )
-
-
-def clipping_in_words(max_norm: float | None) -> str:
-    """What a printed optimizer or attachment says of it after its objective."""
-    return "" if max_norm is None else f"; gradients are clipped to norm {max_norm:g}"
-
-
-def _given(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """The parameters, read once: they may come from a generator."""
+def _read_parameters(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Read the parameters once, since they may come from a generator."""
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not given:
         warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=5)
@@ -191,7 +175,7 @@ def _given(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return given
 
 
-def _checked(max_norm: float | Tensor) -> float:
+def _check_limit(max_norm: float | Tensor) -> float:
     number = max_norm.item() if isinstance(max_norm, Tensor) else max_norm
     limit = checked_number("max_norm", number)
     if not limit >= 0.0:
@@ -202,13 +186,13 @@ def _checked(max_norm: float | Tensor) -> float:
     return limit
 
 
-def _entries(gradient: Tensor) -> Tensor:
-    """What has the gradient's norm: of a sparse one, its values."""
+def _values_of(gradient: Tensor) -> Tensor:
+    """The entries whose norm is the gradient's norm: the values of a sparse one."""
     return gradient.coalesce().values() if gradient.is_sparse else gradient
 
 
-def _share(parameter: Tensor, *, is_untouched: bool = False) -> float:
-    """What is kept of this very gradient; `is_untouched`: unless it has changed in place since.
+def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
+    """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
     A gradient that was made anew was not clipped. One that was changed in place may have been
     filled anew (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
@@ -221,7 +205,7 @@ def _share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     return clip.share
 
 
-def _keep(parameter: Tensor, share: float) -> None:
+def _store_share(parameter: Tensor, share: float) -> None:
     if share == 1.0:
         _clips.pop(id(parameter), None)
         return
@@ -233,7 +217,7 @@ def _keep(parameter: Tensor, share: float) -> None:
 
 
 def _forget(key: int, reference: object) -> None:
-    """With the parameter's end."""
+    """Forget a parameter that no longer exists."""
     clip = _clips.get(key)
     if clip is not None and clip.parameter is reference:
         del _clips[key]

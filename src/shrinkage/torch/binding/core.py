@@ -17,7 +17,8 @@ from shrinkage.torch.binding.bound_joint import bind_joints
 from shrinkage.torch.binding.finite import check_finite
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
-from shrinkage.torch.models.selection import On, Selected, by_names, select
+from shrinkage.torch.models.names import On, replace_by_names
+from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
 from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
 
@@ -57,17 +58,8 @@ class Host(Protocol):
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
 
-    def state_of(self, part: Part) -> Mapping[str, Tensor]:
-        """The tensors in the optimizer's state for one parameter."""
-
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-
-
-class Regularized:
-    """What holds a bound model: a `Regularizer`, as an optimizer takes it for its penalty."""
-
-    bound: BoundModel
 
 
 class BoundModel:
@@ -94,7 +86,7 @@ class BoundModel:
         select: Select = select,
     ) -> None:
         self.model = model
-        self.penalties, self.on = by_names(model, penalty, on)
+        self.penalties, self.on = replace_by_names(model, penalty, on)
         self.steps = 0
         self.host: Host | None = None
         self.momentum = MomentumFill()
@@ -203,7 +195,7 @@ class BoundModel:
         self.steps = self.steps if steps is None else steps
 
     def begin_step(self) -> None:
-        """What comes before a step that counts."""
+        """Bind anew if needed, and take unknown starts, before a step that counts."""
         self.refresh()
         self._take_unknown_starts()
 
@@ -226,7 +218,7 @@ class BoundModel:
 
     @torch.no_grad()
     def _take_unknown_starts(self) -> None:
-        """Before the first step after a loading or a reset."""
+        """Take the present weights as starts, at the first step after loading or a reset."""
         for part in self.parts if self.unknown_starts else ():
             if part.name in self.unknown_starts:
                 self.starts[part.name].copy_(part.parameter)

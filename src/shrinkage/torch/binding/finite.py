@@ -30,7 +30,7 @@ def check_finite(total: Tensor, bindings: Sequence[Binding], step: int, factor: 
 
 
 def _explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
-    """The sentence for a penalty that is infinite or NaN: which parameter, penalty and step."""
+    """Describe a penalty that is infinite or NaN: its parameter, its formula and the step."""
     for binding in bindings:
         w = binding.given().detach()
         if not math.isfinite(stack_scalars([binding.value(w)]).item()):

@@ -13,7 +13,6 @@ from typing import Any
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.checkpoint import warn_of_other_penalties
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
@@ -21,8 +20,43 @@ START = "shrinkage_start"  # in a parameter's own state: the reference of its To
 Record = dict[str, Any]
 
 
-def places_of(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
-    """Where in the group the penalized parameters are."""
+def save_state(bound: BoundModel) -> dict[str, Any]:
+    """Factor, step, penalties as text, starts of weights, and fill of the momentum buffers."""
+    return {
+        "factor": bound.factor,
+        "step": bound.steps,
+        "penalties": {binding.name: binding.text for binding in bound.bindings},
+        "starts": {name: start.clone() for name, start in bound.starts.items()},
+        **bound.momentum.state_dict(),
+    }
+
+
+def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
+    """Resume from `saved`; the present penalties stay, and a difference is warned of.
+
+    Raises
+    ------
+    ValueError
+        If `saved` lacks a part; nothing is changed then.
+    """
+    now = save_state(bound)
+    missing = [key for key in now if key not in saved]
+    if missing:
+        raise ValueError(
+            f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
+        )
+    _warn_of_other_penalties(now["penalties"], saved["penalties"])
+    bound.factor = saved["factor"]
+    bound.steps = int(saved["step"])
+    bound.momentum.load_state_dict(saved)
+    bound.unknown_starts.clear()
+    for name, start in bound.starts.items():
+        if name in saved["starts"]:
+            start.copy_(saved["starts"][name])  # in place: the penalties hold it
+
+
+def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
+    """The penalized parameters of a group by their places in it."""
     place_of = {id(parameter): place for place, parameter in enumerate(group["params"])}
     return {
         place_of[id(part.parameter)]: (binding, part)
@@ -32,9 +66,9 @@ def places_of(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]
     }
 
 
-def record_of(bound: BoundModel, number: int, group: Group) -> Record | None:
-    """What this regularizer needs of the group with that number; None if it has nothing there."""
-    places = places_of(bound, group)
+def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
+    """Record what is needed to resume in that group; None if nothing in it is penalized."""
+    places = find_places(bound, group)
     if not places:
         return None
     memory = bound.momentum
@@ -42,20 +76,20 @@ def record_of(bound: BoundModel, number: int, group: Group) -> Record | None:
     return {
         "step": bound.steps,
         "factor": bound.factor,
-        "penalties": _by_value({place: one.text for place, (one, _) in places.items()}),
-        "momentum": _by_value({place: share for place, share in filled.items() if share}),
+        "penalties": _group_by_value({place: one.text for place, (one, _) in places.items()}),
+        "momentum": _group_by_value({place: share for place, share in filled.items() if share}),
         "first_lr": memory.first_lrs[number] if number < len(memory.first_lrs) else None,
     }
 
 
-def is_about(record: Record, bound: BoundModel, group: Group) -> bool:
-    """Whether it speaks of a parameter that this regularizer penalizes."""
-    return not places_of(bound, group).keys().isdisjoint(_by_place(record["penalties"]))
+def concerns(record: Record, bound: BoundModel, group: Group) -> bool:
+    """Whether a record is about a parameter that is penalized here."""
+    return not find_places(bound, group).keys().isdisjoint(_ungroup(record["penalties"]))
 
 
-def go_on(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
-    """Let the regularizer go on from its records, and warn where the penalties are others now."""
-    _warn_of_other_penalties(bound, found)
+def resume(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
+    """Resume from these records, and warn where the penalties differ from the saved ones."""
+    _compare_penalties(bound, found)
     _warn_of_lost_starts(bound, optimizer)
     first = found[0][1]
     bound.factor = first["factor"]
@@ -64,17 +98,17 @@ def go_on(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, 
     memory.buffers.clear()
     for number, group in enumerate(optimizer.param_groups):
         record = records.get(id(group), {})
-        places = places_of(bound, group)
-        for place, share in _by_place(record.get("momentum", {})).items():
+        places = find_places(bound, group)
+        for place, share in _ungroup(record.get("momentum", {})).items():
             if place in places:
                 memory.buffers[places[place][1].name] = float(share)
         if record.get("first_lr") is not None and number < len(memory.first_lrs):
             memory.first_lrs[number] = float(record["first_lr"])
-    _take_starts(bound, optimizer)
+    _load_starts(bound, optimizer)
 
 
-def keep_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """After a step: where parameters started joins the state that the step has made for them."""
+def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Store the starts of parameters in the state that a step has made for them."""
     if not bound.starts:
         return
     for part in _with_starts(bound):
@@ -85,14 +119,14 @@ def keep_starts(bound: BoundModel, optimizer: Optimizer) -> None:
             optimizer.state[parameter]  # distributed checkpoints want all in the state, or none
 
 
-def drop_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Take back what `keep_starts` kept."""
+def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Remove what `store_starts` stored."""
     for part in _with_starts(bound):
         state_of(optimizer, part).pop(START, None)
 
 
-def _take_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """A parameter that has never moved starts where its next step does."""
+def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
+    """Load the starts; a parameter that has never moved starts where its next step begins."""
     for part in _with_starts(bound):
         start, state = bound.starts[part.name], state_of(optimizer, part)
         if START in state:
@@ -127,7 +161,7 @@ def state_of(optimizer: Optimizer, part: Part) -> dict[str, Any]:
     return optimizer.state.get(part.parameter) or {}
 
 
-def _warn_of_other_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]]) -> None:
+def _compare_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]]) -> None:
     names = {id(one.candidate.parameter): one.owner.name for one in bound.selected}
     now: dict[str, str] = {}
     saved: dict[str, str] = {}
@@ -136,14 +170,26 @@ def _warn_of_other_penalties(bound: BoundModel, found: Sequence[tuple[Group, Rec
             place: names.get(id(parameter), f"parameter {place}")
             for place, parameter in enumerate(group["params"])
         }
-        for place, (binding, _) in places_of(bound, group).items():
+        for place, (binding, _) in find_places(bound, group).items():
             now[name_of[place]] = binding.text
-        for place, text in _by_place(record["penalties"]).items():
+        for place, text in _ungroup(record["penalties"]).items():
             saved[name_of.get(place, f"parameter {place}")] = text
-    warn_of_other_penalties(now, saved)
+    _warn_of_other_penalties(now, saved)
 
 
-def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
+def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+    """Warn where penalties, by name and as text, are not those of the saved run."""
+    changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
+    if changed:
+        first = changed[0]
+        warnings.warn(
+            f"the saved run had other penalties, for example {first}: {saved.get(first, 'none')} "
+            f"then, {now.get(first, 'none')} now; the present ones are kept",
+            stacklevel=4,
+        )
+
+
+def _group_by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
     """The places of each value: most parameters have the same."""
     found: dict[str, list[int]] = {}
     for place, value in values.items():
@@ -151,5 +197,5 @@ def _by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
     return found
 
 
-def _by_place(places: Mapping[str, Sequence[int]]) -> dict[int, str]:
+def _ungroup(places: Mapping[str, Sequence[int]]) -> dict[int, str]:
     return {place: value for value, several in places.items() for place in several}

@@ -28,25 +28,25 @@ class MomentumFill:
         self.is_restored = False  # by `load_state_dict`, and no step since
 
     def start(self, optimizer: Optimizer) -> None:
-        """At attach: nothing was seen yet, but for what a checkpoint brought."""
+        """Start at attach, with what a checkpoint brought and else nothing."""
         if not self.is_restored:
             self.buffers.clear()
             self.first_lrs = [float(group["lr"]) for group in optimizer.param_groups]
 
     def clear(self) -> None:
-        """At detach: what the optimizer does from now on is not seen."""
+        """Forget everything at detach, since later steps are not seen."""
         self.buffers.clear()
         self.first_lrs.clear()
         self.is_restored = False
 
     def reset(self, optimizer: Optimizer | None) -> None:
-        """As at attach to this optimizer, or as attached to none."""
+        """Start again for this optimizer, or forget everything."""
         self.clear()
         if optimizer is not None:
             self.start(optimizer)
 
     def note_step(self) -> None:
-        """After each step."""
+        """Note that a step has followed the loading of a state."""
         self.is_restored = False
 
     def prepare(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
@@ -60,10 +60,12 @@ class MomentumFill:
             elif name not in self.buffers:
                 self.buffers[name] = full_buffer_share(group)
 
-    def count(self, optimizer: Optimizer, group: Group, name: str) -> None:
-        """After a step that filled the buffer of that name further."""
-        if isinstance(optimizer, torch.optim.SGD) and group["momentum"]:
-            self.buffers[name] = buffer_share(group, self.buffers.get(name))
+    def count(self, optimizer: Optimizer, moved: Iterable[Named]) -> None:
+        """After a step, which has filled the buffers of what it moved further."""
+        if isinstance(optimizer, torch.optim.SGD):
+            for group, name, _ in moved:
+                if group["momentum"]:
+                    self.buffers[name] = buffer_share(group, self.buffers.get(name))
 
     def note_empty(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
         """After torch has made the state by a step of zeros: its buffers hold 0·g."""

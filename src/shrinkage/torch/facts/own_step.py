@@ -191,6 +191,11 @@ def _check_options(optimizer: Optimizer) -> None:
         check_group(optimizer, group)
 
 
+def sign_of(group: Group) -> float:
+    """-1 where the optimizer maximizes, so that it steps along the gradient; else 1."""
+    return -1.0 if group.get("maximize") else 1.0
+
+
 def buffer_share(group: Group, before: float | None) -> float:
     """b after this step, where SGD's momentum buffer holds b·g for a constant gradient g.
 
@@ -213,7 +218,7 @@ def _adam_like(v: Tensor, step: Any, group: Group, share: float | Tensor) -> Own
 
 
 def _over(scale: float | Tensor, denominator: Tensor) -> Tensor:
-    """scale/denominator, in the denominator's own memory, which is ours."""
+    """scale/denominator; the denominator is overwritten."""
     return torch.reciprocal(denominator, out=denominator).mul_(scale)
 
 

@@ -82,7 +82,7 @@ def check_optimizer(optimizer: object) -> None:
 
 
 def _do_nothing(*arguments: object) -> None:
-    """A hook that is taken back at once."""
+    """A hook that is removed at once."""
 
 
 def _optimizers_in(optimizer: object) -> Iterator[tuple[str, Optimizer]]:

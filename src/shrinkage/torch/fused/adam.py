@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from shrinkage.kernels.how import Update
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import FusedOptimizer

@@ -14,13 +14,9 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import (
-    SelfClipping,
-    check_group_has_no_norm,
-    scales_strength,
-    spend,
-)
-from shrinkage.torch.binding.records import keep_starts
+from shrinkage.torch.binding.clipping import forget_clipping, scales_strength
+from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
+from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import check_group
 from shrinkage.torch.fused.engine import Engine, check_memory
@@ -151,9 +147,9 @@ class FusedOptimizer(SelfClipping, Optimizer):
         if rest:
             with torch.set_grad_enabled(self.defaults["differentiable"]):
                 step_by_torch(self.rule, self.state, rest, compiles=self.defaults["compile"])
-        spend(entry.parameter for entry in engine.entries if entry.penalty is not None)
+        forget_clipping(entry.parameter for entry in engine.entries if entry.penalty is not None)
         for bound in penalized:
-            keep_starts(bound, self)
+            store_starts(bound, self)
             if not initializes:
                 bound.advance()
         if initializes:
@@ -161,12 +157,12 @@ class FusedOptimizer(SelfClipping, Optimizer):
 
     def _clip_gradients(self, entries: Sequence[Entry]) -> None:
         """See now and then whether somebody else clipped, and clip what has its memory."""
-        looks = self._watches_clipping and self._watch.comes_to_look()
+        looks = self._watches_clipping and self._watch.is_due()
         if looks or self.max_norm is not None:
             for entry in entries:
                 check_memory(self.state, entry)
         if looks:
-            self._watch.look(self)
+            self._watch.check(self)
         self._clip()
 
     _watched_step = Optimizer.profile_hook_step(_step)

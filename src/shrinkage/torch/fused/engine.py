@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from shrinkage.torch.binding.clipping import is_any_clipped, scales_strength, share_of
+from shrinkage.torch.binding.clipping import clipped_share, is_any_clipped, scales_strength
 from shrinkage.torch.fused.batch import (
     INNER,
     STATE,
@@ -88,7 +88,7 @@ class Engine:
             takes_part = scales_strength(
                 entry.how, entry.group.get("scale"), is_sgd=self.rule.is_euclidean
             )
-            entry.clip = share_of(entry.parameter) if takes_part else 1.0
+            entry.clip = clipped_share(entry.parameter) if takes_part else 1.0
 
     def _holds(self, states: States) -> bool:
         """Whether every parameter is still where it belongs."""

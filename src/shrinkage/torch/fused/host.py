@@ -10,15 +10,15 @@ import warnings
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.carrying import carry, drop, take_up
+from shrinkage.torch.binding.checkpoint import carry, resume_loaded, stop_carrying
 from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
-from shrinkage.torch.binding.clipping import clipping_in_words
-from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import describe_clipping
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.parameters import decoupled_amount
@@ -40,7 +40,7 @@ class FusedHost:
 
     def end(self) -> None:
         """The optimizer has them inside no longer."""
-        drop(self.optimizer, self.bound)
+        stop_carrying(self.optimizer, self.bound)
         self.bound.host = None
 
     @property
@@ -77,17 +77,12 @@ class FusedHost:
         there = group if lr is None else {**group, "lr": lr}
         return decoupled_amount(there, self.bound.factor)
 
-    def state_of(self, part: Part) -> dict[str, Tensor]:
-        """The tensors in the optimizer's state for one parameter."""
-        state: dict[str, Tensor] = self.optimizer.state.get(part.parameter, {})
-        return state
-
     def own_step(self, group: Group, part: Part) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        return self.rule.own_step(group, self.state_of(part))
+        return self.rule.own_step(group, self.optimizer.state.get(part.parameter, {}))
 
     def __repr__(self) -> str:
-        clips = clipping_in_words(self.max_norm)
+        clips = describe_clipping(self.max_norm)
         return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}{clips}"
 
 
@@ -111,7 +106,7 @@ def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object])
             warn_of_division(bound, how, stacklevel=6)
         check_holds(bound, optimizer)
     if present:
-        take_up(optimizer)
+        resume_loaded(optimizer)
 
 
 def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:

@@ -17,7 +17,8 @@ from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bound import Binding, SingleBinding
 from shrinkage.torch.binding.checks import check_fit
-from shrinkage.torch.binding.core import BoundModel, Regularized
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale

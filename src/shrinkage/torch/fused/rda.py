@@ -16,13 +16,15 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
-from shrinkage.torch.binding.carrying import carry, drop
-from shrinkage.torch.binding.clipping import SelfClipping, check_group_has_no_norm, share_of, spend
-from shrinkage.torch.binding.core import BoundModel, Regularized
-from shrinkage.torch.binding.records import keep_starts
+from shrinkage.torch.binding.checkpoint import carry, stop_carrying
+from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
+from shrinkage.torch.binding.records import store_starts
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.tensors.kinds import OwnStep
-from shrinkage.torch.tensors.updates import acts, limited_prox
+from shrinkage.torch.tensors.updates import is_active, limited_prox
 
 
 class RDA(SelfClipping, Optimizer):
@@ -142,9 +144,9 @@ class RDA(SelfClipping, Optimizer):
                     self._begin(parameter)
                     if not initializes:
                         self._move_(parameter, group, penalties.get(parameter), factor)
-        spend(penalties)
+        forget_clipping(penalties)
         if isinstance(self.penalty, Regularized):
-            keep_starts(self.penalty.bound, self)
+            store_starts(self.penalty.bound, self)
             if not initializes:
                 self.penalty.bound.advance()
         return loss
@@ -163,7 +165,7 @@ class RDA(SelfClipping, Optimizer):
         """Let it travel in this optimizer's state, from the first time that it is here."""
         if self._carried is not bound:
             if self._carried is not None:
-                drop(self, self._carried)
+                stop_carrying(self, self._carried)
             carry(self, bound)
             self._carried = bound
 
@@ -190,11 +192,11 @@ class RDA(SelfClipping, Optimizer):
         gradient = parameter.grad
         assert gradient is not None
         state = self.state[parameter]
-        state["step"] += share_of(parameter)
+        state["step"] += clipped_share(parameter)
         state["gradient_sum"] += gradient
         state["square_sum"] += gradient.abs() ** 2
         own = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
         parameter.copy_(state["start"] - own * state["gradient_sum"])
-        if penalty is not None and acts(penalty, factor):
+        if penalty is not None and is_active(penalty, factor):
             steps = OwnStep(float(state["step"]) * own, float("inf"))
             parameter.copy_(limited_prox(parameter, penalty, steps, factor))

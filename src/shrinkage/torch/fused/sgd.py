@@ -12,7 +12,7 @@ from torch.optim.sgd import sgd as torch_sgd
 
 from shrinkage.kernels.how import Update
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.core import Regularized
+from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
 from shrinkage.torch.fused.base import FusedOptimizer

@@ -1,23 +1,17 @@
-"""The heads and the neurons of a transformer, as Joints."""
+"""The attention heads of a model, as Joints."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from shrinkage.torch.models.attention import (
-    Incoming,
-    Projections,
-    held,
-    is_linear,
-    projections_of,
-    sizes,
-    warn_of_rest,
-)
+from shrinkage.torch.models.attention import Incoming, Projections, find_projections
+from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.layers import count_units, looks_like, parameter_keys
 from shrinkage.torch.models.owners import Modules
+from shrinkage.torch.private import own_parameters
 
 HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "nhead", "heads")
 KEY_VALUE_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads", "kv_heads")
@@ -60,21 +54,19 @@ def heads(model: nn.Module) -> list[Joint]:
     >>> regularizer.sparsity().parameters[str(attention)].groups
     2
     """
-    found: list[Joint] = []
-    unknown: list[str] = []
-    modules = Modules(model)
-    for module, ancestors in modules.ancestors:
-        if isinstance(module, nn.MultiheadAttention):
-            found.append(Joint(*_of_torch(module, modules)))
-            continue
-        projections = projections_of(module, ancestors[-1] if ancestors else None)
-        members = projections and _members(module, ancestors, projections, modules)
-        if members:
-            found.append(Joint(*members))
-        elif projections or _looks_like_attention(module):
-            unknown.append(type(module).__name__)
-    warn_of_rest("heads", "attention", model, found, unknown)
-    return found
+    return find_joints("heads", "attention", model, _find)
+
+
+def _find(
+    module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
+) -> list[Joint] | None:
+    if isinstance(module, nn.MultiheadAttention):
+        return [Joint(*_of_torch(module, modules))]
+    projections = find_projections(module, ancestors[-1] if ancestors else None)
+    if projections is None:
+        return None if looks_like("Attention|Attn", module) else []
+    members = _members(module, ancestors, projections, modules)
+    return None if members is None else [Joint(*members)]
 
 
 def _of_torch(module: nn.MultiheadAttention, modules: Modules) -> Iterator[str]:
@@ -97,26 +89,28 @@ def _members(
 ) -> list[str] | None:
     """The members of one attention module; None where its sizes do not fit its heads."""
     holders = (module, *reversed(ancestors))
-    count = _number(HEADS, holders)
+    count = _find_number(HEADS, holders)
     if count is None:
         return None
-    shared = _number(KEY_VALUE_HEADS, holders) or count
-    columns = sizes(projections.out)[1]
+    shared = _find_number(KEY_VALUE_HEADS, holders) or count
+    columns = count_units(projections.out)[1]
     if columns % count or count % shared:
         return None
     members: list[str] = []
     for one in projections.incoming:
-        side = _side(one, sizes(one.layer)[0], count, shared, projections.is_by_head)
+        side = _side(one, count_units(one.layer)[0], count, shared, projections.is_by_head)
         if side is None:
             return None
-        members += [f"{modules.prefix(one.layer)}{key}{side}" for key in held(one.layer)]
-    own = [key for key in ("q_bias", "k_bias", "v_bias") if module._parameters.get(key) is not None]
+        members += [f"{modules.prefix(one.layer)}{key}{side}" for key in parameter_keys(one.layer)]
+    own = [
+        key for key in ("q_bias", "k_bias", "v_bias") if own_parameters(module).get(key) is not None
+    ]
     members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 
 def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
-    """Where the units of a projection are; there are as many as heads of keys and values."""
+    """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"
     if one.parts == 3 and shared != count:
@@ -127,7 +121,7 @@ def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -
     return f":out:heads:{parts}{rows // one.parts // shared}"
 
 
-def _number(names: Sequence[str], holders: Sequence[nn.Module]) -> int | None:
+def _find_number(names: Sequence[str], holders: Sequence[nn.Module]) -> int | None:
     """The first of these numbers that a module or its configuration has, from inside out."""
     for holder in holders:
         for place in (holder, getattr(holder, "config", None)):
@@ -135,10 +129,3 @@ def _number(names: Sequence[str], holders: Sequence[nn.Module]) -> int | None:
                 if isinstance(number := getattr(place, name, None), int) and number > 0:
                     return number
     return None
-
-
-def _looks_like_attention(module: nn.Module) -> bool:
-    if re.search("Attention|Attn", type(module).__name__) is None:
-        return False
-    layers = sum(map(is_linear, module.children()))
-    return layers > 1 or any(w.ndim > 1 for w in module.parameters(recurse=False))

@@ -7,9 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from shrinkage.torch.models.attention import held, is_linear, sizes, warn_of_rest
+from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.layers import (
+    DROPOUT,
+    count_units,
+    is_linear,
+    linear_at,
+    looks_like,
+    parameter_keys,
+)
 from shrinkage.torch.models.owners import Modules
+from shrinkage.torch.private import own_children
 
 Chain = tuple[tuple[nn.Module, ...], nn.Module]  # what leads to the neurons, what leaves them
 PAIRS = (
@@ -23,7 +32,7 @@ GATED = (
     *(("w1", "w3", "w2"), ("w1", "w2", "w3")),
 )
 NUMBERED = re.compile(r"(fc|linear|lin|layer|dense|hidden|ff)_?(\d+)")
-BETWEEN = (nn.modules.dropout._DropoutNd, nn.Identity, nn.BatchNorm1d, nn.PReLU)
+BETWEEN = (DROPOUT, nn.Identity, nn.BatchNorm1d, nn.PReLU)
 
 
 def neurons(model: nn.Module) -> list[Joint]:
@@ -62,34 +71,34 @@ def neurons(model: nn.Module) -> list[Joint]:
     >>> regularizer.sparsity().parameters["0.weight:out + 0.bias + 2.weight:in"].groups
     4
     """
-    found: list[Joint] = []
-    unknown: list[str] = []
     taken: set[str] = set()
-    modules = Modules(model)
-    for module, _ in modules.ancestors:
-        chains = _chains(module)
+
+    def find(
+        module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
+    ) -> list[Joint] | None:
+        chains, joints = _chains(module), []
         for incoming, following in chains:
             members = [one for one in _members(incoming, following, modules) if one[0] not in taken]
             if len(members) > 1:
-                found.append(Joint(*("".join(member) for member in members)))
-                taken |= {name for name, _ in members}
-        if not chains and _looks_like_layers(module):
-            unknown.append(type(module).__name__)
-    warn_of_rest("neurons", "feed-forward layers", model, found, unknown)
-    return found
+                joints.append(Joint(*("".join(member) for member in members)))
+                taken.update(name for name, _ in members)
+        is_unknown = not chains and looks_like(r"MLP|Mlp|FeedForward|FFN|Experts|MoE", module)
+        return None if is_unknown else joints
+
+    return find_joints("neurons", "feed-forward layers", model, find)
 
 
 def _members(
     incoming: Sequence[nn.Module], following: nn.Module, modules: Modules
 ) -> Iterator[tuple[str, str]]:
     """Names and sides; a first layer of twice as many rows holds gates, then what they gate."""
-    units = sizes(following)[1]
+    units = count_units(following)[1]
     for layer in incoming:
         if isinstance(layer, nn.BatchNorm1d | nn.PReLU):
-            yield from ((f"{modules.prefix(layer)}{key}", "") for key in held(layer))
+            yield from ((f"{modules.prefix(layer)}{key}", "") for key in parameter_keys(layer))
             continue
-        twice = sizes(layer)[0] == 2 * units
-        for key in held(layer):
+        twice = count_units(layer)[0] == 2 * units
+        for key in parameter_keys(layer):
             side = ":out:heads:2x1" if twice else ":out" if key == "weight" else ""
             yield f"{modules.prefix(layer)}{key}", side
     yield f"{modules.prefix(following)}weight", ":in"
@@ -99,19 +108,19 @@ def _chains(module: nn.Module) -> list[Chain]:
     """The hidden layers of one module, in order."""
     if isinstance(module, nn.Sequential):
         return list(_in_sequence(list(module)))
-    norms = (module._modules.get(name) for name in ("norm", "grn", "ffn_layernorm"))
+    norms = (own_children(module).get(name) for name in ("norm", "grn", "ffn_layernorm"))
     if any(norm is not None and next(norm.parameters(), None) is not None for norm in norms):
         return []  # it mixes the neurons
     for names in GATED:
-        gate, up, down = (_linear(module, name) for name in names)
+        gate, up, down = (linear_at(module, name) for name in names)
         if gate is not None and up is not None and down is not None:
-            units, inputs = sizes(gate)
-            if (units, inputs) != sizes(up) or units != sizes(down)[1]:
+            units, inputs = count_units(gate)
+            if (units, inputs) != count_units(up) or units != count_units(down)[1]:
                 continue
             is_square = names[0] == "w1" and units == inputs  # w2 or w3 may be the one that leaves
             return [] if is_square else [((gate, up), down)]
     for first_name, second_name in PAIRS:
-        first, second = _linear(module, first_name), _linear(module, second_name)
+        first, second = linear_at(module, first_name), linear_at(module, second_name)
         if first is not None and second is not None and _fit(first, second, gates=True):
             return [((first,), second)]
     return list(_numbered(module))
@@ -153,23 +162,5 @@ def _numbered(module: nn.Module) -> Iterator[Chain]:
 
 
 def _fit(first: nn.Module, second: nn.Module, *, gates: bool = False) -> bool:
-    units = sizes(second)[1]
-    return sizes(first)[0] in ((units, 2 * units) if gates else (units,))
-
-
-def _linear(module: nn.Module, name: str) -> nn.Module | None:
-    """The linear layer of that name below a module: "output.dense"."""
-    for key in name.split("."):
-        child = module._modules.get(key)
-        if child is None:
-            return None
-        module = child
-    return module if is_linear(module) else None
-
-
-def _looks_like_layers(module: nn.Module) -> bool:
-    name = type(module).__name__
-    if re.search(r"MLP|Mlp|FeedForward|FFN|Experts|MoE", name) is None:
-        return False
-    layers = sum(map(is_linear, module.children()))
-    return layers > 1 or any(w.ndim > 1 for w in module.parameters(recurse=False))
+    units = count_units(second)[1]
+    return count_units(first)[0] in ((units, 2 * units) if gates else (units,))

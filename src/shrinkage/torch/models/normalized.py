@@ -1,4 +1,4 @@
-"""Weights that a layer does not use as they are: what their zeros do then."""
+"""Weights that a layer divides by their size before it uses them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from shrinkage.torch.models.owners import Owner
+from shrinkage.torch.private import own_parameters
 
 
 def divided_by_size(owner: Owner) -> str | None:
@@ -17,9 +18,11 @@ def divided_by_size(owner: Owner) -> str | None:
     that is exactly 0 then makes every output NaN.
     """
     module, key = owner.module, owner.key
-    if key.endswith("_v") and f"{key.removesuffix('_v')}_g" in module._parameters:
+    if key.endswith("_v") and f"{key.removesuffix('_v')}_g" in own_parameters(module):
         return "weight norm"
-    if key.endswith("_orig") and f"{key.removesuffix('_orig')}_u" in module._buffers:
+    if key.endswith("_orig") and f"{key.removesuffix('_orig')}_u" in dict(
+        module.named_buffers(recurse=False)
+    ):
         return "spectral norm"
     name = parametrization_of(owner)
     if name == "_WeightNorm" and owner.name.endswith("original1"):

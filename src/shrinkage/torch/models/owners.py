@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from shrinkage.torch.models.parameter_kinds import NO_DECAY, Request, is_marked, kind_of, request_of
+from shrinkage.torch.private import own_children, own_parameters
 
 WRAPPED = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 WRAPPERS = {"DistributedDataParallel", "DataParallel", "FullyShardedDataParallel", "AveragedModel"}
@@ -89,7 +90,7 @@ def modules_by_name(
     if module in above:
         return
     yield prefix, module, above
-    for key, child in module._modules.items():
+    for key, child in own_children(module).items():
         if child is not None:
             inner = prefix if _wraps(module, key) else f"{prefix}{key}."
             yield from modules_by_name(child, inner, (*above, module))
@@ -114,7 +115,7 @@ class Modules:
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     """The model inside its wrappers, and their part of the names: "module." under DDP."""
     prefix = ""
-    while key := next((key for key in model._modules if _wraps(model, key)), None):
+    while key := next((key for key in own_children(model) if _wraps(model, key)), None):
         model, prefix = model.get_submodule(key), f"{prefix}{key}."
     return model, prefix
 
@@ -143,14 +144,14 @@ def _owners(
         asks = is_marked(parameter) or any(one.includes(*names) for one in requests)
         return Owner(*names, module, key, kind, above, asks), parameter
 
-    for key, parameter in module._parameters.items():
+    for key, parameter in own_parameters(module).items():
         if isinstance(parameter, UninitializedParameter):
             raise ValueError(
                 f"{prefix}{key} has no shape yet; run the model once, then build the Regularizer"
             )
         if parameter is not None:
             yield place(parameter, key, key, key, kind_of(module, key, parameter))
-    for key, child in module._modules.items():
+    for key, child in own_children(module).items():
         if child is None:
             continue
         if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):

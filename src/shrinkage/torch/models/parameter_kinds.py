@@ -10,10 +10,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+
+from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
+from shrinkage.torch.private import own_parameters
 
 NORMALIZATIONS = (
-    nn.modules.batchnorm._NormBase,
+    BATCH_NORM,
     nn.GroupNorm,
     nn.LayerNorm,
     nn.RMSNorm,
@@ -21,7 +23,7 @@ NORMALIZATIONS = (
 LAYERS = (
     nn.Linear,
     nn.Bilinear,
-    _ConvNd,
+    CONVOLUTION,
     nn.Embedding,
     nn.EmbeddingBag,
     nn.RNNBase,
@@ -42,7 +44,7 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
     is_norm = isinstance(module, NORMALIZATIONS)
     if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
         return "a normalization's"
-    if key.endswith("_g") and f"{key[:-2]}_v" in module._parameters:
+    if key.endswith("_g") and f"{key[:-2]}_v" in own_parameters(module):
         return "a weight-norm gain"
     if key == "bias" or key.startswith("bias_") or key.endswith("_bias"):
         return "bias"

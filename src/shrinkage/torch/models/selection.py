@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,12 +15,9 @@ from torch import nn
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.owners import Candidate, Owner, candidates, modules_by_name, unwrapped
+from shrinkage.torch.models.names import On, Penalties, Selector
+from shrinkage.torch.models.owners import Candidate, Owner, candidates
 
-Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
-Selector = str | type[nn.Module] | Predicate | Joint
-Given = Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]  # as a user writes it
-On = Given | Iterable[Given]
 Rule = tuple[Any, Penalty | None]
 
 
@@ -35,9 +32,7 @@ class Selected:
     by: Selector | None = None  # what selected it
 
 
-def select(
-    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
-) -> list[Selected]:
+def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected]:
     """Decide for every parameter of `model` whether and how it is penalized.
 
     Raises
@@ -56,17 +51,17 @@ def select(
             _check_joint(selector, chosen)
         hit = _first_hit(selector, pool, reach_all)
         if hit is None:
-            raise ValueError(_nothing(selector, pool))
+            raise ValueError(_explain_nothing(selector, pool))
         if isinstance(penalty, Mapping) and not was_used:
             raise ValueError(
-                f"{_named(selector)} is left with nothing: earlier patterns take {hit} and all "
+                f"{_describe(selector)} is left with nothing: earlier patterns take {hit} and all "
                 "else it matches; put it before them"
             )
     return chosen
 
 
 def each_name_alone(
-    candidate: Candidate, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
+    candidate: Candidate, penalty: Penalties, on: On | None
 ) -> dict[str, Penalty | None]:
     """What a tied parameter would get if it went by one of its names alone, for each of them.
 
@@ -83,9 +78,7 @@ def each_name_alone(
     }
 
 
-def _rules(
-    penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
-) -> tuple[list[tuple[Any, Penalty | None]], bool]:
+def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty | None]], bool]:
     """Selectors with their penalties, in order; and whether patterns reach everything."""
     if isinstance(penalty, Mapping):
         if on is not None and on != "all":
@@ -100,76 +93,6 @@ def _rules(
     if not selectors:
         raise ValueError(f"on={on!r} selects nothing")
     return [("weights" if one is None else one, penalty) for one in selectors], False
-
-
-def by_names(
-    model: nn.Module, penalty: Penalty | Mapping[Any, Penalty | None], on: On | None
-) -> tuple[Penalty | dict[Any, Penalty | None], Selector | list[Selector] | None]:
-    """`penalty` and `on` with layers and parameters of the model replaced by their names.
-
-    A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
-
-    Raises
-    ------
-    TypeError
-        If `on` is a mapping.
-    ValueError
-        If a layer or a parameter is none of the model's, or stands in a mapping twice.
-    """
-    pool = candidates(model)
-    if isinstance(penalty, Mapping):
-        named: dict[Any, Penalty | None] = {}
-        for key, one in penalty.items():
-            name = _by_name(key, model, pool)
-            if name in named:
-                raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
-            named[name] = one
-        penalty = named
-    if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
-        return penalty, None if on is None else _by_name(on, model, pool)
-    if isinstance(on, tuple) and _is_named_parameter(on):
-        return penalty, _by_name(on, model, pool)
-    if isinstance(on, Mapping):
-        raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
-    return penalty, [_by_name(one, model, pool) for one in on]
-
-
-def _by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
-    if isinstance(selector, nn.Module):
-        return _pattern_of(selector, model)
-    if _is_named_parameter(selector):
-        selector = selector[1]
-    if not isinstance(selector, torch.Tensor):
-        return selector
-    for candidate in pool:
-        if candidate.parameter is selector:
-            return candidate.name
-    raise ValueError(
-        f"a tensor of shape {tuple(selector.shape)} is no parameter of the model; name it by its "
-        "pattern, or give the parameter itself, model.fc.weight"
-    )
-
-
-def _pattern_of(layer: nn.Module, model: nn.Module) -> str:
-    inner = unwrapped(layer)[0]
-    kind = type(layer).__name__
-    if next(layer.parameters(), None) is None:
-        raise ValueError(f"this {kind} holds no parameter that could be penalized")
-    for prefix, module, _ in modules_by_name(model):
-        if module is inner or module is layer:
-            escaped = re.sub(r"([*?[])", r"[\1]", prefix)
-            return f"{escaped}*"
-    raise ValueError(f"this {kind} is no layer of the model; give one that is, or its pattern")
-
-
-def _is_named_parameter(selector: object) -> bool:
-    """Whether it is a pair of `named_parameters`."""
-    return (
-        isinstance(selector, tuple)
-        and len(selector) == 2
-        and isinstance(selector[0], str)
-        and isinstance(selector[1], torch.Tensor)
-    )
 
 
 def _check_kind(selector: object) -> None:
@@ -246,22 +169,22 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
         ]
         if not named:
             owners = [owner for one in chosen for owner in one.candidate.owners]
-            raise ValueError(f"{joint!r}: there is no {name}; {_nearest(name, owners)}")
+            raise ValueError(f"{joint!r}: there is no {name}; {_list_nearest(name, owners)}")
         if len(named) > 1:
             several = " and ".join(one.candidate.name for one in named)
             raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
         if named[0].by != joint:
             assert named[0].by is not None
             raise ValueError(
-                f"{joint!r}: {_named(named[0].by)} takes {name} before; put the Joint first, and "
-                "name a parameter in one Joint alone: groups that overlap have no common prox"
+                f"{joint!r}: {_describe(named[0].by)} takes {name} before; put the Joint first, "
+                "and name a parameter in one Joint alone: groups that overlap have no common prox"
             )
         other = found.setdefault(id(named[0].candidate.parameter), name)
         if other != name:
             raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
 
 
-def _named(selector: Selector) -> str:
+def _describe(selector: Selector) -> str:
     if isinstance(selector, Joint):
         return repr(selector)
     if isinstance(selector, str):
@@ -270,33 +193,33 @@ def _named(selector: Selector) -> str:
     return f"{kind} {getattr(selector, '__name__', repr(selector))}"
 
 
-def _nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
+def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
     """The sentence for a selector that reaches nothing."""
     owners = [owner for candidate in pool for owner in candidate.owners]
     if not owners:
         return "the model has no parameter"
     if isinstance(selector, type):
         types = ", ".join(sorted({type(owner.module).__name__ for owner in owners}))
-        return f"no module of {_named(selector)} owns a parameter; those that do: {types}"
+        return f"no module of {_describe(selector)} owns a parameter; those that do: {types}"
     if not isinstance(selector, str):
-        return f"{_named(selector)} is true for no parameter"
+        return f"{_describe(selector)} is true for no parameter"
     if selector in {"weights", "biases"}:
         kind = {"weights": "weight", "biases": "bias"}[selector]
-        return f"the model has no {kind}, only {_listed(owners)}; name what is meant with on="
+        return f"the model has no {kind}, only {_list_owners(owners)}; name what is meant with on="
     passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
     if passed:
         return (
-            f"{_named(selector)} matches no weight, only {_listed(passed)}: a bias is reached by a "
-            'pattern that ends in "bias", anything else by its whole name or on="all"'
+            f"{_describe(selector)} matches no weight, only {_list_owners(passed)}: a bias is "
+            'reached by a pattern that ends in "bias", anything else by its whole name or on="all"'
         )
-    return f"{_named(selector)} matches no parameter; {_nearest(selector, owners)}"
+    return f"{_describe(selector)} matches no parameter; {_list_nearest(selector, owners)}"
 
 
-def _nearest(pattern: str, owners: Sequence[Owner]) -> str:
+def _list_nearest(pattern: str, owners: Sequence[Owner]) -> str:
     bare = pattern.replace("*", "").strip(".")
     near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
     return f"the nearest are {', '.join(near)}"
 
 
-def _listed(owners: Sequence[Owner]) -> str:
+def _list_owners(owners: Sequence[Owner]) -> str:
     return ", ".join(f"{owner.name} ({owner.kind})" for owner in owners[:3])

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties.layout import Heads, Layout, heads_in, resolve
-from shrinkage.torch.models.attention import is_conv1d, projections_with
+from shrinkage.torch.models.attention import find_projections_around
+from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED, is_conv1d
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
@@ -18,8 +18,8 @@ FOUR_GATES = (nn.LSTM, nn.LSTMCell)
 THREE_GATES = (nn.GRU, nn.GRUCell)
 
 
-def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
-    """The groups "out" (an output unit each), "in" (an input unit) or "heads:64" of a parameter.
+def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
+    """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
 
@@ -40,9 +40,9 @@ def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     shown = getattr(module, key, parameter)
     if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
-    if isinstance(module, _ConvNd):
+    if isinstance(module, CONVOLUTION):
         blocks = module.groups
-        transposed = isinstance(module, _ConvTransposeNd)  # (in, out / groups, ...)
+        transposed = isinstance(module, TRANSPOSED)  # (in, out / groups, ...)
         if (side == "out") != transposed:
             return Layout(None, (0,))
         if blocks == 1:
@@ -60,7 +60,7 @@ def unit_layout(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
 
 def _axis(side: str, module: nn.Module) -> int:
     """Where the output units ("out") or input units of a weight without blocks are counted."""
-    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | _ConvTransposeNd)
+    turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | TRANSPOSED)
     return int((side == "out") == (turned or is_conv1d(module)))
 
 
@@ -76,11 +76,11 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
             parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
-        elif (found := projections_with(module, owner.ancestors)) is not None:
+        elif (found := find_projections_around(module, owner.ancestors)) is not None:
             side = "in" if module is found.out else "out"
             held = (one.parts for one in found.incoming if one.layer is module)
             parts = parts or next(held, 1)
-    if isinstance(module, _ConvNd) and module.groups > 1 and len(shape) > 1:
+    if isinstance(module, CONVOLUTION) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
     axis = _axis(side, module) if len(shape) > 1 else 0
     try:
@@ -153,7 +153,7 @@ def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
         gates = _gates(owner.module, owner.key)
         layout = Layout((gates, shape[0] // gates), (1,))
     else:
-        layout = resolve(unit_layout(side, owner, parameter), shape)
+        layout = resolve(lay_out_units(side, owner, parameter), shape)
     view = layout.view or shape
     order = (*layout.axes, *(axis for axis in range(len(view)) if axis not in layout.axes))
     return Rows(shape, view, order, math.prod(view[axis] for axis in layout.axes))

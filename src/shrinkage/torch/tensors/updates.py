@@ -1,4 +1,4 @@
-"""What one way does to one parameter, in place."""
+"""What each way (coupled, decoupled, proximal) does to one parameter, in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shrinkage.penalties.arrays import narrow, soft_threshold, widen
 from shrinkage.torch.tensors.kinds import OwnStep
 
 State = dict[str, Tensor]
-Rule = Callable[[State], OwnStep]
+ReadStep = Callable[[State], OwnStep]
 
 BLOCK = 1 << 18  # entries: a block and its temporaries stay in a core's cache
 
@@ -70,13 +70,13 @@ def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> N
             parameter.copy_(limited_prox(parameter, term, OwnStep(amount, math.inf), 1.0))
 
 
-def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
+def prox_(parameter: Tensor, penalty: Penalty, own: ReadStep, state: State, factor: float) -> None:
     """w ← prox(w, s·factor), no entry moved farther than the optimizer's limit.
 
     `own` reads the step from the state's tensors entry by entry. So where the penalty too takes
     entries or rows one by one, both are done a block at a time, hot in cache.
     """
-    if not acts(penalty, factor):
+    if not is_active(penalty, factor):
         return
     if not penalty.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
@@ -87,15 +87,17 @@ def prox_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: 
         if rest or isinstance(limit, Tensor):
             block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
         else:
-            _shrink_(block, penalty, _times(step, factor), limit)
+            _shrink_(block, penalty, _multiply_(step, factor), limit)
 
 
-def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, factor: float) -> None:
+def prox_rows_(
+    parameter: Tensor, penalty: Penalty, own: ReadStep, state: State, factor: float
+) -> None:
     """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved.
 
     A constraint holds for the others as well, which may be outside from the start.
     """
-    if not acts(penalty, factor):
+    if not is_active(penalty, factor):
         return
     assert parameter.grad is not None
     rows = torch.unique(parameter.grad.coalesce().indices()[0])
@@ -109,7 +111,7 @@ def prox_rows_(parameter: Tensor, penalty: Penalty, own: Rule, state: State, fac
             block.copy_(limited_prox(block, penalty, OwnStep(0.0, math.inf), 1.0))
 
 
-def acts(penalty: Penalty, factor: float) -> bool:
+def is_active(penalty: Penalty, factor: float) -> bool:
     """Whether its prox may move a weight: constraints hold at any factor, 0 included."""
     return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
 
@@ -149,24 +151,24 @@ def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float
     """The limited prox of absolute values and squares, with few temporaries; eats `step`."""
     absolute, square, _ = penalty.split()
     if not square:
-        _soft_threshold_(block, _at_most(_times(step, absolute), limit))
+        _soft_threshold_(block, _cap_(_multiply_(step, absolute), limit))
         return
     shrink = 1.0 + step * (2.0 * square)
     target = block / shrink
     if absolute:
-        _soft_threshold_(target, _times(step, absolute) / shrink)
+        _soft_threshold_(target, _multiply_(step, absolute) / shrink)
     if limit < math.inf:
         block.add_(target.sub_(block).clamp_(-limit, limit))
     else:
         block.copy_(target)
 
 
-def _times(step: float | Tensor, strength: float) -> float | Tensor:
-    """In the memory of a whole tensor of steps, which is ours."""
+def _multiply_(step: float | Tensor, strength: float) -> float | Tensor:
+    """step·strength; a tensor of steps for each entry is overwritten."""
     return step.mul_(strength) if isinstance(step, Tensor) and step.ndim else step * strength
 
 
-def _at_most(threshold: float | Tensor, limit: float) -> float | Tensor:
+def _cap_(threshold: float | Tensor, limit: float) -> float | Tensor:
     if isinstance(threshold, Tensor):
         return threshold.clamp_(max=limit) if threshold.ndim else threshold.clamp(max=limit)
     return min(threshold, limit)
@@ -185,7 +187,7 @@ def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:
 
 
 def _is_plain(parameter: Tensor, state: State) -> bool:
-    """Real floats of 32 bits or more, dense, in one piece and in this process, state included."""
+    """Whether it and its state are real, contiguous, of 32 bits or more, and no shards."""
     return (
         parameter.dtype in (torch.float32, torch.float64)
         and type(parameter.data) is Tensor

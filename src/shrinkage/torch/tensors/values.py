@@ -1,23 +1,23 @@
 """The value of a penalty and its gradient, each in one pass over memory where that is known.
 
 Known are sums of absolute values and squares on dense weights of 32 or 64 bits on a CPU; all else
-takes the penalty's own formula.
+takes the penalty's own formula. The compiled loops are imported where they are first used, since
+Numba takes seconds to import.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from shrinkage.kernels.formulas import formula_of
-from shrinkage.kernels.value_and_gradient import absolute_and_squares, gradient_into
 from shrinkage.torch.private import is_differentiating_forward, is_inside_transform
 from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from shrinkage.penalties import Penalty
 
 LARGE = 1 << 14  # entries: below, a few torch operations are as fast
@@ -27,6 +27,8 @@ def number(w: Tensor, penalty: Penalty) -> float | None:
     """Ω(w) as a number, or None where it is not known in one pass."""
     if not _is_known(w, penalty):
         return None
+    from shrinkage.kernels.value_and_gradient import absolute_and_squares
+
     absolute, squares = absolute_and_squares(_vector(w), torch.get_num_threads())
     a, b, _ = penalty.split()
     return linear(a, absolute, b, squares)
@@ -83,6 +85,9 @@ class _Value(torch.autograd.Function):
         scale = None if again else _number(above)
         if scale is None:  # it is to be differentiated again, or several gradients go together
             return above * ctx.penalty.gradient(w), None
+        from shrinkage.kernels.formulas import formula_of
+        from shrinkage.kernels.value_and_gradient import gradient_into
+
         known = formula_of(ctx.penalty)
         assert known is not None
         gradient = torch.empty_like(w)

@@ -109,7 +109,7 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: Part) -> str:
     if isinstance(host.optimizer, torch.optim.SGD) and host.metric is None:
         coming = _next_step_of_sgd(host, group, part)
         return _moved(penalty, coming * host.bound.factor, decay=False)
-    state = host.state_of(part)
+    state = host.optimizer.state.get(part.parameter, {})
     if host.metric is None and not (state and float(state.get("step", 1)) > 0):
         return "by the optimizer's own step, known after its first"
     step, limit = host.own_step(group, part)
@@ -125,7 +125,7 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: Part) -> str:
 def _next_step_of_sgd(host: Host, group: Group, part: Part) -> float:
     """Its own step one step from now, when the momentum buffer is that much fuller."""
     seen = host.bound.momentum.buffers.get(part.name, full_buffer_share(group))
-    begun = "momentum_buffer" in host.state_of(part)
+    begun = "momentum_buffer" in host.optimizer.state.get(part.parameter, {})
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
 
 

@@ -10,15 +10,20 @@ from typing import Any
 
 def as_columns(kind: type[Any], rows: Sequence[Any]) -> str:
     """Aligned columns under the names of the fields."""
-    table = [_head(kind), *map(astuple, rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return align([_head(kind), *map(astuple, rows)])
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Cells one below the other, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
+        for row in rows
     )
 
 
 def as_html_table(kind: type[Any], rows: Sequence[Any]) -> str:
+    """A table for notebooks under the names of the fields."""
     head = "".join(f"<th>{name}</th>" for name in _head(kind))
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in astuple(row)) + "</tr>"

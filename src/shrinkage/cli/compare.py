@@ -1,0 +1,172 @@
+"""`shrinkage compare` and `shrinkage report`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import parse_number, parse_whole
+from shrinkage.study.errors import UsageError
+
+
+def compare(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, .tsv, "
+            ".parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  [default: spiral]",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column to learn.")
+    ] = None,
+    penalty: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
+            "group_lasso:groups=in@proximal; may be repeated. Without @ "
+            "the way is proximal; none is always compared.  [default: seven methods]",
+        ),
+    ] = None,
+    strengths: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="low:high:count or a,b,c.  [default: 1e-5:1e-1:9]"),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(parser=parse_whole, metavar="NUMBER", help="How many.  [default: 3]"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="linear, mlp:64, mlp:64,32, or package.module:function, called as "
+            "function(features, outputs).  [default: mlp:64]",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A name in torch.optim: adam, sgd,momentum=0.9.  [default: adam]"
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_number, metavar="NUMBER", help="Learning rate at the start; it falls to 0."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Passes over the training part.  [default: some 400 steps]",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Trials at a time.  [default: one a processor]",
+        ),
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="A column; all its rows of one value stay in one part."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="score or sparse: recommend the best score, or of those near it the model with "
+            "the most zeros.  [default: score]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
+    ] = Path("shrinkage-study"),
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A .toml file with these settings; options go before it."
+        ),
+    ] = None,
+) -> None:
+    """Compare weight regularizations on data: methods, strengths and seeds, in one report.
+
+    A study that was interrupted goes on where it was when the same command is run again.
+    """
+    with end_in_a_sentence(out):
+        from shrinkage.study.spec import Study, from_toml, grid_from_text
+
+        given: dict[str, Any] = {
+            "data": data,
+            "target": target,
+            "methods": tuple(penalty) if penalty else None,
+            "strengths": grid_from_text(strengths) if strengths is not None else None,
+            "seeds": seeds,
+            "model": model,
+            "optimizer": optimizer,
+            "lr": lr,
+            "epochs": epochs,
+            "subject": subject,
+            "task": task,
+            "prefer": prefer,
+        }
+        base = Study() if study is None else from_toml(_read_text(study))
+        question = replace(
+            base, **{key: value for key, value in given.items() if value is not None}
+        )
+
+        from shrinkage.study.comparing import run_study
+
+        command = shlex.join(["shrinkage", *sys.argv[1:]])
+        results = run_study(question, out=out, jobs=jobs, command=command)
+
+        from shrinkage.report import write_report
+
+        write_report(results, out / "report.html")
+        typer.echo(f"{results!r}\n\n{out / 'report.html'}")
+    if not results.choices:
+        raise typer.Exit(1)
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
+    ],
+) -> None:
+    """Make trials.csv and report.html again, from the records alone."""
+    with end_in_a_sentence(folder):
+        from shrinkage.report import write_report
+        from shrinkage.study.storage.store import load
+        from shrinkage.study.storage.trials_csv import write_csv
+
+        results = load(folder)
+        write_csv(results, folder / "trials.csv")
+        write_report(results, folder / "report.html")
+        typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"study {str(path)!r} cannot be read: {error}") from None

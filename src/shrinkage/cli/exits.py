@@ -1,0 +1,117 @@
+"""How a command ends: in one sentence and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from shrinkage.study.errors import StoppedError, UsageError
+
+SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+
+
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal asks the command to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
+    """End in one sentence and an exit code: 2 for usage, 1 when stopped, 130 when interrupted.
+
+    `study` is a folder that keeps what is done.
+    """
+    try:
+        yield
+    except UsageError as error:
+        _exit_with(str(error), 2)
+    except StoppedError as error:
+        _exit_with(str(error), 1)
+    except MemoryError as error:
+        _exit_with(f"there is not enough memory: {error}", 1)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # nobody reads on, as after "| head": typer is silent then
+            raise
+        _exit_with(str(error), 1)
+    except ModuleNotFoundError as error:
+        _exit_with(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, InterruptedBySignal) else signal.SIGINT
+        kept = f"; {study} keeps what is done, and the same command goes on from it"
+        _exit_with(f"{SIGNALS[signal.Signals(number).name]}{kept if study else ''}", 128 + number)
+
+
+@contextmanager
+def own_the_process() -> Iterator[None]:
+    """What a command needs besides when the process is its own: signals, streams, warnings.
+
+    The first signal that asks it to end is an interrupt, which ends it in order, undisturbed by a
+    second one. A third ends it at once: what is recorded is on the disk, and the workers follow.
+    """
+    warnings.formatwarning = lambda message, *_, **__: f"shrinkage: {message}\n"
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # None, or no stream of Python's own
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _set_handlers(_interrupt, instead_of=(signal.SIG_DFL, signal.default_int_handler))
+    try:
+        yield
+    finally:
+        _set_handlers(signal.SIG_IGN, instead_of=HANDLERS)  # all is said and done
+        _flush()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    _set_handlers(_arm_immediate_end, instead_of=(_interrupt,))
+    raise InterruptedBySignal(number)
+
+
+def _arm_immediate_end(number: int, frame: FrameType | None) -> None:
+    _set_handlers(_end_at_once, instead_of=(_arm_immediate_end,))
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):
+        cursor = b"\x1b[?25h" if os.isatty(2) else b""  # a progress bar hides it
+        os.write(2, cursor + b"shrinkage: ended at once\n")
+    os._exit(128 + number)
+
+
+HANDLERS = (_interrupt, _arm_immediate_end, _end_at_once)
+
+
+def _set_handlers(handler: object, instead_of: tuple[object, ...]) -> None:
+    """Set a handler for the signals that have one of these; one that is ignored stays ignored."""
+    for name in SIGNALS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) in instead_of:
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _flush() -> None:
+    """Write what is left; a stream that takes nothing any more must not complain at the exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):  # None, or closed
+            continue
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _exit_with(sentence: str, code: int) -> NoReturn:
+    with suppress(OSError):  # standard error may be gone with its terminal
+        typer.echo(f"shrinkage: {sentence}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,90 @@
+"""`shrinkage probe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import check_page, parse_number, parse_whole
+from shrinkage.study.errors import UsageError
+
+
+def probe(
+    optimizer: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OPTIMIZER",
+            help="A name in torch.optim, package.module.Class or package.module:function, perhaps "
+            "with options: torch.optim.SGD,momentum=0.9.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float, typer.Option(parser=parse_number, metavar="NUMBER", help="The learning rate.")
+    ] = 0.1,
+    weight_decay: Annotated[
+        float, typer.Option(parser=parse_number, metavar="NUMBER", help="The strength.")
+    ] = 0.1,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Every optimizer of torch.optim, torch_optimizer, pytorch_optimizer and "
+            "timm.optim that is installed, by law.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Processes for --all.  [default: one a processor]",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            parser=parse_number,
+            metavar="SECONDS",
+            help="Time for one optimizer, after which it is given up.  "
+            "[default: 60, and 18 with --all]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to search and sort, .html.")
+    ] = None,
+) -> None:
+    """What does an optimizer's weight_decay really do? Found by stepping it, from the outside."""
+    with end_in_a_sentence():
+        if everything == (optimizer is not None):
+            raise UsageError("name one optimizer, such as torch.optim.Adam, or give --all")
+        if out is not None:
+            check_page(out, "out")
+
+        from shrinkage.study.training.workers import check_jobs
+
+        check_jobs(jobs)
+
+        from shrinkage.probe.survey import Row, as_text, probe_apart, records, survey
+
+        rates: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
+        if timeout is not None:
+            rates["timeout"] = timeout
+        try:
+            if everything:
+                rows = survey(jobs=jobs, **rates)
+                typer.echo(as_text(rows))
+            else:
+                law = probe_apart(str(optimizer), **rates)
+                rows = [Row(law.optimizer, law)]
+                typer.echo(law.report())
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if out is not None:
+            from shrinkage.report import write_laws
+
+            title = f"What weight_decay does, at lr {lr:g} and weight_decay {weight_decay:g}"
+            write_laws(records(rows), out, title=title)
+            typer.echo(f"\n{out}")

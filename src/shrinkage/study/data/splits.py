@@ -1,0 +1,161 @@
+"""Split the rows into training, validation and test part, and fit the preprocessing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from shrinkage.study.data.examples import Examples, Parts
+from shrinkage.study.data.features import MOST_LEVELS
+from shrinkage.study.data.table import Table
+from shrinkage.study.errors import UsageError
+from shrinkage.study.spec import Study
+
+TEST_SEED = 0  # the test part is the same for every seed
+
+
+@dataclass(frozen=True)
+class RowSplit:
+    """The indices of the rows in each part."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The preprocessing that was fitted on the training part of one seed."""
+
+    columns: ColumnTransformer
+    center: float  # of a number target
+    scale: float
+
+    def features(self, frame: pd.DataFrame) -> np.ndarray:
+        """The rows as arrays for the model.
+
+        Raises
+        ------
+        UsageError
+            For a number so far from those of the training part that float32 cannot hold it.
+        """
+        with np.errstate(over="ignore"):
+            features = np.asarray(self.columns.transform(frame), dtype=np.float32)
+        bad = ~np.isfinite(features).all(axis=0)
+        if bad.any():
+            name = self.columns.get_feature_names_out()[bad.argmax()].removeprefix("numbers__")
+            raise UsageError(
+                f"column {name!r} holds a number that is beyond float32 in standard deviations of "
+                "its training part: it is a mistake, or its logarithm would serve better"
+            )
+        return features
+
+    def examples(self, table: Table, rows: np.ndarray) -> Examples:
+        y = table.target[rows]
+        if table.task == "numbers":
+            with np.errstate(over="ignore"):
+                y = ((y - self.center) / self.scale).astype(np.float32)
+            if not np.isfinite(y).all():
+                raise UsageError(
+                    "the target holds a number that is beyond float32 in standard deviations of "
+                    "its training part: it is a mistake, or its logarithm would serve better"
+                )
+        return Examples(self.features(table.frame.iloc[rows]), y)
+
+
+def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
+    """The rows of each part; the test part is the same for every seed.
+
+    Raises
+    ------
+    UsageError
+        If there are too few rows or subjects for three parts.
+    """
+    rows = np.arange(len(table.target))
+    rest, test = _split_off(rows, table, study.test, TEST_SEED)
+    train, validation = _split_off(rest, table, study.validation / (1 - study.test), seed + 1)
+    return RowSplit(train, validation, test)
+
+
+def fit_preprocessing(table: Table, rows: RowSplit) -> Preprocessing:
+    """Fit medians, means, levels and the target's scale on the training part only."""
+    frame = table.frame.iloc[rows.train]
+    numeric = [column for column in frame.columns if is_float_dtype(frame[column])]
+    text = [column for column in frame.columns if column not in numeric]
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
+    levels = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="missing"),
+        OneHotEncoder(handle_unknown="ignore", max_categories=MOST_LEVELS, sparse_output=False),
+    )
+    columns = ColumnTransformer(
+        [("numbers", numbers, numeric), ("levels", levels, text)], sparse_threshold=0
+    )
+    columns.fit(frame)
+    target = table.target[rows.train]
+    if table.task == "classes":
+        return Preprocessing(columns, 0.0, 1.0)
+    return Preprocessing(columns, float(target.mean()), float(target.std()) or 1.0)
+
+
+def make_parts(table: Table, study: Study, seed: int) -> Parts:
+    """The training and validation part that the trials of one seed see."""
+    rows = split_rows(table, study, seed)
+    preprocessing = fit_preprocessing(table, rows)
+    return Parts(
+        train=preprocessing.examples(table, rows.train),
+        validation=preprocessing.examples(table, rows.validation),
+        task=table.task,
+        outputs=table.outputs,
+    )
+
+
+def _split_off(
+    rows: np.ndarray, table: Table, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split `rows` in two parts, the second with a share of them, or of the subjects."""
+    if table.subjects is not None:
+        return _split_off_subjects(rows, table.subjects, share, seed)
+    size = max(2, round(share * len(rows)))
+    if len(rows) - size < 2:
+        raise UsageError(
+            f"data {table.name!r} has {len(table.target)} rows with a target: a study needs 6 or "
+            "more, two for each of training, validation and test"
+        )
+    labels = table.target[rows] if table.task == "classes" else None
+    if labels is not None and not _can_stratify(labels, size):
+        labels = None
+    first, second = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
+    return np.asarray(first), np.asarray(second)
+
+
+def _split_off_subjects(
+    rows: np.ndarray, subjects: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    row_subjects = subjects[rows]
+    different = len(np.unique(row_subjects))
+    size = max(1, round(share * different))
+    if different - size < 1:
+        raise UsageError(
+            f"subject has {len(np.unique(subjects))} different values: a study needs 3 or more, "
+            "one for each of training, validation and test"
+        )
+    splitter = GroupShuffleSplit(n_splits=1, test_size=size, random_state=seed)
+    first, second = next(splitter.split(rows, groups=row_subjects))
+    if len(first) < 2 or len(second) < 2:
+        raise UsageError("subject leaves a part with fewer than two rows: name a coarser column")
+    return rows[first], rows[second]
+
+
+def _can_stratify(labels: np.ndarray, size: int) -> bool:
+    counts = np.unique(labels, return_counts=True)[1]
+    return bool(counts.min() >= 2 and len(counts) <= min(size, len(labels) - size))

@@ -1,0 +1,61 @@
+"""Numbers as text for sentences and tables: rounding never turns almost all into all."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def format_score(value: float, *, digits: int = 3) -> str:
+    """A score or a difference of scores; it reads 0 or 1 only where it is exactly that.
+
+    >>> format_score(0.9531), scored(0.99962), scored(1.0), scored(-0.0002), scored(0.0)
+    ('0.953', '0.9996', '1.000', '-0.0002', '0.000')
+    """
+    if not math.isfinite(value):
+        return MISSING
+    if abs(value) >= 1000:
+        return f"{value:.3g}"
+    for more in range(digits, digits + 6):
+        text = f"{value:.{more}f}"
+        if float(text) not in (0.0, 1.0, -1.0):
+            return text
+    return f"{round(value, 12) + 0.0:.{digits}f}"  # + 0.0: no minus before a zero
+
+
+def format_share(value: float | None) -> str:
+    """A share as a percentage; it reads 0% or 100% only where that is exact.
+
+    >>> format_share(0.0), share(0.0004), share(0.724), share(0.9999), share(1.0)
+    ('0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value in (0, 1):
+        return f"{value:.0%}"
+    if value < 0.001:
+        return "under 0.1%"
+    if value > 0.999:
+        return "over 99.9%"
+    return f"{100 * value:.1f}%"
+
+
+def round_units(mean: float, total: int) -> int:
+    """A mean over seeds as a whole number; it is 0 or `total` only where every seed's is.
+
+    >>> round_units(52.3, 64), whole(63.7, 64), whole(0.3, 64), whole(64.0, 64)
+    (52, 63, 1, 64)
+    """
+    if mean <= 0 or mean >= total:
+        return round(mean)
+    return min(max(round(mean), 1), total - 1)
+
+
+def pluralize(amount: int, noun: str) -> str:
+    """An amount with its noun.
+
+    >>> pluralize(1, "seed"), count(1200, "row")
+    ('1 seed', '1,200 rows')
+    """
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

@@ -1,0 +1,238 @@
+"""The results of a study, how they are shown as a table, and the words that explain it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shrinkage.study import scores
+from shrinkage.study.data.column_reading import Reading
+from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
+from shrinkage.study.records import Baseline, Choice, Data, Question, Record
+from shrinkage.study.summary import mean_and_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCORES = {
+    "classes": "the share of rows that are predicted correctly",
+    "numbers": "1 is a perfect prediction, 0 is no better than a constant",
+}
+HOWS = {
+    "loss": "the penalty is added to the loss",
+    "coupled": "its gradient is added to that of the loss, and the optimizer rescales both",
+    "decoupled": "weights shrink beside the optimizer's step, as in AdamW",
+    "proximal": "weights shrink after each step, and small ones become exactly 0",
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """A whole study, as read back from its folder. It prints as a table."""
+
+    question: Question
+    provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...
+    data: Data
+    records: list[Record]
+    choices: list[Choice]  # two per method (rule "best" and "one-se"); one for "none"
+    verdict: str  # what to use and why, in words; "" until the study is complete
+
+    @property
+    def task(self) -> str:
+        """Whether the target is "classes" or "numbers"."""
+        return self.data.get("task", "classes")
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The trivial model, which ignores the features; None in a folder of an earlier version."""
+        kept = self.data.get("trivial")
+        return None if kept is None else Baseline(**kept)
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """How each column of the data was read; () in a folder of an earlier version."""
+        kept = self.data.get("readings", [])
+        return tuple(Reading(**{**fields, "holes": tuple(fields["holes"])}) for fields in kept)
+
+    def records_of(self, choice: Choice) -> list[Record]:
+        """The trials of a choice that did not diverge, in the order of their seeds."""
+        records = [
+            record
+            for record in self.records
+            if (record.trial.method, record.trial.strength) == (choice.method, choice.strength)
+            and record.status == "ok"
+        ]
+        return sorted(records, key=lambda record: record.trial.seed)
+
+    def is_constant(self, choice: Choice) -> bool:
+        """Whether the model of every seed predicts the same for every row."""
+        records = self.records_of(choice)
+        model = self.question.get("model", "")
+        return bool(records) and all(predicts_a_constant(record, model) for record in records)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each choice and one for the trivial model, as numbers to calculate with."""
+        import pandas as pd  # is slow to import, and records can be read without it
+
+        rows: list[dict[str, object]] = [
+            {
+                "method": choice.method,
+                "rule": choice.rule,
+                "strength": choice.strength,
+                "validation": choice.validation_mean,
+                "standard error": choice.validation_se,
+                "test": mean_and_error(choice.test_scores)[0],
+                "test error": choice.test_error,
+                "zeros": choice.zeros,
+                "dead neurons": choice.dead_neurons,
+                "neurons": choice.neurons,
+                "seconds": choice.seconds,
+            }
+            for choice in self.choices
+        ]
+        if self.baseline is not None:
+            mean, error = mean_and_error(self.baseline.validation_scores)
+            rows.append(
+                {
+                    "method": self.baseline.name,
+                    "rule": "",
+                    "validation": mean,
+                    "standard error": error,
+                    "test": fmean(self.baseline.test_scores),
+                    "test error": self.baseline.test_error,
+                    "neurons": 0,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def text_table(self) -> pd.DataFrame:
+        """The same as text to read; a method whose two rules agree has one row."""
+        import pandas as pd
+
+        rows = [_text_row(choices) for choices in merge_rules(self.choices)]
+        if rows and self.baseline is not None:
+            rows.append(_baseline_row(self.baseline))
+        return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
+
+    def remarks(self) -> list[str]:
+        """What to know beside the numbers: edges of the grid, constant models, divergence."""
+        edges = [
+            f"{choice.method}: the best strength, {choice.strength:.2g}, is the {choice.edge} "
+            "of the grid; a better one may lie beyond it (--strengths)."
+            for choice in self.choices
+            if choice.edge and choice.rule == "best"
+        ]
+        constant = {
+            f"{choice.method} at {choice.strength:.2g} predicts the same for every row: "
+            f"{'all its weights are 0' if choice.zeros == 1 else 'zeros cut off every feature'}."
+            for choice in self.choices
+            if self.is_constant(choice)
+        }
+        diverged = Counter(r.trial.method for r in self.records if r.status == "diverged")
+        return [*edges, *sorted(constant)] + [
+            f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged seed is "
+            "not chosen."
+            for method, count in diverged.items()
+        ]
+
+    def explain_terms(self) -> list[tuple[str, str]]:
+        """The words of tables and figures and what they mean, those that occur in this study."""
+        if not self.choices:
+            return []
+        terms = [(scores.NAMES[self.task], SCORES[self.task]), ("validation", self._validation())]
+        rows = self.data.get("test")
+        if rows and any(choice.test_scores for choice in self.choices):
+            rows_text = f"{pluralize(rows, 'row')} that no choice was based on"
+            terms.append(("test", f"{rows_text}, ± the error that comes from their number"))
+        if self.baseline is not None:
+            terms.append((self.baseline.name, "the score to beat: it ignores the features"))
+        if any(choice.rule == "one-se" for choice in self.choices):
+            terms.append(("one-se", "the strongest within one standard error of the method's best"))
+        used = {choice.method.rpartition("@")[2] for choice in self.choices}
+        return terms + [(how, meaning) for how, meaning in HOWS.items() if how in used]
+
+    def _validation(self) -> str:
+        seeds = len({record.trial.seed for record in self.records})
+        if seeds < 2:
+            return "one split of the rows, so the variation between splits is unknown"
+        return f"mean over {seeds} splits of the rows, ± its standard error; it chose the strengths"
+
+    def __repr__(self) -> str:
+        frame = self.text_table()
+        table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
+        terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
+        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict]]
+        return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
+        lines = pd.DataFrame({"": [terms, *self.remarks(), self.verdict]})
+        table = self.text_table().to_html(index=False)
+        return table + lines.to_html(index=False, header=False, border=0)
+
+
+def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:
+    """The choices, those together that are of the same method and strength."""
+    groups: dict[tuple[str, float], list[Choice]] = {}
+    for choice in choices:
+        groups.setdefault((choice.method, choice.strength), []).append(choice)
+    return list(groups.values())
+
+
+def predicts_a_constant(record: Record, model: str) -> bool:
+    """Whether zeros cut a trained model's outputs off from its inputs.
+
+    In "linear" and "mlp:..." this is so if no path of nonzero weights leads from an input to an
+    output. Of other models it is only known where all their weights are 0.
+    """
+    weights = [array for array in record.state.values() if array.ndim >= 2]
+    if not weights:
+        return False
+    if model != "linear" and not model.startswith("mlp:"):
+        return not any(array.any() for array in weights)
+    reachable = np.eye(weights[0].shape[1], dtype=bool)  # (units, inputs)
+    for array in weights:
+        reachable = (array != 0) @ reachable
+    return not reachable.any()
+
+
+def _text_row(choices: Sequence[Choice]) -> dict[str, str]:
+    """One strength of a method, under all the rules that chose it."""
+    choice = choices[0]
+    edge = f" ({choice.edge})" if choice.edge else ""
+    test = mean_and_error(choice.test_scores)[0]
+    dead = round_units(choice.dead_neurons, choice.neurons)
+    return {
+        "method": choice.method,
+        "rule": ", ".join(each.rule for each in choices) if choice.method != "none" else "",
+        "strength": f"{choice.strength:.2g}{edge}" if choice.strength else "",
+        "validation": _with_error(choice.validation_mean, choice.validation_se),
+        "test": _with_error(test, choice.test_error) if choice.test_scores else "",
+        "zeros": format_share(choice.zeros),
+        "dead neurons": f"{dead} of {choice.neurons}" if choice.neurons else "",
+        "seconds": f"{choice.seconds:.2f}",
+    }
+
+
+def _baseline_row(baseline: Baseline) -> dict[str, str]:
+    empty = dict.fromkeys(("rule", "strength", "zeros", "dead neurons", "seconds"), "")
+    return {
+        **empty,
+        "method": baseline.name,
+        "validation": _with_error(*mean_and_error(baseline.validation_scores)),
+        "test": _with_error(fmean(baseline.test_scores), baseline.test_error),
+    }
+
+
+def _with_error(mean: float, error: float) -> str:
+    text = format_score(mean)
+    return text if math.isnan(error) else f"{text} ± {format_score(error)}"

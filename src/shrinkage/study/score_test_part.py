@@ -1,0 +1,78 @@
+"""Score the chosen models, and only these, on the test part."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from shrinkage.study.data.examples import Parts
+from shrinkage.study.data.splits import Preprocessing, fit_preprocessing, split_rows
+from shrinkage.study.data.table import Table
+from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.scores import sampling_error, score_predictions
+from shrinkage.study.spec import Study
+from shrinkage.study.training.fit import predict, predict_answers, restore_model
+
+RESOLUTION = 81  # points of a surface along each axis
+MARGIN = 0.08  # of the range, on each side
+
+
+def score_test_part(
+    choices: Sequence[Choice],
+    records: Sequence[Record],
+    table: Table,
+    study: Study,
+    parts: Sequence[Parts],
+) -> list[Choice]:
+    """The choices with a test score for each seed, and the surface that the first seed predicts.
+
+    `test_error` is the mean over seeds of the error that comes from the number of test rows: they
+    are the same rows for every seed, so more seeds do not make it smaller.
+    """
+    record_of = {record.trial: record for record in records}
+    scores: list[list[float]] = [[] for _ in choices]
+    errors: list[list[float]] = [[] for _ in choices]
+    surfaces: list[Surface | None] = [None for _ in choices]
+    for seed in range(study.seeds):
+        rows = split_rows(table, study, seed)
+        preprocessing = fit_preprocessing(table, rows)
+        test = preprocessing.examples(table, rows.test)
+        for index, choice in enumerate(choices):
+            record = record_of[Trial(choice.method, choice.strength, seed)]
+            model = restore_model(study, record, parts[seed])
+            predicted = predict_answers(model, test, table.task)
+            scores[index].append(score_predictions(test.y, predicted, table.task))
+            errors[index].append(sampling_error(test.y, predicted, table.task))
+            if seed == 0 and table.is_plane:
+                surfaces[index] = _predict_surface(model, table, preprocessing)
+    return [
+        dataclasses.replace(
+            choice, test_scores=test_scores, test_error=fmean(error), surface=surface
+        )
+        for choice, test_scores, error, surface in zip(
+            choices, scores, errors, surfaces, strict=True
+        )
+    ]
+
+
+def _predict_surface(model: nn.Module, table: Table, preprocessing: Preprocessing) -> Surface:
+    x, y = (_make_axis(table.frame[column]) for column in table.frame.columns)
+    across, up = np.meshgrid(x, y)  # (rows, columns)
+    plane = pd.DataFrame(np.column_stack([across.ravel(), up.ravel()]), columns=table.frame.columns)
+    outputs = predict(model, preprocessing.features(plane))
+    if table.task == "classes":
+        prediction = outputs.argmax(dim=1).numpy()
+    else:
+        prediction = outputs[:, 0].numpy() * preprocessing.scale + preprocessing.center
+    return Surface(x, y, prediction.reshape(across.shape))
+
+
+def _make_axis(values: pd.Series) -> np.ndarray:
+    low, high = float(values.min()), float(values.max())
+    margin = MARGIN * ((high - low) or 1.0)
+    return np.linspace(low - margin, high + margin, RESOLUTION)

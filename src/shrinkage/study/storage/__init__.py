@@ -1,0 +1,1 @@
+"""A study's folder: its SQLite file, the lock on it, and the files made from it."""

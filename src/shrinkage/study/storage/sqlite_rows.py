@@ -1,0 +1,179 @@
+"""Convert records and choices to rows of SQLite and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shrinkage.study.method import parse_method
+from shrinkage.study.records import Choice, Record, Surface, Trial
+
+TABLES = (
+    "CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """CREATE TABLE records (
+        method TEXT, strength REAL, seed INTEGER,
+        status TEXT NOT NULL, reason TEXT NOT NULL,
+        train_score REAL, validation_score REAL,
+        zeros REAL NOT NULL, weights INTEGER NOT NULL,
+        dead_neurons INTEGER NOT NULL, neurons INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        history TEXT NOT NULL,
+        state BLOB NOT NULL,
+        PRIMARY KEY (method, strength, seed)
+    )""",
+    """CREATE TABLE choices (
+        method TEXT, rule TEXT, strength REAL NOT NULL, edge TEXT NOT NULL,
+        validation_mean REAL NOT NULL, validation_se REAL,
+        test_scores TEXT NOT NULL,
+        zeros REAL NOT NULL, dead_neurons REAL NOT NULL, neurons INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        surface BLOB,
+        PRIMARY KEY (method, rule)
+    )""",
+)
+INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_CHOICE = "INSERT INTO choices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SELECT_RECORDS = "SELECT rowid, * FROM records"
+DELETE_RECORD = "DELETE FROM records WHERE rowid = ?"
+SELECT_CHOICES = "SELECT * FROM choices ORDER BY rowid"
+
+LARGEST = 1e100  # the largest plausible measurement: its square is finite
+
+Row = tuple[Any, ...]
+
+
+def record_to_row(record: Record) -> Row:
+    return (
+        record.trial.method,
+        record.trial.strength,
+        record.trial.seed,
+        record.status,
+        record.reason,
+        record.train_score,
+        record.validation_score,
+        record.zeros,
+        record.weights,
+        record.dead_neurons,
+        record.neurons,
+        record.seconds,
+        json.dumps(record.history),
+        pack_arrays(record.state),
+    )
+
+
+def row_to_record(row: Sequence[Any], question: Mapping[str, Any]) -> Record:
+    """The record in a row; an error of any kind if the row is damaged."""
+    method, strength, seed, *measured, history, state = row
+    trial = Trial(method, strength, seed)
+    _check_trial(trial, question)
+    values = (*measured, json.loads(history), unpack_arrays(state))
+    names = [field.name for field in dataclasses.fields(Record)][1:]
+    record = Record(trial, **dict(zip(names, values, strict=True)))
+    _check_kinds(record)
+    scores = (record.train_score, record.validation_score)
+    if record.status != ("ok" if None not in scores else "diverged"):
+        raise ValueError(f"status {record.status!r} with scores {scores}")
+    return record
+
+
+def choice_to_row(choice: Choice) -> Row:
+    surface = choice.surface
+    return (
+        choice.method,
+        choice.rule,
+        choice.strength,
+        choice.edge,
+        choice.validation_mean,
+        choice.validation_se,  # SQLite keeps nan as NULL
+        json.dumps({"scores": choice.test_scores, "error": choice.test_error}),
+        choice.zeros,
+        choice.dead_neurons,
+        choice.neurons,
+        choice.seconds,
+        None if surface is None else pack_arrays(vars(surface)),
+    )
+
+
+def row_to_choice(row: Sequence[Any], question: Mapping[str, Any]) -> Choice:
+    """The choice in a row; an error of any kind if the row is damaged."""
+    names = [field.name for field in dataclasses.fields(Choice)]
+    values = dict(
+        zip(names[:-1], row, strict=True)
+    )  # test_error is stored together with the test scores
+    if values["validation_se"] is None:
+        values["validation_se"] = math.nan
+    tested = json.loads(values["test_scores"])
+    if isinstance(tested, list):  # a folder of an earlier version, without the error
+        tested = {"scores": tested, "error": math.nan}
+    values["test_scores"], values["test_error"] = tested["scores"], tested["error"]
+    if values["surface"] is not None:
+        values["surface"] = Surface(**unpack_arrays(values["surface"]))
+    choice = Choice(**values)
+    _check_trial(Trial(choice.method, choice.strength, 0), question)
+    _check_kinds(choice)
+    if choice.rule not in ("best", "one-se") or choice.edge not in ("", "lowest", "highest"):
+        raise ValueError(f"rule {choice.rule!r}, edge {choice.edge!r}")
+    return choice
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of a compressed .npz file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays of `pack_arrays`; the zip archive verifies their checksums."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {
+            name.removesuffix(".npy"): np.lib.format.read_array(
+                io.BytesIO(archive.read(name)), allow_pickle=False
+            )
+            for name in archive.namelist()
+        }
+
+
+def _check_trial(trial: Trial, question: Mapping[str, Any]) -> None:
+    """Refuse a trial that is not part of the study."""
+    if trial.method not in question["methods"] or trial.seed not in range(question["seeds"]):
+        raise ValueError(f"{trial} is not part of the study")
+    grid = [0.0] if trial.method == "none" else question["strengths"]
+    if trial.strength not in grid and trial.strength != parse_method(trial.method).strength:
+        raise ValueError(f"{trial} is not part of the study")
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= LARGEST
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: isinstance(value, int) and value >= 0,
+    "float": lambda value: _is_float(value) or math.isnan(value),
+    "float | None": lambda value: value is None or _is_float(value),
+    "list[float]": lambda value: isinstance(value, list) and all(map(_is_float, value)),
+    "dict[str, list[float]]": lambda value: all(
+        isinstance(curve, list) and all(isinstance(point, int | float) for point in curve)
+        for curve in value.values()
+    ),
+}
+
+
+def _check_kinds(kept: Record | Choice) -> None:
+    """Refuse a field whose value does not fit its annotation, or is implausible."""
+    for field in dataclasses.fields(kept):
+        fits = CHECKS.get(str(field.type))
+        value = getattr(kept, field.name)
+        if fits is not None and not fits(value):
+            raise ValueError(f"{field.name} cannot be {value!r}")

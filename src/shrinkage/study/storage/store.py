@@ -1,0 +1,224 @@
+"""A study's folder: one SQLite file, written record by record; everything else is made from it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from shrinkage.study.choosing import choose
+from shrinkage.study.errors import UsageError
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.identity import describe_differences
+from shrinkage.study.records import Choice, Record
+from shrinkage.study.results import Results
+from shrinkage.study.storage import database, metadata, sqlite_rows
+from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.verdict import write_verdict
+
+FILE = "study.sqlite"
+
+
+class Store:
+    """The open folder of one study, locked by this process. Made by `open_store`."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.damaged = 0  # how many records were removed when the folder was opened
+        self._path = folder / FILE
+        self._connection = connection
+
+    def add(self, record: Record) -> None:
+        """Write one record, in its own transaction.
+
+        Raises
+        ------
+        StoppedError
+            If the disk is full or fails; the records before this one are safe.
+        """
+        with database.transaction(self._connection, self._path):
+            self._connection.execute(sqlite_rows.INSERT_RECORD, sqlite_rows.record_to_row(record))
+
+    def finish(self, choices: Sequence[Choice]) -> None:
+        """Write the choices with their test scores, in one transaction."""
+        with database.transaction(self._connection, self._path):
+            self._connection.execute("DELETE FROM choices")
+            self._connection.executemany(
+                sqlite_rows.INSERT_CHOICE, map(sqlite_rows.choice_to_row, choices)
+            )
+            metadata.write(self._connection, {"finished": True})
+
+    def is_finished(self) -> bool:
+        """Whether the choices are written."""
+        with database.explain_read_errors(self._path):
+            stored = metadata.read(self._connection, self._path)
+            choices = _read_choices(self._connection, stored["question"])
+        return bool(stored["finished"]) and choices is not None
+
+    def read_results(self) -> Results:
+        """The whole study, read back."""
+        with database.explain_read_errors(self._path):
+            return _read_results(self._connection, self._path)[0]
+
+    def _delete_damaged(self) -> None:
+        """Delete damaged records, so that their trials run again."""
+        with database.explain_read_errors(self._path):
+            _, damaged = _read_results(self._connection, self._path)
+        if not damaged:
+            return
+        with database.transaction(self._connection, self._path):
+            self._connection.executemany(sqlite_rows.DELETE_RECORD, [(row,) for row in damaged])
+        self.damaged = len(damaged)
+
+    def _update_metadata(self, metadata_values: Mapping[str, Mapping[str, object]]) -> None:
+        """Write the preference and what is known of the data, where they have changed."""
+        with database.explain_read_errors(self._path):
+            stored = metadata.read(self._connection, self._path)
+        current = {key: metadata_values[key] for key in ("question", "data")}
+        if json.dumps(current) != json.dumps({key: stored[key] for key in current}):
+            with database.transaction(self._connection, self._path):
+                metadata.write(self._connection, current)
+
+
+@contextmanager
+def open_store(
+    folder: Path,
+    identity: Mapping[str, object],
+    metadata_values: Mapping[str, Mapping[str, object]],
+) -> Iterator[Store]:
+    """The store in `folder`, created or continued; the metadata is written where it is new.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written, is in use by another process, holds another study, or
+        holds a file that is no study or is damaged.
+    """
+    path = folder / FILE
+    try:
+        if (folder / "report.html").exists() and not path.exists():
+            raise UsageError(
+                f"out {str(folder)!r} holds a report.html but no study: name another folder, so "
+                "that the report is not overwritten"
+            )
+        database.check_file(path)
+    except OSError as error:
+        raise UsageError(unwritable_message(folder, error)) from None
+    with lock_folder(folder), closing(_connect(path)) as connection:
+        with database.explain_read_errors(path):
+            exists = database.has_study(connection, path)
+        if not exists:
+            _create_study(connection, path, {"identity": identity, **metadata_values})
+        with database.explain_read_errors(path):
+            there = metadata.read(connection, path)["identity"]
+        if there != identity:
+            raise UsageError(
+                f"out {str(folder)!r} holds another study, different in "
+                f"{describe_differences(there, identity)}: name another folder, or delete that one"
+            )
+        store = Store(folder, connection)
+        store._delete_damaged()
+        store._update_metadata(metadata_values)
+        yield store
+
+
+def load(folder: str | Path) -> Results:
+    """The study in `folder`, finished or not, without training anything.
+
+    A damaged record is left out, with a warning.
+
+    Raises
+    ------
+    UsageError
+        If there is no study in `folder`, or its file is damaged.
+    """
+    path = Path(folder) / FILE
+    with database.explain_read_errors(path):
+        if not path.is_file():
+            raise UsageError(f"folder {str(folder)!r} holds no study: there is no {FILE} in it")
+        with closing(database.connect(path)) as connection:
+            if not database.has_study(connection, path):
+                raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
+            results, damaged = _read_results(connection, path)
+    if damaged:
+        warnings.warn(
+            f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
+            "compare command runs these trials again",
+            stacklevel=2,
+        )
+    return results
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection for writing."""
+    with database.explain_read_errors(path):
+        connection = database.connect(path, create=True)
+        # A finished transaction is on the disk, and a kill at any moment leaves it whole or undone.
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _create_study(
+    connection: sqlite3.Connection, path: Path, metadata_values: Mapping[str, Mapping[str, object]]
+) -> None:
+    """Create the tables of a new study and write its metadata, in one transaction."""
+    with database.transaction(connection, path):
+        for statement in sqlite_rows.TABLES:
+            connection.execute(statement)
+        metadata.write(connection, metadata_values)
+
+
+def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
+    """The study as it is stored, and the row numbers of damaged records."""
+    stored = metadata.read(connection, path)
+    question = stored["question"]
+    records, damaged = _read_records(connection, question)
+    choices = _read_choices(connection, question)
+    results = Results(
+        question=question,
+        provenance=stored["provenance"],
+        data=stored["data"],
+        records=records,
+        choices=choices or choose(records, question["seeds"]),
+        verdict="",
+    )
+    if stored["finished"] and choices is not None:
+        results = replace(results, verdict=write_verdict(results))
+    return results, damaged
+
+
+def _read_records(
+    connection: sqlite3.Connection, question: Mapping[str, Any]
+) -> tuple[list[Record], list[int]]:
+    """The records in the order of the question, and the row numbers of the damaged ones."""
+    records, damaged = [], []
+    for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
+        try:
+            records.append(sqlite_rows.row_to_record(row, question))
+        except MemoryError:
+            raise
+        except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
+            damaged.append(number)
+    place = {method: index for index, method in enumerate(question["methods"])}
+    records.sort(key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
+    return records, damaged
+
+
+def _read_choices(
+    connection: sqlite3.Connection, question: Mapping[str, Any]
+) -> list[Choice] | None:
+    """The choices that were written; None if one is damaged, since all can be made again."""
+    try:
+        return [
+            sqlite_rows.row_to_choice(row, question)
+            for row in connection.execute(sqlite_rows.SELECT_CHOICES)
+        ]
+    except (MemoryError, sqlite3.Error):
+        raise
+    except Exception:  # as for records
+        return None

@@ -1,0 +1,76 @@
+"""What the records of a study add up to: one cell for each method and strength."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from shrinkage.study.records import Record
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The trials of one method at one strength. Means are over the seeds that have a score."""
+
+    method: str
+    strength: float
+    seeds: int  # how many have a finite score
+    diverged: int  # how many have none
+    score: float  # mean validation score; nan without any seed
+    error: float  # its standard error, sd/√seeds; nan with fewer than two seeds
+    zeros: float
+    dead_neurons: float
+    neurons: int
+    seconds: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every seed has a score, so that the cell may be chosen."""
+        return self.seeds > 0 and self.diverged == 0
+
+
+def mean_and_error(scores: Iterable[float | None]) -> tuple[float, float]:
+    """The mean of the finite scores and its standard error, nan where there are too few.
+
+    >>> mean_and_error([0.5, 1.0, None])
+    (0.75, 0.25)
+    """
+    finite = [score for score in scores if score is not None and math.isfinite(score)]
+    mean = fmean(finite) if finite else math.nan
+    error = stdev(finite) / math.sqrt(len(finite)) if len(finite) > 1 else math.nan
+    return mean, error
+
+
+def summarize(records: Sequence[Record]) -> list[Cell]:
+    """One cell for each method and strength, the methods as they come, the strengths ascending."""
+    methods = list(dict.fromkeys(record.trial.method for record in records))
+    groups: dict[tuple[int, float], list[Record]] = {}
+    for record in records:
+        key = (methods.index(record.trial.method), record.trial.strength)
+        groups.setdefault(key, []).append(record)
+    return [_summarize_cell(groups[key]) for key in sorted(groups)]
+
+
+def _summarize_cell(records: Sequence[Record]) -> Cell:
+    sound = [
+        record
+        for record in records
+        if record.status == "ok"
+        and record.validation_score is not None
+        and math.isfinite(record.validation_score)
+    ]
+    score, error = mean_and_error(record.validation_score for record in sound)
+    return Cell(
+        method=records[0].trial.method,
+        strength=records[0].trial.strength,
+        seeds=len(sound),
+        diverged=len(records) - len(sound),
+        score=score,
+        error=error,
+        zeros=mean_and_error(record.zeros for record in sound)[0],
+        dead_neurons=mean_and_error(record.dead_neurons for record in sound)[0],
+        neurons=records[0].neurons,
+        seconds=mean_and_error(record.seconds for record in sound)[0],
+    )

@@ -1,0 +1,260 @@
+"""Train the model of one trial and record its outcome; the test part is never seen here."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shrinkage.penalties.text import parse
+from shrinkage.study.data.examples import Examples, Parts
+from shrinkage.study.errors import UsageError
+from shrinkage.study.method import parse_method
+from shrinkage.study.records import Record, Trial
+from shrinkage.study.scores import score_predictions
+from shrinkage.study.spec import Study
+from shrinkage.study.training import models, optimizers
+from shrinkage.torch import Regularizer
+
+POINTS = 40  # of a training curve, roughly
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "classes": nn.functional.cross_entropy,
+    "numbers": nn.functional.mse_loss,
+}
+
+
+class DivergedError(Exception):
+    """A number of the trial is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that one trial trains with."""
+
+    model: nn.Module
+    regularizer: Regularizer
+    optimizer: torch.optim.Optimizer
+    adds_to_loss: bool  # whether the penalty is a term of the loss
+    task: str
+
+
+def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
+    """Train one model from its seed and measure it; the same arguments give the same record.
+
+    `study` must have its `lr` and `epochs`. Training uses one thread and leaves torch's global
+    generator as it was. If a number stops being finite, the record's status is "diverged".
+    """
+    _warm_up()
+    started = time.perf_counter()
+    history: dict[str, list[float]] = {
+        key: [] for key in ("epoch", "data_loss", "penalty", "validation_score")
+    }
+    with use_one_thread(), torch.random.fork_rng(devices=[]):
+        setup = set_up(study, trial, parts)
+        reason = ""
+        try:
+            _fit(setup, study, trial, parts, history)
+        except (DivergedError, FloatingPointError) as error:
+            reason = str(error)
+        return _make_record(setup, trial, parts, history, reason, time.perf_counter() - started)
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Take a first step, which loads more of torch, outside the measured time of any trial."""
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = optimizers.build_optimizer("adam", [parameter], 1.0)
+    parameter.sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def predict(model: nn.Module, X: np.ndarray) -> Tensor:
+    """The model's outputs in evaluation mode, (rows, outputs)."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs: Tensor = model(torch.tensor(X))
+    model.train(was_training)
+    return outputs if outputs.ndim == 2 else outputs[:, None]
+
+
+def score_model(model: nn.Module, examples: Examples, task: str) -> float:
+    """Accuracy for classes, R² for numbers; higher is better."""
+    return score_predictions(examples.y, predict_answers(model, examples, task), task)
+
+
+def predict_answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
+    """What the model predicts for each row: a class index, or a number."""
+    outputs = predict(model, examples.X)
+    predicted: np.ndarray = (outputs.argmax(dim=1) if task == "classes" else outputs[:, 0]).numpy()
+    return predicted
+
+
+def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
+    """The trained model of a record."""
+    with torch.random.fork_rng(devices=[]):
+        model = models.build_model(study.model, parts.train.X.shape[1], parts.outputs)
+    model.load_state_dict({name: torch.tensor(value) for name, value in record.state.items()})
+    return model
+
+
+def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
+    """Build the model, the penalty and the optimizer of a trial."""
+    torch.manual_seed(trial.seed)
+    model = models.build_model(study.model, parts.train.X.shape[1], parts.outputs)
+    if study.lr is None:
+        raise UsageError("lr must be set before training; Study.with_defaults does it")
+    optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
+    if trial.method == "none":
+        # A strength of 0 does nothing, but lets the record count the same weights.
+        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, parts.task)
+    method = parse_method(trial.method)
+    regularizer = Regularizer(model, method.make_penalty(trial.strength))
+    if method.how != "loss":
+        regularizer.attach(optimizer, how=method.how)
+    return Setup(model, regularizer, optimizer, method.how == "loss", parts.task)
+
+
+def _fit(
+    setup: Setup, study: Study, trial: Trial, parts: Parts, history: dict[str, list[float]]
+) -> None:
+    """Train for the study's epochs, while the learning rate falls to 0 along half a cosine."""
+    assert study.lr is not None
+    assert study.epochs is not None
+    X, y = to_tensors(parts.train.X, parts.train.y)
+    batches = math.ceil(len(X) / study.batch)
+    shuffle = torch.Generator().manual_seed(trial.seed)
+    every = max(1, study.epochs // POINTS)
+    step, steps = 0, study.epochs * batches
+    for epoch in range(study.epochs):
+        losses = []
+        for rows in _batches(len(X), batches, shuffle):
+            for group in setup.optimizer.param_groups:
+                group["lr"] = study.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+            step += 1
+            batch = (X, y) if rows is None else (X[rows], y[rows])
+            losses.append(_check_finite(take_step(setup, *batch), setup.model, step))
+        if epoch % every == 0 or epoch == study.epochs - 1:
+            _append_history(history, setup, parts, epoch + 1, math.fsum(losses) / batches)
+    _check_finite(0.0, setup.model, step)
+
+
+def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
+    """Take one step of the optimizer, and return the data loss before it."""
+    loss_of = LOSSES[setup.task]
+    last = math.nan
+
+    def closure() -> Tensor:
+        nonlocal last
+        setup.optimizer.zero_grad()
+        outputs = setup.model(X)
+        loss = loss_of(outputs.reshape(y.shape) if setup.task == "numbers" else outputs, y)
+        last = loss.item()
+        if setup.adds_to_loss:
+            loss = loss + setup.regularizer.penalty()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    if isinstance(
+        setup.optimizer, torch.optim.LBFGS
+    ):  # evaluates the closure several times in a step
+        setup.optimizer.step(closure)  # type: ignore[no-untyped-call]
+    else:
+        closure()
+        setup.optimizer.step()
+    return last
+
+
+def _batches(rows: int, batches: int, shuffle: torch.Generator) -> Iterator[Tensor | None]:
+    """The row indices of each step, in batches of equal size; None stands for all rows."""
+    if batches == 1:
+        yield None
+    else:
+        yield from torch.tensor_split(torch.randperm(rows, generator=shuffle), batches)
+
+
+def _check_finite(loss: float, model: nn.Module, step: int) -> float:
+    """Return a finite loss; where it is 0, as at the end, check the parameters as well."""
+    if math.isfinite(loss) and loss != 0.0:
+        return loss
+    largest, size = "", -1.0
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise DivergedError(f"step {step}: parameter {name} is no longer finite")
+        if parameter.numel() and float(parameter.detach().abs().max()) > size:
+            largest, size = name, float(parameter.detach().abs().max())
+    if math.isfinite(loss):
+        return loss
+    raise DivergedError(
+        f"step {step}: the loss is {loss}; largest is parameter {largest}, {size:.3g}"
+    )
+
+
+def _append_history(
+    history: dict[str, list[float]], setup: Setup, parts: Parts, epoch: int, loss: float
+) -> None:
+    history["epoch"].append(epoch)
+    history["data_loss"].append(loss)
+    history["penalty"].append(setup.regularizer.value())
+    history["validation_score"].append(score_model(setup.model, parts.validation, parts.task))
+
+
+def _make_record(
+    setup: Setup,
+    trial: Trial,
+    parts: Parts,
+    history: dict[str, list[float]],
+    reason: str,
+    seconds: float,
+) -> Record:
+    weights = [parameter.detach() for _, parameter in setup.regularizer.named_parameters()]
+    count = sum(weight.numel() for weight in weights)
+    zeros = sum(int((weight == 0).sum()) for weight in weights)
+    dead, neurons = models.count_neurons(setup.model)
+    train = validation = math.nan
+    if not reason:
+        train = score_model(setup.model, parts.train, parts.task)
+        validation = score_model(setup.model, parts.validation, parts.task)
+        if not (math.isfinite(train) and math.isfinite(validation)):
+            reason = f"after training: the scores are {train} and {validation}"
+    is_sound = not reason
+    return Record(
+        trial=trial,
+        status="ok" if is_sound else "diverged",
+        reason=reason,
+        train_score=train if is_sound else None,
+        validation_score=validation if is_sound else None,
+        zeros=zeros / count if count else 0.0,
+        weights=count,
+        dead_neurons=dead,
+        neurons=neurons,
+        seconds=seconds,
+        history=history,
+        state={name: value.numpy().copy() for name, value in setup.model.state_dict().items()}
+        if is_sound
+        else {},
+    )
+
+
+def to_tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Features and target as tensors."""
+    # torch.tensor copies: joblib passes large arrays read-only, and torch wants to write.
+    return torch.tensor(X), torch.tensor(y)
+
+
+@contextmanager
+def use_one_thread() -> Iterator[None]:
+    """Use one thread: trials run in parallel, and sums are added in the same order every time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

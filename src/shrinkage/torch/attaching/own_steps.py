@@ -1,0 +1,97 @@
+"""The optimizer's own step for each parameter: read from its state, or asked of the user."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import array_api_compat.torch as xp
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from shrinkage.penalties.arrays import checked_step
+from shrinkage.torch.attaching.pairs import Pair
+from shrinkage.torch.binding.bound import Part, Reading
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.records import START
+from shrinkage.torch.facts import own_step
+from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, rule_for
+from shrinkage.torch.tensors.kinds import OwnStep
+
+if TYPE_CHECKING:
+    from shrinkage.torch.fused.after_step import FusedProx
+
+
+class OwnSteps:
+    """How far an optimizer moves each parameter for each unit of its gradient.
+
+    By `metric` where the user gives one, else by the rule that is known for the optimizer.
+    """
+
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: UserMetric | None) -> None:
+        self._bound, self._optimizer, self._metric = bound, optimizer, metric
+        self.rule: Rule | None = None if metric is not None else rule_for(optimizer)
+        self._loops: FusedProx | None = None
+
+    def prox_in_one_pass_(self, moved: Sequence[Pair], pairs: Sequence[Pair]) -> Sequence[Pair]:
+        """The prox of what moved, where compiled loops know the rule; returns what is left."""
+        if self.rule not in (own_step.sgd, own_step.adam):
+            return moved
+        if self._loops is None:
+            # Numba takes seconds to import, so it waits until a step asks for it.
+            from shrinkage.torch.fused.after_step import FusedProx
+
+            self._loops = FusedProx(self._bound, self._optimizer, self.rule)
+        return self._loops.prox_(moved, pairs)
+
+    def read(self, group: Group | None, part: Part, share: float = 1.0) -> Reading | None:
+        """How to read the step of a part, and from which state; None for one that stays.
+
+        `share` is the c of the gradient's clipping: the strength is clipped with it, but not how
+        far a prox may go.
+        """
+        if group is None:
+            return None
+        own, state = self._by_metric(group, part) if self._metric else self._by_rule(group, part)
+        if share == 1.0:
+            return own, state
+        return lambda state: _clip(own(state), share), state
+
+    def of(self, group: Group, part: Part) -> OwnStep:
+        """The step of one parameter, after a step."""
+        reading = self.read(group, part)
+        assert reading is not None
+        own, state = reading
+        return own(state)
+
+    def state_of(self, part: Part) -> dict[str, Tensor]:
+        """The tensors in the optimizer's state for one parameter."""
+        state = self._optimizer.state.get(part.parameter, {})
+        return {
+            key: value if isinstance(value, Tensor) else torch.tensor(value)
+            for key, value in state.items()
+            if isinstance(value, Tensor | int | float) and key != START
+        }
+
+    def _by_rule(self, group: Group, part: Part) -> Reading:
+        rule = self.rule
+        assert rule is not None
+        buffered = self._bound.momentum.buffers.get(part.name, 1.0)
+        return lambda state: rule(group, state, buffered), self.state_of(part)
+
+    def _by_metric(self, group: Group, part: Part) -> Reading:
+        assert self._metric is not None
+        try:
+            given = self._metric(self._optimizer, group, part.parameter)
+            step = checked_step(xp, part.parameter, given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"metric, for {part.name}: {error}") from None
+        if isinstance(step, float) or not step.ndim:
+            return lambda state: OwnStep(step, math.inf), {}
+        return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
+
+
+def _clip(own: OwnStep, share: float) -> OwnStep:
+    return OwnStep(own.step * share, own.limit)

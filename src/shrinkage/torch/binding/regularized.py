@@ -1,0 +1,103 @@
+"""What can be seen and set of penalties on a model, whatever applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from shrinkage.torch.binding.averages import copy_zeros
+from shrinkage.torch.binding.bound import Binding
+from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
+from shrinkage.torch.models.selection import Selected
+from shrinkage.torch.schedules import Schedule
+
+
+class Regularized:
+    """A holder of penalties on a model: what optimizers and the audit know of a `Regularizer`."""
+
+    bound: BoundModel
+
+    @property
+    def model(self) -> nn.Module:
+        """The model whose parameters are penalized."""
+        return self.bound.model
+
+    @property
+    def selected(self) -> list[Selected]:
+        """Each parameter of the model, with its penalty or the reason why it has none."""
+        return self.bound.selected
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """Each penalty with the parameter or the parameters that it is bound to."""
+        return self.bound.bindings
+
+    @property
+    def factor(self) -> float:
+        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        return self.bound.factor
+
+    @factor.setter
+    def factor(self, factor: float) -> None:
+        self.bound.factor = factor
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The function from the step to the factor."""
+        return self.bound.schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule | None) -> None:
+        self.bound.schedule = schedule
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        """The penalized parameters that are not frozen, with their names."""
+        return self.bound.named_parameters()
+
+    def value(self) -> float:
+        """factor·Ω(w) as a number, without a graph."""
+        return self.bound.value()
+
+    def sparsity(self) -> Sparsity:
+        """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
+        self.bound.refresh()
+        with torch.no_grad():
+            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bound.bindings}
+        return Sparsity(zeros)
+
+    def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
+        """Set to exactly 0 in a running average what is exactly 0 in the model: SWA, EMA.
+
+        An average over steps is 0 only where the weight was 0 at every one of them, so it has
+        hardly any zeros. The other entries of the average, and all that is not penalized, stay.
+
+        Parameters
+        ----------
+        averaged : torch.nn.Module, or a mapping of parameter names to tensors
+            Such as ``torch.optim.swa_utils.AveragedModel(model)``, timm's ``ModelEmaV3(model)``, or
+            a state_dict of these. Changed in place.
+
+        Raises
+        ------
+        ValueError
+            If a penalized parameter has no counterpart of its name and shape; nothing is changed
+            then.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> model = torch.nn.Linear(2, 1)
+        >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+        >>> _ = model.weight.data.copy_(torch.tensor([[0.0, 2.0]]))
+        >>> _ = averaged.module.weight.data.fill_(1.0)
+        >>> Regularizer(model, L1(0.5)).copy_zeros_to(averaged)
+        >>> averaged.module.weight.tolist()
+        [[0.0, 1.0]]
+        """
+        self.bound.refresh()
+        copy_zeros(self.bound, averaged)

@@ -1,0 +1,17 @@
+"""What AMP's gradient scaler tells an optimizer that unscales within its own step (`fused`)."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer
+
+
+def grad_scale_of(optimizer: Optimizer) -> float:
+    """What the gradients are multiplied by inside such a step; 1 elsewhere."""
+    scale = getattr(optimizer, "grad_scale", None)
+    return 1.0 if scale is None else float(scale)
+
+
+def skips_step(optimizer: Optimizer) -> bool:
+    """Whether the scaler found infinite gradients, so that the step moves nothing."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found)

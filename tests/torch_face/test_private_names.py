@@ -1,0 +1,141 @@
+"""What importing the Regularizer loads; without torch's private names no number changes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+
+from shrinkage.torch import private
+
+STEPS = """
+import json
+import torch
+from shrinkage import GroupLasso, L1, L2
+from shrinkage.torch import SGD, Adam, Regularizer
+
+def run(how, penalty, **options):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(200, 100), torch.nn.ReLU(), torch.nn.Linear(100, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    regularizer = Regularizer(model, penalty)
+    attachment = regularizer.attach(optimizer, how, **options)
+    x = torch.randn(8, 200)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    attachment.detach()
+    loss = regularizer.penalty()
+    loss.backward()
+    gradient = model[0].weight.grad.abs().sum()
+    return regularizer.value(), loss.item(), gradient.item(), regularizer.sparsity().zeros
+
+def run_inside(kind, **options):
+    w = torch.nn.Parameter(torch.linspace(-1.0, 1.0, 50))
+    optimizer = kind([w], lr=0.1, penalty=L1(0.1), **options)
+    for _ in range(3):
+        w.grad = w.detach() ** 3
+        optimizer.step()
+    return w.tolist()
+
+results = [
+    run_inside(SGD, momentum=0.9),
+    run_inside(Adam, max_norm=1.0),
+    run("coupled", L1(1e-3) + L2(1e-2)),
+    run("decoupled", L1(1e-3)),
+    run("proximal", L1(1e-2), max_norm=1.0),
+    run("proximal", GroupLasso(1e-2)),
+]
+"""
+HIDE = """
+import torch
+import torch.optim
+import torch._compile
+del torch._compile._disable_dynamo
+del torch._C._functorch.peek_interpreter_stack
+del torch._C._autograd._profiler_enabled
+del torch._C._dynamo.guards.TensorGuards
+from shrinkage.torch import private
+hidden = (
+    private.skip_compiling is torch.compiler.disable
+    and private.is_inside_transform()
+    and private.is_watched(torch.optim.SGD([torch.ones(1, requires_grad=True)]))
+    and private.TensorGuards is None
+)
+"""
+
+
+def in_fresh_process(code: str) -> object:
+    """What the code prints as JSON."""
+    arguments = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_regularizer_loads_neither_numba_nor_the_engine() -> None:
+    code = """
+import json, sys
+import torch
+from shrinkage import L1
+from shrinkage.torch import Regularizer, audit
+
+def loaded():
+    roots = "numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"
+    return [root for root in roots if root in sys.modules]
+
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+found = [loaded()]
+for how in ("coupled", "decoupled", "proximal"):
+    with Regularizer(model, L1(0.1)).attach(optimizer, how) as attachment:
+        found.append(loaded())
+        model(torch.ones(4)).sum().backward()
+        optimizer.step()
+        attachment.bound.value()
+        audit(model, optimizer), repr(attachment)
+    found.append(loaded())
+print(json.dumps(found))
+"""
+    *before, after = in_fresh_process(code)  # type: ignore[misc]
+    assert before == [[]] * 6
+    assert after == ["numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"]
+
+
+def test_without_the_private_names_all_numbers_are_the_same() -> None:
+    names: dict[str, Any] = {}
+    exec(STEPS, names)
+    usual = names["results"]
+    hidden, without = in_fresh_process(  # type: ignore[misc]
+        HIDE + STEPS + "print(json.dumps([hidden, results]))"
+    )
+    assert hidden
+    assert len(usual) == 6
+    for one, other in zip(usual, without, strict=True):
+        assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
+
+
+class Public:
+    """A module with its public methods alone."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.named_parameters, self.named_children = module.named_parameters, module.named_children
+
+
+def test_members_of_a_module_by_its_public_methods() -> None:
+    module = nn.TransformerEncoderLayer(4, 2, 8)
+    module.own = nn.Parameter(torch.ones(2))
+    public: Any = Public(module)
+    assert private.own_parameters(public) == private.own_parameters(module) == {"own": module.own}
+    children = private.own_children(module)
+    assert len(children) > 5
+    assert private.own_children(public) == children
+    for values, expected in zip(
+        private.member_values(public), private.member_values(module), strict=True
+    ):
+        assert list(map(id, values())) == list(map(id, expected()))
