@@ -12,6 +12,7 @@ from threading import RLock
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.kernels.how import Update
 from shrinkage.torch.binding.bound import Binding, SingleBinding
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts import own_step
@@ -38,14 +39,14 @@ def _variance_names(group: Group) -> tuple[str, ...]:
 
 
 AFTER_ADAM = UpdateRule(
-    name="still",
+    name="prox",
     state_names=_variance_names,
     prepare=leave_state,
     numbers=adam.numbers,
     own_step=adam.find_own_step,
     count_step=leave_state,
     by_torch=_make_no_update,
-    variant=lambda group: True,
+    update=lambda group: Update.NONE_IN_METRIC,
     count_name="step",
 )
 
@@ -68,19 +69,19 @@ class FusedProx:
         def find_own_step(group: Group, state: State) -> OwnStep:
             return own_step.sgd(group, state, self._share)
 
-        def numbers(entry: Entry) -> tuple[float, ...]:
+        def numbers(entry: Entry) -> dict[str, float]:
             step = float(find_own_step(entry.group, {}).step)
-            return (1.0, float(entry.group["lr"]), entry.factor, 0.0, math.inf, step)
+            return {"factor": entry.factor, "limit": math.inf, "step": step}
 
         return UpdateRule(
-            name="still",
+            name="prox",
             state_names=use_no_state,
             prepare=leave_state,
             numbers=numbers,
             own_step=find_own_step,
             count_step=leave_state,
             by_torch=_make_no_update,
-            variant=lambda group: False,
+            update=lambda group: Update.NONE,
             is_euclidean=True,
         )
 

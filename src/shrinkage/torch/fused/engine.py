@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from shrinkage.kernels import launch
 from shrinkage.torch.binding.clipping import clipped_share, is_any_clipped, scales_strength
 from shrinkage.torch.fused.batch import (
     INNER,
+    STATE,
     Batch,
     States,
     fits,
@@ -28,7 +28,7 @@ from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
-    from shrinkage.kernels.launch import Kind
+    from shrinkage.kernels.how import Kind
 
 TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
@@ -119,9 +119,8 @@ class Engine:
                 if entry.shares or find_obstacle(self.rule, states, entry) is not None:
                     others.append(entry)
                 else:
-                    members.setdefault(
-                        entry.kind(self.rule.name, self.rule.variant(entry.group)), []
-                    ).append(entry)
+                    kind = entry.kind(self.rule.update(entry.group))
+                    members.setdefault(kind, []).append(entry)
             for kind, entries in members.items():
                 batch = Batch(self.rule, kind, entries)
                 if batch.revalidate(states):
@@ -230,13 +229,12 @@ def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
     """The entries whose weights or state have memory in common with another's."""
     places = []
     for batch in batches:
-        for entry, addresses in zip(batch.entries, batch.table.tolist(), strict=True):
+        for entry, place in zip(batch.entries, batch.table, strict=True):
             size = entry.parameter.numel()
             width = entry.parameter.element_size()
-            for column in launch.WRITTEN:
-                if addresses[column]:
-                    bytes_each = width if column == launch.WEIGHTS else batch.itemsize
-                    start = addresses[column]
+            for field in ("weights", *STATE):
+                if start := int(place[field]):
+                    bytes_each = width if field == "weights" else batch.itemsize
                     places.append((start, start + size * bytes_each, entry))
     places.sort(key=lambda place: place[:2])
     found: list[Entry] = []

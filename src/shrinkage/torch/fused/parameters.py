@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Groups, How, Kind, Update
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bound import Binding, SingleBinding
@@ -45,12 +45,14 @@ class Entry:
     shares: bool = False  # has memory in common with another parameter
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
 
-    def kind(self, update: str, variant: bool) -> Kind:
+    def kind(self, update: Update) -> Kind:
         """Which compiled loop steps it."""
         assert self.form is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        groups = "columns" if self.form.span else "rows" if self.form.width else "none"
-        return Kind(update, variant, self.form.formula, self.how, groups, dtype)
+        groups = Groups.ROWS if self.form.width else Groups.NONE
+        if self.form.span:
+            groups = Groups.COLUMNS
+        return Kind(update, self.form.formula, How(self.how), groups, dtype)
 
     def take_form(self) -> None:
         """The compiled form for the present shape, if there is one, and a shape.
