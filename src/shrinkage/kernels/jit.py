@@ -55,21 +55,10 @@ def _is_tried() -> bool:
     return low <= tuple(map(int, numba.__version__.split(".")[:2])) < high
 
 
-def fragment_compiler() -> Any:
-    """Numba's compiler, but for functions that only loops take in; None where it is not to be had.
+def _make_fragment_library(code_library: Any) -> Any:
+    """Numba's library of compiled code, without machine code of its own."""
 
-    The code of such a function is not made into machine code, nor optimized before it is within a
-    loop, unless it is `tight`. Numba would do both for each, with all that it takes in.
-    """
-    if not _is_tried():
-        return None
-    try:
-        from numba.core.codegen import JITCodeLibrary
-        from numba.core.compiler import CompilerBase, DefaultPassBuilder
-    except ImportError:
-        return None
-
-    class Fragment(JITCodeLibrary):  # type: ignore[misc]
+    class Fragment(code_library):  # type: ignore[misc]
         is_tight = False
 
         def add_ir_module(self, module: Any) -> None:
@@ -96,10 +85,29 @@ def fragment_compiler() -> Any:
         def set_env(self, name: str, environment: Any) -> None:
             """It needs none: that is for what speaks to Python."""
 
+    return Fragment
+
+
+def fragment_compiler() -> Any:
+    """Numba's compiler, but for functions that only loops take in; None where it is not to be had.
+
+    The code of such a function is not made into machine code, nor optimized before it is within a
+    loop, unless it is `tight`. Numba would do both for each, with all that it takes in.
+    """
+    if not _is_tried():
+        return None
+    try:
+        from numba.core.codegen import JITCodeLibrary
+        from numba.core.compiler import CompilerBase, DefaultPassBuilder
+    except ImportError:
+        return None
+
+    fragment_library = _make_fragment_library(JITCodeLibrary)
+
     class FragmentCompiler(CompilerBase):  # type: ignore[misc]
         def define_pipelines(self) -> list[Any]:
             state = self.state
-            state.library = Fragment(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library = fragment_library(state.targetctx.codegen(), state.func_id.func_qualname)
             return [DefaultPassBuilder.define_nopython_pipeline(state)]
 
     hooks = "_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals"

@@ -79,7 +79,10 @@ def summing(dtype: str) -> Work:
     def sum_up(address):
         job = memory(address, 1, ARRAYS)[0]
         w = memory(job.weights, job.size, like)
-        while (low := next_piece(address) * PIECE) < w.size:
+        while True:
+            low = next_piece(address) * PIECE
+            if low >= w.size:
+                return
             high, total, squares = min(low + PIECE, w.size), 0.0, 0.0
             for at in range(low, high, CHUNK):
                 measured = measure(part(w, at, min(CHUNK, high - at)))
@@ -100,7 +103,10 @@ def differentiating(formula: Formula, dtype: str) -> Work:
         job = memory(address, 1, ARRAYS)[0]
         real = like.dtype.type
         a, b, scale = real(job.a), real(job.b), real(job.scale)
-        while (low := next_piece(address) * PIECE) < job.size:
+        while True:
+            low = next_piece(address) * PIECE
+            if low >= job.size:
+                return
             size, at = min(PIECE, job.size - low), low * like.itemsize
             w, out = memory(job.weights + at, size, like), memory(job.out + at, size, like)
             for i in range(size):

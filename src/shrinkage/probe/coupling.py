@@ -60,7 +60,7 @@ def judge_coupling(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) 
 
 
 def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Coupling:
-    wd, known = base.weight_decay, known_gradient(base.weight_decay)
+    known = known_gradient(base.weight_decay)
     runs = run_pair(stepper, start, base, known, STEPS + law.step - 1)
     decayed, free = runs
 
@@ -83,14 +83,7 @@ def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fit
 
         return miss(known, nudge)
 
-    terms: dict[str, Callable[[Tensor], Tensor]] = {  # what may be added to a gradient
-        "wd·w": lambda w: wd * w,
-        "2·wd·w": lambda w: 2 * wd * w,
-        "wd·sign(w)": lambda w: wd * torch.sign(w),
-    }
-    if law.shape.form in ("power", "constant", "mixture", "matrix"):
-        terms["its own law"] = lambda w: -law.predict(w, base) / base.lr
-    by_term = {name: miss_with_term(term) for name, term in terms.items()}
+    by_term = {name: miss_with_term(term) for name, term in _list_terms(base, law).items()}
     by_order = {order: miss_with_nudge(order) for order in ("before", "after")}
     nearest = min(by_term, key=lambda name: by_term[name])
     tolerance = min(SAME, max(10 * min(by_order.values()), ROUNDING))
@@ -105,6 +98,19 @@ def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fit
         growth=_measure_growth(stepper, start, base, law),
         momentum=None,
     )
+
+
+def _list_terms(base: Setting, law: Fitted) -> dict[str, Callable[[Tensor], Tensor]]:
+    """What a coupled decay may add to a gradient, by its formula."""
+    wd = base.weight_decay
+    terms: dict[str, Callable[[Tensor], Tensor]] = {
+        "wd·w": lambda w: wd * w,
+        "2·wd·w": lambda w: 2 * wd * w,
+        "wd·sign(w)": lambda w: wd * torch.sign(w),
+    }
+    if law.shape.form in ("power", "constant", "mixture", "matrix"):
+        terms["its own law"] = lambda w: -law.predict(w, base) / base.lr
+    return terms
 
 
 def _measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> float:

@@ -174,18 +174,8 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
     moved = effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
-    form = _name_form(fitted)
     law = replace(
-        law,
-        form=form,
-        formula=write_formula(fitted),
-        coefficient=abs(fitted.coefficient) if form == "grows" else fitted.coefficient,
-        lr_exponent=fitted.exponents.lr,
-        first_lr_exponent=fitted.exponents.first_lr,
-        strength_exponent=fitted.exponents.strength,
-        weight_exponent=0.0 if form == "constant" else fitted.shape.weight_exponent,
-        misfit=fitted.misfit,
-        first_step=fitted.step,
+        _state_formula(law, fitted),
         coupled=coupling.coupled,
         order=coupling.order if coupling.coupled is False and not coupling.cautious else "",
         gradient_term=coupling.equals if coupling.coupled else "",
@@ -206,6 +196,23 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
     except OutOfTimeError:
         objective = "its steps are too slow to find what it solves"
     return replace(law, objective=objective)
+
+
+def _state_formula(law: Law, fitted: Fitted) -> Law:
+    """The law with its formula, and how that depends on lr, strength and weight."""
+    form = _name_form(fitted)
+    return replace(
+        law,
+        form=form,
+        formula=write_formula(fitted),
+        coefficient=abs(fitted.coefficient) if form == "grows" else fitted.coefficient,
+        lr_exponent=fitted.exponents.lr,
+        first_lr_exponent=fitted.exponents.first_lr,
+        strength_exponent=fitted.exponents.strength,
+        weight_exponent=0.0 if form == "constant" else fitted.shape.weight_exponent,
+        misfit=fitted.misfit,
+        first_step=fitted.step,
+    )
 
 
 def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:

@@ -38,6 +38,7 @@ except ImportError:
 
 __all__ = [
     "TensorGuards",
+    "drop_forward_hooks",
     "is_differentiating_forward",
     "is_inside_transform",
     "is_watched",
@@ -100,3 +101,9 @@ def member_values(module: nn.Module) -> tuple[Callable[[], Iterable[object]], ..
         return module._parameters.values, module._modules.values
     except AttributeError:
         return lambda: own_parameters(module).values(), lambda: own_children(module).values()
+
+
+def drop_forward_hooks(module: nn.Module) -> None:
+    """Take the hooks around `forward` from a module, or leave them where torch hides them."""
+    for name in ("_forward_hooks", "_forward_pre_hooks"):
+        getattr(module, name, {}).clear()

@@ -49,7 +49,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Audit:
-    """What `audit` found."""
+    """What `audit` found.
+
+    >>> import torch
+    >>> from shrinkage.torch import audit
+    >>> model = torch.nn.Linear(2, 1)
+    >>> found = audit(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> found.ok, found.findings
+    (True, ())
+    """
 
     headline: str
     table: tuple[Row, ...]

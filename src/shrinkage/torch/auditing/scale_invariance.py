@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_leaves
 
 from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.models.parameter_kinds import NORMALIZATIONS
+from shrinkage.torch.private import drop_forward_hooks
 
 # Doubling the weight doubles the output less the bias.
 LINEAR = (nn.Linear, CONVOLUTION, nn.Embedding)
@@ -73,8 +73,8 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         buffers = {key: buffer.clone() for key, buffer in model.named_buffers()}
         torch.manual_seed(0)  # the same dropout each time
         result = torch.func.functional_call(model, {**buffers, name: w}, args, kwargs)
-        leaves = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
-        return torch.cat([leaf.double().flatten() for leaf in leaves if leaf.is_floating_point()])
+        outputs = [one for one in _tensors_in(result) if one.is_floating_point()]
+        return torch.cat([one.double().flatten() for one in outputs])
 
     invariant = set()
     if not model.training:
@@ -135,9 +135,20 @@ def _copy_without_data(module: nn.Module) -> nn.Module:
     }
     copied = copy.deepcopy(module, memo)
     for inner in copied.modules():
-        inner._forward_hooks.clear()
-        inner._forward_pre_hooks.clear()
+        drop_forward_hooks(inner)
     return copied
+
+
+def _tensors_in(result: object) -> Iterator[Tensor]:
+    """The tensors in what a model gives: one, or lists and mappings of them, nested."""
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, Mapping):
+        for value in result.values():
+            yield from _tensors_in(value)
+    elif isinstance(result, list | tuple):
+        for value in result:
+            yield from _tensors_in(value)
 
 
 def _only_normalization(call: fx.Node, module: nn.Module) -> nn.Module | None:

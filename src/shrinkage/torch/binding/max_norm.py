@@ -17,7 +17,15 @@ class SelfClipping:
     has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
 
     def penalty_of(self, group: dict[str, Any]) -> Any:
-        """The penalty inside for the parameters of a group: a Penalty, a Regularizer or None."""
+        """The penalty inside for the parameters of a group: a Penalty, a Regularizer or None.
+
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import SGD
+        >>> optimizer = SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1, penalty=L1(0.5))
+        >>> optimizer.penalty_of(optimizer.param_groups[0])
+        L1(lam=0.5): 0.5·Σ|w|
+        """
         raise NotImplementedError
 
     @property
