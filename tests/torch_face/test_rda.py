@@ -53,6 +53,7 @@ def train(kind: str, lam: float, seed: int) -> np.ndarray:
     return model.weight.detach().numpy()[0]
 
 
+@pytest.mark.slow
 def test_it_finds_the_zeros_that_the_proximal_iterate_does_not() -> None:
     lam, seed = 0.03, 0
     target = minimum(L1(lam)) == 0

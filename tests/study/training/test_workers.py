@@ -95,6 +95,7 @@ def test_a_trial_that_raises_stops_the_study_and_names_itself(ready, monkeypatch
         list(workers.run_trials(study, [trial], [parts], 1))
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_stops_the_study_in_a_sentence(ready, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "killed_nets.py").write_text(

@@ -16,6 +16,7 @@ from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels.group_root import root
 from shrinkage.torch import SGD, Adam
 
+pytestmark = pytest.mark.slow  # test_contract.py has what is no number, in the quick layer
 START = torch.tensor([[1.0, -2.0, 0.5], [0.25, 1.0, 3.0]])
 
 
