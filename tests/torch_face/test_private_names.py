@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -117,6 +119,23 @@ def test_without_the_private_names_all_numbers_are_the_same() -> None:
     assert hidden
     assert len(usual) == 6
     for one, other in zip(usual, without, strict=True):
+        assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.slow
+def test_by_numbas_public_interface_alone_all_numbers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names: dict[str, Any] = {}
+    exec(STEPS, names)
+    monkeypatch.setenv("SHRINKAGE_PUBLIC_ONLY", "1")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # nothing that was compiled before
+    report = "from shrinkage.kernels import jit\nhidden = jit.fragment_compiler() is None\n"
+    hidden, without = in_fresh_process(  # type: ignore[misc]
+        report + STEPS + "print(json.dumps([hidden, results]))"
+    )
+    assert hidden
+    for one, other in zip(names["results"], without, strict=True):
         assert all(abs(a - b) <= 1e-5 * abs(a) for a, b in zip(one, other, strict=True))
 
 
