@@ -7,8 +7,8 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from shrinkage.probe.catalogue import Entry, installed
-from shrinkage.probe.survey import records, survey
+from shrinkage.probe.catalogue import Entry, find_installed
+from shrinkage.probe.survey import survey, to_records
 
 PAGE = Path(__file__).with_name("weight-decay.md")
 BEGIN, END = "<!-- written by make docs -->\n", "<!-- to here -->\n"
@@ -19,13 +19,13 @@ def main() -> None:
     """Probe all that the page is about, and put what was found between the two marks."""
     page = PAGE.read_text(encoding="utf-8")
     before, after = page.partition(BEGIN)[0], page.partition(END)[2]
-    found = records(survey(entries()))
+    found = to_records(survey(entries()))
     PAGE.write_text(f"{before}{BEGIN}\n{section(found)}\n{END}{after}", encoding="utf-8")
 
 
 def entries() -> list[Entry]:
     """The optimizers that the page is about: those that `make test` installs."""
-    return installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
+    return find_installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
 
 
 def section(found: Sequence[dict]) -> str:

@@ -170,19 +170,19 @@ def orthogonal() -> nn.Module:
 
 
 CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, str]] = {
-    # set-up, kind, severity, parameters, number, words of the sentence
+    # set-up, slug, severity, parameters, number, words of the sentence
     "missing": (
         half_held,
-        "not in the optimizer",
+        "in-no-optimizer",
         "warning",
         ("1.weight",),
         1.0,
         "not held by SGD",
     ),
-    "twice": (held_twice, "held twice", "warning", ("weight",), 2.0, "decays it 2 times"),
+    "twice": (held_twice, "held-twice", "warning", ("weight",), 2.0, "decays it 2 times"),
     "frozen": (
         frozen,
-        "frozen, yet it moves",
+        "frozen-yet-moving",
         "warning",
         ("weight",),
         0.01,
@@ -190,7 +190,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "bias": (
         lambda: under(adamw(), nn.Linear(3, 2)),
-        "decay on biases and gains",
+        "decay-on-biases",
         "warning",
         ("bias",),
         0.1,
@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "bias under SGD": (
         lambda: under(sgd(weight_decay=0.1), nn.Linear(3, 2)),
-        "decay on biases and gains",
+        "decay-on-biases",
         "warning",
         ("bias",),
         0.1,
@@ -206,7 +206,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "bias beside a penalty": (
         lambda: penalized(adamw(), L1(0.1), "proximal", nn.Linear(3, 2)),
-        "decay on biases and gains",
+        "decay-on-biases",
         "warning",
         ("bias",),
         0.1,
@@ -214,7 +214,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "Adam": (
         lambda: under(adam(weight_decay=0.1)),
-        "decay divided by the gradient's size",
+        "adaptive-decay",
         "warning",
         ("weight",),
         0.1,
@@ -222,7 +222,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "slow AdamW": (
         lambda: under(adamw(lr=0.001), steps=500),
-        "decay slower than the run",
+        "slow-decay",
         "warning",
         ("weight",),
         10_000.0,
@@ -230,7 +230,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "slow SGD": (  # 0.1·0.01/(1 − 0.9) = 0.01 a step
         lambda: under(sgd(momentum=0.9, weight_decay=0.01), steps=30),
-        "decay slower than the run",
+        "slow-decay",
         "warning",
         ("weight",),
         100.0,
@@ -238,7 +238,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "slow L2": (  # 2·0.1·(0.5·0.01) = 0.001 a step
         lambda: halved(penalized(sgd(), L2(0.01), "coupled"), steps=300),
-        "decay slower than the run",
+        "slow-decay",
         "warning",
         ("weight",),
         1000.0,
@@ -246,7 +246,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "fast AdamW": (
         lambda: under(adamw(), steps_per_epoch=333),
-        "decay faster than an epoch",
+        "fast-decay",
         "warning",
         ("weight",),
         100.0,
@@ -254,7 +254,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "bfloat16": (
         lambda: under(adamw(lr=0.001), bare().bfloat16()),
-        "decay lost in rounding",
+        "decay-lost-in-rounding",
         "warning",
         ("weight",),
         0.0001,
@@ -262,23 +262,23 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "batch norm": (
         batch_norm,
-        "decay of what has no scale",
+        "scale-invariant-decay",
         "note",
         ("0.weight",),
         0.25,
-        "does not feel the size of 0.weight (undone by BatchNorm1d)",
+        "does not depend on the size of 0.weight (removed by BatchNorm1d)",
     ),
     "dead bias": (
         batch_norm,
-        "bias without effect",
+        "bias-without-effect",
         "note",
         ("0.bias",),
         2.0,
-        "0.bias is taken off again",
+        "0.bias is subtracted again",
     ),
     "elsewhere": (
         elsewhere,
-        "attached to another optimizer",
+        "attached-elsewhere",
         "warning",
         ("weight",),
         1.0,
@@ -286,7 +286,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "loss and attached": (
         also_in_the_loss,
-        "penalized twice",
+        "penalized-twice",
         "warning",
         ("weight",),
         2.0,
@@ -294,7 +294,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "a bare penalty": (
         inside,
-        "penalty on biases and gains",
+        "penalty-on-biases",
         "warning",
         ("bias",),
         1.0,
@@ -302,7 +302,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "a bare penalty in our SGD": (
         lambda: bare_inside(shrinkage.torch.SGD),
-        "penalty on biases and gains",
+        "penalty-on-biases",
         "warning",
         ("bias",),
         1.0,
@@ -310,7 +310,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "rows of 0 under weight norm": (
         lambda: penalized(sgd(), GroupLasso(0.1), "proximal", weight_normed()),
-        "zeros that are divided by",
+        "zero-denominator",
         "warning",
         ("parametrizations.weight.original1",),
         6.0,
@@ -321,7 +321,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
             model := nn.utils.parametrizations.spectral_norm(bare()),
             shrinkage.torch.Adam(model.parameters(), lr=0.1, penalty=L1(0.1), how="decoupled"),
         ),
-        "zeros that are divided by",
+        "zero-denominator",
         "warning",
         ("parametrizations.weight.original",),
         6.0,
@@ -329,7 +329,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "decay and L2": (  # L2(0.1) is ½·0.2·Σw²
         lambda: penalized(sgd(weight_decay=0.1), L2(0.1), "coupled"),
-        "decay twice",
+        "decay-twice",
         "warning",
         ("weight",),
         0.2,
@@ -337,7 +337,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "decay and elastic net": (  # (1 − 0.5)/2·0.4 = 0.1
         lambda: penalized(adamw(), ElasticNet(0.4), "proximal"),
-        "decay twice",
+        "decay-twice",
         "warning",
         ("weight",),
         0.2,
@@ -345,7 +345,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "AdamW's decay and L1": (
         lambda: penalized(adamw(), L1(0.1), "proximal"),
-        "decay beside a penalty",
+        "decay-beside-penalty",
         "warning",
         ("weight",),
         0.1,
@@ -353,7 +353,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "SGD's decay and L1": (
         lambda: penalized(sgd(weight_decay=0.1), L1(0.1), "proximal"),
-        "decay beside a penalty",
+        "decay-beside-penalty",
         "note",
         ("weight",),
         0.1,
@@ -361,7 +361,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "L1 coupled": (
         lambda: penalized(adam(), L1(0.1), "coupled"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -369,7 +369,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "groups in the loss": (
         lambda: penalized(sgd(), GroupLasso(0.1), "loss"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -377,7 +377,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "MCP coupled": (
         lambda: penalized(sgd(), MCP(0.1), "coupled"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -385,7 +385,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "L1 with a weight for each entry": (
         lambda: penalized(sgd(), Weighted(torch.ones(2, 3), L1(0.1)), "coupled"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -393,7 +393,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "a sum without a prox": (
         lambda: penalized(sgd(), L1(0.1) + MCP(0.1), "coupled"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -401,7 +401,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "L1 coupled in an unknown metric": (
         lambda: penalized(lambda p: torch.optim.Rprop(p), L1(0.1), "coupled"),
-        "no exact zeros",
+        "no-exact-zeros",
         "warning",
         ("weight",),
         6.0,
@@ -409,7 +409,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "proximal in float16": (
         lambda: penalized(sgd(), L1(0.1), "proximal", bare().half()),
-        "penalty lost in rounding",
+        "penalty-lost-in-rounding",
         "warning",
         ("weight",),
         2.0**-11,
@@ -417,15 +417,15 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "decoupled L2 under momentum": (
         lambda: penalized(sgd(momentum=0.75), L2(0.1), "decoupled"),
-        "strength scaled by momentum",
+        "strength-scaled-by-momentum",
         "note",
         ("weight",),
         0.25,
-        "rests where 0.25 times the strength would",
+        "converges to where 0.25 times the strength would",
     ),
     "clipping beside a coupled penalty": (
         lambda: clipped(penalized(sgd(), L2(0.1), "coupled"), 0.5),
-        "strength not clipped",
+        "strength-not-clipped",
         "warning",
         ("weight",),
         0.5,
@@ -433,7 +433,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "clipping beside a proximal penalty": (
         lambda: clipped(penalized(adamw(weight_decay=0.0), L1(0.1), "proximal"), 1.0),
-        "strength not clipped",
+        "strength-not-clipped",
         "warning",
         ("weight",),
         1.0,
@@ -441,7 +441,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "clipping beside a decay that is the gradient's": (
         lambda: clipped(penalized(sgd(), L2(0.1), "decoupled"), 1.0),
-        "strength not clipped",
+        "strength-not-clipped",
         "warning",
         ("weight",),
         1.0,
@@ -451,7 +451,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         lambda: clipped(
             under(lambda p: shrinkage.torch.Adam(p, lr=0.1, penalty=L1(0.1), how="proximal")), 2.0
         ),
-        "strength not clipped",
+        "strength-not-clipped",
         "warning",
         ("weight",),
         2.0,
@@ -459,7 +459,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "clipping beside dual averaging": (
         lambda: clipped(under(lambda p: RDA(p, penalty=L1(0.1))), 2.0),
-        "strength not clipped",
+        "strength-not-clipped",
         "warning",
         ("weight",),
         2.0,
@@ -467,7 +467,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "decoupled L1 under momentum": (
         lambda: penalized(sgd(momentum=0.75), L1(0.1), "decoupled"),
-        "strength scaled by momentum",
+        "strength-scaled-by-momentum",
         "note",
         ("weight",),
         0.25,
@@ -475,7 +475,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "zeros under spectral norm by hooks": (
         lambda: penalized(sgd(), L1(0.1), "proximal", nn.utils.spectral_norm(bare())),
-        "zeros that are divided by",
+        "zero-denominator",
         "warning",
         ("weight_orig",),
         6.0,
@@ -483,7 +483,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "all frozen": (
         lambda: all_frozen(penalized(sgd(), L1(0.1), "proximal")),
-        "nothing is trained",
+        "nothing-trained",
         "warning",
         ("weight",),
         1.0,
@@ -491,7 +491,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "penalized where frozen": (
         penalized_where_frozen,
-        "penalty on frozen parameters alone",
+        "penalty-on-frozen",
         "warning",
         ("0.weight",),
         1.0,
@@ -499,7 +499,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "all weights 0": (
         lambda: zeroed(penalized(sgd(), L1(0.1), "proximal")),
-        "every weight is zero",
+        "all-weights-zero",
         "warning",
         ("weight",),
         6.0,
@@ -508,7 +508,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "all weights 0 without a penalty": (
         lambda: zeroed(under(sgd())),
-        "every weight is zero",
+        "all-weights-zero",
         "warning",
         ("weight",),
         6.0,
@@ -518,7 +518,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         lambda: zeroed(
             penalized(sgd(), L1(0.1), "proximal", nn.Sequential(bare(), nn.Linear(2, 2))), 0
         ),
-        "a whole weight is zero",
+        "whole-weight-zero",
         "note",
         ("0.weight",),
         6.0,
@@ -526,7 +526,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "L1 before an orthogonal parametrization": (
         lambda: penalized(sgd(), L1(0.1), "proximal", orthogonal()),
-        "penalty before a parametrization",
+        "penalty-before-parametrization",
         "warning",
         ("parametrizations.weight.original",),
         1.0,
@@ -534,7 +534,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
     ),
     "L2 in the loss": (
         lambda: penalized(sgd(), L2(0.1), "loss"),
-        "penalty() acts at each backward()",
+        "penalty-at-each-backward",
         "note",
         ("weight",),
         1.0,

@@ -84,7 +84,7 @@ def test_what_is_no_optimizer_is_not_called(run) -> None:
 
 def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [Entry("torch.optim.SGD"), Entry("torch_optimizer.SGDW"), Entry("lib", "does not import")]
-    monkeypatch.setattr(survey, "installed", lambda: few)
+    monkeypatch.setattr(survey, "find_installed", lambda: few)
     result = run("--all", "--out", "laws.html", "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in result.stdout

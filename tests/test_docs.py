@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from shrinkage.probe.catalogue import installed
-from shrinkage.probe.survey import records, survey
+from shrinkage.probe.catalogue import find_installed
+from shrinkage.probe.survey import survey, to_records
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -30,9 +30,9 @@ def page(writer: ModuleType) -> str:
 
 @pytest.mark.slow
 def test_its_rows_are_those_that_the_command_writes(writer: ModuleType, page: str) -> None:
-    found = records(
+    found = to_records(
         survey(
-            [*installed(("torch.optim",))[::2], *installed(("torch_optimizer",))[::6]],
+            [*find_installed(("torch.optim",))[::2], *find_installed(("torch_optimizer",))[::6]],
             seconds=300.0,
         )
     )
@@ -64,7 +64,7 @@ def test_writing_it_changes_no_more_than_what_is_between_the_marks(
     copy = tmp_path / "page.md"
     copy.write_text(page.replace(writer.END, "stale\n" + writer.END), encoding="utf-8")
     monkeypatch.setattr(writer, "PAGE", copy)
-    monkeypatch.setattr(writer, "entries", lambda: installed(("torch.optim",))[:2])
+    monkeypatch.setattr(writer, "entries", lambda: find_installed(("torch.optim",))[:2])
     writer.main()
     text = copy.read_text(encoding="utf-8")
     assert "stale" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -268,3 +269,45 @@ class Lottery(Box):
 
     def before(self, p, lr, wd, group):
         p.sub_(lr * wd * torch.rand(p.shape, dtype=p.dtype))
+
+
+class RandomRate(Box):
+    """w ← (1 − lr·wd·u)·w with one u between 0 and 1 a step."""
+
+    def before(self, p, lr, wd, group):
+        p.mul_(1 - lr * wd * torch.rand((), dtype=p.dtype))
+
+
+class RandomEntries(Box):
+    """w ← (1 − lr·wd)·w for about half of the entries."""
+
+    def before(self, p, lr, wd, group):
+        p.sub_(lr * wd * p * (torch.rand(p.shape) < 0.5))
+
+
+class RandomSteps(Box):
+    """w ← (1 − lr·wd)·w at about half of the steps."""
+
+    def before(self, p, lr, wd, group):
+        p.mul_(1 - lr * wd * (random.random() < 0.5))
+
+
+class AboveThreshold(Box):
+    """w ← (1 − lr·wd)·w where |w| > 0.1."""
+
+    def before(self, p, lr, wd, group):
+        p.sub_(lr * wd * p * (p.abs() > 0.1))
+
+
+class BelowThreshold(Box):
+    """w ← (1 − lr·wd)·w where |w| < 7."""
+
+    def before(self, p, lr, wd, group):
+        p.sub_(lr * wd * p * (p.abs() < 7))
+
+
+class TimesTheNorm(Box):
+    """w ← (1 − lr·wd·‖w‖)·w, as a penalty on ‖w‖³ has it."""
+
+    def before(self, p, lr, wd, group):
+        p.mul_(1 - lr * wd * p.norm())

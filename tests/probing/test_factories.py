@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch_optimizer
 
-from shrinkage.probe.documented import DECOUPLED, L2, UNSCALED, promise_of
-from shrinkage.probe.factories import accepted, factory_from_text, name_of, takes
+from shrinkage.probe.documented import DECOUPLED, L2, UNSCALED, find_promise
+from shrinkage.probe.factories import accepts, factory_from_text, name_of, parameters_of
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_the_name_is_where_it_can_be_imported() -> None:
 
 
 def test_what_cannot_be_known_is_taken_for_granted() -> None:
-    assert takes(dict, "weight_decay")
-    assert accepted(dict) == {}
-    assert not takes(torch.optim.LBFGS, "weight_decay")
+    assert accepts(dict, "weight_decay")
+    assert parameters_of(dict) == {}
+    assert not accepts(torch.optim.LBFGS, "weight_decay")
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_what_cannot_be_known_is_taken_for_granted() -> None:
     ],
 )
 def test_a_promise_is_by_argument_then_name_then_text(text, promise, source) -> None:
-    found = promise_of(factory_from_text(text))
+    found = find_promise(factory_from_text(text))
     assert (found.text, found.source) == (promise.text, source)
 
 
 @pytest.mark.parametrize("name", ["torch.optim.LBFGS", "torch_optimizer.AggMo"])
 def test_where_nothing_is_known_nothing_is_promised(name: str) -> None:
-    assert promise_of(factory_from_text(name)) is None
+    assert find_promise(factory_from_text(name)) is None

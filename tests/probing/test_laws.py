@@ -11,6 +11,7 @@ from torch import nn
 
 import shrinkage.torch as ours
 from probing import black_boxes as boxes
+from probing import hostile
 from shrinkage import L1, L2
 from shrinkage.torch import SGDW, Law, Regularizer, probe
 
@@ -156,6 +157,53 @@ OBJECTIVES = {
 @pytest.mark.parametrize("box", OBJECTIVES, ids=lambda box: box.__name__)
 def test_the_objective_is_what_calculus_gives(box: type[boxes.Box]) -> None:
     assert law_of(box).objective == OBJECTIVES[box]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [boxes.RandomRate, boxes.RandomEntries, boxes.RandomSteps, boxes.Lottery],
+    ids=lambda box: box.__name__,
+)
+def test_a_random_decay_follows_no_law(box: type[boxes.Box]) -> None:
+    law = probe(box)
+    assert not law.is_simple
+    assert "random: with other random numbers it has another effect" in law.facts
+    assert law.objective == "it is not known what it solves: its decay is random"
+
+
+def test_noise_beside_a_decay_is_no_random_decay() -> None:
+    law = probe(boxes.Noisy)
+    assert law.is_simple
+    assert not any("random" in fact for fact in law.facts)
+
+
+@pytest.mark.parametrize(
+    "box", [boxes.AboveThreshold, boxes.BelowThreshold], ids=lambda box: box.__name__
+)
+def test_a_decay_of_some_sizes_alone_follows_no_law(box: type[boxes.Box]) -> None:
+    law = probe(box)
+    assert not law.is_simple
+    assert "strength differs" in law.objective
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        boxes.OfTheNorm,
+        boxes.TimesTheNorm,
+        hostile.OfTheMean,
+        hostile.OfTheLargest,
+        hostile.OfTheRows,
+    ],
+    ids=lambda box: box.__name__,
+)
+def test_a_strength_that_depends_on_the_tensor_is_no_l2(box: type[boxes.Box]) -> None:
+    law = probe(box)
+    assert law.is_simple
+    assert law.objective == (
+        "it is not known what it solves: its strength differs from tensor to tensor or from "
+        "weight to weight"
+    )
 
 
 # Known of torch's own: form, strength exponent, coupled, objective.

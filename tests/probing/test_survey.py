@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shrinkage.probe.catalogue import Entry, installed
-from shrinkage.probe.survey import Row, as_text, grouped, records, survey
+from shrinkage.probe.catalogue import Entry, find_installed
+from shrinkage.probe.survey import Row, group_by_law, survey, to_records, to_text
 
 MADE_UP = """
     import os, time, warnings
@@ -55,7 +55,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_catalogue_has_each_optimizer_once(made_up: Path, capsys) -> None:
-    entries = installed(("torch.optim", "made_up", "broken_up", "not_installed"))
+    entries = find_installed(("torch.optim", "made_up", "broken_up", "not_installed"))
     names = [entry.name for entry in entries if not entry.reason]
     assert {"torch.optim.SGD", "torch.optim.AdamW", "torch.optim.LBFGS"} <= set(names)
     own = [name for name in names if name.startswith("made_up")]
@@ -67,7 +67,7 @@ def test_the_catalogue_has_each_optimizer_once(made_up: Path, capsys) -> None:
 
 
 def test_the_libraries_that_are_known_are_found() -> None:
-    entries = installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
+    entries = find_installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
     assert all(not entry.reason for entry in entries)
     libraries = {entry.name.partition(".")[0] for entry in entries}
     assert {"torch", "torch_optimizer", "pytorch_optimizer"} <= libraries
@@ -99,15 +99,15 @@ def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_tim
     (tmp_path / "timm" / "__init__.py").write_text("")
     home = tmp_path / "timm" / "optim" / "__init__.py"
     home.write_text("from torch.optim import SGD\nclass SGDP(SGD): pass")
-    assert Entry("timm.optim.SGDP") in installed()
+    assert Entry("timm.optim.SGDP") in find_installed()
     forget_timm()
     home.write_text("import torchvision_of_another_torch")
-    (entry,) = [entry for entry in installed() if entry.name.startswith("timm")]
+    (entry,) = [entry for entry in find_installed() if entry.name.startswith("timm")]
     assert entry.reason.startswith("it is installed but does not import: ModuleNotFoundError")
 
 
 def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
-    entries = installed(("made_up", "broken_up"))
+    entries = find_installed(("made_up", "broken_up"))
     hanging = [entry for entry in entries if entry.name == "made_up.Hangs"]
     # What ends by itself has as long as it needs, however slow the machine.
     rows = survey([entry for entry in entries if entry not in hanging], jobs=2, seconds=300.0)
@@ -131,14 +131,14 @@ def few() -> list[Row]:
 
 
 def test_rows_are_grouped_by_law(few: list[Row]) -> None:
-    groups = grouped(few)
+    groups = group_by_law(few)
     assert list(groups)[-2:] == ["takes no weight_decay", "could not be probed"]
     assert [row.name for row in groups["w ← w − lr·wd, decoupled"]] == ["torch_optimizer.SGDW"]
     assert sum(map(len, groups.values())) == len(few)
 
 
 def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
-    lines = as_text(few).splitlines()
+    lines = to_text(few).splitlines()
     assert "NOT as documented  [1]" in lines
     assert "  torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in lines
     (row,) = [line for line in lines if line.startswith("  torch_optimizer.SGDW  ")]
@@ -146,7 +146,7 @@ def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
 
 
 def test_records_are_plain(few: list[Row]) -> None:
-    rows = records(few)
+    rows = to_records(few)
     assert len(rows) == len(few)
     assert all(isinstance(value, str | float | None) for row in rows for value in row.values())
     (lib,) = [row for row in rows if row["optimizer"] == "lib"]

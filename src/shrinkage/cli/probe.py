@@ -67,7 +67,7 @@ def probe(
 
         check_jobs(jobs)
 
-        from shrinkage.probe.survey import Row, as_text, probe_apart, records, survey
+        from shrinkage.probe.survey import Row, probe_in_process, survey, to_records, to_text
 
         rates: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
         if timeout is not None:
@@ -75,9 +75,9 @@ def probe(
         try:
             if everything:
                 rows = survey(jobs=jobs, **rates)
-                typer.echo(as_text(rows))
+                typer.echo(to_text(rows))
             else:
-                law = probe_apart(str(optimizer), **rates)
+                law = probe_in_process(str(optimizer), **rates)
                 rows = [Row(law.optimizer, law)]
                 typer.echo(law.report())
         except ValueError as error:
@@ -86,5 +86,5 @@ def probe(
             from shrinkage.report import write_laws
 
             title = f"What weight_decay does, at lr {lr:g} and weight_decay {weight_decay:g}"
-            write_laws(records(rows), out, title=title)
+            write_laws(to_records(rows), out, title=title)
             typer.echo(f"\n{out}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.kernels.intrinsics import bits, fill, number, part, tight
-from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.intrinsics import bits, fill, number, part
+from shrinkage.kernels.jit import jitable, tight
 from shrinkage.kernels.reductions import nothing_yet, together, with_entry
 
 FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
@@ -33,9 +33,8 @@ def line(block, r, low, size):
     return part(numbers, r * apart + begin + low, size)
 
 
-@jitable
+@tight
 def add_squares(w, squares):
-    tight()
     kind = squares.dtype.type
     for j in range(w.size):
         squares[j] += kind(w[j]) * kind(w[j])
@@ -67,29 +66,26 @@ def see_to_extremes(block, squares):
         take_squares(columns_at(block, first), part(squares, first, end - first))
 
 
-@jitable
+@tight
 def flush(some, sums):
     """What was summed over some rows into the sums over all."""
-    tight()
     for j in range(sums.size):
         sums[j] += np.float64(some[j])
         some[j] = 0.0
 
 
-@jitable
+@tight
 def add_moments(w, steps, squares, weighted):
     """w² and s·w² to the sums of their columns, with the steps s."""
-    tight()
     for j in range(w.size):
         square = w[j] * w[j]
         squares[j] += square
         weighted[j] += square * steps[j]
 
 
-@jitable
+@tight
 def raise_tops(w, steps, tops, moves):
     """The largest steps s of columns, and the largest s·|w|."""
-    tight()
     for j in range(w.size):
         s, move = bits(steps[j]), bits(steps[j] * abs(w[j]))
         top, most = bits(tops[j]), bits(moves[j])  # as integers, for vectors have their maximum
@@ -110,10 +106,9 @@ def measure_block(block, squares):
     return measured
 
 
-@jitable
+@tight
 def measure_row(w, squares):
     """The sums of a row, and its squares to those of their columns."""
-    tight()
     measured = nothing_yet(w.dtype.type(0.0))
     for j in range(w.size):
         measured = with_entry(measured, w[j])

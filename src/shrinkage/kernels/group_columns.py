@@ -24,26 +24,38 @@ from shrinkage.kernels.column_sums import (
     see_to_extremes,
     take_squares,
 )
+from shrinkage.kernels.group_columns_adaptive import shrinking_in_metric
 from shrinkage.kernels.group_root import pull_at
-from shrinkage.kernels.intrinsics import FEW, fill, load, narrow, part, tight, widen
-from shrinkage.kernels.jit import Loop, jitable
-from shrinkage.kernels.loops import FACTOR, SIGN, STEP, B
-from shrinkage.kernels.reductions import DEAD, NORMS, note, nothing_yet, together, with_entry
+from shrinkage.kernels.how import How, Kind
+from shrinkage.kernels.intrinsics import CHUNK, fill, load, part, round_to, widen
+from shrinkage.kernels.jit import Loop, jitable, tight
+from shrinkage.kernels.loops import update_of
+from shrinkage.kernels.reductions import (
+    NO_SUMS,
+    NOTHING,
+    nothing_yet,
+    together,
+    with_chunk,
+    with_entry,
+    with_group,
+)
 
 
-def by_columns(update: Loop, ask: Loop, shrink: Loop, how: str, metric: bool, half: bool) -> Loop:
+def by_columns(kind: Kind) -> Loop:
     """Update, prox and sums, a block of columns at a time."""
-    coupled = how == "coupled"
-    step_rows = updating(update, ask, how, metric)
+    is_coupled, half = kind.how == How.COUPLED, kind.is_half
+    step_rows = updating(kind)
+    shrink = shrinking_in_metric(kind) if kind.is_in_metric else shrinking_evenly(kind.how)
 
     @jitable
-    def run(weights, gradients, first, second, third, row, place, sums):
-        low, high, width, span = place
-        rows = weights.size // span
+    def run(weights, gradients, state, p, piece):
+        width, span = p.width, p.span
+        rows, like = weights.size // span, state[0]
         most = block_width(rows, width, span, half)
-        wide = np.empty(rows * most if half else 0, first.dtype)
-        for begin in range(low, high, most):
-            size = min(most, high - begin)
+        wide = np.empty(rows * most if half else 0, like.dtype)
+        sums = NO_SUMS
+        for begin in range(piece.low, piece.high, most):
+            size = min(most, piece.high - begin)
             stored = weights, rows, span, begin
             block = stored
             if half:
@@ -51,62 +63,59 @@ def by_columns(update: Loop, ask: Loop, shrink: Loop, how: str, metric: bool, ha
                 for r in range(rows):
                     widen(line(stored, r, 0, size), line(block, r, 0, size))
             squares, weighted = np.zeros(size), np.zeros(size)
-            found = squares, weighted, np.zeros(size, first.dtype), np.zeros(size, first.dtype)
-            state = first, second, third
-            step_rows(block, stored, gradients, state, width, row, found)
-            if not coupled:
+            found = squares, weighted, np.zeros(size, like.dtype), np.zeros(size, like.dtype)
+            step_rows(block, stored, gradients, state, width, p, found)
+            if not is_coupled:
                 see_to_extremes(block, squares)
-            measured = shrink(block, stored, state, found, width, row)
+            measured = shrink(block, stored, state, found, width, p)
             if half:  # rounded once, at the end
                 for r in range(rows):
-                    narrow(line(block, r, 0, size), line(stored, r, 0, size))
+                    round_to(line(stored, r, 0, size), line(block, r, 0, size))
                 measured = measure_block(block, squares)
-            note(measured, sums)
+            sums = with_chunk(sums, measured)
             see_to_extremes(block, squares)
             join_neighbours(squares, width)
             for j in range(0, size, width):
-                sums[NORMS] += math.sqrt(squares[j])
-                sums[DEAD] += squares[j] == 0.0
+                sums = with_group(sums, NOTHING, math.sqrt(squares[j]), squares[j] == 0.0)
+        return sums
 
     return run
 
 
-def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
+def updating(kind: Kind) -> Loop:
     """The optimizer's update of a block, with what the prox needs of its columns.
 
     Which is Σw², and in a metric Σs·w², the largest step s and the largest s·|w|.
     """
-    coupled = how == "coupled"
+    update, is_coupled, in_metric = update_of(kind), kind.how == How.COUPLED, kind.is_in_metric
 
     @jitable
-    def step_rows(block, stored, gradients, state, width, row, sums):
+    def step_rows(block, stored, gradients, state, width, p, sums):
         first, second, third = state
-        weights, rows, span, begin = stored
+        _, rows, span, begin = stored
         squares, weighted, tops, moves = sums
-        size, pulled, steps = squares.size, np.empty(FEW, first.dtype), np.empty(FEW, first.dtype)
+        size = squares.size
+        joined, steps = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
         some, more = np.zeros(size, first.dtype), np.zeros(size, first.dtype)
-        if coupled:
-            pulls = pulls_of(block, size, width, row)
+        shares = np.empty(0, first.dtype)
+        if is_coupled:
+            shares = decays_of(block, size, width, p)
         for r in range(rows):
-            for low in range(0, size, FEW):
-                count, at = min(FEW, size - low), r * span + begin + low
-                ask(weights, gradients, first, second, third, at + span, count)
-                w, g, s = (
-                    line(block, r, low, count),
-                    part(gradients, at, count),
-                    part(steps, 0, count),
-                )
+            for low in range(0, size, CHUNK):
+                count, at = min(CHUNK, size - low), r * span + begin + low
+                w, g = line(block, r, low, count), part(gradients, at, count)
+                s = part(steps, 0, count)
                 near = part(first, at, count), part(second, at, count), part(third, at, count)
-                if coupled:
-                    pull(g, w, part(pulls, low, count), row[SIGN], pulled)
-                    update(w, part(pulled, 0, count), near, (s, s), row)
+                if is_coupled:
+                    join_gradient(g, w, part(shares, low, count), p.sign, joined)
+                    update(w, part(joined, 0, count), near, (s, s), p, p.decay)
                 else:
-                    update(w, g, near, (s, s), row)
+                    update(w, g, near, (s, s), p, p.decay)
                 here, there = part(some, low, count), part(more, low, count)
                 if in_metric:
                     add_moments(w, s, here, there)
                     raise_tops(w, s, part(tops, low, count), part(moves, low, count))
-                elif not coupled:
+                elif not is_coupled:
                     add_squares(w, here)
             if r % FLUSH == FLUSH - 1 or r == rows - 1:
                 flush(some, squares)
@@ -116,46 +125,45 @@ def updating(update: Loop, ask: Loop, how: str, in_metric: bool) -> Loop:
 
 
 @jitable
-def pulls_of(block, size, width, row):
+def decays_of(block, size, width, p):
     """Coupled: B/‖w‖ of every column."""
     squares = np.zeros(size)
     take_squares(block, squares)
     join_neighbours(squares, width)
-    pulls = np.zeros(size, block[0].dtype)
+    shares = np.zeros(size, block[0].dtype)
     for j in range(size):
-        pulls[j] = pull_at(math.sqrt(squares[j]), row[FACTOR] * row[B])
-    return pulls
+        shares[j] = pull_at(math.sqrt(squares[j]), p.factor * p.b)
+    return shares
 
 
-@jitable
-def pull(gradients, w, pulls, sign, pulled):
+@tight
+def join_gradient(gradients, w, shares, sign, joined):
     """The gradients with ∂Ω in them, which the update gives `sign` once more."""
-    tight()
     turn = w.dtype.type(sign)
     for j in range(w.size):
-        pulled[j] = load(gradients, j) + turn * (pulls[j] * w[j])
+        joined[j] = load(gradients, j) + turn * (shares[j] * w[j])
 
 
-def shrinking_evenly(how: str) -> Loop:
+def shrinking_evenly(how: How) -> Loop:
     """What columns lose, the sums over entries, and the squares of columns."""
-    if how == "coupled":
+    if how == How.COUPLED:
         return leave
-    return by_step if how == "proximal" else by_amount
+    return by_step if how == How.PROXIMAL else by_amount
 
 
 @jitable
-def leave(block, stored, state, found, width, row):
+def leave(block, stored, state, found, width, p):
     return measure_block(block, found[0])
 
 
 @jitable
-def by_step(block, stored, state, found, width, row):
-    return shrink_evenly(block, found[0], width, row[FACTOR] * row[STEP] * row[B])
+def by_step(block, stored, state, found, width, p):
+    return shrink_evenly(block, found[0], width, p.factor * p.step * p.b)
 
 
 @jitable
-def by_amount(block, stored, state, found, width, row):
-    return shrink_evenly(block, found[0], width, row[FACTOR] * row[B])
+def by_amount(block, stored, state, found, width, p):
+    return shrink_evenly(block, found[0], width, p.factor * p.b)
 
 
 @jitable
@@ -172,16 +180,15 @@ def shrink_evenly(block, squares, width, t):
     fill(squares, 0.0)
     measured = 0.0, 0.0, 0.0
     for r in range(rows):
-        measured = together(measured, lessen(line(block, r, 0, size), shares, some))
+        measured = together(measured, scale_row(line(block, r, 0, size), shares, some))
         if r % FLUSH == FLUSH - 1 or r == rows - 1:
             flush(some, squares)
     return measured
 
 
-@jitable
-def lessen(w, shares, squares):
+@tight
+def scale_row(w, shares, squares):
     """w − share·w."""
-    tight()
     measured = nothing_yet(w.dtype.type(0.0))
     for j in range(w.size):
         z = w[j] - w[j] * shares[j]

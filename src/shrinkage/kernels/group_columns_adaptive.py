@@ -20,9 +20,9 @@ from shrinkage.kernels.column_sums import (
 )
 from shrinkage.kernels.group_root import is_little, is_root, largest, little_share
 from shrinkage.kernels.group_rows import shrink_in_metric
-from shrinkage.kernels.intrinsics import copy, fetch, fill, part, tight
-from shrinkage.kernels.jit import Loop, jitable
-from shrinkage.kernels.loops import EPS, FACTOR, LIMIT, LR, ROOT, STEP, B
+from shrinkage.kernels.how import Kind, Update
+from shrinkage.kernels.intrinsics import copy, fill, part
+from shrinkage.kernels.jit import Loop, jitable, tight
 from shrinkage.kernels.reductions import nothing_yet, together, with_entry
 
 TOGETHER, FEWEST = 64, 8  # columns among which groups are gathered in one go
@@ -32,10 +32,9 @@ GAP = 16  # entries between gathered groups, so that they do not compete for one
 ALONE = -1.0  # in place of a share: to be gathered
 
 
-def shrinking_in_metric(update: str, variant: bool) -> Loop:
+def shrinking_in_metric(kind: Kind) -> Loop:
     """What columns lose, the sums over entries, and the squares of columns."""
-    adapts, at_amsgrad = update == "adam", update == "adam" and variant
-    rate = LR if adapts else STEP
+    adapts, at_amsgrad = kind.update.is_own, kind.update is Update.AMSGRAD
 
     @jitable
     def variances_of(state):
@@ -44,19 +43,20 @@ def shrinking_in_metric(update: str, variant: bool) -> Loop:
         return state[1] if adapts else state[0]
 
     @jitable
-    def shrink(block, stored, state, found, width, row):
-        kind, squares = block[0].dtype.type, found[0]
+    def shrink(block, stored, state, found, width, p):
+        real, squares = block[0].dtype.type, found[0]
         _, rows, span, begin = stored
         variances = variances_of(state), rows, span, begin
-        numbers = kind(row[rate]), kind(1.0 / row[ROOT]), kind(row[EPS])
-        if not kind(row[FACTOR] * row[B]) * kind(row[LR]) > kind(0.0):  # without a penalty all stay
+        rate = p.lr if adapts else p.step
+        numbers = real(rate), real(1.0 / p.root2), real(p.eps)
+        if not real(p.factor * p.b) * real(p.lr) > real(0.0):  # without a penalty all stay
             return measure_block(block, squares)
         join_neighbours(squares, width)
         join_neighbours(found[1], width)
         shares = np.empty(squares.size, block[0].dtype)
-        if not take_shares(shares, found, width, row[FACTOR] * row[B], row[LIMIT]):
-            shrink_alone(block, variances, found, shares, width, numbers, row)
-        return lessen_block(block, variances, shares, numbers, squares)
+        if not take_shares(shares, found, width, p.factor * p.b, p.limit):
+            shrink_alone(block, variances, found, shares, width, numbers, p)
+        return scale_block(block, variances, shares, numbers, squares)
 
     return shrink
 
@@ -82,7 +82,7 @@ def take_shares(shares, found, width, strength, limit):
 
 
 @jitable
-def shrink_alone(block, variances, found, shares, width, numbers, row):
+def shrink_alone(block, variances, found, shares, width, numbers, p):
     """The groups that are ALONE, those near each other together; their shares are 0 then."""
     squares, weighted, tops, moves = found
     kind, length = shares.dtype.type, block[1] * width
@@ -104,7 +104,7 @@ def shrink_alone(block, variances, found, shares, width, numbers, row):
                 at, squared, weight = j // width * apart, squares[low + j], weighted[low + j]
                 top = np.float64(largest(part(tops, low + j, width)))
                 moments = squared, weight, top, np.float64(largest(part(moves, low + j, width)))
-                shrink_in_metric(part(weights, at, length), part(steps, at, length), row, moments)
+                shrink_in_metric(part(weights, at, length), part(steps, at, length), p, moments)
         bring_back(here, alone, width, near[0], weights)
         for j in range(count):
             alone[j] = max(alone[j], kind(0.0))
@@ -129,9 +129,6 @@ def gather(block, variances, shares, width, near, weights, steps, numbers):
     pace = near_steps.size // TALL
     for low in range(0, rows, TALL):
         tall = min(TALL, rows - low)
-        for r in range(low + TALL, min(low + 2 * TALL, rows)):
-            expect(block, r, count)
-            expect(variances, r, count)
         for r in range(tall):
             copy(line(block, low + r, 0, count), part(near_weights, r * pace, count))
             take_steps(
@@ -145,22 +142,12 @@ def gather(block, variances, shares, width, near, weights, steps, numbers):
 
 
 @jitable
-def expect(block, r, count):
-    """Ask for a few entries of a row: rows are too far apart for a processor to see them coming."""
-    numbers, _, apart, begin = block
-    fetch(numbers, r * apart + begin)
-    fetch(numbers, r * apart + begin + count - 1)
-
-
-@jitable
 def bring_back(block, shares, width, near, weights):
     """The gathered groups to where they were."""
     rows, apart, count = block[1], block[1] * width + GAP, shares.size
     pace = near.size // TALL
     for low in range(0, rows, TALL):
         tall = min(TALL, rows - low)
-        for r in range(low + TALL, min(low + 2 * TALL, rows)):
-            expect(block, r, count)
         for r in range(tall):
             copy(line(block, low + r, 0, count), part(near, r * pace, count))
         for j in range(0, count, width):
@@ -200,29 +187,28 @@ def turn_back(group, near, pace, j, width):
 
 
 @jitable
-def lessen_block(block, variances, shares, numbers, squares):
+def scale_block(block, variances, shares, numbers, squares):
     """zθ/(θ + c) where c is little; the sums."""
     some, rows, size = np.zeros(shares.size, shares.dtype), block[1], shares.size
     measured = 0.0, 0.0, 0.0
     fill(squares, 0.0)
     for r in range(rows):
         w, v = line(block, r, 0, size), line(variances, r, 0, size)
-        measured = together(measured, lessen(w, v, shares, numbers, some))
+        measured = together(measured, scale_row(w, v, shares, numbers, some))
         if r % FLUSH == FLUSH - 1 or r == rows - 1:
             flush(some, squares)
     return measured
 
 
-@jitable
-def lessen(w, variances, shares, numbers, squares):
-    tight()
+@tight
+def scale_row(w, variances, shares, numbers, squares):
     scale, root, eps = numbers
     zero = w.dtype.type(0.0)
     measured = nothing_yet(zero)
     for j in range(w.size):
         s = scale / (math.sqrt(variances[j]) * root + eps)
         z = w[j]
-        z = z - z * little_share(s, shares[j]) if shares[j] > zero else z  # 0·∞ is no 0
+        z = z - z * little_share(s, shares[j]) if shares[j] > zero else z  # 0·inf is NaN
         w[j] = z
         measured = with_entry(measured, z)
         squares[j] += z * z

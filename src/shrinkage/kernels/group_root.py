@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from shrinkage.kernels.intrinsics import add, bits, number, part, reciprocal, tight
-from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.intrinsics import add, bits, number, part, reciprocal
+from shrinkage.kernels.jit import jitable, tight
 
 NEWTON_STEPS = 60  # it stops by itself, mostly after two
 FAR = 1e4  # a step to the right where sums of float32 overflow
@@ -37,9 +37,8 @@ def pull_at(size, strength):
     return 0.0 if size * 1e37 <= strength else strength / size
 
 
-@jitable
+@tight
 def squares_of(weights):
-    tight()
     total = weights.dtype.type(0.0)
     for i in range(weights.size):
         total = add(total, weights[i] * weights[i])
@@ -107,10 +106,9 @@ def root(weights, costs, size, mean):
     return theta
 
 
-@jitable
+@tight
 def sums_at(weights, costs, theta):
     """S(θ) and −S′(θ)/2."""
-    tight()
     zero = weights.dtype.type(0.0)
     squares, slope = zero, zero
     for i in range(weights.size):
@@ -121,10 +119,9 @@ def sums_at(weights, costs, theta):
     return squares, slope
 
 
-@jitable
+@tight
 def largest(values):
     """The largest |x|, NaN where there is one."""
-    tight()
     top = bits(values.dtype.type(0.0))
     for i in range(values.size):
         size = bits(abs(values[i]))

@@ -1,4 +1,7 @@
-"""Group lasso on rows: a row is updated and shrunk while it is in the first cache."""
+"""Group lasso on rows: a row is updated and shrunk while it is in the first cache.
+
+It buys the rows "group lasso on rows" of `benchmarks/step.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,83 +22,89 @@ from shrinkage.kernels.group_root import (
     root,
     size_of,
 )
+from shrinkage.kernels.how import How, Kind
 from shrinkage.kernels.intrinsics import (
-    AHEAD,
-    FEW,
+    CHUNK,
     bits,
     copy,
     fill,
-    narrow,
     number,
     part,
     reciprocal,
-    tight,
+    round_to,
     widen,
 )
-from shrinkage.kernels.jit import Loop, jitable
-from shrinkage.kernels.loops import FACTOR, LIMIT, LR, SQUARES, STEP, B, with_squares
+from shrinkage.kernels.jit import Loop, jitable, tight
+from shrinkage.kernels.loops import update_of
 from shrinkage.kernels.reductions import (
-    DEAD,
-    NORMS,
+    NO_MOMENTS,
+    NO_SUMS,
+    NOTHING,
     join_moments,
     measure,
-    note,
     nothing_yet,
     together,
     with_entry,
+    with_group,
 )
 
 
-def by_rows(update: Loop, ask: Loop, how: str, in_metric: bool, half: bool) -> Loop:
+def by_rows(kind: Kind) -> Loop:
     """Update, prox and sums, a row at a time."""
-    coupled, shrink = how == "coupled", shrink_row(how, in_metric)
-    join = join_moments if in_metric else together
-    nothing = (0.0,) * (4 if in_metric else 3)
+    step_rows = over_rows(kind)
 
     @jitable
-    def run(weights, gradients, first, second, third, row, width, sums):
-        steps = np.empty(width if in_metric else FEW, first.dtype)
-        wide = np.empty(width if half else 0, first.dtype)
-        for begin in range(0, weights.size, width):
-            there = part(weights, begin, width)
-            w = wide if half else there
-            if half:
-                widen(there, w)
-            numbers = with_squares(row, row[SQUARES] + pull_row(w, row)) if coupled else row
-            before = nothing
-            for low in range(0, width, FEW):
-                at, count = begin + low, min(FEW, width - low)
-                ask(weights, gradients, first, second, third, at + AHEAD, FEW)
-                state = part(first, at, count), part(second, at, count), part(third, at, count)
-                here = part(steps, low, count) if in_metric else steps
-                found = update(
-                    part(w, low, count), part(gradients, at, count), state, (here, here), numbers
-                )
-                before = join(before, found)
-            measured = shrink(w, steps, row, before)
-            if half:
-                narrow(w, there)
-                measured = measure_in_blocks(w)
-            note(measured, sums)
-            sums[NORMS] += 0.0 if measured[2] == width else size_of(w, measured[1])
-            sums[DEAD] += measured[2] == width
+    def run(weights, gradients, state, p, piece):
+        return step_rows(weights, gradients, state, p, p.width, p.width)
 
     return run
 
 
-def shrink_row(how: str, in_metric: bool) -> Loop:
+def over_rows(kind: Kind) -> Loop:
+    """The same for groups of `width` entries in one stretch each, which begin `pitch` apart."""
+    update, shrink = update_of(kind), shrink_row(kind)
+    is_coupled, in_metric, half = kind.how == How.COUPLED, kind.is_in_metric, kind.is_half
+    join, nothing = (join_moments, NO_MOMENTS) if in_metric else (together, NOTHING)
+
+    @jitable
+    def run(weights, gradients, state, p, width, pitch):
+        first, second, third = state
+        steps = np.empty(width if in_metric else CHUNK, first.dtype)
+        wide = np.empty(width if half else 0, first.dtype)
+        sums = NO_SUMS
+        for begin in range(0, weights.size, pitch):
+            row = part(weights, begin, width)
+            w = wide if half else row
+            if half:
+                widen(row, w)
+            # Coupled, B·w/‖w‖ joins the gradient, as a weight decay of B/‖w‖ does.
+            decay = p.decay + (pull_at(norm(w), p.factor * p.b) if is_coupled else 0.0)
+            before = nothing
+            for low in range(0, width, CHUNK):
+                at, count = begin + low, min(CHUNK, width - low)
+                near = part(first, at, count), part(second, at, count), part(third, at, count)
+                s = part(steps, low if in_metric else 0, count)
+                g = part(gradients, at, count)
+                found = update(part(w, low, count), g, near, (s, s), p, decay)
+                before = join(before, found)
+            measured = shrink(w, steps, p, before)
+            if half:
+                round_to(row, w)
+                measured = measure_in_blocks(w)
+            is_dead = measured[2] == width
+            sums = with_group(sums, measured, 0.0 if is_dead else size_of(w, measured[1]), is_dead)
+        return sums
+
+    return run
+
+
+def shrink_row(kind: Kind) -> Loop:
     """The prox of B·‖w‖ on one row, whose sums or moments are known, and the sums after it."""
-    if in_metric:
+    if kind.is_in_metric:
         return shrink_in_metric
-    if how == "coupled":
+    if kind.how == How.COUPLED:
         return leave
-    return shrink_by_step if how == "proximal" else shrink_by_amount
-
-
-@jitable
-def pull_row(weights, row):
-    """Coupled: B·w/‖w‖ joins the gradient, as a square of that strength would."""
-    return pull_at(norm(weights), row[FACTOR] * row[B])
+    return shrink_by_step if kind.how == How.PROXIMAL else shrink_by_amount
 
 
 @jitable
@@ -107,18 +116,18 @@ def measure_in_blocks(weights):
 
 
 @jitable
-def leave(weights, steps, row, measured):
+def leave(weights, steps, p, measured):
     return measured
 
 
 @jitable
-def shrink_by_step(weights, steps, row, measured):
-    return shrink_evenly(weights, row[FACTOR] * row[STEP] * row[B], measured)
+def shrink_by_step(weights, steps, p, measured):
+    return shrink_evenly(weights, p.factor * p.step * p.b, measured)
 
 
 @jitable
-def shrink_by_amount(weights, steps, row, measured):
-    return shrink_evenly(weights, row[FACTOR] * row[B], measured)
+def shrink_by_amount(weights, steps, p, measured):
+    return shrink_evenly(weights, p.factor * p.b, measured)
 
 
 @jitable
@@ -132,15 +141,14 @@ def shrink_evenly(weights, t, measured):
         return 0.0, 0.0, float(weights.size)
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
-        here = part(weights, at, min(BLOCK, weights.size - at))
-        measured = together(measured, lessen(here, t / size))
+        count = min(BLOCK, weights.size - at)
+        measured = together(measured, scale_down(part(weights, at, count), t / size))
     return measured
 
 
-@jitable
-def lessen(weights, ratio):
+@tight
+def scale_down(weights, ratio):
     """w − ratio·w, and its sums."""
-    tight()
     kind = weights.dtype.type
     share, measured = kind(ratio), nothing_yet(kind(0.0))
     for i in range(weights.size):
@@ -151,10 +159,10 @@ def lessen(weights, ratio):
 
 
 @jitable
-def shrink_in_metric(weights, steps, row, moments):
+def shrink_in_metric(weights, steps, p, moments):
     kind = weights.dtype.type
-    strength, limit = row[FACTOR] * row[B], kind(row[LIMIT])
-    if not kind(strength) * kind(row[LR]) > kind(0.0):
+    strength, limit = p.factor * p.b, kind(p.limit)
+    if not kind(strength) * kind(p.lr) > kind(0.0):
         return measure_in_blocks(weights)
     squares, weighted, top, farthest = moments
     if squares != squares:  # one NaN, and the norm is NaN
@@ -218,16 +226,15 @@ def move_within(weights, costs, theta, limit):
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
         w, c = part(weights, at, size), part(costs, at, size)
-        found, most = move(w, c, theta)
+        found, most = move_to_root(w, c, theta)
         measured = together(measured, found)
         farthest = max(farthest, most)
     return move_back(weights, costs, limit / farthest) if farthest > limit else measured
 
 
-@jitable
-def move(weights, costs, theta):
+@tight
+def move_to_root(weights, costs, theta):
     """zθ/(θ + c), and z where c was; its sums, and how far the farthest moves."""
-    tight()
     zero = weights.dtype.type(0.0)
     measured, top = nothing_yet(zero), bits(zero)
     for i in range(weights.size):
@@ -247,13 +254,12 @@ def lose_little(weights, steps, inverse):
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
         w, s = part(weights, at, size), part(steps, at, size)
-        measured = together(measured, lose_little_of(w, s, inverse))
+        measured = together(measured, lose_little_chunk(w, s, inverse))
     return measured
 
 
-@jitable
-def lose_little_of(weights, steps, inverse):
-    tight()
+@tight
+def lose_little_chunk(weights, steps, inverse):
     measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
         w = weights[i] - weights[i] * little_share(steps[i], inverse)

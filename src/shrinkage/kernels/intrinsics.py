@@ -1,29 +1,23 @@
-"""What compiled loops ask of the machine beside arithmetic: memory by address, and in advance.
+"""What loops ask of the machine beside arithmetic: memory by address, bits, sums in any order.
 
-Loops that are made at run time take in plain functions alone: Numba names its intrinsics anew in
-each process, and would not find again on the disk what holds one.
+Every row of `benchmarks/step.py` stands on `memory`; `add` and `bits` make sums and maxima ones
+over vectors (a sum in the written order takes four times as long).
+
+Loops that are made at run time may name plain functions alone: Numba names its intrinsics anew in
+each process, and would not find again on disk what holds one. So each stands in a function here.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 from numba import carray, types
-from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic, register_jitable
-from numba.np.arrayobj import populate_array
+from numba.extending import intrinsic, overload
 
-from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.jit import OPTIONS, jitable, jitable_with, tight
 
-CHUNK = 2048  # entries at a time: what belongs to them stays in a core's first cache
-# Whether to ask for memory in advance: steps are faster so on Intel's servers, slower on AMD's.
-ASKS = bool(get_host_cpu_features().get("avx512f")) and not get_host_cpu_name().startswith("znver")
-FEW = 128 if ASKS else CHUNK  # entries that are updated at a time
-AHEAD = 256  # entries that are asked for so far in advance
-LINE = 64  # bytes that memory brings at a time
+CHUNK = 2048  # entries at a time: weights, gradient and state of so many fit a core's first cache
 
 
 @intrinsic
@@ -39,214 +33,39 @@ def _pointer(context, address, like):
 
 @jitable
 def memory(address, size, like):
-    """`size` numbers of like's type that begin at `address`."""
+    """`size` numbers or records of like's type that begin at `address`."""
     return carray(_pointer(address, like), size)
 
 
 @intrinsic
-def _part(context, numbers, low, size):
-    assert numbers.ndim == 1
-    assert numbers.layout == "C"
-    kind = types.Array(numbers.dtype, 1, "C")
+def _add_one(context, address):
+    pointer, one = types.CPointer(types.int64), 1
 
     def code(context, builder, signature, arguments):
-        source = context.make_array(signature.args[0])(context, builder, arguments[0])
-        part = context.make_array(kind)(context, builder)
-        populate_array(
-            part,
-            data=builder.gep(source.data, [arguments[1]]),
-            shape=[arguments[2]],
-            strides=[source.itemsize],
-            itemsize=source.itemsize,
-            meminfo=source.meminfo,
-            parent=source.parent,
-        )
-        return impl_ret_borrowed(context, builder, kind, part._getvalue())
+        place = builder.inttoptr(arguments[0], context.get_value_type(pointer))
+        step = context.get_constant(types.int64, one)
+        return builder.atomic_rmw("add", place, step, "monotonic")
 
-    return kind(numbers, types.intp, types.intp), code
+    return types.int64(types.int64), code
 
 
 @jitable
-def part(numbers, low, size):
-    """numbers[low : low + size], which must be there: a slice takes longer, and to compile."""
-    return _part(numbers, low, size)
+def next_piece(address):
+    """Raise the int64 at `address` by one and return what it was: no two threads get the same."""
+    return _add_one(address)
 
 
-@jitable
-def fill(numbers, number):
-    """`number` in every place."""
-    for i in range(numbers.size):
-        numbers[i] = number
-
-
-@jitable
-def copy(source, target):
-    """What is in `source` into `target`: an assignment of arrays takes seconds to compile."""
-    for i in range(source.size):
-        target[i] = source[i]
-
-
-@intrinsic
-def _mark_tight(context):
-    def code(context, builder, signature, arguments):
-        with suppress(TypeError):  # a later llvmlite may keep them otherwise, and loops as they are
-            # `add` of its own refuses what is in LLVM's words; they go into the same set.
-            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        builder.function.attributes.add("alwaysinline")
-        return context.get_dummy_value()
-
-    return types.none(), code
-
-
-@register_jitable(inline="always")
-def tight():
-    """Put the function that calls this into its callers, with all that a vector register holds.
-
-    What it needs of a parameter is then made ready once. For Intel's processors LLVM prefers half a
-    register, which is too little where memory is waited for.
-    """
-    _mark_tight()
-
-
-@intrinsic
-def _take(context, counter):
-    def code(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        one = ir.Constant(ir.IntType(64), 1)
-        return builder.atomic_rmw("add", array.data, one, "monotonic")
-
-    return types.int64(counter), code
-
-
-@jitable
-def take(counter):
-    """counter[0], which is one more afterwards: no two threads take the same."""
-    return _take(counter)
-
-
-@intrinsic
-def _load(context, numbers, at):
-    halved = numbers.dtype == types.uint16
-
-    def code(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        number = builder.load(builder.gep(array.data, [arguments[1]]))
-        if not halved:
-            return number
-        word = ir.IntType(32)
-        wide = builder.shl(builder.zext(number, word), ir.Constant(word, 16))
-        return builder.bitcast(wide, ir.FloatType())
-
-    return (types.float32 if halved else numbers.dtype)(numbers, types.intp), code
-
-
-@jitable
-def load(numbers, at):
-    """numbers[at]; of bfloat16, which is held as its bits, the float32."""
-    return _load(numbers, at)
-
-
-@intrinsic
-def _keep(context, numbers, at, number):
-    halved = numbers.dtype == types.uint16
-
-    def code(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        if not halved:
-            builder.store(arguments[2], place)
-            return arguments[2]
-        word = ir.IntType(32)
-        sixteen = ir.Constant(word, 16)
-        bits = builder.bitcast(arguments[2], word)
-        odd = builder.and_(builder.lshr(bits, sixteen), ir.Constant(word, 1))
-        rounded = builder.lshr(
-            builder.add(bits, builder.add(odd, ir.Constant(word, 0x7FFF))), sixteen
-        )
-        is_nan = builder.fcmp_unordered("uno", arguments[2], arguments[2])
-        rounded = builder.select(is_nan, ir.Constant(word, 0x7FC0), rounded)
-        builder.store(builder.trunc(rounded, ir.IntType(16)), place)
-        return builder.bitcast(builder.shl(rounded, sixteen), ir.FloatType())
-
-    return number(numbers, types.intp, number), code
-
-
-@jitable
-def keep(numbers, at, number):
-    """numbers[at] ← number. What it holds then: of bfloat16 the nearest, ties to even, NaN NaN."""
-    return _keep(numbers, at, number)
-
-
-@intrinsic
-def _fetch(context, numbers, at):
-    def code(context, builder, signature, arguments):
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), byte)
-        signs = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], signs)
-        to_read, nearest, data = (ir.Constant(word, number) for number in (0, 3, 1))
-        builder.call(function, [place, to_read, nearest, data])
-        return context.get_dummy_value()
-
-    return types.none(numbers, types.intp), code
-
-
-@jitable
-def fetch(numbers, at):
-    """Ask for numbers[at], which may lie beyond the end, so that it is near when it is read."""
-    return _fetch(numbers, at)
-
-
-@intrinsic
-def _bits(context, x):
-    def code(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.IntType(x.bitwidth))
-
-    return (types.int32 if x.bitwidth == 32 else types.int64)(x), code
-
-
-@intrinsic
-def _number(context, bits):
-    def code(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
-
-    return (types.float32 if bits.bitwidth == 32 else types.float64)(bits), code
-
-
-@jitable
-def bits(x):
-    """x ≥ 0 as an integer in whose order all of them are, NaN above: a maximum in vectors."""
-    return _bits(x)
-
-
-@jitable
-def number(bits):
-    """The number of these bits."""
-    return _number(bits)
-
-
-@intrinsic
-def _reordered_sum(context, total, term):
-    def code(context, builder, signature, arguments):
-        return builder.fadd(*arguments, flags=["reassoc", "contract"])
-
-    return total(total, total), code
-
-
-@jitable
+# A sum may be taken in any order, so that LLVM keeps one partial sum in each lane of a vector.
+@jitable_with(fastmath={"reassoc", "contract"})
 def add(total, term):
-    """total + term in any order: such a sum over many entries is taken in vectors."""
-    return _reordered_sum(total, term)
+    """total + term, where the order of a long sum does not matter."""
+    return total + term
 
 
-@intrinsic
-def _inverse(context, x):
-    def code(context, builder, signature, arguments):
-        one = ir.Constant(arguments[0].type, 1.0)
-        return builder.fdiv(one, arguments[0], flags=["arcp", "ninf", "contract"])
-
-    return x(x), code
+# `arcp` and `ninf` let LLVM take the processor's estimate of 1/x and one Newton step after it.
+@jitable_with(fastmath={"arcp", "ninf", "contract"})
+def _inverse(x):
+    return type(x)(1.0) / x
 
 
 @jitable
@@ -257,26 +76,111 @@ def reciprocal(x):
     NaN for NaN. In float64, where processors have no such estimate, rounded as usual.
     """
     most = type(x)(1e37)
-    return _inverse(most if x > most else x)
+    return _inverse(most if x > most else x)  # `ninf` promises that x is finite
+
+
+def bits(x: Any) -> Any:
+    """x ≥ 0 as an integer in whose order all of them are, NaN above: a maximum in vectors."""
+
+
+def number(bits: Any) -> Any:
+    """The number of these bits."""
+
+
+@overload(bits, jit_options=OPTIONS)
+def _bits_of(x):
+    if x == types.float32:
+        return lambda x: np.float32(x).view(np.int32)
+    return lambda x: np.float64(x).view(np.int64)
+
+
+@overload(number, jit_options=OPTIONS)
+def _number_of(bits):
+    if bits.bitwidth == 32:
+        return lambda bits: np.int32(bits).view(np.float32)
+    return lambda bits: np.int64(bits).view(np.float64)
+
+
+# bfloat16 is held as its bits, the upper half of a float32's.
+def load(numbers: Any, at: Any) -> Any:
+    """numbers[at]; of bfloat16 the float32."""
+
+
+def store(numbers: Any, at: Any, number: Any) -> Any:
+    """numbers[at] ← number. What it holds then: of bfloat16 the nearest, ties to even, NaN NaN."""
+
+
+@overload(load, jit_options=OPTIONS)
+def _load_of(numbers, at):
+    if numbers.dtype == types.uint16:
+        return lambda numbers, at: widened(numbers[at])
+    return lambda numbers, at: numbers[at]
+
+
+@overload(store, jit_options=OPTIONS)
+def _store_of(numbers, at, number):
+    if numbers.dtype == types.uint16:
+        return _store_rounded
+    return _store_as_it_is
+
+
+def _store_as_it_is(numbers, at, number):
+    numbers[at] = number
+    return number
+
+
+def _store_rounded(numbers, at, number):
+    half = rounded(number)
+    numbers[at] = half
+    return widened(half)
 
 
 @jitable
-def widen(bits, numbers):
+def widened(half):
+    """The float32 of bfloat16's bits."""
+    return np.uint32(np.uint32(half) << np.uint32(16)).view(np.float32)
+
+
+@jitable
+def rounded(x):
+    """bfloat16's bits of a float32: the nearest, ties to even; NaN stays NaN."""
+    word = np.float32(x).view(np.uint32)
+    # Half a unit of the last place that stays, less one where that place is even: a carry is the
+    # step up, also from one exponent to the next.
+    odd = (word >> np.uint32(16)) & np.uint32(1)
+    nearest = np.uint32(word + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+    return np.uint16(np.uint32(0x7FC0) if x != x else np.uint32(nearest))
+
+
+@tight
+def widen(halves, numbers):
     """bfloat16, given as its bits, into float32."""
-    tight()
-    wide = numbers.view(np.uint32)
-    for i in range(bits.size):
-        wide[i] = np.uint32(bits[i]) << np.uint32(16)
+    for i in range(halves.size):
+        numbers[i] = widened(halves[i])
+
+
+@tight
+def round_to(halves, numbers):
+    """float32 into the bits of bfloat16, and to what these hold."""
+    for i in range(halves.size):
+        numbers[i] = store(halves, i, numbers[i])
 
 
 @jitable
-def narrow(numbers, bits):
-    """float32 into the bits of bfloat16 and to what these hold: nearest, ties to even, NaN NaN."""
-    tight()
-    wide = numbers.view(np.uint32)
-    for i in range(bits.size):
-        odd = (wide[i] >> np.uint32(16)) & np.uint32(1)
-        rounded = np.uint32(wide[i] + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-        rounded = np.uint32(0x7FC0) if numbers[i] != numbers[i] else np.uint32(rounded)
-        bits[i] = np.uint16(rounded)
-        wide[i] = rounded << np.uint32(16)
+def part(numbers, low, size):
+    """numbers[low : low + size]."""
+    return numbers[low : low + size]
+
+
+@jitable
+def fill(numbers, number):
+    """`number` in every place: an assignment to a slice takes seconds to compile."""
+    for i in range(numbers.size):
+        numbers[i] = number
+
+
+@tight
+def copy(source, target):
+    """What is in `source` into `target`."""
+    for i in range(source.size):
+        target[i] = source[i]

@@ -1,10 +1,17 @@
-"""How loops become machine code: when they are first used, kept on disk where that is possible."""
+"""How loops become machine code: when they are first used, kept on disk where that is possible.
+
+`benchmarks/step.py`, "Seconds before the second step": fragments save a quarter of a first step
+with groups, and nothing of one with L1. They are the one private use of Numba in this package,
+tried with the versions of `TRIED`; with others, and where the environment has
+``SHRINKAGE_PUBLIC_ONLY=1``, functions are compiled as Numba does by itself.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
@@ -14,15 +21,15 @@ from threading import Timer
 from types import FunctionType
 from typing import Any
 
+import numba
 from numba import cfunc, types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import register_jitable
 
 from shrinkage import penalties
 
 Loop = Callable[..., Any]
-JOB = types.void(types.CPointer(types.int64))
+SIGNATURE = types.void(types.int64)  # the address of a job: in C a pointer, in the same register
+TRIED = (0, 63), (0, 69)  # versions of Numba from the first, and below the second
 PATIENCE = 2.0  # seconds after which a person wonders what a first step is doing
 logger = logging.getLogger("shrinkage")
 # What a full disk, or a file that is cut off, can lead to.
@@ -41,60 +48,95 @@ def sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-class _Fragment(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a function that nothing calls but loops, which take it in.
+def _is_tried() -> bool:
+    if os.environ.get("SHRINKAGE_PUBLIC_ONLY") == "1":
+        return False
+    low, high = TRIED
+    return low <= tuple(map(int, numba.__version__.split(".")[:2])) < high
 
-    It is not made into machine code, nor optimized before it is within a loop, unless it is
-    `machine.tight`. Numba would do both for each function anew with all that it takes in.
+
+def _make_fragment_library(code_library: Any) -> Any:
+    """Numba's library of compiled code, without machine code of its own."""
+
+    class Fragment(code_library):  # type: ignore[misc]
+        is_tight = False
+
+        def add_ir_module(self, module: Any) -> None:
+            self.is_tight |= any("alwaysinline" in one.attributes for one in module.functions)
+            super().add_ir_module(module)
+
+        def _optimize_final_module(self) -> None:
+            if self.is_tight:
+                super()._optimize_final_module()
+
+        def _finalize_final_module(self) -> None:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+
+        def get_pointer_to_function(self, name: str) -> int:
+            self._ensure_finalized()
+            return 0
+
+        @property
+        def codegen(self) -> Fragment:
+            """What Numba asks to `set_env`, which would write to machine code that is not there."""
+            return self
+
+        def set_env(self, name: str, environment: Any) -> None:
+            """It needs none: that is for what speaks to Python."""
+
+    return Fragment
+
+
+def fragment_compiler() -> Any:
+    """Numba's compiler, but for functions that only loops take in; None where it is not to be had.
+
+    The code of such a function is not made into machine code, nor optimized before it is within a
+    loop, unless it is `tight`. Numba would do both for each, with all that it takes in.
     """
+    if not _is_tried():
+        return None
+    try:
+        from numba.core.codegen import JITCodeLibrary
+        from numba.core.compiler import CompilerBase, DefaultPassBuilder
+    except ImportError:
+        return None
 
-    is_tight = False
+    fragment_library = _make_fragment_library(JITCodeLibrary)
 
-    def add_ir_module(self, module: Any) -> None:
-        self.is_tight |= any("alwaysinline" in one.attributes for one in module.functions)
-        super().add_ir_module(module)
+    class FragmentCompiler(CompilerBase):  # type: ignore[misc]
+        def define_pipelines(self) -> list[Any]:
+            state = self.state
+            state.library = fragment_library(state.targetctx.codegen(), state.func_id.func_qualname)
+            return [DefaultPassBuilder.define_nopython_pipeline(state)]
 
-    def _optimize_final_module(self) -> None:
-        if self.is_tight:
-            super()._optimize_final_module()
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        self._ensure_finalized()
-        return 0
-
-    @property
-    def codegen(self) -> _Fragment:
-        """What Numba asks to `set_env`, which would write to machine code that is not there."""
-        return self
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """It needs none: that is for what speaks to Python."""
+    hooks = "_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals"
+    return FragmentCompiler if all(hasattr(JITCodeLibrary, name) for name in hooks) else None
 
 
-class _FragmentCompiler(CompilerBase):  # type: ignore[misc]
-    def define_pipelines(self) -> list[Any]:
-        state = self.state
-        state.library = _Fragment(state.targetctx.codegen(), state.func_id.func_qualname)
-        return [DefaultPassBuilder.define_nopython_pipeline(state)]
-
-
-# Names that Numba may change: without them functions are compiled as it does by itself.
-HOOKS = "_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals"
+# What every function that loops take in is compiled with.
 OPTIONS: dict[str, Any] = {"no_cfunc_wrapper": True}
-if all(hasattr(JITCodeLibrary, name) for name in HOOKS):
-    OPTIONS["pipeline_class"] = _FragmentCompiler
-jitable = register_jitable(**OPTIONS)  # for functions that loops take in
+if (_compiler := fragment_compiler()) is not None:
+    OPTIONS["pipeline_class"] = _compiler
+
+
+def jitable_with(**options: Any) -> Callable[[Loop], Loop]:
+    """`jitable` with more of Numba's options."""
+    decorate: Callable[[Loop], Loop] = register_jitable(**OPTIONS, **options)
+    return decorate
+
+
+jitable = jitable_with()  # for functions that loops take in
+# For loops over a chunk: taken into their callers, so that what such a loop needs of a parameter is
+# made ready once; optimized (made into vectors) before that, while it is short.
+tight = jitable_with(forceinline=True)
 
 
 class Work:
     """A loop as machine code, which any thread may call with the address of a job.
 
-    A job is an array of int64: by convention first a count, from which threads take what is next,
-    then addresses and sizes. It runs without holding Python back.
+    A job is a record: by convention first the next piece, which threads take in turn, then
+    addresses and sizes. It runs without holding Python back.
     """
 
     def __init__(self, function: Any) -> None:
@@ -107,7 +149,7 @@ class Work:
 
 
 def compiled(loop: Loop, *parts: object) -> Work:
-    """`loop`, a function of one job, as machine code.
+    """`loop`, a function of the address of a job, as machine code.
 
     `parts` tell it from every other loop that the same function makes, the type of its numbers
     included. Machine code from the disk is linked by the names of functions, which Numba tells
@@ -118,7 +160,7 @@ def compiled(loop: Loop, *parts: object) -> Work:
     """
     _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
     # A division by 0 is infinite; a·b + c may be rounded once.
-    compile_it = partial(cfunc, JOB, error_model="numpy", fastmath={"contract"})
+    compile_it = partial(cfunc, SIGNATURE, error_model="numpy", fastmath={"contract"})
     with _telling_of_a_long_wait():
         try:
             return Work(compile_it(cache=True)(loop))

@@ -1,20 +1,25 @@
-"""What a pass over weights finds beside: their sums, and the moments of a row in a metric."""
+"""What a pass over weights finds beside: their sums, and the moments of a row in a metric.
+
+`benchmarks/step.py`, "statistics() read after each step": the sums cost nothing there, where a pass
+of their own over the weights is as long as SGD's step.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from shrinkage.kernels.intrinsics import add, bits, number, tight
-from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.intrinsics import add, bits, number
+from shrinkage.kernels.jit import jitable, tight
 
-NORMS, DEAD = 3, 4  # sums over groups, behind the three over entries
-SUMS = 5
+NOTHING = 0.0, 0.0, 0.0  # the sums of no weights, across chunks
+NO_MOMENTS = 0.0, 0.0, 0.0, 0.0
+NO_SUMS = 0.0, 0.0, 0.0, 0.0, 0.0  # and with those of groups, in the order of `records.SUMS`
 
 
 @jitable
 def nothing_yet(zero):
     """Σ|w|, Σw² and the count of exact zeros, of no weights."""
-    return zero, zero, bits(zero)
+    return zero, zero, bits(zero)  # the count is an integer of the same width: one vector lane
 
 
 @jitable
@@ -37,16 +42,30 @@ def together(one, other):
 
 
 @jitable
-def note(measured, sums):
-    sums[0] += measured[0]
-    sums[1] += measured[1]
-    sums[2] += measured[2]
+def with_chunk(sums, measured):
+    """The sums of a piece with those of a chunk without groups."""
+    absolute, squares, zeros, norms, dead = sums
+    return absolute + measured[0], squares + measured[1], zeros + measured[2], norms, dead
 
 
 @jitable
+def with_group(sums, measured, norm, is_dead):
+    """The sums of a piece with those of one group."""
+    absolute, squares, zeros, norms, dead = sums
+    absolute, squares, zeros = together((absolute, squares, zeros), measured)
+    return absolute, squares, zeros, norms + norm, dead + is_dead
+
+
+@jitable
+def both(sums, others):
+    """The sums of two parts of a piece."""
+    absolute, squares, zeros = together(sums, others)
+    return absolute, squares, zeros, sums[3] + others[3], sums[4] + others[4]
+
+
+@tight
 def measure(weights):
     """Σ|w|, Σw² and the count of exact zeros."""
-    tight()
     measured = nothing_yet(weights.dtype.type(0.0))
     for i in range(weights.size):
         measured = with_entry(measured, weights[i])

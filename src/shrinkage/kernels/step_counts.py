@@ -1,95 +1,75 @@
-"""What changes from step to step without looking at a weight: counts and what follows from them."""
+"""What changes from step to step without looking at a weight: counts and what follows from them.
+
+`benchmarks/step.py`, the tables of tiny tensors: for five tensors a count each as a torch operation
+takes longer than the whole step.
+"""
 
 from __future__ import annotations
 
 import math
 from functools import cache
 
-from numba import carray
-
+from shrinkage.kernels.how import Update
 from shrinkage.kernels.intrinsics import memory
-from shrinkage.kernels.jit import Loop, Work, compiled
-from shrinkage.kernels.launch import COUNTER, FRESH, GRADIENTS, JOB, LIKE, LONG, tables
-from shrinkage.kernels.loops import (
-    BC1,
-    BETA1,
-    BETA2,
-    JOINS,
-    KEEP,
-    LR,
-    MOMENTUM,
-    NESTEROV,
-    ROOT,
-    STEP,
-)
+from shrinkage.kernels.jit import Loop, Work, compiled, jitable
+from shrinkage.kernels.records import JOBS, LIKE, PARAMETERS
 
-WIDE, NARROW = LIKE["float64"], LIKE["float32"]
+DOUBLE, SINGLE = LIKE["float64"], LIKE["float32"]
 
 
 @cache
-def counter(update: str) -> Work:
+def counter(update: Update) -> Work:
     """One step more for each parameter of a job that has a gradient."""
-    make = {"adam": adam, "sgd": sgd, "still": still}[update]
-    return compiled(make(), update)
+    count = count_sgd if update in (Update.SGD, Update.MOMENTUM) else count_adam(update.is_own)
+
+    def count_each(address):
+        job = memory(address, 1, JOBS)[0]
+        parameters = memory(job.parameters, job.parameter_count, PARAMETERS)
+        for index in range(parameters.size):
+            if parameters[index].gradient != 0:
+                count(parameters[index])
+
+    return compiled(count_each, update.name)
 
 
-def adam() -> Loop:
-    """bc1 = 1 − β₁^t and √(1 − β₂^t), with the count t in the optimizer's state."""
+def count_adam(is_own: bool) -> Loop:
+    """1 − β₁^t and √(1 − β₂^t), with the count t in the optimizer's state.
 
-    def count(address):
-        table, numbers, _, _ = tables(carray(address, JOB))
-        for index in range(len(table)):
-            place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0:
-                continue
-            if place[LONG] != 0:
-                steps = memory(place[COUNTER], 1, WIDE)
-                steps[0] += 1.0
-                t = steps[0]
-            else:
-                short_steps = memory(place[COUNTER], 1, NARROW)
-                short_steps[0] += 1.0
-                t = float(short_steps[0])
-            row[BC1] = 1.0 - row[BETA1] ** t
-            row[ROOT] = math.sqrt(1.0 - row[BETA2] ** t)
+    After a step of torch's own Adam (not `is_own`), which has counted it, t is read alone.
+    """
+    more = 1.0 if is_own else 0.0
 
-    return count
+    @jitable
+    def raised(count):
+        t = float(count[0]) + more
+        if is_own:
+            count[0] = type(count[0])(t)
+        return t
 
-
-def still() -> Loop:
-    """√(1 − β₂^t) after a step of torch's Adam, which has counted it."""
-
-    def look(address):
-        table, numbers, _, _ = tables(carray(address, JOB))
-        for index in range(len(table)):
-            place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0:
-                continue
-            if place[LONG] != 0:
-                t = memory(place[COUNTER], 1, WIDE)[0]
-            else:
-                t = float(memory(place[COUNTER], 1, NARROW)[0])
-            row[ROOT] = math.sqrt(1.0 - row[BETA2] ** t)
-
-    return look
-
-
-def sgd() -> Loop:
-    """b, where the momentum buffer holds b·g for a constant gradient, and the step that makes."""
-
-    def count(address):
-        table, numbers, _, _ = tables(carray(address, JOB))
-        for index in range(len(table)):
-            place, row = table[index], numbers[index]
-            if place[GRADIENTS] == 0:
-                continue
-            mu, begins = row[MOMENTUM], place[FRESH] != 0
-            place[FRESH] = 0
-            row[JOINS] = 1.0 if begins else row[KEEP]  # torch begins with the gradient itself
-            if place[COUNTER] != 0:
-                share = memory(place[COUNTER], 1, WIDE)
-                share[0] = 1.0 if begins else mu * share[0] + row[KEEP]
-                b = share[0]
-                row[STEP] = row[LR] * (1.0 + mu * b if row[NESTEROV] != 0.0 else b)
+    @jitable
+    def count(p):
+        if p.count_is_double:
+            t = raised(memory(p.count, 1, DOUBLE))
+        else:
+            t = raised(memory(p.count, 1, SINGLE))
+        p.correction1 = 1.0 - p.beta1**t
+        p.root2 = math.sqrt(1.0 - p.beta2**t)
 
     return count
+
+
+@jitable
+def count_sgd(p):
+    """b, where the momentum buffer holds b·g for a constant gradient g, and the prox's step.
+
+    b ← μ·b + (1 − dampening), for the buffer is μ·buffer + (1 − dampening)·g; torch begins with
+    the gradient itself, b = 1. Nesterov moves by g + μ·buffer = (1 + μ·b)·g.
+    """
+    mu, begins = p.momentum, p.begins != 0
+    p.begins = 0
+    p.joins = 1.0 if begins else p.keep
+    if p.count != 0:
+        share = memory(p.count, 1, DOUBLE)
+        share[0] = 1.0 if begins else mu * share[0] + p.keep
+        b = share[0]
+        p.step = p.lr * (1.0 + mu * b if p.nesterov != 0.0 else b)

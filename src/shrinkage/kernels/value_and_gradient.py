@@ -1,35 +1,45 @@
 """Sums over the entries of one array, and the gradient of a penalty on it, in one pass each.
 
-Sums are taken in the type of the entries within a chunk and in float64 across chunks: exact to
-about 1e-8 for any number of them, where a plain float32 sum of 10⁸ entries may be wrong by a fifth.
+They serve ``how="loss"`` on large weights, where torch makes an array for |w|, one for its sign and
+one for the gradient. Sums are taken in the type of the entries within
+a chunk and in float64 across chunks: exact to about 1e-8 for any number of them, where a plain
+float32 sum of 10⁸ entries may be wrong by a fifth.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numba import carray
 
-from shrinkage.kernels import threads as pool
+from shrinkage.kernels import threads as team
 from shrinkage.kernels.formulas import Formula
-from shrinkage.kernels.intrinsics import CHUNK, memory, take
+from shrinkage.kernels.intrinsics import CHUNK, memory, next_piece, part
 from shrinkage.kernels.jit import Work, compiled
-from shrinkage.kernels.launch import LIKE, Vector
+from shrinkage.kernels.records import LIKE, Vector
 from shrinkage.kernels.reductions import measure
 
 PIECE = 1 << 17  # entries: waking threads takes longer than summing these
-SUMS, NUMBERS = 2, 3  # of a piece; of a gradient
-WIDE = LIKE["float64"]
+ARRAY = np.dtype(
+    [
+        ("turn", np.int64),  # the next piece
+        ("weights", np.int64),  # addresses, and how many entries there are
+        ("out", np.int64),  # of the gradient, or of Σ|w| and Σw² of each piece
+        ("size", np.int64),
+        ("a", np.float64),
+        ("b", np.float64),
+        ("scale", np.float64),
+    ]
+)
+ARRAYS = np.empty(0, ARRAY)
 
 
 def absolute_and_squares(w: Vector, threads: int = 1) -> tuple[float, float]:
     """Σ|w| and Σw² of a vector of float32 or float64."""
-    count = -(-len(w) // PIECE)
-    found = np.zeros((count, SUMS))
-    job = np.array([0, count, w.ctypes.data, len(w), found.ctypes.data])
-    pool.run(_summing(str(w.dtype)), job.ctypes.data, min(threads, max(count, 1)))
-    absolute, squares = found.sum(axis=0).tolist()
+    sums = np.zeros((count_pieces(w), 2))
+    run(summing(str(w.dtype)), w, sums, (0.0, 0.0, 0.0), threads)
+    absolute, squares = sums.sum(axis=0).tolist()
     return absolute, squares
 
 
@@ -42,50 +52,64 @@ def gradient_into(
     threads: int,
 ) -> None:
     """out ← scale·∂Ω(w) for a vector of float32 or float64."""
-    count = -(-len(w) // PIECE)
-    numbers = np.array([*constants, scale])
-    job = np.array([0, count, w.ctypes.data, len(w), out.ctypes.data, numbers.ctypes.data])
-    pool.run(_pulling(formula, str(w.dtype)), job.ctypes.data, min(threads, max(count, 1)))
+    run(differentiating(formula, str(w.dtype)), w, out, (*constants, scale), threads)
+
+
+def count_pieces(w: Vector) -> int:
+    return -(-len(w) // PIECE)
+
+
+def run(
+    work: Work,
+    w: Vector,
+    out: np.ndarray[Any, Any],
+    numbers: tuple[float, float, float],
+    threads: int,
+) -> None:
+    """That loop over all pieces of w."""
+    job = np.array([(0, w.ctypes.data, out.ctypes.data, len(w), *numbers)], ARRAY)
+    team.run(work, job.ctypes.data, min(threads, max(count_pieces(w), 1)))
 
 
 @cache
-def _summing(dtype: str) -> Work:
-    like = LIKE[dtype]
+def summing(dtype: str) -> Work:
+    """The sums of each piece, two numbers of `out`."""
+    like, double = LIKE[dtype], LIKE["float64"]
 
-    def add_up(address):
-        job = carray(address, 5)
-        w = memory(job[2], job[3], like)
-        found = memory(job[4], (job[1], SUMS), WIDE)
+    def sum_up(address):
+        job = memory(address, 1, ARRAYS)[0]
+        w = memory(job.weights, job.size, like)
         while True:
-            piece = take(job)
-            if piece >= job[1]:
+            low = next_piece(address) * PIECE
+            if low >= w.size:
                 return
-            end = min((piece + 1) * PIECE, w.size)
-            for at in range(piece * PIECE, end, CHUNK):
-                absolute, squares, _ = measure(w[at : min(at + CHUNK, end)])
-                found[piece, 0] += absolute
-                found[piece, 1] += squares
+            high, total, squares = min(low + PIECE, w.size), 0.0, 0.0
+            for at in range(low, high, CHUNK):
+                measured = measure(part(w, at, min(CHUNK, high - at)))
+                total += measured[0]
+                squares += measured[1]
+            sums = memory(job.out + low // PIECE * 16, 2, double)  # 16 bytes a piece
+            sums[0], sums[1] = total, squares
 
-    return compiled(add_up, dtype)
+    return compiled(sum_up, dtype)
 
 
 @cache
-def _pulling(formula: Formula, dtype: str) -> Work:
+def differentiating(formula: Formula, dtype: str) -> Work:
+    """scale·∂Ω of each entry."""
     gradient, like = formula.gradient, LIKE[dtype]
 
-    def pull(address):
-        job = carray(address, 6)
-        kind = like.dtype.type
-        numbers = memory(job[5], NUMBERS, WIDE)
-        a, b, scale = kind(numbers[0]), kind(numbers[1]), kind(numbers[2])
+    def differentiate(address):
+        job = memory(address, 1, ARRAYS)[0]
+        real = like.dtype.type
+        a, b, scale = real(job.a), real(job.b), real(job.scale)
         while True:
-            piece = take(job)
-            if piece >= job[1]:
+            low = next_piece(address) * PIECE
+            if low >= job.size:
                 return
-            low, high = piece * PIECE, min((piece + 1) * PIECE, job[3])
-            w = memory(job[2], job[3], like)[low:high]
-            out = memory(job[4], job[3], like)[low:high]
-            for i in range(w.size):
+            size, at = min(PIECE, job.size - low), low * like.itemsize
+            w, out = memory(job.weights + at, size, like), memory(job.out + at, size, like)
+            for i in range(size):
                 out[i] = scale * gradient(w[i], a, b)
 
-    return compiled(pull, formula.name, dtype)
+    return compiled(differentiate, formula.name, dtype)

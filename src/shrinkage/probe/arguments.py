@@ -31,7 +31,7 @@ NAMED = (  # each is one argument with a name
 )
 
 
-def accepted(factory: Factory) -> Mapping[str, inspect.Parameter]:
+def parameters_of(factory: Factory) -> Mapping[str, inspect.Parameter]:
     """The parameters of `factory` by name; nothing where they cannot be known."""
     try:
         return inspect.signature(factory).parameters
@@ -39,9 +39,9 @@ def accepted(factory: Factory) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def takes(factory: Factory, name: str) -> bool:
+def accepts(factory: Factory, name: str) -> bool:
     """Whether `factory` can be called with an argument of that name."""
-    parameters = accepted(factory)
+    parameters = parameters_of(factory)
     return (
         not parameters
         or name in parameters
@@ -51,8 +51,9 @@ def takes(factory: Factory, name: str) -> bool:
 
 def rate_name(factory: Factory) -> str | None:
     """The argument that is the learning rate; None where there is none."""
-    own = accepted(factory)
-    return next((name for name in RATES if name in own), "lr" if takes(factory, "lr") else None)
+    parameters = parameters_of(factory)
+    known = next((name for name in RATES if name in parameters), None)
+    return known or ("lr" if accepts(factory, "lr") else None)
 
 
 def strength_name(factory: Factory) -> str | None:
@@ -65,13 +66,13 @@ def strength_name(factory: Factory) -> str | None:
     >>> strength_name(lambda params, lr: None) is None
     True
     """
-    own = [name for name, each in accepted(factory).items() if _may_be_a_strength(each)]
-    passes_on = "base_optimizer" in accepted(factory) and takes(factory, "weight_decay")
+    names = [name for name, each in parameters_of(factory).items() if _may_be_a_strength(each)]
+    passes_on = "base_optimizer" in parameters_of(factory) and accepts(factory, "weight_decay")
     for pattern in () if passes_on else STRENGTHS:
-        for name in own:
+        for name in names:
             if re.fullmatch(pattern, name.lower()):
                 return name
-    return "weight_decay" if takes(factory, "weight_decay") else None
+    return "weight_decay" if accepts(factory, "weight_decay") else None
 
 
 def _may_be_a_strength(parameter: inspect.Parameter) -> bool:
@@ -84,20 +85,23 @@ def _may_be_a_strength(parameter: inspect.Parameter) -> bool:
 
 def has_nameless_arguments(factory: Factory) -> bool:
     """Whether it takes some by position alone, so that a decay among them cannot be known."""
-    kinds = [each.kind for each in accepted(factory).values()]
+    kinds = [each.kind for each in parameters_of(factory).values()]
     return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
-def called(factory: Factory, params: Any, options: Mapping[str, Any]) -> Any:
+def call(factory: Factory, params: Any, options: Mapping[str, Any]) -> Any:
     """``factory(params, **options)``, by position or by name as its arguments want it."""
-    given, own = dict(options), list(accepted(factory).values())
-    if own and own[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-        names = [each.name for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    keywords, parameters = dict(options), list(parameters_of(factory).values())
+    if parameters and parameters[0].kind in (
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.VAR_KEYWORD,
+    ):
+        names = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
         first = "params" if "params" in names or not names else names[0]
-        return factory(**{first: params}, **given)
+        return factory(**{first: params}, **keywords)
     by_position = [
-        given.pop(each.name, each.default)
-        for each in own[1:]
+        keywords.pop(each.name, each.default)
+        for each in parameters[1:]
         if each.kind is inspect.Parameter.POSITIONAL_ONLY
     ]
-    return factory(params, *by_position, **given)
+    return factory(params, *by_position, **keywords)

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import NamedTuple
 
-from shrinkage.probe.factories import is_optimizer
-from shrinkage.probe.isolation import isolated, shortened
+import torch
+
+from shrinkage.probe.isolation import isolate, shorten
 
 LIBRARIES = ("torch.optim", "torch_optimizer", "pytorch_optimizer", "timm.optim")
 
@@ -21,7 +22,7 @@ class Entry(NamedTuple):
     reason: str = ""
 
 
-def installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
+def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
     """Every optimizer of the libraries that are installed, each in the first that has it.
 
     A library that is installed but does not import has one entry, which says why.
@@ -32,10 +33,10 @@ def installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
         if importlib.util.find_spec(library.partition(".")[0]) is None:
             continue
         try:
-            with isolated():
+            with isolate():
                 module = importlib.import_module(library)
         except Exception as error:  # foreign code may raise anything while it is imported
-            reason = f"{type(error).__name__}: {shortened(error)}"
+            reason = f"{type(error).__name__}: {shorten(error)}"
             entries.append(Entry(library, f"it is installed but does not import: {reason}"))
             continue
         entries += [Entry(f"{library}.{name}") for name in _own(module, seen)]
@@ -51,3 +52,12 @@ def _own(module: ModuleType, seen: set[int]) -> list[str]:
             seen.add(id(kind))
             names.append(name)
     return sorted(names, key=str.lower)
+
+
+def is_optimizer(value: object) -> bool:
+    """Whether `value` is a class of optimizers, and not the one that all descend from."""
+    return (
+        isinstance(value, type)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
+    )

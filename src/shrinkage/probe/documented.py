@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shrinkage.probe.arguments import Factory, accepted
+from shrinkage.probe.arguments import Factory, parameters_of
 from shrinkage.probe.factories import class_name, name_of
 from shrinkage.probe.law import Law
 
@@ -75,41 +75,38 @@ OWN_STEP = ("d0", "wd_ratio", "trust_coefficient")
 PHRASES = {"l2 penalty": L2, "decoupled weight decay": DECOUPLED}
 
 
-def promise_of(factory: Factory) -> Promise | None:
+def find_promise(factory: Factory) -> Promise | None:
     """By its arguments, which say most; else by its name; else by its documentation.
 
     ``weight_decouple=True`` promises a decoupled decay whatever the name, and ``fixed_decay=True``
     one that is not scaled by the learning rate.
     """
-    if any(name in accepted(factory) for name in OWN_STEP):
+    if any(name in parameters_of(factory) for name in OWN_STEP):
         return None
     for name in SWITCHES:
-        if name in accepted(factory):
-            decoupled = DECOUPLED if not _given(factory, "fixed_decay") else UNSCALED
-            promise = decoupled if _given(factory, name) else L2
-            return replace(promise, source=f"{name}={_given(factory, name)}")
+        if name in parameters_of(factory):
+            decoupled = DECOUPLED if not _argument(factory, "fixed_decay") else UNSCALED
+            promise = decoupled if _argument(factory, name) else L2
+            return replace(promise, source=f"{name}={_argument(factory, name)}")
     if name_of(factory).startswith("shrinkage.torch.SGDW"):
         return replace(_own_sgdw(factory), source="its documentation")
     if class_name(factory) in NAMES:
         return replace(NAMES[class_name(factory)], source="its name")
-    written = " ".join(str(_documentation(factory)).lower().split())
-    found = next((promise for phrase, promise in PHRASES.items() if phrase in written), None)
-    return None if found is None else replace(found, source="its documentation")
+    documentation = getattr(factory, "func", factory).__doc__
+    written = " ".join(str(documentation).lower().split())
+    for phrase, promise in PHRASES.items():
+        if phrase in written:
+            return replace(promise, source="its documentation")
+    return None
 
 
 def _own_sgdw(factory: Factory) -> Promise:
-    if _given(factory, "scale") == "lr":
+    if _argument(factory, "scale") == "lr":
         return DECOUPLED
-    return SUBTRACTED if _given(factory, "weight_norm") == 1 else UNSCALED
+    return SUBTRACTED if _argument(factory, "weight_norm") == 1 else UNSCALED
 
 
-def _given(factory: Factory, name: str) -> Any:
+def _argument(factory: Factory, name: str) -> Any:
     """What the argument is, by default or by a partial."""
-    parameter = accepted(factory).get(name)
+    parameter = parameters_of(factory).get(name)
     return None if parameter is None else parameter.default
-
-
-def _documentation(factory: Any) -> str | None:
-    factory = getattr(factory, "func", factory)
-    documentation: str | None = factory.__doc__
-    return documentation

@@ -8,28 +8,27 @@ from dataclasses import replace
 import torch
 
 from shrinkage.probe.arguments import rate_name, strength_name
-from shrinkage.probe.fitting import CLOSE, NOTHING, fit
-from shrinkage.probe.genuine import UnprobeableError
+from shrinkage.probe.factories import UnprobeableError
+from shrinkage.probe.fitting import CLOSE, NOTHING, UNLIKE, fit
+from shrinkage.probe.law_fit import Fitted
 from shrinkage.probe.measure import (
     STEPS,
     WEIGHTS,
-    Fitted,
     Setting,
-    acted_on,
     effects,
-    first_acting,
+    find_moved,
+    first_acting_step,
     known_gradient,
     no_gradient,
-    paths,
+    run_pair,
 )
-from shrinkage.probe.settling import WARM_UP, is_moved, on_vectors
-from shrinkage.probe.sizes import UNLIKE
-from shrinkage.probe.stepper import Driver, Gradient
+from shrinkage.probe.settling import WARM_UP, can_step, is_moved
+from shrinkage.probe.stepper import Gradient, Stepper
 
 
-def on_driving(driver: Driver) -> tuple[str, ...]:
+def describe_stepping(stepper: Stepper) -> tuple[str, ...]:
     """What had to be done to step it at all."""
-    said = {
+    phrases = {
         "groups": "made with groups that say use_muon",
         "named": "made with named parameters",
         "model": "made with a model",
@@ -37,51 +36,53 @@ def on_driving(driver: Driver) -> tuple[str, ...]:
         "closure": "stepped with a closure",
         "graph": "stepped with a graph of the gradient",
     }
-    notes = [said[each] for each in (driver.build, driver.step) if each in said]
-    notes += ["in float32"] if driver.dtype is not torch.float64 else []
-    if driver.build == "around":
+    notes = [phrases[each] for each in (stepper.build, stepper.step) if each in phrases]
+    notes += ["in float32"] if stepper.dtype is not torch.float64 else []
+    if stepper.build == "around":
         return tuple(notes)
-    rate, strength = rate_name(driver.factory), strength_name(driver.factory)
+    rate, strength = rate_name(stepper.factory), strength_name(stepper.factory)
     notes += ["takes no lr"] if rate is None else []
     notes += [f"its lr is called {rate}"] if rate not in (None, "lr") else []
     notes += [f"its weight_decay is called {strength}"] if strength != "weight_decay" else []
     return tuple(notes)
 
 
-def acts_without_gradient(driver: Driver, base: Setting, law: Fitted) -> bool | None:
+def acts_without_gradient(stepper: Stepper, base: Setting, law: Fitted) -> bool | None:
     """Whether weights move whose gradient is None; None where such a step fails."""
     try:
-        pair = paths(driver, WEIGHTS, base, lambda *_: None, max(3, law.step))
+        pair = run_pair(stepper, WEIGHTS, base, lambda *_: None, max(3, law.step))
     except Exception:  # foreign code may raise anything
         return None
-    return first_acting(effects(pair), WEIGHTS) is not None
+    return first_acting_step(effects(pair), WEIGHTS) is not None
 
 
-def check_that_it_moves(driver: Driver, base: Setting) -> None:
+def check_that_nothing_acts(stepper: Stepper, base: Setting) -> None:
     """Raise where a decay that does nothing may be one that was not seen.
 
     Gradients must still arrive, and tensors of no other shape may be decayed.
     """
     known = known_gradient(base.weight_decay)
-    if not is_moved(driver, WEIGHTS, WARM_UP):
+    if not is_moved(stepper, WEIGHTS, WARM_UP):
         raise UnprobeableError(f"no gradient moves its weights, within {WARM_UP} steps")
     for w in (WEIGHTS.flatten(), WEIGHTS.reshape(2, 2, 3, 2), UNLIKE):
-        if on_vectors(driver, w) is None:
+        if not can_step(stepper, w):
             continue
-        if first_acting(effects(paths(driver, w, base, known, STEPS)), w) is not None:
+        if first_acting_step(effects(run_pair(stepper, w, base, known, STEPS)), w) is not None:
             raise UnprobeableError(
                 f"it leaves weights of shape {tuple(WEIGHTS.shape)} alone and decays those of "
                 f"shape {tuple(w.shape)}, which is no law of one kind"
             )
 
 
-def rhythm(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> tuple[str, ...]:
+def describe_rhythm(
+    stepper: Stepper, base: Setting, law: Fitted, gradient: Gradient
+) -> tuple[str, ...]:
     """Whether there are steps, after the first at which it acts, at which it does not."""
-    pair = paths(driver, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
+    pair = run_pair(stepper, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
     moves, weights = effects(pair), pair[0][:-1]
-    there = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
+    not_vanished = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
     acting = moves.flatten(1).norm(dim=1) > NOTHING * WEIGHTS.norm()
-    if bool((acting | ~there)[law.step - 1 :].all()):
+    if bool((acting | ~not_vanished)[law.step - 1 :].all()):
         return ()
     steps = (torch.nonzero(acting).flatten() + 1).tolist()
     gaps = {after - before for before, after in itertools.pairwise(steps)}
@@ -91,30 +92,36 @@ def rhythm(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> tu
     return (f"of the first {len(moves)} steps it acts at these alone: {written}",)
 
 
-def on_one_dimension(driver: Driver, base: Setting, law: Fitted, gradient: Gradient) -> str:
+def compare_on_vectors(stepper: Stepper, base: Setting, law: Fitted, gradient: Gradient) -> str:
     """What becomes of a parameter with one dimension, as biases and gains have."""
     w = WEIGHTS.flatten()
-    if on_vectors(driver, w) is None:
+    if not can_step(stepper, w):
         return "refused"
-    pair = paths(driver, w, base, gradient, max(STEPS, law.step))
+    pair = run_pair(stepper, w, base, gradient, max(STEPS, law.step))
     moves = effects(pair)
-    acting = first_acting(moves, w)
+    acting = first_acting_step(moves, w)
     if acting is None:
         return "left alone"
-    touched = acted_on(moves[acting], w)
+    touched = find_moved(moves[acting], w)
     shape, expected = fit(moves[acting], pair[0][acting] * touched), law.shape
     alike = shape.form == expected.form and acting + 1 == law.step
     near = abs(shape.coefficient - expected.coefficient) < CLOSE * abs(expected.coefficient)
     return "same law" if alike and near else "another law"
 
 
-def in_half_precision(driver: Driver, base: Setting) -> tuple[str, ...]:
+def compare_in_bfloat16(stepper: Stepper, base: Setting) -> tuple[str, ...]:
     """Whether a strength is lost where weights have few digits."""
-    half = replace(driver, dtype=torch.bfloat16)
+    half = replace(stepper, dtype=torch.bfloat16)
     start = WEIGHTS.to(torch.bfloat16).double()  # a number that both types hold
     try:
-        lost = first_acting(effects(paths(half, start, base, no_gradient, STEPS)), start) is None
+        lost = (
+            first_acting_step(effects(run_pair(half, start, base, no_gradient, STEPS)), start)
+            is None
+        )
     except Exception:  # foreign code may raise anything
         return ("cannot be stepped in bfloat16",)
-    kept = first_acting(effects(paths(driver, start, base, no_gradient, STEPS)), start) is not None
+    kept = (
+        first_acting_step(effects(run_pair(stepper, start, base, no_gradient, STEPS)), start)
+        is not None
+    )
     return ("in bfloat16 a decay this weak is lost: no weight moves",) if lost and kept else ()

@@ -1,18 +1,105 @@
-"""What makes an optimizer: its name, and how a command line writes it."""
+"""What makes an optimizer: what may be called at all, its name, and how a command line writes it.
+
+Nothing is called that does not look as if it makes an optimizer.
+"""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
-from shrinkage.probe.arguments import Factory, accepted, rate_name, strength_name, takes
+from shrinkage.probe.arguments import (
+    MODELS,
+    NAMED,
+    PARAMETERS,
+    WRAPPED,
+    Factory,
+    accepts,
+    parameters_of,
+    rate_name,
+    strength_name,
+)
+
+WANTED = (
+    "name a class of optimizers, or a function whose first argument is params and which returns "
+    "an optimizer"
+)
+
+
+class UnprobeableError(Exception):
+    """It cannot be made or stepped; the message says why."""
+
+
+class NoOptimizerError(UnprobeableError):
+    """It makes something else, whichever way it is called."""
+
+
+def check_factory(factory: Factory) -> None:
+    """Refuse what would make no optimizer, by what can be known without calling it.
+
+    A class must descend from `torch.optim.Optimizer` or have a ``step()``. A function must be
+    written in Python, and its arguments must be those of an optimizer.
+
+    Raises
+    ------
+    NoOptimizerError
+        With the reason and the remedy.
+    """
+    inner: Any = factory
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if inner is torch.optim.Optimizer:
+        raise NoOptimizerError("it is the class that optimizers descend from, and has no step()")
+    if isinstance(inner, type):
+        if issubclass(inner, torch.optim.Optimizer):
+            return
+        if not callable(getattr(inner, "step", None)):
+            raise NoOptimizerError(f"it is no optimizer, for it has no step(); {WANTED}")
+    if inspect.isbuiltin(inner) or not _has_arguments_of_an_optimizer(factory):
+        raise NoOptimizerError(
+            f"it is no optimizer, and its arguments are not those of an optimizer; {WANTED}"
+        )
+
+
+def _has_arguments_of_an_optimizer(factory: Factory) -> bool:
+    parameters = parameters_of(factory)
+    first = next(iter(parameters.values()), None)
+    if first is None:
+        return False
+    named = {name for name, each in parameters.items() if each.kind in NAMED}
+    rates = ({rate_name(factory), strength_name(factory)} & named) - {first.name}
+    if first.name in (*MODELS, *WRAPPED):
+        opens = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        return bool(rates) or opens or isinstance(factory, type)
+    return first.kind in NAMED and (first.name in PARAMETERS or bool(rates))
+
+
+def check_made(made: object) -> None:
+    """Refuse what was made, before anything of it is called, where it is no optimizer.
+
+    Raises
+    ------
+    NoOptimizerError
+        If it is neither a `torch.optim.Optimizer` nor has a ``step()`` and, beside it, a
+        ``zero_grad()`` or ``param_groups``, or if it wraps another without saying so.
+    """
+    if isinstance(made, torch.optim.Optimizer):
+        if not hasattr(made, "param_groups"):
+            raise NoOptimizerError("it has no param_groups; probe the optimizer that it wraps")
+        return
+    kind = "a class" if isinstance(made, type) else f"of type {type(made).__name__}"
+    steps = callable(getattr(made, "step", None)) and not isinstance(made, type)
+    if not steps or not (hasattr(made, "zero_grad") or hasattr(made, "param_groups")):
+        raise NoOptimizerError(f"it makes no optimizer: what it returns is {kind}; {WANTED}")
 
 
 def name_of(factory: Factory) -> str:
@@ -59,12 +146,12 @@ def factory_from_text(text: str) -> Factory:
     {'momentum': 0.9}
     """
     written, *pairs = (part.strip() for part in text.split(","))
-    factory = _imported(written)
-    options = dict(_option(text, factory, pair) for pair in pairs)
+    factory = _import_factory(written)
+    options = dict(_parse_option(text, factory, pair) for pair in pairs)
     return functools.partial(factory, **options) if options else factory
 
 
-def _imported(written: str) -> Factory:
+def _import_factory(written: str) -> Factory:
     module, dot, name = written.replace(":", ".").rpartition(".")
     if not dot:
         module, name = "torch.optim", written
@@ -79,7 +166,7 @@ def _imported(written: str) -> Factory:
     known = {each.lower(): each for each in vars(home) if callable(getattr(home, each))}
     factory = getattr(home, name, None) or getattr(home, known.get(name.lower(), ""), None)
     if not callable(factory):
-        raise ValueError(f"optimizer {written!r} is not in {module}{_nearest(name, known)}")
+        raise ValueError(f"optimizer {written!r} is not in {module}{_suggest(name, known)}")
     return factory  # type: ignore[no-any-return]
 
 
@@ -94,30 +181,30 @@ def current_directory_importable() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _nearest(written: str, known: Mapping[str, str]) -> str:
+def _suggest(written: str, known: Mapping[str, str]) -> str:
     close = difflib.get_close_matches(written.lower(), known, n=1)
     return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
-def _option(text: str, factory: Factory, pair: str) -> tuple[str, object]:
+def _parse_option(text: str, factory: Factory, pair: str) -> tuple[str, object]:
     key, equals, value = (part.strip() for part in pair.partition("="))
-    own = {"lr": rate_name(factory), "weight_decay": strength_name(factory)}
-    for name, called in own.items():
-        if key in (name, called):
+    rates = {"lr": rate_name(factory), "weight_decay": strength_name(factory)}
+    for name, own_name in rates.items():
+        if key in (name, own_name):
             option = f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"optimizer {text!r}: {key} has an argument of its own, {name} ({option})"
             )
-    if not equals or not takes(factory, key):
-        known = {name.lower(): name for name in accepted(factory)}
+    if not equals or not accepts(factory, key):
+        known = {name.lower(): name for name in parameters_of(factory)}
         raise ValueError(
-            f"optimizer {text!r}: there is no option {pair!r}{_nearest(key, known)}; "
+            f"optimizer {text!r}: there is no option {pair!r}{_suggest(key, known)}; "
             "write for example torch.optim.SGD,momentum=0.9"
         )
-    return key, _value(value)
+    return key, _parse_value(value)
 
 
-def _value(written: str) -> object:
+def _parse_value(written: str) -> object:
     if written.lower() in ("true", "false"):
         return written.lower() == "true"
     for kind in (int, float):
@@ -126,12 +213,3 @@ def _value(written: str) -> object:
         except ValueError:
             continue
     return written
-
-
-def is_optimizer(value: object) -> bool:
-    """Whether `value` is a class of optimizers, and not the one that all descend from."""
-    return (
-        isinstance(value, type)
-        and issubclass(value, torch.optim.Optimizer)
-        and value is not torch.optim.Optimizer
-    )

@@ -1,8 +1,13 @@
-"""From how weights moved to a form: which function of a weight a decay is, and how well it fits."""
+"""From how weights moved to a law: which function of a weight, and of the tensor, a decay is.
+
+One tensor cannot tell ‖w‖ from √24·RMS(w) where it has 24 entries, so a decay is looked at on
+tensors of several shapes. The factor that explains all of them is taken, the simplest first.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +35,21 @@ class Shape:
             whole = [share / self.coefficient * _basis(name, w, 0.0) for name, share in self.terms]
             return torch.stack(whole).sum(dim=0)
         return _basis(self.form, w, self.weight_exponent or 0.0)
+
+    @property
+    def size_exponent(self) -> float | None:
+        """How an effect of that form grows with the weights, if each entry is all that matters."""
+        if self.form in ("power", "matrix"):
+            return self.weight_exponent
+        return {"proportional": 1.0, "sign": 0.0, "constant": 0.0}.get(self.form)
+
+    def amount(self, effect: Tensor, w: Tensor) -> float:
+        """The coefficient that another effect has in this form."""
+        if self.clipped:
+            return float(effect.abs().max())
+        basis = self.basis(w)
+        square = float((basis * basis).sum())
+        return -float((effect * basis).sum()) / square if square else 0.0
 
     def effect(self, w: Tensor, factor: float = 1.0) -> Tensor:
         """What the decay adds to the weights, its coefficient times `factor`."""
@@ -65,9 +85,14 @@ def fit(effect: Tensor, w: Tensor) -> Shape:
     size = float(effect.norm())
     if not size > NOTHING * float(w.norm()):
         return Shape("none", 0.0, 0.0)
-    simple = [_one(form, effect, w) for form in ("proportional", "sign", "constant")]
-    simple.append(_soft(effect, w))
-    candidates = [simple, [_power(effect, w)], [_spectral(effect, w)], [_mixture(effect, w)]]
+    simple = [_fit_basis(form, effect, w) for form in ("proportional", "sign", "constant")]
+    simple.append(_fit_soft_threshold(effect, w))
+    candidates = [
+        simple,
+        [_fit_power(effect, w)],
+        [_fit_singular_values(effect, w)],
+        [_fit_mixture(effect, w)],
+    ]
     for some in candidates:
         best = min(some, key=lambda shape: shape.misfit)
         if best.misfit < CLOSE:
@@ -75,38 +100,38 @@ def fit(effect: Tensor, w: Tensor) -> Shape:
     return min((shape for some in candidates for shape in some), key=lambda shape: shape.misfit)
 
 
-def _judged(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
+def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
     misfit = float((effect - shape.effect(w)).norm() / effect.norm())
     return Shape(**{**shape.__dict__, "misfit": misfit})
 
 
-def _one(form: str, effect: Tensor, w: Tensor) -> Shape:
+def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
     basis = _basis(form, w, 0.0)
     coefficient = -float((effect * basis).sum() / (basis * basis).sum())
     exponent = {"proportional": 1.0, "sign": 0.0}.get(form)
-    return _judged(Shape(form, coefficient, 1.0, exponent), effect, w)
+    return _with_misfit(Shape(form, coefficient, 1.0, exponent), effect, w)
 
 
-def _soft(effect: Tensor, w: Tensor) -> Shape:
+def _fit_soft_threshold(effect: Tensor, w: Tensor) -> Shape:
     """A sign whose step stops at 0."""
     threshold = float(effect.abs().max())
-    return _judged(Shape("sign", threshold, 1.0, 0.0, clipped=True), effect, w)
+    return _with_misfit(Shape("sign", threshold, 1.0, 0.0, clipped=True), effect, w)
 
 
-def _power(effect: Tensor, w: Tensor) -> Shape:
-    there = w != 0
-    moved, sizes = effect[there], w[there].abs()
-    if bool((moved == 0).any()) or bool((effect[~there].abs() > NOTHING).any()):
+def _fit_power(effect: Tensor, w: Tensor) -> Shape:
+    nonzero = w != 0
+    moved, sizes = effect[nonzero], w[nonzero].abs()
+    if bool((moved == 0).any()) or bool((effect[~nonzero].abs() > NOTHING).any()):
         return Shape("power", 0.0, 1.0)
     heights, logs = moved.abs().log(), sizes.log()
     centred = logs - logs.mean()
     exponent = float((centred * heights).sum() / (centred * centred).sum())
-    sign = -torch.sign((moved * w[there]).sum())
+    sign = -torch.sign((moved * w[nonzero]).sum())
     level = float((heights.mean() - exponent * logs.mean()).exp() * sign)
-    return _judged(Shape("power", level, 1.0, snapped(exponent)), effect, w)
+    return _with_misfit(Shape("power", level, 1.0, snap(exponent)), effect, w)
 
 
-def _spectral(effect: Tensor, w: Tensor) -> Shape:
+def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
     """A function of the singular values alone: U·f(S)·Vᵀ, with f a power."""
     if w.ndim != 2:
         return Shape("matrix", 0.0, 1.0)
@@ -116,12 +141,12 @@ def _spectral(effect: Tensor, w: Tensor) -> Shape:
         return Shape("matrix", 0.0, 1.0)
     heights, logs = turned.log(), values.log()
     centred = logs - logs.mean()
-    exponent = snapped(float((centred * heights).sum() / (centred * centred).sum()))
+    exponent = snap(float((centred * heights).sum() / (centred * centred).sum()))
     level = float((heights - exponent * logs).mean().exp())
-    return _judged(Shape("matrix", level, 1.0, exponent), effect, w)
+    return _with_misfit(Shape("matrix", level, 1.0, exponent), effect, w)
 
 
-def _mixture(effect: Tensor, w: Tensor) -> Shape:
+def _fit_mixture(effect: Tensor, w: Tensor) -> Shape:
     names = ("proportional", "sign", "constant")
     columns = torch.stack([_basis(name, w, 0.0).flatten() for name in names], dim=1)
     solved = -torch.linalg.lstsq(columns, effect.flatten().unsqueeze(1)).solution.flatten()
@@ -133,12 +158,93 @@ def _mixture(effect: Tensor, w: Tensor) -> Shape:
     if not shares:
         return Shape("mixture", 0.0, 1.0)
     total = sum(abs(share) for share in shares.values())
-    return _judged(Shape("mixture", total, 1.0, None, tuple(shares.items())), effect, w)
+    return _with_misfit(Shape("mixture", total, 1.0, None, tuple(shares.items())), effect, w)
 
 
-def snapped(exponent: float) -> float:
+def snap(exponent: float) -> float:
     """The nearest half where it is near, else two decimals."""
     if not math.isfinite(exponent):
         return math.nan
     near = round(2 * exponent) / 2
     return near + 0.0 if abs(exponent - near) < SNAP else round(exponent, 2)
+
+
+Factors = tuple[tuple[str, float], ...]  # names in SIZES, with their exponents
+ROUNDING = 1e-6
+HALVES = (-1.0, -0.5, 0.5, 1.0)
+
+NORMS: dict[str, Callable[[Tensor], float]] = {
+    "RMS(w)": lambda w: float(w.norm()) / math.sqrt(w.numel()),
+    "‖w‖": lambda w: float(w.norm()),
+    "mean|w|": lambda w: float(w.abs().mean()),
+    "max|w|": lambda w: float(w.abs().max()),
+    "Σ|w|": lambda w: float(w.abs().sum()),
+    "σ_max(w)": lambda w: float(torch.linalg.matrix_norm(w, 2)) if w.ndim == 2 else float(w.norm()),
+}
+COUNTS: dict[str, Callable[[Tensor], float]] = {
+    "n": lambda w: w.numel(),
+    "(rows + columns)": lambda w: w.shape[0] + w.numel() / w.shape[0],
+    "rows": lambda w: w.shape[0],
+    "columns": lambda w: w.numel() / w.shape[0],
+    "max(rows, columns)": lambda w: max(w.shape[0], w.numel() / w.shape[0]),
+    "min(rows, columns)": lambda w: min(w.shape[0], w.numel() / w.shape[0]),
+}
+SIZES = NORMS | COUNTS
+
+
+def _drawn(seed: int, *shape: int) -> Tensor:
+    """Weights of both signs, of sizes that vary, one of them 0."""
+    generator = torch.Generator().manual_seed(seed)
+    w = torch.randn(shape, generator=generator, dtype=torch.float64)
+    w = w + 0.2 * torch.sign(w)
+    w[-1, -1] = 0.0
+    return w
+
+
+OTHERS = (_drawn(1, 9, 4), _drawn(2, 3, 7))  # to find the factors
+UNLIKE = 1.3 * _drawn(3, 20, 11)  # to see whether they hold
+
+
+def evaluate_factors(factors: Factors, w: Tensor) -> float:
+    """The product of the factors of `w`."""
+    return float(math.prod((SIZES[name](w) or math.nan) ** power for name, power in factors))
+
+
+def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Factors:
+    """The factors by which amounts differ from tensor to tensor.
+
+    Parameters
+    ----------
+    exponent : float
+        By how much the amount grows with the weights of one tensor: 0 where norms do not enter.
+    seen : sequence of (Tensor, float)
+        Weights of several shapes, and the amount on each, the first above 0 or below it.
+
+    Returns
+    -------
+    tuple of (str, float)
+        Names in SIZES with exponents; where none explains what was seen, a power of ‖w‖.
+    """
+    of_norms: list[Factors] = [((name, exponent),) for name in NORMS] if exponent else [()]
+    of_counts: list[Factors] = [((name, half),) for name in COUNTS for half in HALVES]
+    candidates = [*of_norms, *((*norm, *count) for norm in of_norms for count in of_counts)]
+    missed = [_missed(factors, seen) for factors in candidates]
+    least = min(missed)
+    if not least < CLOSE:
+        return (("‖w‖", exponent),) if exponent else ()
+    return next(
+        factors
+        for factors, each in zip(candidates, missed, strict=True)
+        if each <= max(ROUNDING, 1.1 * least)
+    )
+
+
+def _missed(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> float:
+    """The largest share of an amount that the factors leave unexplained."""
+    (first, amount), *others = seen
+    level = amount / evaluate_factors(factors, first)
+    shares = (
+        abs(level * evaluate_factors(factors, w) / other - 1) if other else 1.0
+        for w, other in others
+    )
+    return max((share if math.isfinite(share) else 1.0 for share in shares), default=0.0)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-from shrinkage.probe.measure import Fitted
+from shrinkage.probe.law_fit import Fitted
 
 SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
 
 
-def formula(law: Fitted | None) -> str:
+def write_formula(law: Fitted | None) -> str:
     """``w ← (1 − lr·wd)·w`` and its like."""
     if law is None or law.shape.form == "none":
         return "w ← w"
-    amount = rate(law)
+    amount = _write_rate(law)
     if law.shape.form == "proportional" and not law.factors:
         return _share(amount, law)
     sign = "+" if law.coefficient < 0 else "−"
@@ -31,14 +31,14 @@ def _share(amount: str, law: Fitted) -> str:
     return f"w ← (1 {'+' if law.coefficient < 0 else '−'} {amount})·w"
 
 
-def rate(law: Fitted) -> str:
+def _write_rate(law: Fitted) -> str:
     """``coefficient·lr^a·lr₀^b·wd^c``: "2·lr·wd", "(lr/lr₀)·wd"."""
-    rates = _power("lr", law.lr_exponent)
-    if law.first_lr_exponent < 0:
-        rates = f"({rates or '1'}/{_power('lr₀', -law.first_lr_exponent)})"
-    elif law.first_lr_exponent > 0:
-        rates = "·".join(filter(None, (rates, _power("lr₀", law.first_lr_exponent))))
-    factors = [_number(abs(law.coefficient)), rates, _power("wd", law.strength_exponent)]
+    rates = _power("lr", law.exponents.lr)
+    if law.exponents.first_lr < 0:
+        rates = f"({rates or '1'}/{_power('lr₀', -law.exponents.first_lr)})"
+    elif law.exponents.first_lr > 0:
+        rates = "·".join(filter(None, (rates, _power("lr₀", law.exponents.first_lr))))
+    factors = [_number(abs(law.coefficient)), rates, _power("wd", law.exponents.strength)]
     return "·".join(filter(None, factors)) or "1"
 
 

@@ -1,12 +1,22 @@
-"""Foreign code leaves no trace: its prints and warnings are kept, the global state is put back."""
+"""Foreign code leaves no trace, and is given up when it takes too long.
+
+Its prints and warnings are kept, and the global state is restored. Time is checked between two
+steps or, by an alarm, in the middle of one.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import random
+import signal
+import threading
+import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +25,7 @@ MOST = 160  # characters of what foreign code says
 LONGEST = 4096  # characters of prints that are kept
 
 
-class _Kept(io.StringIO):
+class _Bounded(io.StringIO):
     """Text that is written to it, up to a length: a loop that prints fills no memory."""
 
     def write(self, text: str) -> int:
@@ -25,26 +35,26 @@ class _Kept(io.StringIO):
 
 
 @contextlib.contextmanager
-def isolated() -> Iterator[list[str]]:
+def isolate() -> Iterator[list[str]]:
     """Run foreign code; the list has what it printed and warned, when the block is left."""
-    said: list[str] = []
-    printed = _Kept()
-    with _state_put_back(), warnings.catch_warnings(record=True) as caught:
+    messages: list[str] = []
+    printed = _Bounded()
+    with _restore_state(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            yield said
+            yield messages
     lines = [str(warning.message) for warning in caught] + printed.getvalue().splitlines()
-    said += dict.fromkeys(shortened(line) for line in lines if line.strip())
+    messages += dict.fromkeys(shorten(line) for line in lines if line.strip())
 
 
-def shortened(text: object) -> str:
+def shorten(text: object) -> str:
     """The first line of `text`, at a length that fits a row."""
     line = next(iter(str(text).strip().splitlines()), "")
     return line if len(line) <= MOST else f"{line[:MOST]}…"
 
 
 @contextlib.contextmanager
-def _state_put_back() -> Iterator[None]:
+def _restore_state() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - theirs, to put back
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -60,3 +70,72 @@ def _state_put_back() -> Iterator[None]:
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+
+
+AGAIN = 1.0  # seconds after which an alarm that foreign code has caught rings again
+
+
+class OutOfTimeError(BaseException):
+    """It is too slow for the time that there is; not an Exception, or foreign code catches it."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Points in time that a probe must not pass, looked at between two steps."""
+
+    processor: float = math.inf  # of time.process_time: a busy machine changes nothing
+    clock: float = math.inf  # of time.monotonic
+
+    @classmethod
+    def after(cls, *, processor: float, clock: float) -> Deadline:
+        """So many seconds from now."""
+        return cls(time.process_time() + processor, time.monotonic() + clock)
+
+    def check(self) -> None:
+        """Raise OutOfTimeError where one of them is passed."""
+        if self.is_late or time.process_time() > self.processor:
+            raise OutOfTimeError
+
+    @property
+    def is_late(self) -> bool:
+        """Whether time on the clock is up."""
+        return time.monotonic() > self.clock
+
+
+NO_DEADLINE = Deadline()
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise OutOfTimeError in the block after `seconds`, also in the middle of a step.
+
+    It takes a signal, so nothing happens outside the main thread, on Windows, and where an alarm
+    of someone else is set already. Compiled code is not interrupted before it returns.
+    """
+    if not _can_ring(seconds):
+        yield
+        return
+    is_on = True
+
+    def ring(*_: object) -> None:
+        if is_on:
+            raise OutOfTimeError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+        yield
+    finally:
+        is_on = False
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _can_ring(seconds: float) -> bool:
+    return (
+        0 < seconds < threading.TIMEOUT_MAX
+        and hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
+        and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
+    )

@@ -145,8 +145,8 @@ class Law:
         """As documented or not, in a sentence."""
         if self.as_documented is None:
             return self.notes[-1] if self.form == "none" else "nothing is promised"
-        said = "as documented" if self.as_documented else "NOT as documented"
-        return f"{said}: {self.promise}"
+        judgement = "as documented" if self.as_documented else "NOT as documented"
+        return f"{judgement}: {self.promise}"
 
     @property
     def is_simple(self) -> bool:
@@ -195,8 +195,8 @@ class Law:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        said = [f"{self.optimizer}: {self.law}", self.objective, self.verdict]
-        return "; ".join(part for part in said if part)
+        parts = [f"{self.optimizer}: {self.law}", self.objective, self.verdict]
+        return "; ".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
         rows = [line.strip().split(maxsplit=1) for line in self.report().splitlines()[1:]]

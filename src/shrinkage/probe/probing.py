@@ -9,41 +9,37 @@ from shrinkage.penalties.arrays import checked_above
 from shrinkage.probe.arguments import (
     WRAPPED,
     Factory,
-    accepted,
     has_nameless_arguments,
+    parameters_of,
     strength_name,
 )
-from shrinkage.probe.coupling import coupling
-from shrinkage.probe.documented import promise_of
+from shrinkage.probe.coupling import judge_coupling
+from shrinkage.probe.documented import find_promise
 from shrinkage.probe.extra_questions import (
     acts_without_gradient,
-    check_that_it_moves,
-    in_half_precision,
-    on_driving,
-    on_one_dimension,
-    rhythm,
+    check_that_nothing_acts,
+    compare_in_bfloat16,
+    compare_on_vectors,
+    describe_rhythm,
+    describe_stepping,
 )
-from shrinkage.probe.factories import factory_from_text, name_of
-from shrinkage.probe.fixed_point import objective
-from shrinkage.probe.formula_text import formula
-from shrinkage.probe.genuine import UnprobeableError, check_factory
-from shrinkage.probe.isolation import isolated, shortened
+from shrinkage.probe.factories import UnprobeableError, check_factory, factory_from_text, name_of
+from shrinkage.probe.fixed_point import RANDOM, find_objective
+from shrinkage.probe.formula_text import write_formula
+from shrinkage.probe.isolation import Deadline, OutOfTimeError, alarm, isolate, shorten
 from shrinkage.probe.law import Law
+from shrinkage.probe.law_fit import Fitted, fit_effect, try_other_gradients
 from shrinkage.probe.measure import (
     WEIGHTS,
-    Fitted,
     Setting,
-    acted_on,
     effects,
-    fitted,
+    find_moved,
     known_gradient,
     no_gradient,
-    paths,
-    under_other_gradients,
+    run_pair,
 )
-from shrinkage.probe.settling import make_once, settled
-from shrinkage.probe.step_limits import Deadline, OutOfTimeError, alarm
-from shrinkage.probe.stepper import Driver, Gradient
+from shrinkage.probe.settling import make_once, settle
+from shrinkage.probe.stepper import Gradient, Stepper
 
 TIMEOUT = 60.0
 USUAL = Setting(lr=0.1, weight_decay=0.1)
@@ -123,151 +119,136 @@ def probe(
     deadline = Deadline.after(processor=seconds, clock=timeout)
     try:
         check_factory(factory)
-        with isolated() as said, alarm(timeout):
-            law = _law_or_none(factory, base, name, deadline)
+        with isolate() as messages, alarm(timeout):
+            law = _find_law(factory, base, name, deadline)
     except OutOfTimeError:
         limit = f"{timeout:g} s" if deadline.is_late else f"{seconds:g} s of processor time"
         raise ValueError(f"{name} cannot be probed: it takes more than {limit}") from None
     except UnprobeableError as error:
         raise ValueError(f"{name} cannot be probed: {error}") from None
     except (Exception, SystemExit) as error:  # foreign code may raise anything, at any step
-        said_so = f"{type(error).__name__}: {shortened(error)}"
-        raise ValueError(f"{name} cannot be probed: it fails on the way: {said_so}") from None
-    matters = [f"it says: {line}" for line in said if "decay" in line.lower()]
-    return replace(law, notes=(*matters[:2], *law.notes))
+        reason = f"{type(error).__name__}: {shorten(error)}"
+        raise ValueError(f"{name} cannot be probed: it fails on the way: {reason}") from None
+    about_decay = [f"it says: {line}" for line in messages if "decay" in line.lower()]
+    return replace(law, notes=(*about_decay[:2], *law.notes))
 
 
-def _law_or_none(factory: Factory, base: Setting, name: str, deadline: Deadline) -> Law:
+def _find_law(factory: Factory, base: Setting, name: str, deadline: Deadline) -> Law:
     """The law of its decay, or that it takes none."""
-    if strength_name(factory) is None and not set(WRAPPED) & set(accepted(factory)):
+    law = Law(
+        optimizer=name, lr=base.lr, weight_decay=base.weight_decay, form="none", formula="w ← w"
+    )
+    if strength_name(factory) is None and not set(WRAPPED) & set(parameters_of(factory)):
         if has_nameless_arguments(factory):
             raise UnprobeableError(
                 "it takes arguments without a name (*args), and its weight_decay may be one of "
                 "them; give a function of params, lr and weight_decay that makes it"
             )
         make_once(factory)
-        return Law(
-            optimizer=name,
-            lr=base.lr,
-            weight_decay=base.weight_decay,
-            form="none",
-            formula="w ← w",
-            notes=("takes no weight_decay",),
-        )
-    driver = settled(factory, WEIGHTS, deadline=deadline)
-    law = _law(driver, base, name)
-    promise = promise_of(factory)
-    return (
-        law
-        if promise is None
-        else replace(law, promise=str(promise), as_documented=promise.is_kept(law))
-    )
+        return replace(law, notes=("takes no weight_decay",))
+    stepper = settle(factory, WEIGHTS, deadline=deadline)
+    law = _measure(stepper, base, law)
+    promise = find_promise(factory)
+    if promise is None:
+        return law
+    return replace(law, promise=str(promise), as_documented=promise.is_kept(law))
 
 
-def _law(driver: Driver, base: Setting, name: str) -> Law:
-    if not driver.repeats(WEIGHTS):
+def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
+    """The law with all that experiments say of it."""
+    if not stepper.repeats(WEIGHTS):
         raise UnprobeableError(
             "two runs from the same start end differently: what it does depends on more than its "
             "weights, gradients and torch's random numbers"
         )
-    found, gradient, remark = _seen(driver, base)
-    law = Law(
-        optimizer=name,
-        lr=base.lr,
-        weight_decay=base.weight_decay,
-        form="none",
-        formula=formula(found),
-        notes=on_driving(driver),
-    )
-    if found is None:
-        return replace(law, notes=(*law.notes, _nothing(driver, base)))
-    law = _with_fit(replace(law, notes=(*law.notes, *remark)), found)
-    law = _with_coupling(law, driver, base, found)
-    moved = effects(paths(driver, WEIGHTS, base, no_gradient, found.step))[-1]
+    fitted, gradient, remark = _fit(stepper, base)
+    notes = describe_stepping(stepper)
+    if fitted is None:
+        return replace(law, notes=(*notes, _explain_nothing(stepper, base)))
+    coupling = judge_coupling(stepper, WEIGHTS, base, fitted)
+    without_gradient = acts_without_gradient(stepper, base, fitted)
+    if without_gradient and coupling.coupled is None:  # what joins a gradient needs one
+        coupling = replace(coupling, coupled=False)
+    if coupling.momentum is not None:
+        remark = (*remark, f"judged at momentum={coupling.momentum:g}")
+    if fitted.is_random:
+        remark = (*remark, "random: with other random numbers it has another effect")
+    moved = effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
     law = replace(
-        law,
-        zeros_stay=not bool(acted_on(moved, WEIGHTS)[WEIGHTS == 0].any()),
-        vectors=on_one_dimension(driver, base, found, gradient),
+        _state_formula(law, fitted),
+        coupled=coupling.coupled,
+        order=coupling.order if coupling.coupled is False and not coupling.cautious else "",
+        gradient_term=coupling.equals if coupling.coupled else "",
+        cautious=coupling.cautious,
+        growth=coupling.growth,
+        acts_without_gradient=without_gradient,
+        zeros_stay=not bool(find_moved(moved, WEIGHTS)[WEIGHTS == 0].any()),
+        vectors=compare_on_vectors(stepper, base, fitted, gradient),
         notes=(
-            *law.notes,
-            *rhythm(driver, base, found, gradient),
-            *in_half_precision(driver, base),
+            *notes,
+            *remark,
+            *describe_rhythm(stepper, base, fitted, gradient),
+            *compare_in_bfloat16(stepper, base),
         ),
     )
     try:
-        return replace(law, objective=objective(driver))
+        objective = RANDOM if fitted.is_random else find_objective(stepper)
     except OutOfTimeError:
-        return replace(law, objective="its steps are too slow to find what it solves")
+        objective = "its steps are too slow to find what it solves"
+    return replace(law, objective=objective)
 
 
-def _nothing(driver: Driver, base: Setting) -> str:
+def _state_formula(law: Law, fitted: Fitted) -> Law:
+    """The law with its formula, and how that depends on lr, strength and weight."""
+    form = _name_form(fitted)
+    return replace(
+        law,
+        form=form,
+        formula=write_formula(fitted),
+        coefficient=abs(fitted.coefficient) if form == "grows" else fitted.coefficient,
+        lr_exponent=fitted.exponents.lr,
+        first_lr_exponent=fitted.exponents.first_lr,
+        strength_exponent=fitted.exponents.strength,
+        weight_exponent=0.0 if form == "constant" else fitted.shape.weight_exponent,
+        misfit=fitted.misfit,
+        first_step=fitted.step,
+    )
+
+
+def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:
+    """The formula, the gradient under which the effect was seen, and a remark on that."""
+    try:
+        fitted = fit_effect(stepper, WEIGHTS, base, no_gradient)
+        remark = "at a data gradient of 0 it does nothing"
+    except FloatingPointError:
+        fitted, remark = None, "at a data gradient of 0 its weights are not finite"
+    if fitted is not None:
+        return fitted, no_gradient, ()
+    try:
+        known = known_gradient(base.weight_decay)
+        fitted = fit_effect(stepper, WEIGHTS, base, known)
+    except FloatingPointError:
+        raise UnprobeableError("its weights are not finite") from None
+    if fitted is not None:
+        fitted = try_other_gradients(stepper, WEIGHTS, base, fitted)
+    return fitted, known, (remark,)
+
+
+def _explain_nothing(stepper: Stepper, base: Setting) -> str:
     """That the decay does nothing, where weights move and no other setting or shape says else."""
-    if base != USUAL and _seen(driver, USUAL)[0] is not None:
+    if base != USUAL and _fit(stepper, USUAL)[0] is not None:
         raise UnprobeableError(
             f"at lr={base.lr:g} and weight_decay={base.weight_decay:g} what it does is lost in "
             "rounding; raise them"
         )
-    check_that_it_moves(driver, base)
-    name = strength_name(driver.factory) or "weight_decay"
-    by = "" if name in accepted(driver.factory) else " among any others"
+    check_that_nothing_acts(stepper, base)
+    name = strength_name(stepper.factory) or "weight_decay"
+    by = "" if name in parameters_of(stepper.factory) else " among any others"
     return f"{name} is taken{by} and does nothing"
 
 
-def _with_fit(law: Law, found: Fitted) -> Law:
-    form, exponent = _form(found), found.shape.weight_exponent
-    return replace(
-        law,
-        form=form,
-        coefficient=abs(found.coefficient) if form == "grows" else found.coefficient,
-        lr_exponent=found.lr_exponent,
-        first_lr_exponent=found.first_lr_exponent,
-        strength_exponent=found.strength_exponent,
-        weight_exponent=0.0 if form == "constant" else exponent,
-        misfit=found.misfit,
-        first_step=found.step,
-    )
-
-
-def _with_coupling(law: Law, driver: Driver, base: Setting, found: Fitted) -> Law:
-    joined = coupling(driver, WEIGHTS, base, found)
-    without_gradient = acts_without_gradient(driver, base, found)
-    if without_gradient and joined.coupled is None:  # what joins a gradient needs one
-        joined = replace(joined, coupled=False)
-    at = () if joined.momentum is None else (f"judged at momentum={joined.momentum:g}",)
-    return replace(
-        law,
-        coupled=joined.coupled,
-        order=joined.order if joined.coupled is False and not joined.cautious else "",
-        gradient_term=joined.equals if joined.coupled else "",
-        cautious=joined.cautious,
-        growth=joined.growth,
-        acts_without_gradient=without_gradient,
-        notes=(*law.notes, *at),
-    )
-
-
-def _seen(driver: Driver, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:
-    """The law, the gradient under which it was seen, and a remark on that."""
-    try:
-        found = fitted(driver, WEIGHTS, base, no_gradient)
-        remark = "at a data gradient of 0 it does nothing"
-    except FloatingPointError:
-        found, remark = None, "at a data gradient of 0 its weights are not finite"
-    if found is not None:
-        return found, no_gradient, ()
-    try:
-        known = known_gradient(base.weight_decay)
-        found = fitted(driver, WEIGHTS, base, known)
-    except FloatingPointError:
-        raise UnprobeableError("its weights are not finite") from None
-    if found is not None:
-        found = under_other_gradients(driver, WEIGHTS, base, found)
-    return found, known, (remark,)
-
-
-def _form(found: Fitted) -> str:
-    if found.shape.form in ("proportional", "sign", "power") and found.coefficient < 0:
+def _name_form(fitted: Fitted) -> str:
+    form = fitted.shape.form
+    if form in ("proportional", "sign", "power") and fitted.coefficient < 0:
         return "grows"
-    if found.shape.form in ("proportional", "sign") and found.factors:
-        return "matrix"
-    return found.shape.form
+    return "matrix" if form in ("proportional", "sign") and fitted.factors else form

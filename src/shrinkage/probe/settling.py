@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,21 +12,20 @@ from shrinkage.probe.arguments import (
     NAMED,
     WRAPPED,
     Factory,
-    accepted,
+    parameters_of,
     rate_name,
     strength_name,
 )
-from shrinkage.probe.genuine import NoOptimizerError, UnprobeableError
-from shrinkage.probe.isolation import isolated, shortened
-from shrinkage.probe.step_limits import NO_DEADLINE, Deadline
-from shrinkage.probe.stepper import SUPPLIED, Driver, Gradient
+from shrinkage.probe.factories import NoOptimizerError, UnprobeableError
+from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate, shorten
+from shrinkage.probe.stepper import SUPPLIED, Gradient, Stepper
 
 WARM_UP = 300  # steps after which weights have moved, or never do
 # Words of errors that ask for another way of calling, which is tried as well.
 WANTED = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
 
 
-def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
+def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
     """The way in which `factory` can be called and stepped, found by trying.
 
     Raises
@@ -37,21 +35,21 @@ def settled(factory: Factory, start: Tensor, *, deadline: Deadline) -> Driver:
     """
     _check_nothing_is_missing(factory)
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
-    for driver in _ways(factory, deadline):
+    for stepper in _ways(factory, deadline):
         try:
-            moves = is_moved(driver, start)
+            moves = is_moved(stepper, start)
         except NoOptimizerError:
             raise
         except Exception as error:  # foreign code may raise anything
             text = str(error) or "it has no step() of the usual kind"
-            reasons.append(f"{type(error).__name__}: {shortened(text)}")
+            reasons.append(f"{type(error).__name__}: {shorten(text)}")
         else:
             if moves:
-                return driver
-            unmoved.append(driver)
-    for driver in unmoved[:2]:
-        if _is_moved_in_the_end(driver, start):
-            return driver
+                return stepper
+            unmoved.append(stepper)
+    for stepper in unmoved[:2]:
+        if _is_moved_in_the_end(stepper, start):
+            return stepper
     telling = (each for each in reasons if not any(word in each for word in WANTED))
     stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]
     raise UnprobeableError(next(telling, stays))
@@ -69,9 +67,9 @@ def make_once(factory: Factory) -> None:
     """
     _check_nothing_is_missing(factory)
     first: Exception | None = None
-    for driver in _ways(factory, NO_DEADLINE):
+    for stepper in _ways(factory, NO_DEADLINE):
         try:
-            driver.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
+            stepper.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
         except NoOptimizerError:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -87,7 +85,7 @@ def _check_nothing_is_missing(factory: Factory) -> None:
     known = {*SUPPLIED, *MODELS, "params", rate_name(factory), strength_name(factory)}
     missing = [
         name
-        for name, parameter in list(accepted(factory).items())[1:]
+        for name, parameter in list(parameters_of(factory).items())[1:]
         if parameter.default is parameter.empty and parameter.kind in NAMED and name not in known
     ]
     if missing:
@@ -97,15 +95,15 @@ def _check_nothing_is_missing(factory: Factory) -> None:
         )
 
 
-def _ways(factory: Factory, deadline: Deadline) -> Iterator[Driver]:
+def _ways(factory: Factory, deadline: Deadline) -> Iterator[Stepper]:
     """All ways of calling and stepping it, the plainest first."""
     for dtype in (torch.float64, torch.float32):
         for build in _builds(factory):
             for step in ("plain", "closure", "graph"):
-                yield Driver(factory, build, step, dtype, deadline)
+                yield Stepper(factory, build, step, dtype, deadline)
 
 
-def is_moved(driver: Driver, start: Tensor, steps: int = 2) -> bool:
+def is_moved(stepper: Stepper, start: Tensor, steps: int = 2) -> bool:
     """Whether a gradient arrives: whether another one moves the weights differently.
 
     That the weights move is not enough, for a decay moves them, too, and so does rounding.
@@ -120,8 +118,10 @@ def is_moved(driver: Driver, start: Tensor, steps: int = 2) -> bool:
     gradient = start.flip(0) + 0.1
     ends = []
     other = gradient.roll(1, 0) - 0.3  # of other sizes, and with other signs
-    for given, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
-        path = driver.run(start, _always(given), lr=0.01, weight_decay=weight_decay, steps=steps)
+    for data_gradient, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
+        path = stepper.run(
+            start, _always(data_gradient), lr=0.01, weight_decay=weight_decay, steps=steps
+        )
         if not torch.isfinite(path).all():
             raise ValueError(f"its weights are not finite after {steps} steps")
         ends.append(path[-1])
@@ -132,26 +132,26 @@ def _always(gradient: Tensor) -> Gradient:
     return lambda *_: gradient
 
 
-def _is_moved_in_the_end(driver: Driver, start: Tensor) -> bool:
+def _is_moved_in_the_end(stepper: Stepper, start: Tensor) -> bool:
     """The same for weights that stay at first."""
     try:
-        return is_moved(driver, start, WARM_UP)
+        return is_moved(stepper, start, WARM_UP)
     except Exception:  # foreign code may raise anything
         return False
 
 
-def on_vectors(driver: Driver, start: Tensor) -> Driver | None:
-    """The same for one-dimensional parameters; nothing where they are refused."""
+def can_step(stepper: Stepper, start: Tensor) -> bool:
+    """Whether weights of another shape are not refused."""
     try:
-        with isolated():
-            is_moved(driver, start)
+        with isolate():
+            is_moved(stepper, start)
     except Exception:  # foreign code may raise anything
-        return None
-    return replace(driver)
+        return False
+    return True
 
 
 def _builds(factory: Factory) -> Sequence[str]:
-    first = next(iter(accepted(factory)), "params")
+    first = next(iter(parameters_of(factory)), "params")
     if first in MODELS:
         return ("model",)
     if first in WRAPPED:

@@ -15,14 +15,14 @@ from shrinkage.probe.arguments import (
     MODELS,
     RATES,
     Factory,
-    accepted,
-    called,
+    accepts,
+    call,
+    parameters_of,
     rate_name,
     strength_name,
-    takes,
 )
-from shrinkage.probe.genuine import check_made
-from shrinkage.probe.step_limits import NO_DEADLINE, Deadline
+from shrinkage.probe.factories import check_made
+from shrinkage.probe.isolation import NO_DEADLINE, Deadline
 
 Gradient = Callable[[int, Tensor], Tensor | None]  # (step from 0, weights) -> gradient
 # (step from 0, weights before it, after it) -> weights
@@ -39,7 +39,7 @@ SUPPLIED: dict[str, object] = {
 
 
 @dataclass(frozen=True)
-class Driver:
+class Stepper:
     """How one factory is called, and how what it makes is stepped."""
 
     factory: Factory
@@ -48,12 +48,13 @@ class Driver:
     dtype: torch.dtype = torch.float64
     deadline: Deadline = NO_DEADLINE
     momentum: float | None = None  # given to the factory as `momentum`
+    seed: int = SEED  # runs draw the same random numbers, which cancel in the difference of two
 
     @property
     def climbs(self) -> bool:
         """Whether it was told to maximize: then it is given the gradients of minus the loss."""
-        told = accepted(self.factory).get("maximize")
-        return told is not None and told.default is True
+        maximize = parameters_of(self.factory).get("maximize")
+        return maximize is not None and maximize.default is True
 
     def run(
         self,
@@ -73,13 +74,15 @@ class Driver:
         moves the weights after each step. `resting` reads them as for evaluation, where the
         optimizer has such a mode.
         """
-        _seed()
+        torch.manual_seed(self.seed)
+        np.random.seed(self.seed)  # noqa: NPY002 - theirs
+        random.seed(self.seed)
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
-        optimizer = self._made(model, lr, weight_decay)
+        optimizer = self._make_optimizer(model, lr, weight_decay)
         if resting:
             path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
-            _mode(optimizer, "eval")
+            _set_mode(optimizer, "eval")
             return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
         return torch.stack(
             [start, *self._steps(optimizer, model, gradient, steps, schedule, nudge)]
@@ -104,56 +107,56 @@ class Driver:
     ) -> Iterator[Tensor]:
         groups = getattr(optimizer, "param_groups", [])
         rates = [next((name for name in RATES if name in group), "") for group in groups]
-        first = [group.get(name) for group, name in zip(groups, rates, strict=True)]
+        first_rates = [group.get(name) for group, name in zip(groups, rates, strict=True)]
         sign = -1.0 if self.climbs else 1.0
         for number in range(steps):
             self.deadline.check()
-            for group, name, own in zip(groups, rates, first, strict=True):
-                if schedule is not None and own is not None:
-                    group[name] = own * schedule(number)
+            for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
+                if schedule is not None and first_rate is not None:
+                    group[name] = first_rate * schedule(number)
             before = model.weight.detach().clone()
-            given = gradient(number, before.double())
-            self._step(optimizer, model, None if given is None else sign * given)
+            data_gradient = gradient(number, before.double())
+            self._step(optimizer, model, None if data_gradient is None else sign * data_gradient)
             if nudge is not None:
                 with torch.no_grad():
                     after = model.weight.detach().double()
                     model.weight.copy_(nudge(number, before.double(), after).to(self.dtype))
             yield model.weight.detach().double().clone()
 
-    def _made(self, model: _Weights, lr: float, weight_decay: float) -> Any:
-        factory, own = self.factory, self._options(model, lr, weight_decay)
+    def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
+        factory, arguments = self.factory, self._arguments(model, lr, weight_decay)
         if self.build == "model":
-            params = [model.weight] if "params" in accepted(factory) else None
-            optimizer = factory(**own, **({} if params is None else {"params": params}))
+            params = [model.weight] if "params" in parameters_of(factory) else None
+            optimizer = factory(**arguments, **({} if params is None else {"params": params}))
         elif self.build == "around":
-            named = accepted(factory)
-            wrapper = {name: value for name, value in own.items() if name in named}
+            named = parameters_of(factory)
+            wrapper = {name: value for name, value in arguments.items() if name in named}
             inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
             if strength_name(factory) not in named:
                 inner["weight_decay"] = weight_decay
-            optimizer = called(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
+            optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
-            optimizer = called(factory, _params(model, self.build), own)
+            optimizer = call(factory, _arrange(model, self.build), arguments)
         check_made(optimizer)
-        _mode(optimizer, "train")
+        _set_mode(optimizer, "train")
         return optimizer
 
-    def _options(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
+    def _arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
         """What it is made with, beside the parameters, by its own names."""
-        factory, named = self.factory, accepted(self.factory)
-        own: dict[str, Any] = {}
+        factory, named = self.factory, parameters_of(self.factory)
+        arguments: dict[str, Any] = {}
         if (rate := rate_name(factory)) is not None:
-            own[rate] = lr
+            arguments[rate] = lr
         if (strength := strength_name(factory)) is not None:
-            own[strength] = weight_decay
-        if self.momentum is not None and takes(factory, "momentum"):
-            own["momentum"] = self.momentum
+            arguments[strength] = weight_decay
+        if self.momentum is not None and accepts(factory, "momentum"):
+            arguments["momentum"] = self.momentum
         for name, parameter in named.items():
             if parameter.default is parameter.empty and name in SUPPLIED:
-                own[name] = SUPPLIED[name]
+                arguments[name] = SUPPLIED[name]
             if parameter.default is parameter.empty and name in MODELS:
-                own[name] = model
-        return own
+                arguments[name] = model
+        return arguments
 
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
         weight = model.weight
@@ -161,7 +164,7 @@ class Driver:
             weight.grad = None if gradient is None else gradient.to(self.dtype).clone()
             optimizer.step()
             return
-        given, here = gradient.to(self.dtype), weight.detach().clone()
+        data_gradient, start = gradient.to(self.dtype), weight.detach().clone()
         calls = 0
 
         def closure() -> Tensor:
@@ -170,7 +173,7 @@ class Driver:
             calls += 1
             weight.grad = None
             with torch.enable_grad():
-                loss = (given * weight).sum() + 0.5 * ((weight - here) ** 2).sum()
+                loss = (data_gradient * weight).sum() + 0.5 * ((weight - start) ** 2).sum()
                 loss.backward(create_graph=self.step == "graph")  # type: ignore[no-untyped-call]
             return loss
 
@@ -192,20 +195,13 @@ class _Weights(nn.Module):
         self.weight = nn.Parameter(start.clone())
 
 
-def _params(model: _Weights, build: str) -> Any:
+def _arrange(model: _Weights, build: str) -> Any:
     if build == "groups":
         return [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
     return list(model.named_parameters()) if build == "named" else [model.weight]
 
 
-def _seed() -> None:
-    """Every run draws the same numbers, so that they cancel in the difference of two."""
-    torch.manual_seed(SEED)
-    np.random.seed(SEED)  # noqa: NPY002 - theirs
-    random.seed(SEED)
-
-
-def _mode(optimizer: Any, name: str) -> None:
+def _set_mode(optimizer: Any, name: str) -> None:
     """Into the mode for training or evaluation, where there is one."""
     if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
         getattr(optimizer, name)()

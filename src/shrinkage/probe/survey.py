@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from shrinkage.penalties.arrays import checked_above
-from shrinkage.probe.catalogue import Entry, installed
-from shrinkage.probe.isolation import shortened
+from shrinkage.probe.catalogue import Entry, find_installed
+from shrinkage.probe.isolation import shorten
 from shrinkage.probe.law import Law
 from shrinkage.probe.probing import TIMEOUT
 
@@ -44,7 +44,7 @@ class Row:
         return self.law.law
 
 
-def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
+def probe_in_process(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
     """`probe` in a process of its own, which is ended when time is up, whatever a step does.
 
     Raises
@@ -56,7 +56,7 @@ def probe_apart(text: str, *, lr: float, weight_decay: float, timeout: float = T
     checked_above("weight_decay", weight_decay, 0.0)
     checked_above("timeout", timeout, 0.0)
     rates = {"lr": lr, "weight_decay": weight_decay}
-    with _workers(1) as (worker,):
+    with _start_workers(1) as (worker,):
         answer = worker.answer({"factory": text, **rates, "timeout": timeout}, timeout + OVERTIME)
     if isinstance(answer, str):
         why = answer if answer.startswith("optimizer ") or " cannot be probed: " in answer else ""
@@ -108,25 +108,25 @@ def survey(
         count = max(1, min(count, len(entries)))
     request = {"lr": lr, "weight_decay": weight_decay, "seconds": seconds, "timeout": math.inf}
     idle: SimpleQueue[_Worker] = SimpleQueue()
-    with _workers(count) as workers, ThreadPoolExecutor(count) as threads:
-        entries = installed() if entries is None else entries  # while the workers begin
+    with _start_workers(count) as workers, ThreadPoolExecutor(count) as threads:
+        entries = find_installed() if entries is None else entries  # while the workers begin
         waiting = [entry.name for entry in entries if not entry.reason]
         rows = {each.name: Row(each.name, None, each.reason) for each in entries if each.reason}
         for worker in workers:
             idle.put(worker)
 
-        def probed(name: str) -> Row:
+        def probe_one(name: str) -> Row:
             worker = idle.get()
             try:
                 answer = worker.answer({"factory": name, "name": name, **request}, GRACE * seconds)
             finally:
                 idle.put(worker)
             if isinstance(answer, str):
-                return Row(name, None, shortened(answer.removeprefix(f"{name} cannot be probed: ")))
+                return Row(name, None, shorten(answer.removeprefix(f"{name} cannot be probed: ")))
             return Row(name, answer)
 
         try:
-            rows |= {row.name: row for row in threads.map(probed, waiting)}
+            rows |= {row.name: row for row in threads.map(probe_one, waiting)}
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
@@ -136,10 +136,10 @@ def survey(
 
 
 class _Worker:
-    """One process, begun anew when what it probes has ended it."""
+    """One process, started again when what it probes has ended it."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = _begun()
+        self.process: subprocess.Popen[str] | None = _start_process()
         self.is_ready = False
 
     def answer(self, request: dict[str, object], limit: float) -> Law | str:
@@ -150,16 +150,16 @@ class _Worker:
         if not line:
             late = time.monotonic() - began >= limit
             code = self.end()
-            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_ended(code)}"
+            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_exit(code)}"
         answer = json.loads(line)
         if "reason" in answer:
             return str(answer["reason"])
         return Law(**{**answer, "notes": tuple(answer["notes"])})
 
     def _wait_until_ready(self) -> None:
-        """Have a process that has imported what it needs."""
+        """Start a process if there is none, and wait until it has imported what it needs."""
         if self.process is None:
-            self.process, self.is_ready = _begun(), False
+            self.process, self.is_ready = _start_process(), False
         if not self.is_ready:
             assert self.process.stdout is not None
             self.process.stdout.readline()
@@ -191,16 +191,16 @@ class _Worker:
         return process.returncode
 
 
-def _ended(code: int | None) -> str:
-    """How a process ended, by its exit code."""
+def _exit(code: int | None) -> str:
+    """How a process ended: "with 7" or "by SIGSEGV"."""
     if code is None or code >= 0:
         return f"with {code}"
     names = {each.value: each.name for each in signal.Signals}
     return f"by {names.get(-code, f'signal {-code}')}"
 
 
-def _begun() -> subprocess.Popen[str]:
-    """A worker that finds what this process would find to import."""
+def _start_process() -> subprocess.Popen[str]:
+    """A worker that imports from the same places as this process."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "shrinkage.probe.worker"],
         stdin=subprocess.PIPE,
@@ -213,8 +213,8 @@ def _begun() -> subprocess.Popen[str]:
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[list[_Worker]]:
-    """So many of them, ended when the block is left."""
+def _start_workers(count: int) -> Iterator[list[_Worker]]:
+    """That many workers, which end with the block."""
     workers = [_Worker() for _ in range(count)]
     try:
         yield workers
@@ -224,7 +224,7 @@ def _workers(count: int) -> Iterator[list[_Worker]]:
             worker.end()
 
 
-def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def group_by_law(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows by law, the law that most follow first, what has none last."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -242,11 +242,11 @@ def _rank(row: Row) -> int:
     return 0 if row.law.is_simple else 1
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def to_text(rows: Sequence[Row]) -> str:
     """The table grouped by law, and a line for each that is not as documented."""
     width = max((len(row.name) for row in rows), default=0)
     blocks = []
-    for group, members in grouped(rows).items():
+    for group, members in group_by_law(rows).items():
         lines = [f"{group}  [{len(members)}]"]
         lines += [f"  {row.name.ljust(width)}  {_remark(row)}".rstrip() for row in members]
         blocks.append("\n".join(lines))
@@ -265,7 +265,7 @@ def _remark(row: Row) -> str:
     return row.law.verdict if row.law.as_documented is False else row.law.objective
 
 
-def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
+def to_records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
     """The rows as plain values, by law, for a page."""
     return [
         {
@@ -276,6 +276,6 @@ def records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
             "misfit": None if row.law is None or row.law.form == "none" else row.law.misfit,
             "also": row.reason if row.law is None else "; ".join(row.law.facts),
         }
-        for group, members in grouped(rows).items()
+        for group, members in group_by_law(rows).items()
         for row in members
     ]

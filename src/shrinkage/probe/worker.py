@@ -13,7 +13,7 @@ import sys
 
 import torch
 
-from shrinkage.probe.isolation import shortened
+from shrinkage.probe.isolation import shorten
 from shrinkage.probe.probing import probe
 
 
@@ -42,7 +42,7 @@ def _answer(request: dict[str, object]) -> dict[str, object]:
     except ValueError as error:
         return {"reason": str(error)}
     except BaseException as error:  # foreign code may raise anything, and this process goes on
-        return {"reason": f"{type(error).__name__}: {shortened(error)}".removesuffix(": ")}
+        return {"reason": f"{type(error).__name__}: {shorten(error)}".removesuffix(": ")}
 
 
 if __name__ == "__main__":

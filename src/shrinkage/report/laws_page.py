@@ -50,6 +50,16 @@ def write_laws(
     ------
     ValueError
         For no records.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> record = {
+    ...     "optimizer": "torch.optim.SGD", "law": "w ← w − lr·wd·w", "objective": "L2",
+    ...     "verdict": "as documented", "also": "", "misfit": 1e-12,
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_laws([record], Path(folder) / "laws.html")
     """
     if not records:
         raise ValueError("records must hold at least one optimizer")

@@ -37,8 +37,8 @@ def format_number(value: float | None, digits: int = 3) -> str:
 def format_strength(value: float) -> str:
     """A strength as people type it.
 
-    >>> format_strength(1e-05), strength(0.000316227766), strength(0.05), strength(0)
-    ('1e-5', '3.16e-4', '0.05', '0')
+    >>> [format_strength(strength) for strength in (1e-05, 0.000316227766, 0.05, 0)]
+    ['1e-5', '3.16e-4', '0.05', '0']
     """
     if value == 0 or 0.01 <= abs(value) < 1000:
         return f"{value:.3g}"
@@ -49,7 +49,7 @@ def format_strength(value: float) -> str:
 def format_page_score(value: float | None) -> str:
     """A score with a true minus sign; a dash when there is none.
 
-    >>> format_page_score(-0.25), shown_score(0.99962), shown_score(None)
+    >>> format_page_score(-0.25), format_page_score(0.99962), format_page_score(None)
     ('−0.250', '0.9996', '–')
     """
     return MISSING if value is None else format_score(value).replace("-", "−")

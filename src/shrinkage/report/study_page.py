@@ -46,6 +46,10 @@ def write_report(results: Results, path: Path) -> None:
     The page opens offline and asks nothing of the network. It appears whole or not at all: what
     was at `path` stays until the new page is complete. Nothing is trained; the same results give
     the same page.
+
+    With the results of `shrinkage.study.compare` or `load`::
+
+        write_report(results, Path("report.html"))
     """
     write_atomically(Path(path), render_report(results))
 

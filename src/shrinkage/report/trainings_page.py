@@ -83,6 +83,12 @@ def write_trainings(
     ------
     ValueError
         For no outcomes, and for points of other shapes.
+
+    Examples
+    --------
+    With what `shrinkage.scratch.demonstration.train` gives for data (X, y)::
+
+        write_trainings(outcomes, Path("scratch.html"), points=(X, y))
     """
     X, y = _check_points(*points)
     if not outcomes:

@@ -27,6 +27,10 @@ def write_paths(
     `series` maps a label to an array of shape (steps + 1, weights), the first row being where the
     weights began; a one-dimensional array is one weight. All figures have the same vertical axis.
     The page opens offline. It appears whole or not at all.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_paths({"L1": [[1.0, -0.5], [0.9, 0.0]]}, Path(folder) / "paths.html")
     """
     arrays = {label: _to_columns(label, values) for label, values in series.items()}
     if not arrays:

@@ -95,6 +95,13 @@ def compare(
     StoppedError
         If the disk is full or fails, another program locks the study's file, or a trial cannot be
         trained to its end; the records made so far are safe.
+
+    Examples
+    --------
+    ::
+
+        results = compare("data.csv", target="y", penalty=["l1@proximal", "l2@decoupled"])
+        print(results)  # a table and a verdict; the folder has the page and every record
     """
     if not str(out):
         raise UsageError("out is empty: name a folder")

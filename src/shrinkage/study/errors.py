@@ -8,11 +8,29 @@ from collections.abc import Iterable
 
 
 class UsageError(ValueError):
-    """The arguments make no study; the message names the argument, its value and the remedy."""
+    """The arguments make no study; the message names the argument, its value and the remedy.
+
+    Examples
+    --------
+    >>> from shrinkage.study import Study
+    >>> Study(task="class")
+    Traceback (most recent call last):
+    shrinkage.study.errors.UsageError: task must be classes or numbers, got 'class'
+    """
 
 
 class StoppedError(RuntimeError):
-    """The study had to stop; its records are safe, and the same command continues from them."""
+    """The study had to stop; its records are safe, and the same command continues from them.
+
+    Examples
+    --------
+    A full disk, or a worker that dies again and again, stops a study::
+
+        try:
+            results = compare("digits", out="mine")
+        except StoppedError as error:
+            print(error)  # what to do; then the same call goes on from "mine"
+    """
 
 
 def nearest(written: str, known: Iterable[str]) -> str:

@@ -10,8 +10,8 @@ MISSING = "–"
 def format_score(value: float, *, digits: int = 3) -> str:
     """A score or a difference of scores; it reads 0 or 1 only where it is exactly that.
 
-    >>> format_score(0.9531), scored(0.99962), scored(1.0), scored(-0.0002), scored(0.0)
-    ('0.953', '0.9996', '1.000', '-0.0002', '0.000')
+    >>> [format_score(score) for score in (0.9531, 0.99962, 1.0, -0.0002, 0.0)]
+    ['0.953', '0.9996', '1.000', '-0.0002', '0.000']
     """
     if not math.isfinite(value):
         return MISSING
@@ -27,8 +27,8 @@ def format_score(value: float, *, digits: int = 3) -> str:
 def format_share(value: float | None) -> str:
     """A share as a percentage; it reads 0% or 100% only where that is exact.
 
-    >>> format_share(0.0), share(0.0004), share(0.724), share(0.9999), share(1.0)
-    ('0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%')
+    >>> [format_share(share) for share in (0.0, 0.0004, 0.724, 0.9999, 1.0)]
+    ['0%', 'under 0.1%', '72.4%', 'over 99.9%', '100%']
     """
     if value is None or not math.isfinite(value):
         return MISSING
@@ -44,7 +44,7 @@ def format_share(value: float | None) -> str:
 def round_units(mean: float, total: int) -> int:
     """A mean over seeds as a whole number; it is 0 or `total` only where every seed's is.
 
-    >>> round_units(52.3, 64), whole(63.7, 64), whole(0.3, 64), whole(64.0, 64)
+    >>> round_units(52.3, 64), round_units(63.7, 64), round_units(0.3, 64), round_units(64.0, 64)
     (52, 63, 1, 64)
     """
     if mean <= 0 or mean >= total:
@@ -55,7 +55,7 @@ def round_units(mean: float, total: int) -> int:
 def pluralize(amount: int, noun: str) -> str:
     """An amount with its noun.
 
-    >>> pluralize(1, "seed"), count(1200, "row")
+    >>> pluralize(1, "seed"), pluralize(1200, "row")
     ('1 seed', '1,200 rows')
     """
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

@@ -35,7 +35,32 @@ HOWS = {
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """A whole study, as read back from its folder. It prints as a table."""
+    """A whole study, as read back from its folder. It prints as a table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from shrinkage.study import compare
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = compare(
+    ...         "spiral", penalty="l1@loss", strengths=[1e-3], seeds=1, epochs=2, jobs=1,
+    ...         out=folder, quiet=True,
+    ...     )
+    >>> [(choice.method, choice.rule) for choice in results.choices]
+    [('none', 'best'), ('l1@loss', 'best'), ('l1@loss', 'one-se')]
+    >>> results.table().columns[:4].tolist()  # numbers; `text_table()` has them as text
+    ['method', 'rule', 'strength', 'validation']
+    >>> results.text_table().columns[:3].tolist()
+    ['method', 'rule', 'strength']
+    >>> [record.status for record in results.records_of(results.choices[0])]
+    ['ok']
+    >>> results.is_constant(results.choices[0])
+    False
+    >>> results.remarks()
+    []
+    >>> results.explain_terms()[0]
+    ('accuracy', 'the share of rows that are predicted correctly')
+    """
 
     question: Question
     provenance: dict[str, str]  # "command", "started", "python", "torch", "numpy", "shrinkage" ...

@@ -72,6 +72,21 @@ class Study:
     prefer : "score" or "sparse"
         What the verdict recommends: the model with the best validation score, or among those
         close to it the one with the most zeros.
+
+    Examples
+    --------
+    >>> study = Study(methods=("l1@proximal",), strengths=(1e-3, 1e-2), seeds=1)
+    >>> [trial.strength for trial in study.trials()]  # "none" is always compared
+    [0.0, 0.001, 0.01]
+    >>> study.strengths_of("l1:0.1@proximal")  # a method may state its own
+    (0.1,)
+    >>> study.with_defaults(target="y", task="classes", lr=1e-3, train_rows=100).epochs
+    400
+    >>> print(study.to_toml())
+    data = "spiral"
+    methods = ["none", "l1@proximal"]
+    strengths = [0.001, 0.01]
+    ...
     """
 
     data: str = "spiral"

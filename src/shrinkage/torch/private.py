@@ -27,7 +27,7 @@ try:
     from torch._C._autograd import _profiler_enabled
     from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 except ImportError:
-    _profiler_enabled = None  # type: ignore[assignment]
+    pass  # `is_watched` says yes to all
 
 TensorGuards: Any
 try:
@@ -38,6 +38,7 @@ except ImportError:
 
 __all__ = [
     "TensorGuards",
+    "drop_forward_hooks",
     "is_differentiating_forward",
     "is_inside_transform",
     "is_watched",
@@ -50,15 +51,16 @@ __all__ = [
 
 def is_watched(optimizer: Optimizer) -> bool:
     """Whether hooks or a profiler follow an optimizer's steps; True where torch does not say."""
-    if _profiler_enabled is None:
+    try:
+        return bool(
+            optimizer._optimizer_step_pre_hooks
+            or optimizer._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or _profiler_enabled()
+        )
+    except (AttributeError, NameError):
         return True
-    return bool(
-        optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or _global_optimizer_pre_hooks
-        or _global_optimizer_post_hooks
-        or _profiler_enabled()
-    )
 
 
 def is_inside_transform() -> bool:
@@ -99,3 +101,9 @@ def member_values(module: nn.Module) -> tuple[Callable[[], Iterable[object]], ..
         return module._parameters.values, module._modules.values
     except AttributeError:
         return lambda: own_parameters(module).values(), lambda: own_children(module).values()
+
+
+def drop_forward_hooks(module: nn.Module) -> None:
+    """Take the hooks around `forward` from a module, or leave them where torch hides them."""
+    for name in ("_forward_hooks", "_forward_pre_hooks"):
+        getattr(module, name, {}).clear()

@@ -19,7 +19,7 @@ from shrinkage.torch.binding.core import attachments_of
 def test_it_is_found_and_its_remedy_mends_it(case: str) -> None:
     make, kind, severity, parameters, number, words = CASES[case]
     setup = make()
-    finding = next(one for one in setup.findings() if one.kind == kind)
+    finding = next(one for one in setup.findings() if one.slug == kind)
     assert (finding.severity, finding.parameters) == (severity, parameters)
     assert math.isclose(finding.number, number, rel_tol=1e-9)
     assert words in finding.sentence
@@ -27,7 +27,7 @@ def test_it_is_found_and_its_remedy_mends_it(case: str) -> None:
         assert severity == "note"
         return
     setup.mend(finding.remedy)
-    assert kind not in [one.kind for one in setup.findings()]
+    assert kind not in [one.slug for one in setup.findings()]
 
 
 HOWS = {
@@ -86,14 +86,14 @@ def test_tied_parameters_under_two_rules() -> None:
     model[1].weight = model[0].weight
     patterns = {"1.*": L1(0.1), "*": L2(0.2)}
     setup = Setup(model, sgd()(model.parameters()), Regularizer(model, patterns))
-    finding = next(one for one in setup.findings() if one.kind.startswith("tied"))
+    finding = next(one for one in setup.findings() if one.slug.startswith("tied"))
     assert (finding.severity, finding.parameters) == ("warning", ("0.weight",))
     assert "0.weight and 1.weight, which ask for L2(lam=0.2) and L1(lam=0.1)" in finding.sentence
     assert "it gets L1(lam=0.1) under all of them" in finding.sentence
     said = finding.remedy.splitlines()[-1].removeprefix("# ").replace(", ...", "")
     for mended in (eval(said, vars(shrinkage)) | {"*": L2(0.2)}, {"*": L2(0.2)}):
         setup.regularizer = Regularizer(model, mended)
-        assert not [one for one in setup.findings() if one.kind.startswith("tied")]
+        assert not [one for one in setup.findings() if one.slug.startswith("tied")]
 
 
 def test_an_average_that_lost_its_zeros() -> None:
@@ -107,7 +107,7 @@ def test_an_average_that_lost_its_zeros() -> None:
         model.weight[0] = 0.0
     setup = Setup(averaged, optimizer, regularizer)
     (finding,) = setup.findings()
-    assert (finding.kind, finding.severity) == ("an average without zeros", "warning")
+    assert (finding.slug, finding.severity) == ("average-without-zeros", "warning")
     assert (finding.parameters, finding.number) == (("weight",), 3.0)
     setup.mend(finding.remedy)
     assert setup.findings() == []
@@ -120,7 +120,7 @@ def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
 ) -> None:
     model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
     (finding,) = penalized(sgd(), penalty, "proximal", model).findings()
-    assert finding.kind == "zeros that are divided by"
+    assert finding.slug == "zero-denominator"
     assert ("coupled" in finding.remedy) == (penalty.why_no_gradient() is None)
 
 
@@ -130,7 +130,7 @@ def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
     regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), "coupled")
     anew = torch.optim.SGD(model.parameters(), lr=0.1)
     found = audit(model, anew)  # without the regularizer, which is found by itself
-    assert [one.kind for one in found.findings] == ["attached to another optimizer"]
+    assert [one.slug for one in found.findings] == ["attached-elsewhere"]
     assert found.findings[0].parameters == ("weight",)
     assert audit(model, regularizer.bound.host.optimizer).ok  # type: ignore[union-attr]
     with Regularizer(model, L2(0.1)).attach(anew, "coupled"):

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from audit_cases import adam, adamw, penalized, sgd, under
+from audit_cases import CASES, adam, adamw, penalized, sgd, under
 from models import TransformerBlock
 from shrinkage import L1, L2
 from shrinkage.torch import Regularizer, audit
+from shrinkage.torch.auditing import (
+    findings_about_models,
+    findings_about_optimizers,
+    findings_about_penalties,
+    findings_about_zeros,
+)
+from shrinkage.torch.auditing.finding import TITLES
 
 
 def test_the_text_is_the_headline_the_table_and_the_findings() -> None:
@@ -23,8 +32,9 @@ def test_the_text_is_the_headline_the_table_and_the_findings() -> None:
     start = lines[1].index("penalty")
     assert lines[2][start:].split("  ") == ["L1(lam=0.5), coupled", "gradient + 0.5·sign(w)"]
     assert lines[3].endswith("0.1: w × (1 − 0.0001) (to 1/e in 10000 steps)")
-    assert lines[4].startswith("warning: AdamW's weight_decay=0.1 also acts on 1")
-    assert lines[5].startswith("    for group in optimizer.param_groups:")
+    assert lines[4] == "warning: decay on biases and gains [decay-on-biases]"
+    assert lines[5].startswith("  AdamW's weight_decay=0.1 also acts on 1")
+    assert lines[6].startswith("    for group in optimizer.param_groups:")
     assert max(map(len, lines[4:])) <= 100
 
 
@@ -88,7 +98,8 @@ def test_a_printed_regularizer_ends_with_what_concerns_it() -> None:
     lines = repr(setup.regularizer).splitlines()
     assert lines[3].startswith("bias")
     said = "\n".join(lines[4:])
-    assert said.startswith("warning: AdamW's weight_decay=0.1 acts beside L1(lam=0.5) on weight")
+    assert said.startswith("warning: decay beside a penalty [decay-beside-penalty]\n")
+    assert "AdamW's weight_decay=0.1 acts beside L1(lam=0.5) on weight" in said
     assert "none of the 6 entries" in said
     assert "bias" not in said  # the optimizer's own business
     assert setup.regularizer is not None
@@ -131,12 +142,24 @@ def test_a_layer_that_was_replaced_is_seen_as_it_is_now() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
-        (("model", "optimizer"), {"steps": 0}, ValueError, "steps must be >= 1, got 0"),
+        (
+            ("model", "optimizer"),
+            {"steps": 0},
+            ValueError,
+            "steps must be a whole number >= 1, got 0",
+        ),
+        (
+            ("model", "optimizer"),
+            {"steps": 1.5},
+            ValueError,
+            "steps must be a whole number >= 1, got 1.5",
+        ),
+        (("model", "optimizer"), {"steps": "9"}, TypeError, "steps must be a number"),
         (
             ("model", "optimizer"),
             {"steps_per_epoch": -1},
             ValueError,
-            "steps_per_epoch must be >= 1, got -1",
+            "steps_per_epoch must be a whole number >= 1, got -1",
         ),
         ((None, "optimizer"), {}, TypeError, r"model must be a torch.nn.Module, got NoneType"),
         (("model", ["x"]), {}, TypeError, "optimizer must be a torch.optim.Optimizer, got 'x'"),
@@ -166,16 +189,43 @@ def test_what_is_refused(
         audit(*given, **options)
 
 
-def test_every_check_is_in_the_list() -> None:
-    from shrinkage.torch.auditing import optimizer_findings, penalty_findings
+def test_a_scripted_model_is_refused_with_the_remedy() -> None:
+    with pytest.warns(DeprecationWarning, match="torch.jit.script"):
+        model = torch.jit.script(nn.Linear(3, 2))
+    with pytest.raises(TypeError, match="audit the module that was scripted"):
+        audit(model, torch.optim.SGD(model.parameters()))
 
-    for module, listed in (
-        (optimizer_findings, optimizer_findings.OF_THE_OPTIMIZER),
-        (penalty_findings, penalty_findings.OF_THE_PENALTY),
-    ):
-        checks = [
-            one
-            for one in vars(module).values()
-            if inspect.isgeneratorfunction(one) and one.__module__ == module.__name__
-        ]
-        assert set(checks) == set(listed)
+
+CHECKS = {
+    findings_about_models: findings_about_models.ABOUT_MODELS,
+    findings_about_optimizers: findings_about_optimizers.ABOUT_OPTIMIZERS,
+    findings_about_penalties: findings_about_penalties.ABOUT_PENALTIES,
+    findings_about_zeros: (
+        *findings_about_zeros.ABOUT_ZEROS,
+        findings_about_zeros.find_average_without_zeros,
+    ),
+}
+
+
+@pytest.mark.parametrize("module", CHECKS, ids=lambda module: module.__name__)
+def test_every_check_is_in_the_list(module: Any) -> None:
+    written = {
+        value
+        for name, value in vars(module).items()
+        if name.startswith("find_") and inspect.isgeneratorfunction(value)
+    }
+    assert written == set(CHECKS[module])
+
+
+def test_the_page_lists_every_finding_with_its_title_and_severity() -> None:
+    page = Path(__file__).parents[3] / "docs" / "audit.md"
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (.+?) \| (.+?) \|", page.read_text("utf-8"), re.MULTILINE
+    )
+    assert {slug: title for slug, title, _ in rows} == TITLES
+    assert len(rows) == len(TITLES)
+    severities = {slug: set(severity.split(" or ")) for slug, _, severity in rows}
+    for _, slug, severity, *_ in CASES.values():
+        assert severity in severities[slug]
+    about_itself = {"tied-under-two-rules", "average-without-zeros"}  # tests of their own
+    assert {slug for _, slug, *_ in CASES.values()} | about_itself == set(TITLES)

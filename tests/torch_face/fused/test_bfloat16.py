@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 import fused_twins as twins
 from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
-from shrinkage.kernels.intrinsics import keep, load, narrow, widen
+from shrinkage.kernels.intrinsics import load, round_to, store, widen
 from shrinkage.torch import SGD, Adam
 
 SHAPES = {"matrix": (6, 5), "long": (5000,)}
@@ -144,15 +144,15 @@ def test_small_decays_add_up_in_float32_state_but_not_in_weights() -> None:
     assert (w == 1).all()
 
 
-widening, narrowing = njit(widen), njit(narrow)
+widening, narrowing = njit(widen), njit(round_to)
 
 
 @njit
 def kept(bits, numbers):  # type: ignore[no-untyped-def]
-    """What `keep` says that it wrote, and what `load` reads."""
+    """What `store` says that it wrote, and what `load` reads."""
     said, read = np.empty_like(numbers), np.empty_like(numbers)
     for i in range(bits.size):
-        said[i] = keep(bits, i, numbers[i])
+        said[i] = store(bits, i, numbers[i])
         read[i] = load(bits, i)
     return said, read
 

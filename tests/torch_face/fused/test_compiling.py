@@ -18,6 +18,7 @@ from numba.core.codegen import CPUCodeLibrary
 
 import shrinkage
 from shrinkage.kernels import jit
+from shrinkage.kernels.intrinsics import memory, next_piece
 
 LOOPS = """
 import logging, sys, warnings
@@ -25,24 +26,27 @@ logging.disable()  # a slow machine says that it compiles
 warnings.simplefilter("error")
 import numpy as np
 from numba.core.caching import IndexDataCacheFile
-from shrinkage.kernels import launch, loops
 from shrinkage import L1, MCP
+from shrinkage.kernels import launch
 from shrinkage.kernels.formulas import formula_of
+from shrinkage.kernels.how import Groups, How, Kind, Update
+from shrinkage.kernels.records import PARAMETER, PIECE, make_job
 
-KINDS = [launch.Kind("sgd", False, formula_of(penalty)[0], how, "none", "float64")
-         for penalty, how in ((L1(1.0), "proximal"), (MCP(1.0), "coupled"))]
+KINDS = [Kind(Update.SGD, formula_of(penalty)[0], how, Groups.NONE, "float64")
+         for penalty, how in ((L1(1.0), How.PROXIMAL), (MCP(1.0), How.COUPLED))]
 
 def step(number):
     w, g = np.linspace(-1.0, 1.0, 20), np.full(20, 0.5)
-    table, numbers = np.zeros((1, launch.COLUMNS), np.int64), np.zeros((1, loops.NUMBERS))
-    table[0, [launch.WEIGHTS, launch.GRADIENTS]] = w.ctypes.data, g.ctypes.data
-    names = loops.A, loops.B, loops.SIGN, loops.LR, loops.FACTOR, loops.LIMIT, loops.STEP
-    numbers[0, names] = 0.1, 3.0, 1.0, 0.1, 1.0, np.inf, 0.1
-    pieces, sums = np.array([[0, 0, 20]]), np.zeros((1, launch.SUMS))
-    addresses = [array.ctypes.data for array in (table, numbers, pieces, sums)]
-    job = np.array([0, *addresses, 1, 1, 0])
+    parameters, pieces = np.zeros(1, PARAMETER), np.zeros(1, PIECE)
+    numbers = {"weights": w.ctypes.data, "gradient": g.ctypes.data, "a": 0.1, "b": 3.0}
+    numbers |= {"sign": 1.0, "lr": 0.1, "factor": 1.0, "limit": np.inf, "step": 0.1}
+    for name, value in numbers.items():
+        parameters[name] = value
+    pieces["high"] = 20
+    job = make_job(parameters, pieces)
     launch.loop(KINDS[number])(job.ctypes.data)
-    assert job[launch.DONE] == 1
+    assert job["done"] == 1
+    assert np.isclose(pieces["squares"][0], np.square(w).sum())
     return np.square(w).sum()
 
 saved, save = [], IndexDataCacheFile.save
@@ -89,8 +93,8 @@ def test_where_nothing_can_be_written_each_process_compiles(
             raise RuntimeError("cannot cache function: no locator available")
         return numba.cfunc(signature, **options)
 
-    def raise_it(job: Any) -> None:
-        job[0] += 1
+    def raise_it(address: Any) -> None:
+        next_piece(address)
 
     monkeypatch.setattr(jit, "cfunc", cfunc)
     job = np.array([2])
@@ -112,7 +116,7 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
         return within(job)
 
     def count(address: Any) -> None:
-        job = numba.carray(address, 1)
+        job = memory(address, 1, INTEGERS)
         job[0] = between(job)
 
     made = []
@@ -123,7 +127,7 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
         lambda library: (made.append(library.name), finish(library)),
     )
     job = np.array([2])
-    jit.Work(numba.cfunc(jit.JOB)(count))(job.ctypes.data)
+    jit.Work(numba.cfunc(jit.SIGNATURE)(count))(job.ctypes.data)
     assert job == [3]
     names = " ".join(made)
     assert "count" in names
@@ -136,10 +140,13 @@ def test_importing_compiles_nothing() -> None:
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
     code = (
-        "import shrinkage.torch; from shrinkage.kernels import counting, driving; "
-        "assert launch.loop.cache_info().currsize == counting.counter.cache_info().currsize == 0"
+        "import shrinkage.torch; from shrinkage.kernels import launch, step_counts; "
+        "assert launch.loop.cache_info().currsize == step_counts.counter.cache_info().currsize == 0"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
+
+
+INTEGERS = np.empty(0, np.int64)
 
 
 class Told(logging.Handler):

@@ -1,4 +1,4 @@
-"""What a glance at all tensors together must see: each change, after steps without one."""
+"""What one check of all tensors together must see: each change, after steps without one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from fused_twins import torch_operations
 from shrinkage import L1
-from shrinkage.torch import SGD, Adam
-from shrinkage.torch.fused.guards import Glance
+from shrinkage.torch import SGD, Adam, private
+from shrinkage.torch.fused.guards import MemoryGuard
 
 Change = Callable[[list[nn.Parameter], Any], None]
 
@@ -147,13 +147,13 @@ def test_every_change_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers: list[bool] = []
-    looks = Glance.shows_no_change
+    looks = MemoryGuard.holds
 
-    def shows_no_change(self: Glance, *arguments: Any) -> bool:
+    def holds(self: MemoryGuard, *arguments: Any) -> bool:
         answers.append(looks(self, *arguments))
         return answers[-1]
 
-    monkeypatch.setattr(Glance, "shows_no_change", shows_no_change)
+    monkeypatch.setattr(MemoryGuard, "holds", holds)
     results = []
     for way in (nullcontext, torch_operations):
         answers.clear()
@@ -165,15 +165,27 @@ def test_every_change_is_seen(
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("change", [*SEEN, nothing])
+def test_without_torchs_guards_every_change_is_seen_too(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private, "TensorGuards", None)
+    with_loops = trained(SGD, {"lr": 0.1, "momentum": 0.9}, change, [])
+    with torch_operations():
+        by_torch = trained(SGD, {"lr": 0.1, "momentum": 0.9}, change, [])
+    for w, other in zip(with_loops, by_torch, strict=True):
+        torch.testing.assert_close(w, other, rtol=1e-5, atol=1e-6)
+
+
 def test_a_gradient_that_lies_elsewhere_in_its_storage_or_has_less_of_it_is_seen() -> None:
     w, gradient = torch.zeros(4, 3), torch.ones(4, 3)
-    glance = Glance({}, [w], [gradient], [[]])
-    assert glance.shows_no_change({}, [gradient.clone()])
+    guard = MemoryGuard({}, [w], [gradient], [[]])
+    assert guard.holds({}, [gradient.clone()])
     padded = torch.ones(17)
-    assert not glance.shows_no_change({}, [padded[:12].view(4, 3)])
-    assert not Glance({}, [w], [padded[5:].view(4, 3)], [[]]).shows_no_change(
+    assert not guard.holds({}, [padded[:12].view(4, 3)])
+    assert not MemoryGuard({}, [w], [padded[5:].view(4, 3)], [[]]).holds(
         {}, [padded[:12].view(4, 3)]
     )
     cut = gradient.clone()
     cut.untyped_storage().resize_(8)
-    assert not glance.shows_no_change({}, [cut])
+    assert not guard.holds({}, [cut])

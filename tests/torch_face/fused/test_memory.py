@@ -271,7 +271,7 @@ def test_pieces_larger_than_a_chunk_write_nothing_else(
     run = Run(kind, options, penalty, dtype, shapes)
     run.settle()
     for batch in run.one._current_engine().batches:
-        assert batch.table[batch.pieces[:, 0], launch.SIZE].max() > CHUNK
+        assert batch.table["size"][batch.pieces["parameter"]].max() > CHUNK
     moved(run)
     for _ in range(3):
         run.step()

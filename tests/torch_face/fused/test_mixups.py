@@ -42,9 +42,9 @@ def test_momentum_scales_no_penalty_but_a_decoupled_one(how: str) -> None:
     model = nn.Linear(1, 1, bias=False)
     options: dict[str, Any] = {"lr": 0.05, "momentum": 0.9}
     inside = SGD(model.parameters(), **options, penalty=Regularizer(model, L1(0.3)), how=how)
-    assert "strength scaled by momentum" not in [one.kind for one in audit(model, inside).findings]
+    assert "strength-scaled-by-momentum" not in [one.slug for one in audit(model, inside).findings]
     bare = SGD(model.parameters(), **options, penalty=L1(0.3), how="decoupled")
-    (finding,) = [one for one in audit(model, bare).findings if "momentum" in one.kind]
+    (finding,) = [one for one in audit(model, bare).findings if "momentum" in one.slug]
     assert rest(model.weight, bare) == pytest.approx(0.97)
     exec(finding.remedy, {"optimizer": bare})
     assert rest(model.weight, bare) == pytest.approx(0.7)

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numba import carray
 from torch import Tensor, nn
 
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.kernels import threads as pool
-from shrinkage.kernels.intrinsics import take
+from shrinkage.kernels.intrinsics import memory, next_piece
 from shrinkage.kernels.jit import Work, compiled
 from shrinkage.torch import SGD, Adam, Regularizer
 
@@ -106,17 +105,20 @@ def test_set_num_threads_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [1, 1, 1, 1]
 
 
+INTEGERS = np.empty(0, np.int64)
+
+
 def meeting(size: int) -> Work:
     """Counts in job[0] who comes, and in job[1] who waited in vain for `size` of them."""
 
     def meet(address):  # type: ignore[no-untyped-def]
-        job = carray(address, 3)
-        take(job)
+        job = memory(address, 3, INTEGERS)
+        next_piece(address)
         waited = 0
         while job[0] < size and waited < 1 << 34:
-            waited = take(job[2:])  # looks at memory anew
+            waited = next_piece(address + 16)  # looks at memory anew
         if job[0] < size:
-            take(job[1:])
+            next_piece(address + 8)
 
     return compiled(meet, size)
 

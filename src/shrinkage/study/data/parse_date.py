@@ -47,8 +47,10 @@ def parse_days(text: str, order: str) -> float | None:
 
     Examples
     --------
-    >>> parse_days("1970-01-03 12:00", "iso"), days("3/2/1970", "day"), days("3/2/1970", "month")
-    (2.5, 33.0, 60.0)
+    >>> parse_days("1970-01-03 12:00", "iso")
+    2.5
+    >>> parse_days("3/2/1970", "day"), parse_days("3/2/1970", "month")
+    (33.0, 60.0)
     >>> parse_days("13/13/2020", "day") is None
     True
     """
@@ -108,8 +110,8 @@ def parse_duration(text: str) -> float | None:
 
     Examples
     --------
-    >>> parse_duration("01:23:45"), seconds("1 days 00:00:01"), seconds("PT1H30M"), seconds("5")
-    (5025.0, 86401.0, 5400.0, None)
+    >>> [parse_duration(text) for text in ("01:23:45", "1 days 00:00:01", "PT1H30M", "5")]
+    [5025.0, 86401.0, 5400.0, None]
     """
     match = DURATION.fullmatch(text) or ISO_DURATION.fullmatch(text)
     if match is None or not any(match[part] for part in ("days", "hours", "minutes", "seconds")):

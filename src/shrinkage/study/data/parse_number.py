@@ -51,7 +51,7 @@ def parse_number(text: str, mark: str = ".") -> Number | None:
     --------
     >>> parse_number("(1,234.50 €)")
     Number(value=-1234.5, unit='€', style=frozenset({...}))
-    >>> parse_number("1.234,5", ",").value, number("1.234,5"), number("12 %").unit
+    >>> parse_number("1.234,5", ",").value, parse_number("1.234,5"), parse_number("12 %").unit
     (1234.5, None, '%')
     """
     match = PATTERNS[mark].fullmatch(text.translate(SPACES).translate(MINUS))

@@ -136,6 +136,16 @@ def load(folder: str | Path) -> Results:
     ------
     UsageError
         If there is no study in `folder`, or its file is damaged.
+
+    Examples
+    --------
+    >>> load("nowhere")
+    Traceback (most recent call last):
+    shrinkage.study.errors.UsageError: folder 'nowhere' holds no study: ...
+
+    After ``results = compare("digits", out="mine")``, in another process::
+
+        results = load("mine")
     """
     path = Path(folder) / FILE
     with database.explain_read_errors(path):

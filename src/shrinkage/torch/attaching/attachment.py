@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import LBFGS, Optimizer
+from torch.optim import LBFGS, SGD, Optimizer
 
 from shrinkage.torch.attaching.checks import check_attachment
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
@@ -94,8 +94,7 @@ class Attachment:
         self.metric = metric
         self.max_norm = checked_max_norm(max_norm)
         self.stepped_by: str | None = None  # another optimizer, since this one's last step
-        is_sgd = isinstance(optimizer, torch.optim.SGD)
-        self._is_clipped = scales_strength(how, self.scale, is_sgd=is_sgd)  # as gradients are
+        self._is_clipped = scales_strength(how, self.scale, is_sgd=isinstance(optimizer, SGD))
         self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
         self._own_steps = OwnSteps(bound, optimizer, metric) if how == "proximal" else None

@@ -8,24 +8,30 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from shrinkage.penalties.arrays import checked_above
-from shrinkage.torch.auditing.clipping_findings import OF_CLIPPING
-from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
-from shrinkage.torch.auditing.model_findings import (
-    OF_THE_MODEL,
-    find_lost_zeros,
+from shrinkage.penalties.arrays import checked_above, checked_number
+from shrinkage.torch.auditing.finding import Finding, construct, sort_by_severity, to_html_list
+from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
+from shrinkage.torch.auditing.findings_about_optimizers import ABOUT_OPTIMIZERS
+from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
+from shrinkage.torch.auditing.findings_about_zeros import (
+    ABOUT_ZEROS,
+    find_average_without_zeros,
     is_average_of,
 )
-from shrinkage.torch.auditing.optimizer_findings import OF_THE_OPTIMIZER
-from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.auditing.snapshot import Picture, Subject, picture
-from shrinkage.torch.auditing.table import effect
+from shrinkage.torch.auditing.snapshot import (
+    AppliedPenalty,
+    AuditedParameter,
+    Snapshot,
+    take_snapshot,
+)
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
+from shrinkage.torch.wording.effects import describe_step
 from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
@@ -43,7 +49,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Audit:
-    """What `audit` found."""
+    """What `audit` found.
+
+    >>> import torch
+    >>> from shrinkage.torch import audit
+    >>> model = torch.nn.Linear(2, 1)
+    >>> found = audit(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> found.ok, found.findings
+    (True, ())
+    """
 
     headline: str
     table: tuple[Row, ...]
@@ -60,7 +74,7 @@ class Audit:
 
     def _repr_html_(self) -> str:
         headline = html.escape(f"{self.headline}: {self._count()}")
-        return f"<p>{headline}</p>{as_html_table(Row, self.table)}{as_html_list(self.findings)}"
+        return f"<p>{headline}</p>{as_html_table(Row, self.table)}{to_html_list(self.findings)}"
 
     def _count(self) -> str:
         warnings = sum(finding.severity == "warning" for finding in self.findings)
@@ -135,73 +149,90 @@ def audit(
     >>> optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
     >>> audit(model, optimizer)
     Audit of Linear under AdamW: 1 warning
-    parameter  shape  kind    weight decay                                      penalty  one step
+    parameter  shape  kind    weight decay                                    penalty  one step
     weight     1×2    weight  0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
     bias       1      bias    0.01: w × (1 − 1e-05) (to 1/e in 100000 steps)
-    warning: AdamW's weight_decay=0.01 also acts on 1 that is no weight (bias): bias
+    warning: decay on biases and gains [decay-on-biases]
+      AdamW's weight_decay=0.01 also acts on 1 that is no weight (bias): bias
         for group in optimizer.param_groups: group["weight_decay"] = 0.0
         Regularizer(model, L2.from_weight_decay(0.01)).attach(optimizer, how="decoupled")
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    if not isinstance(regularizer, Regularized | None):
-        raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
-    optimizers = _several(optimizer)
+    optimizers = _check(model, optimizer, regularizer)
     for name, count in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
-        if count is not None and not count >= 1:
-            raise ValueError(f"{name} must be >= 1, got {count}")
+        if count is not None and not (checked_number(name, count) >= 1 and count % 1 == 0):
+            raise ValueError(f"{name} must be a whole number >= 1, got {count}")
     run = {"steps": steps, "steps_per_epoch": steps_per_epoch, "sample": sample}
     run["clip"] = None if clip is None else checked_above("clip", clip, 0.0)
-    names = ", ".join(type(one).__name__ for one in optimizers)
+    names = ", ".join(type(each).__name__ for each in optimizers)
     bound = None if regularizer is None else regularizer.bound
     if bound is not None and is_average_of(model, bound.model):
-        seen = Picture(model, optimizers, bound, ())
-        return Audit(f"Audit of an average of {names}'s model", (), tuple(find_lost_zeros(seen)))
-    seen = picture(model, optimizers, bound, **run)
-    checks = OF_THE_OPTIMIZER + OF_THE_PENALTY + OF_CLIPPING + OF_THE_MODEL
+        lost = find_average_without_zeros(Snapshot(model, optimizers, bound, ()))
+        return Audit(f"Audit of an average of {names}'s model", (), tuple(lost))
+    snapshot = take_snapshot(model, optimizers, bound, **run)
+    checks = ABOUT_OPTIMIZERS + ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
-        tuple(_row(seen, one) for one in seen.subjects),
-        first_warnings(chain.from_iterable(check(seen) for check in checks)),
+        tuple(map(_row, snapshot.parameters)),
+        sort_by_severity(chain.from_iterable(check(snapshot) for check in checks)),
     )
 
 
-def _several(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
-    given = optimizer if isinstance(optimizer, list | tuple) else (optimizer,)
-    optimizers = tuple(map(innermost_optimizer, given))
-    for one in optimizers:
-        if not isinstance(one, Optimizer):
-            raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {one!r}")
+def _check(
+    model: nn.Module,
+    optimizer: Optimizer | Sequence[Optimizer],
+    regularizer: Regularized | None,
+) -> tuple[Optimizer, ...]:
+    """The optimizers, unwrapped, if all three are what an audit can look at."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"model must not be a {type(model).__name__}: audit the module that was scripted"
+        )
+    if not isinstance(regularizer, Regularized | None):
+        raise TypeError(f"regularizer must be a Regularizer, got {type(regularizer).__name__}")
+    several = optimizer if isinstance(optimizer, list | tuple) else (optimizer,)
+    optimizers = tuple(map(innermost_optimizer, several))
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer, got {each!r}")
     if not optimizers:
         raise ValueError("optimizer must be one or more, got none")
     return optimizers
 
 
-def _row(seen: Picture, subject: Subject) -> Row:
-    shape = "×".join(str(size) for size in subject.parameter.shape) or "number"
-    tied = " (tied)" if len(subject.candidate.owners) > 1 else ""
-    penalties = [f"{constructed(one.written)}, {one.how}" for one in subject.pulls]
+def _row(audited: AuditedParameter) -> Row:
     return Row(
-        subject.name + tied,
-        shape,
-        subject.kind,
-        _decay(subject),
-        "; ".join(penalties),
-        "; ".join(effect(pull) for pull in subject.pulls),
+        audited.name + " (tied)" * (len(audited.candidate.owners) > 1),
+        "×".join(map(str, audited.tensor.shape)) or "number",
+        audited.kind,
+        _describe_own_decay(audited),
+        "; ".join(f"{construct(each.written)}, {each.how}" for each in audited.penalties),
+        "; ".join(map(_describe_effect, audited.penalties)),
     )
 
 
-def _decay(subject: Subject) -> str:
+def _describe_effect(applied: AppliedPenalty) -> str:
+    """What a penalty does in a step, at the present learning rate."""
+    if applied.bound is None or applied.part is None:
+        return "inside the optimizer"
+    return describe_step(applied.bound, applied.penalty, applied.part)
+
+
+def _describe_own_decay(audited: AuditedParameter) -> str:
     """The optimizer's own decay in a step at the present learning rate."""
-    if not subject.is_trained:
+    if not audited.is_trained:
         return "frozen"
-    if not subject.holders:
+    if not audited.held_by:
         return "in no optimizer"
-    decay = subject.decay
+    decay = audited.decay
     if not decay.strength:
         return ""
-    took = f"gradient + {decay.strength:g}·w" if decay.joins_gradient else ""
     if decay.kind == "decoupled" and decay.rate is not None:
-        took = f"w × (1 − {decay.rate:.3g})"
-    slow = f" ({in_steps(decay.rate)})" if decay.rate else ""
-    return f"{decay.strength:g}: {took}{slow}" if took else f"{decay.strength:g}"
+        effect_of_step = f": w × (1 − {decay.rate:.3g})"
+    elif decay.joins_gradient:
+        effect_of_step = f": gradient + {decay.strength:g}·w"
+    else:
+        return f"{decay.strength:g}"
+    time_scale = f" ({in_steps(decay.rate)})" if decay.rate else ""
+    return f"{decay.strength:g}{effect_of_step}{time_scale}"

@@ -1,4 +1,4 @@
-"""What acts on each parameter of a model: optimizers, their own decay, penalties and their ways."""
+"""What acts on each parameter of a model: optimizers, their own decay, and penalties."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, parse
-from shrinkage.torch.auditing.invariance import kills_bias, normalized, undoes_scale, without_scale
+from shrinkage.torch.auditing.scale_invariance import (
+    find_normalized_layers,
+    find_scale_invariant,
+    removes_bias,
+    removes_scale,
+)
 from shrinkage.torch.binding.bound import Part
 from shrinkage.torch.binding.core import BoundModel, Host, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
@@ -21,59 +26,64 @@ from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, ste
 from shrinkage.torch.models.normalized import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
 
-UNHELD = Decay(0.0, "coupled", 0.0, False)
+NO_DECAY = Decay(0.0, "coupled", 0.0, False)
 
 
 @dataclass(frozen=True)
-class Pull:
-    """A penalty on one parameter, and how it reaches it."""
+class AppliedPenalty:
+    """A penalty on one parameter, and how it reaches the parameter."""
 
     penalty: Penalty  # with its groups resolved
     written: Penalty  # as the user wrote it
     how: str
     part: Part | None  # None: a bare penalty inside the optimizer
-    regularizer: BoundModel | None
+    bound: BoundModel | None  # None with a bare penalty, too
 
     @property
-    def attachment(self) -> Host | None:
-        return None if self.regularizer is None else self.regularizer.host
+    def host(self) -> Host | None:
+        return None if self.bound is None else self.bound.host
 
     @property
     def square(self) -> float:
-        """The b of its b·Σw², with the factor of now."""
-        factor = 1.0 if self.regularizer is None else self.regularizer.factor
+        """The b of its b·Σw², times the regularizer's factor."""
+        factor = 1.0 if self.bound is None else self.bound.factor
         return factor * self.penalty.split().square
 
     def rate(self, optimizer: Optimizer, group: Group, lr: float) -> float | None:
-        """The share of a weight that its squares take in a step, where it is known."""
+        """The share of a weight that b·Σw² takes in a step, where it is known."""
         if not self.square:
             return 0.0
-        if self.how == "decoupled" and self.attachment is not None:
-            amount = float(self.attachment.amount(group, lr))
+        if self.how == "decoupled" and self.host is not None:
+            amount = float(self.host.amount(group, lr))
             return 2.0 * amount * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
         return None if steady is None else 2.0 * steady * self.square
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class AuditedParameter:
     """One parameter with all that acts on it."""
 
     candidate: Candidate
-    holders: tuple[tuple[Optimizer, Group], ...]  # one for each time that an optimizer holds it
-    pulls: tuple[Pull, ...]
+    held_by: tuple[tuple[Optimizer, Group], ...]  # one for each time that an optimizer holds it
+    penalties: tuple[AppliedPenalty, ...]
 
     @property
     def name(self) -> str:
         return self.candidate.name
 
     @property
-    def parameter(self) -> Tensor:
+    def tensor(self) -> Tensor:
         return self.candidate.parameter
 
     @property
     def is_trained(self) -> bool:
-        return self.parameter.requires_grad
+        return self.tensor.requires_grad
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The first optimizer that holds it."""
+        return self.held_by[0][0]
 
     @property
     def kind(self) -> str:
@@ -82,144 +92,164 @@ class Subject:
         return "weight" if "weight" in kinds else kinds[0]
 
     @property
-    def divided(self) -> str | None:
-        """What divides a weight by its own size before it is used, or None."""
+    def divisor(self) -> str | None:
+        """What divides the weight by its own size before it is used, or None."""
         return divided_by_size(self.candidate.owners[0])
 
     @property
     def decay(self) -> Decay:
         """The decay of its optimizer at the present learning rate."""
-        return own_decay(*self.holders[0]) if self.holders else UNHELD
+        return own_decay(*self.held_by[0]) if self.held_by else NO_DECAY
+
+    @property
+    def is_decayed(self) -> bool:
+        """Whether its optimizer's own weight_decay acts on it."""
+        return self.is_trained and bool(self.held_by) and self.decay.strength != 0.0
 
     @property
     def square(self) -> float:
-        """The b of all b·Σw² among its penalties."""
-        return sum(pull.square for pull in self.pulls)
+        """The sum of b over all b·Σw² among its penalties."""
+        return sum(applied.square for applied in self.penalties)
 
     @property
     def rate(self) -> float | None:
         """The share of a weight that all decay takes in a step at the highest learning rate."""
-        optimizer, group = self.holders[0]
+        optimizer, group = self.held_by[0]
         lr = highest_lr(group)
         rates = [own_decay(optimizer, group, lr).rate if self.decay.strength else 0.0]
-        rates += [pull.rate(optimizer, group, lr) for pull in self.pulls]
+        rates += [applied.rate(optimizer, group, lr) for applied in self.penalties]
         return None if None in rates else sum(filter(None, rates))
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """A model, its optimizers and regularizer, and the length of the run, seen together."""
 
     model: nn.Module
     optimizers: tuple[Optimizer, ...]
-    regularizer: BoundModel | None
-    subjects: tuple[Subject, ...]
+    bound: BoundModel | None  # of the regularizer that was given
+    parameters: tuple[AuditedParameter, ...]
     steps: int | None = None
     steps_per_epoch: int | None = None
     sample: Any = None
     clip: float | None = None
 
     def variable(self, optimizer: Optimizer) -> str:
-        """What remedies call an optimizer."""
+        """The name that remedies use for an optimizer."""
         if len(self.optimizers) == 1:
             return "optimizer"
-        return f"optimizers[{[id(one) for one in self.optimizers].index(id(optimizer))}]"
+        return f"optimizers[{[id(each) for each in self.optimizers].index(id(optimizer))}]"
 
     @cached_property
-    def unfelt_scales(self) -> dict[str, str]:
-        """Weights whose scale the output does not feel, by name, with what undoes it."""
-        found = {one.name: kind for one in self.subjects if (kind := one.divided) is not None}
+    def scale_invariant(self) -> dict[str, str]:
+        """Names of the weights whose scale has no effect, with what removes the scale."""
+        removed_by = {each.name: each.divisor for each in self.parameters if each.divisor}
         model, prefix = unwrapped(self.model)
-        weights = [one for one in self.subjects if one.kind == "weight" and one.name not in found]
+        weights = [
+            each
+            for each in self.parameters
+            if each.kind == "weight" and each.name not in removed_by
+        ]
         if self.sample is not None:
-            paths = {one.candidate.owners[0].path.removeprefix(prefix): one for one in weights}
-            blind = without_scale(model, list(paths), self.sample)
-            return found | {paths[path].name: "what follows, on the sample" for path in blind}
-        for subject, norm in self._before_a_normalization:
-            if subject in weights and undoes_scale(norm, subject.candidate.owners[0].module):
-                found[subject.name] = type(norm).__name__
-        return found
+            names = {
+                each.candidate.owners[0].path.removeprefix(prefix): each.name for each in weights
+            }
+            invariant = find_scale_invariant(model, list(names), self.sample)
+            return removed_by | {names[path]: "what follows, on the sample" for path in invariant}
+        for audited, norm in self._normalized:
+            if audited in weights and removes_scale(norm, audited.candidate.owners[0].module):
+                removed_by[audited.name] = type(norm).__name__
+        return removed_by
 
     @cached_property
-    def dead_biases(self) -> list[Subject]:
-        """Biases that a normalization takes off again."""
-        before = self._before_a_normalization
-        return [subject for subject, norm in before if subject.kind == "bias" and kills_bias(norm)]
+    def biases_without_effect(self) -> list[AuditedParameter]:
+        """Biases that a normalization subtracts again."""
+        return [
+            each for each, norm in self._normalized if each.kind == "bias" and removes_bias(norm)
+        ]
 
     @cached_property
-    def _before_a_normalization(self) -> list[tuple[Subject, nn.Module]]:
-        norms, found = normalized(unwrapped(self.model)[0]), []
-        for subject in self.subjects:
-            owner = subject.candidate.owners[0]
-            plain = len(subject.candidate.owners) == 1 and owner.name == owner.alias
-            if plain and owner.key in {"weight", "bias"} and owner.module in norms:
-                found.append((subject, norms[owner.module]))
-        return found
+    def _normalized(self) -> list[tuple[AuditedParameter, nn.Module]]:
+        """The weights and biases of layers before a normalization, with that normalization."""
+        norms = find_normalized_layers(unwrapped(self.model)[0])
+        return [
+            (audited, norms[owner.module])
+            for audited in self.parameters
+            for owner in audited.candidate.owners[:1]
+            if len(audited.candidate.owners) == 1
+            and owner.name == owner.alias
+            and owner.key in {"weight", "bias"}
+            and owner.module in norms
+        ]
 
 
-def picture(
+def take_snapshot(
     model: nn.Module,
     optimizers: Sequence[Optimizer],
-    regularizer: BoundModel | None = None,
+    bound: BoundModel | None = None,
     **run: Any,
-) -> Picture:
+) -> Snapshot:
     """Look at model, optimizers and regularizer as they are now.
 
     Raises
     ------
     ValueError
-        If `regularizer` penalizes nothing of `model`.
+        If `bound` penalizes nothing of `model`.
     """
     pool = candidates(model)
-    holders: dict[int, list[tuple[Optimizer, Group]]] = {}
+    held_by: dict[int, list[tuple[Optimizer, Group]]] = {}
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                holders.setdefault(id(parameter), []).append((optimizer, group))
-    pulls: dict[int, list[Pull]] = {}
-    for parameter, pull in _pulls(optimizers, regularizer):
-        pulls.setdefault(id(parameter), []).append(pull)
-    if regularizer is not None:
-        mine = {id(one.parameter) for one in pool}
-        selected = (one for one in regularizer.selected if one.penalty is not None)
-        if all(id(one.candidate.parameter) not in mine for one in selected):
+                held_by.setdefault(id(parameter), []).append((optimizer, group))
+    penalties: dict[int, list[AppliedPenalty]] = {}
+    for parameter, applied in _applied_penalties(optimizers, bound):
+        penalties.setdefault(id(parameter), []).append(applied)
+    if bound is not None:
+        in_model = {id(candidate.parameter) for candidate in pool}
+        penalized = (each for each in bound.selected if each.penalty is not None)
+        if all(id(each.candidate.parameter) not in in_model for each in penalized):
             raise ValueError(
                 "regularizer penalizes no parameter of this model: build it from the same model"
             )
-    subjects = [
-        Subject(one, tuple(holders.get(key, ())), tuple(pulls.get(key, ())))
-        for one in pool
-        for key in [id(one.parameter)]
-    ]
-    return Picture(model, tuple(optimizers), regularizer, tuple(subjects), **run)
+    parameters = tuple(
+        AuditedParameter(candidate, tuple(held_by.get(key, ())), tuple(penalties.get(key, ())))
+        for candidate in pool
+        for key in [id(candidate.parameter)]
+    )
+    return Snapshot(model, tuple(optimizers), bound, parameters, **run)
 
 
-def _pulls(
-    optimizers: Sequence[Optimizer], regularizer: BoundModel | None
-) -> Iterator[tuple[Tensor, Pull]]:
+def _applied_penalties(
+    optimizers: Sequence[Optimizer], bound: BoundModel | None
+) -> Iterator[tuple[Tensor, AppliedPenalty]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
     acting: list[tuple[BoundModel, str]] = []
     for optimizer in optimizers:
-        acting += [(other.bound, other.how) for other in attachments_of(optimizer)]
+        acting += [(attached.bound, attached.how) for attached in attachments_of(optimizer)]
         for group in optimizer.param_groups:
-            inside, how = _inside(optimizer, group)
+            inside, how = _penalty_inside(optimizer, group)
             if isinstance(inside, Penalty):
                 for parameter in group["params"]:
-                    yield parameter, Pull(inside, inside, how, None, None)
+                    yield parameter, AppliedPenalty(inside, inside, how, None, None)
             elif inside is not None and all(inside.bound is not other for other, _ in acting):
                 acting.append((inside.bound, how))
-    is_at_work = any(other is regularizer for other, _ in acting)
-    if regularizer is not None and regularizer.host is None and not is_at_work:
-        acting.append((regularizer, "loss"))
+    acts_already = any(other is bound for other, _ in acting)
+    if bound is not None and bound.host is None and not acts_already:
+        acting.append((bound, "loss"))
     for each, how in acting:
         each.refresh()
         for binding, part in each.active_parts:
-            yield part.parameter, Pull(binding.penalty, binding.written, how, part, each)
+            yield (
+                part.parameter,
+                AppliedPenalty(binding.penalty, binding.written, how, part, each),
+            )
 
 
-def _inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
-    """The penalty that an optimizer of this library has inside, and its way."""
-    if isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups:
-        inside = group["penalty"]
-        return parse(inside) if isinstance(inside, str) else inside, group["how"]
-    return getattr(optimizer, "penalty", None), "proximal"
+def _penalty_inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
+    """The penalty that an optimizer of this library has inside, and how it acts."""
+    if not isinstance(optimizer, SelfClipping):
+        return None, "proximal"
+    inside = optimizer.penalty_of(group)
+    how = group["how"] if optimizer.has_penalty_in_groups else "proximal"
+    return parse(inside) if isinstance(inside, str) else inside, how

@@ -10,10 +10,11 @@ import torch
 
 from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
-from shrinkage.torch.auditing.findings import Finding, as_html_list, constructed, first_warnings
-from shrinkage.torch.auditing.model_findings import OF_THE_MODEL
-from shrinkage.torch.auditing.penalty_findings import OF_THE_PENALTY
-from shrinkage.torch.auditing.snapshot import Pull, picture
+from shrinkage.torch.auditing.finding import Finding, construct, sort_by_severity, to_html_list
+from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
+from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
+from shrinkage.torch.auditing.findings_about_zeros import ABOUT_ZEROS
+from shrinkage.torch.auditing.snapshot import take_snapshot
 from shrinkage.torch.binding.bound import Binding, Part
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.sparsity import zeros_of
@@ -75,7 +76,7 @@ def _row(bound: BoundModel, binding: Binding, part: Part, name: str, shape: str)
     how = _unattached(binding.penalty) if bound.host is None else bound.host.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{bound.factor * lam:.3g}" for lam in strengths) or "–"
-    penalty = constructed(binding.written)
+    penalty = construct(binding.written)
     if len(binding.parts) > 1:
         penalty += f" on {binding.name}"
     one_step = describe_step(bound, binding.penalty, part)
@@ -105,18 +106,23 @@ def as_text(bound: BoundModel) -> str:
 def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
     headline, found = html.escape(_headline(bound)), _concerning(bound)
-    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{as_html_list(found)}"
+    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{to_html_list(found)}"
 
 
 def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
     if bound.host is None:
         return ()
-    seen = picture(bound.model, [bound.host.optimizer], bound)
-    pulls = ((one.name, pull) for one in seen.subjects for pull in one.pulls)
-    mine = {name for name, pull in pulls if pull.regularizer is bound}
-    found = chain.from_iterable(check(seen) for check in OF_THE_PENALTY + OF_THE_MODEL)
-    return first_warnings(one for one in found if mine.intersection(one.parameters))
+    snapshot = take_snapshot(bound.model, [bound.host.optimizer], bound)
+    penalized = {
+        audited.name
+        for audited in snapshot.parameters
+        for applied in audited.penalties
+        if applied.bound is bound
+    }
+    checks = ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS
+    findings = chain.from_iterable(check(snapshot) for check in checks)
+    return sort_by_severity(each for each in findings if penalized.intersection(each.parameters))
 
 
 def _strengths(penalty: Penalty) -> list[float]:
@@ -145,10 +151,3 @@ def _headline(bound: BoundModel) -> str:
             way += f"; but {other} has stepped these weights since, to which it is not attached"
     factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
     return f"Regularizer of {model}: {count}{factor}; {way}"
-
-
-def effect(pull: Pull) -> str:
-    """What a penalty does in a step, at the present learning rate."""
-    if pull.regularizer is None or pull.part is None:
-        return "inside the optimizer"
-    return describe_step(pull.regularizer, pull.penalty, pull.part)

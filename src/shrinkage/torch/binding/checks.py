@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
 from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.models.normalized import divided_by_size
@@ -95,11 +96,11 @@ def check_free(bound: BoundModel, optimizer: Optimizer) -> None:
             "applied twice; call its detach() first, or add the penalties up into one"
         )
     penalized = {id(part.parameter) for part in bound.parts}
-    of_all = optimizer.__dict__.get("penalty")  # RDA has one for all of its groups
     for group in optimizer.param_groups:
-        inside = group.get("penalty", of_all)
+        inside = optimizer.penalty_of(group) if isinstance(optimizer, SelfClipping) else None
         held = group["params"] if isinstance(inside, Penalty) else ()
-        if isinstance(inside, Regularized) and (inside.bound is not bound or inside is of_all):
+        is_taken_in_now = group.get("penalty") is inside
+        if isinstance(inside, Regularized) and not (is_taken_in_now and inside.bound is bound):
             held = [parameter for _, parameter in inside.bound.named_parameters()]
         if any(id(parameter) in penalized for parameter in held):
             raise ValueError(

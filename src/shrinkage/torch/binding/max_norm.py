@@ -16,6 +16,18 @@ class SelfClipping:
     param_groups: list[dict[str, Any]]
     has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
 
+    def penalty_of(self, group: dict[str, Any]) -> Any:
+        """The penalty inside for the parameters of a group: a Penalty, a Regularizer or None.
+
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import SGD
+        >>> optimizer = SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1, penalty=L1(0.5))
+        >>> optimizer.penalty_of(optimizer.param_groups[0])
+        L1(lam=0.5): 0.5·Σ|w|
+        """
+        raise NotImplementedError
+
     @property
     def max_norm(self) -> float | None:
         """The norm to which a step clips the gradients of all groups, and the strengths with them;

@@ -1,4 +1,8 @@
-"""Adam and AdamW with the penalty inside."""
+"""Adam and AdamW with the penalty inside.
+
+It buys the benchmark's column "AdamW". Adam's own step is defined in `facts.own_step`; the compiled
+loops repeat it entry by entry, and `tests/torch_face/fused/test_parity.py` holds them equal.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from torch import Tensor
 from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT
 
+from shrinkage.kernels.how import Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
@@ -39,23 +44,23 @@ def _prepare(entry: Entry, state: State) -> None:
         settle_(state, name, entry.parameter)
 
 
-def numbers(entry: Entry) -> tuple[float, ...]:
+def numbers(entry: Entry) -> dict[str, float]:
     """Adam's options, as its loops and those of the prox in its metric read them."""
     group = entry.group
     lr, decay = float(group["lr"]), float(group["weight_decay"])
     decoupled = group["decoupled_weight_decay"]
-    return (
-        -1.0 if group["maximize"] else 1.0,
-        lr,
-        entry.factor,
-        0.0 if decoupled else decay,
-        2.0 * lr,
-        lr,
-        float(group["betas"][0]),
-        float(group["betas"][1]),
-        group["eps"],
-        1.0 - lr * decay if decoupled else 1.0,
-    )
+    return {
+        "sign": -1.0 if group["maximize"] else 1.0,
+        "lr": lr,
+        "factor": entry.factor,
+        "decay": 0.0 if decoupled else decay,
+        "limit": 2.0 * lr,
+        "step": lr,
+        "beta1": float(group["betas"][0]),
+        "beta2": float(group["betas"][1]),
+        "eps": group["eps"],
+        "kept": 1.0 - lr * decay if decoupled else 1.0,
+    }
 
 
 def find_own_step(group: Group, state: State) -> OwnStep:
@@ -103,7 +108,7 @@ RULE = UpdateRule(
     own_step=find_own_step,
     count_step=leave_state,
     by_torch=_step_by_torch,
-    variant=lambda group: bool(group["amsgrad"]),
+    update=lambda group: Update.AMSGRAD if group["amsgrad"] else Update.ADAM,
     count_name="step",
 )
 

@@ -1,6 +1,6 @@
 """An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
 
-It buys the benchmark's row "L1 attached to torch's optimizer".
+It buys the benchmark's row "L1 attached".
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from threading import RLock
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.kernels.how import Update
 from shrinkage.torch.binding.bound import Binding, SingleBinding
 from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts import own_step
@@ -19,7 +20,7 @@ from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused import adam
 from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
-from shrinkage.torch.fused.plan import form_of
+from shrinkage.torch.fused.plan import plan_kernel
 from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -38,14 +39,14 @@ def _variance_names(group: Group) -> tuple[str, ...]:
 
 
 AFTER_ADAM = UpdateRule(
-    name="still",
+    name="prox",
     state_names=_variance_names,
     prepare=leave_state,
     numbers=adam.numbers,
     own_step=adam.find_own_step,
     count_step=leave_state,
     by_torch=_make_no_update,
-    variant=lambda group: True,
+    update=lambda group: Update.NONE_IN_METRIC,
     count_name="step",
 )
 
@@ -68,19 +69,19 @@ class FusedProx:
         def find_own_step(group: Group, state: State) -> OwnStep:
             return own_step.sgd(group, state, self._share)
 
-        def numbers(entry: Entry) -> tuple[float, ...]:
+        def numbers(entry: Entry) -> dict[str, float]:
             step = float(find_own_step(entry.group, {}).step)
-            return (1.0, float(entry.group["lr"]), entry.factor, 0.0, math.inf, step)
+            return {"factor": entry.factor, "limit": math.inf, "step": step}
 
         return UpdateRule(
-            name="still",
+            name="prox",
             state_names=use_no_state,
             prepare=leave_state,
             numbers=numbers,
             own_step=find_own_step,
             count_step=leave_state,
             by_torch=_make_no_update,
-            variant=lambda group: False,
+            update=lambda group: Update.NONE,
             is_euclidean=True,
         )
 
@@ -125,6 +126,6 @@ class FusedProx:
         return len(shares) == 1
 
     def _make_entry(self, group: Group, binding: SingleBinding) -> Entry:
-        form = form_of(binding.penalty, tuple(binding.parameter.shape))
+        form = plan_kernel(binding.penalty, tuple(binding.parameter.shape))
         penalized = binding.penalty, "proximal", self.bound
         return Entry(binding.name, binding.parameter, group, *penalized, form)

@@ -98,6 +98,10 @@ class FusedOptimizer(SelfClipping, Optimizer):
             self.param_groups.pop()
             raise
 
+    def penalty_of(self, group: dict[str, Any]) -> Any:
+        """The group's own penalty, which may still be text."""
+        return group["penalty"]
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step for every parameter that has a gradient.
 
@@ -214,6 +218,16 @@ class FusedOptimizer(SelfClipping, Optimizer):
         Of penalized parameters that are not frozen. Summed up by the step itself, where it is one
         pass over memory; otherwise now, and so is Ω where it is no sum of absolute values and
         squares.
+
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import SGD
+        >>> w = torch.nn.Parameter(torch.tensor([1.0, 0.02]))
+        >>> w.grad = torch.zeros(2)
+        >>> optimizer = SGD([w], lr=0.1, penalty=L1(0.5))
+        >>> optimizer.step()
+        >>> optimizer.statistics().zeros
+        1
         """
         with self._lock:
             return statistics(self._current_engine())

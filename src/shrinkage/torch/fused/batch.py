@@ -1,9 +1,9 @@
 """An optimizer's step with the penalty inside, in one pass over memory on a CPU.
 
-Parameters that one compiled loop serves form a batch, with a table of the addresses of weights,
-gradients and state. At each step every tensor is looked at anew: its type, device, strides and
-address. Where one does not fit, the parameter is left to torch operations (`stepwise`), which come
-to the same result.
+It buys the benchmark's row "L1" on every model. Parameters that one compiled loop serves
+form a batch, with a table of the addresses of weights, gradients and state. Each step checks every
+tensor anew: its type, device, strides, address and the size of its storage. Where one does not fit,
+torch operations step the parameter (`reference`), with the same result.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from shrinkage.kernels import launch
-from shrinkage.kernels import threads as pool
+from shrinkage.kernels import launch, threads
 from shrinkage.kernels.column_sums import LEAST, block_width
+from shrinkage.kernels.how import Kind
 from shrinkage.kernels.intrinsics import CHUNK
-from shrinkage.kernels.launch import Kind
-from shrinkage.kernels.loops import FACTOR, NUMBERS, SIGN, A, B
-from shrinkage.kernels.reductions import SUMS
+from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
 from shrinkage.kernels.step_counts import counter
-from shrinkage.torch.fused.guards import Glance, addresses_of, glance_at
+from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
-PIECE = 1 << 15  # entries that a thread takes at a time, so that all end at about the same time
+LENGTH = 1 << 15  # entries of a piece: short ones let all threads end at about the same time
+STATE = ("first", "second", "third")  # fields of a record, in the order of an optimizer's names
 States = MutableMapping[Tensor, State]
-Table = np.ndarray[Any, np.dtype[np.int64]]
 
 INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloat16: torch.float32}
 ITEMSIZES = {torch.float32: 4, torch.float64: 8}
@@ -58,11 +56,11 @@ def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
         and tensor.shape == wanted.shape
         and tensor.stride() == wanted.strides
         and not tensor.is_neg()
-        and is_backed(tensor)
+        and has_all_memory(tensor)
     )
 
 
-def is_backed(tensor: Tensor) -> bool:
+def has_all_memory(tensor: Tensor) -> bool:
     """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
     held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
@@ -87,7 +85,7 @@ def is_count(count: Any) -> bool:
         and count.is_cpu
         and count.dtype in ITEMSIZES
         and count.numel() == 1
-        and is_backed(count)
+        and has_all_memory(count)
     )
 
 
@@ -105,49 +103,46 @@ class Batch:
         self.names = rule.state_names(entries[0].group)
         self.wanted = [wanted(entry.parameter) for entry in entries]
         forms = [entry.form for entry in entries if entry.form is not None]
-        self.table = np.zeros((len(entries), launch.COLUMNS), np.int64)
-        self.table[:, launch.SIZE] = [entry.parameter.numel() for entry in entries]
-        self.table[:, launch.WIDTH] = [form.width for form in forms]
-        self.table[:, launch.SPAN] = [form.span for form in forms]
-        self.numbers = np.zeros((len(entries), NUMBERS))
-        self.numbers[:, [A, B]] = [form.constants for form in forms]
+        self.table: Records = np.zeros(len(entries), PARAMETER)
+        self.table["size"] = [entry.parameter.numel() for entry in entries]
+        self.table["width"] = [form.width for form in forms]
+        self.table["span"] = [form.span for form in forms]
+        self.table["a"], self.table["b"] = zip(*(form.constants for form in forms), strict=True)
+        self._gradient_column = self.table["gradient"]
         self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
-        self.size = int(self.table[:, launch.SIZE].sum())
-        keeps = kind.dtype == "bfloat16"
-        self.pieces = cut(self.table, keeps, torch.get_num_threads())
-        self.sums = np.zeros((len(self.pieces), SUMS))
-        arrays = self.table, self.numbers, self.pieces, self.sums
-        addresses = [array.ctypes.data for array in arrays]
-        self._job = np.array([0, *addresses, len(entries), len(self.pieces), 0])
+        self.size = int(self.table["size"].sum())
+        self.pieces = cut(self.table, kind.is_half, torch.get_num_threads())
+        self._job = make_job(self.table, self.pieces)
+        self._turn, self._done = self._job["turn"], self._job["done"]
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
-        self._glance: Glance | None = None
+        self._guard: MemoryGuard | None = None
         self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
         self.begins = False  # whether one has state that was made for this step
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
-        self._told: list[object] = [None] * len(self._groups)
+        self._written: list[dict[str, float]] = [{} for _ in self._groups]
         self.work = launch.loop(kind)
 
-    def look(self, states: States) -> bool:
+    def revalidate(self, states: States) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
-        if self._glance is not None and self._glance.shows_no_change(states, gradients):
+        if self._guard is not None and self._guard.holds(states, gradients):
             self.held = gradients
             addresses = addresses_of(gradients)
             if addresses != self.gradients:
-                self.gradients = self.table[:, launch.GRADIENTS] = addresses
+                self.gradients = self._gradient_column[:] = addresses
             return True
-        self._glance = None
-        if not self._look_at_each(states):
+        self._guard = None
+        if not self._revalidate_each(states):
             return False
-        self._glance = glance_at(states, self.weights, self.held, self.states)
+        self._guard = make_guard(states, self.weights, self.held, self.states)
         return True
 
-    def _look_at_each(self, states: States) -> bool:
+    def _revalidate_each(self, states: States) -> bool:
         self.held = []
         for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
             gradient = weights.grad
@@ -156,17 +151,17 @@ class Batch:
             elif (
                 weights.requires_grad
                 and fits(gradient, want.dtype, want)
-                and (self._rests(states, row) or self._find(states, row))
+                and (self._is_unchanged(states, row) or self._resolve(states, row))
             ):
                 address = gradient.data_ptr()
                 self.held.append(gradient)
             else:
                 return False
             if address != self.gradients[row]:
-                self.gradients[row] = self.table[row, launch.GRADIENTS] = address
+                self.gradients[row] = self._gradient_column[row] = address
         return True
 
-    def _rests(self, states: States, row: int) -> bool:
+    def _is_unchanged(self, states: States, row: int) -> bool:
         """Whether weights and state are the same, in the same place, as when they were found.
 
         Memory of one address has one device, so that of the weights is not asked again.
@@ -177,7 +172,7 @@ class Batch:
             or parameter.dtype is not want.dtype
             or parameter.shape != want.shape
             or parameter.stride() != want.strides
-            or not is_backed(parameter)
+            or not has_all_memory(parameter)
         ):
             return False
         if not self.names:
@@ -190,7 +185,7 @@ class Batch:
                 return False
         return True
 
-    def _find(self, states: States, row: int) -> bool:
+    def _resolve(self, states: States, row: int) -> bool:
         """Find weights and state, which may have moved; False where one does not fit."""
         entry, want = self.entries[row], self.wanted[row]
         parameter, place = entry.parameter, self.table[row]
@@ -200,58 +195,60 @@ class Batch:
         if self.names:
             state = states[parameter]
             self.rule.prepare(entry, state)
-            for column, name in enumerate(self.names, launch.FIRST):
+            for field, name in zip(STATE, self.names, strict=False):
                 if not fits(state[name], want.inner, want):
                     return False
-                place[column] = state[name].data_ptr()
-                found.append((name, state[name], int(place[column])))
-            place[launch.FRESH] = entry.begins
+                place[field] = state[name].data_ptr()
+                found.append((name, state[name], int(place[field])))
+            place["begins"] = entry.begins
             self.begins = self.begins or entry.begins
             count = state.get(self.rule.count_name)
-            place[launch.COUNTER] = 0
+            place["count"] = 0
             if count is not None:
                 if not is_count(count):
                     return False
-                place[launch.LONG] = count.dtype is torch.float64
-                place[launch.COUNTER] = count.data_ptr()
-                found.append((self.rule.count_name, count, int(place[launch.COUNTER])))
-        self.addresses[row] = place[launch.WEIGHTS] = parameter.data_ptr()
+                place["count_is_double"] = count.dtype is torch.float64
+                place["count"] = count.data_ptr()
+                found.append((self.rule.count_name, count, int(place["count"])))
+        self.addresses[row] = place["weights"] = parameter.data_ptr()
         self.states[row] = found
         self.moved = True
         return True
 
-    def tell(self) -> None:
+    def write_options(self) -> None:
         """The present numbers of every group to its rows."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = self.rule.numbers(entry)
-            if numbers != self._told[place]:
-                self._told[place] = numbers
-                self.numbers[rows, SIGN : SIGN + len(numbers)] = numbers
+            if numbers != self._written[place]:
+                for field, value in numbers.items():
+                    if value != self._written[place].get(field):
+                        self.table[field][rows] = value
+                self._written[place] = numbers
 
-    def tell_clipped(self) -> None:
+    def write_strengths(self) -> None:
         """The strengths of a step before which gradients were clipped: each parameter's own."""
-        self.numbers[:, FACTOR] = [entry.factor for entry in self.entries]
-        self._told = [None] * len(self._groups)
+        self.table["factor"] = [entry.factor for entry in self.entries]
+        self._written = [{} for _ in self._groups]
 
-    def count(self) -> None:
+    def advance_counts(self) -> None:
         """A step more to all counts."""
-        self._job[launch.TURN] = 0
+        self._turn[0] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
         if self.names:
-            counter(self.rule.name)(self.job)
+            counter(self.kind.update)(self.job)
 
-    def go(self) -> None:
+    def launch(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""
         few = self.size < SERIAL
-        threads = 1 if few else min(torch.get_num_threads(), len(self.pieces))
+        team = 1 if few else min(torch.get_num_threads(), len(self.pieces))
         try:
-            pool.run(self.work, self.job, threads)
+            threads.run(self.work, self.job, team)
         finally:
-            done, self._job[launch.DONE] = int(self._job[launch.DONE]), 0
+            done, self._done[0] = int(self._done[0]), 0
             if done and self.begins:  # an interruption before the first piece leaves it as it was
                 self.begins = False
                 for entry in self.entries:
@@ -263,22 +260,24 @@ class Batch:
             )
 
 
-def cut(table: Table, keeps: bool, threads: int) -> Table:
-    """Pieces (parameter, from, to) at whole chunks, rows or columns, enough for all threads."""
-    pieces: list[tuple[int, int, int]] = []
-    places = table[:, [launch.SIZE, launch.WIDTH, launch.SPAN]].tolist()
-    for index, (entries, width, span) in enumerate(places):
-        rows = entries // span if span else 1
-        unit = width or CHUNK
-        length = max(1, PIECE // unit) * unit
-        if span:
-            share = -(-int(table[:, launch.SIZE].sum()) // (2 * threads * rows))
+def cut(table: Records, copies: bool, threads: int) -> Records:
+    """Pieces of parameters, at whole chunks, rows or columns, enough for all threads."""
+    pieces: list[tuple[float, ...]] = []
+    for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
+        if span:  # a range of every row, for there the groups are side by side
+            rows, end = entries // span, span
+            share = -(-int(table["size"].sum()) // (2 * threads * rows))
             unit = width if width > 1 else LEAST
-            most = block_width(rows, width, span, keeps)
+            most = block_width(rows, width, span, copies)
             length = most if threads == 1 else min(-(-share // unit) * unit, most)
-        end = span or entries
-        pieces += [(index, low, min(low + length, end)) for low in range(0, end, length)]
-    return np.array(pieces, np.int64).reshape(-1, 3)
+        else:
+            end, unit = entries, width or CHUNK
+            length = max(1, LENGTH // unit) * unit
+        pieces += [
+            (index, low, min(low + length, end), 0.0, 0.0, 0.0, 0.0, 0.0)
+            for low in range(0, end, length)
+        ]
+    return np.array(pieces, PIECE)
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from shrinkage.kernels import launch
 from shrinkage.torch.binding.clipping import clipped_share, is_any_clipped, scales_strength
 from shrinkage.torch.fused.batch import (
     INNER,
+    STATE,
     Batch,
     States,
     fits,
@@ -28,7 +28,7 @@ from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
-    from shrinkage.kernels.launch import Kind
+    from shrinkage.kernels.how import Kind
 
 TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
 
@@ -45,17 +45,17 @@ class Engine:
 
     def step(self, states: States) -> list[Entry]:
         """Step what can be; the entries that are left."""
-        if not (self._is_sorted and self._holds(states)):
+        if not (self._is_sorted and self._is_current(states)):
             self._sort(states)
         self._clip()
         for batch in self.batches:
-            batch.tell()
+            batch.write_options()
             if self._is_clipped:
-                batch.tell_clipped()
+                batch.write_strengths()
         for batch in self.batches:
-            batch.count()
+            batch.advance_counts()
         for batch in self.batches:
-            batch.go()
+            batch.launch()
         return self.others
 
     def describe(self, states: States) -> EngineReport:
@@ -90,12 +90,12 @@ class Engine:
             )
             entry.clip = clipped_share(entry.parameter) if takes_part else 1.0
 
-    def _holds(self, states: States) -> bool:
+    def _is_current(self, states: States) -> bool:
         """Whether every parameter is still where it belongs."""
         for batch in self.batches:
-            if not batch.look(states):
+            if not batch.revalidate(states):
                 return False
-        if any(batch.moved for batch in self.batches) and sharing(self.batches):
+        if any(batch.moved for batch in self.batches) and find_overlaps(self.batches):
             return False
         for entry in self.others:
             check_memory(states, entry)
@@ -119,16 +119,15 @@ class Engine:
                 if entry.shares or find_obstacle(self.rule, states, entry) is not None:
                     others.append(entry)
                 else:
-                    members.setdefault(
-                        entry.kind(self.rule.name, self.rule.variant(entry.group)), []
-                    ).append(entry)
+                    kind = entry.kind(self.rule.update(entry.group))
+                    members.setdefault(kind, []).append(entry)
             for kind, entries in members.items():
                 batch = Batch(self.rule, kind, entries)
-                if batch.look(states):
+                if batch.revalidate(states):
                     batches.append(batch)
                 else:  # another thread has given a gradient that does not fit meanwhile
                     others += entries
-            found = sharing(batches)
+            found = find_overlaps(batches)
             if not found:
                 self.batches, self.others, self._is_sorted = batches, others, True
                 return
@@ -226,17 +225,16 @@ def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
     return None
 
 
-def sharing(batches: Sequence[Batch]) -> list[Entry]:
+def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
     """The entries whose weights or state have memory in common with another's."""
     places = []
     for batch in batches:
-        for entry, addresses in zip(batch.entries, batch.table.tolist(), strict=True):
+        for entry, place in zip(batch.entries, batch.table, strict=True):
             size = entry.parameter.numel()
             width = entry.parameter.element_size()
-            for column in launch.WRITTEN:
-                if addresses[column]:
-                    bytes_each = width if column == launch.WEIGHTS else batch.itemsize
-                    start = addresses[column]
+            for field in ("weights", *STATE):
+                if start := int(place[field]):
+                    bytes_each = width if field == "weights" else batch.itemsize
                     places.append((start, start + size * bytes_each, entry))
     places.sort(key=lambda place: place[:2])
     found: list[Entry] = []

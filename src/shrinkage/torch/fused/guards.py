@@ -14,65 +14,57 @@ from torch import Tensor, UntypedStorage
 
 from shrinkage.torch import private
 
-State = Mapping[Tensor, Mapping[str, Tensor]]
+States = Mapping[Tensor, Mapping[str, Tensor]]  # the optimizer's, by parameter
+Parts = Sequence[Sequence[tuple[str, Tensor, int]]]  # name, tensor and address of what is used
 
 
-def glance_at(
-    state: State,
-    weights: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    parts: Sequence[Sequence[tuple[str, Tensor, int]]],
-) -> Glance | None:
-    """What all of them are like now, or None where some have no gradient, or torch no such guards.
+def make_guard(
+    states: States, weights: Sequence[Tensor], gradients: Sequence[Tensor], parts: Parts
+) -> MemoryGuard | None:
+    """A guard of tensors that fit; None where one has no gradient, or torch has no such guards."""
+    if private.TensorGuards is None or len(gradients) < len(weights):
+        return None
+    return MemoryGuard(states, weights, gradients, parts)
+
+
+class MemoryGuard:
+    """What weights, state and gradients were like when each was checked alone, and fitted.
 
     Parameters
     ----------
-    state : mapping
-        The optimizer's, for each parameter a dictionary.
+    states : mapping
+        The optimizer's state: for each parameter a dictionary.
     weights, gradients : sequence of Tensor
         Of the parameters, in the same order.
     parts : sequence of sequence
-        What is used of each one's state: name, tensor and address.
+        The tensors that are used of each parameter's state.
     """
-    if private.TensorGuards is None or len(gradients) < len(weights):
-        return None
-    return Glance(state, weights, gradients, parts)
-
-
-class Glance:
-    """What weights, state and gradients were like when each was looked at alone, and fitted."""
 
     def __init__(
-        self,
-        state: State,
-        weights: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        parts: Sequence[Sequence[tuple[str, Tensor, int]]],
+        self, states: States, weights: Sequence[Tensor], gradients: Sequence[Tensor], parts: Parts
     ) -> None:
-        self._rooms = [*state], [*state.values()]
-        found = [(w, *part) for w, mine in zip(weights, parts, strict=True) for part in mine]
-        self._places = [(state[w], name) for w, name, _, _ in found]
-        self._parts = [tensor for _, _, tensor, _ in found]
+        used = [(w, *part) for w, of_one in zip(weights, parts, strict=True) for part in of_one]
+        self._keys, self._dictionaries = [*states], [*states.values()]
+        self._places = [(states[w], name) for w, name, _, _ in used]
+        self._parts = [tensor for _, _, tensor, _ in used]
         self._kept = [*weights, *self._parts]
         self._memory = addresses_of(self._kept), sizes_of(self._kept)
         self._offsets, self._sizes = offsets_of(gradients), sizes_of(gradients)
-        everything = [*self._kept, *gradients]
         self._guards = private.TensorGuards(
-            *everything, dynamic_dims_sizes=None, dynamic_dims_strides=None
+            *self._kept, *gradients, dynamic_dims_sizes=None, dynamic_dims_strides=None
         )
 
-    def shows_no_change(self, state: State, gradients: Sequence[Any]) -> bool:
+    def holds(self, states: States, gradients: Sequence[Any]) -> bool:
         """Whether all of them are the same in the same place, and new gradients like the old."""
-        keys, rooms = self._rooms
         return (
             self._guards.check(*self._kept, *gradients)
             and (addresses_of(self._kept), sizes_of(self._kept)) == self._memory
             and offsets_of(gradients) == self._offsets
             and sizes_of(gradients) == self._sizes
-            and len(state) == len(keys)
-            and all(map(is_, state, keys))
-            and all(map(is_, state.values(), rooms))
-            and all(map(is_, [room.get(name) for room, name in self._places], self._parts))
+            and len(states) == len(self._keys)
+            and all(map(is_, states, self._keys))
+            and all(map(is_, states.values(), self._dictionaries))
+            and all(map(is_, [state.get(name) for state, name in self._places], self._parts))
         )
 
 

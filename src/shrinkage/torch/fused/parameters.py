@@ -1,4 +1,7 @@
-"""The parameters of an optimizer that has the penalty inside, each with its penalty."""
+"""The parameters of an optimizer that has the penalty inside, each with its penalty.
+
+It buys no row of the benchmark: it reads the options of the groups when these change.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from shrinkage.kernels.launch import Kind
+from shrinkage.kernels.how import Groups, How, Kind, Update
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bound import Binding, SingleBinding
@@ -22,7 +25,7 @@ from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale
-from shrinkage.torch.fused.plan import Form, form_of
+from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -37,17 +40,19 @@ class Entry:
     penalty: Penalty | None
     how: str  # the way its penalty goes, or "none"
     bound: BoundModel | None
-    form: Form | None  # for compiled loops
+    form: KernelPlan | None  # for compiled loops
     begins: bool = False  # its state was made for this step
     shares: bool = False  # has memory in common with another parameter
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
 
-    def kind(self, update: str, variant: bool) -> Kind:
+    def kind(self, update: Update) -> Kind:
         """Which compiled loop steps it."""
         assert self.form is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        groups = "columns" if self.form.span else "rows" if self.form.width else "none"
-        return Kind(update, variant, self.form.formula, self.how, groups, dtype)
+        groups = Groups.ROWS if self.form.width else Groups.NONE
+        if self.form.span:
+            groups = Groups.COLUMNS
+        return Kind(update, self.form.formula, How(self.how), groups, dtype)
 
     def take_form(self) -> None:
         """The compiled form for the present shape, if there is one, and a shape.
@@ -60,7 +65,7 @@ class Entry:
         if is_lazy(self.parameter):
             return
         try:
-            self.form = form_of(self.penalty, tuple(self.parameter.shape))
+            self.form = plan_kernel(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 

@@ -1,4 +1,8 @@
-"""Which compiled loop a penalty on one parameter asks for, if there is one."""
+"""Which compiled loop a penalty on one parameter asks for, if there is one.
+
+It buys every row of the benchmark's table of penalties: without a plan a parameter is stepped by
+torch operations.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
 from shrinkage.penalties import Penalty
 
 
-class Form(NamedTuple):
+class KernelPlan(NamedTuple):
     """A penalty on one parameter, in the terms of the compiled loops."""
 
     formula: Formula | None
@@ -18,29 +22,31 @@ class Form(NamedTuple):
     span: int = 0  # of the rows that the groups go across; 0 where groups are rows
 
 
-def form_of(penalty: Penalty | None, shape: tuple[int, ...]) -> Form | None:
+def plan_kernel(penalty: Penalty | None, shape: tuple[int, ...]) -> KernelPlan | None:
     """The compiled form of a penalty on weights of that shape, or None where there is none."""
     if penalty is None:
-        return Form(None, (0.0, 0.0))
+        return KernelPlan(None, (0.0, 0.0))
     scalar = formula_of(penalty)
     if scalar is not None:
-        return Form(*scalar)
+        return KernelPlan(*scalar)
     absolute, square, rest = penalty.split()
     grouped = rest[0]._as_group_norms(shape) if len(rest) == 1 else None
     if absolute or square or grouped is None:
         return None
     layout, strength = grouped
-    return _of_layout(layout.view or shape, layout.axes, strength)
+    return _plan_groups(layout.view or shape, layout.axes, strength)
 
 
-def _of_layout(view: tuple[int, ...], axes: tuple[int, ...], strength: float) -> Form | None:
+def _plan_groups(
+    view: tuple[int, ...], axes: tuple[int, ...], strength: float
+) -> KernelPlan | None:
     last = axes[-1] + 1 if axes else 0
     if not math.prod(view) or axes != tuple(range(last - len(axes), last)):
         return None
     size = math.prod(view) // math.prod(view[axis] for axis in axes)
     if size == 1:
-        return Form(ABSOLUTE, (strength, 0.0))
+        return KernelPlan(ABSOLUTE, (strength, 0.0))
     width = math.prod(view[last:])
     if width == size:
-        return Form(None, (0.0, strength), width)
-    return Form(None, (0.0, strength), width, math.prod(view[axes[0] :]))
+        return KernelPlan(None, (0.0, strength), width)
+    return KernelPlan(None, (0.0, strength), width, math.prod(view[axes[0] :]))

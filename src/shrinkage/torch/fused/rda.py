@@ -123,6 +123,10 @@ class RDA(SelfClipping, Optimizer):
         super().add_param_group(param_group)
         self.param_groups[-1].pop("max_norm", None)  # which torch takes from the defaults
 
+    def penalty_of(self, group: dict[str, Any]) -> Penalty | Regularized:
+        """The one penalty of all groups."""
+        return self.penalty
+
     def __getstate__(self) -> dict[str, Any]:
         """Copies keep the penalty, which torch does not know of."""
         state: dict[str, Any] = super().__getstate__()

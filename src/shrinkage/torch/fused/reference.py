@@ -1,7 +1,7 @@
 """The step with the penalty inside by torch operations: any device, any type, any layout.
 
-The compiled loops are held equal to it by `tests/torch_face/fused/test_parity.py`. What a parameter
-costs here is in the benchmark's row "by hand: softshrink"; the loops are faster, this is general.
+The compiled loops are held equal to it by `tests/torch_face/fused/test_parity.py`. It costs
+about what the benchmark's row "by hand: softshrink" costs.
 """
 
 from __future__ import annotations

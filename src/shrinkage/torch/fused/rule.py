@@ -1,4 +1,7 @@
-"""An optimizer's update as one plain object, which compiled loops and torch operations share."""
+"""An optimizer's update as one plain object, which compiled loops and torch operations share.
+
+It buys no row of the benchmark: it keeps SGD, Adam and the attached prox on the same engine.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from shrinkage.kernels.how import Update
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -30,14 +34,14 @@ class UpdateRule:
     Parameters
     ----------
     name : str
-        The name of the compiled loops: "sgd", "adam", or "still" where no update is to be made.
+        What reports call it.
     state_names : callable
         ``(group)``: the tensors of a parameter's state that the loops read or change, in their
         order and without the count of steps.
     prepare : callable
         ``(entry, state)``: make the state as torch would, where it is missing.
     numbers : callable
-        ``(entry)``: the options of the parameter's group, in the order of the loops, from the sign.
+        ``(entry)``: the options of the parameter's group, by the names of `records.PARAMETER`.
     own_step : callable
         ``(group, state)``: how far a step moves an entry for each unit of its gradient.
     count_step : callable
@@ -45,9 +49,8 @@ class UpdateRule:
     by_torch : callable
         ``(entries, states, weights, gradients)``: the same update of parameters of one group by
         torch's own function. The loops are held equal to it.
-    variant : callable
-        ``(group)``: whether the loops are those with one more tensor of state: SGD's with momentum,
-        Adam's with amsgrad, and without an update those in Adam's metric.
+    update : callable
+        ``(group)``: which compiled loops make it.
     count_name : str
         What counts the steps in a parameter's state; "" where nothing does.
     is_euclidean : bool
@@ -57,10 +60,10 @@ class UpdateRule:
     name: str
     state_names: Callable[[Group], tuple[str, ...]]
     prepare: Callable[[Entry, State], None]
-    numbers: Callable[[Entry], tuple[float, ...]]
+    numbers: Callable[[Entry], dict[str, float]]
     own_step: Callable[[Group, State], OwnStep]
     count_step: Callable[[Entry, State], None]
     by_torch: Callable[[Sequence[Entry], list[State], list[Tensor], list[Tensor]], None]
-    variant: Callable[[Group], bool]
+    update: Callable[[Group], Update]
     count_name: str = ""
     is_euclidean: bool = False

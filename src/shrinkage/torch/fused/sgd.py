@@ -1,4 +1,7 @@
-"""Stochastic gradient descent with the penalty inside."""
+"""Stochastic gradient descent with the penalty inside.
+
+It buys the benchmark's column "SGD momentum".
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 from torch.optim.sgd import sgd as torch_sgd
 
+from shrinkage.kernels.how import Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
@@ -41,20 +45,20 @@ def _prepare(entry: Entry, state: State) -> None:
         state["momentum_share"] = torch.tensor(known, dtype=torch.float64)
 
 
-def _numbers(entry: Entry) -> tuple[float, ...]:
+def _numbers(entry: Entry) -> dict[str, float]:
     group = entry.group
     lr = float(group["lr"])
-    return (
-        -1.0 if group["maximize"] else 1.0,
-        lr,
-        entry.factor,
-        float(group["weight_decay"]),
-        math.inf,
-        lr,
-        float(group["momentum"]),
-        1.0 - group["dampening"],
-        float(group["nesterov"]),
-    )
+    return {
+        "sign": -1.0 if group["maximize"] else 1.0,
+        "lr": lr,
+        "factor": entry.factor,
+        "decay": float(group["weight_decay"]),
+        "limit": math.inf,
+        "step": lr,
+        "momentum": float(group["momentum"]),
+        "keep": 1.0 - group["dampening"],
+        "nesterov": float(group["nesterov"]),
+    }
 
 
 def _own_step(group: Group, state: State) -> OwnStep:
@@ -104,7 +108,7 @@ RULE = UpdateRule(
     own_step=_own_step,
     count_step=_count_step,
     by_torch=_step_by_torch,
-    variant=lambda group: group["momentum"] != 0,
+    update=lambda group: Update.MOMENTUM if group["momentum"] else Update.SGD,
     count_name="momentum_share",
     is_euclidean=True,
 )

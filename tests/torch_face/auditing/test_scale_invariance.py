@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from models import ResidualNet, TransformerBlock
 from shrinkage.torch import audit
 
-KIND = "decay of what has no scale"
+KIND = "scale-invariant-decay"
 
 
 def found(model: nn.Module, **run: Any) -> set[str]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
-    notes = [one for one in audit(model, optimizer, **run).findings if one.kind == KIND]
+    notes = [one for one in audit(model, optimizer, **run).findings if one.slug == KIND]
     return {name for note in notes for name in note.parameters}
 
 

@@ -1,0 +1,172 @@
+"""Decides on the findings about zeros that never come, do harm, or are lost.
+
+Each check is a function of the snapshot that yields a finding for each thing to mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from shrinkage.torch.auditing import remedies
+from shrinkage.torch.auditing.finding import (
+    Check,
+    Finding,
+    by_regularizer,
+    construct_all,
+    enumerate_names,
+    is_or_are,
+    note,
+    warning,
+)
+from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
+from shrinkage.torch.binding.averages import find_counterpart, tensors_of
+from shrinkage.torch.binding.sparsity import makes_zeros
+from shrinkage.torch.facts.precision import lost_in_rounding
+from shrinkage.torch.tensors.kinds import gather_shards, is_sharded
+
+
+def find_no_exact_zeros(snapshot: Snapshot) -> Iterator[Finding]:
+    for optimizer, pairs in by_regularizer(snapshot):
+        applied = pairs[0][1]
+        parameters = [
+            audited for audited, each in pairs if makes_zeros(each.penalty) and not audited.divisor
+        ]
+        if parameters and applied.how in {"loss", "coupled"}:
+            entries = _count_entries(parameters)
+            how = remedies.how_for_zeros(optimizer, parameters)
+            yield warning(
+                "no-exact-zeros",
+                parameters,
+                f"{construct_all(parameters)} brings {enumerate_names(parameters)} near 0, but "
+                f'by gradients (how="{applied.how}") none of the {entries} entries '
+                "stays exactly there",
+                float(entries),
+                remedies.change_how(snapshot, optimizer, applied, how),
+            )
+
+
+def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
+    for optimizer, pairs in by_regularizer(snapshot):
+        applied = pairs[0][1]
+        parameters = [
+            audited for audited, each in pairs if makes_zeros(each.penalty) and audited.divisor
+        ]
+        if parameters and applied.how in {"proximal", "decoupled"}:
+            divisor = parameters[0].divisor
+            zeroed = "a row" if divisor == "weight norm" else "the whole"
+            has_gradient = all(
+                each.penalty.why_no_gradient() is None
+                for audited in parameters
+                for each in audited.penalties
+            )
+            yield warning(
+                "zero-denominator",
+                parameters,
+                f"{construct_all(parameters)} can set {zeroed} of {enumerate_names(parameters)} to "
+                f"exactly 0, and {divisor} divides by its size: 0/0 makes every output NaN",
+                float(_count_entries(parameters)),
+                remedies.change_how(snapshot, optimizer, applied, "coupled")
+                if has_gradient
+                else remedies.LEAVE_OUT,
+            )
+
+
+def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
+    for optimizer, pairs in by_regularizer(snapshot):
+        reasons = {audited: _why_lost(audited, applied) for audited, applied in pairs}
+        parameters = [audited for audited, reason in reasons.items() if reason is not None]
+        if parameters:
+            first, others = parameters[0], parameters[1:]
+            and_so = f" (and so {is_or_are(others)} {enumerate_names(others)})" if others else ""
+            yield warning(
+                "penalty-lost-in-rounding",
+                parameters,
+                f"{first.name} {reasons[first]}{and_so}",
+                torch.finfo(first.tensor.dtype).eps / 2,
+                remedies.use_single_precision(snapshot, optimizer),
+            )
+
+
+def _why_lost(audited: AuditedParameter, applied: AppliedPenalty) -> str | None:
+    """What a 16-bit parameter cannot hold of a penalty, or None if it can."""
+    optimizer, group = audited.held_by[0]
+    scale = None if applied.host is None else applied.host.scale
+    how = "coupled" if applied.how == "loss" else applied.how
+    return lost_in_rounding(applied.penalty, audited.tensor, group, optimizer, how, scale or "lr")
+
+
+def find_zero_weights(snapshot: Snapshot) -> Iterator[Finding]:
+    weights = [each for each in snapshot.parameters if each.kind == "weight"]
+    zero = [each for each in weights if _is_zero(each.tensor)]
+    penalized = [each for each in zero if each.penalties]
+    if weights and len(zero) == len(weights):
+        too_strong = f"; {construct_all(zero)} may be too strong" if penalized else ""
+        yield warning(
+            "all-weights-zero",
+            zero,
+            f"all {_count_entries(zero)} weights are exactly 0, so the model gives the same output "
+            f"for every input{too_strong}",
+            float(_count_entries(zero)),
+            remedies.reset_weights(snapshot),
+        )
+    elif penalized:
+        yield note(
+            "whole-weight-zero",
+            penalized,
+            f"{enumerate_names(penalized)} {is_or_are(penalized)} exactly 0 in every entry: if "
+            f"this is not how training begins, {construct_all(penalized)} is too strong there",
+            float(_count_entries(penalized)),
+            "# nothing to mend in a layer that begins at 0; else a smaller lam for these names",
+        )
+
+
+ABOUT_ZEROS: tuple[Check, ...] = (
+    find_no_exact_zeros,
+    find_zero_denominator,
+    find_penalty_lost_in_rounding,
+    find_zero_weights,
+)
+
+
+def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
+    """Where the model is an average of the one that the regularizer penalizes."""
+    averages, lost, names = tensors_of(snapshot.model), 0, []
+    for part in snapshot.bound.parts if snapshot.bound is not None else ():
+        average = find_counterpart(part, averages)
+        if average is not None and average is not part.parameter:
+            trained, averaged = (gather_shards(w.detach()) for w in (part.parameter, average))
+            missing = (trained == 0) & (averaged != 0)
+            lost += int(torch.count_nonzero(missing))
+            names += [part.name] * bool(missing.any())
+    if lost:
+        yield Finding(
+            "average-without-zeros",
+            "warning",
+            tuple(names),
+            f"{lost} weights are exactly 0 in the trained model but not in this average of it: an "
+            "average over steps is 0 only where every step was",
+            float(lost),
+            "regularizer.copy_zeros_to(model)",
+        )
+
+
+def is_average_of(model: nn.Module, trained: nn.Module) -> bool:
+    """Whether `model` has parameters of the same names and shapes, and shares none of them."""
+    averages, others = tensors_of(model), tensors_of(trained)
+    shapes = {name.removeprefix("module."): tensor.shape for name, tensor in averages.items()}
+    shares = any(tensor is other for tensor in averages.values() for other in others.values())
+    return not shares and all(shapes.get(name) == t.shape for name, t in others.items())
+
+
+def _count_entries(parameters: Sequence[AuditedParameter]) -> int:
+    return sum(each.tensor.numel() for each in parameters)
+
+
+def _is_zero(parameter: torch.Tensor) -> bool:
+    w = parameter.detach()
+    if is_sharded(w) or w.is_meta or not w.numel():  # a single process may print an audit
+        return False
+    return not int(torch.count_nonzero(w))

@@ -1,0 +1,143 @@
+"""The lines of Python that mend what an audit finds, over model, optimizer and regularizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.optim import Optimizer
+
+from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
+from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.max_norm import SelfClipping
+from shrinkage.torch.facts.own_step import rule_for
+
+LEAVE_OUT = "# give these None in the mapping of the Regularizer"
+
+
+def turn_decay_off(snapshot: Snapshot, optimizer: Optimizer) -> str:
+    """The line that turns an optimizer's own decay off."""
+    return f'for group in {snapshot.variable(optimizer)}.param_groups: group["weight_decay"] = 0.0'
+
+
+def decay_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
+    """The lines that turn an optimizer's own decay off and give it to the weights alone."""
+    weights = [
+        each
+        for each in snapshot.parameters
+        if each.is_decayed and each.optimizer is optimizer and each.kind == "weight"
+    ]
+    strengths = {each.decay.strength for each in weights}
+    off = turn_decay_off(snapshot, optimizer)
+    if not strengths:
+        return off
+    penalty = "L2.from_weight_decay({})".format(" or ".join(f"{c:g}" for c in sorted(strengths)))
+    if any(each.penalties for each in snapshot.parameters):
+        return f"{off}\n# and add {penalty} to the regularizer's penalties"
+    how = {"decoupled": "decoupled", "adaptive": "proximal"}.get(weights[0].decay.kind, "coupled")
+    line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
+    trained = [each for each in snapshot.parameters if each.is_trained and each.kind == "weight"]
+    decays_all_alike = len(strengths) == 1 and len(trained) == len(weights)
+    return (
+        f"{off}\n{line}"
+        if decays_all_alike
+        else f"{off}\n# and on the weights that decayed: {line}"
+    )
+
+
+def scale_decay(
+    snapshot: Snapshot, optimizer: Optimizer, group: int, audited: AuditedParameter, factor: float
+) -> str:
+    """The line that multiplies a decay by about `factor`: rounded away from 1, to two digits."""
+    unit = 10.0 ** (math.floor(math.log10(factor)) - 1)
+    times = (math.ceil if factor > 1 else math.floor)(round(factor / unit, 6)) * unit
+    if not audited.decay.strength:
+        return f"regularizer.factor *= {times:.2g}"
+    return f'{snapshot.variable(optimizer)}.param_groups[{group}]["weight_decay"] *= {times:.2g}'
+
+
+def use_single_precision(snapshot: Snapshot, optimizer: Optimizer) -> str:
+    """The lines that widen a model and the state that an optimizer has for it."""
+    name = snapshot.variable(optimizer)
+    return (
+        "model.float()  # autocast does the rest in 16 bits\n"
+        f"{name}.load_state_dict({name}.state_dict())  # in the model's new type"
+    )
+
+
+def penalize_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
+    """The lines that give a bare penalty inside an optimizer to the weights alone."""
+    name, groups = snapshot.variable(optimizer), optimizer.param_groups
+    if not _has_penalty_in_groups(optimizer):
+        return f"{name}.penalty = Regularizer(model, {name}.penalty)"
+    lines = (
+        f'regularizer = Regularizer(model, {name}.param_groups[0]["penalty"])\n'
+        f'for group in {name}.param_groups: group["penalty"] = regularizer'
+    )
+    is_one = all(group["penalty"] == groups[0]["penalty"] for group in groups)
+    if len(snapshot.optimizers) == 1 and is_one:
+        return lines
+    commented = lines.replace("\n", "\n# ")
+    return f"# with a Regularizer for the parameters of each penalty:\n# {commented}"
+
+
+def _has_penalty_in_groups(optimizer: Optimizer) -> bool:
+    return isinstance(optimizer, SelfClipping) and optimizer.has_penalty_in_groups
+
+
+def change_how(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty, how: str) -> str:
+    """The lines that make a penalty act as `how` says."""
+    name = snapshot.variable(optimizer)
+    if _has_penalty_in_groups(optimizer) and applied.how != "loss":
+        return f'for group in {name}.param_groups: group["how"] = "{how}"'
+    if isinstance(optimizer, SelfClipping) and not optimizer.has_penalty_in_groups:
+        return LEAVE_OUT
+    line = f'regularizer.attach({name}, how="{how}")'
+    if applied.how != "loss":
+        return f"regularizer.detach()\n{line}"
+    if len(snapshot.optimizers) > 1:
+        line = f"# with a Regularizer for the parameters of each optimizer: {line}"
+    return f"{line}  # and leave penalty() out of the loss"
+
+
+def how_for_zeros(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
+    """ "proximal" where that is possible, else "decoupled"."""
+    penalties = [applied.penalty for each in parameters for applied in each.penalties]
+    try:
+        rule_for(optimizer)
+    except ValueError:
+        return "decoupled"
+    steps_are_scalar = isinstance(optimizer, torch.optim.SGD)
+    if any(
+        penalty.why_no_prox() or (not steps_are_scalar and penalty.why_no_metric())
+        for penalty in penalties
+    ):
+        return "decoupled"
+    return "proximal"
+
+
+def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty) -> str:
+    """The lines that clip a strength together with the gradients."""
+    name, clip, attached = snapshot.variable(optimizer), snapshot.clip, attachments_of(optimizer)
+    if isinstance(optimizer, SelfClipping) and not attached:
+        return f"{name}.max_norm = {clip:g}  # and clip nowhere else"
+    call = f"regularizer.clip_grad_norm_(model.parameters(), {clip:g})"
+    if len(attached) > 1 or len(snapshot.optimizers) > 1:
+        return f"# in the place of torch.nn.utils.clip_grad_norm_:\n# {call}"
+    attach = f'regularizer.attach({name}, how="{applied.how}", max_norm={clip:g})'
+    return (
+        f"regularizer.detach()\n{attach}  # and clip nowhere else\n"
+        f"# or, in the place of torch's: {call}"
+    )
+
+
+def reset_weights(snapshot: Snapshot) -> str:
+    """The lines that initialize a model anew, under a weaker penalty if there is one."""
+    lines = [
+        "for module in model.modules():",
+        '    if hasattr(module, "reset_parameters"): module.reset_parameters()',
+    ]
+    if snapshot.bound is not None:
+        lines.insert(0, "regularizer.factor *= 0.1  # a weaker penalty")
+    return "\n".join(lines)
