@@ -50,6 +50,7 @@ def by_columns(kind: Kind) -> Loop:
     @jitable
     def run(weights, gradients, state, p, piece):
         width, span = p.width, p.span
+        # A parameter is rows × span; a group is `width` neighbouring columns of all its rows.
         rows, like = weights.size // span, state[0]
         most = block_width(rows, width, span, half)
         wide = np.empty(rows * most if half else 0, like.dtype)
@@ -62,6 +63,7 @@ def by_columns(kind: Kind) -> Loop:
                 block = wide, rows, most, 0
                 for r in range(rows):
                     widen(line(stored, r, 0, size), line(block, r, 0, size))
+            # Sums of a column in float64: those of float32 lose digits after some thousand rows.
             squares, weighted = np.zeros(size), np.zeros(size)
             found = squares, weighted, np.zeros(size, like.dtype), np.zeros(size, like.dtype)
             step_rows(block, stored, gradients, state, width, p, found)
@@ -99,6 +101,7 @@ def updating(kind: Kind) -> Loop:
         some, more = np.zeros(size, first.dtype), np.zeros(size, first.dtype)
         shares = np.empty(0, first.dtype)
         if is_coupled:
+            # ∂(B·‖w‖) = B·w/‖w‖: a weight decay of B/‖w‖ for each column.
             shares = decays_of(block, size, width, p)
         for r in range(rows):
             for low in range(0, size, CHUNK):
@@ -117,6 +120,7 @@ def updating(kind: Kind) -> Loop:
                     raise_tops(w, s, part(tops, low, count), part(moves, low, count))
                 elif not is_coupled:
                     add_squares(w, here)
+            # Short sums are in the type of the weights, in vectors; long ones in float64.
             if r % FLUSH == FLUSH - 1 or r == rows - 1:
                 flush(some, squares)
                 flush(more, weighted)
@@ -176,6 +180,7 @@ def shrink_evenly(block, squares, width, t):
     join_neighbours(squares, width)
     for j in range(size):
         norm = math.sqrt(squares[j])
+        # w·max(1 − t/‖w‖, 0): a column within t of 0 loses all of itself.
         shares[j] = 1.0 if norm <= t else t / norm
     fill(squares, 0.0)
     measured = 0.0, 0.0, 0.0

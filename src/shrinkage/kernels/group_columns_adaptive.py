@@ -67,6 +67,7 @@ def take_shares(shares, found, width, strength, limit):
     squares, weighted, tops, moves = found
     is_all = True
     for low in range(0, shares.size, width):
+        # A column of zeros loses nothing; its share 0 also skips 0·inf below.
         size, share = math.sqrt(squares[low]), 0.0
         if size != 0.0:
             mean = strength * weighted[low] / squares[low]
@@ -206,6 +207,7 @@ def scale_row(w, variances, shares, numbers, squares):
     zero = w.dtype.type(0.0)
     measured = nothing_yet(zero)
     for j in range(w.size):
+        # The step again, from the state: keeping it would take memory of the size of the block.
         s = scale / (math.sqrt(variances[j]) * root + eps)
         z = w[j]
         z = z - z * little_share(s, shares[j]) if shares[j] > zero else z  # 0·inf is NaN

@@ -97,6 +97,7 @@ def root(weights, costs, size, mean):
         if not slope < math.inf:  # far to the left of the root
             theta *= FAR
             continue
+        # Newton on 1/√S = 1: Δθ = (√S − 1)·S/(−S′/2), with slope = −S′/2.
         change = squares * (math.sqrt(squares) - 1.0) / slope
         if theta == least and not change > 0.0:
             return 0.0

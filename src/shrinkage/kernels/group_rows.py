@@ -135,6 +135,7 @@ def shrink_evenly(weights, t, measured):
     """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
     if not t > 0.0:
         return measured
+    # A row of exact zeros has norm 0, whatever rounding says.
     size = 0.0 if measured[2] == weights.size else size_of(weights, measured[1])
     if size <= t:
         fill(weights, weights.dtype.type(0.0))
@@ -168,16 +169,19 @@ def shrink_in_metric(weights, steps, p, moments):
     if squares != squares:  # one NaN, and the norm is NaN
         fill(weights, kind(math.nan))
         return measure_in_blocks(weights)
+    # Within these the sum of squares neither vanishes nor overflows, nor do its products.
     least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
     if not (squares > least and squares < most):
         return shrink_extreme(weights, steps, kind(strength), limit)
     size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
+    # The first iterate of Newton: ‖z‖ less the mean of c, weighted by z² (see group_root).
     theta = size - mean
     is_known = is_root(size, mean, top, weights.itemsize)
     is_near = strength * farthest <= limit * theta
     if is_known and is_near and is_little(size, top, weights.itemsize):
         return lose_little(weights, steps, kind(strength / theta))
     for i in range(weights.size):
+        # From here on the steps are costs, c = s·B.
         steps[i] = below(steps[i] * kind(strength), kind(DEAREST))
     theta = theta if is_known else root(weights, steps, size, mean)
     return move_towards(weights, steps, kind(theta), limit)
@@ -193,6 +197,7 @@ def shrink_extreme(weights, steps, strength, limit):
     elif unit < kind(math.inf):
         squares, weighted = 0.0, 0.0
         for i in range(weights.size):
+            # The prox is homogeneous: prox(z, c) = unit·prox(z/unit, c/unit).
             z, c = weights[i] / unit, below(strength * steps[i] / unit, kind(DEAREST))
             weights[i], steps[i] = z, c
             squares += z * z
@@ -239,6 +244,7 @@ def move_to_root(weights, costs, theta):
     measured, top = nothing_yet(zero), bits(zero)
     for i in range(weights.size):
         z, c = weights[i], costs[i]
+        # z − zθ/(θ + c) = z·c/(θ + c): the loss keeps its digits where c is little.
         loss = z * (c * reciprocal(theta + c))
         costs[i] = z
         weights[i] = z - loss
@@ -272,5 +278,6 @@ def lose_little_chunk(weights, steps, inverse):
 def move_back(weights, before, share):
     """That share of the way alone; the sums."""
     for i in range(weights.size):
+        # A segment towards the prox, cut where the first entry has moved as far as it may.
         weights[i] = before[i] - (before[i] - weights[i]) * share
     return measure_in_blocks(weights)

@@ -70,6 +70,7 @@ def sgd(kind: Kind) -> Loop:
                 buffer = mu * buffers[i] + joins * g
                 buffers[i] = buffer
                 g = g + mu * buffer if nesterov else buffer
+            # Momentum has taken the place of g by now.
             w = w - lr * g
             if apart:
                 before[i] = w
@@ -152,6 +153,7 @@ def no_update(kind: Kind) -> Loop:
 
     @tight
     def update(weights, _, state, kept, p, decay):
+        # The state is √v alone: the optimizer has moved the weights already.
         variances, (steps, before) = state[0], kept
         real = variances.dtype.type
         factor, limit, a, b = real(p.factor), real(p.limit), real(p.a), real(p.b)
@@ -203,12 +205,14 @@ def shrinking(kind: Kind) -> Loop:
         step = real(p.step)
         found, top = nothing_yet(real(0.0)), bits(real(0.0) if in_metric else step)
         for i in range(weights.size):
+            # z is where the update went, before any prox.
             s, z = steps[i] if in_metric else step, before[i]
             w = signed(z, cap_move(abs(z), modulus(abs(z), s * factor, a, b), limit))
             found, size = with_entry(found, store(weights, i, w)), bits(s)
             top = size if size > top else top
         if is_sure(number(top) * factor, a, b):
             return found
+        # A second pass: some step is so large that 0 may have the lower objective.
         found = nothing_yet(real(0.0))
         for i in range(weights.size):
             s, z = (steps[i] if in_metric else step) * factor, before[i]

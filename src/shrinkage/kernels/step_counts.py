@@ -26,6 +26,7 @@ def counter(update: Update) -> Work:
         job = memory(address, 1, JOBS)[0]
         parameters = memory(job.parameters, job.parameter_count, PARAMETERS)
         for index in range(parameters.size):
+            # A parameter without a gradient takes no step, as in torch.
             if parameters[index].gradient != 0:
                 count(parameters[index])
 
@@ -52,6 +53,7 @@ def count_adam(is_own: bool) -> Loop:
             t = raised(memory(p.count, 1, DOUBLE))
         else:
             t = raised(memory(p.count, 1, SINGLE))
+        # The means of t gradients weighted by powers of β sum to 1 − β^t (Kingma and Ba, 2015).
         p.correction1 = 1.0 - p.beta1**t
         p.root2 = math.sqrt(1.0 - p.beta2**t)
 
@@ -67,6 +69,7 @@ def count_sgd(p):
     """
     mu, begins = p.momentum, p.begins != 0
     p.begins = 0
+    # torch copies the first gradient into the buffer, whatever the dampening is.
     p.joins = 1.0 if begins else p.keep
     if p.count != 0:
         share = memory(p.count, 1, DOUBLE)

@@ -26,11 +26,13 @@ _is_forked = False
 
 def run(work: Work, job: int, threads: int) -> None:
     """``work(job)`` on that many threads, this one among them; `job` counts what they take."""
+    # One thread needs no team: the call costs less than waking others.
     if threads == 1:
         work(job)
         return
     team = None if _is_forked else openmp()
     if team is not None:
+        # Every thread of the team takes pieces until none is left, so the order is free.
         team(work.address, job, threads, 0)
     else:
         _run_on_own(work, job, threads)
@@ -84,6 +86,7 @@ def _pool() -> ThreadPoolExecutor:
 
 def _forget() -> None:
     global _threads, _is_forked
+    # After a fork only this thread exists: those of the parent are gone.
     _threads, _is_forked = None, True
 
 
