@@ -28,6 +28,7 @@ def test_one_optimizer(run) -> None:
     assert lines[1].split(maxsplit=1)[1] == ("w ← w − lr·sign(w) (the strength cancels), coupled")
 
 
+@pytest.mark.slow
 def test_options_of_the_optimizer(run) -> None:
     result = run("sgd,momentum=0.5")
     assert result.exit_code == 0, result.output
@@ -35,6 +36,7 @@ def test_options_of_the_optimizer(run) -> None:
     assert "it is 2 times as strong as at first" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_optimizer_in_the_folder(run, tmp_path: Path) -> None:
     text = "from torch.optim import SGD\ndef slow(params, **given): return SGD(params, **given)"
     (tmp_path / "mine_alone.py").write_text(text)
@@ -53,6 +55,7 @@ class Ends(SGD):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "timeout", "sentence"),
     [
@@ -76,6 +79,7 @@ def test_a_step_that_ends_the_process_or_never_ends(
     assert not result.stdout
 
 
+@pytest.mark.slow
 def test_what_is_no_optimizer_is_not_called(run) -> None:
     result = run("os.system")
     assert result.exit_code == 2
@@ -94,6 +98,7 @@ def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "What weight_decay does, at lr 0.1 and weight_decay 0.1" in page
 
 
+@pytest.mark.slow
 def test_a_page_of_one(run, tmp_path: Path) -> None:
     assert run("adamw", "--out", "one.html").exit_code == 0
     assert "1 optimizer" in (tmp_path / "one.html").read_text(encoding="utf-8")

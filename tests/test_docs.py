@@ -58,6 +58,7 @@ def test_it_names_the_versions_that_are_installed(page: str) -> None:
         assert f"{name} {version(name).partition('+')[0]}" in page
 
 
+@pytest.mark.slow
 def test_writing_it_changes_no_more_than_what_is_between_the_marks(
     writer: ModuleType, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_the_page_on_the_audit_prints_what_it_says(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "".join(blocks(page, "text"))
 
 
+@pytest.mark.slow
 def test_the_loop_by_hand_learns(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def points(case: Case) -> dict[str, np.ndarray]:
     return {"some": w, "a row": row, "zero": 0.0 * w, "ones": np.ones(case.shape)}
 
 
+@pytest.mark.slow
 @each_kind(cases=CASES)
 def test_second_derivatives_are_finite(cases: list[Case]) -> None:
     for case in each(cases):
@@ -43,6 +44,7 @@ def test_the_second_derivative_of_singular_values(w: np.ndarray) -> None:
     np.testing.assert_allclose(found.reshape(w.size, *w.shape), slopes, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FIRST_OF_A_KIND, ids=str)
 def test_jax_finds_the_gradient_and_second_derivatives(case: Case) -> None:
     jax = pytest.importorskip("jax")

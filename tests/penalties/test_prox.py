@@ -62,6 +62,7 @@ def test_no_other_point_is_better(cases: list[Case], data: st.DataObject) -> Non
             assert least <= oracles.objective(case.penalty, beside, w, step) + 1e-9
 
 
+@pytest.mark.slow
 @each_kind(is_separable)
 @given(z=st.floats(-4, 4, width=32), step=st.floats(0.01, 6))
 def test_looking_everywhere_finds_no_better_entry(cases: list[Case], z: float, step: float) -> None:
@@ -90,6 +91,7 @@ def test_brute_force_finds_the_same_groups(penalty: Any) -> None:
         assert oracles.objective(penalty, best, w, step) <= found.fun + 1e-12
 
 
+@pytest.mark.slow
 @each_kind()
 @given(data=st.data())
 def test_every_library_and_precision_agree(cases: list[Case], data: st.DataObject) -> None:
@@ -106,6 +108,7 @@ def test_every_library_and_precision_agree(cases: list[Case], data: st.DataObjec
                 assert reached <= least + 1e-3 * (1 + abs(least))
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.penalty.is_convex)
 @given(data=st.data())
 def test_it_brings_points_closer(cases: list[Case], data: st.DataObject) -> None:
@@ -157,6 +160,7 @@ def test_zero_stays_zero(cases: list[Case], data: st.DataObject) -> None:
             assert not np.any(np.signbit(result))
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.is_free)
 @given(data=st.data())
 def test_a_small_step_moves_little_and_none_nothing(cases: list[Case], data: st.DataObject) -> None:
@@ -182,6 +186,7 @@ def test_strength_zero_is_the_identity(w: np.ndarray, step: Any) -> None:
             assert not np.any(plain(penalty.gradient(array)))
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.is_free and case.takes_metric)
 @given(data=st.data(), step=st.floats(0, 2, width=32))
 def test_an_array_of_equal_steps_is_that_step(

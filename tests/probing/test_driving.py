@@ -95,6 +95,7 @@ DRIVEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(factory=[next(iter(DRIVEN))])
 @pytest.mark.parametrize("factory", DRIVEN, ids=lambda factory: factory.__name__)
 def test_what_it_wants_is_found_and_said(factory: type) -> None:
@@ -203,6 +204,7 @@ class Loud(Plain):
         torch.set_grad_enabled(False)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(capsys: pytest.CaptureFixture[str]) -> None:
     def state() -> tuple:
         return (

@@ -165,6 +165,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(box=[next(iter(NAMES))])
 @pytest.mark.parametrize("box", NAMES, ids=lambda box: box.__name__)
 def test_other_names_of_the_arguments_are_known_and_said(box: type) -> None:

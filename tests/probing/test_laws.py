@@ -186,6 +186,7 @@ def test_a_decay_of_some_sizes_alone_follows_no_law(box: type[boxes.Box]) -> Non
     assert "strength differs" in law.objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "box",
     [
@@ -302,6 +303,7 @@ OWN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(name=["SGDW", "L2 coupled, Adam", "L1 proximal inside SGD"])
 @pytest.mark.parametrize("name", OWN)
 def test_this_librarys_own_ways_do_what_they_say(name: str) -> None:

@@ -106,6 +106,7 @@ def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_tim
     assert entry.reason.startswith("it is installed but does not import: ModuleNotFoundError")
 
 
+@pytest.mark.slow
 def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
     entries = find_installed(("made_up", "broken_up"))
     hanging = [entry for entry in entries if entry.name == "made_up.Hangs"]
@@ -130,6 +131,7 @@ def few() -> list[Row]:
     return survey([*map(Entry, names), broken], seconds=300.0)
 
 
+@pytest.mark.slow
 def test_rows_are_grouped_by_law(few: list[Row]) -> None:
     groups = group_by_law(few)
     assert list(groups)[-2:] == ["takes no weight_decay", "could not be probed"]

@@ -29,6 +29,7 @@ def trials(folder):
     return [{**row, "seconds": ""} for row in csv.DictReader(lines)]
 
 
+@pytest.mark.slow
 def test_the_same_question_gives_the_same_records_whatever_the_jobs(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the model is found there by the other processes too
     (tmp_path / "far_model.py").write_text(

@@ -35,6 +35,7 @@ def test_the_error_of_an_accuracy():
     assert sampling_error(y, ~y, "classes") == 1 / 50
 
 
+@pytest.mark.slow
 def test_the_error_of_an_r2_is_that_of_a_bootstrap(numbers):
     y, prediction = numbers
     generator = np.random.default_rng(0)

@@ -112,12 +112,14 @@ def decoupled(penalty: Penalty, w: np.ndarray, move: np.ndarray, amount: float) 
     return moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
 def test_proximal_in_sgd(case: Case) -> None:
     w, g, after = one_step(plain, case, "proximal")
     assert_bites(case, plain, after, oracles.prox(case.penalty, w - LR * g, LR))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
 def test_proximal_in_adams_metric_within_the_guard(case: Case) -> None:
     w, g, after = one_step(adam, case, "proximal")

@@ -124,6 +124,7 @@ def test_a_penalty_inside_rests_there_too(name: str, how: str) -> None:
     assert (v == w).all()
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(penalty=[L2(0.1)])
 @pytest.mark.parametrize("penalty", [L1(0.12), L2(0.1)], ids=str)
 def test_decoupled_under_sgd_rests_there_too(penalty: Penalty) -> None:

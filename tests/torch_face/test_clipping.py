@@ -266,6 +266,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(how=["proximal"])
 @pytest.mark.parametrize(("way", "how"), [*WAYS, ("bfloat16", "proximal")])
 def test_inside_equals_attached_where_each_parameter_has_its_own(way: str, how: str) -> None:
@@ -350,6 +351,7 @@ def amp(make: Any, how: str, way: str, scaler: GradScaler | None) -> list[Tensor
     return [parameter.detach() for parameter in model.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(how=["proximal"])
 @pytest.mark.parametrize("make", AMP.values(), ids=AMP)
 @pytest.mark.parametrize("how", ["coupled", "proximal"])

@@ -111,6 +111,7 @@ def written_out(penalty: Penalty, w: np.ndarray) -> float:
     raise TypeError(penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OUTSIDE, ids=str)
 def test_training_comes_to_the_objective_of_another_library(case: Outside) -> None:
     X, y = breast_cancer.standardized() if case.logistic else diabetes.standardized()
@@ -135,6 +136,7 @@ NONCONVEX = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("penalty", "theirs"), NONCONVEX, ids=["MCP 3", "MCP 10", "SCAD"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_stationary_point_of_skglm_is_one_here(

@@ -109,6 +109,7 @@ print(json.dumps(found))
     assert after == ["numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"]
 
 
+@pytest.mark.slow
 def test_without_the_private_names_all_numbers_are_the_same() -> None:
     names: dict[str, Any] = {}
     exec(STEPS, names)

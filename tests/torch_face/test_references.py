@@ -116,7 +116,7 @@ def test_what_is_not_meant_is_refused(make: Any, error: type[Exception], said: s
     "penalty", [Toward(OLD, L2(1.0)), Weighted({"0.weight": torch.ones(2, 3)}, L2(1.0))]
 )
 def test_names_are_for_a_regularizer(penalty: Penalty) -> None:
-    with pytest.raises(ValueError, match=r"which a shrinkage.torch.Regularizer alone takes"):
+    with pytest.raises(ValueError, match=r"which only a shrinkage.torch.Regularizer takes"):
         penalty(torch.ones(2, 3))
-    with pytest.raises(ValueError, match=r"which a shrinkage.torch.Regularizer alone takes"):
+    with pytest.raises(ValueError, match=r"which only a shrinkage.torch.Regularizer takes"):
         Adam(NEW.parameters(), penalty=penalty)

@@ -144,6 +144,7 @@ def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
         assert_rests(weights, minimum(ElasticNet(0.2, l1_ratio=0.5)), 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(penalty=[L1(0.1)])
 @pytest.mark.parametrize(
     ("penalty", "target"),

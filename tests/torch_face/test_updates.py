@@ -30,6 +30,7 @@ def tensors(dtype: torch.dtype, *, small: bool) -> tuple[Tensor, Tensor]:
     return w.to(dtype), (10 ** (3 * spread - 2)).to(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 @pytest.mark.parametrize("step", ["entries", "number"])
 def test_in_blocks_and_whole(penalty: Penalty, step: str) -> None:

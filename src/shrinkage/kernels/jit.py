@@ -14,10 +14,10 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
-from threading import Timer
+from threading import Lock, Timer
 from types import FunctionType
 from typing import Any
 
@@ -181,12 +181,15 @@ def _telling_of_a_long_wait() -> Iterator[None]:
         timer.cancel()
 
 
-@cache
+_first_to_tell = Lock()  # is never given back, so that only one of several threads says it
+
+
 def _tell_of_compiling() -> None:
-    logger.warning(
-        "shrinkage is compiling the loop of this step, once for each combination of optimizer, "
-        "penalty, way and type; later steps do not wait, and later runs find it on disk"
-    )
+    if _first_to_tell.acquire(blocking=False):
+        logger.warning(
+            "shrinkage is compiling the loop of this step, once for each combination of optimizer, "
+            "penalty, way and type; later steps do not wait, and later runs find it on disk"
+        )
 
 
 def _rename(function: Loop, name: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import numba
@@ -135,6 +135,7 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
     assert "between" not in names
 
 
+@pytest.mark.slow
 def test_importing_compiles_nothing() -> None:
     code = "import sys, shrinkage; assert 'numba' not in sys.modules and 'torch' not in sys.modules"
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
@@ -163,10 +164,10 @@ class Told(logging.Handler):
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     handler = Told()
     jit.logger.addHandler(handler)
-    jit._tell_of_compiling.cache_clear()
+    monkeypatch.setattr(jit, "_first_to_tell", Lock())
     yield handler
     jit.logger.removeHandler(handler)
 

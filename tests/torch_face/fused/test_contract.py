@@ -71,6 +71,7 @@ def test_arguments_and_defaults_are_torchs(kind: Kind, options: dict[str, Any]) 
     assert issubclass(kind, TORCHS[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(how=["proximal"])
 @both
 @pytest.mark.parametrize("lr", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
@@ -91,6 +92,7 @@ def test_foreach_fused_and_lr_as_a_tensor(
     torch.testing.assert_close(weights(mine), weights(other), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("how", HOWS)
 def test_schedulers_of_lr_and_momentum(kind: Kind, options: dict[str, Any], how: str) -> None:

@@ -124,6 +124,7 @@ def test_what_is_no_number_stays_none(penalty: Penalty, kind: Any) -> None:
     assert np.isnan(found[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize(
     ("penalty", "step", "z", "expected"),

@@ -22,6 +22,7 @@ def rest(w: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
     return w.item()
 
 
+@pytest.mark.slow
 def test_out_of_the_optimizer_and_attached_to_it() -> None:
     model = nn.Linear(1, 1, bias=False)
     regularizer = Regularizer(model, L1(0.3))
@@ -37,6 +38,7 @@ def test_out_of_the_optimizer_and_attached_to_it() -> None:
     regularizer.attach(optimizer, how="proximal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["proximal", "coupled"])
 def test_momentum_scales_no_penalty_but_a_decoupled_one(how: str) -> None:
     model = nn.Linear(1, 1, bias=False)
