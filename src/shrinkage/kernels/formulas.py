@@ -44,6 +44,9 @@ def formula_of(penalty: Penalty) -> tuple[Formula, Constants] | None:
     if declared is None:
         return None
     form, constants = declared
+    has_gradient = form.gradient is not scalars.no_gradient
+    if has_gradient and not (form.is_threshold or penalty.pulls_to_zero):
+        return None  # decoupled, the loops stop at 0, which is wrong for it
     return prepare(form), constants
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, signed, soft
+from shrinkage.kernels.formulas import ABSOLUTE, Formula, above, below, signed, soft
 from shrinkage.kernels.jit import Loop, jitable
 
 
@@ -171,12 +171,13 @@ def finish_of(formula: Formula | None, how: How) -> Loop:
         return thresholded if formula.is_threshold else unchanged
     if formula is ABSOLUTE:
         return limited_threshold
-    prox, modulus = formula.prox, formula.modulus
+    prox, modulus, is_bound = formula.prox, formula.modulus, formula.is_bound
 
     @jitable
     def capped_prox(z, s, factor, limit, a, b):
-        if modulus is None:
-            return prox(z, s * factor, a, b)
-        return signed(z, cap_move(abs(z), modulus(abs(z), s * factor, a, b), limit))
+        if modulus is not None:
+            return signed(z, cap_move(abs(z), modulus(abs(z), s * factor, a, b), limit))
+        u = prox(z, s * factor, a, b)
+        return u if is_bound else below(above(u, z - limit), z + limit)
 
     return capped_prox

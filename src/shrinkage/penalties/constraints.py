@@ -100,7 +100,7 @@ def box_prox(z: Number, s: Number, low: Number, high: Number) -> Number:
     return at_most(at_least(z, low), high) + type(z)(0.0)
 
 
-BOX_FORM = ScalarForm("bounds", prox=box_prox)
+BOX_FORM = ScalarForm("bounds", prox=box_prox, is_bound=True)
 
 
 @final

@@ -29,7 +29,7 @@ def no_gradient(w: Number, a: Number, b: Number) -> Number:
 class ScalarForm:
     """Prox and gradient of a separable penalty, as functions of one number and two constants.
 
-    It has either a prox or the modulus of one.
+    It has the modulus of a prox where that keeps the sign of its argument, else the prox itself.
     """
 
     name: str  # tells its machine code from that of other forms
@@ -37,6 +37,7 @@ class ScalarForm:
     modulus: Any = None  # (|z|, s, a, b): of the prox, which has z's sign
     gradient: Any = no_gradient  # (w, a, b)
     is_threshold: bool = False  # Ω = a·|w| + b·w²
+    is_bound: bool = False  # the prox holds after every step, however far a weight has to go
     # Where the prox may be at either of two local minima, 0 and `modulus`:
     choice: Any = None  # (|z|, u, s, a, b): the better of 0 and u
     is_sure: Any = None  # (s, a, b): whether u is always the better

@@ -1,0 +1,104 @@
+"""Penalties of one's own with a scalar form: the loops do to them what torch operations do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from shrinkage import L1, Penalty
+from shrinkage.penalties.scalars import ScalarForm
+from shrinkage.torch import SGD, Adam, Regularizer
+
+
+def below_zero_prox(z, s, a, b):  # type: ignore[no-untyped-def]
+    zero = type(z)(0.0)
+    return z if z >= zero else (z + s * a if z + s * a < zero else zero)
+
+
+def below_zero_gradient(w, a, b):  # type: ignore[no-untyped-def]
+    return -a if w < type(w)(0.0) else type(w)(0.0)
+
+
+BELOW_ZERO = ScalarForm("below zero", prox=below_zero_prox, gradient=below_zero_gradient)
+
+
+@dataclass(frozen=True, repr=False)
+class BelowZero(Penalty):
+    """lam·Σ max(−w, 0), whose decoupled step stops at 0."""
+
+    lam: float
+    pulls_to_zero: ClassVar[bool] = True
+
+    def _entries(self, xp: Any, w: Any) -> Any:
+        return self.lam * xp.clip(-w, 0.0, None)
+
+    def _gradient(self, xp: Any, w: Any) -> Any:
+        return xp.where(w < 0, -self.lam, 0.0) * xp.ones_like(w)
+
+    def _prox(self, xp: Any, w: Any, step: Any) -> Any:
+        return xp.where(w < 0, xp.clip(w + step * self.lam, None, 0.0), w)
+
+    def _scalar_form(self) -> Any:
+        return BELOW_ZERO, (self.lam, 0.0)
+
+
+class CrossesZero(BelowZero):
+    """The same, whose decoupled step does not stop at 0."""
+
+    pulls_to_zero: ClassVar[bool] = False
+
+
+def step_inside(kind: Any, penalty: Penalty, how: str, start: float, **options: Any) -> Any:
+    w = nn.Parameter(torch.tensor([start], dtype=torch.float64))
+    optimizer = kind([w], penalty=penalty, how=how, **options)
+    w.grad = torch.full_like(w, -1e-3)
+    optimizer.step()
+    return w.item(), optimizer.engine_report()
+
+
+def step_attached(kind: Any, penalty: Penalty, how: str, start: float, **options: Any) -> float:
+    model = nn.ParameterDict({"w": torch.tensor([start], dtype=torch.float64)})
+    optimizer = kind(model.parameters(), **options)
+    Regularizer(model, penalty, on="all").attach(optimizer, how=how)
+    model["w"].grad = torch.full((1,), -1e-3, dtype=torch.float64)
+    optimizer.step()
+    return float(model["w"].item())
+
+
+@pytest.mark.parametrize("penalty", [BelowZero(1.0), L1(1.0)])
+def test_a_prox_that_is_no_bound_moves_by_twice_the_learning_rate_at_most(
+    penalty: Penalty,
+) -> None:
+    """A gradient of 1e-3 makes Adam's own step 10, so the prox alone would go all the way to 0."""
+    after, report = step_inside(Adam, penalty, "proximal", -5.0, lr=0.01)
+    assert len(report.in_one_pass) == 1
+    assert after == pytest.approx(-5.0 + 0.01 + 2 * 0.01, abs=1e-6)
+
+
+CASES: list[tuple[type[Penalty], str]] = [
+    (BelowZero, "coupled"),
+    (BelowZero, "decoupled"),
+    (BelowZero, "proximal"),
+    (CrossesZero, "decoupled"),
+]
+
+
+@pytest.mark.parametrize(("penalty", "how"), CASES)
+@pytest.mark.parametrize("start", [-5.0, -0.01, 0.3])
+def test_what_is_inside_equals_what_is_attached(
+    penalty: Callable[[float], Penalty], how: str, start: float
+) -> None:
+    inside, _ = step_inside(SGD, penalty(1.0), how, start, lr=0.1)
+    attached = step_attached(torch.optim.SGD, penalty(1.0), how, start, lr=0.1)
+    assert inside == pytest.approx(attached, abs=1e-12)
+
+
+def test_what_crosses_zero_is_left_to_torch_operations() -> None:
+    after, report = step_inside(SGD, CrossesZero(1.0), "decoupled", -0.01, lr=0.1)
+    assert len(report.by_torch) == 1
+    assert after == pytest.approx(-0.01 + 0.1 + 0.1 * 1e-3)
