@@ -164,3 +164,8 @@ def test_the_how_after_the_at_sign() -> None:
     for bad in ("l1:1@", "l1:1@prox", "l1:1@loss@loss"):
         with pytest.raises(ValueError, match="after @ comes one of loss, coupled, decoupled, prox"):
             split_how(bad)
+
+
+def test_a_way_is_told_where_it_belongs() -> None:
+    with pytest.raises(ValueError, match=r"'l1:1@proximal' says how the penalty acts.*attach\(opt"):
+        parse("l1:1@proximal")

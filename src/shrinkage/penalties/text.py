@@ -43,6 +43,11 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     >>> parse("elastic_net:l1_ratio=0.9", lam=0.1)
     ElasticNet(lam=0.1, l1_ratio=0.9): 0.09·Σ|w| + 0.005·Σw²
     """
+    if "@" in text:
+        raise ValueError(
+            f"{text!r} says how the penalty acts, after the @: leave that out here, and write it "
+            'where the penalty is used, as in attach(optimizer, how="proximal")'
+        )
     parsed = [_make(*_read_term(term, text), text, lam) for term in _split_terms(text)]
     return parsed[0] if len(parsed) == 1 else Sum(tuple(parsed))
 
