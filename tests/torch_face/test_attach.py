@@ -336,3 +336,26 @@ def test_weight_decay_of_another_group_than_the_penalty_inside_does_not_warn() -
         {"params": [model.bias], "weight_decay": 0.1},
     ]
     SGD(groups, lr=0.1)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_warning_of_division_by_size_points_at_the_line_that_made_the_optimizer(
+    kind: Any,
+) -> None:
+    model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    with pytest.warns(UserWarning, match="NaN") as caught:
+        kind(model.parameters(), lr=0.1, penalty=Regularizer(model, L1(0.1)))
+    assert caught[0].filename == __file__
+
+
+def test_a_run_whose_learning_rate_was_set_to_0_goes_on_from_its_checkpoint() -> None:
+    """lr₀ is that of the beginning, not the present 0."""
+    w = nn.Parameter(torch.ones(2))
+    optimizer = SGD([w], lr=0.1, penalty=L1(0.1), how="decoupled", scale="schedule")
+    w.grad = torch.zeros(2)
+    optimizer.step()
+    before = w.detach().clone()
+    optimizer.param_groups[0]["lr"] = 0.0
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.step()
+    assert torch.equal(w, before)

@@ -2,7 +2,7 @@
 
 Weights are seen as rows of `span` entries, in which each group has `width` neighbours: width 1 is
 the columns of a matrix. A block of columns is updated row by row while sums down its columns are
-taken, then shrunk. The mathematics is that of `groups`.
+taken, then shrunk. The mathematics is that of `group_root`.
 """
 
 from __future__ import annotations

@@ -16,19 +16,14 @@ from shrinkage.kernels.jit import Loop, jitable
 
 
 class Update(Enum):
-    """The optimizer's own step in a loop; its value is how many tensors of state that reads."""
+    """The optimizer's own step in a loop."""
 
-    SGD = "sgd", 0
-    MOMENTUM = "sgd with momentum", 1
-    ADAM = "adam", 2
-    AMSGRAD = "adam with amsgrad", 3
-    NONE = "no update, but the prox of sgd", 0  # the step was made elsewhere
-    NONE_IN_METRIC = "no update, but the prox of adam", 1
-
-    @property
-    def state_count(self) -> int:
-        """How many tensors of state it reads."""
-        return self.value[1]
+    SGD = "sgd"
+    MOMENTUM = "sgd with momentum"
+    ADAM = "adam"
+    AMSGRAD = "adam with amsgrad"
+    NONE = "no update, but the prox of sgd"  # the step was made elsewhere
+    NONE_IN_METRIC = "no update, but the prox of adam"
 
     @property
     def is_own(self) -> bool:

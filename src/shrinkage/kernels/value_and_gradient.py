@@ -1,9 +1,9 @@
 """Sums over the entries of one array, and the gradient of a penalty on it, in one pass each.
 
 They serve ``how="loss"`` on large weights, where torch makes an array for |w|, one for its sign and
-one for the gradient. Sums are taken in the type of the entries within
-a chunk and in float64 across chunks: exact to about 1e-8 for any number of them, where a plain
-float32 sum of 10⁸ entries may be wrong by a fifth.
+one for the gradient. Sums are taken in the type of the entries within a chunk and in float64 across
+chunks: exact to about 1e-8 for any number of them, where a plain float32 sum of 10⁸ entries may be
+wrong by a fifth.
 """
 
 from __future__ import annotations

@@ -41,11 +41,8 @@ from shrinkage.torch.private import is_watched, skip_compiling
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
-WATCHED = (
-    "penalty inside",
-    "optimizer.max_norm = {:.4g}",
-    11,
-)  # what clipping by others does not reach
+# What clipping by others does not reach, the remedy, and the frames from the user to the watch.
+WATCHED = ("penalty inside", "optimizer.max_norm = {:.4g}", 11)
 
 
 class FusedOptimizer(SelfClipping, Optimizer):

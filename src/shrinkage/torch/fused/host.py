@@ -1,6 +1,6 @@
 """What stands for an optimizer with a regularizer's penalties inside, as its `Host`.
 
-It buys no row of the benchmark: it lets `print(regularizer)`, `audit` and `detach()` work alike for
+Not for speed: it lets `print(regularizer)`, `audit` and `detach()` work alike for
 penalties that are attached and for those inside.
 """
 
@@ -103,7 +103,7 @@ def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object])
         if not _is_of(bound.host, optimizer):
             check_free(bound, optimizer)
             how = FusedHost(bound, optimizer, rule).how
-            warn_of_division(bound, how, stacklevel=6)
+            warn_of_division(bound, how, stacklevel=7)
         check_holds(bound, optimizer)
     if present:
         resume_loaded(optimizer)

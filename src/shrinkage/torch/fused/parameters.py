@@ -1,6 +1,6 @@
 """The parameters of an optimizer that has the penalty inside, each with its penalty.
 
-It buys no row of the benchmark: it reads the options of the groups when these change.
+Not for speed: it reads the options of the groups when these change.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def check_entry(entry: Entry, is_euclidean: bool) -> None:
         raise ValueError(f"{entry.name}: {reason}")
     if not is_lazy(entry.parameter):
         check_fit(entry.name, penalty, entry.parameter)
-    first: Any = entry.group.get("initial_lr", entry.group["lr"])
+    first: Any = entry.group.get("initial_lr", entry.group["first_lr"])
     if entry.group["scale"] == "schedule" and not float(first):
         raise ValueError(
             'scale="schedule" divides by the first learning rate, which is 0; set initial_lr in '

@@ -1,6 +1,6 @@
 """How an optimizer with the penalty inside steps each of its parameters, as a table.
 
-It buys no row of the benchmark: it tells people which of the rows is theirs.
+Not for speed: it tells people which of the rows is theirs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An optimizer's update as one plain object, which compiled loops and torch operations share.
 
-It buys no row of the benchmark: it keeps SGD, Adam and the attached prox on the same engine.
+Not for speed: it keeps SGD, Adam and the attached prox on the same engine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SGD with decoupled weight decay, by torch operations.
 
-It buys no row of the benchmark: the sandbox shows by it what unscaled decay does.
+Not for speed: the sandbox shows by it what unscaled decay does.
 """
 
 from __future__ import annotations

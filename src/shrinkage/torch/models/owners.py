@@ -46,15 +46,6 @@ class Candidate:
         return self.owners[0].name
 
 
-def asks_for_no_decay(candidate: Candidate) -> bool:
-    """Whether the model says that weight decay must leave this parameter alone.
-
-    By the parameter's own ``_no_weight_decay``, or by ``no_weight_decay()`` or
-    ``no_weight_decay_keywords()`` of a module that holds it; whatever its kind is.
-    """
-    return any(owner.asks_no_decay for owner in candidate.owners)
-
-
 def candidates(model: nn.Module) -> list[Candidate]:
     """Every parameter of `model` once, in the model's order, under all of its names.
 
