@@ -94,6 +94,7 @@ def test_a_study_file_and_options_before_it(run, tmp_path):
     assert (results.data["name"], len(results.records)) == ("wine", 2)
 
 
+@pytest.mark.slow
 def test_all_diverged_is_a_failure(run):
     result = run("compare", "iris", "--optimizer", "sgd", "--lr", "1e38", *SMALL)
     assert result.exit_code == 1

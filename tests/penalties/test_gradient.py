@@ -53,6 +53,7 @@ def test_gradient_follows_the_formula(cases: list[Case], data: st.DataObject) ->
             np.testing.assert_allclose(found, expected, rtol=relative, atol=absolute)
 
 
+@pytest.mark.slow
 @each_kind(is_smooth, ALL)
 @given(data=st.data())
 def test_gradient_is_the_slope_of_the_value(cases: list[Case], data: st.DataObject) -> None:
@@ -64,6 +65,7 @@ def test_gradient_is_the_slope_of_the_value(cases: list[Case], data: st.DataObje
         np.testing.assert_allclose((ahead - behind) / 2e-5, slope, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.has_gradient, ALL)
 @given(data=st.data())
 def test_gradient_is_what_autograd_finds(cases: list[Case], data: st.DataObject) -> None:
@@ -76,6 +78,7 @@ def test_gradient_is_what_autograd_finds(cases: list[Case], data: st.DataObject)
             np.testing.assert_allclose(plain(found), expected, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 @each_kind(cases=PENALTIES)
 @given(data=st.data())
 def test_the_second_derivative(cases: list[Case], data: st.DataObject) -> None:

@@ -20,6 +20,7 @@ def limited(penalty: Penalty, w: Any, target: Any, limit: Any) -> np.ndarray:
     return plain(penalty._cap_move(namespace(w), w, target, limit))
 
 
+@pytest.mark.slow
 @each_kind(cases=PENALTIES)
 @given(data=st.data())
 def test_no_entry_moves_further(cases: list[Case], data: st.DataObject) -> None:
@@ -73,6 +74,7 @@ def test_nothing_to_limit() -> None:
         assert limited(penalty, np.ones(shape), np.zeros(shape), 0.5).shape == shape
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.penalty.is_by_row and case.takes_metric)
 @given(data=st.data())
 def test_row_by_row_is_the_same(cases: list[Case], data: st.DataObject) -> None:

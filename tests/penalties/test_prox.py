@@ -124,6 +124,7 @@ def test_it_brings_points_closer(cases: list[Case], data: st.DataObject) -> None
             assert distance(p, q) <= distance(w, v) + 100 * flavour.tolerance
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.penalty.traits.is_norm)
 @given(data=st.data())
 def test_moreau(cases: list[Case], data: st.DataObject) -> None:
@@ -147,6 +148,7 @@ def test_moreau_for_squares(w: np.ndarray, step: Any) -> None:
     np.testing.assert_allclose(L2(0.5).prox(w, step) + step * conjugate, w, atol=1e-10)
 
 
+@pytest.mark.slow
 @each_kind(lambda case: case.penalty.traits.fixes_zero)
 @given(data=st.data())
 def test_zero_stays_zero(cases: list[Case], data: st.DataObject) -> None:

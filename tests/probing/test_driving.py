@@ -240,6 +240,7 @@ class Stuck(Slow):
     shape = (4, 6)
 
 
+@pytest.mark.slow
 def test_what_is_slow_is_given_up_in_part_or_as_a_whole() -> None:
     law = probe(Slow, seconds=2)  # 600 steps of 0.02 s each are more
     assert law.formula == DECAYED
@@ -248,6 +249,7 @@ def test_what_is_slow_is_given_up_in_part_or_as_a_whole() -> None:
         probe(Stuck, seconds=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lr", "lost"), [(1e-3, True), (1.0, False)])
 def test_a_decay_that_half_precision_loses_is_said(lr: float, lost: bool) -> None:
     law = probe("torch.optim.AdamW", lr=lr, weight_decay=0.1)

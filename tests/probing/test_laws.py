@@ -159,6 +159,7 @@ def test_the_objective_is_what_calculus_gives(box: type[boxes.Box]) -> None:
     assert law_of(box).objective == OBJECTIVES[box]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "box",
     [boxes.RandomRate, boxes.RandomEntries, boxes.RandomSteps, boxes.Lottery],
@@ -177,6 +178,7 @@ def test_noise_beside_a_decay_is_no_random_decay() -> None:
     assert not any("random" in fact for fact in law.facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "box", [boxes.AboveThreshold, boxes.BelowThreshold], ids=lambda box: box.__name__
 )

@@ -139,6 +139,7 @@ def test_rows_are_grouped_by_law(few: list[Row]) -> None:
     assert sum(map(len, groups.values())) == len(few)
 
 
+@pytest.mark.slow
 def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
     lines = to_text(few).splitlines()
     assert "NOT as documented  [1]" in lines

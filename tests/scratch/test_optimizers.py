@@ -89,6 +89,7 @@ def test_fifty_steps(name: str) -> None:
         assert ours.optimizer.current_lr == ours.optimizer.lr / (1 + DECAY * (STEPS - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "penalty"),
     covering(product(OPTIMIZERS, ("coupled", "proximal")), PENALTIES),

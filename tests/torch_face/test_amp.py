@@ -61,6 +61,7 @@ def apart(first: list[Tensor], second: list[Tensor]) -> float:
     return max((a - b).abs().max().item() for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
 def test_a_scaled_run_gives_the_numbers_of_an_unscaled_one(make: Any) -> None:
     penalties = [(ElasticNet(0.2), None), (L1(0.05) + GroupLasso(0.05), 0.1)]

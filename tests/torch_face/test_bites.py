@@ -140,6 +140,7 @@ def guarded(penalty: Penalty, start: np.ndarray, target: np.ndarray, limit: floa
     return start + shares * move
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
 def test_proximal_under_momentum_counts_how_full_the_buffer_is(case: Case) -> None:
     """A constant g fills the buffer with b·g, b = 1, 1.9, 2.71: the prox's step is lr·b."""

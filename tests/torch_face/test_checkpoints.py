@@ -156,6 +156,7 @@ def run(make: Any, how: str, stop: int | None) -> list[Tensor]:
     return [parameter.detach() for parameter in model.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["loss", "coupled", "decoupled", "proximal"])
 @pytest.mark.parametrize("make", MAKES)
 def test_a_resumed_run_goes_on_bit_for_bit(make: Any, how: str) -> None:

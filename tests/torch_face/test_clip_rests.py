@@ -97,6 +97,7 @@ def test_every_optimizer_rests_at_the_lasso(name: str, how: str) -> None:
     close(descend(model, optimizer, lambda p: regularizer.clip_grad_norm_(p, norm)), LASSO, how)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the gradients in")
 @pytest.mark.quick_where(name=["Adam"])
 @pytest.mark.parametrize(("name", "how"), covering(["SGD", "Adam"], ["coupled", "proximal"]))

@@ -417,6 +417,7 @@ def test_dual_averaging_counts_a_clipped_step_as_a_part_of_one() -> None:
         assert model.flat() == pytest.approx(2 * expected, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [torch.optim.SGD, shrinkage.torch.SGD])
 def test_a_closure_is_clipped_in_the_step(make: Any) -> None:
     for how in ("coupled", "decoupled", "proximal"):

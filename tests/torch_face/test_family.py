@@ -176,6 +176,7 @@ def test_groups_within_a_reference_are_the_modules_own() -> None:
     assert value == pytest.approx(conv.weight.detach().abs().amax(dim=(0, 2, 3)).sum().item())
 
 
+@pytest.mark.slow
 def test_the_heads_of_attention_vanish_whole() -> None:
     attention = nn.MultiheadAttention(8, 4, bias=False)
     alive = torch.tensor([True, False, True, True]).repeat_interleave(2)  # heads of size 2

@@ -66,6 +66,7 @@ def test_attached(optimizer: str, name: str) -> None:
     assert regularizer.value() < float("inf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HELD)
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_inside(kind: Any, name: str) -> None:

@@ -114,6 +114,7 @@ def test_it_equals_the_penalty_on_one_matrix(way: tuple[Penalty, str], name: str
     assert torch.allclose(model[2].bias, twin.bias, atol=1e-10, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_a_neuron_dies_with_its_row_its_bias_and_its_column(make: Any) -> None:
     model = network()
@@ -189,6 +190,7 @@ def test_parts_may_have_learning_rates_of_their_own(make: Any, lr: float) -> Non
 PLAIN, ADAPTIVE = partial(SGD, lr=0.1), partial(Adam, lr=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(way=[("proximal", PLAIN)])
 @pytest.mark.parametrize(
     ("way", "frozen"),

@@ -44,6 +44,7 @@ def formula(penalty: Penalty, w: Tensor) -> tuple[float, Tensor]:
     return float(value), a * wide.sign() + 2.0 * b * wide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "penalty"), covering(product(LAYOUTS, TOLERANCES), PENALTIES), ids=str
 )

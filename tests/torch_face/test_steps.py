@@ -61,6 +61,7 @@ def test_coupled_squares_are_sgds_weight_decay() -> None:
     assert apart(ours, train(decayed)) < 1e-14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
 @pytest.mark.parametrize("optimizer", ["SGD Nesterov", "Adam", "NAdam", "Adagrad"])
 def test_foreach_fused_and_the_loop_are_one(optimizer: str, how: str) -> None:
@@ -73,6 +74,7 @@ def test_foreach_fused_and_the_loop_are_one(optimizer: str, how: str) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", STEADY)
 def test_a_strength_of_zero_is_the_identity(optimizer: str) -> None:
     without = train(factory(optimizer))

@@ -161,6 +161,7 @@ def test_two_processes_give_the_same_weights_as_one(script: str, tmp_path: objec
     run_in_processes(script, 2, f"{tmp_path}/store")
 
 
+@pytest.mark.slow
 def test_a_compiled_model_trains_under_an_attached_penalty() -> None:
     plain, inner = network(), network()
     wrapped = compiled(inner)

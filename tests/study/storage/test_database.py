@@ -237,6 +237,7 @@ def garbled(whole, seed):
     return bytes(content[: draw.randrange(len(content))] if draw.random() < 0.1 else content)
 
 
+@pytest.mark.slow
 def test_garbled_bytes_end_in_a_sentence_or_do_no_harm(folder, again):
     whole = (folder / store.FILE).read_bytes()
     told = harmless = 0

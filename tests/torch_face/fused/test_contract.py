@@ -122,6 +122,7 @@ def test_the_schedule_of_lr_scales_decoupled_strengths_by_where_it_began() -> No
         scheduler.step()
 
 
+@pytest.mark.slow
 @both
 def test_a_closure_is_evaluated_and_its_loss_returned(kind: Kind, options: dict[str, Any]) -> None:
     model, calls = network(), []
@@ -226,6 +227,7 @@ def test_a_parameter_given_twice_warns_and_is_stepped_once() -> None:
     torch.testing.assert_close(w.detach(), torch.full((3,), 0.85))
 
 
+@pytest.mark.slow
 @both
 def test_groups_have_penalties_of_their_own(kind: Kind, options: dict[str, Any]) -> None:
     model = network()
@@ -260,6 +262,7 @@ def test_a_group_that_is_refused_leaves_no_trace(kind: Kind, options: dict[str, 
     assert len(optimizer.param_groups) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", [L1(0.2), "l1:0.2", GroupLasso(0.2), None], ids=str)
 def test_a_penalty_may_change_between_steps(new: Any) -> None:
     for kind, options in (parameter.values for parameter in KINDS):
@@ -300,6 +303,7 @@ def test_momentum_may_be_switched_off_and_on() -> None:
     torch.testing.assert_close(weights(mine), weights(other), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_amsgrad_may_be_switched_on() -> None:
     model = network()
     optimizer = Adam(model.parameters(), lr=0.1, penalty=L1(0.01))
@@ -313,6 +317,7 @@ def test_amsgrad_may_be_switched_on() -> None:
         )
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("how", HOWS)
 def test_a_frozen_parameter_is_stepped_as_torch_does_without_the_penalty(
@@ -405,6 +410,7 @@ def test_a_regularizers_schedule_and_factor(
         assert inside.factor == outside.factor
 
 
+@pytest.mark.slow
 @both
 def test_a_regularizer_belongs_to_one_optimizer(kind: Kind, options: dict[str, Any]) -> None:
     model = network()

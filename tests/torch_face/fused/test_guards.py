@@ -138,6 +138,7 @@ def trained(
     return [one.detach().double() for one in w]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [*SEEN, nothing])
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_every_change_is_seen(

@@ -107,6 +107,7 @@ def test_it_goes_in_the_right_direction(kind: Any, penalty: dict[str, Any]) -> N
             assert rises == options.get("maximize", False)
 
 
+@pytest.mark.slow
 @each_kind
 def test_every_row_equals_torch(kind: Any) -> None:
     for options in inputs(kind, {}):

@@ -194,6 +194,7 @@ KINDS: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.quick_where(penalty=[L1(0.05)])
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", CHANGES)

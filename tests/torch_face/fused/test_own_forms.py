@@ -88,6 +88,7 @@ CASES: list[tuple[type[Penalty], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("penalty", "how"), CASES)
 @pytest.mark.parametrize("start", [-5.0, -0.01, 0.3])
 def test_what_is_inside_equals_what_is_attached(

@@ -179,6 +179,7 @@ def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
+@pytest.mark.slow
 def test_large_parameters_are_cut_and_put_together_again() -> None:
     """More than one piece, rows longer than a chunk, and more threads than one."""
     shapes = {"wide": (40, 5000), "flat": (200_001,), "small": (3,)}

@@ -252,6 +252,7 @@ def test_of_several_pieces_on_two_threads(name: str, threads: list[int]) -> None
     assert_some(found, name)
 
 
+@pytest.mark.slow
 def test_of_all_kinds_together() -> None:
     """Sums over parameters that go every way, one without a gradient, one without a penalty."""
     shapes = dict.fromkeys([*PENALTIES, "free"], (6, 5, 2, 3))
