@@ -28,7 +28,7 @@ $(VENV)/.frameworks: pyproject.toml constraints.txt | $(BIN)/python
 compare: $(VENV)/.all  ## compare regularizations on the built-in data; ARGS="digits --seeds 5" for your own
 	$(BIN)/shrinkage compare $(ARGS)
 
-test: $(VENV)/.dev  ## each promise once, in two minutes; ARGS="-k name" for a part
+test: $(VENV)/.dev  ## each promise once, in a few minutes; ARGS="-k name" for a part
 	$(BIN)/python -m pytest -m "not slow and not frameworks" $(ARGS)
 
 test-all: $(VENV)/.frameworks  ## every test, also inside transformers, Lightning, accelerate and timm
