@@ -130,9 +130,9 @@ def _store_as_it_is(numbers, at, number):
 
 
 def _store_rounded(numbers, at, number):
-    half = rounded(number)
-    numbers[at] = half
-    return widened(half)
+    word = rounded(number)
+    numbers[at] = np.uint16(word >> np.uint32(16))
+    return np.uint32(word).view(np.float32)
 
 
 @jitable
@@ -143,13 +143,13 @@ def widened(half):
 
 @jitable
 def rounded(x):
-    """bfloat16's bits of a float32: the nearest, ties to even; NaN stays NaN."""
+    """The bits of a float32 rounded to bfloat16: the nearest, ties to even; NaN stays NaN."""
     word = np.float32(x).view(np.uint32)
     # Half a unit of the last place that stays, less one where that place is even: a carry is the
     # step up, also from one exponent to the next.
-    odd = (word >> np.uint32(16)) & np.uint32(1)
-    nearest = np.uint32(word + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-    return np.uint16(np.uint32(0x7FC0) if x != x else np.uint32(nearest))
+    odd = np.uint32(np.uint32(word >> np.uint32(16)) & np.uint32(1))
+    nearest = np.uint32(np.uint32(word + np.uint32(0x7FFF)) + odd) & np.uint32(0xFFFF0000)
+    return np.uint32(0x7FC00000) if x != x else np.uint32(nearest)
 
 
 @tight
