@@ -1,7 +1,7 @@
 """What loops ask of the machine beside arithmetic: memory by address, bits, sums in any order.
 
 Every row of `benchmarks/step.py` stands on `memory`; `add` and `bits` make sums and maxima ones
-over vectors (a sum in the written order takes four times as long).
+over vectors; a sum in the written order is taken one entry at a time.
 
 Loops that are made at run time may name plain functions alone: Numba names its intrinsics anew in
 each process, and would not find again on disk what holds one. So each stands in a function here.

@@ -1,7 +1,7 @@
 """What changes from step to step without looking at a weight: counts and what follows from them.
 
-`benchmarks/step.py`, the tables of tiny tensors: for five tensors a count each as a torch operation
-takes longer than the whole step.
+`benchmarks/step.py`, the rows of tiny tensors: counts would otherwise be torch operations, one or
+more for each tensor.
 """
 
 from __future__ import annotations
