@@ -1,7 +1,7 @@
 """What a pass over weights finds beside: their sums, and the moments of a row in a metric.
 
-`benchmarks/step.py`, "statistics() read after each step": the sums are taken in the step itself, which
-saves a pass over the weights.
+`benchmarks/step.py`, "statistics() read after each step": the sums are taken in the step itself,
+which saves a pass over the weights.
 """
 
 from __future__ import annotations
