@@ -12,7 +12,8 @@ import numpy as np
 from shrinkage.study.data.examples import Examples
 from shrinkage.study.data.splits import fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.model.encoding import Encoding, NumberColumn, describe_encoding
+from shrinkage.study.model.describe_encoding import describe_encoding
+from shrinkage.study.model.encoding import Encoding, NumberColumn
 from shrinkage.study.model.network import (
     State,
     apply_layers,

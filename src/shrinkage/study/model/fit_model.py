@@ -30,7 +30,7 @@ def fit_model(
     method: str | None = None,
     strength: float | None = None,
     prefer: str | None = None,
-    rows: str = "rest",
+    rows: str | None = None,
     data: Any = None,
     jobs: int | None = None,
 ) -> FittedModel:
@@ -47,8 +47,9 @@ def fit_model(
         score, or any other strength.
     prefer : "score" or "sparse", optional
         What is recommended, by default as in the study.
-    rows : "rest" or "all"
-        The rows to fit on: all but the test part, or all.
+    rows : "rest" or "all", optional
+        The rows to fit on: all but the test part, or all; by default what the folder has, or
+        "rest".
     data : optional
         The study's data, where they were in memory or have moved.
 
@@ -70,17 +71,19 @@ def fit_model(
     results = load(path)
     method, strength = find_method(results, method=method, strength=strength, prefer=prefer)
     digest = results.question["digest"]
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows}")
-    for kept in (path / MODEL, path / OTHER_MODELS / name):
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows or 'rest'}")
+    for kept in (path / MODEL, path / OTHER_MODELS / slug):
         if kept.is_dir():
             model = load_model(kept)
-            facts = model.facts["study"], model.facts["rows"]
-            if (model.method, model.strength, *facts) == (method, strength, digest, rows):
+            is_same = (model.method, model.strength) == (method, strength)
+            is_same &= model.facts["study"] == digest and rows in (None, model.facts["rows"])
+            if is_same:
                 return model
     table, study = read_table(results, data)
     uses = measure_features([(method, strength)], results.records, table, study)
+    rows = rows or "rest"
     model = refit(table, study, method, strength, rows=rows, uses=uses, digest=digest, jobs=jobs)
-    model.save(path / OTHER_MODELS / name)
+    model.save(path / OTHER_MODELS / slug)
     return model
 
 

@@ -15,7 +15,7 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.model.encoding import describe_encoding
+from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
