@@ -32,7 +32,7 @@ def fit_model(
     prefer: str | None = None,
     rows: str | None = None,
     data: Any = None,
-    jobs: int | None = None,
+    jobs: int = 1,
 ) -> FittedModel:
     """A model of a finished study: the recommended one, or another that is named.
 
@@ -52,6 +52,8 @@ def fit_model(
         "rest".
     data : optional
         The study's data, where they were in memory or have moved.
+    jobs : int
+        Initializations that are trained at a time, each in a process of its own if more than one.
 
     Raises
     ------

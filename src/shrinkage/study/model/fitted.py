@@ -55,7 +55,7 @@ class FittedModel:
     >>> model.predict_proba(rows).shape  # a column for each of model.classes
     (3, 3)
     >>> model.features["feature"].tolist()[:2]
-    ['petal length (cm)', 'petal width (cm)']
+    ['petal width (cm)', 'petal length (cm)']
     """
 
     model: str  # "linear", "mlp:64", "package.module:function"
@@ -165,10 +165,10 @@ class FittedModel:
         return self.estimate_probabilities(self.read(data, warn=True).frame)
 
     def read(self, data: Any, *, warn: bool = False) -> NewRows:
-        """The columns of new rows, and notes on them."""
+        """The columns of new rows, and notes on them; `warn` gives those on cells as warnings."""
         rows = read_new_rows(data, self.readings, self.encoding, self.kept)
-        if warn and rows.notes:
-            warnings.warn("; ".join(rows.notes), stacklevel=3)
+        if warn and rows.doubts:
+            warnings.warn("; ".join(rows.doubts), stacklevel=3)
         return rows
 
     def answer(self, frame: pd.DataFrame) -> np.ndarray:
