@@ -21,9 +21,10 @@ def test_the_default_grid_has_nine_strengths_two_a_decade():
     assert ratios == pytest.approx([math.sqrt(10)] * 8, rel=1e-5)
 
 
-def test_the_default_methods_are_the_seven():
+def test_the_default_methods_are_eight():
     assert Study().methods == METHODS
-    assert len(Study().trials()) == 3 * (1 + 6 * 9)
+    assert len(METHODS) == 8
+    assert len(Study().trials()) == 3 * (1 + 7 * 9)
 
 
 def test_the_ends_of_a_grid_are_the_numbers_that_were_written():
@@ -85,7 +86,7 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"batch": 10**20}, "batch must be at most 1,000,000,000, got 1000"),
         (
             {"seeds": 10_000, "strengths": range(1, 20)},
-            "make 1,150,000 trials: a study runs at most 1,0",
+            "make 1,340,000 trials: a study runs at most 1,0",
         ),
         ({"lr": 1e-50}, "lr must be at least 1.2e-38, as float32 holds no less, got 1e-50"),
         ({"strengths": (1e39,)}, r"what float32 holds, got 1e\+39"),

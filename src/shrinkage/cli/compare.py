@@ -21,8 +21,9 @@ def compare(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, .tsv, "
-            ".parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  [default: spiral]",
+            help="friedman, spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, "
+            ".tsv, .parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  "
+            "[default: friedman]",
         ),
     ] = None,
     target: Annotated[
@@ -34,7 +35,7 @@ def compare(
             metavar="TEXT",
             help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
             "group_lasso:groups=in@proximal; may be repeated. Without @ "
-            "the way is proximal; none is always compared.  [default: seven methods]",
+            "the way is proximal; none is always compared.  [default: eight methods]",
         ),
     ] = None,
     strengths: Annotated[

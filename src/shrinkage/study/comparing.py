@@ -30,7 +30,7 @@ from shrinkage.study.identity import hash_identity, identify
 from shrinkage.study.progress import Progress, show_progress
 from shrinkage.study.records import Data
 from shrinkage.study.results import Results
-from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.store import Store, open_store
 from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.models import hash_model_source
@@ -44,7 +44,7 @@ SHORTENED = " ... (the report has all)"
 
 
 def compare(
-    data: str | Path | pd.DataFrame | tuple[Any, Any] = "spiral",
+    data: str | Path | pd.DataFrame | tuple[Any, Any] = DATA,
     *,
     target: str | None = None,
     penalty: str | Sequence[str] = METHODS,
@@ -66,8 +66,8 @@ def compare(
     Parameters
     ----------
     data : str, path, data frame or pair of arrays
-        A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
-        "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
+        A data set that comes with the library ("friedman", "spiral", "digits", "breast_cancer",
+        "wine", "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
         or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
         (X, y). How each column was read is printed, and kept in `results.readings`.
     penalty : str or sequence of str

@@ -26,7 +26,9 @@ METHODS = (
     "l1@proximal",
     "elastic_net@proximal",
     "group_lasso@proximal",
+    "group_lasso:groups=in@proximal",
 )
+DATA = "friedman"
 STRENGTHS = "1e-5:1e-1:9"
 TASKS = ("classes", "numbers")
 PREFERENCES = ("score", "sparse")
@@ -83,13 +85,13 @@ class Study:
     >>> study.with_defaults(target="y", task="classes", lr=1e-3, train_rows=100).epochs
     400
     >>> print(study.to_toml())
-    data = "spiral"
+    data = "friedman"
     methods = ["none", "l1@proximal"]
     strengths = [0.001, 0.01]
     ...
     """
 
-    data: str = "spiral"
+    data: str = DATA
     target: str | None = None
     subject: str | None = None
     task: str | None = None
