@@ -67,9 +67,9 @@ def compare(
     ----------
     data : str, path, data frame or pair of arrays
         A data set that comes with the library ("friedman", "spiral", "digits", "breast_cancer",
-        "wine", "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
-        or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
-        (X, y). How each column was read is printed, and kept in `results.readings`.
+        "wine", "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json,
+        .jsonl or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars;
+        or (X, y). How each column was read is printed, and kept in `results.readings`.
     penalty : str or sequence of str
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
