@@ -126,7 +126,7 @@ def test_all_diverged_is_a_failure(run):
         (("--optimizer", "adm"), "did you mean 'adam'"),
         (("--optimizer", "lbfgs"), "l1@proximal cannot be trained with optimizer 'lbfgs'"),
         (("--prefer", "small"), "prefer must be score or sparse, got 'small'"),
-        (("--task", "regression"), "task must be classes or numbers, got 'regression'"),
+        (("--task", "ranking"), "task must be regression or classification, got 'ranking'"),
         (("--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
         (("--out", ""), "'--out': it is empty; name a folder"),

@@ -79,7 +79,7 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"batch": None}, "batch must be a whole number"),
         ({"lr": -0.1}, "lr must be a number above 0, got -0.1"),
         ({"lr": math.nan}, "got nan"),
-        ({"task": "regression"}, "task must be classes or numbers, got 'regression'"),
+        ({"task": "ranking"}, "task must be regression or classification, got 'ranking'"),
         ({"test": 0.6, "validation": 0.5}, "sum below 1"),
         ({"seeds": 10**20}, "seeds must be at most 10,000, got 100000000000000000000"),
         ({"epochs": 10**12}, "epochs must be at most 100,000,000, got 1000000000000"),
@@ -115,6 +115,17 @@ def test_a_method_that_states_its_strength_has_one_trial_a_seed():
     assert study.strengths_of("none") == (0.0,)
     assert parse_method("elastic_net:0.2,l1_ratio=0.3@proximal").strength == 0.2
     assert len(study.trials()) == len(set(study.trials())) == 3 * (1 + 1 + 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("regression", "numbers"), ("classification", "classes")]
+)
+def test_a_task_has_two_names(said, kept):
+    study = Study(task=said)
+    assert study == Study(task=kept)
+    assert study.task == kept
+    assert f'task = "{said}"' in study.to_toml()
+    assert from_toml(f'task = "{kept}"') == from_toml(study.to_toml()) == study
 
 
 def test_toml_comes_back_the_same():

@@ -90,7 +90,7 @@ def compare(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
+        typer.Option(metavar="TEXT", help="regression or classification.  [default: guessed]"),
     ] = None,
     prefer: Annotated[
         str | None,

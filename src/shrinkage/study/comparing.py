@@ -28,7 +28,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import hash_identity, identify
 from shrinkage.study.progress import Progress, show_progress
-from shrinkage.study.records import Data
+from shrinkage.study.records import TASKS, Data
 from shrinkage.study.results import Results
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.store import Store, open_store
@@ -198,11 +198,12 @@ def _describe_table(table: Table) -> str:
     rows, features = table.frame.shape
     text = table.frame.select_dtypes(object).shape[1]
     kinds = f", {text} of them text" if text else ""
-    other = "numbers" if table.task == "classes" else "classes"
     target = f"{len(table.classes)} classes" if table.classes else "numbers"
+    other, otherwise = ("numbers", "regression") if table.classes else ("classes", "classification")
     return (
         f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
-        f"a target of {target} (--task {other} if it holds {other})"
+        f"{TASKS[table.task]} with a target of "
+        f"{target} (--task {otherwise} if they are {other})"
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+TASKS = {"classes": "classification", "numbers": "regression"}  # as stored: as people say it
+
 
 @dataclass(frozen=True)
 class Trial:

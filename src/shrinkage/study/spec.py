@@ -16,7 +16,7 @@ import numpy as np
 from shrinkage.penalties.base import terms
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.method import parse_method
-from shrinkage.study.records import Trial
+from shrinkage.study.records import TASKS, Trial
 
 METHODS = (
     "none",
@@ -30,7 +30,6 @@ METHODS = (
 )
 DATA = "friedman"
 STRENGTHS = "1e-5:1e-1:9"
-TASKS = ("classes", "numbers")
 PREFERENCES = ("score", "sparse")
 STEPS = 400  # of training, roughly, unless the number of epochs is given
 LEAST_EPOCHS = 10
@@ -50,9 +49,9 @@ class Study:
     target, subject : str, optional
         Names of columns. The target is required where the data do not name one; all rows with the
         same subject stay in one part.
-    task : "classes" or "numbers", optional
+    task : "regression" or "classification", optional
         By default guessed from the target: text, truth values and few distinct integers are
-        classes.
+        classes. It is kept as "numbers" or "classes", which are taken as well.
     methods : sequence of str
         "none", or the text of a penalty and how it acts: "l1@proximal" or, with arguments other
         than the strength, "group_lasso:groups=in@proximal". Without "@..." it is proximal, which
@@ -113,8 +112,7 @@ class Study:
         for name in ("data", "target", "subject", "model", "optimizer"):
             _check_text(name, getattr(self, name))
         _set(self, methods=_normalize_methods(self.methods))
-        if self.task is not None and self.task not in TASKS:
-            raise UsageError(f"task must be classes or numbers, got {self.task!r}")
+        _set(self, task=_normalize_task(self.task))
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
         for name in ("seeds", "epochs", "batch"):
@@ -160,6 +158,7 @@ class Study:
     def to_toml(self) -> str:
         """This specification as TOML, without the fields that are left open."""
         fields = dataclasses.asdict(self)
+        fields["task"] = TASKS.get(self.task or "")
         lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if value is not None]
         return "\n".join(lines) + "\n"
 
@@ -225,6 +224,16 @@ def _normalize_methods(texts: Sequence[str]) -> tuple[str, ...]:
                 if isinstance(number, float) and number:
                     _check_float32(f"penalty {method.text!r}: a number", number)
     return tuple(dict.fromkeys(method.text for method in methods))
+
+
+def _normalize_task(task: object) -> str | None:
+    """The word that records keep: "classes" or "numbers"."""
+    if task is None:
+        return None
+    for kept, name in TASKS.items():
+        if task in (kept, name):
+            return kept
+    raise UsageError(f"task must be regression or classification, got {task!r}")
 
 
 def _check_strength(value: object) -> float:
