@@ -14,9 +14,9 @@ from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.splits import Preprocessing, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.records import Choice, Record, Surface, Trial
-from shrinkage.study.scores import sampling_error, score_predictions
+from shrinkage.study.scores import answer_outputs, sampling_error, score_predictions
 from shrinkage.study.spec import Study
-from shrinkage.study.training.fit import answer_outputs, predict, predict_answers, restore_model
+from shrinkage.study.training.fit import predict, predict_answers, restore_model
 
 RESOLUTION = 81  # points of a surface along each axis
 MARGIN = 0.08  # of the range, on each side

@@ -18,7 +18,7 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.scores import score_predictions
+from shrinkage.study.scores import answer_outputs, score_predictions
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.torch import Regularizer
@@ -103,14 +103,6 @@ def score_model(model: nn.Module, examples: Examples, task: str) -> float:
 def predict_answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
     """What the model predicts for each row: a class index, or a number."""
     return answer_outputs(predict(model, examples.X).numpy(), task)
-
-
-def answer_outputs(outputs: np.ndarray, task: str) -> np.ndarray:
-    """The class index, or the number, that outputs of shape (rows, outputs) stand for."""
-    if task == "numbers":
-        return np.asarray(outputs[:, 0])
-    classes = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-    return np.asarray(classes, dtype=np.int64)
 
 
 def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
