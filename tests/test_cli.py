@@ -127,6 +127,8 @@ def test_all_diverged_is_a_failure(run):
         (("--optimizer", "lbfgs"), "l1@proximal cannot be trained with optimizer 'lbfgs'"),
         (("--prefer", "small"), "prefer must be score or sparse, got 'small'"),
         (("--task", "ranking"), "task must be regression or classification, got 'ranking'"),
+        (("iris", "--metric", "mae"), "metric 'mae' is of regression: classification has acc"),
+        (("--metric", "acuracy"), "metric 'acuracy' is unknown; did you mean 'accuracy'"),
         (("--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
         (("--out", ""), "'--out': it is empty; name a folder"),

@@ -92,6 +92,14 @@ def compare(
         str | None,
         typer.Option(metavar="TEXT", help="regression or classification.  [default: guessed]"),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is compared: accuracy, balanced_accuracy, roc_auc, log_loss; r2, mae, rmse."
+            "  [default: accuracy, or r2]",
+        ),
+    ] = None,
     prefer: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +137,7 @@ def compare(
             "epochs": epochs,
             "subject": subject,
             "task": task,
+            "metric": metric,
             "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read_text(study))

@@ -34,6 +34,7 @@ from shrinkage.study.model.refit import refit as refit_method
 from shrinkage.study.progress import Progress, show_progress
 from shrinkage.study.records import TASKS, Data
 from shrinkage.study.results import Results
+from shrinkage.study.scores import find_metric
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.store import Store, open_store
@@ -62,6 +63,7 @@ def compare(
     jobs: int | None = None,
     subject: str | None = None,
     task: str | None = None,
+    metric: str | None = None,
     prefer: str = "score",
     refit: str | None = "rest",
     out: str | Path = OUT,
@@ -122,6 +124,7 @@ def compare(
         target=target,
         subject=subject,
         task=task,
+        metric=metric,
         methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
         strengths=grid,
         seeds=seeds,
@@ -175,7 +178,7 @@ def run_study(
         _run_pending(study, parts, store, jobs, progress)
         if not store.is_finished():
             records = store.read_results().records
-            choices = choose(records, study.seeds)
+            choices = choose(records, study.seeds, find_metric(study.metric, table.task))
             choices = score_test_part.score_test_part(choices, records, table, study, parts)
             pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
             store.finish(choices, measure_features(list(pairs), records, table, study))
@@ -240,7 +243,7 @@ def _run_pending(
         progress.say(f"{count} removed: the same trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    progress.start(len(trials), earlier)
+    progress.start(len(trials), earlier, find_metric(study.metric, parts[0].task))
     with closing(run_trials(study, pending, parts, jobs)) as records:
         for record in records:
             store.add(record)

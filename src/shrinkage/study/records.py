@@ -125,6 +125,7 @@ class Question(TypedDict, total=False):
     target: str | None
     subject: str | None
     task: str | None
+    metric: str | None
     methods: list[str]
     strengths: list[float]
     seeds: int

@@ -17,6 +17,7 @@ from shrinkage.penalties.base import terms
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import TASKS, Trial
+from shrinkage.study.scores import check_metric_name, find_metric
 
 METHODS = (
     "none",
@@ -52,6 +53,10 @@ class Study:
     task : "regression" or "classification", optional
         By default guessed from the target: text, truth values and few distinct integers are
         classes. It is kept as "numbers" or "classes", which are taken as well.
+    metric : str, optional
+        The score by which strengths and methods are chosen: "accuracy" (the default),
+        "balanced_accuracy", "roc_auc" or "log_loss" of classes, "r2" (the default), "mae" or
+        "rmse" of numbers.
     methods : sequence of str
         "none", or the text of a penalty and how it acts: "l1@proximal" or, with arguments other
         than the strength, "group_lasso:groups=in@proximal". Without "@..." it is proximal, which
@@ -94,6 +99,7 @@ class Study:
     target: str | None = None
     subject: str | None = None
     task: str | None = None
+    metric: str | None = None
     methods: tuple[str, ...] = METHODS
     strengths: tuple[float, ...] = ()
     seeds: int = 3
@@ -113,6 +119,10 @@ class Study:
             _check_text(name, getattr(self, name))
         _set(self, methods=_normalize_methods(self.methods))
         _set(self, task=_normalize_task(self.task))
+        if self.metric is not None:
+            _set(self, metric=check_metric_name(self.metric))
+        if self.task is not None:
+            find_metric(self.metric, self.task)  # refuses one of the other task
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
         for name in ("seeds", "epochs", "batch"):
@@ -151,6 +161,7 @@ class Study:
             self,
             target=target,
             task=task,
+            metric=find_metric(self.metric, task).name,
             lr=lr if self.lr is None else self.lr,
             epochs=self.epochs or max(LEAST_EPOCHS, math.ceil(STEPS / steps_per_epoch)),
         )
