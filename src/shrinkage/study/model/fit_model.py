@@ -15,11 +15,11 @@ from shrinkage.study.method import parse_method
 from shrinkage.study.model.feature_use import measure_features
 from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
 from shrinkage.study.model.refit import check_rows, open_question, refit
+from shrinkage.study.recommending import find_recommended
 from shrinkage.study.results import Results
 from shrinkage.study.spec import PREFERENCES, Study
 from shrinkage.study.storage.store import load
 from shrinkage.study.training.models import hash_model_source
-from shrinkage.study.verdict import find_recommended
 
 OTHER_MODELS = "models"  # the folder of models that were asked for by name
 

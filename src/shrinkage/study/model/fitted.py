@@ -21,7 +21,7 @@ from shrinkage.study.model.network import State, build_predictor, find_used_inpu
 from shrinkage.study.model.new_rows import NewRows, read_new_rows
 from shrinkage.study.model.storage import read_model_folder, write_model_folder
 from shrinkage.study.records import FeatureUse
-from shrinkage.study.scores import answer_outputs
+from shrinkage.study.scores import answer_outputs, estimate_probabilities
 from shrinkage.study.summary import rank_features
 
 if TYPE_CHECKING:
@@ -180,11 +180,7 @@ class FittedModel:
 
     def estimate_probabilities(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities for columns that `read` has read: the logistic function or softmax."""
-        logits = self._outputs(frame).astype(np.float64)
-        if logits.shape[1] == 1:
-            logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+        return estimate_probabilities(self._outputs(frame))
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder of its own: model.json and weights.safetensors.
