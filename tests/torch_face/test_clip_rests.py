@@ -68,7 +68,7 @@ def descend(model: Parts, optimizer: Any, clip: Any = None, steps: int = 700) ->
     return model.flat().numpy()
 
 
-def close(w: np.ndarray, penalty: Penalty, how: str) -> None:
+def check_converged(w: np.ndarray, penalty: Penalty, how: str) -> None:
     target = minimum(penalty)
     exact = how != "coupled" or isinstance(penalty, L2)  # a subgradient hops about 0
     assert np.abs(w - target).max() < (1e-6 if exact else 3e-3)
@@ -90,11 +90,13 @@ def test_every_optimizer_rests_at_the_lasso(name: str, how: str) -> None:
     optimizer = factory(name)(model.parameters())
     if how == "proximal":
         regularizer.attach(optimizer, how=how, max_norm=half_norm(LASSO))
-        close(descend(model, optimizer), LASSO, how)
+        check_converged(descend(model, optimizer), LASSO, how)
         return
     regularizer.attach(optimizer, how=how)
     norm = half_norm(LASSO)
-    close(descend(model, optimizer, lambda p: regularizer.clip_grad_norm_(p, norm)), LASSO, how)
+    check_converged(
+        descend(model, optimizer, lambda p: regularizer.clip_grad_norm_(p, norm)), LASSO, how
+    )
 
 
 @pytest.mark.slow
@@ -117,7 +119,7 @@ def test_a_penalty_inside_rests_there_too(name: str, how: str) -> None:
     kind, options = INSIDE[name]
     bare = kind(model.parameters(), **options, penalty=LASSO, how=how, max_norm=norm)
     w = descend(model, bare)
-    close(w, LASSO, how)
+    check_converged(w, LASSO, how)
     again = Parts(10)
     regularizer = Regularizer(again, LASSO, on="all")
     other = kind(again.parameters(), **options, penalty=regularizer, how=how)

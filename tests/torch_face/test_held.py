@@ -47,7 +47,7 @@ def outside() -> tuple[nn.Linear, Tensor]:
     return model, model.weight.detach().clone()
 
 
-def train(model: nn.Linear, optimizer: Any, name: str, start: Tensor) -> None:
+def train_and_check(model: nn.Linear, optimizer: Any, name: str, start: Tensor) -> None:
     for _ in range(3):
         optimizer.zero_grad()
         (100.0 * model(torch.randn(4, 8))).square().mean().backward()
@@ -62,7 +62,7 @@ def test_attached(optimizer: str, name: str) -> None:
     made = kind(model.parameters(), **options)
     regularizer = Regularizer(model, HELD[name])
     regularizer.attach(made, how="proximal")
-    train(model, made, name, start)
+    train_and_check(model, made, name, start)
     assert regularizer.value() < float("inf")
 
 
@@ -73,7 +73,7 @@ def test_inside(kind: Any, name: str) -> None:
     model, start = outside()
     penalty = Regularizer(model, HELD[name])
     made = kind(model.parameters(), lr=0.1, penalty=penalty, how="proximal")
-    train(model, made, name, start)
+    train_and_check(model, made, name, start)
 
 
 def in_the_ball(w: Tensor) -> Tensor:

@@ -154,23 +154,23 @@ def _trace(
     steps: int,
 ) -> Trace:
     model = _Weights(weights)
-    made = build(model, lr, strength)
+    setup = build(model, lr, strength)
     penalty: float | None = None
     gradient: tuple[float, ...] = ()
     paths = [weights]
     for number in range(steps):
-        made.optimizer.zero_grad()
+        setup.optimizer.zero_grad()
         loss: Tensor = 0.0 * model.weight.sum()
-        if made.in_loss is not None:
-            loss = loss + made.in_loss.penalty()
+        if setup.in_loss is not None:
+            loss = loss + setup.in_loss.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         if number == 0:
             assert model.weight.grad is not None
             gradient = tuple(model.weight.grad[0].tolist())
-            penalty = loss.item() if made.in_loss is not None else None
-        made.optimizer.step()
-        if made.in_loss is not None:
-            made.in_loss.step()
+            penalty = loss.item() if setup.in_loss is not None else None
+        setup.optimizer.step()
+        if setup.in_loss is not None:
+            setup.in_loss.step()
         paths.append(tuple(model.weight.detach()[0].tolist()))
     return Trace(way, tuple(paths), penalty, gradient)
 

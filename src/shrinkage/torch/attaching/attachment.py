@@ -32,11 +32,11 @@ from shrinkage.torch.attaching.checks import check_attachment
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.own_steps import OwnSteps
 from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
-from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
-from shrinkage.torch.binding.core import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
 from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.facts import own_step
@@ -227,7 +227,7 @@ class Attachment:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=grad_scale_of(self.optimizer))
 
-    def _share(self, part: Part) -> float:
+    def _share(self, part: BoundParameter) -> float:
         """The c of the clipping that this penalty takes part in."""
         return clipped_share(part.parameter) if self._is_clipped else 1.0
 
@@ -258,7 +258,7 @@ class Attachment:
         lr = group["lr"] if lr is None else lr
         return decoupled_amount(self.scale, self.bound.factor, lr, first)
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
         assert self._own_steps is not None
         return self._own_steps.of(group, part)

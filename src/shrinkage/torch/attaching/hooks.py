@@ -14,7 +14,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from shrinkage.torch.binding.core import ATTACHED, Host
+from shrinkage.torch.binding.bound_model import ATTACHED, Host
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 

@@ -17,8 +17,8 @@ from shrinkage.torch.auditing.scale_invariance import (
     removes_bias,
     removes_scale,
 )
-from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.core import BoundModel, Host, attachments_of
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel, Host, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
@@ -36,7 +36,7 @@ class AppliedPenalty:
     penalty: Penalty  # with its groups resolved
     written: Penalty  # as the user wrote it
     how: str
-    part: Part | None  # None: a bare penalty inside the optimizer
+    part: BoundParameter | None  # None: a bare penalty inside the optimizer
     bound: BoundModel | None  # None with a bare penalty, too
 
     @property

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.records import (
     Record,
     concerns,
@@ -70,9 +70,9 @@ class Carrier:
     def records(self, carried: Carried) -> list[Record]:
         """Make the records of the groups that hold this value."""
         numbered = enumerate(self.optimizer.param_groups)
-        here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
-        made = [make_record(one, *place) for one in self.bound_models for place in here]
-        return [record for record in made if record is not None]
+        places = [(number, group) for number, group in numbered if group.get(KEY) is carried]
+        records = [make_record(bound, *place) for bound in self.bound_models for place in places]
+        return [record for record in records if record is not None]
 
     def resume_loaded(self) -> list[BoundModel]:
         """Read what was loaded into the groups; returns the bound models that resume from it."""
@@ -81,29 +81,29 @@ class Carrier:
             if waiting is not None:
                 group[KEY] = Carried(self, waiting)
         self.update_keys()
-        return [one for one in self.bound_models if self._resume(one)]
+        return [bound for bound in self.bound_models if self._resume(bound)]
 
     def update_keys(self) -> None:
         """Keep the key in groups with penalized parameters or waiting records, and only there."""
         for group in self.optimizer.param_groups:
-            if any(find_places(one, group) for one in self.bound_models):
+            if any(find_places(bound, group) for bound in self.bound_models):
                 group.setdefault(KEY, Carried(self, []))
             elif KEY in group and not group[KEY].waiting:
                 del group[KEY]
 
     def _resume(self, bound: BoundModel) -> bool:
-        found = [
+        records = [
             (group, record)
             for group in self.optimizer.param_groups
             if KEY in group
             for record in group[KEY].waiting
             if concerns(record, bound, group)
         ]
-        if found:
-            resume(bound, self.optimizer, found)
-        for group, record in found:
+        if records:
+            resume(bound, self.optimizer, records)
+        for group, record in records:
             group[KEY].waiting.remove(record)
-        return bool(found)
+        return bool(records)
 
     def _write_text(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
         for group in state_dict["param_groups"]:
@@ -174,7 +174,7 @@ def _release(carrier: Carrier, bound: BoundModel) -> None:
             group[KEY] = str(carried)
 
 
-def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
+def _read_records(value: object, carrier: Carrier) -> list[Record] | None:
     """Read the records in a group as it was loaded; None where there is nothing new.
 
     Raises
@@ -182,12 +182,14 @@ def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
     ValueError
         If they are none.
     """
-    if given is None or (isinstance(given, Carried) and given.carrier is carrier):
+    if value is None or (isinstance(value, Carried) and value.carrier is carrier):
         return None
-    text = given.decode() if isinstance(given, bytes) else str(given)
+    text = value.decode() if isinstance(value, bytes) else str(value)
     try:
         records = json.loads(text)
-        sound = all(isinstance(one[key], kind) for one in records for key, kind in FIELDS.items())
+        sound = all(
+            isinstance(record[key], kind) for record in records for key, kind in FIELDS.items()
+        )
     except (ValueError, TypeError, KeyError):
         sound = False
     if not sound:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
@@ -33,7 +33,11 @@ def _hint(item: object) -> str:
     """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"
-    if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
+    if (
+        isinstance(item, Sequence | Set)
+        and item
+        and all(isinstance(each, Penalty) for each in item)
+    ):
         return f"; add them up: {' + '.join(map(construction, item))}"
     if isinstance(item, str):
         return "; a text becomes one by shrinkage.parse(...)"
@@ -62,11 +66,11 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
     if how == "coupled":
         return
     divided = [
-        (one.owner.name, divisor, one.penalty)
-        for one in bound.selected
-        if one.penalty is not None
-        and makes_zeros(one.penalty)
-        and (divisor := divided_by_size(one.owner)) is not None
+        (selected.owner.name, divisor, selected.penalty)
+        for selected in bound.selected
+        if selected.penalty is not None
+        and makes_zeros(selected.penalty)
+        and (divisor := divided_by_size(selected.owner)) is not None
     ]
     if divided:
         name, divisor, _ = divided[0]

@@ -87,9 +87,9 @@ def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float |
         return None
     if len(samples[0]) < 2:  # a single number turns only by its sign
         return None
-    turn = max(float((sample - samples[0]).norm()) / first for sample in samples)
+    change = max(float((sample - samples[0]).norm()) / first for sample in samples)
     spread = (largest - smallest) / largest
-    if turn >= TURN and spread <= min(CLOSE, PART * turn):
+    if change >= TURN and spread <= min(CLOSE, PART * change):
         return sorted(norms)[len(norms) // 2]
     return None
 
@@ -105,4 +105,4 @@ def _sample(gradients: Sequence[Tensor]) -> Tensor:
     """Take some entries of the largest gradients, the same ones each time."""
     largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
     flat = [gradient.detach().reshape(-1) for gradient in largest]
-    return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])
+    return torch.cat([values[:: max(1, len(values) // ENTRIES)].double().cpu() for values in flat])

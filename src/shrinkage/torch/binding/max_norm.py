@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from shrinkage.penalties.arrays import checked_number
+from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.clipping import clip_
-from shrinkage.torch.binding.core import attachments_of
 
 
 class SelfClipping:

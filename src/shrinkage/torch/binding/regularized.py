@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage.torch.binding.averages import copy_zeros
-from shrinkage.torch.binding.bound import Binding
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import Binding
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.schedules import Schedule
@@ -65,7 +65,10 @@ class Regularized:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self.bound.refresh()
         with torch.no_grad():
-            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bound.bindings}
+            zeros = {
+                binding.name: zeros_of(binding.read_array(), binding.penalty)
+                for binding in self.bound.bindings
+            }
         return Sparsity(zeros)
 
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:

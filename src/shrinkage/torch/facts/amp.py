@@ -13,5 +13,5 @@ def grad_scale_of(optimizer: Optimizer) -> float:
 
 def skips_step(optimizer: Optimizer) -> bool:
     """Whether the scaler found infinite gradients, so that the step moves nothing."""
-    found = getattr(optimizer, "found_inf", None)
-    return found is not None and bool(found)
+    found_inf = getattr(optimizer, "found_inf", None)
+    return found_inf is not None and bool(found_inf)

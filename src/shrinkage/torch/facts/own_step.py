@@ -44,9 +44,11 @@ def nadam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """Adam's step, times what Nesterov's momentum makes of a constant gradient."""
     beta1, decay = group["betas"][0], group["momentum_decay"]
     count, product = _number(state["step"]), _number(state["mu_product"])
-    now = beta1 * (1.0 - 0.5 * 0.96 ** (count * decay))
+    current = beta1 * (1.0 - 0.5 * 0.96 ** (count * decay))
     following = beta1 * (1.0 - 0.5 * 0.96 ** ((count + 1) * decay))
-    share = (1 - now) / (1 - product) + following * (1 - beta1**count) / (1 - product * following)
+    share = (1 - current) / (1 - product) + following * (1 - beta1**count) / (
+        1 - product * following
+    )
     return _adam_like(state["exp_avg_sq"], state["step"], group, share)
 
 

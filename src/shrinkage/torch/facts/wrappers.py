@@ -35,11 +35,11 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
     """The optimizers that this one steps in place of its own arithmetic, with where they are."""
     if any(base.__name__ in OWN_STEP for base in type(optimizer).__mro__):
         return []
-    found = list(_optimizers_in(optimizer))
+    candidates = list(_optimizers_in(optimizer))
     held = {id(p) for group in _groups(optimizer) for p in group["params"]}
     return [
         (path, inner)
-        for path, inner in found
+        for path, inner in candidates
         if not isinstance(optimizer, Optimizer)
         or any(id(p) in held for group in _groups(inner) for p in group["params"])
     ]

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT
 
-from shrinkage.kernels.how import Update
+from shrinkage.kernels.kind import Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import FusedOptimizer
-from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
+from shrinkage.torch.fused.parameters import Entry, ensure_state_, is_fused
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
 from shrinkage.torch.tensors.kinds import OwnStep
 
@@ -41,7 +41,7 @@ def _prepare(entry: Entry, state: State) -> None:
             device=entry.parameter.device if on_device else "cpu",
         )
     for name in _state_names(group):
-        settle_(state, name, entry.parameter)
+        ensure_state_(state, name, entry.parameter)
 
 
 def numbers(entry: Entry) -> dict[str, float]:
@@ -59,7 +59,7 @@ def numbers(entry: Entry) -> dict[str, float]:
         "beta1": float(group["betas"][0]),
         "beta2": float(group["betas"][1]),
         "eps": group["eps"],
-        "kept": 1.0 - lr * decay if decoupled else 1.0,
+        "decay_factor": 1.0 - lr * decay if decoupled else 1.0,
     }
 
 

@@ -144,10 +144,10 @@ class FusedOptimizer(SelfClipping, Optimizer):
                 check_group(self, group)
         engine = self._current_engine()
         self._clip_gradients(engine.entries)
-        rest = without_penalties(engine.entries) if initializes else engine.step(self.state)
-        if rest:
+        left = without_penalties(engine.entries) if initializes else engine.step(self.state)
+        if left:
             with torch.set_grad_enabled(self.defaults["differentiable"]):
-                step_by_torch(self.rule, self.state, rest, compiles=self.defaults["compile"])
+                step_by_torch(self.rule, self.state, left, compiles=self.defaults["compile"])
         forget_clipping(entry.parameter for entry in engine.entries if entry.penalty is not None)
         for bound in penalized:
             store_starts(bound, self)
@@ -171,8 +171,8 @@ class FusedOptimizer(SelfClipping, Optimizer):
     def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
         """After a step that broke off: state that was made for it, and that no step has used."""
         for entry in entries:
-            if entry.begins:
-                entry.begins = False
+            if entry.is_new_state:
+                entry.is_new_state = False
                 state = self.state[entry.parameter]
                 for name in (*self.rule.state_names(entry.group), self.rule.count_name):
                     state.pop(name, None)
@@ -275,14 +275,14 @@ class FusedOptimizer(SelfClipping, Optimizer):
         ]
         built_from = [*map(id, held)], options
         if self._engine is None or built_from != self._built_from:
-            self._take_in_penalties()
+            self._read_penalties()
             self._engine = Engine(self.rule, entries_of(self.param_groups))
             for entry in self._engine.entries:
                 check_entry(entry, self.rule.is_euclidean)
             self._built_from, self._held = built_from, held
         return self._engine
 
-    def _take_in_penalties(self) -> None:
+    def _read_penalties(self) -> None:
         """Read the penalties of all groups, and note what follows from them."""
         for group in self.param_groups:
             read_options(group)

@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch, threads
-from shrinkage.kernels.column_sums import LEAST, block_width
-from shrinkage.kernels.how import Kind
+from shrinkage.kernels.column_sums import MIN_WIDTH, block_width
 from shrinkage.kernels.intrinsics import CHUNK
+from shrinkage.kernels.kind import Kind
 from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
-from shrinkage.kernels.step_counts import counter
+from shrinkage.kernels.step_counts import compile_counts
 from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
@@ -37,7 +37,7 @@ INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloa
 ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
 
-class Wanted(NamedTuple):
+class TensorSpec(NamedTuple):
     """What a parameter's tensors must be like, so that their memory can be stepped through."""
 
     dtype: torch.dtype  # of weights and gradient
@@ -46,15 +46,15 @@ class Wanted(NamedTuple):
     strides: tuple[int, ...]
 
 
-def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
+def fits(tensor: Any, dtype: torch.dtype, spec: TensorSpec) -> bool:
     """Whether a tensor's memory can be stepped through beside that of its parameter."""
     return (
         type(tensor) in PLAIN
         and tensor.layout is torch.strided
         and tensor.is_cpu
         and tensor.dtype is dtype
-        and tensor.shape == wanted.shape
-        and tensor.stride() == wanted.strides
+        and tensor.shape == spec.shape
+        and tensor.stride() == spec.strides
         and not tensor.is_neg()
         and has_all_memory(tensor)
     )
@@ -89,10 +89,10 @@ def is_count(count: Any) -> bool:
     )
 
 
-def wanted(parameter: Tensor) -> Wanted:
+def spec_of(parameter: Tensor) -> TensorSpec:
     """What the tensors of that parameter must be like now."""
     inner = INNER[parameter.dtype]
-    return Wanted(parameter.dtype, inner, parameter.shape, parameter.stride())
+    return TensorSpec(parameter.dtype, inner, parameter.shape, parameter.stride())
 
 
 class Batch:
@@ -101,30 +101,30 @@ class Batch:
     def __init__(self, rule: UpdateRule, kind: Kind, entries: Sequence[Entry]) -> None:
         self.rule, self.kind, self.entries = rule, kind, entries
         self.names = rule.state_names(entries[0].group)
-        self.wanted = [wanted(entry.parameter) for entry in entries]
-        forms = [entry.form for entry in entries if entry.form is not None]
+        self.specs = [spec_of(entry.parameter) for entry in entries]
+        plans = [entry.plan for entry in entries if entry.plan is not None]
         self.table: Records = np.zeros(len(entries), PARAMETER)
         self.table["size"] = [entry.parameter.numel() for entry in entries]
-        self.table["width"] = [form.width for form in forms]
-        self.table["span"] = [form.span for form in forms]
-        self.table["a"], self.table["b"] = zip(*(form.constants for form in forms), strict=True)
+        self.table["width"] = [plan.width for plan in plans]
+        self.table["span"] = [plan.span for plan in plans]
+        self.table["a"], self.table["b"] = zip(*(plan.constants for plan in plans), strict=True)
         self._gradient_column = self.table["gradient"]
-        self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
+        self.itemsize = ITEMSIZES[self.specs[0].inner]  # of the state
         self.size = int(self.table["size"].sum())
         self.pieces = cut(self.table, kind.is_half, torch.get_num_threads())
         self._job = make_job(self.table, self.pieces)
-        self._turn, self._done = self._job["turn"], self._job["done"]
+        self._next_piece, self._done = self._job["next_piece"], self._job["done"]
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
         self._guard: MemoryGuard | None = None
         self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
-        self.begins = False  # whether one has state that was made for this step
+        self.has_new_state = False  # whether one has state that was made for this step
         self.moved = False  # whether weights or state were elsewhere when last looked at
         self._groups = _runs(self.entries)
         self._written: list[dict[str, float]] = [{} for _ in self._groups]
-        self.work = launch.loop(kind)
+        self.work = launch.compile_loop(kind)
 
     def revalidate(self, states: States) -> bool:
         """Read every address anew; False where a tensor does not fit any more."""
@@ -144,13 +144,13 @@ class Batch:
 
     def _revalidate_each(self, states: States) -> bool:
         self.held = []
-        for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
+        for row, (weights, spec) in enumerate(zip(self.weights, self.specs, strict=True)):
             gradient = weights.grad
             if gradient is None:
                 address = 0
             elif (
                 weights.requires_grad
-                and fits(gradient, want.dtype, want)
+                and fits(gradient, spec.dtype, spec)
                 and (self._is_unchanged(states, row) or self._resolve(states, row))
             ):
                 address = gradient.data_ptr()
@@ -166,12 +166,12 @@ class Batch:
 
         Memory of one address has one device, so that of the weights is not asked again.
         """
-        parameter, want = self.entries[row].parameter, self.wanted[row]
+        parameter, spec = self.entries[row].parameter, self.specs[row]
         if (
             parameter.data_ptr() != self.addresses[row]
-            or parameter.dtype is not want.dtype
-            or parameter.shape != want.shape
-            or parameter.stride() != want.strides
+            or parameter.dtype is not spec.dtype
+            or parameter.shape != spec.shape
+            or parameter.stride() != spec.strides
             or not has_all_memory(parameter)
         ):
             return False
@@ -181,27 +181,27 @@ class Batch:
         for name, tensor, address in self.states[row]:
             if state.get(name) is not tensor or tensor.data_ptr() != address:
                 return False
-            if name != self.rule.count_name and not fits(tensor, want.inner, want):
+            if name != self.rule.count_name and not fits(tensor, spec.inner, spec):
                 return False
         return True
 
     def _resolve(self, states: States, row: int) -> bool:
         """Find weights and state, which may have moved; False where one does not fit."""
-        entry, want = self.entries[row], self.wanted[row]
+        entry, spec = self.entries[row], self.specs[row]
         parameter, place = entry.parameter, self.table[row]
-        if not fits(parameter, want.dtype, want):
+        if not fits(parameter, spec.dtype, spec):
             return False
-        found: list[tuple[str, Tensor, int]] = []
+        used: list[tuple[str, Tensor, int]] = []
         if self.names:
             state = states[parameter]
             self.rule.prepare(entry, state)
             for field, name in zip(STATE, self.names, strict=False):
-                if not fits(state[name], want.inner, want):
+                if not fits(state[name], spec.inner, spec):
                     return False
                 place[field] = state[name].data_ptr()
-                found.append((name, state[name], int(place[field])))
-            place["begins"] = entry.begins
-            self.begins = self.begins or entry.begins
+                used.append((name, state[name], int(place[field])))
+            place["is_new_buffer"] = entry.is_new_state
+            self.has_new_state = self.has_new_state or entry.is_new_state
             count = state.get(self.rule.count_name)
             place["count"] = 0
             if count is not None:
@@ -209,9 +209,9 @@ class Batch:
                     return False
                 place["count_is_double"] = count.dtype is torch.float64
                 place["count"] = count.data_ptr()
-                found.append((self.rule.count_name, count, int(place["count"])))
+                used.append((self.rule.count_name, count, int(place["count"])))
         self.addresses[row] = place["weights"] = parameter.data_ptr()
-        self.states[row] = found
+        self.states[row] = used
         self.moved = True
         return True
 
@@ -232,14 +232,14 @@ class Batch:
 
     def advance_counts(self) -> None:
         """A step more to all counts."""
-        self._turn[0] = 0
+        self._next_piece[0] = 0
         # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
         if self.names:
-            counter(self.kind.update)(self.job)
+            compile_counts(self.kind.update)(self.job)
 
     def launch(self) -> None:
         """All pieces, by as many threads as torch has and are worth waking."""
@@ -249,10 +249,12 @@ class Batch:
             threads.run(self.work, self.job, team)
         finally:
             done, self._done[0] = int(self._done[0]), 0
-            if done and self.begins:  # an interruption before the first piece leaves it as it was
-                self.begins = False
+            if (
+                done and self.has_new_state
+            ):  # an interruption before the first piece leaves it as it was
+                self.has_new_state = False
                 for entry in self.entries:
-                    entry.begins = False
+                    entry.is_new_state = False
         if done < len(self.pieces):
             raise MemoryError(
                 f"there was no memory left for a step of {self.entries[0].name} and what goes with "
@@ -267,7 +269,7 @@ def cut(table: Records, copies: bool, threads: int) -> Records:
         if span:  # a range of every row, for there the groups are side by side
             rows, end = entries // span, span
             share = -(-int(table["size"].sum()) // (2 * threads * rows))
-            unit = width if width > 1 else LEAST
+            unit = width if width > 1 else MIN_WIDTH
             most = block_width(rows, width, span, copies)
             length = most if threads == 1 else min(-(-share // unit) * unit, most)
         else:

@@ -13,10 +13,10 @@ from typing import TypeGuard
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, resume_loaded, stop_carrying
 from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.max_norm import describe_clipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group, UserMetric
@@ -74,10 +74,10 @@ class FusedHost:
 
     def amount(self, group: Group, lr: float | None = None) -> float:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
-        there = group if lr is None else {**group, "lr": lr}
-        return decoupled_amount(there, self.bound.factor)
+        options = group if lr is None else {**group, "lr": lr}
+        return decoupled_amount(options, self.bound.factor)
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
         return self.rule.own_step(group, self.optimizer.state.get(part.parameter, {}))
 

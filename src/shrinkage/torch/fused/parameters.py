@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from shrinkage.kernels.how import Groups, How, Kind, Update
+from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
-from shrinkage.torch.binding.bound import Binding, SingleBinding
+from shrinkage.torch.binding.bindings import Binding, SingleBinding
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checks import check_fit
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
@@ -40,21 +40,21 @@ class Entry:
     penalty: Penalty | None
     how: str  # the way its penalty goes, or "none"
     bound: BoundModel | None
-    form: KernelPlan | None  # for compiled loops
-    begins: bool = False  # its state was made for this step
-    shares: bool = False  # has memory in common with another parameter
+    plan: KernelPlan | None  # for compiled loops
+    is_new_state: bool = False  # its state was made for this step
+    shares_memory: bool = False  # has memory in common with another parameter
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
 
     def kind(self, update: Update) -> Kind:
         """Which compiled loop steps it."""
-        assert self.form is not None
+        assert self.plan is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        groups = Groups.ROWS if self.form.width else Groups.NONE
-        if self.form.span:
+        groups = Groups.ROWS if self.plan.width else Groups.NONE
+        if self.plan.span:
             groups = Groups.COLUMNS
-        return Kind(update, self.form.formula, How(self.how), groups, dtype)
+        return Kind(update, self.plan.form, How(self.how), groups, dtype)
 
-    def take_form(self) -> None:
+    def update_plan(self) -> None:
         """The compiled form for the present shape, if there is one, and a shape.
 
         Raises
@@ -65,7 +65,7 @@ class Entry:
         if is_lazy(self.parameter):
             return
         try:
-            self.form = plan_kernel(self.penalty, tuple(self.parameter.shape))
+            self.plan = plan_kernel(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
@@ -98,18 +98,18 @@ def decoupled_amount(group: Group, factor: float) -> float:
     return float(scales.decoupled_amount(scale, factor, lr, float(first)))
 
 
-def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
+def ensure_state_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
     """See that the state has a tensor of that name: of the parameter's type, float32 for 16 bits.
 
     Where there is none, zeros; a parameter that was cast takes its state along.
     """
     dtype = torch.float32 if parameter.dtype in HALF else parameter.dtype
-    now = state.get(name)
-    if now is None:
+    present = state.get(name)
+    if present is None:
         preserve = torch.preserve_format
         state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
-    elif now.dtype is not dtype:
-        state[name] = now.to(dtype)
+    elif present.dtype is not dtype:
+        state[name] = present.to(dtype)
 
 
 def is_plain(group: Group) -> bool:
@@ -147,7 +147,7 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
                 entry = Entry(name, parameter, group, None, "none", None, None)
-            entry.take_form()
+            entry.update_plan()
             entries[id(parameter)] = entry
     return list(entries.values())
 
@@ -253,13 +253,13 @@ def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, 
 
 def keep_penalty(group: Group, present: Group) -> None:
     """After loading: the present penalty where none was saved, and a `Regularizer` always."""
-    saved, mine = group.get("penalty"), present["penalty"]  # the saved one is read already
-    if mine is not None and (saved is None or isinstance(mine, Regularized)):
+    saved, current = group.get("penalty"), present["penalty"]  # the saved one is read already
+    if current is not None and (saved is None or isinstance(current, Regularized)):
         if saved is not None:
-            _warn_of_another(saved, mine, "the present one is kept")
+            _warn_of_another(saved, current, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})
-    elif saved is not None and mine is not None and saved != mine:
-        _warn_of_another(saved, mine, "the saved one goes on")
+    elif saved is not None and current is not None and saved != current:
+        _warn_of_another(saved, current, "the saved one goes on")
     for key, value in present.items():
         group.setdefault(key, value)
 
@@ -278,8 +278,8 @@ def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
     numbers = [n for group in saved["param_groups"] for n in group["params"]]
     for parameter, number in zip(parameters, numbers, strict=True):
         for key, value in saved["state"].get(number, {}).items():
-            now = optimizer.state[parameter].get(key)
-            if key == "step" or not (isinstance(now, Tensor) and isinstance(value, Tensor)):
+            loaded = optimizer.state[parameter].get(key)
+            if key == "step" or not (isinstance(loaded, Tensor) and isinstance(value, Tensor)):
                 continue
-            if now.dtype != value.dtype:
-                optimizer.state[parameter][key] = value.detach().clone().to(now.device)
+            if loaded.dtype != value.dtype:
+                optimizer.state[parameter][key] = value.detach().clone().to(loaded.device)

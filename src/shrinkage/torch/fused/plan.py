@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
+from shrinkage.kernels.scalar_forms import ABSOLUTE, ScalarForm, scalar_form_of
 from shrinkage.penalties import Penalty
 
 
 class KernelPlan(NamedTuple):
     """A penalty on one parameter, in the terms of the compiled loops."""
 
-    formula: Formula | None
+    form: ScalarForm | None
     constants: tuple[float, float]
     width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
     span: int = 0  # of the rows that the groups go across; 0 where groups are rows
@@ -26,11 +26,11 @@ def plan_kernel(penalty: Penalty | None, shape: tuple[int, ...]) -> KernelPlan |
     """The compiled form of a penalty on weights of that shape, or None where there is none."""
     if penalty is None:
         return KernelPlan(None, (0.0, 0.0))
-    scalar = formula_of(penalty)
-    if scalar is not None:
-        return KernelPlan(*scalar)
-    absolute, square, rest = penalty.split()
-    grouped = rest[0]._as_group_norms(shape) if len(rest) == 1 else None
+    scalar_form = scalar_form_of(penalty)
+    if scalar_form is not None:
+        return KernelPlan(*scalar_form)
+    absolute, square, others = penalty.split()
+    grouped = others[0]._as_group_norms(shape) if len(others) == 1 else None
     if absolute or square or grouped is None:
         return None
     layout, strength = grouped

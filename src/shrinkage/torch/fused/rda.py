@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.binding.regularized import Regularized
@@ -115,7 +115,7 @@ class RDA(SelfClipping, Optimizer):
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):
             raise ValueError("penalty: a reference by name needs a Regularizer around it")
         if isinstance(penalty, Regularized):
-            self._take_in(penalty.bound)
+            self._carry(penalty.bound)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch; a norm to clip to is the whole optimizer's, never a group's."""
@@ -161,11 +161,13 @@ class RDA(SelfClipping, Optimizer):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
         bound = self.penalty.bound
-        self._take_in(bound)
+        self._carry(bound)
         bound.begin_step()
-        return {part.parameter: one.penalty for one, part in bound.active_parts}, bound.factor
+        return {
+            part.parameter: binding.penalty for binding, part in bound.active_parts
+        }, bound.factor
 
-    def _take_in(self, bound: BoundModel) -> None:
+    def _carry(self, bound: BoundModel) -> None:
         """Let it travel in this optimizer's state, from the first time that it is here."""
         if self._carried is not bound:
             if self._carried is not None:
@@ -199,8 +201,8 @@ class RDA(SelfClipping, Optimizer):
         state["step"] += clipped_share(parameter)
         state["gradient_sum"] += gradient
         state["square_sum"] += gradient.abs() ** 2
-        own = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
-        parameter.copy_(state["start"] - own * state["gradient_sum"])
+        own_step = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
+        parameter.copy_(state["start"] - own_step * state["gradient_sum"])
         if penalty is not None and is_active(penalty, factor):
-            steps = OwnStep(float(state["step"]) * own, float("inf"))
+            steps = OwnStep(float(state["step"]) * own_step, float("inf"))
             parameter.copy_(limited_prox(parameter, penalty, steps, factor))

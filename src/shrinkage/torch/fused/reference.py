@@ -39,7 +39,7 @@ def step_by_torch(
             rule.count_step(entry, state)
         step(rule, together, of_each, gradients)
         for entry in together:
-            entry.begins = False
+            entry.is_new_state = False
 
 
 def _step_group(

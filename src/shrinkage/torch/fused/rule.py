@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shrinkage.kernels.how import Update
+from shrinkage.kernels.kind import Update
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.tensors.kinds import OwnStep

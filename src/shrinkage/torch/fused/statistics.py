@@ -50,8 +50,8 @@ def statistics(step: Engine) -> Statistics:
 
 def _of(batch: Batch) -> list[Sums]:
     sums = np.zeros((len(batch.entries), len(SUMS)))
-    found = np.stack([batch.pieces[field] for field in SUMS], axis=1)
-    np.add.at(sums, batch.pieces["parameter"], found)
+    sums_of_pieces = np.stack([batch.pieces[field] for field in SUMS], axis=1)
+    np.add.at(sums, batch.pieces["parameter"], sums_of_pieces)
     parts = []
     for row, entry in enumerate(batch.entries):
         if not entry.parameter.requires_grad:
@@ -63,14 +63,14 @@ def _of(batch: Batch) -> list[Sums]:
         if absolute > 0.0 and not 1e-30 < squares < math.inf:  # out of what float32 holds
             parts.append(_at(entry))
             continue
-        form = entry.form
-        assert form is not None
+        plan = entry.plan
+        assert plan is not None
         size, groups = entry.parameter.numel(), 0
-        if form.width:
-            across = size // form.span if form.span else 1
-            value, groups = form.constants[1] * norms, size // (form.width * across)
-        elif form.formula is not None and form.formula.is_threshold:
-            a, b = form.constants
+        if plan.width:
+            across = size // plan.span if plan.span else 1
+            value, groups = plan.constants[1] * norms, size // (plan.width * across)
+        elif plan.form is not None and plan.form.is_threshold:
+            a, b = plan.constants
             value = linear(a, absolute, b, squares)
             shape = tuple(entry.parameter.shape)
             penalty = entry.penalty
@@ -88,9 +88,9 @@ def _of(batch: Batch) -> list[Sums]:
 def _at(entry: Entry) -> Sums:
     w = entry.parameter.detach()
     assert entry.penalty is not None
-    found = zeros_of(w, entry.penalty)
+    counted = zeros_of(w, entry.penalty)
     size = w.abs().double()
-    counts = found.zeros, found.entries, found.dead_groups, found.groups
+    counts = counted.zeros, counted.entries, counted.dead_groups, counted.groups
     sums = float(size.sum()), float((size * size).sum())
     return entry.multiplier * _value(entry), *sums, *counts
 

@@ -54,10 +54,10 @@ def candidates(model: nn.Module) -> list[Candidate]:
     ValueError
         If a parameter has no shape yet (lazy modules).
     """
-    found: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
+    by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
     for owner, parameter in _owners(model, "", "", (), ()):
-        found.setdefault(id(parameter), (parameter, []))[1].append(owner)
-    return [_candidate(parameter, owners) for parameter, owners in found.values()]
+        by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
+    return [_candidate(parameter, owners) for parameter, owners in by_id.values()]
 
 
 def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:

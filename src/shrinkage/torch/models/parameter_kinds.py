@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,14 +85,14 @@ class Request:
         """Whether it asks for a parameter: its name without wrappers, with them, and as shown."""
         if path.removeprefix(self.path) in self.names:
             return True
-        inner = [one.removeprefix(self.prefix) for one in (name, alias)]
+        inner = [inner_name.removeprefix(self.prefix) for inner_name in (name, alias)]
         return (
-            any(one in self.names for one in inner)
-            or any(word in one for word in self.keywords for one in inner)
+            any(inner_name in self.names for inner_name in inner)
+            or any(word in inner_name for word in self.keywords for inner_name in inner)
             or any(
-                f".{part}." in f".{one}." or fnmatchcase(one, part)
+                f".{part}." in f".{inner_name}." or fnmatchcase(inner_name, part)
                 for part in self.loose
-                for one in inner
+                for inner_name in inner
             )
         )
 
@@ -111,21 +112,32 @@ def _asked(module: nn.Module, method: str) -> frozenset[str]:
     if not callable(ask) or isinstance(ask, nn.Module):
         return frozenset()
     try:
-        given = ask()
-    except Exception as error:  # whatever a stranger's method raises
+        answer = ask()
+    except Exception as error:  # foreign code may raise anything
         warnings.warn(
             f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
             "penalized as other parameters are; leave it out with on= or a None in the mapping",
-            stacklevel=2,
+            stacklevel=_level_of_caller(),
         )
         return frozenset()
-    found = [given] if isinstance(given, str) else given if isinstance(given, Iterable) else ()
-    return frozenset(name for name in found if isinstance(name, str) and name)
+    names = [answer] if isinstance(answer, str) else answer if isinstance(answer, Iterable) else ()
+    return frozenset(name for name in names if isinstance(name, str) and name)
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` at which a warning points to the first line outside this library and torch.
+
+    Modules are searched recursively, so the number of frames depends on the model.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and re.match(r"(shrinkage|torch)\b", frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def is_marked(parameter: Tensor) -> bool:
     """Whether the parameter itself says so: ``_no_weight_decay``, or ``_optim`` as in S4."""
     if getattr(parameter, "_no_weight_decay", False):
         return True
-    own = getattr(parameter, "_optim", None)
-    return isinstance(own, dict) and own.get("weight_decay", 1.0) == 0
+    options = getattr(parameter, "_optim", None)
+    return isinstance(options, dict) and options.get("weight_decay", 1.0) == 0

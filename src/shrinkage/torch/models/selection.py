@@ -15,8 +15,8 @@ from torch import nn
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.names import On, Penalties, Selector
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
+from shrinkage.torch.models.selectors import On, Penalties, Selector
 
 Rule = tuple[Any, Penalty | None]
 
@@ -92,7 +92,7 @@ def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty |
     selectors = on if isinstance(on, list) else [on]
     if not selectors:
         raise ValueError(f"on={on!r} selects nothing")
-    return [("weights" if one is None else one, penalty) for one in selectors], False
+    return [("weights" if selector is None else selector, penalty) for selector in selectors], False
 
 
 def _check_kind(selector: object) -> None:
@@ -162,16 +162,18 @@ def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -
 
 def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
     """Refuse members that do not exist, that are one parameter, or that another selector takes."""
-    found: dict[int, str] = {}
+    name_by_id: dict[int, str] = {}
     for name in joint.names:
         named = [
-            one for one in chosen if any(name in owner.names for owner in one.candidate.owners)
+            selected
+            for selected in chosen
+            if any(name in owner.names for owner in selected.candidate.owners)
         ]
         if not named:
-            owners = [owner for one in chosen for owner in one.candidate.owners]
+            owners = [owner for selected in chosen for owner in selected.candidate.owners]
             raise ValueError(f"{joint!r}: there is no {name}; {_list_nearest(name, owners)}")
         if len(named) > 1:
-            several = " and ".join(one.candidate.name for one in named)
+            several = " and ".join(selected.candidate.name for selected in named)
             raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
         if named[0].by != joint:
             assert named[0].by is not None
@@ -179,7 +181,7 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
                 f"{joint!r}: {_describe(named[0].by)} takes {name} before; put the Joint first, "
                 "and name a parameter in one Joint alone: groups that overlap have no common prox"
             )
-        other = found.setdefault(id(named[0].candidate.parameter), name)
+        other = name_by_id.setdefault(id(named[0].candidate.parameter), name)
         if other != name:
             raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
 

@@ -37,8 +37,8 @@ def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     if len(shape) < 2:
         return Layout(None if shape else (1,), (0,))
     module, key = owner.module, owner.key
-    shown = getattr(module, key, parameter)
-    if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
+    weight = getattr(module, key, parameter)
+    if not isinstance(weight, Tensor) or tuple(weight.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
     if isinstance(module, CONVOLUTION):
         blocks = module.groups
@@ -76,10 +76,14 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
             parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
-        elif (found := find_projections_around(module, owner.ancestors)) is not None:
-            side = "in" if module is found.out else "out"
-            held = (one.parts for one in found.incoming if one.layer is module)
-            parts = parts or next(held, 1)
+        elif (projections := find_projections_around(module, owner.ancestors)) is not None:
+            side = "in" if module is projections.out else "out"
+            counts = (
+                projection.parts
+                for projection in projections.incoming
+                if projection.layer is module
+            )
+            parts = parts or next(counts, 1)
     if isinstance(module, CONVOLUTION) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
     axis = _axis(side, module) if len(shape) > 1 else 0

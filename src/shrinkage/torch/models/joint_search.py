@@ -23,9 +23,9 @@ def find_joints(function: str, what: str, model: nn.Module, find: Find) -> list[
     unknown: set[str] = set()
     modules = Modules(model)
     for module, ancestors in modules.ancestors:
-        found = find(module, ancestors, modules)
-        joints += found or []
-        if found is None:
+        found_joints = find(module, ancestors, modules)
+        joints += found_joints or []
+        if found_joints is None:
             unknown.add(type(module).__name__)
     if unknown:
         warnings.warn(

@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.binding.bound import Binding, ModelWatch, Part, bind
-from shrinkage.torch.binding.bound_joint import bind_joints
+from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch, bind
 from shrinkage.torch.binding.finite import check_finite
+from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
-from shrinkage.torch.models.names import On, replace_by_names
 from shrinkage.torch.models.selection import Selected, select
+from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
 from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
 
@@ -58,7 +58,7 @@ class Host(Protocol):
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
 
 
@@ -110,17 +110,21 @@ class BoundModel:
             self._bind()
 
     @property
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[BoundParameter]:
         """Each penalized parameter, frozen ones too."""
         return (part for binding in self.bindings for part in binding.parts)
 
     @property
     def active(self) -> list[Binding]:
         """The bindings with a parameter that is not frozen."""
-        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
+        return [
+            binding
+            for binding in self.bindings
+            if any(part.parameter.requires_grad for part in binding.parts)
+        ]
 
     @property
-    def active_parts(self) -> list[tuple[Binding, Part]]:
+    def active_parts(self) -> list[tuple[Binding, BoundParameter]]:
         """Each parameter that is not frozen, with its binding."""
         return [
             (binding, part)
@@ -142,7 +146,7 @@ class BoundModel:
         bindings = self.active if parameters is None else self.bindings
         for binding in bindings:
             binding.check_gradient()
-        tensors = [binding.given(parameters) for binding in bindings]
+        tensors = [binding.read_array(parameters) for binding in bindings]
         if not tensors:
             return torch.zeros(()) if like is None else like.new_zeros(())
         values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
