@@ -34,7 +34,7 @@ NEURONS = Joint("0.weight", "0.bias", "2.weight:in")
 SUM = L1(0.01) + L2(0.02) + GroupLasso(0.05)
 PENALTIES = [GroupLasso(0.1), SparseGroupLasso(0.1), LInf(0.1), SUM]
 SLOW = {"RAdam", "RMSprop", "RMSprop momentum"}  # they take minutes; `make law` has them
-# One for each kind of step: each optimizer's own is shown in test_rests.py.
+# One for each kind of step: each optimizer's own is shown in test_convergence.py.
 RESTING = [n for n in STEADY if n not in SLOW] if FULL else ["SGD momentum", "Adam", "Adagrad"]
 
 
@@ -162,7 +162,7 @@ def fit_two(
     ("name", "more"),
     [*((name, ()) for name in RESTING), ("Adam", (L1(0.05),))],
 )
-def test_proximal_rests_at_the_minimum(name: str, more: tuple[L1, ...]) -> None:
+def test_proximal_converges_to_the_minimum(name: str, more: tuple[L1, ...]) -> None:
     model = two_parts()
     penalty = sum(more, GroupLasso(0.12))
     regularizer = Regularizer(model, {TWO: penalty})

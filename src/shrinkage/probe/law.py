@@ -47,7 +47,7 @@ class Law:
     cautious : bool
         Whether it acts only where the gradient, too, makes the weight smaller.
     objective : str
-        What the optimizer's resting point minimizes.
+        What the point minimizes that the optimizer converges to.
     misfit : float
         The largest share of what was seen that the formula leaves unexplained; 0 is a perfect fit.
     first_step : int

@@ -66,12 +66,12 @@ class Stepper:
         steps: int,
         schedule: Callable[[int], float] | None = None,
         nudge: Nudge | None = None,
-        resting: bool = False,
+        in_eval_mode: bool = False,
     ) -> Tensor:
         """The weights before and after each step, in float64: (steps + 1, *shape).
 
         `schedule` gives the factor on the learning rate that the optimizer was made with. `nudge`
-        moves the weights after each step. `resting` reads them as for evaluation, where the
+        moves the weights after each step. `in_eval_mode` reads them as for evaluation, where the
         optimizer has such a mode.
         """
         torch.manual_seed(self.seed)
@@ -80,7 +80,7 @@ class Stepper:
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._make_optimizer(model, lr, weight_decay)
-        if resting:
+        if in_eval_mode:
             path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
             _set_mode(optimizer, "eval")
             return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])

@@ -93,7 +93,7 @@ def reparametrize(
     >>> factors = reparametrize(model, L1(0.1))
     >>> optimizer = torch.optim.Adam(model.parameters())
     >>> print(factors.attach(optimizer, how="coupled"))
-    coupled in Adam: rests at the minimum of J = data loss + Ω; no exact zeros
+    coupled in Adam: converges to the minimum of J = data loss + Ω; no exact zeros
     >>> collapse(model)
     >>> type(model.weight).__name__
     'Parameter'

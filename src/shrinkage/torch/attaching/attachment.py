@@ -2,9 +2,9 @@
 
 With factor f, strength lam and data gradient g:
 
-- coupled: ``g + f·∂Ω(w)`` is what the optimizer sees: after any clipping, once a step, in the
-  gradients' own scale under AMP, at each evaluation of a closure. Rests where J is least. It stays
-  in `.grad`, as it would from the loss: renew the gradients between steps, as for the loss.
+- coupled: the optimizer sees ``g + f·∂Ω(w)``, once a step and after any clipping, in the gradients'
+  own scale under AMP, and at each evaluation of a closure. It converges to the minimum of J. ∂Ω
+  stays in `.grad`, as it would from the loss: renew the gradients between steps, as for the loss.
 - decoupled: squares by ``w ← (1 − 2·scale·f·lam)·w`` before the update, L1 and groups by a soft
   threshold of scale·f·lam after it, others by ``w − scale·f·∂Ω(w)`` before it, where an entry that
   would change sign stops at 0.
@@ -64,7 +64,7 @@ class Attachment:
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     >>> with Regularizer(model, L1(0.1)).attach(optimizer, how="proximal") as attachment:
     ...     print(attachment)
-    proximal in SGD: rests at the minimum of J = data loss + Ω; exact zeros
+    proximal in SGD: converges to the minimum of J = data loss + Ω; exact zeros
     >>> attachment = Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
     >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
     >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by

@@ -145,7 +145,7 @@ def _headline(bound: BoundModel) -> str:
             'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
         )
     elif host is None:
-        headline = f"in the loss by penalty(): rests at {describe_goal(bound)}; no exact zeros"
+        headline = f"in the loss by penalty(): converges to {describe_goal(bound)}; no exact zeros"
     else:
         headline = repr(host)
         if host.stepped_by is not None:

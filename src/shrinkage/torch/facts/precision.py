@@ -24,7 +24,7 @@ def lost_in_rounding(
     if finest is None:
         return None
     if how == "proximal":
-        clause = "has no exact rest, since moves under half its resolution are lost"
+        clause = "does not converge exactly, since moves under half its resolution are lost"
         return add_resolution(w, clause)
     is_rounded_with_gradient = how == "coupled" and (
         not isinstance(optimizer, torch.optim.SGD) or group["momentum"]

@@ -118,10 +118,11 @@ class Adam(FusedOptimizer, torch.optim.Adam):
 
     ``how="proximal"``: the update of torch.optim.Adam, then ``w ← prox(w, s)`` with the step of
     each entry ``s = lr/(√(v/bc2) + eps)``, which moves no entry (no group: none of its entries) by
-    more than 2·lr; it rests where data loss + Ω is least, with exact zeros. "coupled": ∂Ω(w) joins
-    the gradient; the same rest, no exact zeros. "decoupled": ``w ← (1 − 2·scale·lam)·w`` for
-    squares before the update, a threshold of ``scale·lam`` for absolute values and groups after it;
-    with ``L2.from_weight_decay(wd)`` that is torch.optim.AdamW, and no objective is claimed.
+    more than 2·lr; it converges to the minimum of data loss + Ω, with exact zeros. "coupled":
+    ∂Ω(w) is added to the gradient; the same minimum, no exact zeros. "decoupled":
+    ``w ← (1 − 2·scale·lam)·w`` for squares before the update, a threshold of ``scale·lam`` for
+    absolute values and groups after it; with ``L2.from_weight_decay(wd)`` that is
+    torch.optim.AdamW, and no objective is claimed.
 
     Parameters
     ----------

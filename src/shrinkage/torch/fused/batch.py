@@ -1,9 +1,9 @@
 """An optimizer's step with the penalty inside, in one pass over memory on a CPU.
 
-It buys the benchmark's row "L1" on every model. Parameters that one compiled loop serves
-form a batch, with a table of the addresses of weights, gradients and state. Each step checks every
-tensor anew: its type, device, strides, address and the size of its storage. Where one does not fit,
-torch operations step the parameter (`reference`), with the same result.
+`benchmarks/step.py`, the row "L1" on every model. Parameters that one compiled loop steps form a
+batch, with a table of the addresses of weights, gradients and state. Each step checks every tensor
+again: its type, device, strides, address and the size of its storage. Where one does not fit, torch
+operations step the parameter (`reference`), with the same result.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
 
 class TensorSpec(NamedTuple):
-    """What a parameter's tensors must be like, so that their memory can be stepped through."""
+    """The type, shape and strides that a loop expects of a parameter's tensors."""
 
     dtype: torch.dtype  # of weights and gradient
     inner: torch.dtype  # of the state
@@ -47,7 +47,7 @@ class TensorSpec(NamedTuple):
 
 
 def fits(tensor: Any, dtype: torch.dtype, spec: TensorSpec) -> bool:
-    """Whether a tensor's memory can be stepped through beside that of its parameter."""
+    """Whether a loop can read a tensor's memory entry by entry beside that of its parameter."""
     return (
         type(tensor) in PLAIN
         and tensor.layout is torch.strided
@@ -61,7 +61,7 @@ def fits(tensor: Any, dtype: torch.dtype, spec: TensorSpec) -> bool:
 
 
 def has_all_memory(tensor: Tensor) -> bool:
-    """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
+    """Whether its storage is large enough: it can be cut, and a functorch tensor has none."""
     held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
 
@@ -90,13 +90,13 @@ def is_count(count: Any) -> bool:
 
 
 def spec_of(parameter: Tensor) -> TensorSpec:
-    """What the tensors of that parameter must be like now."""
+    """The type, shape and strides that the tensors of a parameter must have now."""
     inner = INNER[parameter.dtype]
     return TensorSpec(parameter.dtype, inner, parameter.shape, parameter.stride())
 
 
 class Batch:
-    """Parameters that one compiled loop serves, with the table of their addresses."""
+    """Parameters that one compiled loop steps, with the table of their addresses."""
 
     def __init__(self, rule: UpdateRule, kind: Kind, entries: Sequence[Entry]) -> None:
         self.rule, self.kind, self.entries = rule, kind, entries
@@ -119,15 +119,15 @@ class Batch:
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
         self._guard: MemoryGuard | None = None
-        self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
-        self.has_new_state = False  # whether one has state that was made for this step
-        self.moved = False  # whether weights or state were elsewhere when last looked at
+        self.held: list[Tensor] = []  # gradients, which must not be freed while the loop reads them
+        self.has_new_state = False  # whether a parameter has state that was made for this step
+        self.moved = False  # whether the last check found weights or state at another address
         self._groups = _runs(self.entries)
         self._written: list[dict[str, float]] = [{} for _ in self._groups]
         self.work = launch.compile_loop(kind)
 
     def revalidate(self, states: States) -> bool:
-        """Read every address anew; False where a tensor does not fit any more."""
+        """Read every address again; return False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
         if self._guard is not None and self._guard.holds(states, gradients):
@@ -162,9 +162,9 @@ class Batch:
         return True
 
     def _is_unchanged(self, states: States, row: int) -> bool:
-        """Whether weights and state are the same, in the same place, as when they were found.
+        """Whether weights and state are the same tensors at the same addresses as before.
 
-        Memory of one address has one device, so that of the weights is not asked again.
+        The device is not checked again: it cannot change while the address stays.
         """
         parameter, spec = self.entries[row].parameter, self.specs[row]
         if (
@@ -186,7 +186,7 @@ class Batch:
         return True
 
     def _resolve(self, states: States, row: int) -> bool:
-        """Find weights and state, which may have moved; False where one does not fit."""
+        """Look up weights and state again; return False where one does not fit."""
         entry, spec = self.entries[row], self.specs[row]
         parameter, place = entry.parameter, self.table[row]
         if not fits(parameter, spec.dtype, spec):
@@ -216,7 +216,7 @@ class Batch:
         return True
 
     def write_options(self) -> None:
-        """The present numbers of every group to its rows."""
+        """Write the present options of every group to its rows of the table."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = self.rule.numbers(entry)
             if numbers != self._written[place]:
@@ -226,14 +226,14 @@ class Batch:
                 self._written[place] = numbers
 
     def write_strengths(self) -> None:
-        """The strengths of a step before which gradients were clipped: each parameter's own."""
+        """Write each parameter's strength, for a step before which gradients were clipped."""
         self.table["factor"] = [entry.factor for entry in self.entries]
         self._written = [{} for _ in self._groups]
 
     def advance_counts(self) -> None:
-        """A step more to all counts."""
+        """Count a step for all parameters that have a gradient."""
         self._next_piece[0] = 0
-        # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
+        # autograd then refuses to go back through graphs that hold the old weights.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
@@ -242,7 +242,7 @@ class Batch:
             compile_counts(self.kind.update)(self.job)
 
     def launch(self) -> None:
-        """All pieces, by as many threads as torch has and are worth waking."""
+        """Run all pieces on up to torch.get_num_threads() threads; small batches on one."""
         few = self.size < SERIAL
         team = 1 if few else min(torch.get_num_threads(), len(self.pieces))
         try:
@@ -263,10 +263,10 @@ class Batch:
 
 
 def cut(table: Records, copies: bool, threads: int) -> Records:
-    """Pieces of parameters, at whole chunks, rows or columns, enough for all threads."""
+    """Cut parameters into pieces of whole chunks, rows or columns, enough for all threads."""
     pieces: list[tuple[float, ...]] = []
     for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
-        if span:  # a range of every row, for there the groups are side by side
+        if span:  # a range of every row, since a group has entries in all rows
             rows, end = entries // span, span
             share = -(-int(table["size"].sum()) // (2 * threads * rows))
             unit = width if width > 1 else MIN_WIDTH
@@ -283,7 +283,7 @@ def cut(table: Records, copies: bool, threads: int) -> Records:
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:
-    """Neighbours of one group, by the first of them: their numbers are the same."""
+    """Runs of entries that share a group and so its numbers, each with its first entry."""
     runs, begin = [], 0
     for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.bound))):
         count = len(list(members))

@@ -1,6 +1,6 @@
-"""The parameters of one optimizer, sorted into batches, and stepped.
+"""Sort the parameters of one optimizer into batches, and step them.
 
-It buys the benchmark's rows of 161 mixed tensors: all that one loop serves is stepped in one call.
+`benchmarks/step.py`, the rows of 161 mixed tensors: one call steps all that one loop can step.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 if TYPE_CHECKING:
     from shrinkage.kernels.kind import Kind
 
-TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
+TALLEST = 1 << 18  # rows; with more, copies of even a few columns take much memory
 
 
 class Engine:
-    """The batches of one optimizer, and what is left to torch operations."""
+    """The batches of one optimizer, and the parameters left to torch operations."""
 
     def __init__(self, rule: UpdateRule, entries: Sequence[Entry]) -> None:
         self.rule, self.entries = rule, entries
@@ -44,7 +44,7 @@ class Engine:
         self._is_clipped = False
 
     def step(self, states: States) -> list[Entry]:
-        """Step what can be; the entries that are left."""
+        """Step all parameters that fit a compiled loop; return the others."""
         if not (self._is_sorted and self._is_current(states)):
             self._sort(states)
         self._clip()
@@ -80,7 +80,7 @@ class Engine:
         return EngineReport(tuple(rows))
 
     def _clip(self) -> None:
-        """Tell every entry by what its gradient was clipped."""
+        """Read for every entry by what factor its gradient was clipped."""
         was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
         if not (was_clipped or self._is_clipped):
             return
@@ -91,7 +91,7 @@ class Engine:
             entry.clip = clipped_share(entry.parameter) if takes_part else 1.0
 
     def _is_current(self, states: States) -> bool:
-        """Whether every parameter is still where it belongs."""
+        """Whether every parameter still belongs to its batch, or to none."""
         for batch in self.batches:
             if not batch.revalidate(states):
                 return False
@@ -105,7 +105,7 @@ class Engine:
         )
 
     def _sort(self, states: States) -> None:
-        """Every entry into a batch, or to the others."""
+        """Sort every entry into a batch, or to the others."""
         self._is_sorted = False  # until all of it is done
         for entry in self.entries:
             entry.shares_memory = False
@@ -125,7 +125,7 @@ class Engine:
                 batch = Batch(self.rule, kind, entries)
                 if batch.revalidate(states):
                     batches.append(batch)
-                else:  # another thread has given a gradient that does not fit meanwhile
+                else:  # meanwhile another thread has set a gradient that does not fit
                     others += entries
             overlapping = find_overlaps(batches)
             if not overlapping:
@@ -136,7 +136,7 @@ class Engine:
 
 
 def check_memory(states: States, entry: Entry) -> None:
-    """Refuse a parameter of which the weights, the gradient or the state lost their memory.
+    """Refuse a parameter whose weights, gradient or state lost their memory.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def find_obstacle(rule: UpdateRule, states: States, entry: Entry) -> str | None:
 
 
 def find_obstacle_in_tensors(entry: Entry) -> str | None:
-    """The same of its weights and its gradient alone."""
+    """The same for its weights and gradient only."""
     w, gradient = entry.parameter, entry.parameter.grad
     obstacle = _find_obstacle_in_kind(entry, w) or _find_obstacle_in_layout(entry, w)
     if obstacle is not None:
@@ -226,7 +226,7 @@ def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
 
 
 def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
-    """The entries whose weights or state have memory in common with another's."""
+    """The entries whose weights or state overlap in memory with another's."""
     places = []
     for batch in batches:
         for entry, place in zip(batch.entries, batch.table, strict=True):

@@ -1,7 +1,7 @@
-"""Which compiled loop a penalty on one parameter asks for, if there is one.
+"""Choose the compiled loop for a penalty on one parameter, if there is one.
 
-It buys every row of the benchmark's table of penalties: without a plan a parameter is stepped by
-torch operations.
+`benchmarks/step.py`, every row of the table of penalties: without a plan, torch operations step the
+parameter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shrinkage.penalties import Penalty
 
 
 class KernelPlan(NamedTuple):
-    """A penalty on one parameter, in the terms of the compiled loops."""
+    """A penalty on one parameter, in the form that compiled loops take."""
 
     form: ScalarForm | None
     constants: tuple[float, float]
@@ -23,7 +23,7 @@ class KernelPlan(NamedTuple):
 
 
 def plan_kernel(penalty: Penalty | None, shape: tuple[int, ...]) -> KernelPlan | None:
-    """The compiled form of a penalty on weights of that shape, or None where there is none."""
+    """Plan the loop for a penalty on weights of that shape; None where there is no loop."""
     if penalty is None:
         return KernelPlan(None, (0.0, 0.0))
     scalar_form = scalar_form_of(penalty)

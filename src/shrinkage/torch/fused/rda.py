@@ -34,9 +34,10 @@ class RDA(SelfClipping, Optimizer):
 
         w = argmin over u of  ⟨Σg, u⟩ + t·Ω(u) + Σᵢ hᵢ·(uᵢ − w₀ᵢ)²/(2·lr),    h = √Σg² + eps
 
-    which is ``prox(w₀ − lr·Σg/h, t·lr/h)``. It rests where data loss + Ω is least for convex data
-    losses, more slowly than SGD or Adam, and finds its zeros under noise. For networks too, it is
-    at its best at the end of a training: w₀ is where it began.
+    which is ``prox(w₀ − lr·Σg/h, t·lr/h)``. It converges to the minimum of data loss + Ω for
+    convex data losses, more slowly than SGD or Adam, but with the right zeros under noise. It is
+    best used at the end of a training, for networks too, since it is drawn to the weights w₀ where
+    it began.
 
     Parameters
     ----------

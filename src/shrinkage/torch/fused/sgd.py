@@ -118,11 +118,11 @@ class SGD(FusedOptimizer, torch.optim.SGD):
     """torch.optim.SGD with the penalty inside: a regularized step in one pass over memory.
 
     ``how="proximal"``: the update of torch.optim.SGD, then ``w ← prox(w, s)`` with the optimizer's
-    own step ``s = lr·b``, where the momentum buffer holds b·g for a constant gradient g; it rests
-    where data loss + Ω is least, with exact zeros, at any momentum. "coupled": ∂Ω(w) joins the
-    gradient; the same rest, no exact zeros. "decoupled": ``w ← (1 − 2·scale·lam)·w`` for squares
-    before the update, a threshold of ``scale·lam`` for absolute values and groups after it; without
-    momentum and with ``scale="lr"`` the same rest.
+    own step ``s = lr·b``, where the momentum buffer holds b·g for a constant gradient g; it
+    converges to the minimum of data loss + Ω, with exact zeros, at any momentum. "coupled": ∂Ω(w)
+    is added to the gradient; the same minimum, no exact zeros. "decoupled":
+    ``w ← (1 − 2·scale·lam)·w`` for squares before the update, a threshold of ``scale·lam`` for
+    absolute values and groups after it; without momentum and with ``scale="lr"`` the same minimum.
 
     Parameters
     ----------

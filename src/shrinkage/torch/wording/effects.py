@@ -1,4 +1,4 @@
-"""What a penalty does in a step, and where its weights come to rest, in words."""
+"""Sentences on what a penalty does in a step, and on what its weights converge to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
 def objective(host: Host) -> str:
-    """Where weights rest under this attachment, in a sentence; no more than is proved."""
+    """What weights converge to under this host, in a clause that claims no more than is proved."""
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
     if decay is not None and not decay.joins_gradient:
@@ -26,11 +26,11 @@ def objective(host: Host) -> str:
     if decay is not None:
         goal += f" + ½·{decay.strength:g}·Σw² (weight_decay)"
     if host.how == "coupled":
-        return f"rests at {goal}; no exact zeros"
+        return f"converges to {goal}; no exact zeros"
     if host.how == "proximal":
         known = "" if host.metric is None else " if metric= is the optimizer's own step"
-        return f"rests at {goal}{known}; exact zeros"
-    unclaimed = "decoupled from the loss: no objective is claimed for where it rests"
+        return f"converges to {goal}{known}; exact zeros"
+    unclaimed = "decoupled from the loss: no objective is claimed for what it converges to"
     if host.scale != "lr":
         return unclaimed
     steadies = [steady_step(host.optimizer, group, 1.0) for group in host.optimizer.param_groups]
@@ -38,13 +38,13 @@ def objective(host: Host) -> str:
         return unclaimed
     shares = {1.0 / steady for steady in steadies if steady}
     if shares == {1.0}:
-        return f"rests at {goal}"
+        return f"converges to {goal}"
     times = " or ".join(f"{share:g}" for share in sorted(shares))
-    return f"rests at {goal}, with every strength times {times} (momentum)"
+    return f"converges to {goal}, with every strength times {times} (momentum)"
 
 
 def describe_goal(bound: BoundModel) -> str:
-    """What the weights come to rest at; only a stationary point where a penalty is not convex."""
+    """What the weights converge to: a stationary point only, where a penalty is not convex."""
     if all(binding.penalty.is_convex for binding in bound.active):
         return MINIMUM_OF_J
     return MINIMUM_OF_J.replace("the minimum", "a stationary point")
