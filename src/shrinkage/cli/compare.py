@@ -99,6 +99,15 @@ def compare(
             "the most zeros.  [default: score]",
         ),
     ] = None,
+    refit: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="rest or all: the rows on which the recommended model is fitted at the end, "
+            "all but the test part or all.",
+        ),
+    ] = "rest",
+    no_refit: Annotated[bool, typer.Option("--no-refit", help="Fit no model at the end.")] = False,
     out: Annotated[
         Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
     ] = Path("shrinkage-study"),
@@ -136,14 +145,18 @@ def compare(
         )
 
         from shrinkage.study.comparing import run_study
+        from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
-        results = run_study(question, out=out, jobs=jobs, command=command)
+        rows = None if no_refit else refit
+        results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
 
         from shrinkage.report import write_report
 
         write_report(results, out / "report.html")
         typer.echo(f"{results!r}\n\n{out / 'report.html'}")
+        if rows is not None and results.recommended is not None:
+            typer.echo(describe_model(results.model, out))
     if not results.choices:
         raise typer.Exit(1)
 
@@ -153,16 +166,19 @@ def report(
         Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
     ],
 ) -> None:
-    """Make trials.csv and report.html again, from the records alone."""
+    """Make trials.csv, features.csv and report.html again, from the records alone."""
     with end_in_a_sentence(folder):
         from shrinkage.report import write_report
+        from shrinkage.study.storage.features_csv import write_features_csv
         from shrinkage.study.storage.store import load
         from shrinkage.study.storage.trials_csv import write_csv
 
         results = load(folder)
         write_csv(results, folder / "trials.csv")
+        write_features_csv(results, folder / "features.csv")
         write_report(results, folder / "report.html")
-        typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
+        for name in ("trials.csv", "features.csv", "report.html"):
+            typer.echo(folder / name)
 
 
 def _read_text(path: Path) -> str:

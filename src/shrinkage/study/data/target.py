@@ -103,7 +103,7 @@ def _guess_task(values: np.ndarray, kind: str) -> str:
 
 def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     labels, index = np.unique(values, return_inverse=True)
-    classes = tuple(map(_label_text, labels))
+    classes = tuple(map(label_text, labels))
     if len(classes) < 2:
         raise UsageError(
             f"target {name!r} has one class only, {classes[0]!r}: there is nothing to learn"
@@ -116,7 +116,8 @@ def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[st
     return index.astype(np.int64), classes
 
 
-def _label_text(label: object) -> str:
+def label_text(label: object) -> str:
+    """A class as text: 1.0 is "1"."""
     return repr(float(label)).removesuffix(".0") if isinstance(label, float) else str(label)
 
 
