@@ -58,7 +58,7 @@ class Parts(NamedTuple):
 def write_parts(parts: Parts, path: Path) -> None:
     """Write the parts to the file at `path`, which appears whole or not at all."""
     arrays: dict[str, Array] = {}
-    numbers: list[dict[str, dict[str, float]]] = []  # what is remembered besides arrays
+    numbers: list[dict[str, dict[str, float]]] = []  # the numbers in the optimizer's memories
     for index, layer in enumerate(dense_layers(parts.layers)):
         arrays[f"weights_{index}"], arrays[f"biases_{index}"] = layer.weights, layer.biases
         numbers.append({})
@@ -143,7 +143,7 @@ def _check_same_kind(expected: Array, array: Array) -> None:
 
 
 def _check_memory(optimizer: Optimizer, layer: Dense, memory: dict[str, Memory]) -> None:
-    """Refuse what the optimizer itself would not remember of that layer."""
+    """Refuse a memory that the optimizer itself would not make for that layer."""
     if memory.keys() != {"weights", "biases"}:
         raise ValueError(f"it remembers {', '.join(memory)}")
     for name, stored in memory.items():

@@ -1,7 +1,7 @@
 """Different weight regularizations in a sandbox: the same weights, no data, one penalty, each way.
 
-With a data gradient of zero, all that moves a weight is its regularization, so each way shows its
-own law within a step or two.
+With a data gradient of zero only the regularization moves a weight, so each way shows its law
+within a step or two.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.wording.text_table import align
 
-MOST = 1_000_000  # numbers that one way leaves behind
+MOST = 1_000_000  # numbers in the path of one way
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one way did to the weights."""
+    """The path of the weights under one way of regularization."""
 
     way: str
     paths: tuple[tuple[float, ...], ...]  # (steps + 1, weights)

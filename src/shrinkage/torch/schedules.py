@@ -67,7 +67,7 @@ def check_schedule(schedule: object) -> None:
 
 
 def _check_is_made(argument: str, schedule: object) -> None:
-    """Refuse the functions of this module themselves: they make schedules.
+    """Refuse the functions of this module themselves, which make schedules.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What `attach` refuses, and what it warns of: everything that would not do what is written."""
+"""The checks of `attach`: it refuses or warns of all that would not do what is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_attachment(
     metric: Any,
     max_norm: float | None = None,
 ) -> None:
-    """Refuse or warn of what would not do as written.
+    """Refuse, or warn of, an attachment that would not do what is written.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
 
 
 def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Refuse a clipping that would come after gradients of a penalty, or twice."""
+    """Refuse clipping that would come after a penalty's gradients, or twice."""
     name, others = type(optimizer).__name__, attachments_of(optimizer)
     if isinstance(optimizer, SelfClipping):
         check_no_late_clipping(optimizer, optimizer.max_norm)

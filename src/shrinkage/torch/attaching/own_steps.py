@@ -1,4 +1,4 @@
-"""The optimizer's own step for each parameter: read from its state, or asked of the user."""
+"""The optimizer's own step for each parameter: read from its state, or by `metric`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OwnSteps:
     """How far an optimizer moves each parameter for each unit of its gradient.
 
-    By `metric` where the user gives one, else by the rule that is known for the optimizer.
+    This comes from `metric` where the user gives one, else from the rule for the optimizer.
     """
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: UserMetric | None) -> None:
@@ -36,7 +36,7 @@ class OwnSteps:
         self._loops: FusedProx | None = None
 
     def prox_in_one_pass_(self, moved: Sequence[Pair], pairs: Sequence[Pair]) -> Sequence[Pair]:
-        """The prox of what moved, where compiled loops know the rule; returns what is left."""
+        """Apply the prox of `moved` by compiled loops where these can; return the others."""
         if self.rule not in (own_step.sgd, own_step.adam):
             return moved
         if self._loops is None:
@@ -47,10 +47,10 @@ class OwnSteps:
         return self._loops.prox_(moved, pairs)
 
     def read(self, group: Group | None, part: BoundParameter, share: float = 1.0) -> Reading | None:
-        """How to read the step of a part, and from which state; None for one that stays.
+        """A function that reads the step of a part, and its state; None for a part that stays.
 
-        `share` is the c of the gradient's clipping: the strength is clipped with it, but not how
-        far a prox may go.
+        `share` is the c of the gradient's clipping. It scales the strength, but not the limit on
+        how far a prox may move an entry.
         """
         if group is None:
             return None

@@ -1,4 +1,4 @@
-"""Decides on the findings about what an optimizer does by itself.
+"""Findings about what an optimizer does without a penalty.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """

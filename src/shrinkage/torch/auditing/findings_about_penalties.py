@@ -1,4 +1,4 @@
-"""Decides on the findings about what penalties do beside an optimizer.
+"""Findings about penalties and how an optimizer acts beside them.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """

@@ -1,4 +1,4 @@
-"""What acts on each parameter of a model: optimizers, their own decay, and penalties."""
+"""A snapshot of all that acts on a model's parameters: optimizers, decay and penalties."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class AppliedPenalty:
 
 @dataclass(frozen=True, eq=False)
 class AuditedParameter:
-    """One parameter with all that acts on it."""
+    """One parameter with the optimizers, decay and penalties that act on it."""
 
     candidate: Candidate
     held_by: tuple[tuple[Optimizer, Group], ...]  # one for each time that an optimizer holds it

@@ -1,4 +1,4 @@
-"""Who gets what: the table that a Regularizer prints."""
+"""The table that a Regularizer prints: the penalty of each parameter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 @dataclass(frozen=True)
 class Row:
-    """What one parameter gets."""
+    """The penalty of one parameter, and its effect."""
 
     parameter: str
     shape: str

@@ -29,11 +29,11 @@ Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
 
 @dataclass(frozen=True)
 class BoundParameter:
-    """A parameter that a penalty is bound to."""
+    """A parameter that a penalty is bound to, under all of its names."""
 
     name: str
     parameter: Tensor
-    aliases: tuple[str, ...]  # every name it goes by
+    aliases: tuple[str, ...]  # all of its names
 
     @property
     def moves(self) -> bool:
@@ -41,7 +41,7 @@ class BoundParameter:
         return self.parameter.grad is not None and self.parameter.requires_grad
 
     def read_tensor(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
-        """The parameter, or the tensor that stands for it in `parameters`."""
+        """The parameter, or the tensor that replaces it in `parameters`."""
         if parameters is None:
             return self.parameter
         for name in self.aliases:
@@ -55,9 +55,9 @@ Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from whi
 
 @dataclass(frozen=True)
 class Binding(ABC):
-    """A penalty bound to one parameter or more, which it sees as one array.
+    """A penalty bound to one or more parameters, its parts, which it sees as one array.
 
-    What acts on the array gets a number for each part, 0 for one that is to stay.
+    Methods that change the array take a number for each part; 0 leaves a part as it is.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Binding(ABC):
     def value(self, w: Tensor) -> Tensor:
         """Ω of the array, or of another one in its place.
 
-        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
+        As `Penalty.value`, but without looking up the library, which torch.compile cannot trace.
         """
         result = differentiable(w, self.penalty)
         return self.penalty._value(xp, widen(xp, w)) if result is None else result
@@ -104,7 +104,7 @@ class Binding(ABC):
 
     @abstractmethod
     def read_array(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The array, of the parameters or of what stands for them in `parameters`."""
+        """The array, made of the parameters or of their replacements in `parameters`."""
 
     @abstractmethod
     def add_gradient_(self, factors: Sequence[float]) -> None:
@@ -147,11 +147,11 @@ class SingleBinding(Binding):
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
-    """Bind what was selected, after each penalty has got its module's units and its arrays.
+    """Bind the selected parameters; each penalty gets the units of its module and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
-    models: dict[int, Mapping[str, Tensor]] = {}  # that are references
+    models: dict[int, Mapping[str, Tensor]] = {}  # models that are references, by id
     return [
         _bound(item, item.penalty, starts, models)
         for item in selected
@@ -174,7 +174,7 @@ def _bound(
                 models[id(source)] = _by_name(source)
             source = models[id(source)]
         tensor = None if isinstance(source, str) else _array(argument, source, part)
-        if tensor is None or _is_same(tensor, parameter):  # "start", or that in other words
+        if tensor is None or _is_same(tensor, parameter):  # "start", or the parameter itself
             if owner.name not in starts:
                 starts[owner.name] = parameter.detach().clone()
             return starts[owner.name]
@@ -212,7 +212,7 @@ def _by_name(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _array(argument: str, source: Any, part: BoundParameter) -> Tensor:
-    """Find the array for that parameter, in a mapping by names or as one for all; no copy."""
+    """Look up the array for a parameter, in a mapping by names or one for all; no copy."""
     if isinstance(source, Mapping):
         name = next((name for name in part.aliases if name in source), None)
         if name is None:

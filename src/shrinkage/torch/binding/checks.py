@@ -1,4 +1,4 @@
-"""What is refused or warned of where a bound model meets an optimizer."""
+"""Checks of a bound model and an optimizer: what is refused and what is warned of."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
     if all(term.is_separable for term in terms(penalty)):
         return
     try:
-        penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # which has no memory
+        penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # takes no memory
     except ValueError as error:
         raise ValueError(f"{name}: {error}; leave it out, or give it another penalty") from None
-    except (RuntimeError, NotImplementedError):  # there is no such operation without memory
+    except (RuntimeError, NotImplementedError):  # an operation that meta tensors do not support
         return
 
 
 def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
-    """Warn where a weight that is divided by its size may become exactly 0, which is 0/0."""
+    """Warn where a weight that is divided by its size may become exactly 0, since 0/0 is NaN."""
     if how == "coupled":
         return
     divided = [

@@ -1,4 +1,4 @@
-"""Penalties that are infinite or NaN."""
+"""The check for penalties that are infinite or NaN."""
 
 from __future__ import annotations
 

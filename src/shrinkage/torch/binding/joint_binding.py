@@ -35,8 +35,8 @@ from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 class JointBinding(Binding):
     """A penalty bound to the matrix (units, entries) of a `Joint`.
 
-    Each way works on the gathered matrix, and what it makes of it is scattered again. Steps are an
-    array where the parts' own differ; a part that stays has step 0, which no prox moves.
+    Each method works on the gathered matrix and scatters the result. Steps are an array where those
+    of the parts differ; a part that is not to move has step 0.
     """
 
     rows: tuple[Rows, ...]  # of each part
@@ -131,7 +131,7 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
 def _check_sides(
     joint: Joint, owners: Sequence[Owner], parts: Sequence[BoundParameter], rows: Sequence[Rows]
 ) -> None:
-    """Refuse a later weight without a side where its columns may be what is meant."""
+    """Refuse a later weight without a side where its columns could be meant."""
     units, first = rows[0].units, parts[0].parameter
     for member, owner, part, row in zip(
         joint.members[1:], owners[1:], parts[1:], rows[1:], strict=True

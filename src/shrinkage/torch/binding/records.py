@@ -1,7 +1,7 @@
-"""What a regularizer needs to go on, as numbers and text about the places of a parameter group.
+"""Records of what a regularizer needs to resume: numbers and text for each parameter group.
 
-A record speaks of places in its group, as torch's own state does, so the same script finds its
-parameters again under whatever names.
+A record refers to parameters by their places in the group, as torch's own state does, so that their
+names may change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 
 def save_state(bound: BoundModel) -> dict[str, Any]:
-    """Factor, step, penalties as text, starts of weights, and fill of the momentum buffers."""
+    """Save factor, step, penalties as text, starts of weights, and fill of momentum buffers."""
     return {
         "factor": bound.factor,
         "step": bound.steps,
@@ -85,7 +85,7 @@ def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
 
 
 def concerns(record: Record, bound: BoundModel, group: Group) -> bool:
-    """Whether a record is about a parameter that is penalized here."""
+    """Whether a record mentions a parameter that this model penalizes."""
     return not find_places(bound, group).keys().isdisjoint(_ungroup(record["penalties"]))
 
 
@@ -120,7 +120,9 @@ def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
             optimizer.state[part.parameter][START] = bound.starts[part.name]
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimizer.state[parameter]  # distributed checkpoints want all in the state, or none
+            optimizer.state[
+                parameter
+            ]  # distributed checkpoints need all parameters in the state, or none
 
 
 def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
@@ -130,7 +132,7 @@ def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
 
 
 def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Load the starts; a parameter that has never moved starts where its next step begins."""
+    """Load the starts; one that has never moved takes its start at the next step."""
     for part in _parts_with_starts(bound):
         start, state = bound.starts[part.name], state_of(optimizer, part)
         if START in state:
@@ -194,7 +196,7 @@ def _warn_of_other_penalties(present: Mapping[str, str], saved: Mapping[str, str
 
 
 def _group_by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
-    """The places of each value: most parameters have the same."""
+    """The places of each value, since most parameters have the same one."""
     places: dict[str, list[int]] = {}
     for place, value in values.items():
         places.setdefault(str(value), []).append(place)

@@ -1,4 +1,4 @@
-"""What can be seen and set of penalties on a model, whatever applies them."""
+"""The interface of penalties on a model that does not depend on how they are applied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shrinkage.torch.schedules import Schedule
 
 
 class Regularized:
-    """A holder of penalties on a model: what optimizers and the audit know of a `Regularizer`."""
+    """The part of a `Regularizer` that optimizers and the audit use."""
 
     bound: BoundModel
 
@@ -37,7 +37,7 @@ class Regularized:
 
     @property
     def factor(self) -> float:
-        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        """The number that multiplies every strength: 1 at first, then set by the schedule."""
         return self.bound.factor
 
     @factor.setter

@@ -25,7 +25,7 @@ def inner_optimizer(optimizer: Any) -> Any:
 
 
 def innermost_optimizer(optimizer: Any) -> Any:
-    """The one that moves the weights, through wrappers of any kind."""
+    """The optimizer that moves the weights, inside wrappers of any kind."""
     optimizer = inner_optimizer(optimizer)
     wrapped = wrapped_by(optimizer)
     return innermost_optimizer(wrapped[0][1]) if len(wrapped) == 1 else optimizer
@@ -46,7 +46,7 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
 
 
 def check_optimizer(optimizer: object) -> None:
-    """Refuse what is no optimizer, what wraps another, and what torch keeps no hooks for.
+    """Refuse anything that is no optimizer, wraps another, or has no hooks.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
 
-It buys the benchmark's row "L1 attached".
+`benchmarks/step.py`, the row "L1 attached".
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class FusedProx:
         )
 
     def prox_(self, moved: Pairs, pairs: Pairs) -> Pairs:
-        """Apply the prox of `moved` where one pass will do; return what is left.
+        """Apply the prox of `moved` where one pass can; return the others.
 
         `pairs` has the frozen parameters too.
         """
@@ -113,12 +113,12 @@ class FusedProx:
             ]
 
     def engine_report(self) -> EngineReport:
-        """Which prox is applied in one pass, and which by torch operations; none before a step."""
+        """Which prox is applied in one pass and which by torch operations; empty before a step."""
         engine = self.engine or Engine(self.rule, [])
         return engine.describe(self.optimizer.state)
 
     def _has_one_share(self, moved: Pairs) -> bool:
-        """Whether all momentum buffers that moved are equally full; notes how full."""
+        """Whether all momentum buffers that moved are equally full; store how full they are."""
         fill = self.bound.momentum.buffers
         shares = {fill.get(binding.parts[0].name, 1.0) for binding, _ in moved}
         if len(shares) == 1:

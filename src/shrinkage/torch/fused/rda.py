@@ -77,7 +77,7 @@ class RDA(SelfClipping, Optimizer):
     """
 
     has_penalty_in_groups = False
-    _carried: BoundModel | None = None  # which travels in the state
+    _carried: BoundModel | None = None  # the one that is saved in the state
 
     def __init__(
         self,
@@ -119,17 +119,17 @@ class RDA(SelfClipping, Optimizer):
             self._carry(penalty.bound)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As in torch; a norm to clip to is the whole optimizer's, never a group's."""
+        """As in torch; `max_norm` belongs to the whole optimizer and not to a group."""
         check_group_has_no_norm(self, param_group)
         super().add_param_group(param_group)
-        self.param_groups[-1].pop("max_norm", None)  # which torch takes from the defaults
+        self.param_groups[-1].pop("max_norm", None)  # torch copies it from the defaults
 
     def penalty_of(self, group: dict[str, Any]) -> Penalty | Regularized:
         """The one penalty of all groups."""
         return self.penalty
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies keep the penalty, which torch does not know of."""
+        """Keep the penalty in copies, since torch does not know it."""
         state: dict[str, Any] = super().__getstate__()
         return {**state, "penalty": self.penalty}
 
@@ -157,7 +157,7 @@ class RDA(SelfClipping, Optimizer):
         return loss
 
     def _penalties(self) -> tuple[dict[Tensor, Penalty], float]:
-        """The penalty of each parameter, and the factor of all."""
+        """The penalty of each parameter, and the factor that multiplies all of them."""
         if isinstance(self.penalty, Penalty):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
@@ -169,7 +169,7 @@ class RDA(SelfClipping, Optimizer):
         }, bound.factor
 
     def _carry(self, bound: BoundModel) -> None:
-        """Let it travel in this optimizer's state, from the first time that it is here."""
+        """Save the regularizer in this optimizer's state, from its first use on."""
         if self._carried is not bound:
             if self._carried is not None:
                 stop_carrying(self, self._carried)
@@ -177,7 +177,7 @@ class RDA(SelfClipping, Optimizer):
             self._carried = bound
 
     def _begin(self, parameter: Tensor) -> None:
-        """See that its state is there."""
+        """Make its state where it is missing."""
         assert parameter.grad is not None
         if parameter.grad.is_sparse:
             raise RuntimeError("RDA averages dense gradients, but one of these is sparse")

@@ -105,7 +105,7 @@ def _members(
 
 
 def _chains(module: nn.Module) -> list[Chain]:
-    """The hidden layers of one module, in order."""
+    """The hidden layers of one module, in order, each with the layer that follows."""
     if isinstance(module, nn.Sequential):
         return list(_in_sequence(list(module)))
     norms = (own_children(module).get(name) for name in ("norm", "grn", "ffn_layernorm"))
@@ -127,7 +127,7 @@ def _chains(module: nn.Module) -> list[Chain]:
 
 
 def _in_sequence(layers: Sequence[nn.Module]) -> Iterator[Chain]:
-    """Linear layers with nothing between them but what acts on each neuron alone."""
+    """Pairs of linear layers with only functions of single neurons between them."""
     incoming: list[nn.Module] = []
     for layer in layers:
         if is_linear(layer):
@@ -149,7 +149,7 @@ def _is_by_neuron(layer: nn.Module) -> bool:
 
 
 def _numbered(module: nn.Module) -> Iterator[Chain]:
-    """Children fc1, fc2, ...: those that follow one another and whose sizes fit."""
+    """Pairs of children such as fc1 and fc2 with consecutive numbers and fitting sizes."""
     numbered: dict[str, dict[int, nn.Module]] = {}
     for name, child in module.named_children():
         if (parts := NUMBERED.fullmatch(name)) and is_linear(child):

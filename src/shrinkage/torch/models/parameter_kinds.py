@@ -1,4 +1,4 @@
-"""What a parameter is: a weight, a bias, or something that is left out unless it is asked for."""
+"""The kind of a parameter: a weight, a bias, or another that is penalized only on request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NO_DECAY = "asks for no weight decay"
 
 
 def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
-    """ "weight", "bias", or in words what a parameter is instead."""
+    """ "weight", "bias", or another kind in words."""
     is_norm = isinstance(module, NORMALIZATIONS)
     if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
         return "a normalization's"
@@ -82,7 +82,7 @@ class Request:
     keywords: frozenset[str]
 
     def includes(self, name: str, path: str, alias: str) -> bool:
-        """Whether it asks for a parameter: its name without wrappers, with them, and as shown."""
+        """Whether it names a parameter, given its name, its path with wrappers, and its alias."""
         if path.removeprefix(self.path) in self.names:
             return True
         inner = [inner_name.removeprefix(self.prefix) for inner_name in (name, alias)]
@@ -98,7 +98,7 @@ class Request:
 
 
 def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
-    """What ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module ask for."""
+    """Read ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module."""
     names, keywords = _asked(module, "no_weight_decay"), _asked(module, "no_weight_decay_keywords")
     if not names and not keywords:
         return None
@@ -136,7 +136,7 @@ def _level_of_caller() -> int:
 
 
 def is_marked(parameter: Tensor) -> bool:
-    """Whether the parameter itself says so: ``_no_weight_decay``, or ``_optim`` as in S4."""
+    """Whether the parameter itself asks for no decay: ``_no_weight_decay``, or S4's ``_optim``."""
     if getattr(parameter, "_no_weight_decay", False):
         return True
     options = getattr(parameter, "_optim", None)

@@ -1,4 +1,4 @@
-"""Which parameters a penalty is for: names, kinds, patterns."""
+"""Select the parameters of a penalty by names, kinds and patterns."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Selected:
     """What was decided for one parameter, and why."""
 
     candidate: Candidate
-    owner: Owner  # the one that decided; the first if none did
+    owner: Owner  # the one that matched, or the first
     penalty: Penalty | None
     why: str
-    by: Selector | None = None  # what selected it
+    by: Selector | None = None  # the selector that matched
 
 
 def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected]:
@@ -63,9 +63,9 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
 def each_name_alone(
     candidate: Candidate, penalty: Penalties, on: On | None
 ) -> dict[str, Penalty | None]:
-    """What a tied parameter would get if it went by one of its names alone, for each of them.
+    """The penalty that a tied parameter would get under each of its names alone.
 
-    Empty where a selector is one of its whole names: then it is meant.
+    Empty where a selector is one of its whole names, since that selector is meant for it.
     """
     rules, reach_all = _rules(penalty, on)
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
@@ -152,7 +152,7 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
 
 
 def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str | None:
-    """The first name that a selector reaches, whatever others take before it."""
+    """The first name that a selector matches, even if an earlier selector takes it."""
     for candidate in pool:
         for owner in candidate.owners:
             if _matches(selector, owner, candidate.parameter, reach_all):

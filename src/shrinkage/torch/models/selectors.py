@@ -1,4 +1,4 @@
-"""Selectors as a user writes them: layers and parameters are replaced by their names."""
+"""Selectors of parameters, in which layers and parameters are replaced by their names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from shrinkage.torch.models.owners import Candidate, candidates, modules_by_name
 
 Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
 Selector = str | type[nn.Module] | Predicate | Joint
-Given = Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]  # as a user writes it
-On = Given | Iterable[Given]
+WrittenSelector = (
+    Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]
+)  # as a user writes it
+On = WrittenSelector | Iterable[WrittenSelector]
 Penalties = Penalty | Mapping[Any, Penalty | None]
 
 

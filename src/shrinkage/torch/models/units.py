@@ -1,4 +1,4 @@
-"""Which entries of a module's weight belong to one output unit, or to one input unit."""
+"""The entries of a module's weight that belong to one output unit or one input unit."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
 
 
 def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
-    """What is not certain of the groups of a parameter, for its row in the table."""
+    """A note for the table on groups of a parameter that are a guess or depend on its module."""
     module = owner.module
     known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
     if groups in ("out", "in") and parameter.ndim > 1 and not known:
@@ -127,7 +127,7 @@ class Rows:
 
     @property
     def entries(self) -> int:
-        """How many belong to one unit."""
+        """How many entries belong to one unit."""
         return math.prod(self.shape) // self.units
 
     def of(self, w: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class Rows:
         return w.reshape(self.view).permute(self.order).reshape(self.units, self.entries)
 
     def back(self, rows: Tensor) -> Tensor:
-        """The parameter's shape again."""
+        """Bring a matrix (units, entries) back to the parameter's shape."""
         laid_out = rows.reshape([self.view[axis] for axis in self.order])
         inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
         return laid_out.permute(inverse).reshape(self.shape)

@@ -1,4 +1,4 @@
-"""What each way (coupled, decoupled, proximal) does to one parameter, in place."""
+"""The updates of one parameter, in place: coupled, decoupled and proximal."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def prox_rows_(
 
 
 def is_active(penalty: Penalty, factor: float) -> bool:
-    """Whether its prox may move a weight: constraints hold at any factor, 0 included."""
+    """Whether its prox may move a weight; constraints hold at any factor, even 0."""
     return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
 
 

@@ -51,7 +51,7 @@ def describe_goal(bound: BoundModel) -> str:
 
 
 def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> str:
-    """What a penalty does to a parameter in a step, at the present learning rate."""
+    """A clause on what a penalty does to a parameter in a step, at the present learning rate."""
     host = bound.host
     if host is None:
         has_gradient = penalty.why_no_gradient() is None
@@ -74,7 +74,7 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
 
 
 def _added(penalty: Penalty, factor: float) -> str:
-    """What is added to the gradient."""
+    """The clause on what is added to the gradient."""
     absolute, square, others = penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
     parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
@@ -90,7 +90,7 @@ def _timescale_of_sgd(host: Host, group: Group, penalty: Penalty) -> str:
 
 
 def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
-    """What a step of this size does to a weight outside the gradient."""
+    """The clause on what a step of this size does to a weight outside the gradient."""
     absolute, square, others = penalty.split()
     parts = []
     if square:
@@ -123,7 +123,7 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) 
 
 
 def _next_step_of_sgd(host: Host, group: Group, part: BoundParameter) -> float:
-    """Its own step one step from now, when the momentum buffer is that much fuller."""
+    """The own step of SGD's next step, after which the momentum buffer is fuller."""
     seen = host.bound.momentum.buffers.get(part.name, full_buffer_share(group))
     begun = "momentum_buffer" in host.optimizer.state.get(part.parameter, {})
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
