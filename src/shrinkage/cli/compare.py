@@ -46,6 +46,15 @@ def compare(
         int | None,
         typer.Option(parser=parse_whole, metavar="NUMBER", help="How many.  [default: 3]"),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Cross-validation with so many folds, for each seed.  "
+            "[default: one train/validation split a seed]",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +149,7 @@ def compare(
             "methods": tuple(penalty) if penalty else None,
             "strengths": grid_from_text(strengths) if strengths is not None else None,
             "seeds": seeds,
+            "folds": folds,
             "model": model,
             "optimizer": optimizer,
             "lr": lr,

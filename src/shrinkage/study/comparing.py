@@ -56,6 +56,7 @@ def compare(
     penalty: str | Sequence[str] = METHODS,
     strengths: str | Sequence[float] = STRENGTHS,
     seeds: int = 3,
+    folds: int | None = None,
     model: str = "mlp:64",
     optimizer: str = "adam",
     lr: float | None = None,
@@ -128,6 +129,7 @@ def compare(
         methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
         strengths=grid,
         seeds=seeds,
+        folds=folds,
         model=model,
         optimizer=optimizer,
         lr=lr,
@@ -153,7 +155,7 @@ def run_study(
     check_rows(rows)
     source = read_source(study.data if frame is None else frame)
     table = prepare_table(source, study)
-    parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
+    parts = [make_parts(table, study, seed) for seed in range(study.splits)]
     study = study.with_defaults(
         target=study.target or source.target or "",
         task=table.task,
@@ -178,7 +180,7 @@ def run_study(
         _run_pending(study, parts, store, jobs, progress)
         if not store.is_finished():
             records = store.read_results().records
-            choices = choose(records, study.seeds, find_metric(study.metric, table.task))
+            choices = choose(records, study.splits, find_metric(study.metric, table.task))
             choices = score_test_part.score_test_part(choices, records, table, study, parts)
             pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
             store.finish(choices, measure_features(list(pairs), records, table, study))
@@ -243,7 +245,7 @@ def _run_pending(
         progress.say(f"{count} removed: the same trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    progress.start(len(trials), earlier, find_metric(study.metric, parts[0].task))
+    progress.start(len(trials), earlier, find_metric(study.metric, parts[0].task), study.folds)
     with closing(run_trials(study, pending, parts, jobs)) as records:
         for record in records:
             store.add(record)

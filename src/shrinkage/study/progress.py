@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from shrinkage.study.formatting import format_score, pluralize
-from shrinkage.study.records import Record
+from shrinkage.study.records import Record, name_split
 from shrinkage.study.scores import METRICS, Metric
 
 LINES = 10  # plain lines in a whole study, roughly
@@ -32,15 +32,23 @@ class Progress:
         self._total = 0
         self._done = 0
         self._metric = METRICS["accuracy"]
+        self._folds: int | None = None
         self._scores: dict[tuple[str, float], list[float]] = {}
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def start(self, total: int, earlier: Sequence[Record], metric: Metric) -> None:
+    def start(
+        self,
+        total: int,
+        earlier: Sequence[Record],
+        metric: Metric,
+        folds: int | None = None,
+    ) -> None:
         """Begin a study of `total` trials, with the records of an earlier run."""
-        self._total, self._done, self._metric = total, len(earlier), metric
+        self._total, self._done = total, len(earlier)
+        self._metric, self._folds = metric, folds
         done = len(earlier)
         for record in earlier:
             self._count(record)
@@ -58,8 +66,8 @@ class Progress:
         if record.validation_score is None:
             trial = record.trial
             self.say(
-                f"diverged: {trial.method} at {trial.strength:.3g}, seed {trial.seed}, "
-                f"{record.reason}"
+                f"diverged: {trial.method} at {trial.strength:.3g}, "
+                f"{name_split(trial.seed, self._folds)}, {record.reason}"
             )
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1, description=self._best())

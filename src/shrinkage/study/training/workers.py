@@ -13,7 +13,7 @@ import joblib
 
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError, UsageError
-from shrinkage.study.records import Record, Trial
+from shrinkage.study.records import Record, Trial, name_split
 from shrinkage.study.spec import Study
 from shrinkage.study.training import fit, models
 from shrinkage.study.training.parent_watch import end_with_parent
@@ -99,8 +99,8 @@ def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
         raise
     except BaseException as error:
         raise StoppedError(
-            f"{trial.method} at {trial.strength:g}, seed {trial.seed}, cannot be trained: "
-            f"{models.describe_error(error)}; the records so far are kept"
+            f"{trial.method} at {trial.strength:g}, {name_split(trial.seed, study.folds)}, cannot "
+            f"be trained: {models.describe_error(error)}; the records so far are kept"
         ) from None
 
 
