@@ -77,6 +77,8 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"seeds": 2.5}, "got 2.5"),
         ({"folds": 1}, "folds must be a whole number from 2 up, got 1"),
         ({"folds": 2.0}, "folds must be a whole number from 2 up, got 2.0"),
+        ({"balanced": 1}, "balanced must be True or False, got 1"),
+        ({"balanced": True, "task": "regression"}, "balanced weighs classes, and the task is reg"),
         ({"metric": "f1"}, "metric 'f1' is unknown"),
         ({"task": "regression", "metric": "accuracy"}, "regression has r2, mae, rmse"),
         ({"epochs": 0}, "epochs must be a whole number"),
@@ -150,9 +152,11 @@ def test_toml_comes_back_the_same():
         seeds=4,
         lr=0.1,
         epochs=7,
+        metric="rmse",
     )
     assert from_toml(study.to_toml()) == study
     assert from_toml(Study().to_toml()) == Study()
+    assert from_toml(Study(balanced=True).to_toml()) == Study(balanced=True)
     assert from_toml('strengths = "1e-4:1e-2:3"').strengths == (1e-4, 1e-3, 1e-2)
 
 

@@ -109,6 +109,10 @@ def compare(
             "  [default: accuracy, or r2]",
         ),
     ] = None,
+    balanced: Annotated[
+        bool,
+        typer.Option("--balanced", help="In training each class counts as much as every other."),
+    ] = False,
     prefer: Annotated[
         str | None,
         typer.Option(
@@ -157,6 +161,7 @@ def compare(
             "subject": subject,
             "task": task,
             "metric": metric,
+            "balanced": balanced or None,
             "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read_text(study))

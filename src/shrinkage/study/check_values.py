@@ -70,6 +70,14 @@ def check_count(name: str, value: object) -> None:
         raise UsageError(f"{name} must be at most {MOST[name]:,}, got {value}")
 
 
+def check_balanced(value: object, task: str | None) -> None:
+    """Refuse what is no truth value, and weights of classes where there are none."""
+    if not isinstance(value, bool):
+        raise UsageError(f"balanced must be True or False, got {value!r}")
+    if value and task == "numbers":
+        raise UsageError("balanced weighs classes, and the task is regression: leave it out")
+
+
 def check_text(name: str, value: object) -> None:
     if not isinstance(value, str) and (value is not None or name not in ("target", "subject")):
         raise UsageError(f"{name} must be text, got {value!r}")

@@ -127,6 +127,7 @@ class Question(TypedDict, total=False):
     subject: str | None
     task: str | None
     metric: str | None
+    balanced: bool
     methods: list[str]
     strengths: list[float]
     seeds: int

@@ -15,6 +15,7 @@ import numpy as np
 
 from shrinkage.penalties.base import terms
 from shrinkage.study.check_values import (
+    check_balanced,
     check_count,
     check_float32,
     check_lr,
@@ -64,6 +65,9 @@ class Study:
         The score by which strengths and methods are chosen: "accuracy" (the default),
         "balanced_accuracy", "roc_auc" or "log_loss" of classes, "r2" (the default), "mae" or
         "rmse" of numbers.
+    balanced : bool
+        Whether each class counts as much as every other in the training: the loss of a row is
+        multiplied by n/(k·n_class), for n training rows of k classes.
     methods : sequence of str
         "none", or the text of a penalty and how it acts: "l1@proximal" or, with arguments other
         than the strength, "group_lasso:groups=in@proximal". Without "@..." it is proximal, which
@@ -111,6 +115,7 @@ class Study:
     subject: str | None = None
     task: str | None = None
     metric: str | None = None
+    balanced: bool = False
     methods: tuple[str, ...] = METHODS
     strengths: tuple[float, ...] = ()
     seeds: int = 3
@@ -135,6 +140,7 @@ class Study:
             _set(self, metric=check_metric_name(self.metric))
         if self.task is not None:
             find_metric(self.metric, self.task)  # refuses one of the other task
+        check_balanced(self.balanced, self.task)
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
         for name in ("seeds", "folds", "epochs", "batch"):
@@ -263,4 +269,4 @@ def _set(study: Study, **values: object) -> None:
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)
