@@ -15,7 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.formatting import format_duration, format_score, pluralize
 from shrinkage.study.records import Record, name_split
 from shrinkage.study.scores import METRICS, Metric
 
@@ -44,9 +44,14 @@ class Progress:
         total: int,
         earlier: Sequence[Record],
         metric: Metric,
+        *,
         folds: int | None = None,
+        expected: str = "",
     ) -> None:
-        """Begin a study of `total` trials, with the records of an earlier run."""
+        """Begin a study of `total` trials, with the records of an earlier run.
+
+        `expected` says how long the others will take.
+        """
         self._total, self._done = total, len(earlier)
         self._metric, self._folds = metric, folds
         done = len(earlier)
@@ -56,8 +61,8 @@ class Progress:
             self.say(f"{done} of {pluralize(total, 'trial')} already recorded")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total, completed=done, visible=True)
-        elif done < total:
-            self.say(f"{pluralize(total - done, 'trial')} to run")
+        if done < total:
+            self.say(f"{pluralize(total - done, 'trial')} to run{expected}")
 
     def advance(self, record: Record) -> None:
         """Count one more record."""
@@ -88,6 +93,16 @@ class Progress:
         )
         at = f" at {strength:.2g}" if strength else ""
         return f"best so far {method}{at}: {format_score(fmean(scores))}"
+
+
+def describe_expected(seconds: float, processes: int) -> str:
+    """How long trials will take, as the end of a sentence.
+
+    >>> describe_expected(41.3, 2), describe_expected(9000.0, 1)
+    (', about 40 s with 2 at a time', ', about 2.5 h')
+    """
+    at_a_time = f" with {processes} at a time" if processes > 1 else ""
+    return f", about {format_duration(seconds)}{at_a_time}"
 
 
 @contextmanager
