@@ -33,7 +33,7 @@ def find_lowest_in_view(
 def make_score_axis(
     cells: Sequence[Cell], choices: Sequence[Choice], baseline: Baseline | None
 ) -> Layout:
-    """From the lowest score in view, where some are out of view; else the figure decides."""
+    """The range of the axis where some scores are out of view, or {} for plotly's own."""
     lowest = find_lowest_in_view(cells, choices, baseline)
     if lowest is None:
         return {}

@@ -130,21 +130,21 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
     """The parameters of these groups with their penalties, each parameter once."""
     entries: dict[int, Entry] = {}
     for number, group in enumerate(groups):
-        given = group["penalty"]
+        held = group["penalty"]
         bound = {}
-        if isinstance(given, Regularized):
-            bound = {id(one.parameter): one for one in map(_single, given.bound.bindings)}
+        if isinstance(held, Regularized):
+            bound = {id(b.parameter): b for b in map(_single, held.bound.bindings)}
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
             name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-            if not isinstance(given, Regularized):
-                penalty = None if given is None else with_groups(given, _as_they_are)
-                way = "none" if penalty is None else group["how"]
-                entry = Entry(name, parameter, group, penalty, way, None, None)
+            if not isinstance(held, Regularized):
+                penalty = None if held is None else with_groups(held, _as_they_are)
+                how = "none" if penalty is None else group["how"]
+                entry = Entry(name, parameter, group, penalty, how, None, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
-                bound_to = binding.penalty, group["how"], given.bound
+                bound_to = binding.penalty, group["how"], held.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
                 entry = Entry(name, parameter, group, None, "none", None, None)
