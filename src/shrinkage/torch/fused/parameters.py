@@ -22,9 +22,8 @@ from shrinkage.torch.binding.bindings import Binding, SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checks import check_fit
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
-from shrinkage.torch.facts.scale import check_how, check_scale
+from shrinkage.torch.facts.scale import check_how, check_scale, decoupled_amount
 from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
@@ -80,7 +79,7 @@ class Entry:
         multiplier = self.clip * self.multiplier
         if self.how != "decoupled":
             return multiplier
-        return decoupled_amount(self.group, multiplier)
+        return decoupled_amount_in(self.group, multiplier)
 
 
 def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
@@ -91,11 +90,11 @@ def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def decoupled_amount(group: Group, factor: float) -> float:
+def decoupled_amount_in(group: Group, factor: float) -> float:
     """The number by which a decoupled strength is multiplied: factor times `scale`."""
     first: Any = group.get("initial_lr", group["first_lr"])
     scale, lr = group["scale"], float(group["lr"])
-    return float(scales.decoupled_amount(scale, factor, lr, float(first)))
+    return float(decoupled_amount(scale, factor, lr, float(first)))
 
 
 def ensure_state_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
