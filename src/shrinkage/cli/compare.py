@@ -21,8 +21,9 @@ def compare(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, .tsv, "
-            ".parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  [default: spiral]",
+            help="friedman, spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, "
+            ".tsv, .parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  "
+            "[default: friedman]",
         ),
     ] = None,
     target: Annotated[
@@ -34,7 +35,7 @@ def compare(
             metavar="TEXT",
             help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
             "group_lasso:groups=in@proximal; may be repeated. Without @ "
-            "the way is proximal; none is always compared.  [default: seven methods]",
+            "the way is proximal; none is always compared.  [default: eight methods]",
         ),
     ] = None,
     strengths: Annotated[
@@ -89,7 +90,15 @@ def compare(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
+        typer.Option(metavar="TEXT", help="regression or classification.  [default: guessed]"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is compared: accuracy, balanced_accuracy, roc_auc, log_loss; r2, mae, rmse."
+            "  [default: accuracy, or r2]",
+        ),
     ] = None,
     prefer: Annotated[
         str | None,
@@ -137,6 +146,7 @@ def compare(
             "epochs": epochs,
             "subject": subject,
             "task": task,
+            "metric": metric,
             "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read_text(study))

@@ -68,7 +68,7 @@ def predict(
         rows = model.read(data)
         table = predict_table(model, rows)
         text = table.to_csv(index=False, lineterminator="\n")
-        for line in (repr(model), *rows.notes, describe_score(model, rows)):
+        for line in (repr(model), *rows.notes, *rows.doubts, describe_score(model, rows)):
             if line:
                 typer.echo(line, err=True)
         if out is None:

@@ -111,7 +111,7 @@ def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[st
     if len(classes) > len(values) / 2:
         raise UsageError(
             f"target {name!r} has {len(classes)} different values in {len(values)} rows, "
-            "too many for classes: name another column, or --task numbers if they are numbers"
+            "too many for classes: name another column, or --task regression if they are numbers"
         )
     return index.astype(np.int64), classes
 
@@ -125,7 +125,7 @@ def _check_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
     if numbers.dtype == object:
         raise UsageError(
             f"target {name!r} holds text, such as {numbers[0]!r}, which is no number: the "
-            "task must be classes"
+            "task must be classification"
         )
     if not np.isfinite(numbers).all():
         raise UsageError(f"target {name!r} holds infinite values: remove those rows")

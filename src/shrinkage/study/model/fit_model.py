@@ -15,11 +15,11 @@ from shrinkage.study.method import parse_method
 from shrinkage.study.model.feature_use import measure_features
 from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
 from shrinkage.study.model.refit import check_rows, open_question, refit
+from shrinkage.study.recommending import find_recommended
 from shrinkage.study.results import Results
 from shrinkage.study.spec import PREFERENCES, Study
 from shrinkage.study.storage.store import load
 from shrinkage.study.training.models import hash_model_source
-from shrinkage.study.verdict import find_recommended
 
 OTHER_MODELS = "models"  # the folder of models that were asked for by name
 
@@ -32,7 +32,7 @@ def fit_model(
     prefer: str | None = None,
     rows: str | None = None,
     data: Any = None,
-    jobs: int | None = None,
+    jobs: int = 1,
 ) -> FittedModel:
     """A model of a finished study: the recommended one, or another that is named.
 
@@ -52,6 +52,8 @@ def fit_model(
         "rest".
     data : optional
         The study's data, where they were in memory or have moved.
+    jobs : int
+        Initializations that are trained at a time, each in a process of its own if more than one.
 
     Raises
     ------

@@ -26,7 +26,8 @@ class NewRows:
     frame: pd.DataFrame  # the inputs: float64 columns, and object columns of text
     names: pd.DataFrame  # the columns that training left out as names or numbers of the rows
     target: pd.Series | None  # the column of the target, as it is written, if it is there
-    notes: tuple[str, ...]  # what was filled in, left out or unknown, in sentences
+    notes: tuple[str, ...]  # sentences on the columns: absent and new ones
+    doubts: tuple[str, ...]  # sentences on the cells: filled in, or of a level not known
 
 
 def read_new_rows(
@@ -64,7 +65,6 @@ def read_new_rows(
         else:
             columns[name] = read_column(reading_of[name], frame[name])
     notes += _describe_columns(list(frame.columns), absent, readings)
-    notes += _describe_cells(columns, encoding, kept)
     target = next(reading.name for reading in readings if reading.role == "target")
     left_out = [reading.name for reading in readings if reading.role in ("left out", "subject")]
     inputs = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
@@ -73,6 +73,7 @@ def read_new_rows(
         frame[[name for name in left_out if name in frame.columns]],
         frame[target] if target in frame.columns else None,
         tuple(notes),
+        tuple(_describe_cells(columns, encoding, kept)),
     )
 
 
