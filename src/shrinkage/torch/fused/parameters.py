@@ -259,7 +259,7 @@ def keep_penalty(group: Group, present: Group) -> None:
             _warn_of_another(saved, current, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})
     elif saved is not None and current is not None and saved != current:
-        _warn_of_another(saved, current, "the saved one goes on")
+        _warn_of_another(saved, current, "the saved one is used")
     for key, value in present.items():
         group.setdefault(key, value)
 
