@@ -7,19 +7,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shrinkage.study.comparing import compare
     from shrinkage.study.errors import StoppedError, UsageError
+    from shrinkage.study.model.fit_model import fit_model
+    from shrinkage.study.model.fitted import FittedModel, load_model
     from shrinkage.study.results import Results
     from shrinkage.study.spec import Study
     from shrinkage.study.storage.store import load
 
-__all__ = ["Results", "StoppedError", "Study", "UsageError", "compare", "load"]
+__all__ = [
+    "FittedModel",
+    "Results",
+    "StoppedError",
+    "Study",
+    "UsageError",
+    "compare",
+    "fit_model",
+    "load",
+    "load_model",
+]
 
 _HOMES = {
+    "FittedModel": "model.fitted",
     "Results": "results",
     "StoppedError": "errors",
     "Study": "spec",
     "UsageError": "errors",
     "compare": "comparing",
+    "fit_model": "model.fit_model",
     "load": "storage.store",
+    "load_model": "model.fitted",
 }
 
 

@@ -7,7 +7,7 @@ import platform
 import sys
 import textwrap
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -27,10 +27,15 @@ from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import hash_identity, identify
+from shrinkage.study.model.feature_use import measure_features
+from shrinkage.study.model.fitted import MODEL, load_model
+from shrinkage.study.model.refit import ROWS, check_rows
+from shrinkage.study.model.refit import refit as refit_method
 from shrinkage.study.progress import Progress, show_progress
 from shrinkage.study.records import Data
 from shrinkage.study.results import Results
 from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.store import Store, open_store
 from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.models import hash_model_source
@@ -58,6 +63,7 @@ def compare(
     subject: str | None = None,
     task: str | None = None,
     prefer: str = "score",
+    refit: str | None = "rest",
     out: str | Path = OUT,
     quiet: bool = False,
 ) -> Results:
@@ -76,6 +82,9 @@ def compare(
         How many trials run at a time; by default one per processor.
     prefer : "score" or "sparse"
         What the verdict recommends. Changing it for a finished study trains nothing.
+    refit : "rest", "all" or None
+        What the recommended model is fitted on at the end, for use: all rows but the test part,
+        all rows, or nothing. It is `results.model`, and stands in `out`/model.
     out : path
         The study's folder. An unfinished study in it is continued; a different one is refused.
     quiet : bool
@@ -123,7 +132,7 @@ def compare(
         prefer=prefer,
     )
     frame = None if isinstance(data, str | Path) else data
-    return run_study(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
+    return run_study(study, out=Path(out), jobs=jobs, frame=frame, rows=refit, quiet=quiet)
 
 
 def run_study(
@@ -132,11 +141,13 @@ def run_study(
     out: Path = Path(OUT),
     jobs: int | None = None,
     frame: object = None,
+    rows: str | None = "rest",
     quiet: bool = False,
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
-    """Answer the question of `study` in the folder `out`; see `compare`."""
+    """Answer the question of `study` in the folder `out`; see `compare` (`rows` is `refit`)."""
     check_jobs(jobs)
+    check_rows(rows)
     source = read_source(study.data if frame is None else frame)
     table = prepare_table(source, study)
     parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
@@ -165,10 +176,53 @@ def run_study(
         if not store.is_finished():
             records = store.read_results().records
             choices = choose(records, study.seeds)
-            store.finish(score_test_part.score_test_part(choices, records, table, study, parts))
+            choices = score_test_part.score_test_part(choices, records, table, study, parts)
+            pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
+            store.finish(choices, measure_features(list(pairs), records, table, study))
         results = store.read_results()
+        if rows is not None:
+            _keep_model(results, table, study, rows, jobs, progress)
     write_csv(results, out / "trials.csv")
+    write_features_csv(results, out / "features.csv")
     return results
+
+
+def _keep_model(
+    results: Results,
+    table: Table,
+    study: Study,
+    rows: str,
+    jobs: int | None,
+    progress: Progress,
+) -> None:
+    """Fit the recommended model into the study's folder, unless it is there."""
+    choice = results.recommended
+    if choice is None:
+        return
+    assert results.folder is not None
+    digest = results.question["digest"]
+    folder = results.folder / MODEL
+    wanted = (choice.method, choice.strength, digest, rows)
+    with suppress(UsageError):  # none yet, or one that is damaged: it is fitted again
+        model = load_model(folder)
+        if (model.method, model.strength, model.facts["study"], model.facts["rows"]) == wanted:
+            return
+    progress.say(f"fitting the recommended model on {ROWS[rows]}")
+    try:
+        model = refit_method(
+            table,
+            study,
+            choice.method,
+            choice.strength,
+            rows=rows,
+            uses=results.features,
+            digest=digest,
+            jobs=jobs,
+        )
+    except UsageError as error:
+        progress.say(f"no model is kept: {error}")
+        return
+    model.save(folder)
 
 
 def _run_pending(

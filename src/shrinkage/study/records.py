@@ -75,6 +75,21 @@ class Choice:
     test_error: float = math.nan  # from the number of test rows; nan if unknown
 
 
+@dataclass(frozen=True)
+class FeatureUse:
+    """What the models of one method at one strength make of one input."""
+
+    method: str
+    strength: float
+    feature: str  # a column of the data; the levels of a text column are one input
+    kept: int  # in how many of the seeds a nonzero weight leads from it to an output
+    seeds: int
+    importance: float  # the validation score lost when its values are permuted, mean over seeds
+    importance_error: float  # standard error over seeds; nan with one seed
+    coefficient: float | None = None  # mean; of a linear model with one output, standardized
+    original: float | None = None  # the same per unit of the column, in units of the target
+
+
 class Points(TypedDict):
     """The rows of a data set with two features, as they are drawn."""
 

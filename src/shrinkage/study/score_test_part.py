@@ -14,7 +14,7 @@ from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.splits import Preprocessing, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.records import Choice, Record, Surface, Trial
-from shrinkage.study.scores import sampling_error, score_predictions
+from shrinkage.study.scores import answer_outputs, sampling_error, score_predictions
 from shrinkage.study.spec import Study
 from shrinkage.study.training.fit import predict, predict_answers, restore_model
 
@@ -64,11 +64,9 @@ def _predict_surface(model: nn.Module, table: Table, preprocessing: Preprocessin
     x, y = (_make_axis(table.frame[column]) for column in table.frame.columns)
     across, up = np.meshgrid(x, y)  # (rows, columns)
     plane = pd.DataFrame(np.column_stack([across.ravel(), up.ravel()]), columns=table.frame.columns)
-    outputs = predict(model, preprocessing.features(plane))
-    if table.task == "classes":
-        prediction = outputs.argmax(dim=1).numpy()
-    else:
-        prediction = outputs[:, 0].numpy() * preprocessing.scale + preprocessing.center
+    outputs = predict(model, preprocessing.features(plane)).numpy()
+    # A number target is standardized; for classes the scale is 1 and the center 0.
+    prediction = answer_outputs(outputs, table.task) * preprocessing.scale + preprocessing.center
     return Surface(x, y, prediction.reshape(across.shape))
 
 

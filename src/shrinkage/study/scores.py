@@ -9,6 +9,14 @@ import numpy as np
 NAMES = {"classes": "accuracy", "numbers": "R²"}
 
 
+def answer_outputs(outputs: np.ndarray, task: str) -> np.ndarray:
+    """The class index, or the number, that outputs of shape (rows, outputs) stand for."""
+    if task == "numbers":
+        return np.asarray(outputs[:, 0])
+    classes = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+    return np.asarray(classes, dtype=np.int64)
+
+
 def score_predictions(y: np.ndarray, prediction: np.ndarray, task: str) -> float:
     """Accuracy for classes, R² for numbers; higher is better.
 

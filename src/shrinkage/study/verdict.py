@@ -30,13 +30,10 @@ def write_verdict(results: Results) -> str:
     """
     if not results.choices:
         return "Nothing can be recommended: every trial diverged; lower the learning rate (--lr)."
-    useful = [choice for choice in results.choices if _is_useful(results, choice)]
-    if not useful:
+    best, sparser, chosen = _find_candidates(results)
+    if best is None or chosen is None:
         return _explain_failure(results)
-    best = max(useful, key=_rank)
-    sparser = _find_sparser(results, useful, best)
     prefers_sparse = results.question.get("prefer") == "sparse"
-    chosen = sparser if prefers_sparse and sparser else best
     sentences = [
         _recommend(results, chosen),
         _judge_leads(results, chosen),
@@ -50,6 +47,22 @@ def write_verdict(results: Results) -> str:
             "--out to know it."
         )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def find_recommended(results: Results) -> Choice | None:
+    """The choice that the verdict recommends; None where it recommends nothing."""
+    return _find_candidates(results)[2]
+
+
+def _find_candidates(results: Results) -> tuple[Choice | None, Choice | None, Choice | None]:
+    """The best choice, a sparser one near it, and the one of them that is recommended."""
+    useful = [choice for choice in results.choices if _is_useful(results, choice)]
+    if not useful:
+        return None, None, None
+    best = max(useful, key=_rank)
+    sparser = _find_sparser(results, useful, best)
+    prefers_sparse = results.question.get("prefer") == "sparse"
+    return best, sparser, sparser if prefers_sparse and sparser else best
 
 
 def _is_useful(results: Results, choice: Choice) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.metrics import r2_score
 from torch import nn
 
@@ -116,17 +116,44 @@ def _numbers(rows=200):
 
 
 def test_a_linear_model_with_l2_is_ridge(ready):
-    """mean squared error + lam·Σw²: scikit-learn's alpha is rows·lam."""
+    """½·mean squared error + lam·Σw²: scikit-learn's alpha is 2·rows·lam."""
     study, _ = ready(model="linear", epochs=2000, lr=0.05)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l2@proximal", 0.3, 0), parts)
-    ridge = Ridge(alpha=100 * 0.3).fit(parts.train.X, parts.train.y)
+    ridge = Ridge(alpha=2 * 100 * 0.3).fit(parts.train.X, parts.train.y)
     # float32 and a finite number of steps
     np.testing.assert_allclose(record.state["weight"][0], ridge.coef_, atol=1e-4)
     assert record.train_score == pytest.approx(
         r2_score(parts.train.y, ridge.predict(parts.train.X)), abs=1e-4
     )
     assert record.neurons == 0
+
+
+def test_a_strength_of_l1_is_the_alpha_of_lasso(ready):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    parts = _numbers()
+    record = fit.run_trial(study, Trial("l1@proximal", 0.2, 0), parts)
+    lasso = Lasso(alpha=0.2, tol=1e-12).fit(
+        *(a.astype(float) for a in (parts.train.X, parts.train.y))
+    )
+    np.testing.assert_allclose(record.state["weight"][0], lasso.coef_, atol=1e-4)
+    assert (record.state["weight"][0] == 0).tolist() == (lasso.coef_ == 0).tolist()
+    assert 0 < (lasso.coef_ == 0).sum() < 3
+
+
+def test_two_classes_have_one_logit_and_a_strength_is_1_by_n_c(ready):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    parts = _numbers()
+    y = (parts.train.y > 0).astype(np.int64)
+    parts = Parts(Examples(parts.train.X, y), Examples(parts.train.X, y), "classes", 1)
+    record = fit.run_trial(study, Trial("l1@proximal", 0.05, 0), parts)
+    twin = LogisticRegression(
+        C=1 / (100 * 0.05), l1_ratio=1, solver="saga", tol=1e-10, max_iter=10_000
+    ).fit(parts.train.X, y)
+    assert record.state["weight"].shape == (1, 3)
+    np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=1e-3)
+    np.testing.assert_allclose(record.state["bias"], twin.intercept_, atol=1e-3)
+    assert record.train_score == twin.score(parts.train.X, y)
 
 
 def test_a_linear_classifier_with_l2_is_logistic_regression(ready):

@@ -25,4 +25,4 @@ class Parts:
     train: Examples
     validation: Examples
     task: str  # "classes" or "numbers"
-    outputs: int  # outputs a model needs: classes, or 1
+    outputs: int  # outputs a model needs: 1 for numbers and for two classes, else one a class

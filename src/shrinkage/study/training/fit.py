@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,16 +18,26 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.scores import score_predictions
+from shrinkage.study.scores import answer_outputs, score_predictions
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.torch import Regularizer
 
 POINTS = 40  # of a training curve, roughly
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "classes": nn.functional.cross_entropy,
-    "numbers": nn.functional.mse_loss,
-}
+
+
+def data_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
+    """The mean loss of some rows, as scikit-learn's linear models scale it.
+
+    ½·mean((ŷ − y)²) for numbers, so that a strength is Lasso's alpha; the mean log-loss for
+    classes, with one logit for two of them, so that a strength is 1/(n·C) of LogisticRegression.
+    """
+    if task == "numbers":
+        return 0.5 * nn.functional.mse_loss(outputs.reshape(y.shape), y)
+    if outputs.ndim == 1 or outputs.shape[1] == 1:
+        logits = outputs.reshape(y.shape)
+        return nn.functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype))
+    return nn.functional.cross_entropy(outputs, y)
 
 
 class DivergedError(Exception):
@@ -92,9 +102,7 @@ def score_model(model: nn.Module, examples: Examples, task: str) -> float:
 
 def predict_answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
     """What the model predicts for each row: a class index, or a number."""
-    outputs = predict(model, examples.X)
-    predicted: np.ndarray = (outputs.argmax(dim=1) if task == "classes" else outputs[:, 0]).numpy()
-    return predicted
+    return answer_outputs(predict(model, examples.X).numpy(), task)
 
 
 def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
@@ -148,14 +156,12 @@ def _fit(
 
 def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
     """Take one step of the optimizer, and return the data loss before it."""
-    loss_of = LOSSES[setup.task]
     last = math.nan
 
     def closure() -> Tensor:
         nonlocal last
         setup.optimizer.zero_grad()
-        outputs = setup.model(X)
-        loss = loss_of(outputs.reshape(y.shape) if setup.task == "numbers" else outputs, y)
+        loss = data_loss(setup.model(X), y, setup.task)
         last = loss.item()
         if setup.adds_to_loss:
             loss = loss + setup.regularizer.penalty()

@@ -66,7 +66,7 @@ def _check_output(model_text: str, parts: Parts) -> None:
         raise UsageError(
             f"model {model_text!r} fails on {X.shape[1]} features: {models.describe_error(error)}"
         ) from None
-    wanted = [(2, parts.outputs)] + ([(2,)] if parts.task == "numbers" else [])
+    wanted = [(2, parts.outputs)] + ([(2,)] if parts.outputs == 1 else [])
     if shape not in wanted:
         raise UsageError(
             f"model {model_text!r} gives outputs of shape {shape} for 2 rows; "
