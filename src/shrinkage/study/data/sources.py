@@ -14,10 +14,14 @@ from sklearn import datasets
 
 from shrinkage.study.data.column_values import kind_of_type
 from shrinkage.study.data.formats import SUFFIXES, frame_from_arrays, read_file
+from shrinkage.study.data.generated import make_friedman, make_spiral
 from shrinkage.study.data.rows_to_frame import NoTableError
 from shrinkage.study.errors import UsageError, nearest
-from shrinkage.study.spiral import make_spiral
 
+GENERATED: dict[str, Callable[[], pd.DataFrame]] = {
+    "friedman": make_friedman,
+    "spiral": make_spiral,
+}
 PACKAGED: dict[str, Callable[..., datasets.Bunch]] = {
     "digits": datasets.load_digits,
     "breast_cancer": datasets.load_breast_cancer,
@@ -25,7 +29,7 @@ PACKAGED: dict[str, Callable[..., datasets.Bunch]] = {
     "iris": datasets.load_iris,
     "diabetes": datasets.load_diabetes,
 }
-NAMES = ("spiral", *PACKAGED)
+NAMES = (*GENERATED, *PACKAGED)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def read_source(data: Any) -> Source:
     if not isinstance(data, str | Path):
         return _from_memory(data)
     name = str(data)
-    if name == "spiral":
-        frame = make_spiral()
+    if name in GENERATED:
+        frame = GENERATED[name]()
         return Source(name, frame, "target", _hash_frame(frame))
     if name in PACKAGED:
         return _load_packaged(name)
