@@ -1,7 +1,9 @@
 """Settings that every test shares."""
 
 import gc
+import re
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,16 @@ from grid import quick_rows
 
 gc.set_threshold(100_000, 50, 50)  # what compiles makes many objects, and few cycles
 
+QUICK = "not slow and not frameworks"  # what `make test` selects
+LEFT_OUT = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(slow|frameworks)\b", re.MULTILINE)
+
+
+def is_quick(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == QUICK)
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Where tests run: the controller of pytest-xdist runs none, so it imports nothing of these."""
+    """Where tests run: the controller of pytest-xdist runs none, and imports nothing of these."""
     if xdist.is_xdist_controller(session):
         return
     import hypothesis
@@ -22,11 +31,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     hypothesis.settings.register_profile(
         "laws",
         deadline=None,
-        max_examples=10,
+        max_examples=3 if is_quick(session.config) else 10,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a slow machine is no failure
     )
     hypothesis.settings.load_profile("laws")
     torch.set_num_threads(1)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick layer does not import a file that is slow as a whole, nor what that needs."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if is_test and is_quick(config) and LEFT_OUT.search(collection_path.read_text("utf-8")):
+        return True
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -36,7 +53,7 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     if isinstance(collected, list):  # every row of one function, whatever the command line selects
         for marker in collected[0].iter_markers("quick_where"):
             quick = quick_rows([row.callspec.params for row in collected], marker.kwargs)
-            for row, is_quick in zip(collected, quick, strict=True):
-                if not is_quick:
+            for row, is_quick_row in zip(collected, quick, strict=True):
+                if not is_quick_row:
                     row.add_marker("slow")
     return collected
