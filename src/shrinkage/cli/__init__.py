@@ -1,4 +1,4 @@
-"""The command: parse, call, print; a file a command."""
+"""The command `shrinkage`: parse arguments, call the library, print; one file for each command."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def main() -> None:
             sys.exit(ending.exit_code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(shrinkage.__version__)
         raise typer.Exit
 

@@ -1,5 +1,7 @@
 """Which inputs are used, by name, and what they are worth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from shrinkage.study.model.feature_use import REPEATS, measure_features
 from shrinkage.study.model.refit import open_question
 from shrinkage.study.records import Trial
 from shrinkage.study.results import Results
-from shrinkage.study.scores import score_predictions
+from shrinkage.study.scores import find_metric
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.summary import rank_features
 from shrinkage.study.training import fit
@@ -60,7 +62,8 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
         outputs = table.outputs
 
     model = fit.restore_model(study, record, Ready)
-    whole = fit.score_model(model, validation, table.task)
+    metric = find_metric(None, table.task)
+    whole = fit.score_model(model, validation, metric)
     order = np.random.default_rng(0)
     permutations = [order.permutation(len(frame)) for _ in range(REPEATS)]
     lost = {}
@@ -68,10 +71,8 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
         scores = []
         for permutation in permutations:
             moved = frame.assign(**{column: frame[column].to_numpy()[permutation]})
-            answers = fit.predict_answers(
-                model, type(validation)(preprocessing.features(moved), validation.y), table.task
-            )
-            scores.append(score_predictions(validation.y, answers, table.task))
+            examples = replace(validation, X=preprocessing.features(moved))
+            scores.append(fit.score_model(model, examples, metric))
         lost[column] = whole - np.mean(scores)
     for use in measured:
         assert use.importance == pytest.approx(lost[use.feature], abs=1e-6)

@@ -13,7 +13,7 @@ from shrinkage.study.data.target import label_text
 from shrinkage.study.formatting import format_score, pluralize
 from shrinkage.study.model.fitted import MODEL, FittedModel
 from shrinkage.study.model.new_rows import NewRows
-from shrinkage.study.scores import NAMES, sampling_error, score_predictions
+from shrinkage.study.scores import find_metric
 
 
 def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
@@ -45,18 +45,21 @@ def describe_score(model: FittedModel, rows: NewRows) -> str:
     reading = next(reading for reading in model.readings if reading.role == "target")
     values = read_column(reading, rows.target)
     known = ~np.asarray(pd.isna(values))
-    if not known.any():
-        return ""
-    answers = model.answer(rows.frame)[known]
+    metric = find_metric(model.facts.get("metric"), model.task)
     if model.task == "classes":
-        truth = np.array([label_text(value) for value in values[known]], dtype=object)
+        index = {label: place for place, label in enumerate(model.classes)}
+        labels = [label_text(value) if value == value else "" for value in values]
+        known = np.array([label in index for label in labels])  # the model has no other classes
+        truth = np.array([index[label] for label in labels if label in index])
+        predicted = model.estimate_probabilities(rows.frame)[known]
     else:
-        truth = values[known]
-    score = format_score(score_predictions(truth, answers, model.task))
-    error = format_score(sampling_error(truth, answers, model.task))
+        truth, predicted = values[known], model.answer(rows.frame)[known]
+    if not len(truth):
+        return ""
+    score, error = metric.score(truth, predicted), metric.error(truth, predicted)
     return (
-        f"{pluralize(int(known.sum()), 'row')} with a {model.target!r}: "
-        f"{NAMES[model.task]} {score} ± {error}"
+        f"{pluralize(len(truth), 'row')} with a {model.target!r}: "
+        f"{metric.title} {format_score(score)} ± {format_score(error)}"
     )
 
 
@@ -66,7 +69,8 @@ def describe_model(model: FittedModel, folder: Path) -> str:
     score = "its test rows are in it: the test score above is of models that have not seen them"
     if "test score" in facts:
         error = facts["test error"]
-        score = f"{NAMES[model.task]} {format_score(facts['test score'])}"
+        metric = find_metric(facts.get("metric"), model.task)
+        score = f"{metric.title} {format_score(facts['test score'])}"
         score += f" ± {format_score(error)}" if error >= 0 else ""
         score += f" on the {pluralize(facts['test rows'], 'test row')}"
     return (

@@ -74,6 +74,7 @@ def refit(
     facts = {
         "study": digest,
         "rows": rows,
+        "metric": find_metric(study.metric, table.task).name,
         "fitted rows": len(ready.parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
