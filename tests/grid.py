@@ -28,9 +28,7 @@ def covering(*axes: Iterable[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-def quick_rows(
-    rows: Sequence[Mapping[str, Any]], where: Mapping[str, Sequence[Any]]
-) -> list[bool]:
+def quick_rows(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Sequence[Any]]) -> list[bool]:
     """Which rows have, for each parameter that `where` names, one of the values that it lists.
 
     A value stands for itself, a text also for what it is the name of. Each has to stand in one of

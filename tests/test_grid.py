@@ -24,5 +24,5 @@ def test_a_text_stands_for_what_it_is_the_name_of() -> None:
 
 @pytest.mark.parametrize("where", [{"how": ["proximal"]}, {"how": ["loss", "x"]}, {"way": [None]}])
 def test_a_value_of_no_row_is_an_error(where: dict[str, list[object]]) -> None:
-    with pytest.raises(ValueError, match="quick_where: no row with .* is quick"):
+    with pytest.raises(ValueError, match="quick_where: no row with"):
         quick_rows(ROWS, where)

@@ -12,7 +12,7 @@ import torch_optimizer
 
 from shrinkage.torch import probe
 
-pytestmark = pytest.mark.slow  # test_driving.py has made-up ones for each of their wants
+pytestmark = pytest.mark.slow  # test_stepper.py has made-up ones for each of their wants
 
 DECAYED = "w ← (1 − lr·wd)·w"
 

@@ -94,7 +94,6 @@ DRIVEN = {
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(factory=[next(iter(DRIVEN))])
 @pytest.mark.parametrize("factory", DRIVEN, ids=lambda factory: factory.__name__)
 def test_what_it_wants_is_found_and_said(factory: type) -> None:
     law = probe(factory)
@@ -124,17 +123,20 @@ def test_any_callable_is_a_factory() -> None:
     assert (law.formula, law.coupled) == (DECAYED, True)
 
 
+@pytest.mark.slow
 def test_what_maximizes_is_given_minus_the_loss() -> None:
     law = probe("torch.optim.SGD,maximize=true")
     assert (law.coupled, law.gradient_term, law.as_documented) == (True, "wd·w", True)
     assert law.objective == "solves J with L2 strength wd (½·s·Σw²)"
 
 
+@pytest.mark.slow
 def test_a_decay_that_rounding_takes_away_is_no_law() -> None:
     with pytest.raises(ValueError, match="what it does is lost in rounding; raise them"):
         probe(SGD, lr=1e-8, weight_decay=1e-8)
 
 
+@pytest.mark.slow
 def test_an_argument_it_does_not_take_is_said() -> None:
     assert "takes no lr" in probe(lambda params, weight_decay: SGD(params, 0.1)).notes
     law = probe(lambda params, lr: SGD(params, lr))

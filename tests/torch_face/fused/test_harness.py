@@ -35,7 +35,7 @@ INFOS: dict[Any, OptimizerInfo] = {
 }
 # torch's table sets weight_decay, and the penalty beside it is told of, as it should be.
 pytestmark = [
-    pytest.mark.slow,  # test_contract.py and test_parity.py have torch's contract in the quick layer
+    pytest.mark.slow,  # test_contract.py has what torch promises, in the quick layer
     pytest.mark.filterwarnings("ignore:.* has weight_decay=.* beside the penalty inside"),
 ]
 
