@@ -23,7 +23,7 @@ MAKES: dict[str, Any] = {
     )
     for fused in (False, True)
 }
-# With momentum, torch's takes a buffer for granted that a skipped first step has left without values.
+# With momentum, a first step that is skipped leaves torch's buffer without values.
 MAKES["SGD fused"] = partial(torch.optim.SGD, fused=True, lr=0.05)
 
 
