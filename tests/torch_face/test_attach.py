@@ -314,6 +314,7 @@ def test_exact_zeros_of_a_weight_that_is_divided_by_its_size_warn(norm: str) -> 
     Regularizer(model, L2(0.1)).attach(sgd(model), how="proximal")
 
 
+@pytest.mark.quick_where(kind=[Adam])
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_weight_decay_beside_a_penalty_inside_warns_once(kind: Any) -> None:
     model = nn.Linear(3, 2)

@@ -101,6 +101,7 @@ HOWS = ["loss", "coupled", "decoupled", "proximal"]
 WAYS = [(penalty, how) for penalty in PENALTIES for how in HOWS] + [(MaxNorm(0.5), "proximal")]
 
 
+@pytest.mark.quick_where(name=["SGD", "Adagrad"])
 @pytest.mark.parametrize(("way", "name"), covering(WAYS, MAKERS), ids=str)
 def test_it_equals_the_penalty_on_one_matrix(way: tuple[Penalty, str], name: str) -> None:
     (penalty, how), make = way, MAKERS[name]
@@ -157,7 +158,7 @@ def fit_two(
     return torch.cat([model["a"].ravel(), model["b"].ravel()]).detach().numpy()
 
 
-@pytest.mark.quick_where(name=["Adam"], more=[()])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "more"),
     [*((name, ()) for name in RESTING), ("Adam", (L1(0.05),))],
@@ -191,7 +192,6 @@ PLAIN, ADAPTIVE = partial(SGD, lr=0.1), partial(Adam, lr=0.02)
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(way=[("proximal", PLAIN)])
 @pytest.mark.parametrize(
     ("way", "frozen"),
     covering(
