@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import make_friedman1
 
 ARMS = 3
 
@@ -19,6 +18,8 @@ def make_friedman(rows: int = 400, inputs: int = 30, noise: float = 1.0) -> pd.D
     ----------
     Friedman, Multivariate Adaptive Regression Splines, The Annals of Statistics 19 (1991), p. 37.
     """
+    from sklearn.datasets import make_friedman1  # takes a second, as other data do not need
+
     X, y = make_friedman1(rows, inputs, noise=noise, random_state=0)
     names = [f"x{place}" for place in range(1, inputs + 1)]
     return pd.DataFrame(X, columns=names).assign(target=y)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import datasets
 
 from shrinkage.study.data.column_values import kind_of_type
 from shrinkage.study.data.formats import SUFFIXES, frame_from_arrays, read_file
@@ -22,13 +21,7 @@ GENERATED: dict[str, Callable[[], pd.DataFrame]] = {
     "friedman": make_friedman,
     "spiral": make_spiral,
 }
-PACKAGED: dict[str, Callable[..., datasets.Bunch]] = {
-    "digits": datasets.load_digits,
-    "breast_cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-    "iris": datasets.load_iris,
-    "diabetes": datasets.load_diabetes,
-}
+PACKAGED = ("digits", "breast_cancer", "wine", "iris", "diabetes")  # in scikit-learn
 NAMES = (*GENERATED, *PACKAGED)
 
 
@@ -82,7 +75,9 @@ def read_source(data: Any) -> Source:
 
 
 def _load_packaged(name: str) -> Source:
-    bunch = PACKAGED[name](as_frame=True)
+    from sklearn import datasets  # takes a second, which a prediction can do without
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
     frame = bunch.frame
     if "target_names" in bunch:
         frame = frame.assign(target=np.array(bunch.target_names).astype(str)[frame["target"]])
