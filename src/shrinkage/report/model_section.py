@@ -15,7 +15,6 @@ from shrinkage.study.model.code_examples import (
 )
 from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
 from shrinkage.study.model.predictions import describe_fit
-from shrinkage.study.model.refit import ROWS
 from shrinkage.study.results import Results
 
 MOST_NAMES = 12  # of columns that the model needs
@@ -73,11 +72,9 @@ def _render_sklearn(model: FittedModel, data: str) -> str:
     if reason:
         return f'<h3>With scikit-learn</h3>\n<p class="remark">{escape(reason)}</p>'
     path = data if data.lower().endswith(".csv") else "ROWS.csv"
-    rows = ROWS.get(model.facts.get("rows", ""), "its rows")
     remark = (
-        "The strength is converted, and means the same for any number of rows. On the rows that "
-        f"this model was fitted on ({rows}) the coefficients agree as far as its training had "
-        "converged."
+        "The strength is converted, and means the same for any number of rows. Fitted on the same "
+        "rows, the coefficients agree as far as the training of this model had converged."
     )
     return _render_program("With scikit-learn", write_sklearn(model, path), remark)
 
