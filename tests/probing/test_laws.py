@@ -136,7 +136,7 @@ def reports_of_others() -> list[str]:
     return [law_of(other).report() for other in (boxes.Plain, boxes.Mixture)]
 
 
-# box -> the objective of its resting point, as calculus gives it
+# box -> the objective that it converges to the minimum of, by calculus
 OBJECTIVES = {
     boxes.Plain: "solves J with L2 strength wd (½·s·Σw²)",
     boxes.Coupled: "solves J with L2 strength wd (½·s·Σw²)",

@@ -70,7 +70,8 @@ def test_says_the_verdict_and_the_data_first() -> None:
     document = Document(render_report(kind("whole")))
     assert document.one("h1") == "spiral"
     assert document.one("p", **{"class": "verdict"}) == kind("whole").verdict
-    assert document.one("p", **{"class": "facts"}) == "3 classes · 600 rows · 2 features"
+    facts = "classification into 3 classes · 600 rows · 2 features"
+    assert document.one("p", **{"class": "facts"}) == facts
     order = [tag for tag, _ in document.elements if tag in ("h1", "table", "h2", "figure", "pre")]
     assert order[:4] == ["h1", "table", "h2", "figure"]
     assert order[-1] == "pre"

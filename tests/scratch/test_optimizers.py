@@ -126,7 +126,7 @@ STEADY: dict[str, tuple[Callable[[], Optimizer], int, float]] = {
 @pytest.mark.parametrize(
     ("name", "penalty"), covering(STEADY, [L1(0.05), L2(0.05), ElasticNet(0.1)]), ids=str
 )
-def test_rests_at_the_minimum_of_scikit_learn(name: str, penalty: Penalty) -> None:
+def test_converges_to_the_minimum_of_scikit_learn(name: str, penalty: Penalty) -> None:
     make, steps, near = STEADY[name]
     twice = replace(penalty, lam=2 * penalty.lam)  # as MeanSquaredError is twice theirs: no ½
     layer = Dense(10, 1, weight_penalty=twice, how="proximal", rng=0)

@@ -5,12 +5,15 @@ import io
 from rich.console import Console
 
 from shrinkage.study.progress import Progress, show_progress
+from shrinkage.study.scores import METRICS
 
 
 def lines_of(record_of, total, earlier=()):
     console = Console(file=io.StringIO(), width=200)
     progress = Progress(console, None)
-    progress.start(total, [record_of("none", 0.0, seed, 0.5) for seed in earlier])
+    progress.start(
+        total, [record_of("none", 0.0, seed, 0.5) for seed in earlier], METRICS["accuracy"]
+    )
     for index in range(len(earlier), total):
         score = None if index == 3 else index / total
         progress.advance(record_of("l1@proximal", 1e-3 * (index + 1), 0, score))
@@ -37,7 +40,7 @@ def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "120")
     with show_progress(quiet=False) as progress:
-        progress.start(2, [])
+        progress.start(2, [], METRICS["accuracy"])
         progress.advance(record_of("l1@proximal", 1e-3, 0, 0.9))
         progress.advance(record_of("l1@proximal", 1e-3, 1, 0.7))
     said = capsys.readouterr().err
@@ -48,6 +51,6 @@ def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
 def test_quiet_says_nothing(record_of, capsys):
     with show_progress(quiet=True) as progress:
         progress.say("a note")
-        progress.start(1, [])
+        progress.start(1, [], METRICS["accuracy"])
         progress.advance(record_of("none", 0.0, 0, 0.5))
     assert capsys.readouterr().err == ""

@@ -122,14 +122,14 @@ def test_clipping_that_begins_later_is_found_at_a_later_look() -> None:
         run(range(10, 20))
 
 
-@pytest.mark.parametrize("kind", ["zero", "constant", "at rest"])
+@pytest.mark.parametrize("kind", ["zero", "constant", "minimum"])
 def test_gradients_that_do_not_turn_are_no_clipping(kind: str) -> None:
     A, b = (torch.tensor(part) for part in normal_equations())
     model = nn.ParameterDict({"w": torch.zeros(10).double()})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     Regularizer(model, L1(0.1), on="all").attach(optimizer, how="proximal")
     for step in range(115):
-        slope = {"zero": 0.0 * b, "constant": b, "at rest": A @ model["w"].detach() - b}[kind]
+        slope = {"zero": 0.0 * b, "constant": b, "minimum": A @ model["w"].detach() - b}[kind]
         optimizer.param_groups[0]["lr"] = 0.02 * 0.9**step
         model["w"].grad = slope.clone()
         optimizer.step()  # warnings are errors here

@@ -188,10 +188,10 @@ def test_norm_and_gradients_are_those_of_torch(norm_type: Any) -> None:
     for dtype, foreach in product(
         (torch.float32, torch.float64, torch.bfloat16), (None, False, True)
     ):
-        clips_as_torch_does(norm_type, foreach, dtype)
+        check_clips_as_torch(norm_type, foreach, dtype)
 
 
-def clips_as_torch_does(norm_type: Any, foreach: Any, dtype: Any) -> None:
+def check_clips_as_torch(norm_type: Any, foreach: Any, dtype: Any) -> None:
     for spoiled in (None, float("inf"), float("nan")):
         for max_norm in (0.7, 100.0, float("inf"), 0.0, torch.tensor(0.7)):
             model, other = Two(dtype), Two(dtype)
@@ -485,8 +485,9 @@ def test_names_are_no_parameters() -> None:
     model, _, regularizer = under("proximal")
     with pytest.raises(TypeError, match=r"must be tensors, as of model\.parameters"):
         regularizer.clip_grad_norm_(model.named_parameters(), 1.0)
-    with pytest.warns(UserWarning, match="parameters is empty"):
+    with pytest.warns(UserWarning, match="parameters is empty") as caught:
         regularizer.clip_grad_norm_(iter([]), 1.0)
+    assert caught[0].filename == __file__
 
 
 def test_it_is_no_part_of_a_checkpoint_and_goes_with_a_copy() -> None:

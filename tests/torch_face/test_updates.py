@@ -37,10 +37,10 @@ def test_in_blocks_and_whole(penalty: Penalty, step: str) -> None:
     for dtype, small, limit in product(
         (torch.float32, torch.float64), (True, False), (0.05, float("inf"))
     ):
-        equals_the_whole(penalty, dtype, small, limit, step)
+        check_equals_whole(penalty, dtype, small, limit, step)
 
 
-def equals_the_whole(
+def check_equals_whole(
     penalty: Penalty, dtype: torch.dtype, small: bool, limit: float, step: str
 ) -> None:
     w, steps = tensors(dtype, small=small)

@@ -65,6 +65,10 @@ def path(
         str | None,
         typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The score, as for compare.  [default: accuracy or r2]"),
+    ] = None,
     out: Annotated[
         Path, typer.Option(parser=folder_of, metavar="DIR", help="The folder for the results.")
     ] = Path("shrinkage-path"),
@@ -88,6 +92,7 @@ def path(
             resamples=resamples,
             subject=subject,
             task=task,
+            metric=metric,
             out=out,
             command=shlex.join(["shrinkage", *sys.argv[1:]]),
         )

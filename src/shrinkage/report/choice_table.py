@@ -58,9 +58,15 @@ def render_choices(results: Results, styles: Mapping[str, Style]) -> str:
     baseline = results.baseline
     if baseline is not None:
         rows.append((fmean(baseline.validation_scores), _render_baseline_row(baseline)))
-    rows.sort(key=lambda row: -row[0] if is_number(row[0]) else math.inf)
+    gain = results.metric.gain
+    rows.sort(key=lambda row: -gain(row[0]) if is_number(row[0]) else math.inf)
     table = render_sortable_table(
-        "Chosen strengths", COLUMNS, [row for _, row in rows], REMARK, sorted_by="Validation"
+        "Chosen strengths",
+        COLUMNS,
+        [row for _, row in rows],
+        REMARK,
+        sorted_by="Validation",
+        ascending=not results.metric.best,
     )
     terms = "\n".join(
         f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shrinkage.report.html_table import render_table
 from shrinkage.report.page_text import escape, format_number, format_strength, is_number
 from shrinkage.study.data.column_reading import KINDS, Reading
 from shrinkage.study.formatting import MISSING, pluralize
-from shrinkage.study.records import Record
+from shrinkage.study.records import TASKS, Record
 from shrinkage.study.results import Results
 
 MOST_NAMES = 12  # of classes, features, strengths; then the number of the others
@@ -18,15 +19,20 @@ MOST_COLUMNS = 300  # in the table; those to which something was done come first
 
 def describe_data(results: Results) -> str:
     """The data in one line: task, rows, features."""
-    facts = ["a number to predict"]
+    facts = ["regression"]
     if results.task == "classes":
         classes = len(results.data.get("classes", []))
-        facts = ["1 class" if classes == 1 else f"{classes or ''} classes".strip()]
+        facts = [f"classification into {classes} classes" if classes else "classification"]
     if "rows" in results.data:
         facts.append(pluralize(results.data["rows"], "row"))
     if "features" in results.data:
         facts.append(pluralize(results.data["features"], "feature"))
     return " · ".join(facts)
+
+
+def _name_task(facts: Mapping[str, Any]) -> Mapping[str, object]:
+    """The same facts with the task as people say it."""
+    return {**facts, "task": TASKS.get(facts["task"], facts["task"])} if "task" in facts else facts
 
 
 def render_provenance(results: Results) -> str:
@@ -37,8 +43,8 @@ def render_provenance(results: Results) -> str:
         "<h2>What was run</h2>",
         f'<pre class="command">{escape(command)}</pre>' if command else "",
         '<div class="columns">',
-        _render_facts("The question", results.question),
-        _render_facts("The data", _collect_data_facts(results)),
+        _render_facts("The question", _name_task(results.question)),
+        _render_facts("The data", _name_task(_collect_data_facts(results))),
         _render_facts("The trials", _collect_trial_facts(results.records)),
         _render_facts("Made with", versions),
         "</div>",

@@ -17,10 +17,9 @@ from shrinkage.report.figure_html import (
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
-from shrinkage.report.score_axis import find_lowest_in_view
+from shrinkage.report.score_axis import find_worst_in_view
 from shrinkage.report.strength_curves import draw_front, draw_scores, draw_zeros
 from shrinkage.report.style import Figure, assign_styles
-from shrinkage.study import scores
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.results import Results
 from shrinkage.study.storage.atomic_write import write_atomically
@@ -107,26 +106,28 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
     if not any(cell.seeds for cell in summary):
         return [], ""
     method_looks = assign_styles(order_methods(results))
-    score = scores.NAMES[results.task]
-    drawn = [draw_scores(summary, results.choices, method_looks, results.baseline)]
+    metric, baseline = results.metric, results.baseline
+    drawn = [draw_scores(summary, results.choices, method_looks, baseline, metric)]
     html = [
         render_figure(
             "score",
             "Score against strength",
             _caption_scores(results, summary),
-            f"validation {score}",
+            f"validation {metric.title}",
         ),
     ]
     if any(cell.strength > 0 for cell in summary):
         drawn.append(draw_zeros(summary, results.choices, method_looks))
         caption = "The share of weights that are exactly zero, mean over seeds."
         html.append(render_figure("zeros", "Zeros against strength", caption, "exact zeros"))
-    drawn.append(draw_front(summary, results.choices, method_looks, results.baseline))
+    drawn.append(draw_front(summary, results.choices, method_looks, baseline, metric))
     caption = (
-        "Up and to the right is better. The pale line is the Pareto front: "
-        "no model has both a better score and more zeros than one on it."
+        f"{'Up' if metric.best else 'Down'} and to the right is better. The pale line is the "
+        "Pareto front: no model has both a better score and more zeros than one on it."
     )
-    html.append(render_figure("front", "Score against zeros", caption, f"validation {score}"))
+    html.append(
+        render_figure("front", "Score against zeros", caption, f"validation {metric.title}")
+    )
     return drawn, "\n".join(html)
 
 
@@ -142,12 +143,13 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
         said.append("The dashed level is the model without a penalty.")
     if results.baseline is not None:
         said.append(
-            f"The dotted level is {results.baseline.name}: a model is of use only above it."
+            f"The dotted level is {results.baseline.name}: a model is of use only "
+            f"{'above' if results.metric.best else 'below'} it."
         )
     if any(cell.diverged for cell in summary):
         said.append("A strength with a diverged seed is a cross.")
-    if find_lowest_in_view(summary, results.choices, results.baseline) is not None:
-        said.append("Scores far below are out of view; a double-click brings them in.")
+    if find_worst_in_view(summary, results.choices, results.baseline, results.metric) is not None:
+        said.append("Scores that are far worse are out of view; a double-click brings them in.")
     return " ".join(said)
 
 

@@ -32,9 +32,10 @@ from shrinkage.study.model.fitted import MODEL, load_model
 from shrinkage.study.model.refit import ROWS, check_rows
 from shrinkage.study.model.refit import refit as refit_method
 from shrinkage.study.progress import Progress, show_progress
-from shrinkage.study.records import Data
+from shrinkage.study.records import TASKS, Data
 from shrinkage.study.results import Results
-from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.scores import find_metric
+from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.store import Store, open_store
 from shrinkage.study.storage.trials_csv import write_csv
@@ -49,7 +50,7 @@ SHORTENED = " ... (the report has all)"
 
 
 def compare(
-    data: str | Path | pd.DataFrame | tuple[Any, Any] = "spiral",
+    data: str | Path | pd.DataFrame | tuple[Any, Any] = DATA,
     *,
     target: str | None = None,
     penalty: str | Sequence[str] = METHODS,
@@ -62,6 +63,7 @@ def compare(
     jobs: int | None = None,
     subject: str | None = None,
     task: str | None = None,
+    metric: str | None = None,
     prefer: str = "score",
     refit: str | None = "rest",
     out: str | Path = OUT,
@@ -72,10 +74,10 @@ def compare(
     Parameters
     ----------
     data : str, path, data frame or pair of arrays
-        A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
-        "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
-        or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
-        (X, y). How each column was read is printed, and kept in `results.readings`.
+        A data set that comes with the library ("friedman", "spiral", "digits", "breast_cancer",
+        "wine", "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json,
+        .jsonl or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars;
+        or (X, y). How each column was read is printed, and kept in `results.readings`.
     penalty : str or sequence of str
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
@@ -122,6 +124,7 @@ def compare(
         target=target,
         subject=subject,
         task=task,
+        metric=metric,
         methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
         strengths=grid,
         seeds=seeds,
@@ -175,7 +178,7 @@ def run_study(
         _run_pending(study, parts, store, jobs, progress)
         if not store.is_finished():
             records = store.read_results().records
-            choices = choose(records, study.seeds)
+            choices = choose(records, study.seeds, find_metric(study.metric, table.task))
             choices = score_test_part.score_test_part(choices, records, table, study, parts)
             pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
             store.finish(choices, measure_features(list(pairs), records, table, study))
@@ -240,7 +243,7 @@ def _run_pending(
         progress.say(f"{count} removed: the same trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    progress.start(len(trials), earlier)
+    progress.start(len(trials), earlier, find_metric(study.metric, parts[0].task))
     with closing(run_trials(study, pending, parts, jobs)) as records:
         for record in records:
             store.add(record)
@@ -252,11 +255,12 @@ def _describe_table(table: Table) -> str:
     rows, features = table.frame.shape
     text = table.frame.select_dtypes(object).shape[1]
     kinds = f", {text} of them text" if text else ""
-    other = "numbers" if table.task == "classes" else "classes"
     target = f"{len(table.classes)} classes" if table.classes else "numbers"
+    other, otherwise = ("numbers", "regression") if table.classes else ("classes", "classification")
     return (
         f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
-        f"a target of {target} (--task {other} if it holds {other})"
+        f"{TASKS[table.task]} with a target of "
+        f"{target} (--task {otherwise} if they are {other})"
     )
 
 

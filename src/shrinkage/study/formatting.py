@@ -12,11 +12,13 @@ def format_score(value: float, *, digits: int = 3) -> str:
 
     >>> [format_score(score) for score in (0.9531, 0.99962, 1.0, -0.0002, 0.0)]
     ['0.953', '0.9996', '1.000', '-0.0002', '0.000']
+    >>> [format_score(error) for error in (12.345, 23456.7, 2.5e9)]
+    ['12.345', '23,457', '2.5e+09']
     """
     if not math.isfinite(value):
         return MISSING
     if abs(value) >= 1000:
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.3g}"
     for more in range(digits, digits + 6):
         text = f"{value:.{more}f}"
         if float(text) not in (0.0, 1.0, -1.0):

@@ -15,8 +15,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from shrinkage.study.formatting import pluralize
+from shrinkage.study.formatting import format_score, pluralize
 from shrinkage.study.records import Record
+from shrinkage.study.scores import METRICS, Metric
 
 LINES = 10  # plain lines in a whole study, roughly
 
@@ -30,15 +31,16 @@ class Progress:
         self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
         self._total = 0
         self._done = 0
+        self._metric = METRICS["accuracy"]
         self._scores: dict[tuple[str, float], list[float]] = {}
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def start(self, total: int, earlier: Sequence[Record]) -> None:
+    def start(self, total: int, earlier: Sequence[Record], metric: Metric) -> None:
         """Begin a study of `total` trials, with the records of an earlier run."""
-        self._total, self._done = total, len(earlier)
+        self._total, self._done, self._metric = total, len(earlier), metric
         done = len(earlier)
         for record in earlier:
             self._count(record)
@@ -73,10 +75,11 @@ class Progress:
         if not self._scores:
             return "none finished so far"
         (method, strength), scores = max(
-            self._scores.items(), key=lambda item: (len(item[1]), fmean(item[1]))
+            self._scores.items(),
+            key=lambda item: (len(item[1]), self._metric.gain(fmean(item[1]))),
         )
         at = f" at {strength:.2g}" if strength else ""
-        return f"best so far {method}{at}: {fmean(scores):.3f}"
+        return f"best so far {method}{at}: {format_score(fmean(scores))}"
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+TASKS = {"classes": "classification", "numbers": "regression"}  # as stored: as people say it
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -123,6 +125,7 @@ class Question(TypedDict, total=False):
     target: str | None
     subject: str | None
     task: str | None
+    metric: str | None
     methods: list[str]
     strengths: list[float]
     seeds: int

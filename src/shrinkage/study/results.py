@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shrinkage.study import scores
 from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
+from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.summary import mean_and_error
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
     from shrinkage.study.model.fitted import FittedModel
 
-SCORES = {
-    "classes": "the share of rows that are predicted correctly",
-    "numbers": "1 is a perfect prediction, 0 is no better than a constant",
-}
 HOWS = {
     "loss": "the penalty is added to the loss",
     "coupled": "its gradient is added to that of the loss, and the optimizer rescales both",
@@ -80,6 +76,11 @@ class Results:
     def task(self) -> str:
         """Whether the target is "classes" or "numbers"."""
         return self.data.get("task", "classes")
+
+    @property
+    def metric(self) -> Metric:
+        """The score of the models, by which they were chosen."""
+        return find_metric(self.question.get("metric"), self.task)
 
     @property
     def baseline(self) -> Baseline | None:
@@ -197,7 +198,7 @@ class Results:
         """The words of tables and figures and what they mean, those that occur in this study."""
         if not self.choices:
             return []
-        terms = [(scores.NAMES[self.task], SCORES[self.task]), ("validation", self._validation())]
+        terms = [(self.metric.title, self.metric.meaning), ("validation", self._validation())]
         rows = self.data.get("test")
         if rows and any(choice.test_scores for choice in self.choices):
             rows_text = f"{pluralize(rows, 'row')} that no choice was based on"
@@ -221,7 +222,7 @@ class Results:
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
         chosen = self.recommended
         uses = self.features_of(chosen.method, chosen.strength) if chosen else []
-        inputs = describe_inputs(uses, scores.NAMES[self.task])
+        inputs = describe_inputs(uses, self.metric)
         parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict], inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 

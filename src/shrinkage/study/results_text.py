@@ -8,6 +8,7 @@ from statistics import fmean
 
 from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
 from shrinkage.study.records import Baseline, Choice, FeatureUse
+from shrinkage.study.scores import Metric
 from shrinkage.study.summary import mean_and_error, rank_features
 
 
@@ -46,7 +47,7 @@ def with_error(mean: float, error: float) -> str:
     return text if math.isnan(error) else f"{text} ± {format_score(error)}"
 
 
-def describe_inputs(uses: Sequence[FeatureUse], score: str, most: int = 8) -> list[str]:
+def describe_inputs(uses: Sequence[FeatureUse], metric: Metric, most: int = 8) -> list[str]:
     """Lines on the inputs of one method's models, the most important first."""
     if not uses:
         return []
@@ -54,7 +55,10 @@ def describe_inputs(uses: Sequence[FeatureUse], score: str, most: int = 8) -> li
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
     said = f"{always} of {pluralize(count, 'input')} are used in every seed, {never} in none"
-    lines = [f"Inputs: {said}. Importance is the {score} lost when an input is shuffled."]
+    lines = [
+        f"Inputs: {said}. Importance is the {metric.title} "
+        f"{'lost' if metric.best else 'added'} when an input is shuffled."
+    ]
     ranked = [use for use in rank_features(uses) if use.kept][:most]
     width = max((len(use.feature) for use in ranked), default=0)
     for use in ranked:

@@ -16,7 +16,8 @@ import numpy as np
 from shrinkage.penalties.base import terms
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.method import parse_method
-from shrinkage.study.records import Trial
+from shrinkage.study.records import TASKS, Trial
+from shrinkage.study.scores import check_metric_name, find_metric
 
 METHODS = (
     "none",
@@ -26,9 +27,10 @@ METHODS = (
     "l1@proximal",
     "elastic_net@proximal",
     "group_lasso@proximal",
+    "group_lasso:groups=in@proximal",
 )
+DATA = "friedman"
 STRENGTHS = "1e-5:1e-1:9"
-TASKS = ("classes", "numbers")
 PREFERENCES = ("score", "sparse")
 STEPS = 400  # of training, roughly, unless the number of epochs is given
 LEAST_EPOCHS = 10
@@ -48,9 +50,13 @@ class Study:
     target, subject : str, optional
         Names of columns. The target is required where the data do not name one; all rows with the
         same subject stay in one part.
-    task : "classes" or "numbers", optional
+    task : "regression" or "classification", optional
         By default guessed from the target: text, truth values and few distinct integers are
-        classes.
+        classes. It is kept as "numbers" or "classes", which are taken as well.
+    metric : str, optional
+        The score by which strengths and methods are chosen: "accuracy" (the default),
+        "balanced_accuracy", "roc_auc" or "log_loss" of classes, "r2" (the default), "mae" or
+        "rmse" of numbers.
     methods : sequence of str
         "none", or the text of a penalty and how it acts: "l1@proximal" or, with arguments other
         than the strength, "group_lasso:groups=in@proximal". Without "@..." it is proximal, which
@@ -83,16 +89,17 @@ class Study:
     >>> study.with_defaults(target="y", task="classes", lr=1e-3, train_rows=100).epochs
     400
     >>> print(study.to_toml())
-    data = "spiral"
+    data = "friedman"
     methods = ["none", "l1@proximal"]
     strengths = [0.001, 0.01]
     ...
     """
 
-    data: str = "spiral"
+    data: str = DATA
     target: str | None = None
     subject: str | None = None
     task: str | None = None
+    metric: str | None = None
     methods: tuple[str, ...] = METHODS
     strengths: tuple[float, ...] = ()
     seeds: int = 3
@@ -111,8 +118,11 @@ class Study:
         for name in ("data", "target", "subject", "model", "optimizer"):
             _check_text(name, getattr(self, name))
         _set(self, methods=_normalize_methods(self.methods))
-        if self.task is not None and self.task not in TASKS:
-            raise UsageError(f"task must be classes or numbers, got {self.task!r}")
+        _set(self, task=_normalize_task(self.task))
+        if self.metric is not None:
+            _set(self, metric=check_metric_name(self.metric))
+        if self.task is not None:
+            find_metric(self.metric, self.task)  # refuses one of the other task
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
         for name in ("seeds", "epochs", "batch"):
@@ -151,6 +161,7 @@ class Study:
             self,
             target=target,
             task=task,
+            metric=find_metric(self.metric, task).name,
             lr=lr if self.lr is None else self.lr,
             epochs=self.epochs or max(LEAST_EPOCHS, math.ceil(STEPS / steps_per_epoch)),
         )
@@ -158,6 +169,7 @@ class Study:
     def to_toml(self) -> str:
         """This specification as TOML, without the fields that are left open."""
         fields = dataclasses.asdict(self)
+        fields["task"] = TASKS.get(self.task or "")
         lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if value is not None]
         return "\n".join(lines) + "\n"
 
@@ -223,6 +235,16 @@ def _normalize_methods(texts: Sequence[str]) -> tuple[str, ...]:
                 if isinstance(number, float) and number:
                     _check_float32(f"penalty {method.text!r}: a number", number)
     return tuple(dict.fromkeys(method.text for method in methods))
+
+
+def _normalize_task(task: object) -> str | None:
+    """The word that records keep: "classes" or "numbers"."""
+    if task is None:
+        return None
+    for kept, name in TASKS.items():
+        if task in (kept, name):
+            return kept
+    raise UsageError(f"task must be regression or classification, got {task!r}")
 
 
 def _check_strength(value: object) -> float:

@@ -12,6 +12,7 @@ from torch import nn
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
+from shrinkage.study.scores import METRICS
 from shrinkage.study.training import fit, models
 from shrinkage.study.training.rehearsal import rehearse
 
@@ -71,8 +72,8 @@ def test_a_record_counts_what_is_in_its_model(ready):
     assert (record.dead_neurons, record.neurons) == (silent.sum(), 8)
     assert record.dead_neurons > 0
     model = fit.restore_model(study, record, parts)
-    assert fit.score_model(model, parts.validation, "classes") == record.validation_score
-    assert fit.score_model(model, parts.train, "classes") == record.train_score
+    assert fit.score_model(model, parts.validation, METRICS["accuracy"]) == record.validation_score
+    assert fit.score_model(model, parts.train, METRICS["accuracy"]) == record.train_score
 
 
 def test_without_a_penalty_there_are_no_zeros_and_the_weights_are_counted(ready):
@@ -117,7 +118,7 @@ def _numbers(rows=200):
 
 def test_a_linear_model_with_l2_is_ridge(ready):
     """½·mean squared error + lam·Σw²: scikit-learn's alpha is 2·rows·lam."""
-    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l2@proximal", 0.3, 0), parts)
     ridge = Ridge(alpha=2 * 100 * 0.3).fit(parts.train.X, parts.train.y)
@@ -130,7 +131,7 @@ def test_a_linear_model_with_l2_is_ridge(ready):
 
 
 def test_a_strength_of_l1_is_the_alpha_of_lasso(ready):
-    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l1@proximal", 0.2, 0), parts)
     lasso = Lasso(alpha=0.2, tol=1e-12).fit(
@@ -172,9 +173,9 @@ def test_r_squared_is_that_of_scikit_learn():
     part = _numbers().validation
     predicted = fit.predict(model, part.X)[:, 0].double().numpy()
     expected = r2_score(part.y.astype(np.float64), predicted)
-    assert fit.score_model(model, part, "numbers") == pytest.approx(expected, rel=1e-10)
+    assert fit.score_model(model, part, METRICS["r2"]) == pytest.approx(expected, rel=1e-10)
     constant = Examples(part.X, np.ones_like(part.y))
-    assert fit.score_model(model, constant, "numbers") == 0.0
+    assert fit.score_model(model, constant, METRICS["r2"]) == 0.0
 
 
 def test_divergence_is_a_record_that_names_step_and_parameter(ready):

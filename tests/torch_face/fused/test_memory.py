@@ -20,7 +20,7 @@ from shrinkage import L1, GroupLasso, NuclearNorm, Penalty
 from shrinkage.kernels import launch, threads
 from shrinkage.kernels.intrinsics import CHUNK
 from shrinkage.torch import SGD, Adam
-from shrinkage.torch.fused import batch as batches
+from shrinkage.torch.fused import batch as batch_module
 
 SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
 WIDE: dict[str, tuple[int, ...]] = {"wide": (3, 2500)}  # a row is longer than a chunk
@@ -400,7 +400,9 @@ def test_a_gradient_or_state_without_memory_is_refused(what: str, penalty: Penal
     assert (w < before).all()
 
 
-@pytest.mark.parametrize("where", [(launch, "loop"), (batches, "counter"), (threads, "run")])
+@pytest.mark.parametrize(
+    "where", [(launch, "compile_loop"), (batch_module, "compile_counts"), (threads, "run")]
+)
 def test_a_first_step_that_is_interrupted_leaves_no_state_behind(
     where: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

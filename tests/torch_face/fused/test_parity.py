@@ -79,7 +79,7 @@ TABLE = [
 ]
 
 
-def compare(
+def check_parity(
     shapes: dict[str, tuple[int, ...]],
     kind: type[Optimizer],
     options: dict[str, Any],
@@ -116,7 +116,7 @@ def compare(
 def test_every_penalty_in_every_way(
     case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
 ) -> None:
-    compare({"w": case.shape}, kind, options, case.penalty, how)
+    check_parity({"w": case.shape}, kind, options, case.penalty, how)
 
 
 @pytest.mark.quick_where(gaps=[False], how=["proximal"])
@@ -124,7 +124,7 @@ def test_every_penalty_in_every_way(
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant(variant: str, how: str, gaps: bool) -> None:
-    compare(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
+    check_parity(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
 
 
 @pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)])
@@ -132,7 +132,7 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
 def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
-    compare(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
+    check_parity(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
 
 
 @pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
@@ -146,7 +146,7 @@ def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
 )
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
 def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
-    compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
+    check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
 @pytest.mark.quick_where(variant=["Adam"], penalty=[L1(0.1), GroupLasso(0.1)])
@@ -187,6 +187,6 @@ def test_large_parameters_are_cut_and_put_together_again() -> None:
     torch.set_num_threads(2)
     try:
         for penalty in (L1(0.1), GroupLasso(0.01)):
-            compare(shapes, *ADAM, penalty, "proximal")
+            check_parity(shapes, *ADAM, penalty, "proximal")
     finally:
         torch.set_num_threads(before)

@@ -68,7 +68,7 @@ class Preprocessing:
                     "the target holds a number that is beyond float32 in standard deviations of "
                     "its training part: it is a mistake, or its logarithm would serve better"
                 )
-        return Examples(self.features(table.frame.iloc[rows]), y)
+        return Examples(self.features(table.frame.iloc[rows]), y, self.scale)
 
 
 def split_rows(table: Table, study: Study, seed: int) -> RowSplit:

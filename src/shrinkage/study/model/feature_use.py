@@ -12,7 +12,8 @@ import numpy as np
 from shrinkage.study.data.examples import Examples
 from shrinkage.study.data.splits import fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.model.encoding import Encoding, NumberColumn, describe_encoding
+from shrinkage.study.model.describe_encoding import describe_encoding
+from shrinkage.study.model.encoding import Encoding, NumberColumn
 from shrinkage.study.model.network import (
     State,
     apply_layers,
@@ -22,7 +23,7 @@ from shrinkage.study.model.network import (
     is_dense,
 )
 from shrinkage.study.records import FeatureUse, Record, Trial
-from shrinkage.study.scores import answer_outputs, score_predictions
+from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.summary import mean_and_error
 
@@ -119,25 +120,27 @@ def _permute_inputs(
     X = examples.X
     predict = build_predictor(study.model, state, encoding.width, table.outputs)
     layers = dense_layers(state) if is_dense(study.model) else []
+    metric = find_metric(study.metric, table.task)
     hidden = X @ layers[0][0].T + layers[0][1] if layers else X
 
-    def score(outputs: np.ndarray) -> float:
-        return score_predictions(examples.y, answer_outputs(outputs, table.task), table.task)
+    def gain(outputs: np.ndarray) -> float:
+        prediction = predict_from_outputs(outputs, table.task)
+        return metric.gain(metric.score(examples.y, prediction, examples.scale))
 
     order = np.random.default_rng(0)
     permutations = [order.permutation(len(X)) for _ in range(REPEATS)]
-    whole = score(predict(X))
+    whole = gain(predict(X))
     lost: dict[str, float] = {}
     for name, inside in encoding.slices().items():
-        scores = []
+        gains = []
         for permutation in permutations if used[inside].any() else ():
             change = X[permutation, inside] - X[:, inside]
             if layers:  # only this column's part of the first layer changes
                 moved = hidden + change @ layers[0][0][:, inside].T
-                scores.append(score(apply_layers(moved, layers[1:])))
+                gains.append(gain(apply_layers(moved, layers[1:])))
             else:
                 moved = X.copy()
                 moved[:, inside] += change
-                scores.append(score(predict(moved)))
-        lost[name] = whole - fmean(scores) if scores else 0.0
+                gains.append(gain(predict(moved)))
+        lost[name] = whole - fmean(gains) if gains else 0.0
     return lost

@@ -15,11 +15,11 @@ from shrinkage.study.method import parse_method
 from shrinkage.study.model.feature_use import measure_features
 from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
 from shrinkage.study.model.refit import check_rows, open_question, refit
+from shrinkage.study.recommending import find_recommended
 from shrinkage.study.results import Results
 from shrinkage.study.spec import PREFERENCES, Study
 from shrinkage.study.storage.store import load
 from shrinkage.study.training.models import hash_model_source
-from shrinkage.study.verdict import find_recommended
 
 OTHER_MODELS = "models"  # the folder of models that were asked for by name
 
@@ -30,9 +30,9 @@ def fit_model(
     method: str | None = None,
     strength: float | None = None,
     prefer: str | None = None,
-    rows: str = "rest",
+    rows: str | None = None,
     data: Any = None,
-    jobs: int | None = None,
+    jobs: int = 1,
 ) -> FittedModel:
     """A model of a finished study: the recommended one, or another that is named.
 
@@ -47,10 +47,13 @@ def fit_model(
         score, or any other strength.
     prefer : "score" or "sparse", optional
         What is recommended, by default as in the study.
-    rows : "rest" or "all"
-        The rows to fit on: all but the test part, or all.
+    rows : "rest" or "all", optional
+        The rows to fit on: all but the test part, or all; by default what the folder has, or
+        "rest".
     data : optional
         The study's data, where they were in memory or have moved.
+    jobs : int
+        Initializations that are trained at a time, each in a process of its own if more than one.
 
     Raises
     ------
@@ -70,17 +73,19 @@ def fit_model(
     results = load(path)
     method, strength = find_method(results, method=method, strength=strength, prefer=prefer)
     digest = results.question["digest"]
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows}")
-    for kept in (path / MODEL, path / OTHER_MODELS / name):
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows or 'rest'}")
+    for kept in (path / MODEL, path / OTHER_MODELS / slug):
         if kept.is_dir():
             model = load_model(kept)
-            facts = model.facts["study"], model.facts["rows"]
-            if (model.method, model.strength, *facts) == (method, strength, digest, rows):
+            is_same = (model.method, model.strength) == (method, strength)
+            is_same &= model.facts["study"] == digest and rows in (None, model.facts["rows"])
+            if is_same:
                 return model
     table, study = read_table(results, data)
     uses = measure_features([(method, strength)], results.records, table, study)
+    rows = rows or "rest"
     model = refit(table, study, method, strength, rows=rows, uses=uses, digest=digest, jobs=jobs)
-    model.save(path / OTHER_MODELS / name)
+    model.save(path / OTHER_MODELS / slug)
     return model
 
 

@@ -21,7 +21,7 @@ from shrinkage.study.model.network import State, build_predictor, find_used_inpu
 from shrinkage.study.model.new_rows import NewRows, read_new_rows
 from shrinkage.study.model.storage import read_model_folder, write_model_folder
 from shrinkage.study.records import FeatureUse
-from shrinkage.study.scores import answer_outputs
+from shrinkage.study.scores import answer_outputs, estimate_probabilities
 from shrinkage.study.summary import rank_features
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class FittedModel:
     >>> model.predict_proba(rows).shape  # a column for each of model.classes
     (3, 3)
     >>> model.features["feature"].tolist()[:2]
-    ['petal length (cm)', 'petal width (cm)']
+    ['petal width (cm)', 'petal length (cm)']
     """
 
     model: str  # "linear", "mlp:64", "package.module:function"
@@ -165,10 +165,10 @@ class FittedModel:
         return self.estimate_probabilities(self.read(data, warn=True).frame)
 
     def read(self, data: Any, *, warn: bool = False) -> NewRows:
-        """The columns of new rows, and notes on them."""
+        """The columns of new rows, and notes on them; `warn` gives those on cells as warnings."""
         rows = read_new_rows(data, self.readings, self.encoding, self.kept)
-        if warn and rows.notes:
-            warnings.warn("; ".join(rows.notes), stacklevel=3)
+        if warn and rows.doubts:
+            warnings.warn("; ".join(rows.doubts), stacklevel=3)
         return rows
 
     def answer(self, frame: pd.DataFrame) -> np.ndarray:
@@ -180,11 +180,7 @@ class FittedModel:
 
     def estimate_probabilities(self, frame: pd.DataFrame) -> np.ndarray:
         """Probabilities for columns that `read` has read: the logistic function or softmax."""
-        logits = self._outputs(frame).astype(np.float64)
-        if logits.shape[1] == 1:
-            logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+        return estimate_probabilities(self._outputs(frame))
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder of its own: model.json and weights.safetensors.

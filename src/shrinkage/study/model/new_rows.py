@@ -24,8 +24,10 @@ class NewRows:
     """Rows to predict, in their order."""
 
     frame: pd.DataFrame  # the inputs: float64 columns, and object columns of text
+    names: pd.DataFrame  # the columns that training left out as names or numbers of the rows
     target: pd.Series | None  # the column of the target, as it is written, if it is there
-    notes: tuple[str, ...]  # what was filled in, left out or unknown, in sentences
+    notes: tuple[str, ...]  # sentences on the columns: absent and new ones
+    doubts: tuple[str, ...]  # sentences on the cells: filled in, or of a level not known
 
 
 def read_new_rows(
@@ -63,13 +65,15 @@ def read_new_rows(
         else:
             columns[name] = read_column(reading_of[name], frame[name])
     notes += _describe_columns(list(frame.columns), absent, readings)
-    notes += _describe_cells(columns, encoding, kept)
-    target = next((r.name for r in readings if r.role == "target"), "")
+    target = next(reading.name for reading in readings if reading.role == "target")
+    left_out = [reading.name for reading in readings if reading.role in ("left out", "subject")]
     inputs = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
     return NewRows(
         pd.DataFrame(inputs),
+        frame[[name for name in left_out if name in frame.columns]],
         frame[target] if target in frame.columns else None,
         tuple(notes),
+        tuple(_describe_cells(columns, encoding, kept)),
     )
 
 

@@ -15,11 +15,11 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.model.encoding import describe_encoding
+from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
-from shrinkage.study.scores import answer_outputs, sampling_error, score_predictions
+from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training.workers import run_trials
 
@@ -74,6 +74,7 @@ def refit(
     facts = {
         "study": digest,
         "rows": rows,
+        "metric": find_metric(study.metric, table.task).name,
         "fitted rows": len(ready.parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
@@ -129,11 +130,12 @@ def _objective(record: Record) -> float:
 
 def _score_test_rows(study: Study, record: Record, table: Table, test: Examples) -> dict[str, Any]:
     predict = build_predictor(study.model, record.state, test.X.shape[1], table.outputs)
-    answers = answer_outputs(predict(test.X), table.task)
+    metric = find_metric(study.metric, table.task)
+    prediction = predict_from_outputs(predict(test.X), table.task)
     return {
         "test rows": len(test.y),
-        "test score": score_predictions(test.y, answers, table.task),
-        "test error": sampling_error(test.y, answers, table.task),
+        "test score": metric.score(test.y, prediction, test.scale),
+        "test error": metric.error(test.y, prediction, test.scale),
     }
 
 

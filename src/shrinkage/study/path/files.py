@@ -54,7 +54,7 @@ def to_json(results: PathResults) -> dict[str, Any]:
     }
     plain = _to_plain(fields)
     assert isinstance(plain, dict)
-    return {"format": FORMAT, "metric": results.metric, "selected": [*results.selected], **plain}
+    return {"format": FORMAT, "selected": [*results.selected], **plain}
 
 
 def _to_plain(value: object) -> object:

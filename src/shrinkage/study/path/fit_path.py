@@ -28,7 +28,7 @@ from shrinkage.study.path.results import PathResults
 from shrinkage.study.path.rows import PathRows, collect_rows
 from shrinkage.study.path.shrinking import parse_path_penalty
 from shrinkage.study.progress import show_progress
-from shrinkage.study.scores import answer_outputs, sampling_error, score_predictions
+from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.summary import mean_and_error
 
@@ -49,6 +49,7 @@ def fit_path(
     resamples: int = 20,
     subject: str | None = None,
     task: str | None = None,
+    metric: str | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
     command: str = "shrinkage.study.fit_path(...)",
@@ -64,7 +65,7 @@ def fit_path(
 
     Parameters
     ----------
-    data, target, subject, task
+    data, target, subject, task, metric
         As for `compare`.
     penalty : str
         What makes zeros, without a strength: "group_lasso:groups=in" (each input weighted by
@@ -116,6 +117,7 @@ def fit_path(
         target=target,
         subject=subject,
         task=task,
+        metric=metric,
         methods=(penalty,),
         seeds=seeds,
         model=model,
@@ -167,13 +169,15 @@ def _collect(
 ) -> PathResults:
     model = _make_model(fitted, rows, table, study)
     predict = build_predictor(study.model, model.state, rows.encoding.width, table.outputs)
-    answers = answer_outputs(predict(rows.test.X), table.task)
+    metric = find_metric(study.metric, table.task)
+    tested = rows.test.y, predict_from_outputs(predict(rows.test.X), table.task), rows.test.scale
     split = split_rows(table, study, 0)
     baseline = score_baseline(table, study)
     return PathResults(
         data=table.name,
         target=target,
         task=table.task,
+        metric=metric.title,
         settings=dict(settings),
         rows={
             "rest": len(rows.rest.y),
@@ -187,8 +191,8 @@ def _collect(
         chosen=fitted.chosen,
         refit=fitted.refit,
         is_refit=fitted.is_refit,
-        test_score=score_predictions(rows.test.y, answers, table.task),
-        test_error=sampling_error(rows.test.y, answers, table.task),
+        test_score=metric.score(*tested),
+        test_error=metric.error(*tested),
         trivial={
             "name": baseline.name,
             "validation_score": mean_and_error(baseline.validation_scores)[0],
@@ -239,6 +243,7 @@ def _make_model(fitted: FittedPath, rows: PathRows, table: Table, study: Study) 
             "rows": "rest",
             "fitted rows": len(rows.fits[0]),
             "test rows": len(rows.test.y),
+            "metric": find_metric(study.metric, table.task).name,
             "shrinkage": shrinkage.__version__,
         },
     )

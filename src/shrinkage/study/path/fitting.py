@@ -19,7 +19,7 @@ from shrinkage.study.path.records import Point, Refit
 from shrinkage.study.path.rows import PathRows
 from shrinkage.study.path.shrinking import Shrinker, parse_path_penalty
 from shrinkage.study.path.walking import Walk, find_kept, weigh_by_norm
-from shrinkage.study.scores import answer_outputs, score_predictions
+from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.summary import mean_and_error
 from shrinkage.study.training.fit import use_one_thread
@@ -70,6 +70,7 @@ class PathFitter:
     ) -> None:
         self.rows, self.task, self.outputs = rows, table.task, table.outputs
         self.study, self.start, self.adaptive = study, start, adaptive
+        self.metric = find_metric(study.metric, table.task)
         self.dtype = torch.float64 if study.model == "linear" else torch.float32
         self.inputs = arrange_inputs(rows.encoding.slices())
         self.shrinker = Shrinker(parse_path_penalty(study.methods[-1]), self.inputs)
@@ -96,12 +97,13 @@ class PathFitter:
         walked = self._measure(walk, descent, low)
         ordered = walked[::-1] if self.start == "dense" else walked
         points = self._make_points(ordered)
-        best, chosen = choose_points(points)
+        best, chosen = choose_points(points, self.metric)
         last = walked.index(ordered[chosen])
         strengths = [measurement.strength for measurement in walked[: last + 1]]
         weights = ordered[chosen].parameters
         refit, refitted = self._refit(walk, points[chosen], weights)
-        is_refit = refit is not None and refit.score > points[chosen].score
+        gain = self.metric.gain
+        is_refit = refit is not None and gain(refit.score) > gain(points[chosen].score)
         return FittedPath(
             points=tuple(points),
             best=best,
@@ -140,7 +142,7 @@ class PathFitter:
         for lam in walk.follow(descent, self._list_strengths(low, top), self.start):
             passed.append(lam)
             kept, _ = find_kept(descent.x, walk)
-            score = mean_and_error(self._validate(descent.x))[0]
+            score = self.metric.gain(mean_and_error(self._validate(descent.x))[0])
             if score > best and bool(kept.any(dim=1).all()):
                 best, length, found = score, len(passed), (descent.x, descent.step)
             is_empty = self.start == "dense" and not bool(kept.any())
@@ -253,4 +255,5 @@ class PathFitter:
         ]
 
     def _score(self, outputs: Tensor, y: np.ndarray) -> float:
-        return score_predictions(y, answer_outputs(outputs.numpy(), self.task), self.task)
+        prediction = predict_from_outputs(outputs.numpy(), self.task)
+        return self.metric.score(y, prediction, self.rows.rest.scale)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shrinkage.study import scores
 from shrinkage.study.formatting import format_score, pluralize
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.path.records import InputFacts, Point, Refit
@@ -24,6 +23,7 @@ class PathResults:
     data: str
     target: str
     task: str  # "classes" or "numbers"
+    metric: str  # its title, as "R²"
     settings: dict[str, Any]  # penalty, model, start, adaptive, seeds, resamples
     rows: dict[str, int]  # in the parts: rest, train, validation, test
     inputs: tuple[InputFacts, ...]
@@ -48,10 +48,6 @@ class PathResults:
     def selected(self) -> tuple[str, ...]:
         """The inputs to use, by name."""
         return self.choice.kept
-
-    @property
-    def metric(self) -> str:
-        return scores.NAMES[self.task]
 
     def stability_of(self, names: Sequence[str]) -> list[tuple[float, str]]:
         """(share of resamples, name) of these inputs, the least stable first."""

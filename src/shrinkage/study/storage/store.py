@@ -16,11 +16,13 @@ from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
+from shrinkage.study.recommending import find_recommended
 from shrinkage.study.records import Choice, FeatureUse, Record
 from shrinkage.study.results import Results
+from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
-from shrinkage.study.verdict import find_recommended, write_verdict
+from shrinkage.study.verdict import write_verdict
 
 FILE = "study.sqlite"
 
@@ -191,12 +193,13 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
     question = stored["question"]
     records, damaged = _read_records(connection, question)
     choices = _read_choices(connection, question)
+    metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, question["seeds"]),
+        choices=choices or choose(records, question["seeds"], metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,

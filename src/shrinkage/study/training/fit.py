@@ -18,7 +18,7 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.scores import answer_outputs, score_predictions
+from shrinkage.study.scores import Metric, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.torch import Regularizer
@@ -52,7 +52,7 @@ class Setup:
     regularizer: Regularizer
     optimizer: torch.optim.Optimizer
     adds_to_loss: bool  # whether the penalty is a term of the loss
-    task: str
+    metric: Metric
 
 
 def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
@@ -95,14 +95,10 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
     return outputs if outputs.ndim == 2 else outputs[:, None]
 
 
-def score_model(model: nn.Module, examples: Examples, task: str) -> float:
-    """Accuracy for classes, R² for numbers; higher is better."""
-    return score_predictions(examples.y, predict_answers(model, examples, task), task)
-
-
-def predict_answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
-    """What the model predicts for each row: a class index, or a number."""
-    return answer_outputs(predict(model, examples.X).numpy(), task)
+def score_model(model: nn.Module, examples: Examples, metric: Metric) -> float:
+    """The score of the model on these rows."""
+    prediction = predict_from_outputs(predict(model, examples.X).numpy(), metric.task)
+    return metric.score(examples.y, prediction, examples.scale)
 
 
 def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
@@ -120,14 +116,15 @@ def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
     if study.lr is None:
         raise UsageError("lr must be set before training; Study.with_defaults does it")
     optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
+    metric = find_metric(study.metric, parts.task)
     if trial.method == "none":
         # A strength of 0 does nothing, but lets the record count the same weights.
-        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, parts.task)
+        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, metric)
     method = parse_method(trial.method)
     regularizer = Regularizer(model, method.make_penalty(trial.strength))
     if method.how != "loss":
         regularizer.attach(optimizer, how=method.how)
-    return Setup(model, regularizer, optimizer, method.how == "loss", parts.task)
+    return Setup(model, regularizer, optimizer, method.how == "loss", metric)
 
 
 def _fit(
@@ -161,7 +158,7 @@ def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
     def closure() -> Tensor:
         nonlocal last
         setup.optimizer.zero_grad()
-        loss = data_loss(setup.model(X), y, setup.task)
+        loss = data_loss(setup.model(X), y, setup.metric.task)
         last = loss.item()
         if setup.adds_to_loss:
             loss = loss + setup.regularizer.penalty()
@@ -209,7 +206,7 @@ def _append_history(
     history["epoch"].append(epoch)
     history["data_loss"].append(loss)
     history["penalty"].append(setup.regularizer.value())
-    history["validation_score"].append(score_model(setup.model, parts.validation, parts.task))
+    history["validation_score"].append(score_model(setup.model, parts.validation, setup.metric))
 
 
 def _make_record(
@@ -226,8 +223,8 @@ def _make_record(
     dead, neurons = models.count_neurons(setup.model)
     train = validation = math.nan
     if not reason:
-        train = score_model(setup.model, parts.train, parts.task)
-        validation = score_model(setup.model, parts.validation, parts.task)
+        train = score_model(setup.model, parts.train, setup.metric)
+        validation = score_model(setup.model, parts.validation, setup.metric)
         if not (math.isfinite(train) and math.isfinite(validation)):
             reason = f"after training: the scores are {train} and {validation}"
     is_sound = not reason

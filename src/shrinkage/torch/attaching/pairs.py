@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import resume_loaded
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts.momentum import Named
 from shrinkage.torch.facts.own_step import Group
 
@@ -21,7 +21,7 @@ class Pairs:
     def __init__(self, bound: BoundModel, optimizer: Optimizer) -> None:
         self._bound, self._optimizer = bound, optimizer
         self.pairs: list[Pair] = []
-        self._absent: list[Part] = []
+        self._absent: list[BoundParameter] = []
         self._made_from: tuple[object, ...] = ()
 
     def refresh(self) -> None:
@@ -64,7 +64,7 @@ class Pairs:
             if any(moving):
                 yield binding, moving
 
-    def _thawed(self) -> Iterator[Part]:
+    def _thawed(self) -> Iterator[BoundParameter]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
 
@@ -77,5 +77,5 @@ def named_in(pairs: Iterable[Pair]) -> Iterator[Named]:
                 yield group, part.name, part.parameter
 
 
-def _is_same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, int) and one == other)
+def _is_same(first: object, second: object) -> bool:
+    return first is second or (isinstance(first, int) and first == second)

@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
-from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.facts.own_step import rule_for
 

@@ -1,4 +1,4 @@
-"""What a decoupled strength is multiplied by: the one place for "lr", "schedule" and "none"."""
+"""The factor on a decoupled strength: the only file that knows "lr", "schedule" and "none"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCALES = ("lr", "schedule", "none")
 
 
 def check_how(how: object) -> None:
-    """Refuse what is not the name of a way.
+    """Refuse anything that is not the name of a `how`.
 
     Raises
     ------

@@ -62,9 +62,12 @@ def find_projections_around(layer: nn.Module, ancestors: Sequence[nn.Module]) ->
     """The attention module that a layer is part of, given the modules that hold the layer."""
     for holder in reversed(ancestors[-2:]):
         for module in (holder, *holder.children()):
-            found = find_projections(module, holder)
-            if found and (layer is found.out or any(layer is one.layer for one in found.incoming)):
-                return found
+            projections = find_projections(module, holder)
+            if projections and (
+                layer is projections.out
+                or any(layer is incoming.layer for incoming in projections.incoming)
+            ):
+                return projections
     return None
 
 
