@@ -178,6 +178,7 @@ def _collect(
         target=target,
         task=table.task,
         metric=metric.title,
+        is_higher_better=bool(metric.best),
         settings=dict(settings),
         rows={
             "rest": len(rows.rest.y),
@@ -186,6 +187,7 @@ def _collect(
             "test": len(split.test),
         },
         inputs=_describe_inputs(fitted, rows, table),
+        path_inputs=fitted.inputs,
         points=fitted.points,
         best=fitted.best,
         chosen=fitted.chosen,

@@ -17,7 +17,9 @@ class Point:
     counts: tuple[int, ...]  # inputs that each seed's model keeps
     score: float  # mean of `scores`
     error: float  # its standard error; nan for one seed
-    norms: tuple[float, ...]  # of the weights of each input, in the order of `PathResults.inputs`
+    norms: tuple[
+        float, ...
+    ]  # of the weights of each input, in the order of `PathResults.path_inputs`
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ class PathResults:
     target: str
     task: str  # "classes" or "numbers"
     metric: str  # its title, as "R²"
+    is_higher_better: bool  # of the metric
     settings: dict[str, Any]  # penalty, model, start, adaptive, seeds, resamples
     rows: dict[str, int]  # in the parts: rest, train, validation, test
     inputs: tuple[InputFacts, ...]
+    path_inputs: tuple[str, ...]  # the order of `Point.norms`
     points: tuple[Point, ...]  # from the largest strength to the smallest
     best: int  # the place among the points
     chosen: int

@@ -9,7 +9,8 @@ import numpy as np
 from shrinkage.study.data.examples import Examples
 from shrinkage.study.data.splits import RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.model.encoding import Encoding, describe_encoding
+from shrinkage.study.model.describe_encoding import describe_encoding
+from shrinkage.study.model.encoding import Encoding
 from shrinkage.study.spec import Study
 
 MOST_ROWS = 5000  # that a network is fitted to; more would take long and change little
