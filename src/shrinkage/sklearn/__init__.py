@@ -1,0 +1,1 @@
+"""Networks and linear models with any penalty, as scikit-learn's estimators."""
