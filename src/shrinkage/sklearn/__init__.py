@@ -1,1 +1,6 @@
 """Networks and linear models with any penalty, as scikit-learn's estimators."""
+
+from shrinkage.sklearn.classifier import MLPClassifier
+from shrinkage.sklearn.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
