@@ -275,16 +275,10 @@ class BaseMLP(BaseEstimator):
         self.selected_features_ = (self.coefs_[0] != 0).any(axis=1)
         self.feature_importances_ = importances(parameters, X, self.activation)
 
-    def _read_inputs(self, X: Any) -> Any:
-        checked = validate_data(
-            self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False
-        )
-        return checked
-
     def _predict_outputs(self, X: Any) -> Array:
         """Numbers or probabilities: (samples, outputs)."""
         check_is_fitted(self)
-        X = self._read_inputs(X)
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
         parameters = Parameters([X.shape[1], *(coef.shape[1] for coef in self.coefs_)], X.dtype)
         parameters.coefs, parameters.intercepts = self.coefs_, self.intercepts_
         return LOSSES[self._loss].predict(forward(parameters, X, self.activation)[-1])
