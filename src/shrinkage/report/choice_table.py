@@ -155,7 +155,7 @@ def _render_validation(choice: Choice, style: Style, scale: tuple[float, float])
 
 
 def _describe_choice(choice: Choice, results: Results) -> str:
-    """What to know before trusting a row."""
+    """Warnings that a reader needs before trusting a row."""
     statuses = [r.status for r in results.records if r.trial.method == choice.method]
     diverged = len(statuses) - statuses.count("ok")
     notes = []

@@ -43,10 +43,10 @@ def render_provenance(results: Results) -> str:
         "<h2>What was run</h2>",
         f'<pre class="command">{escape(command)}</pre>' if command else "",
         '<div class="columns">',
-        _render_facts("The question", _name_task(results.question)),
-        _render_facts("The data", _name_task(_collect_data_facts(results))),
-        _render_facts("The trials", _collect_trial_facts(results.records, results.folds)),
-        _render_facts("Made with", versions),
+        render_facts("The question", _name_task(results.question)),
+        render_facts("The data", _name_task(_collect_data_facts(results))),
+        render_facts("The trials", _collect_trial_facts(results.records, results.folds)),
+        render_facts("Made with", versions),
         "</div>",
         _render_readings(results.readings),
         _render_diverged(results.records, results.folds),
@@ -85,7 +85,7 @@ def _collect_trial_facts(records: Sequence[Record], folds: int | None) -> dict[s
     }
 
 
-def _render_facts(title: str, facts: Mapping[str, object]) -> str:
+def render_facts(title: str, facts: Mapping[str, object]) -> str:
     """A list of names and values of any kind."""
     if not facts:
         return ""

@@ -14,6 +14,8 @@ from shrinkage.report.figure_html import (
     render_panels,
     render_rule_switch,
 )
+from shrinkage.report.input_section import render_inputs
+from shrinkage.report.model_section import render_model
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
@@ -59,19 +61,22 @@ def render_report(results: Results) -> str:
     summary = summarize(results.records)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
+    inputs, inputs_html = render_inputs(results, method_looks)
     body = "\n".join(
         part
         for part in (
             _render_header(results),
             render_choices(results, method_looks),
+            inputs_html,
             _render_figures(render_legend(method_looks), curves_html, chosen_html),
             render_provenance(results),
+            render_model(results),
         )
         if part
     )
     name = str(results.data.get("name", "study"))
     points = {"points": draw_points(results)}
-    return render_page(f"{name} – shrinkage", body, [*curves, *chosen], points)
+    return render_page(f"{name} – shrinkage", body, [*inputs, *curves, *chosen], points)
 
 
 def _render_header(results: Results) -> str:

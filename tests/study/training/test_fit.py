@@ -27,6 +27,7 @@ def same(one, other):
     return first == second and all(np.array_equal(states[0][k], states[1][k]) for k in states[0])
 
 
+@pytest.mark.quick_where(batch=[16])
 @pytest.mark.parametrize("batch", [1024, 16])
 def test_the_same_question_gives_the_same_record_and_no_seed_leaks(ready, batch):
     study, parts = ready(batch=batch)
@@ -157,6 +158,7 @@ def test_two_classes_have_one_logit_and_a_strength_is_1_by_n_c(ready):
     assert record.train_score == twin.score(parts.train.X, y)
 
 
+@pytest.mark.slow
 def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     study, parts = ready(model="linear", epochs=2000, lr=0.05)
     record = fit.run_trial(study, Trial("l2@coupled", 0.01, 0), parts)
