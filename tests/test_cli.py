@@ -211,7 +211,7 @@ def test_a_model_that_ends_the_program_is_told_of(run, tmp_path, module, leave):
         "    calls = 0\n"
         "    def forward(self, x):\n"
         "        Late.calls += 1\n"
-        "        if Late.calls > 30:\n"
+        "        if Late.calls > 40:\n"
         f"            {leave}\n"
         "        return super().forward(x)\n"
     )
