@@ -139,7 +139,8 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
 def _caption_scores(results: Results, summary: list[Cell]) -> str:
     seeds = max(cell.seeds + cell.diverged for cell in summary)
     said = [
-        f"Mean over {seeds} seeds, with a band of one standard error to either side."
+        f"Mean over {pluralize(seeds, results.repeat)}, with a band of one standard error to "
+        "either side."
         if seeds > 1
         else "One seed, so there is no standard error.",
         "A star marks the best mean, a diamond the strongest within one standard error of it.",
@@ -152,7 +153,7 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
             f"{'above' if results.metric.best else 'below'} it."
         )
     if any(cell.diverged for cell in summary):
-        said.append("A strength with a diverged seed is a cross.")
+        said.append("A strength with a diverged trial is a cross.")
     if find_worst_in_view(summary, results.choices, results.baseline, results.metric) is not None:
         said.append("Scores that are far worse are out of view; a double-click brings them in.")
     return " ".join(said)
