@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shrinkage.report.page_text import escape, format_strength
+from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.model.code_examples import (
@@ -66,8 +67,8 @@ def _describe_inputs(model: FittedModel) -> str:
     if len(model.kept) > MOST_NAMES:
         return f"It uses {len(model.kept)} of {pluralize(count, 'input')}."
     return (
-        f"It uses {', '.join(model.kept)}; the other columns of {pluralize(count, 'input')} may be "
-        "absent from new rows."
+        f"It uses {join_words(model.kept)} of {pluralize(count, 'input')}; new rows need no other "
+        "column."
     )
 
 
