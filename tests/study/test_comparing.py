@@ -351,3 +351,20 @@ def test_arrays_are_data_too(tmp_path):
     )
     assert results.data["columns"] == ["x0", "x1"]
     assert results.data["classes"] == ["False", "True"]
+
+
+def test_folds_in_place_of_splits(small, tmp_path):
+    study = dataclasses.replace(small, methods=("l1",), strengths=(1e-3,), folds=3)
+    results = run_study(study, out=tmp_path, jobs=1, quiet=True)
+    assert len(results.records) == 2 * 2 * 3
+    assert [len(choice.test_scores) for choice in results.choices] == [6, 6, 6]
+    rows = trials(tmp_path)
+    assert [(row["seed"], row["fold"]) for row in rows[:6]] == [
+        (str(seed), str(fold)) for seed in range(2) for fold in (1, 2, 3)
+    ]
+    assert "mean over 3 folds, 2 times" in repr(results)
+    assert (results.data["train"], results.data["validation"], results.data["test"]) == (74, 38, 38)
+    again = run_study(study, out=tmp_path, jobs=1, quiet=True)
+    assert repr(again) == repr(results) == repr(load(tmp_path))
+    with pytest.raises(UsageError, match=r"folds \(3 there, None here\)"):
+        run_study(dataclasses.replace(study, folds=None), out=tmp_path, jobs=1, quiet=True)

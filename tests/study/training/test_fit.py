@@ -169,6 +169,21 @@ def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=1e-3)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_classes_are_those_of_class_weight(ready, classes):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05, balanced=True)
+    numbers = _numbers().train
+    y = np.digitize(numbers.y, [1.5, 2.5][: classes - 1])
+    part = Examples(numbers.X, y.astype(np.int64))
+    outputs = 1 if classes == 2 else classes
+    record = fit.run_trial(
+        study, Trial("l2@proximal", 0.02, 0), Parts(part, part, "classes", outputs)
+    )
+    twin = LogisticRegression(C=1 / (2 * 100 * 0.02), class_weight="balanced", tol=1e-10)
+    twin.fit(part.X, y)
+    np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=2e-3)
+
+
 def test_r_squared_is_that_of_scikit_learn():
     model = nn.Linear(3, 1)
     nn.init.constant_(model.weight, 0.5)
