@@ -129,7 +129,7 @@ def test_all_diverged_is_a_failure(run):
         (("--task", "ranking"), "task must be regression or classification, got 'ranking'"),
         (("iris", "--metric", "mae"), "metric 'mae' is of regression: classification has acc"),
         (("--metric", "acuracy"), "metric 'acuracy' is unknown; did you mean 'accuracy'"),
-        (("--out", "few.csv"), "out 'few.csv' cannot be written"),
+        (("--penalty", "l1", "--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
         (("--out", ""), "'--out': it is empty; name a folder"),
         (("--out", "a/" * 3000), "cannot be written (File name too long)"),

@@ -37,6 +37,7 @@ def test_no_entry_moves_further(cases: list[Case], data: st.DataObject) -> None:
             np.testing.assert_array_equal(limited(case.penalty, *arrays[:2], np.inf), target)
 
 
+@pytest.mark.slow
 @each_kind(cases=GROUPED)
 @given(data=st.data())
 def test_groups_keep_their_direction(cases: list[Case], data: st.DataObject) -> None:

@@ -75,6 +75,7 @@ def test_looking_everywhere_finds_no_better_entry(cases: list[Case], z: float, s
             assert reached <= least + 100 * flavour.tolerance * (1 + 1 / step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [GROUPED[0].penalty, SUMS[-1].penalty], ids=str)
 def test_brute_force_finds_the_same_groups(penalty: Any) -> None:
     for seed in range(3):

@@ -154,7 +154,7 @@ def test_learning_rates_fall_with_the_steps(name: str) -> None:
     assert optimizer.iterations == 4
 
 
-@pytest.mark.quick_where(name=["Adam"])
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_whole_layer_dies_of_a_strength_beyond_all_derivatives(name: str) -> None:
     """Once a prox has moved an entry as far as its limit lets it, it ends at 0 and stays."""

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from shrinkage.study.progress import Progress, show_progress
+from shrinkage.study.progress import Progress, describe_expected, show_progress
 from shrinkage.study.scores import METRICS
 
 
@@ -27,6 +27,21 @@ def test_plain_lines_are_about_ten_and_name_the_best_so_far(record_of):
     assert lines[2] == "4/40 trials, best so far l1@proximal at 0.003: 0.050"
     assert lines[-1] == "40/40 trials, best so far l1@proximal at 0.04: 0.975"
     assert len(lines) == 2 + 10
+
+
+def test_how_long_it_will_take_is_said_before_the_first_trial(record_of):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress(console, None)
+    progress.start(183, [], METRICS["r2"], expected=describe_expected(41.0, 2))
+    assert console.file.getvalue() == "183 trials to run, about 40 s with 2 at a time\n"
+
+
+def test_a_fold_is_named(record_of):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress(console, None)
+    progress.start(20, [], METRICS["r2"], folds=5)
+    progress.advance(record_of("l1@proximal", 1e-3, 7, None))
+    assert "diverged: l1@proximal at 0.001, seed 1, fold 3, step 3" in console.file.getvalue()
 
 
 def test_what_an_earlier_run_recorded_counts(record_of):

@@ -75,6 +75,12 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"strengths": (True,)}, "got True"),
         ({"seeds": 0}, "seeds must be a whole number from 1 up, got 0"),
         ({"seeds": 2.5}, "got 2.5"),
+        ({"folds": 1}, "folds must be a whole number from 2 up, got 1"),
+        ({"folds": 2.0}, "folds must be a whole number from 2 up, got 2.0"),
+        ({"balanced": 1}, "balanced must be True or False, got 1"),
+        ({"balanced": True, "task": "regression"}, "balanced weighs classes, and the task is reg"),
+        ({"metric": "f1"}, "metric 'f1' is unknown"),
+        ({"task": "regression", "metric": "accuracy"}, "regression has r2, mae, rmse"),
         ({"epochs": 0}, "epochs must be a whole number"),
         ({"batch": None}, "batch must be a whole number"),
         ({"lr": -0.1}, "lr must be a number above 0, got -0.1"),
@@ -117,6 +123,14 @@ def test_a_method_that_states_its_strength_has_one_trial_a_seed():
     assert len(study.trials()) == len(set(study.trials())) == 3 * (1 + 1 + 2)
 
 
+def test_folds_multiply_the_trials():
+    study = Study(methods=("l1",), strengths=(1e-2,), seeds=2, folds=5)
+    assert study.splits == 10
+    assert len(set(study.trials())) == 2 * 5 * 2
+    assert from_toml(study.to_toml()) == study
+    assert "folds" not in Study().to_toml()
+
+
 @pytest.mark.parametrize(
     ("said", "kept"), [("regression", "numbers"), ("classification", "classes")]
 )
@@ -138,9 +152,11 @@ def test_toml_comes_back_the_same():
         seeds=4,
         lr=0.1,
         epochs=7,
+        metric="rmse",
     )
     assert from_toml(study.to_toml()) == study
     assert from_toml(Study().to_toml()) == Study()
+    assert from_toml(Study(balanced=True).to_toml()) == Study(balanced=True)
     assert from_toml('strengths = "1e-4:1e-2:3"').strengths == (1e-4, 1e-3, 1e-2)
 
 

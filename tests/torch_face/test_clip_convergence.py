@@ -101,7 +101,6 @@ def test_every_optimizer_converges_to_the_lasso(name: str, how: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the gradients in")
-@pytest.mark.quick_where(name=["Adam"])
 @pytest.mark.parametrize(("name", "how"), covering(["SGD", "Adam"], ["coupled", "proximal"]))
 def test_clipping_by_torch_leads_elsewhere(name: str, how: str) -> None:
     model = Parts(10)
@@ -111,7 +110,7 @@ def test_clipping_by_torch_leads_elsewhere(name: str, how: str) -> None:
     assert np.abs(w - minimum(LASSO)).max() > 0.05
 
 
-@pytest.mark.quick_where(name=["shrinkage Adam"])
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "how"), covering(INSIDE, ["coupled", "proximal"]))
 def test_a_penalty_inside_converges_there_too(name: str, how: str) -> None:
     norm = half_norm(LASSO)
@@ -128,7 +127,6 @@ def test_a_penalty_inside_converges_there_too(name: str, how: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(penalty=[L2(0.1)])
 @pytest.mark.parametrize("penalty", [L1(0.12), L2(0.1)], ids=str)
 def test_decoupled_under_sgd_converges_there_too(penalty: Penalty) -> None:
     norm = half_norm(penalty)

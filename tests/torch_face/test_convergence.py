@@ -101,7 +101,7 @@ DECOUPLED: dict[str, tuple[dict[str, Any], float, str]] = {
 }
 
 
-@pytest.mark.quick_where(name=["momentum"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "penalty"),
     covering(DECOUPLED, [L1(0.1), L2(0.05), ElasticNet(0.2), GroupLasso(0.17, GROUPS)]),
@@ -145,7 +145,6 @@ def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(penalty=[L1(0.1)])
 @pytest.mark.parametrize(
     ("penalty", "target"),
     [(L1(0.1), L1(0.1)), (GroupLasso(0.2, "in"), L1(0.2)), (ElasticNet(0.2), ElasticNet(0.2))],
@@ -169,6 +168,7 @@ def test_sparse_adam_converges_to_the_minimum(penalty: Penalty, target: Penalty)
     assert ((weights == 0) == (minimum(target) == 0)).all()
 
 
+@pytest.mark.slow
 def test_the_independent_solver_agrees_with_scikit_learn() -> None:
     """The oracle for groups, held against a known minimum: groups of one entry are the lasso."""
     ones = GroupLasso(0.1, tuple((i,) for i in range(10)))

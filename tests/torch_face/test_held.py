@@ -127,7 +127,7 @@ def test_16_bit_weights_stay_within_reach_of_where_they_were() -> None:
     model = nn.Linear(8, 3).to(torch.bfloat16)
     start = copy.deepcopy(model.weight.detach())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.warns(UserWarning, match="has does not converge exactly"):
+    with pytest.warns(UserWarning, match="does not converge exactly"):
         Regularizer(model, Toward("start", Box(-0.01, 0.01))).attach(optimizer, how="proximal")
     for _ in range(3):
         optimizer.zero_grad()

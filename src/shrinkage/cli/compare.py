@@ -46,6 +46,15 @@ def compare(
         int | None,
         typer.Option(parser=parse_whole, metavar="NUMBER", help="How many.  [default: 3]"),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Cross-validation with so many folds, for each seed.  "
+            "[default: one train/validation split a seed]",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +109,10 @@ def compare(
             "  [default: accuracy, or r2]",
         ),
     ] = None,
+    balanced: Annotated[
+        bool,
+        typer.Option("--balanced", help="In training each class counts as much as every other."),
+    ] = False,
     prefer: Annotated[
         str | None,
         typer.Option(
@@ -140,6 +153,7 @@ def compare(
             "methods": tuple(penalty) if penalty else None,
             "strengths": grid_from_text(strengths) if strengths is not None else None,
             "seeds": seeds,
+            "folds": folds,
             "model": model,
             "optimizer": optimizer,
             "lr": lr,
@@ -147,6 +161,7 @@ def compare(
             "subject": subject,
             "task": task,
             "metric": metric,
+            "balanced": balanced or None,
             "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read_text(study))

@@ -21,8 +21,8 @@ MIN_WIDTH, MAX_WIDTH = 32, 2048  # entries of a row; fewer would waste parts of 
 @jitable
 def block_width(rows, width, span, keeps):
     """How many entries of a row a block has: whole groups, about as many in each block."""
-    wanted = min(max(MIN_WIDTH, BLOCK // max(rows, 1)), MAX_WIDTH) if keeps else MAX_WIDTH
-    share = -(-span // max(1, span // wanted))
+    target = min(max(MIN_WIDTH, BLOCK // max(rows, 1)), MAX_WIDTH) if keeps else MAX_WIDTH
+    share = -(-span // max(1, span // target))
     unit = width if width > 1 else MIN_WIDTH
     return min(-(-share // unit) * unit, span)
 

@@ -46,11 +46,8 @@ def make_column_loop(kind: Kind) -> Loop:
     """Update, shrink and sum a block of columns at a time."""
     is_coupled, half = kind.how == How.COUPLED, kind.is_half
     step_rows = make_block_update(kind)
-    shrink = (
-        make_adaptive_shrinkage(kind)
-        if kind.has_adaptive_prox
-        else choose_column_shrinkage(kind.how)
-    )
+    in_metric = kind.has_adaptive_prox
+    shrink = make_adaptive_shrinkage(kind) if in_metric else choose_column_shrinkage(kind.how)
 
     @jitable
     def run(weights, gradients, state, p, piece):
@@ -94,11 +91,8 @@ def make_block_update(kind: Kind) -> Loop:
 
     These are Σw², and in a metric also Σs·w², the largest step s and the largest s·|w|.
     """
-    update, is_coupled, in_metric = (
-        make_update(kind),
-        kind.how == How.COUPLED,
-        kind.has_adaptive_prox,
-    )
+    is_coupled, in_metric = kind.how == How.COUPLED, kind.has_adaptive_prox
+    update = make_update(kind)
 
     @jitable
     def step_rows(block, stored, gradients, state, width, p, sums):
@@ -123,15 +117,12 @@ def make_block_update(kind: Kind) -> Loop:
                     update(w, part(total_gradient, 0, count), nearby, (s, s), p, p.decay)
                 else:
                     update(w, g, nearby, (s, s), p, p.decay)
-                squares_part, weighted_part = (
-                    part(partial, low, count),
-                    part(weighted_partial, low, count),
-                )
+                sums_of_w = part(partial, low, count)
                 if in_metric:
-                    add_moments(w, s, squares_part, weighted_part)
+                    add_moments(w, s, sums_of_w, part(weighted_partial, low, count))
                     update_maxima(w, s, part(max_steps, low, count), part(max_moves, low, count))
                 elif not is_coupled:
-                    add_squares(w, squares_part)
+                    add_squares(w, sums_of_w)
             # Sums over a few rows are in the type of the weights, in vectors; long ones in float64.
             if r % FLUSH == FLUSH - 1 or r == rows - 1:
                 flush(partial, squares)

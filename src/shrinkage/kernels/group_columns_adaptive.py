@@ -92,8 +92,8 @@ def shrink_gathered(block, variances, column_sums, shares, width, numbers, p):
     """Shrink the groups marked TO_GATHER, neighbouring ones together; set their shares to 0."""
     squares, weighted, max_steps, max_moves = column_sums
     kind, length = shares.dtype.type, block[1] * width
-    columns = min(MAX_COLUMNS, max(MIN_COLUMNS, GATHERED // block[1]))
-    most, pitch = max(1, columns // width) * width, length + GAP
+    target = min(MAX_COLUMNS, max(MIN_COLUMNS, GATHERED // block[1]))
+    most, pitch = max(1, target // width) * width, length + GAP
     weights, steps = np.empty(most // width * pitch, kind), np.empty(most // width * pitch, kind)
     buffer_pitch = most + GAP
     buffer = np.empty(buffer_pitch * TALL, kind), np.empty(buffer_pitch * TALL, kind)
@@ -103,35 +103,19 @@ def shrink_gathered(block, variances, column_sums, shares, width, numbers, p):
             low += width
             continue
         count = end_of_last_gathered(part(shares, low, min(most, shares.size - low)), width)
-        group_shares, columns = part(shares, low, count), columns_at(block, low)
-        gather(
-            columns,
-            columns_at(variances, low),
-            group_shares,
-            width,
-            buffer,
-            weights,
-            steps,
-            numbers,
-        )
+        marks, columns = part(shares, low, count), columns_at(block, low)
+        v = columns_at(variances, low)
+        gather(columns, v, marks, width, buffer, weights, steps, numbers)
         for j in range(0, count, width):
-            if group_shares[j] < kind(0.0):
-                at, group_squares, group_weighted = (
-                    j // width * pitch,
-                    squares[low + j],
-                    weighted[low + j],
-                )
-                max_cost = np.float64(largest(part(max_steps, low + j, width)))
-                moments = (
-                    group_squares,
-                    group_weighted,
-                    max_cost,
-                    np.float64(largest(part(max_moves, low + j, width))),
-                )
+            if marks[j] < kind(0.0):
+                at, first = j // width * pitch, low + j
+                max_step = np.float64(largest(part(max_steps, first, width)))
+                max_move = np.float64(largest(part(max_moves, first, width)))
+                moments = squares[first], weighted[first], max_step, max_move
                 shrink_in_metric(part(weights, at, length), part(steps, at, length), p, moments)
-        put_back(columns, group_shares, width, buffer[0], weights)
+        put_back(columns, marks, width, buffer[0], weights)
         for j in range(count):
-            group_shares[j] = max(group_shares[j], kind(0.0))
+            marks[j] = max(marks[j], kind(0.0))
         low += count
 
 

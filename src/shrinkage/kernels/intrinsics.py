@@ -39,11 +39,11 @@ def memory(address, size, like):
 
 @intrinsic
 def _add_one(context, address):
-    pointer, one = types.CPointer(types.int64), 1
+    pointer = types.CPointer(types.int64)
 
     def code(context, builder, signature, arguments):
         place = builder.inttoptr(arguments[0], context.get_value_type(pointer))
-        step = context.get_constant(types.int64, one)
+        step = context.get_constant(types.int64, 1)
         return builder.atomic_rmw("add", place, step, "monotonic")
 
     return types.int64(types.int64), code

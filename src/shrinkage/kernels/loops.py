@@ -106,13 +106,9 @@ def make_adam(kind: Kind) -> Loop:
         (means, variances, largest), (steps, before) = state, saved
         real = means.dtype.type
         factor, limit, a, b = real(p.factor), real(p.limit), real(p.a), real(p.b)
-        decay_factor, beta1, beta2, eps = (
-            real(p.decay_factor),
-            real(p.beta1),
-            real(p.beta2),
-            real(p.eps),
-        )
-        lr, correction, root = real(p.lr), real(p.correction1), real(1.0 / p.root2)
+        beta1, beta2, eps = real(p.beta1), real(p.beta2), real(p.eps)
+        lr, decay_factor = real(p.lr), real(p.decay_factor)
+        correction, root = real(p.correction1), real(1.0 / p.root2)
         signed_factor = real(p.sign * p.factor)
         # The prox takes s/bc1 for its step, so its strength is times bc1.
         strength = factor if is_decoupled else real(p.factor * p.correction1)

@@ -279,7 +279,7 @@ def checked_number(name: str, value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf  # a negative one would be −inf, which is refused alike
+        return math.inf  # a negative one would be −inf, which every check refuses too
 
 
 def _number_hint(name: str, value: object) -> str:

@@ -43,7 +43,7 @@ class Coupling:
     equals: str  # what it adds to the gradient, where that imitates it exactly
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
     growth: float  # its share of a weight after many steps, by that of the first
-    momentum: float | None  # what the judgement was made at, beside the factory's own
+    momentum: float | None  # with which it was judged, where the factory's own did not decide
 
 
 def judge_coupling(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Coupling:
@@ -54,7 +54,7 @@ def judge_coupling(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) 
     with_momentum = replace(stepper, momentum=MOMENTUM)
     try:
         coupling = _compare_imitations(with_momentum, start, base, law)
-    except (TypeError, ValueError):  # refused, beside the factory's other options
+    except (TypeError, ValueError):  # refused together with the factory's other options
         return coupling
     return replace(coupling, momentum=MOMENTUM)
 

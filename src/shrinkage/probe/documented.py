@@ -78,7 +78,7 @@ PHRASES = {"l2 penalty": L2, "decoupled weight decay": DECOUPLED}
 def find_promise(factory: Factory) -> Promise | None:
     """By its arguments, which say most; else by its name; else by its documentation.
 
-    ``weight_decouple=True`` promises a decoupled decay whatever the name, and ``fixed_decay=True``
+    ``weight_decouple=True`` promises a decoupled decay under any name, and ``fixed_decay=True``
     one that is not scaled by the learning rate.
     """
     if any(name in parameters_of(factory) for name in OWN_STEP):

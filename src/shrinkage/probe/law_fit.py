@@ -62,7 +62,7 @@ class Fitted:
     shape: Shape
     share: str  # "linear"; "implicit": w/(1 + r); "exponential": exp(−r)·w
     exponents: Exponents
-    factors: Factors  # by which the size of the whole tensor enters, beside each entry's own form
+    factors: Factors  # how the size of the whole tensor enters, in addition to each entry's form
     coefficient: float
     step: int  # from 1: the first step at which it acts
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
@@ -139,9 +139,9 @@ def _check_randomness(
 ) -> Fitted:
     """The law with its misfit where torch, NumPy and Python draw other random numbers.
 
-    All other runs draw the same numbers, so that noise beside the decay cancels in the difference
-    of two runs. A random decay would look like one that is not. Several seeds are tried, since a
-    decay at half of the steps acts in many runs alike.
+    All other runs draw the same numbers, so that noise apart from the decay cancels in the
+    difference of two runs; a random decay would look like a fixed one. Several seeds are tried,
+    since a decay that acts at half of the steps is the same in many runs.
     """
     for seed in range(SEED + 1, SEED + 1 + (SEEDS if experiment.acting < STEPS else 1)):
         reseeded = replace(experiment, stepper=replace(experiment.stepper, seed=seed))

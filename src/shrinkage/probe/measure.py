@@ -14,7 +14,7 @@ from shrinkage.probe.stepper import Gradient, Stepper
 STEPS = 12  # enough for most of the momentum to build up
 LONG = 300  # tried where nothing happens within STEPS, as during a warm-up
 
-# Signs and sizes that vary, two zeros, no two singular values alike.
+# Varying signs and sizes, two zeros, distinct singular values.
 WEIGHTS = torch.tensor(
     [
         [1.0, -1.5, 0.3, 2.0, -0.4, 0.7],

@@ -77,7 +77,7 @@ def probe(
         Seconds on the clock that it may take, above 0; `math.inf` for no limit. A step that does
         not end is interrupted in the main thread of a process on Unix, unless it is compiled code
         that hangs; elsewhere time is looked at between two steps. The command ``shrinkage probe``
-        runs in a process of its own, which it ends whatever the step does.
+        runs in a separate process, which it can always end.
 
     Returns
     -------

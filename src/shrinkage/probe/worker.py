@@ -41,7 +41,9 @@ def _answer(request: dict[str, object]) -> dict[str, object]:
         return dataclasses.asdict(probe(**request))  # type: ignore[arg-type]
     except ValueError as error:
         return {"reason": str(error)}
-    except BaseException as error:  # foreign code may raise anything, and this process goes on
+    except (
+        BaseException
+    ) as error:  # foreign code may raise anything, and the next request must be answered
         return {"reason": f"{type(error).__name__}: {shorten(error)}".removesuffix(": ")}
 
 

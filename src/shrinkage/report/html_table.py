@@ -26,7 +26,10 @@ def render_sortable_table(
     sorted_by: str = "",
     ascending: bool = False,
 ) -> str:
-    """A table that can be sorted by each column, with a remark below; `rows` are HTML."""
+    """A table that can be sorted by each column; `rows` and the columns' names are HTML.
+
+    The remark stands below.
+    """
     order = f' aria-sort="{"ascending" if ascending else "descending"}"'
     heads = "".join(
         f'<th scope="col" class="{column_kind}" data-kind="{column_kind}"'

@@ -39,7 +39,7 @@ def find_worst_in_view(
 def make_score_axis(
     cells: Sequence[Cell], choices: Sequence[Choice], baseline: Baseline | None, metric: Metric
 ) -> Layout:
-    """As far as the worst score in view, where some are out of view; else the figure decides."""
+    """The range of the axis where some scores are out of view, or {} for plotly's own."""
     worst = find_worst_in_view(cells, choices, baseline, metric)
     if worst is None:
         return {}

@@ -117,7 +117,7 @@ def _hover_text(cell: Cell) -> str:
         f"strength {format_strength(cell.strength)}" if cell.strength > 0 else "no penalty",
         f"validation {format_with_error(cell.score, cell.error)}",
         f"{format_share(cell.zeros)} zeros",
-        pluralize(cell.seeds, "seed"),
+        pluralize(cell.seeds, "trial"),
     ]
     if cell.diverged:
         lines.append(f"{cell.diverged} diverged: not for choosing")

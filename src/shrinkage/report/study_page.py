@@ -14,6 +14,8 @@ from shrinkage.report.figure_html import (
     render_panels,
     render_rule_switch,
 )
+from shrinkage.report.input_section import render_inputs
+from shrinkage.report.model_section import render_model
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
@@ -59,19 +61,22 @@ def render_report(results: Results) -> str:
     summary = summarize(results.records)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
+    inputs, inputs_html = render_inputs(results, method_looks)
     body = "\n".join(
         part
         for part in (
             _render_header(results),
             render_choices(results, method_looks),
+            inputs_html,
             _render_figures(render_legend(method_looks), curves_html, chosen_html),
             render_provenance(results),
+            render_model(results),
         )
         if part
     )
     name = str(results.data.get("name", "study"))
     points = {"points": draw_points(results)}
-    return render_page(f"{name} – shrinkage", body, [*curves, *chosen], points)
+    return render_page(f"{name} – shrinkage", body, [*inputs, *curves, *chosen], points)
 
 
 def _render_header(results: Results) -> str:
@@ -134,7 +139,8 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
 def _caption_scores(results: Results, summary: list[Cell]) -> str:
     seeds = max(cell.seeds + cell.diverged for cell in summary)
     said = [
-        f"Mean over {seeds} seeds, with a band of one standard error to either side."
+        f"Mean over {pluralize(seeds, results.repeat)}, with a band of one standard error to "
+        "either side."
         if seeds > 1
         else "One seed, so there is no standard error.",
         "A star marks the best mean, a diamond the strongest within one standard error of it.",
@@ -147,7 +153,7 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
             f"{'above' if results.metric.best else 'below'} it."
         )
     if any(cell.diverged for cell in summary):
-        said.append("A strength with a diverged seed is a cross.")
+        said.append("A strength with a diverged trial is a cross.")
     if find_worst_in_view(summary, results.choices, results.baseline, results.metric) is not None:
         said.append("Scores that are far worse are out of view; a double-click brings them in.")
     return " ".join(said)

@@ -24,7 +24,7 @@ def score_baseline(table: Table, study: Study) -> Baseline:
     validation_scores: list[float] = []
     test_scores: list[float] = []
     errors: list[float] = []
-    for seed in range(study.seeds):
+    for seed in range(study.splits):
         rows = split_rows(table, study, seed)
         answer = _answer_without_features(table, rows.train, metric)
         validation, test = (

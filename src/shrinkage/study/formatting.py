@@ -43,6 +43,18 @@ def format_share(value: float | None) -> str:
     return f"{100 * value:.1f}%"
 
 
+def format_duration(seconds: float) -> str:
+    """A time that is known roughly, with one or two digits.
+
+    >>> [format_duration(seconds) for seconds in (0.3, 4.4, 41.3, 117.0, 1534.0, 9000.0)]
+    ['1 s', '4 s', '40 s', '2 min', '26 min', '2.5 h']
+    """
+    if seconds < 95:
+        rounded = 5 * round(seconds / 5) if seconds > 20 else max(1, round(seconds))
+        return f"{rounded} s"
+    return f"{seconds / 60:.0f} min" if seconds < 95 * 60 else f"{seconds / 3600:.2g} h"
+
+
 def round_units(mean: float, total: int) -> int:
     """A mean over seeds as a whole number; it is 0 or `total` only where every seed's is.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -17,7 +18,7 @@ class Trial:
 
     method: str  # "none", "l1@proximal", "elastic_net:l1_ratio=0.3@proximal"
     strength: float  # 0.0 for "none"
-    seed: int  # determines the train/validation split and the initialization
+    seed: int  # determines the split and the initialization; with folds, seed·folds + fold
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,11 @@ class Question(TypedDict, total=False):
     subject: str | None
     task: str | None
     metric: str | None
+    balanced: bool
     methods: list[str]
     strengths: list[float]
     seeds: int
+    folds: int | None
     model: str
     optimizer: str
     lr: float | None
@@ -138,3 +141,20 @@ class Question(TypedDict, total=False):
     validation: float
     prefer: str
     digest: str
+
+
+def count_splits(question: Mapping[str, Any]) -> int:
+    """How many train/validation splits a study has: one for each seed, or for each fold of it."""
+    return int(question["seeds"]) * (question.get("folds") or 1)
+
+
+def name_split(number: int, folds: int | None) -> str:
+    """The split of a trial in words, where its seed stands for a fold as well.
+
+    >>> name_split(7, None), name_split(7, 5)  # folds are counted from 1
+    ('seed 7', 'seed 1, fold 3')
+    """
+    if folds is None:
+        return f"seed {number}"
+    seed, fold = divmod(number, folds)
+    return f"seed {seed}, fold {fold + 1}"

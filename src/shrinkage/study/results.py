@@ -83,6 +83,16 @@ class Results:
         return find_metric(self.question.get("metric"), self.task)
 
     @property
+    def folds(self) -> int | None:
+        """K of the K-fold cross-validation; None where each seed has one split."""
+        return self.question.get("folds")
+
+    @property
+    def repeat(self) -> str:
+        """What the trials of one method and strength differ in: "seed", or "fold" of a seed."""
+        return "fold" if self.folds else "seed"
+
+    @property
     def baseline(self) -> Baseline | None:
         """The trivial model, which ignores the features; None in a folder of an earlier version."""
         kept = self.data.get("trivial")
@@ -189,7 +199,7 @@ class Results:
         }
         diverged = Counter(r.trial.method for r in self.records if r.status == "diverged")
         return [*edges, *sorted(constant)] + [
-            f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged seed is "
+            f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged trial is "
             "not chosen."
             for method, count in diverged.items()
         ]
@@ -214,7 +224,10 @@ class Results:
         seeds = len({record.trial.seed for record in self.records})
         if seeds < 2:
             return "one split of the rows, so the variation between splits is unknown"
-        return f"mean over {seeds} splits of the rows, ± its standard error; it chose the strengths"
+        splits = f"{seeds} splits of the rows"
+        if self.folds:
+            splits = f"{self.folds} folds, {seeds // self.folds} times"
+        return f"mean over {splits}, ± its standard error; it chose the strengths"
 
     def __repr__(self) -> str:
         frame = self.text_table()

@@ -39,7 +39,7 @@ def score_test_part(
     scores: list[list[float]] = [[] for _ in choices]
     errors: list[list[float]] = [[] for _ in choices]
     surfaces: list[Surface | None] = [None for _ in choices]
-    for seed in range(study.seeds):
+    for seed in range(study.splits):
         rows = split_rows(table, study, seed)
         preprocessing = fit_preprocessing(table, rows)
         test = preprocessing.examples(table, rows.test)

@@ -79,5 +79,7 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
 def rank_features(uses: Sequence[FeatureUse]) -> list[FeatureUse]:
     """The inputs of one model from the most to the least important; unused ones come last."""
     return sorted(
-        uses, key=lambda use: (use.kept > 0, use.importance, use.kept, use.coefficient or 0.0)
-    )[::-1]
+        uses,
+        key=lambda use: (use.kept > 0, use.importance, use.kept, use.coefficient or 0.0),
+        reverse=True,  # inputs that tie stay in the order of the data
+    )

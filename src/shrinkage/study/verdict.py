@@ -107,9 +107,10 @@ def _judge_leads(results: Results, chosen: Choice) -> str:
     unclear = [(name, lead) for name, lead in leads if not lead.is_clear]
     if unclear:
         sizes = f" with {train} rows to train on and {validation} to validate"
+        splits = f"{pluralize(seeds, results.repeat)}{sizes if train and validation else ''}"
         return (
-            f"{pluralize(seeds, 'seed')}{sizes if train and validation else ''} are too few to "
-            f"tell the lead over {_name_leads(unclear)} from chance: take this as the best guess."
+            f"{splits} are too few to tell the lead over {_name_leads(unclear)} from chance: take "
+            "this as the best guess."
         )
     return f"The lead over {_name_leads(leads)} is more than chance explains." if leads else ""
 
@@ -230,7 +231,7 @@ def _find_unpenalized(results: Results) -> Choice | None:
 
 
 def _validation_scores(results: Results, choice: Choice) -> list[float]:
-    """The validation scores of a choice, one per seed, in the order of the seeds."""
+    """The validation scores of a choice, one per split, in their order."""
     records = results.records_of(choice)
     return [r.validation_score for r in records if r.validation_score is not None]
 

@@ -27,6 +27,7 @@ def same(one, other):
     return first == second and all(np.array_equal(states[0][k], states[1][k]) for k in states[0])
 
 
+@pytest.mark.quick_where(batch=[16])
 @pytest.mark.parametrize("batch", [1024, 16])
 def test_the_same_question_gives_the_same_record_and_no_seed_leaks(ready, batch):
     study, parts = ready(batch=batch)
@@ -157,6 +158,7 @@ def test_two_classes_have_one_logit_and_a_strength_is_1_by_n_c(ready):
     assert record.train_score == twin.score(parts.train.X, y)
 
 
+@pytest.mark.slow
 def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     study, parts = ready(model="linear", epochs=2000, lr=0.05)
     record = fit.run_trial(study, Trial("l2@coupled", 0.01, 0), parts)
@@ -165,6 +167,21 @@ def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     twin.fit(parts.train.X, parts.train.y)
     # float32, a finite number of steps, biases known up to a common constant
     np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_classes_are_those_of_class_weight(ready, classes):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05, balanced=True)
+    numbers = _numbers().train
+    y = np.digitize(numbers.y, [1.5, 2.5][: classes - 1])
+    part = Examples(numbers.X, y.astype(np.int64))
+    outputs = 1 if classes == 2 else classes
+    record = fit.run_trial(
+        study, Trial("l2@proximal", 0.02, 0), Parts(part, part, "classes", outputs)
+    )
+    twin = LogisticRegression(C=1 / (2 * 100 * 0.02), class_weight="balanced", tol=1e-10)
+    twin.fit(part.X, y)
+    np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=2e-3)
 
 
 def test_r_squared_is_that_of_scikit_learn():

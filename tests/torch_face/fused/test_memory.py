@@ -195,7 +195,6 @@ KINDS: list[Any] = [
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(penalty=[L1(0.05)])
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -316,6 +315,7 @@ def test_aliased_parameters_are_stepped_one_after_the_other(
 OPTIMIZERS_OF = {ours: kind for kind, ours in twins.OURS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
 def test_a_resized_parameter_has_groups_of_its_new_shape(
     kind: type[Any], options: dict[str, Any]

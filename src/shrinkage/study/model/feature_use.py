@@ -54,7 +54,7 @@ def measure_features(
     """
     record_of = {record.trial: record for record in records}
     uses: dict[tuple[str, float], list[dict[str, _Use]]] = {pair: [] for pair in pairs}
-    for seed in range(study.seeds):
+    for seed in range(study.splits):
         rows = split_rows(table, study, seed)
         preprocessing = fit_preprocessing(table, rows)
         encoding = describe_encoding(preprocessing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.target import label_text
 from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.model.code_examples import write_command
 from shrinkage.study.model.fitted import MODEL, FittedModel
 from shrinkage.study.model.new_rows import NewRows
 from shrinkage.study.scores import find_metric
@@ -65,6 +65,11 @@ def describe_score(model: FittedModel, rows: NewRows) -> str:
 
 def describe_model(model: FittedModel, folder: Path) -> str:
     """What was fitted for use, its test score where it has one, and the command that uses it."""
+    return f"{folder / MODEL}: {model.method}, {describe_fit(model)}\n{write_command(folder)}"
+
+
+def describe_fit(model: FittedModel) -> str:
+    """On what a model was fitted, how it was selected, and its test score where it has one."""
     facts = model.facts
     score = "its test rows are in it: the test score above is of models that have not seen them"
     if "test score" in facts:
@@ -74,8 +79,7 @@ def describe_model(model: FittedModel, folder: Path) -> str:
         score += f" ± {format_score(error)}" if error >= 0 else ""
         score += f" on the {pluralize(facts['test rows'], 'test row')}"
     return (
-        f"{folder / MODEL}: {model.method}, fitted on {pluralize(facts['fitted rows'], 'row')}, "
+        f"fitted on {pluralize(facts['fitted rows'], 'row')}, "
         f"the best of {pluralize(facts['initializations'], 'initialization')} by its training "
-        f"objective; {score}\n"
-        f"shrinkage predict {shlex.quote(str(folder))} NEW.csv --out predictions.csv"
+        f"objective; {score}"
     )

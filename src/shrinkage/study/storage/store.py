@@ -17,7 +17,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record
+from shrinkage.study.records import Choice, FeatureUse, Record, count_splits
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
@@ -199,7 +199,7 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, question["seeds"], metric),
+        choices=choices or choose(records, count_splits(question), metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,

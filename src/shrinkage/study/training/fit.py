@@ -26,18 +26,34 @@ from shrinkage.torch import Regularizer
 POINTS = 40  # of a training curve, roughly
 
 
-def data_loss(outputs: Tensor, y: Tensor, task: str) -> Tensor:
+def data_loss(outputs: Tensor, y: Tensor, task: str, class_weights: Tensor | None = None) -> Tensor:
     """The mean loss of some rows, as scikit-learn's linear models scale it.
 
     ½·mean((ŷ − y)²) for numbers, so that a strength is Lasso's alpha; the mean log-loss for
     classes, with one logit for two of them, so that a strength is 1/(n·C) of LogisticRegression.
+    Each row's log-loss is multiplied by the weight of its class, as by class_weight there.
     """
     if task == "numbers":
         return 0.5 * nn.functional.mse_loss(outputs.reshape(y.shape), y)
+    weights = None if class_weights is None else class_weights[y]
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         logits = outputs.reshape(y.shape)
-        return nn.functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype))
-    return nn.functional.cross_entropy(outputs, y)
+        return nn.functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype), weights)
+    if weights is None:
+        return nn.functional.cross_entropy(outputs, y)
+    # cross_entropy's own weights would divide by their sum in the batch, not by its rows.
+    return (weights * nn.functional.cross_entropy(outputs, y, reduction="none")).mean()
+
+
+def balance_classes(y: np.ndarray, classes: int) -> Tensor:
+    """The weight of each class, n/(k·n_class) for n rows of k classes; 0 for one without rows.
+
+    >>> balance_classes(np.array([0, 0, 0, 2]), 3)
+    tensor([0.6667, 0.0000, 2.0000])
+    """
+    counts = np.bincount(y, minlength=classes)
+    weights = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 class DivergedError(Exception):
@@ -53,6 +69,7 @@ class Setup:
     optimizer: torch.optim.Optimizer
     adds_to_loss: bool  # whether the penalty is a term of the loss
     metric: Metric
+    class_weights: Tensor | None
 
 
 def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
@@ -117,14 +134,15 @@ def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
         raise UsageError("lr must be set before training; Study.with_defaults does it")
     optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
     metric = find_metric(study.metric, parts.task)
+    weights = balance_classes(parts.train.y, max(parts.outputs, 2)) if study.balanced else None
     if trial.method == "none":
         # A strength of 0 does nothing, but lets the record count the same weights.
-        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, metric)
+        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, metric, weights)
     method = parse_method(trial.method)
     regularizer = Regularizer(model, method.make_penalty(trial.strength))
     if method.how != "loss":
         regularizer.attach(optimizer, how=method.how)
-    return Setup(model, regularizer, optimizer, method.how == "loss", metric)
+    return Setup(model, regularizer, optimizer, method.how == "loss", metric, weights)
 
 
 def _fit(
@@ -158,7 +176,7 @@ def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
     def closure() -> Tensor:
         nonlocal last
         setup.optimizer.zero_grad()
-        loss = data_loss(setup.model(X), y, setup.metric.task)
+        loss = data_loss(setup.model(X), y, setup.metric.task, setup.class_weights)
         last = loss.item()
         if setup.adds_to_loss:
             loss = loss + setup.regularizer.penalty()

@@ -150,7 +150,7 @@ class Attachment:
         what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
-    @skip_compiling  # a compiled training step goes on around it
+    @skip_compiling  # torch.compile leaves a gap in the compiled step here
     @torch.no_grad()
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]

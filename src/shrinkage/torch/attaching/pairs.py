@@ -16,7 +16,7 @@ Pair = tuple[Binding, list[Group | None]]  # a group for each part
 
 
 class Pairs:
-    """Bindings with the optimizer's groups, found anew where either has changed."""
+    """Bindings with the optimizer's groups, looked up again where either has changed."""
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer) -> None:
         self._bound, self._optimizer = bound, optimizer
@@ -50,7 +50,7 @@ class Pairs:
             raise RuntimeError(
                 f"{part.name} is penalized but {type(self._optimizer).__name__} does not hold it: "
                 "the model has changed since attach(); give it to the optimizer with "
-                "add_param_group(), or build both anew"
+                "add_param_group(), or build both again"
             )
         self._made_from = made_from
 

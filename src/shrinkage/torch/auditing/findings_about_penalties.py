@@ -26,7 +26,7 @@ from shrinkage.torch.auditing.finding import (
     own_decay_of,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
+from shrinkage.torch.auditing.snapshot import AppliedPenalty, Snapshot
 from shrinkage.torch.binding.bound_model import Host, attachments_of
 from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping
@@ -109,7 +109,7 @@ def find_penalty_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
-    both = (each for each in snapshot.parameters if each.penalties and _own_strength(each))
+    both = (each for each in snapshot.parameters if each.penalties and each.decay.strength)
     groups = group_by(both, lambda each: (each.optimizer, each.decay.strength, each.square))
     for (optimizer, strength, square), parameters in groups.items():
         decay, penalties = own_decay_of(optimizer, parameters), construct_all(parameters)
@@ -137,10 +137,6 @@ def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
             strength,
             remedies.decay_weights_alone(snapshot, optimizer),
         )
-
-
-def _own_strength(audited: AuditedParameter) -> float:
-    return audited.decay.strength if audited.held_by else 0.0
 
 
 def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:

@@ -117,7 +117,7 @@ def _trace_modules(model: nn.Module) -> Iterator[tuple[fx.Graph, nn.Module]]:
                 with warnings.catch_warnings(), torch.random.fork_rng():
                     warnings.simplefilter("ignore")
                     yield _OwnForward().trace(_copy_without_data(module)), module
-            except Exception:  # what cannot be copied, such as a lock, or whatever a forward raises
+            except Exception:  # a copy or a forward may raise anything
                 continue
 
 

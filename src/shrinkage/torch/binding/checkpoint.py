@@ -213,7 +213,7 @@ def _warn_of_nothing_saved(
         )
     shift = ""
     if bound.schedule is not None:
-        clauses.append(f"the schedule goes on from step {bound.steps}")
+        clauses.append(f"the schedule continues from step {bound.steps}")
         ahead = "..." if steps is None else steps - bound.steps
         shift = f", or write schedule=lambda step: schedule(step + {ahead})"
     if clauses:

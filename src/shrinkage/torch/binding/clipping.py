@@ -74,7 +74,7 @@ def clip_grad_norm_(
     Notes
     -----
     Call it after backward and, under AMP, after ``scaler.unscale_(optimizer)``. Its c is for
-    the next step alone, taken or skipped, and not for gradients that are made anew before it.
+    the next step alone, taken or skipped, and not for new gradients that are computed before it.
 
     Coupled and proximal penalties, also inside an optimizer, converge to the minimum of J on full
     batches, as without clipping. So do decoupled ones under SGD with ``scale="lr"``; clipping does
@@ -107,7 +107,7 @@ def clip_grad_norm_(
     return clip_(listed, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
-@skip_compiling  # a compiled training step goes on around it
+@skip_compiling  # torch.compile leaves a gap in the compiled step here
 @torch.no_grad()
 def clip_(
     parameters: Sequence[Tensor],
@@ -196,8 +196,8 @@ def _values_of(gradient: Tensor) -> Tensor:
 def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
-    A gradient that was made anew was not clipped. One that was changed in place may have been
-    filled anew (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
+    A new gradient tensor was not clipped. One that was changed in place may have been
+    filled again (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
     """
     clip, gradient = _clips.get(id(parameter)), parameter.grad
     if clip is None or clip.parameter() is not parameter or gradient is None:

@@ -59,17 +59,17 @@ class JointBinding(Binding):
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
         if not is_active(self.penalty, factor):
             return
-        own_steps = [OwnStep(0.0, math.inf) if one is None else one[0](one[1]) for one in readings]
-        step = self._spread([one.step for one in own_steps])
+        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
+        step = self._spread([own_step.step for own_step in own_steps])
         reason = self.penalty.why_no_metric()
         if reason is not None and isinstance(step, Tensor) and step.ndim:
             raise ValueError(f"{self.name}: {reason}")
-        limit = self._spread([one.limit for one in own_steps])
+        limit = self._spread([own_step.limit for own_step in own_steps])
         matrix = limited_prox(
             self.read_array().detach(), self.penalty, OwnStep(step, limit), factor
         )
-        for part, piece, one in zip(self.parts, self._scatter(matrix), readings, strict=True):
-            if one is not None:
+        for part, piece, reading in zip(self.parts, self._scatter(matrix), readings, strict=True):
+            if reading is not None:
                 part.parameter.copy_(piece)
 
     def _gather(self, tensors: Sequence[Tensor]) -> Tensor:

@@ -32,8 +32,8 @@ class SelfClipping:
     def max_norm(self) -> float | None:
         """The norm to which a step clips the gradients of all groups, and the strengths with them;
         None: to none."""
-        found: float | None = self.defaults.get("max_norm")
-        return found
+        max_norm: float | None = self.defaults.get("max_norm")
+        return max_norm
 
     @max_norm.setter
     def max_norm(self, max_norm: float | None) -> None:

@@ -160,7 +160,8 @@ def rule_for(optimizer: Optimizer) -> Rule:
                     f"{kind.__name__} overrides {base.__name__}.step, so its own step is not known "
                     f"for proximal; {remedy}"
                 )
-            _check_options(optimizer)
+            for group in optimizer.param_groups:
+                check_group(optimizer, group)
             return _RULES[base]
         if base.__name__ in WITHOUT_METRIC:
             raise ValueError(
@@ -186,11 +187,6 @@ def check_group(optimizer: Optimizer, group: Group) -> None:
             f"dampening must be < 1 for proximal, got {group['dampening']}: the buffer forgets the "
             "gradient, so at a minimum there is no step"
         )
-
-
-def _check_options(optimizer: Optimizer) -> None:
-    for group in optimizer.param_groups:
-        check_group(optimizer, group)
 
 
 def sign_of(group: Group) -> float:

@@ -26,7 +26,7 @@ def check_how(how: object) -> None:
 
 
 def check_scale(scale: object, how: str) -> None:
-    """Refuse a scale that does not exist, or that is given beside another way than "decoupled".
+    """Refuse a scale that does not exist, or that is given with another `how` than "decoupled".
 
     Raises
     ------

@@ -55,7 +55,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
     has_penalty_in_groups = True
     _engine: Engine | None = None
     _built_from: object = None
-    _has_warned = False  # of its own decay beside the penalty
+    _has_warned = False  # whether it has warned of its own decay
     _watches_clipping = False  # has a penalty that must be clipped together with gradients
     _held: Sequence[object] = ()  # the objects whose ids are in `_built_from`
 
@@ -124,7 +124,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         self._step_once()
         return loss
 
-    @skip_compiling  # a compiled training step goes on around it
+    @skip_compiling  # torch.compile leaves a gap in the compiled step here
     def _step_once(self) -> None:
         with self._lock:  # several threads may step it, one after the other
             try:

@@ -21,7 +21,7 @@ from shrinkage.torch.binding.max_norm import describe_clipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
-from shrinkage.torch.fused.parameters import decoupled_amount
+from shrinkage.torch.fused.parameters import decoupled_amount_in
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.wording.effects import objective
@@ -75,7 +75,7 @@ class FusedHost:
     def amount(self, group: Group, lr: float | None = None) -> float:
         """The number by which a decoupled strength is multiplied in a group, now or at `lr`."""
         options = group if lr is None else {**group, "lr": lr}
-        return decoupled_amount(options, self.bound.factor)
+        return decoupled_amount_in(options, self.bound.factor)
 
     def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""

@@ -22,9 +22,8 @@ from shrinkage.torch.binding.bindings import Binding, SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checks import check_fit
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
-from shrinkage.torch.facts.scale import check_how, check_scale
+from shrinkage.torch.facts.scale import check_how, check_scale, decoupled_amount
 from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
@@ -80,7 +79,7 @@ class Entry:
         multiplier = self.clip * self.multiplier
         if self.how != "decoupled":
             return multiplier
-        return decoupled_amount(self.group, multiplier)
+        return decoupled_amount_in(self.group, multiplier)
 
 
 def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
@@ -91,11 +90,11 @@ def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def decoupled_amount(group: Group, factor: float) -> float:
+def decoupled_amount_in(group: Group, factor: float) -> float:
     """The number by which a decoupled strength is multiplied: factor times `scale`."""
     first: Any = group.get("initial_lr", group["first_lr"])
     scale, lr = group["scale"], float(group["lr"])
-    return float(scales.decoupled_amount(scale, factor, lr, float(first)))
+    return float(decoupled_amount(scale, factor, lr, float(first)))
 
 
 def ensure_state_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
@@ -130,21 +129,21 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
     """The parameters of these groups with their penalties, each parameter once."""
     entries: dict[int, Entry] = {}
     for number, group in enumerate(groups):
-        given = group["penalty"]
+        held = group["penalty"]
         bound = {}
-        if isinstance(given, Regularized):
-            bound = {id(one.parameter): one for one in map(_single, given.bound.bindings)}
+        if isinstance(held, Regularized):
+            bound = {id(b.parameter): b for b in map(_single, held.bound.bindings)}
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
             name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-            if not isinstance(given, Regularized):
-                penalty = None if given is None else with_groups(given, _as_they_are)
-                way = "none" if penalty is None else group["how"]
-                entry = Entry(name, parameter, group, penalty, way, None, None)
+            if not isinstance(held, Regularized):
+                penalty = None if held is None else with_groups(held, _as_they_are)
+                how = "none" if penalty is None else group["how"]
+                entry = Entry(name, parameter, group, penalty, how, None, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
-                bound_to = binding.penalty, group["how"], given.bound
+                bound_to = binding.penalty, group["how"], held.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
                 entry = Entry(name, parameter, group, None, "none", None, None)
@@ -260,7 +259,7 @@ def keep_penalty(group: Group, present: Group) -> None:
             _warn_of_another(saved, current, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})
     elif saved is not None and current is not None and saved != current:
-        _warn_of_another(saved, current, "the saved one goes on")
+        _warn_of_another(saved, current, "the saved one is used")
     for key, value in present.items():
         group.setdefault(key, value)
 

@@ -97,15 +97,15 @@ def _members(
     if columns % count or count % shared:
         return None
     members: list[str] = []
-    for one in projections.incoming:
-        side = _side(one, count_units(one.layer)[0], count, shared, projections.is_by_head)
+    for projection in projections.incoming:
+        layer = projection.layer
+        side = _side(projection, count_units(layer)[0], count, shared, projections.is_by_head)
         if side is None:
             return None
-        members += [f"{modules.prefix(one.layer)}{key}{side}" for key in parameter_keys(one.layer)]
-    own = [
-        key for key in ("q_bias", "k_bias", "v_bias") if own_parameters(module).get(key) is not None
-    ]
-    members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
+        members += [f"{modules.prefix(layer)}{key}{side}" for key in parameter_keys(layer)]
+    parameters = own_parameters(module)
+    biases = [key for key in ("q_bias", "k_bias", "v_bias") if parameters.get(key) is not None]
+    members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in biases]
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 

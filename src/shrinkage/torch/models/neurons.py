@@ -78,7 +78,9 @@ def neurons(model: nn.Module) -> list[Joint]:
     ) -> list[Joint] | None:
         chains, joints = _chains(module), []
         for incoming, following in chains:
-            members = [one for one in _members(incoming, following, modules) if one[0] not in used]
+            members = [
+                member for member in _members(incoming, following, modules) if member[0] not in used
+            ]
             if len(members) > 1:
                 joints.append(Joint(*("".join(member) for member in members)))
                 used.update(name for name, _ in members)

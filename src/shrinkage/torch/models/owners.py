@@ -132,7 +132,7 @@ def _owners(
         parameter: torch.Tensor, key: str, inner: str, alias: str, kind: str
     ) -> tuple[Owner, torch.Tensor]:
         names = prefix + inner, path + inner, prefix + alias
-        asks = is_marked(parameter) or any(one.includes(*names) for one in requests)
+        asks = is_marked(parameter) or any(request.includes(*names) for request in requests)
         return Owner(*names, module, key, kind, above, asks), parameter
 
     for key, parameter in own_parameters(module).items():

@@ -1,0 +1,184 @@
+"""A convex problem of a linear model: data, loss and penalties, in coordinates fit for solvers.
+
+With shares w_i of the samples (weights that sum to 1), weights W (inputs, outputs) and intercepts
+b the objective is ``Σ w_i·loss(x_i·W + b, y_i) + Ω(Wᵀ) + Ω_b(b)``. Ω sees the transpose, as torch
+lays weights out, so that groups of "in" and "out" mean what they mean there.
+
+Where b is free, the inputs are centered: that changes b alone, and makes it independent of W.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, svds
+
+from shrinkage.linear.losses import LOSSES, Array, Loss
+from shrinkage.penalties import L2, Penalty
+
+CONSTANT = 1e-12  # a column whose deviation is below this share of its size is a constant
+DENSE_SIZE = 400  # of a Gram matrix whose eigenvalues are computed in full
+
+
+class Design:
+    """The inputs (samples, inputs), dense or sparse, with the samples' shares."""
+
+    def __init__(self, X: Any, shares: Array, *, centered: bool) -> None:
+        self.shares, self.original = shares, X
+        self.n_samples, self.n_inputs = X.shape
+        is_sparse = sparse.issparse(X)
+        self.means = np.asarray(X.T @ shares) if centered else np.zeros(self.n_inputs)
+        # A sparse matrix is centered in each product, so that it stays sparse.
+        self.matrix = X if is_sparse or not centered else X - self.means
+        self._shift = self.means if is_sparse else np.zeros(self.n_inputs)
+        squares = self.matrix.power(2) if is_sparse else self.matrix**2
+        variances = np.asarray(squares.T @ shares) - self._shift**2
+        sizes = np.abs(self.means) + np.sqrt(np.maximum(variances, 0.0))
+        is_constant = variances <= (CONSTANT * sizes) ** 2
+        if is_sparse:  # the difference of squares has lost its digits there
+            is_constant |= variances <= 1e-14 * np.asarray(squares.T @ shares)
+        self.variances = np.where(is_constant, 1.0, variances)  # (inputs,)
+
+    def reweighted(self, shares: Array) -> Design:
+        """The same inputs with other shares of the samples, centered anew."""
+        return Design(self.original, shares, centered=True)
+
+    def scores(self, parameters: Array) -> Array:
+        """X·W + b for `parameters` with the rows of W and a last row b: (samples, outputs)."""
+        weights = parameters[:-1]
+        scores: Array = self.matrix @ weights + (parameters[-1] - self._shift @ weights)
+        return scores
+
+    def pull_back(self, residuals: Array) -> Array:
+        """The derivatives by W and b, given those by the scores: (inputs + 1, outputs)."""
+        totals = residuals.sum(axis=0)
+        weights = self.matrix.T @ residuals - np.outer(self._shift, totals)
+        return np.vstack([weights, totals])
+
+    @cached_property
+    def largest_curvature(self) -> float:
+        """The largest eigenvalue of XᵀX over the samples' shares, columns scaled by `metric`."""
+        scale = 1.0 / np.sqrt(np.append(self.variances, 1.0))[:, None]
+        root = np.sqrt(self.shares)[:, None]
+
+        def multiply(vector: Array) -> Array:
+            return (root * self.scores(scale * vector.reshape(-1, 1))).ravel()
+
+        def transpose(vector: Array) -> Array:
+            return (scale * self.pull_back(root * vector.reshape(-1, 1))).ravel()
+
+        shape = (self.n_samples, self.n_inputs + 1)
+        if min(shape) <= DENSE_SIZE:
+            matrix = self.matrix.toarray() - self._shift if sparse.issparse(self.matrix) else None
+            rows = self.matrix if matrix is None else matrix
+            scaled = root * np.column_stack([rows, np.ones(self.n_samples)]) * scale.T
+            gram = scaled.T @ scaled if shape[1] <= shape[0] else scaled @ scaled.T
+            return float(np.linalg.eigvalsh(gram)[-1])
+        operator = LinearOperator(shape, matvec=multiply, rmatvec=transpose, dtype=np.float64)
+        start = np.full(min(shape), 1.0 / min(shape) ** 0.5)
+        largest = svds(operator, k=1, v0=start, tol=1e-4, return_singular_vectors=False)[0]
+        return float(largest) ** 2 * 1.01  # Lanczos comes from below
+
+
+class Problem:
+    """The objective over parameters Z (inputs + 1, outputs): the rows of W, and last b.
+
+    A step of a solver is ``1/(L·d)`` for each row, d the column's variance and L the largest
+    curvature in these units, so that columns of any scale converge alike.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        targets: Array,  # (samples, outputs)
+        loss: str,
+        penalty: Penalty | None,
+        intercept_penalty: Penalty | None = None,
+    ) -> None:
+        self.design, self.targets = design, targets
+        self.loss: Loss = LOSSES[loss]
+        self.is_squared = loss == "squared_error"
+        self.is_separable = loss != "log_loss"  # a sum over the outputs
+        self.penalty = L2(0.0) if penalty is None else penalty
+        self.intercept_penalty = intercept_penalty
+        self._gram: tuple[Array, Array] | None = None
+        if self.is_squared and design.n_inputs < design.n_samples and not self._is_sparse:
+            weighted = design.shares[:, None] * design.matrix
+            rows = np.column_stack([design.matrix, np.ones(design.n_samples)])
+            full = np.column_stack([weighted, design.shares])
+            self._gram = (rows.T @ full, rows.T @ (design.shares[:, None] * targets))
+
+    @property
+    def _is_sparse(self) -> bool:
+        return bool(sparse.issparse(self.design.matrix))
+
+    @cached_property
+    def metric(self) -> Array:
+        """d: the variance of each column, and 1 for the intercept; (inputs + 1, 1)."""
+        variances = self.design.variances
+        if self.penalty.why_no_metric() is not None:
+            variances = np.full_like(variances, variances.max())
+        return np.append(variances, 1.0)[:, None]
+
+    @cached_property
+    def steps(self) -> Array:
+        """1/(L·d) for each row: (inputs + 1, 1)."""
+        largest = self.loss.curvature * self.design.largest_curvature
+        return 1.0 / (max(largest, 1e-300) * self.metric)
+
+    @cached_property
+    def null(self) -> Array:
+        """The best parameters whose weights are all 0, where the intercept is free."""
+        parameters = np.zeros((self.design.n_inputs + 1, self.targets.shape[1]))
+        parameters[-1] = self.loss.best_constant(self.design.shares @ self.targets)
+        return parameters
+
+    @cached_property
+    def size(self) -> float:
+        """The largest derivative by a weight at `null`, in standardized units."""
+        pull = np.abs(self.gradient(self.null)[:-1]) / np.sqrt(self.metric[:-1])
+        return float(pull.max(initial=0.0))
+
+    def value(self, parameters: Array) -> float:
+        """The objective."""
+        losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
+        total = float(self.design.shares @ losses) + float(self.penalty.value(parameters[:-1].T))
+        if self.intercept_penalty is not None:
+            total += float(self.intercept_penalty.value(parameters[-1]))
+        return total
+
+    def gradient(self, parameters: Array) -> Array:
+        """The derivative of the data loss: (inputs + 1, outputs)."""
+        if self._gram is not None:
+            gradient: Array = self._gram[0] @ parameters - self._gram[1]
+            return gradient
+        _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets)
+        return self.design.pull_back(self.design.shares[:, None] * residuals)
+
+    def proximal_step(self, parameters: Array) -> Array:
+        """One step of proximal gradient descent."""
+        moved = parameters - self.steps * self.gradient(parameters)
+        # Without the checks of `prox`: this is the inner loop, and the steps are known to be good.
+        moved[:-1] = self.penalty._prox(np, moved[:-1].T, self._weight_steps).T
+        if self.intercept_penalty is not None:
+            moved[-1] = self.intercept_penalty._prox(np, moved[-1], float(self.steps[-1, 0]))
+        return moved
+
+    @cached_property
+    def _weight_steps(self) -> Array | float:
+        """The steps of the weights for a prox: a number, or an array (outputs, inputs)."""
+        steps = self.steps[:-1].T
+        if self.penalty.why_no_metric() is not None:
+            return float(steps[0, 0])
+        return np.repeat(steps, self.targets.shape[1], axis=0)
+
+    @cached_property
+    def _units(self) -> Array:
+        return 1.0 / (self.steps * np.sqrt(self.metric))
+
+    def step_size(self, move: Array) -> float:
+        """How large a proximal step is, as a derivative in standardized units."""
+        return float(np.max(np.abs(move * self._units)))

@@ -1,0 +1,178 @@
+"""`solve`: the weights of a linear model at which data loss + Ω is least."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from shrinkage.linear.losses import LOSSES, Array
+from shrinkage.linear.newton import newton, quasi_newton
+from shrinkage.linear.problem import Design, Problem
+from shrinkage.linear.proximal_gradient import descend
+from shrinkage.linear.squares import least_squares
+from shrinkage.penalties import L2, Penalty
+
+NEWTON_SWEEPS = 200
+
+
+@final
+@dataclass(frozen=True)
+class Solution:
+    """What `solve` returns.
+
+    Attributes
+    ----------
+    weights : array (inputs, outputs)
+    intercepts : array (outputs,)
+    value : float
+        The objective: data loss + Ω.
+    iterations : int
+    optimality : float
+        What a proximal step still moves, as a share of the largest derivative by a standardized
+        input of the model without inputs. 0 is the exact minimum.
+    """
+
+    weights: Array
+    intercepts: Array
+    value: float
+    iterations: int
+    optimality: float
+
+
+def solve(
+    X: Any,
+    y: Array,
+    penalty: Penalty | None = None,
+    loss: str = "squared_error",
+    *,
+    intercept_penalty: Penalty | None = None,
+    sample_weight: Array | None = None,
+    start: tuple[Array, Array] | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 20_000,
+) -> Solution:
+    """Minimize ``Σ s_i·loss(x_i·W + b, y_i)/Σ s_i + Ω(Wᵀ)`` over W and b.
+
+    Where the penalty is a·Σ|w| + b·Σw², coordinate descent or linear equations solve it, inside
+    proximal Newton steps for the log-losses. All others take accelerated proximal gradient descent
+    in a metric that scales the columns.
+
+    Parameters
+    ----------
+    X : array or sparse matrix (samples, inputs)
+        A sparse matrix stays sparse.
+    y : array (samples,) or (samples, outputs)
+        Numbers; for "log_loss" one-hot rows; for "binary_log_loss" 0 or 1 in each column.
+    penalty : Penalty, optional
+        Ω, of the weights as torch lays them out, (outputs, inputs).
+    loss : {"squared_error", "log_loss", "binary_log_loss"}
+        ½·Σ(x·W + b − y)² over the outputs, softmax with log-loss, or one logit for each output.
+    intercept_penalty : Penalty, optional
+        Of b, (outputs,); without it b is free.
+    sample_weight : array (samples,), optional
+        s, at least 0.
+    start : (array, array), optional
+        Weights (inputs, outputs) and intercepts to start from; by default 0 and the best constant.
+    tol : float, default 1e-8
+        The `optimality` to stop at.
+    max_iter : int, default 20000
+        Steps of proximal gradient descent at most.
+
+    Raises
+    ------
+    ValueError
+        If the penalty has no prox, or the loss is unknown.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `tol` was not reached.
+
+    Examples
+    --------
+    scikit-learn's ``Lasso(alpha=0.5)``:
+
+    >>> from shrinkage import L1
+    >>> X = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> y = np.array([6.0, 0.0, 3.2, 2.8])
+    >>> solution = solve(X, y, L1(0.5))
+    >>> solution.weights.round(6).ravel().tolist(), solution.intercepts.round(6).tolist()
+    ([2.0, 0.0], [3.0])
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+    problem = make_problem(X, y, penalty, loss, sample_weight, intercept_penalty)
+    parameters = problem.null
+    if start is not None:
+        weights, intercepts = start
+        shifted = intercepts + problem.design.means @ weights
+        parameters = np.vstack([weights, shifted]).astype(np.float64)
+    limit = tol * problem.size
+    parameters, iterations = _minimize(problem, parameters, limit, max_iter)
+    move = problem.step_size(parameters - problem.proximal_step(parameters))
+    if move > max(limit, 1e-12):
+        warnings.warn(
+            f"the linear model was solved to {move / (problem.size or 1.0):.1g} instead of "
+            f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "
+            "weights unless the penalty grows without end, as L1 and L2 do; nearly equal columns "
+            "of X make it slow",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    weights = parameters[:-1]
+    return Solution(
+        weights=weights,
+        intercepts=parameters[-1] - problem.design.means @ weights,
+        value=problem.value(parameters),
+        iterations=iterations,
+        optimality=move / (problem.size or 1.0),
+    )
+
+
+def make_problem(
+    X: Any,
+    y: Array,
+    penalty: Penalty | None,
+    loss: str,
+    sample_weight: Array | None = None,
+    intercept_penalty: Penalty | None = None,
+) -> Problem:
+    """The problem that `solve` solves, in float64."""
+    for one in (penalty, intercept_penalty):
+        if one is not None and (reason := one.why_no_prox()) is not None:
+            raise ValueError(reason)
+    X = X.tocsr().astype(np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    design = Design(X, weights / weights.sum(), centered=intercept_penalty is None)
+    return Problem(design, y.reshape(len(y), -1), loss, penalty or L2(0.0), intercept_penalty)
+
+
+def _minimize(
+    problem: Problem, parameters: Array, limit: float, max_iter: int
+) -> tuple[Array, int]:
+    """First by the fast way that the penalty allows, then by proximal gradients."""
+    if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
+        return problem.proximal_step(parameters), 1
+    absolute, square, rest = problem.penalty.split()
+    done = 0
+    if not rest and problem.intercept_penalty is None:
+        if problem.is_squared:
+            columns = [
+                least_squares(problem.design, target, column, absolute, square)
+                for target, column in zip(problem.targets.T, parameters.T, strict=True)
+            ]
+            parameters, done = np.column_stack(columns), 1
+        elif problem.is_separable:
+            parameters, done = newton(problem, parameters, limit, NEWTON_SWEEPS)
+        elif not absolute:
+            parameters, done = quasi_newton(problem, parameters, limit, max_iter)
+        if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
+            return parameters, done
+    parameters, steps = descend(problem, parameters, limit, max_iter)
+    return parameters, done + steps
