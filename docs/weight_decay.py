@@ -12,7 +12,7 @@ from shrinkage.probe.survey import survey, to_records
 
 PAGE = Path(__file__).with_name("weight-decay.md")
 BEGIN, END = "<!-- written by make docs -->\n", "<!-- to here -->\n"
-TABLE = "| optimizer | where it rests | as documented? | also |\n|---|---|---|---|"
+TABLE = "| optimizer | what it converges to | as documented? | also |\n|---|---|---|---|"
 
 
 def main() -> None:

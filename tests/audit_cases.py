@@ -413,7 +413,7 @@ CASES: dict[str, tuple[Callable[[], Setup], str, str, tuple[str, ...], float, st
         "warning",
         ("weight",),
         2.0**-11,
-        "weight is float16, which has no exact rest",
+        "weight is float16, which does not converge exactly",
     ),
     "decoupled L2 under momentum": (
         lambda: penalized(sgd(momentum=0.75), L2(0.1), "decoupled"),

@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
-from skglm import GeneralizedLinearEstimator
-from skglm.datafits import Logistic, LogisticGroup
-from skglm.penalties import L1_plus_L2, WeightedGroupL2
-from skglm.solvers import AndersonCD, GroupProxNewton
-from skglm.utils.data import grp_converter
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
@@ -49,8 +45,6 @@ def minimum(penalty: Penalty) -> np.ndarray:
             model = LogisticRegression(
                 C=1 / (2 * len(y) * lam), fit_intercept=False, tol=1e-14, solver="newton-cholesky"
             )
-        case L1(lam):
-            model = skglm_model(Logistic(), L1_plus_L2(lam, 1.0), AndersonCD)
         case ElasticNet(lam, l1_ratio):
             model = LogisticRegression(
                 C=1 / (len(y) * lam),
@@ -61,17 +55,25 @@ def minimum(penalty: Penalty) -> np.ndarray:
                 max_iter=10_000,
                 random_state=0,
             )
-        case GroupLasso(lam, groups):
-            indices, starts = grp_converter([list(group) for group in groups], X.shape[1])
-            weights = np.array([len(group) ** 0.5 for group in groups])
-            model = skglm_model(
-                LogisticGroup(starts, indices),
-                WeightedGroupL2(lam, weights, starts, indices),
-                GroupProxNewton,
-            )
+        case _:
+            model = skglm_model(penalty)
     return model.fit(X, y).coef_.ravel()
 
 
-def skglm_model(datafit: object, penalty: object, solver: type) -> GeneralizedLinearEstimator:
+def skglm_model(penalty: Penalty) -> Any:
+    """A model of skglm, which takes seconds to import and is needed by slow tests alone."""
+    from skglm import GeneralizedLinearEstimator, datafits, penalties, solvers
+    from skglm.utils.data import grp_converter
+
     options = {"fit_intercept": False, "tol": 1e-12, "max_iter": 1000}
-    return GeneralizedLinearEstimator(datafit, penalty, solver(**options))
+    match penalty:
+        case L1(lam):
+            datafit, theirs = datafits.Logistic(), penalties.L1_plus_L2(lam, 1.0)
+            solver = solvers.AndersonCD(**options)
+        case GroupLasso(lam, groups):
+            indices, starts = grp_converter([list(group) for group in groups], 2 * len(KINDS))
+            weights = np.array([len(group) ** 0.5 for group in groups])
+            datafit = datafits.LogisticGroup(starts, indices)
+            theirs = penalties.WeightedGroupL2(lam, weights, starts, indices)
+            solver = solvers.GroupProxNewton(**options)
+    return GeneralizedLinearEstimator(datafit, theirs, solver)

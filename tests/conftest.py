@@ -1,29 +1,59 @@
 """Settings that every test shares."""
 
 import gc
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
-import hypothesis
 import pytest
-import torch
+import xdist
 
-from grid import is_quick
-
-hypothesis.settings.register_profile(
-    "laws",
-    deadline=None,
-    max_examples=10,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a slow machine is no failure
-)
-hypothesis.settings.load_profile("laws")
-torch.set_num_threads(1)
+from grid import quick_rows
 
 gc.set_threshold(100_000, 50, 50)  # what compiles makes many objects, and few cycles
 
+QUICK = "not slow and not frameworks"  # what `make test` selects
+LEFT_OUT = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(slow|frameworks)\b", re.MULTILINE)
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The rows of a grid that `quick_where` does not name are slow."""
-    for item in items:
-        for marker in item.iter_markers("quick_where"):
-            if not is_quick(item.callspec.params, marker.kwargs):
-                item.add_marker("slow")
+
+def is_quick(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == QUICK)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where tests run: the controller of pytest-xdist runs none, and imports nothing of these."""
+    if xdist.is_xdist_controller(session):
+        return
+    import hypothesis
+    import torch
+
+    hypothesis.settings.register_profile(
+        "laws",
+        deadline=None,
+        max_examples=3 if is_quick(session.config) else 10,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a slow machine is no failure
+    )
+    hypothesis.settings.load_profile("laws")
+    torch.set_num_threads(1)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick layer does not import a file that is slow as a whole, nor what that needs."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if is_test and is_quick(config) and LEFT_OUT.search(collection_path.read_text("utf-8")):
+        return True
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """The rows of a test that its `quick_where` does not name are slow."""
+    collected = yield
+    if isinstance(collected, list):  # every row of one function, whatever the command line selects
+        for marker in collected[0].iter_markers("quick_where"):
+            quick = quick_rows([row.callspec.params for row in collected], marker.kwargs)
+            for row, is_quick_row in zip(collected, quick, strict=True):
+                if not is_quick_row:
+                    row.add_marker("slow")
+    return collected

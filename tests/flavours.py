@@ -33,7 +33,7 @@ class Flavour:
         """A step for an array of this flavour: a number stays one."""
         return step if isinstance(step, float) else self.array(step)
 
-    def close(self, result: Any, expected: Any) -> None:
+    def check_close(self, result: Any, expected: Any) -> None:
         """Assert that two arrays agree, within the tolerance of this flavour."""
         np.testing.assert_allclose(
             plain(result), plain(expected), rtol=self.tolerance, atol=self.tolerance

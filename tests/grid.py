@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -28,18 +28,28 @@ def covering(*axes: Iterable[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-def is_quick(parameters: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """Whether each parameter that `where` names has one of the values that it lists.
+def quick_rows(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Sequence[Any]]) -> list[bool]:
+    """Which rows have, for each parameter that `where` names, one of the values that it lists.
 
-    A value stands for itself, a text also for what it is the name of.
+    A value stands for itself, a text also for what it is the name of. Each has to stand in one of
+    these rows: one that was renamed would otherwise make a whole test slow.
     """
 
-    def matches(value: Any, listed: Any) -> bool:
+    def matches(row: Mapping[str, Any], name: str, listed: Any) -> bool:
+        if name not in row:
+            return False
+        value = row[name]
         if type(value) is type(listed):
             return bool(value == listed)
         return isinstance(listed, str) and listed in (getattr(value, "__name__", ""), str(value))
 
-    return all(
-        any(matches(parameters[name], listed) for listed in values)
-        for name, values in where.items()
-    )
+    quick = [
+        all(any(matches(row, name, listed) for listed in values) for name, values in where.items())
+        for row in rows
+    ]
+    chosen = [row for row, is_quick in zip(rows, quick, strict=True) if is_quick]
+    for name, values in where.items():
+        for listed in values:
+            if not any(matches(row, name, listed) for row in chosen):
+                raise ValueError(f"quick_where: no row with {name}={listed!r} is quick")
+    return quick

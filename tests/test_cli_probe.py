@@ -20,6 +20,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return lambda *arguments: CliRunner().invoke(app, [*command, *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_one_optimizer(run) -> None:
     result = run("torch.optim.Adam", "--lr", "0.01", "--weight-decay", "0.2")
     assert result.exit_code == 0, result.output
@@ -86,6 +87,7 @@ def test_what_is_no_optimizer_is_not_called(run) -> None:
     assert "posix.system cannot be probed: it is no optimizer" in result.stderr
 
 
+@pytest.mark.slow
 def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [Entry("torch.optim.SGD"), Entry("torch_optimizer.SGDW"), Entry("lib", "does not import")]
     monkeypatch.setattr(survey, "find_installed", lambda: few)

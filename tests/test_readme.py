@@ -29,7 +29,10 @@ def run_blocks(page: Path) -> dict[str, object]:
     return names
 
 
-def test_the_python_blocks_run_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_blocks_run_one_after_the_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert len(blocks(README, "python")) >= 4
     run_blocks(README)
     assert "penalized" in capsys.readouterr().out
@@ -88,11 +91,20 @@ def test_the_shrinkage_commands_run(
     quick = {
         "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
         "scratch": ["--epochs", "20", "--samples", "30"],
+        "probe": ["--jobs", "1"],
     }
     monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
-    monkeypatch.setattr("sys.argv", [*words, *quick.get(words[1], [])])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code in (0, None)
+    asked = [*words, *quick.get(words[1], [])]
+    lines = [asked]
+    if words[1] == "predict":  # with the model of the study that the command before it made
+        Path("new.csv").write_text("x,kind\n1,a\n", encoding="utf-8")
+        before = ["shrinkage", "compare", "data.csv", "--target", "y", "--out", words[2]]
+        lines = [[*before, *quick["compare"]], asked]
+    for line in lines:
+        monkeypatch.setattr("sys.argv", line)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code in (0, None)
     assert words[1] != "compare" or list(Path().glob("*/report.html"))
+    assert words[1] != "predict" or Path("predictions.csv").read_text().startswith("row,y,")
     assert not {"scratch", "--out"} & {*words} or list(Path().glob("**/*.html"))

@@ -127,10 +127,10 @@ def test_integers_count_as_floats(cases: list[Case]) -> None:
         for flavour in WHOLE:
             w = flavour.array(np.arange(np.prod(case.shape)).reshape(case.shape) % 3)
             double = Flavour(flavour.library, "float64").array(plain(w))
-            flavour.close(case.penalty.value(w), case.penalty.value(double))
+            flavour.check_close(case.penalty.value(w), case.penalty.value(double))
             pairs = zip(results(case.penalty, w), results(case.penalty, double), strict=True)
             for of_whole, of_double in pairs:
-                flavour.close(of_whole, of_double)
+                flavour.check_close(of_whole, of_double)
 
 
 @each_penalty
@@ -140,10 +140,12 @@ def test_complex_numbers_count_by_their_modulus(cases: list[Case], data: st.Data
         modulus, phase = np.abs(w), np.exp(1j * w[::-1])
         for flavour, real in zip(COMPLEX, FLAVOURS, strict=True):
             turned = flavour.array(modulus * phase)
-            flavour.close(case.penalty.value(turned), case.penalty.value(modulus))
-            flavour.close(case.penalty.gradient(turned), phase * case.penalty.gradient(modulus))
+            flavour.check_close(case.penalty.value(turned), case.penalty.value(modulus))
+            flavour.check_close(
+                case.penalty.gradient(turned), phase * case.penalty.gradient(modulus)
+            )
             expected = phase * case.penalty.prox(modulus, step)
-            flavour.close(case.penalty.prox(turned, real.step(step)), expected)
+            flavour.check_close(case.penalty.prox(turned, real.step(step)), expected)
 
 
 @each_kind(lambda case: not isinstance(case.penalty, Toward))
@@ -172,10 +174,10 @@ def test_empty_arrays(penalty: Any) -> None:
 def test_a_single_number(penalty: Any) -> None:
     for flavour in each(FLAVOURS):
         alone, line = flavour.array(2.0), flavour.array([2.0])
-        flavour.close(penalty.value(alone), penalty.value(line))
+        flavour.check_close(penalty.value(alone), penalty.value(line))
         for of_alone, of_line in zip(results(penalty, alone), results(penalty, line), strict=True):
             assert (of_alone.shape, of_alone.dtype) == ((), alone.dtype)
-            flavour.close(of_alone, of_line[0])
+            flavour.check_close(of_alone, of_line[0])
 
 
 @each_penalty

@@ -24,7 +24,7 @@ def test_in_sums_and_around() -> None:
     w = np.array([3.0])
     # Of w² + ½(w − 1)²: w/(1 + 2) = 1, then its own prox at step 1/3: (1 + 1/3)/(1 + 1/3) = 1.
     assert (L2(1.0) + TowardOne(0.5)).prox(w, 1.0).tolist() == [1.0]
-    assert Toward(np.array([2.0]), TowardOne(0.5)).prox(w, 1.0).tolist() == [3.0]  # rests at 2 + 1
+    assert Toward(np.array([2.0]), TowardOne(0.5)).prox(w, 1.0).tolist() == [3.0]  # 2 + 1
     assert Weighted(np.array([3.0]), TowardOne(0.5)).prox(w, 1.0).tolist() == [1.5]
     with pytest.raises(ValueError, match="has no prox in closed form"):
         (L1(1.0) + TowardOne(0.5)).prox(w, 1.0)

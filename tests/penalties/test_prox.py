@@ -44,7 +44,7 @@ def test_it_is_the_argmin(cases: list[Case], data: st.DataObject) -> None:
     for case, w, step in draw(data, cases):
         expected = oracles.prox(case.penalty, w, step)
         for flavour in each_flavour():
-            flavour.close(case.penalty.prox(flavour.array(w), flavour.step(step)), expected)
+            flavour.check_close(case.penalty.prox(flavour.array(w), flavour.step(step)), expected)
 
 
 @each_kind()
@@ -75,6 +75,7 @@ def test_looking_everywhere_finds_no_better_entry(cases: list[Case], z: float, s
             assert reached <= least + 100 * flavour.tolerance * (1 + 1 / step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [GROUPED[0].penalty, SUMS[-1].penalty], ids=str)
 def test_brute_force_finds_the_same_groups(penalty: Any) -> None:
     for seed in range(3):
@@ -201,7 +202,7 @@ def test_an_array_of_equal_steps_is_that_step(
             for alike in (np.full(case.shape, step), np.float64(step)):  # the second has no axes
                 result = case.penalty.prox(array, flavour.array(alike))
                 if case.penalty.is_convex or flavour.dtype == "float64":  # one minimum
-                    flavour.close(result, expected)
+                    flavour.check_close(result, expected)
 
 
 @each_kind(lambda case: case.makes_zeros)
@@ -234,7 +235,7 @@ def test_projections(cases: list[Case], data: st.DataObject) -> None:
             near = case.penalty.prox(array, 1.0)
             np.testing.assert_array_equal(plain(case.penalty.prox(array, 0.0)), plain(near))
             alike = flavour.array(np.full(case.shape, 0.5))
-            flavour.close(case.penalty.prox(array, alike), near)
+            flavour.check_close(case.penalty.prox(array, alike), near)
             inside = case.penalty.prox(near, flavour.step(step))
             np.testing.assert_allclose(plain(inside), plain(near), atol=100 * flavour.tolerance)
 
@@ -262,7 +263,7 @@ def test_a_wide_spread_of_steps() -> None:
         w = random.normal(size=(20, 50))
         step = spread ** random.uniform(-1, 0, size=w.shape)
         penalty = GroupLasso(0.1)
-        FLAVOURS[1].close(penalty.prox(w, step), oracles.prox(penalty, w, step))
+        FLAVOURS[1].check_close(penalty.prox(w, step), oracles.prox(penalty, w, step))
 
 
 def test_a_sum_without_prox_says_so() -> None:

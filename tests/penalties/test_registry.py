@@ -97,8 +97,9 @@ def test_what_a_penalty_shows_is_little() -> None:
 
 
 def test_makes_zeros_is_so() -> None:
-    """A penalty that says that it makes zeros sets a weight near zero to exactly zero."""
+    """A penalty that says that it makes zeros sets weights near zero, of either sign, to zero."""
     for case in each(CASES):
         if case.takes_metric and case.penalty.traits.fixes_zero and case.is_free:
-            moved = case.penalty.prox(np.full(case.shape, 1e-6), 0.5)
-            assert np.any(moved == 0) == case.penalty.traits.makes_zeros
+            for size in (1e-6, -1e-6):
+                moved = case.penalty.prox(np.full(case.shape, size), 0.5)
+                assert np.any(moved == 0) == case.penalty.traits.makes_zeros

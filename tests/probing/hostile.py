@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 from typing import Any
@@ -74,11 +73,6 @@ class StepsAnother(Plain):
 class Exits(Plain):
     def before(self, p, lr, wd, group):
         sys.exit(0)
-
-
-class EndsTheProcess(Plain):
-    def before(self, p, lr, wd, group):
-        os._exit(0)
 
 
 class NeverEnds(Plain):

@@ -87,6 +87,7 @@ def test_a_step_that_never_ends_is_given_up(box: type) -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_an_alarm_of_someone_else_is_left_alone() -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 1000.0)
@@ -123,7 +124,7 @@ SIZED = {
 }
 
 
-@pytest.mark.quick_where(box=["OfRMS"])
+@pytest.mark.slow
 @pytest.mark.parametrize("box", SIZED, ids=lambda box: box.__name__)
 def test_the_law_holds_at_any_size(box: type) -> None:
     law = probe(box)
@@ -166,7 +167,6 @@ NAMES = {
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(box=[next(iter(NAMES))])
 @pytest.mark.parametrize("box", NAMES, ids=lambda box: box.__name__)
 def test_other_names_of_the_arguments_are_known_and_said(box: type) -> None:
     law = probe(box)
@@ -174,6 +174,7 @@ def test_other_names_of_the_arguments_are_known_and_said(box: type) -> None:
     assert tuple(note for note in law.notes if "is called" in note) == NAMES[box]
 
 
+@pytest.mark.slow
 def test_a_decay_that_is_none_of_the_weights_has_no_law() -> None:
     assert not probe(hostile.DecayOfTheRate).is_simple
 
@@ -184,12 +185,14 @@ def test_what_is_like_an_optimizer_is_probed() -> None:
     assert law.objective == "solves J with L2 strength wd (½·s·Σw²)"
 
 
+@pytest.mark.slow
 def test_a_decay_at_some_steps_alone_is_said() -> None:
     facts = probe(hostile.EveryThird).facts
     assert "acts at one step in 3" in facts
     assert "acts from step 3 on" in facts
 
 
+@pytest.mark.slow
 def test_the_growth_of_any_decay_is_said() -> None:
     law = probe(hostile.WarmedUp)
     assert law.formula == "w ← w − 0.02·lr·wd·sign(w)"

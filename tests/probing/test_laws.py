@@ -61,7 +61,7 @@ def law_of(box: type[boxes.Box]) -> Law:
     return probe(box, lr=LR, weight_decay=WD)
 
 
-@pytest.mark.quick_where(box=["Sign", "Coupled", "After", "Mixture"])
+@pytest.mark.quick_where(box=["Coupled", "After"])
 @pytest.mark.parametrize("box", LAWS, ids=lambda box: box.__name__)
 def test_the_law_is_the_one_that_was_written(box: type[boxes.Box]) -> None:
     law = law_of(box)
@@ -136,7 +136,7 @@ def reports_of_others() -> list[str]:
     return [law_of(other).report() for other in (boxes.Plain, boxes.Mixture)]
 
 
-# box -> the objective of its resting point, as calculus gives it
+# box -> the objective that it converges to the minimum of, by calculus
 OBJECTIVES = {
     boxes.Plain: "solves J with L2 strength wd (½·s·Σw²)",
     boxes.Coupled: "solves J with L2 strength wd (½·s·Σw²)",
@@ -172,6 +172,7 @@ def test_a_random_decay_follows_no_law(box: type[boxes.Box]) -> None:
     assert law.objective == "it is not known what it solves: its decay is random"
 
 
+@pytest.mark.slow
 def test_noise_beside_a_decay_is_no_random_decay() -> None:
     law = probe(boxes.Noisy)
     assert law.is_simple
@@ -232,6 +233,7 @@ def test_torch_does_what_is_known_of_it(name: str) -> None:
     assert law.as_documented
 
 
+@pytest.mark.slow
 def test_the_first_step_of_adam_is_the_sign_of_the_weight() -> None:
     law = probe(torch.optim.Adam)
     assert law.coefficient == pytest.approx(1.0, rel=1e-6)  # its eps is 1e-8
@@ -240,6 +242,7 @@ def test_the_first_step_of_adam_is_the_sign_of_the_weight() -> None:
     assert str(law).startswith("torch.optim.Adam: w ← w − lr·sign(w) (the strength cancels)")
 
 
+@pytest.mark.slow
 def test_adamw_under_noise_depends_on_the_gradients_size() -> None:
     assert "strength depends on each gradient's size (wd·√E[g²])" in probe("adamw").objective
 
@@ -306,7 +309,6 @@ OWN = {
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(name=["SGDW", "L2 coupled, Adam", "L1 proximal inside SGD"])
 @pytest.mark.parametrize("name", OWN)
 def test_this_librarys_own_ways_do_what_they_say(name: str) -> None:
     factory, form, lr, first_lr, strength, coefficient, coupled = OWN[name]

@@ -66,6 +66,7 @@ def test_the_catalogue_has_each_optimizer_once(made_up: Path, capsys) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_the_libraries_that_are_known_are_found() -> None:
     entries = find_installed(("torch.optim", "torch_optimizer", "pytorch_optimizer"))
     assert all(not entry.reason for entry in entries)
@@ -148,6 +149,7 @@ def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
     assert "NOT as documented: decoupled, (1 − lr·wd)·w (its name)" in row
 
 
+@pytest.mark.slow
 def test_records_are_plain(few: list[Row]) -> None:
     rows = to_records(few)
     assert len(rows) == len(few)

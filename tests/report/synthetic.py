@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.records import Choice, FeatureUse, Record, Surface, Trial
 from shrinkage.study.results import Results
 
 METHODS = (
@@ -258,12 +258,33 @@ def with_trivial(results: Results, level: float, answer: str = "outer") -> Resul
     return replace(results, data={**results.data, "trivial": trivial})
 
 
+def with_inputs(results: Results, names: tuple[str, ...], *, is_linear: bool = False) -> Results:
+    """The same study, having measured its inputs: L1 uses two, the others all; the last wins."""
+    features = [
+        use(choice, name, place, 3 if place < 2 or "l1" not in choice.method else place == 2)
+        for choice in results.choices
+        for place, name in enumerate(names)
+    ]
+    if is_linear:
+        features = [replace(each, original=-2.5 * each.importance) for each in features]
+    recommended = next(c for c in results.choices if c.method not in ("none", "l2@coupled"))
+    return replace(results, features=features, recommended=recommended)
+
+
+def use(choice: Choice, name: str, place: int, kept: int) -> FeatureUse:
+    """An input that matters the less the later it comes."""
+    importance = 0.5 / (1 + place) if kept else 0.0
+    error = 0.01 if kept else 0.0
+    return FeatureUse(choice.method, choice.strength, name, int(kept), 3, importance, error)
+
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&%{x}"
 KINDS: dict[str, Callable[[], Results]] = {
     "whole": study,
     "with diverged trials": lambda: with_diverged(study(FEW), "step 41: 0.weight is not finite"),
     "numbers": lambda: of_numbers(study(FEW)),
     "trivial model": lambda: with_trivial(study(FEW), 0.8),
+    "inputs": lambda: with_inputs(study(FEW), tuple(f"x{k + 1}" for k in range(30))),
     "one seed": lambda: study(FEW, seeds=1),
     "one strength": lambda: study(FEW, (1e-3,)),
     "no penalty alone": lambda: study(methods=("none",)),
@@ -277,7 +298,10 @@ KINDS: dict[str, Callable[[], Results]] = {
     "nothing known": lambda: Results({}, {}, {}, [], [], ""),
     "hostile": lambda: with_diverged(
         with_trivial(
-            study(("none", HOSTILE, "l2@coupled"), classes=(HOSTILE, "b"), name=HOSTILE),
+            with_inputs(
+                study(("none", HOSTILE, "l2@coupled"), classes=(HOSTILE, "b"), name=HOSTILE),
+                (HOSTILE, f"{HOSTILE}2", "b" * 400),
+            ),
             0.4,
             answer=HOSTILE,
         ),

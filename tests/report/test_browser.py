@@ -70,7 +70,7 @@ def test_hovering_says_what_a_point_is(opened: Browser) -> None:
         "Plotly.Fx.hover(plot, [{curveNumber: line, pointNumber: 4}]);"
     )
     (label,) = opened.all("[data-figure=score] .hoverlayer .hovertext")
-    for part in ("l1@proximal", "strength 1e-3", "validation 0.9", "zeros", "3 seeds"):
+    for part in ("l1@proximal", "strength 1e-3", "validation 0.9", "zeros", "3 trials"):
         assert part in label.get_attribute("textContent")
 
 

@@ -58,6 +58,7 @@ def test_the_command_is_the_loop_by_hand() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_zeros_are_exact_where_the_way_is_proximal() -> None:
     question = Question(samples=200, epochs=1500)
     coupled, proximal = (train(question, f"l1:1e-4@{how}") for how in ("coupled", "proximal"))

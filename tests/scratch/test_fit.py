@@ -228,10 +228,10 @@ def test_leaves_the_data_alone() -> None:
 @pytest.mark.parametrize("samples", [1, 7, 511, 512, 513, 3000, 100_001])
 def test_tiles_cover_all_samples_once(samples: int) -> None:
     for width, itemsize in itertools.product((1, 64, 5000), (4, 8)):
-        tiles_cover(samples, width, itemsize)
+        check_tiles(samples, width, itemsize)
 
 
-def tiles_cover(samples: int, width: int, itemsize: int) -> None:
+def check_tiles(samples: int, width: int, itemsize: int) -> None:
     slices = passes.split_into_tiles(samples, width, itemsize)
     assert [here.start for here in slices] == [0, *(here.stop for here in slices[:-1])]
     assert slices[-1].stop == samples

@@ -126,7 +126,7 @@ STEADY: dict[str, tuple[Callable[[], Optimizer], int, float]] = {
 @pytest.mark.parametrize(
     ("name", "penalty"), covering(STEADY, [L1(0.05), L2(0.05), ElasticNet(0.1)]), ids=str
 )
-def test_rests_at_the_minimum_of_scikit_learn(name: str, penalty: Penalty) -> None:
+def test_converges_to_the_minimum_of_scikit_learn(name: str, penalty: Penalty) -> None:
     make, steps, near = STEADY[name]
     twice = replace(penalty, lam=2 * penalty.lam)  # as MeanSquaredError is twice theirs: no ½
     layer = Dense(10, 1, weight_penalty=twice, how="proximal", rng=0)
@@ -154,7 +154,7 @@ def test_learning_rates_fall_with_the_steps(name: str) -> None:
     assert optimizer.iterations == 4
 
 
-@pytest.mark.quick_where(name=["Adam"])
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_whole_layer_dies_of_a_strength_beyond_all_derivatives(name: str) -> None:
     """Once a prox has moved an entry as far as its limit lets it, it ends at 0 and stays."""

@@ -5,6 +5,9 @@ import math
 import pytest
 
 from shrinkage.study.choosing import choose
+from shrinkage.study.scores import METRICS
+
+ACCURACY = METRICS["accuracy"]
 
 
 def records_from(record_of, table, method="l1@proximal", **changes):
@@ -15,8 +18,8 @@ def records_from(record_of, table, method="l1@proximal", **changes):
     ]
 
 
-def pick(records, seeds=3):
-    return {choice.rule: choice for choice in choose(records, seeds)}
+def pick(records, seeds=3, metric=ACCURACY):
+    return {choice.rule: choice for choice in choose(records, seeds, metric)}
 
 
 def test_best_has_the_highest_mean_and_one_se_is_the_strongest_within_its_standard_error(record_of):
@@ -64,7 +67,9 @@ def test_a_diverged_seed_disqualifies_its_strength(record_of):
 
 
 def test_a_method_that_always_diverged_has_no_choice(record_of):
-    assert choose(records_from(record_of, {1e-3: [0.9, None], 1e-2: [None, None]}), 2) == []
+    assert (
+        choose(records_from(record_of, {1e-3: [0.9, None], 1e-2: [None, None]}), 2, ACCURACY) == []
+    )
 
 
 def test_a_strength_whose_seeds_are_not_all_there_is_not_chosen_yet(record_of):
@@ -73,7 +78,7 @@ def test_a_strength_whose_seeds_are_not_all_there_is_not_chosen_yet(record_of):
 
 
 def test_none_has_one_choice_and_one_seed_has_no_standard_error(record_of):
-    choices = choose(records_from(record_of, {0.0: [0.9]}, method="none"), 1)
+    choices = choose(records_from(record_of, {0.0: [0.9]}, method="none"), 1, ACCURACY)
     assert [(choice.rule, choice.edge) for choice in choices] == [("best", "")]
     assert math.isnan(choices[0].validation_se)
     table = {1e-3: [0.9], 1e-2: [0.8999]}
@@ -89,6 +94,14 @@ def test_a_choice_holds_the_means_over_seeds(record_of):
     assert choice.zeros == pytest.approx(0.1)
     assert (choice.dead_neurons, choice.neurons, choice.seconds) == (1.0, 4, 1.0)
     assert choice.test_scores == []
+
+
+def test_of_an_error_the_least_is_best(record_of):
+    # the best mean is 2.0 and its standard error 0.2/√3 = 0.115: the ceiling is 2.115
+    table = {1e-4: [3.0] * 3, 1e-3: [1.8, 2.0, 2.2], 1e-2: [2.11] * 3, 1e-1: [2.12] * 3}
+    choices = pick(records_from(record_of, table), metric=METRICS["mae"])
+    assert choices["best"].strength == 1e-3
+    assert choices["one-se"].strength == 1e-2
 
 
 def test_a_score_that_is_not_finite_disqualifies_its_strength(record_of):

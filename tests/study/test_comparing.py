@@ -52,6 +52,7 @@ def test_the_same_question_gives_the_same_records_whatever_the_jobs(small, tmp_p
     assert [c.test_scores for c in one.choices] == [c.test_scores for c in two.choices]
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, monkeypatch):
     first = run_study(small, out=tmp_path, jobs=1, quiet=True)
 
@@ -104,6 +105,7 @@ def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, mon
     run_study(dataclasses.replace(small, lr=0.03, task="classes"), out=tmp_path, jobs=1, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_file_under_another_name_is_the_same_question(tmp_path, numbers):
     numbers.to_csv(tmp_path / "a.csv", index=False)
     numbers.to_csv(tmp_path / "b.csv", index=False)
@@ -251,6 +253,7 @@ def test_one_seed_of_numbers_is_enough(tmp_path, numbers):
     assert "more --seeds" in results.verdict
 
 
+@pytest.mark.slow
 def test_the_trivial_model_is_a_row_of_every_table(small, tmp_path):
     results = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert results.baseline is not None
@@ -264,6 +267,7 @@ def test_the_trivial_model_is_a_row_of_every_table(small, tmp_path):
     assert "the majority class" in results._repr_html_()
 
 
+@pytest.mark.slow
 def test_what_is_preferred_is_asked_of_the_same_records(small, tmp_path, monkeypatch):
     first = run_study(small, out=tmp_path, jobs=1, quiet=True)
     monkeypatch.setattr("shrinkage.study.training.fit.run_trial", None)  # nothing is trained again
@@ -302,6 +306,7 @@ def test_a_rare_class_is_not_told_from_the_features_by_weights_that_are_0(tmp_pa
     assert any("l1@proximal at 1 predicts the same" in line for line in results.remarks())
 
 
+@pytest.mark.slow
 def test_torchs_generator_and_threads_are_left_as_they_were(small, tmp_path):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     run_study(small, out=tmp_path, jobs=1, quiet=True)
@@ -346,3 +351,20 @@ def test_arrays_are_data_too(tmp_path):
     )
     assert results.data["columns"] == ["x0", "x1"]
     assert results.data["classes"] == ["False", "True"]
+
+
+def test_folds_in_place_of_splits(small, tmp_path):
+    study = dataclasses.replace(small, methods=("l1",), strengths=(1e-3,), folds=3)
+    results = run_study(study, out=tmp_path, jobs=1, quiet=True)
+    assert len(results.records) == 2 * 2 * 3
+    assert [len(choice.test_scores) for choice in results.choices] == [6, 6, 6]
+    rows = trials(tmp_path)
+    assert [(row["seed"], row["fold"]) for row in rows[:6]] == [
+        (str(seed), str(fold)) for seed in range(2) for fold in (1, 2, 3)
+    ]
+    assert "mean over 3 folds, 2 times" in repr(results)
+    assert (results.data["train"], results.data["validation"], results.data["test"]) == (74, 38, 38)
+    again = run_study(study, out=tmp_path, jobs=1, quiet=True)
+    assert repr(again) == repr(results) == repr(load(tmp_path))
+    with pytest.raises(UsageError, match=r"folds \(3 there, None here\)"):
+        run_study(dataclasses.replace(study, folds=None), out=tmp_path, jobs=1, quiet=True)

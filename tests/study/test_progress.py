@@ -4,13 +4,16 @@ import io
 
 from rich.console import Console
 
-from shrinkage.study.progress import Progress, show_progress
+from shrinkage.study.progress import Progress, describe_expected, show_progress
+from shrinkage.study.scores import METRICS
 
 
 def lines_of(record_of, total, earlier=()):
     console = Console(file=io.StringIO(), width=200)
     progress = Progress(console, None)
-    progress.start(total, [record_of("none", 0.0, seed, 0.5) for seed in earlier])
+    progress.start(
+        total, [record_of("none", 0.0, seed, 0.5) for seed in earlier], METRICS["accuracy"]
+    )
     for index in range(len(earlier), total):
         score = None if index == 3 else index / total
         progress.advance(record_of("l1@proximal", 1e-3 * (index + 1), 0, score))
@@ -26,6 +29,21 @@ def test_plain_lines_are_about_ten_and_name_the_best_so_far(record_of):
     assert len(lines) == 2 + 10
 
 
+def test_how_long_it_will_take_is_said_before_the_first_trial(record_of):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress(console, None)
+    progress.start(183, [], METRICS["r2"], expected=describe_expected(41.0, 2))
+    assert console.file.getvalue() == "183 trials to run, about 40 s with 2 at a time\n"
+
+
+def test_a_fold_is_named(record_of):
+    console = Console(file=io.StringIO(), width=200)
+    progress = Progress(console, None)
+    progress.start(20, [], METRICS["r2"], folds=5)
+    progress.advance(record_of("l1@proximal", 1e-3, 7, None))
+    assert "diverged: l1@proximal at 0.001, seed 1, fold 3, step 3" in console.file.getvalue()
+
+
 def test_what_an_earlier_run_recorded_counts(record_of):
     lines = lines_of(record_of, 3, earlier=(0, 1))
     assert lines[:2] == ["2 of 3 trials already recorded", "1 trial to run"]
@@ -37,7 +55,7 @@ def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "120")
     with show_progress(quiet=False) as progress:
-        progress.start(2, [])
+        progress.start(2, [], METRICS["accuracy"])
         progress.advance(record_of("l1@proximal", 1e-3, 0, 0.9))
         progress.advance(record_of("l1@proximal", 1e-3, 1, 0.7))
     said = capsys.readouterr().err
@@ -48,6 +66,6 @@ def test_a_bar_in_a_terminal(record_of, monkeypatch, capsys):
 def test_quiet_says_nothing(record_of, capsys):
     with show_progress(quiet=True) as progress:
         progress.say("a note")
-        progress.start(1, [])
+        progress.start(1, [], METRICS["accuracy"])
         progress.advance(record_of("none", 0.0, 0, 0.5))
     assert capsys.readouterr().err == ""

@@ -12,6 +12,8 @@ import pytest
 
 from shrinkage.study import compare, load
 
+pytestmark = pytest.mark.slow
+
 COMMAND = (sys.executable, "-c", "from shrinkage.cli import main; main()")
 QUESTION = ("iris", "--penalty", "l1@proximal", "--strengths", "1e-4:1e-1:9", "--seeds", "2")
 TRIALS = 20  # and of no penalty
@@ -71,7 +73,6 @@ def ending(folder, how):
     return f"shrinkage: {how}; {folder} keeps what is done, and the same command goes on from it"
 
 
-@pytest.mark.slow
 def test_killed_and_started_again_loses_nothing_and_does_nothing_twice(tmp_path):
     folder = tmp_path / "study"
     ended(folder, signal.SIGKILL)

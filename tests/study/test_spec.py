@@ -21,9 +21,10 @@ def test_the_default_grid_has_nine_strengths_two_a_decade():
     assert ratios == pytest.approx([math.sqrt(10)] * 8, rel=1e-5)
 
 
-def test_the_default_methods_are_the_seven():
+def test_the_default_methods_are_eight():
     assert Study().methods == METHODS
-    assert len(Study().trials()) == 3 * (1 + 6 * 9)
+    assert len(METHODS) == 8
+    assert len(Study().trials()) == 3 * (1 + 7 * 9)
 
 
 def test_the_ends_of_a_grid_are_the_numbers_that_were_written():
@@ -74,18 +75,24 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"strengths": (True,)}, "got True"),
         ({"seeds": 0}, "seeds must be a whole number from 1 up, got 0"),
         ({"seeds": 2.5}, "got 2.5"),
+        ({"folds": 1}, "folds must be a whole number from 2 up, got 1"),
+        ({"folds": 2.0}, "folds must be a whole number from 2 up, got 2.0"),
+        ({"balanced": 1}, "balanced must be True or False, got 1"),
+        ({"balanced": True, "task": "regression"}, "balanced weighs classes, and the task is reg"),
+        ({"metric": "f1"}, "metric 'f1' is unknown"),
+        ({"task": "regression", "metric": "accuracy"}, "regression has r2, mae, rmse"),
         ({"epochs": 0}, "epochs must be a whole number"),
         ({"batch": None}, "batch must be a whole number"),
         ({"lr": -0.1}, "lr must be a number above 0, got -0.1"),
         ({"lr": math.nan}, "got nan"),
-        ({"task": "regression"}, "task must be classes or numbers, got 'regression'"),
+        ({"task": "ranking"}, "task must be regression or classification, got 'ranking'"),
         ({"test": 0.6, "validation": 0.5}, "sum below 1"),
         ({"seeds": 10**20}, "seeds must be at most 10,000, got 100000000000000000000"),
         ({"epochs": 10**12}, "epochs must be at most 100,000,000, got 1000000000000"),
         ({"batch": 10**20}, "batch must be at most 1,000,000,000, got 1000"),
         (
             {"seeds": 10_000, "strengths": range(1, 20)},
-            "make 1,150,000 trials: a study runs at most 1,0",
+            "make 1,340,000 trials: a study runs at most 1,0",
         ),
         ({"lr": 1e-50}, "lr must be at least 1.2e-38, as float32 holds no less, got 1e-50"),
         ({"strengths": (1e39,)}, r"what float32 holds, got 1e\+39"),
@@ -116,6 +123,25 @@ def test_a_method_that_states_its_strength_has_one_trial_a_seed():
     assert len(study.trials()) == len(set(study.trials())) == 3 * (1 + 1 + 2)
 
 
+def test_folds_multiply_the_trials():
+    study = Study(methods=("l1",), strengths=(1e-2,), seeds=2, folds=5)
+    assert study.splits == 10
+    assert len(set(study.trials())) == 2 * 5 * 2
+    assert from_toml(study.to_toml()) == study
+    assert "folds" not in Study().to_toml()
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("regression", "numbers"), ("classification", "classes")]
+)
+def test_a_task_has_two_names(said, kept):
+    study = Study(task=said)
+    assert study == Study(task=kept)
+    assert study.task == kept
+    assert f'task = "{said}"' in study.to_toml()
+    assert from_toml(f'task = "{kept}"') == from_toml(study.to_toml()) == study
+
+
 def test_toml_comes_back_the_same():
     study = Study(
         data='a "quoted" näme.csv',
@@ -126,9 +152,11 @@ def test_toml_comes_back_the_same():
         seeds=4,
         lr=0.1,
         epochs=7,
+        metric="rmse",
     )
     assert from_toml(study.to_toml()) == study
     assert from_toml(Study().to_toml()) == Study()
+    assert from_toml(Study(balanced=True).to_toml()) == Study(balanced=True)
     assert from_toml('strengths = "1e-4:1e-2:3"').strengths == (1e-4, 1e-3, 1e-2)
 
 

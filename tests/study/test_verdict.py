@@ -7,6 +7,7 @@ import pytest
 
 from shrinkage.study.choosing import choose
 from shrinkage.study.results import Results
+from shrinkage.study.scores import find_metric
 from shrinkage.study.verdict import write_verdict
 
 EMPTY = {"0.weight": np.zeros((4, 3), np.float32), "2.weight": np.ones((2, 4), np.float32)}
@@ -16,7 +17,7 @@ EMPTY = {"0.weight": np.zeros((4, 3), np.float32), "2.weight": np.ones((2, 4), n
 def told(record_of):
     """The verdict on (method, scores, zeros) rows and the trivial model's score in validation."""
 
-    def make(*rows, bar=0.5, task="classes", prefer="score", states=None, **changes):
+    def make(*rows, bar=0.5, task="classes", prefer="score", metric=None, states=None, **changes):
         records, seeds = [], len(rows[0][1])
         for method, scores, zeros in rows:
             state = {"0.weight": np.ones((4, 3)), "2.weight": np.ones((2, 4))}
@@ -34,10 +35,10 @@ def told(record_of):
         }
         choices = [
             replace(choice, test_scores=[0.7, 0.8], test_error=0.041)
-            for choice in choose(records, seeds)
+            for choice in choose(records, seeds, find_metric(metric, task))
         ]
         data = {"task": task, "train": 200, "validation": 100, "test": 100, "trivial": trivial}
-        question = {"model": "mlp:4", "prefer": prefer}
+        question = {"model": "mlp:4", "prefer": prefer, "metric": metric}
         return write_verdict(Results(question, {}, data, records, choices, ""))
 
     return make
@@ -168,3 +169,22 @@ def test_two_rows_more_than_the_majority_are_not_memorized(told):
     assert "it has hardly learned" in said
     said = told(("none", [0.97, 0.97, 0.97], 0.0), bar=0.97, train_score=1.0)
     assert "it memorizes its training rows" in said
+
+
+def test_an_error_is_better_where_it_is_lower(told):
+    rows = (
+        ("none", [30e3, 31e3, 29e3], 0.0),
+        ("l2@coupled", [20e3, 20.5e3, 19.5e3], 0.0),
+        ("l1@proximal", [21e3, 21.5e3, 20.5e3], 0.7),  # adds 1000 to a lead of 60 000
+    )
+    said = told(*rows, bar=80e3, task="numbers", metric="mae", train_score=15e3)
+    assert said.startswith("Use l2@coupled at 0.01: its MAE in validation is 20,000, against ")
+    assert "30,000 without a penalty and 80,000 for the mean." in said
+    assert "The lead over no penalty (10,000) and over the mean (60,000) is more" in said
+    assert "l1@proximal at 0.01, costs 1,000 more MAE: 70.0% of its weights" in said
+    said = told(*rows[:1], bar=29e3, task="numbers", metric="mae", train_score=10e3)
+    assert said.startswith("Nothing is recommended: no model beats the mean, which has 29,000 MAE")
+    assert "it memorizes its training rows" in said
+    tiny = [(method, [score * 1e-18 for score in scores], zeros) for method, scores, zeros in rows]
+    said = told(*tiny, bar=80e-15, task="numbers", metric="rmse", train_score=15e-15)
+    assert said.startswith("Use l2@coupled")

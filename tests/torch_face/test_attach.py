@@ -219,7 +219,7 @@ def test_penalty_in_the_loss_beside_an_attachment_warns() -> None:
 
 def test_low_precision_warns_where_it_loses_the_penalty() -> None:
     model = network().bfloat16()
-    with pytest.warns(UserWarning, match=r"weight is bfloat16, which has no exact rest"):
+    with pytest.warns(UserWarning, match=r"weight is bfloat16, which does not converge exactly"):
         Regularizer(model, L1(0.1)).attach(sgd(model), how="proximal")
     with pytest.warns(UserWarning, match=r"cannot hold a decay of 0.0001 a step"):
         Regularizer(model, L2.from_weight_decay(0.1)).attach(sgd(model, lr=1e-3), how="decoupled")
@@ -312,6 +312,7 @@ def test_exact_zeros_of_a_weight_that_is_divided_by_its_size_warn(norm: str) -> 
     Regularizer(model, L2(0.1)).attach(sgd(model), how="proximal")
 
 
+@pytest.mark.quick_where(kind=[Adam])
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_weight_decay_beside_a_penalty_inside_warns_once(kind: Any) -> None:
     model = nn.Linear(3, 2)

@@ -52,6 +52,7 @@ def train(
     return found
 
 
+@pytest.mark.quick_where(make=[SGD], norm=[1.0])
 @pytest.mark.parametrize("make", [SGD, ADAM])
 @pytest.mark.parametrize("how", ["coupled", "proximal"])
 @pytest.mark.parametrize("norm", [1.0, 0.05])
@@ -93,6 +94,7 @@ def test_decoupled_warns_only_where_it_would_be_clipped() -> None:
     assert train(SGD, "decoupled", 1.0, scale="none") == []
 
 
+@pytest.mark.slow
 def test_what_takes_part_or_does_not_clip_is_silent() -> None:
     for how in ("coupled", "proximal"):
         assert train(SGD, how, "method", steps=120) == []
@@ -122,14 +124,14 @@ def test_clipping_that_begins_later_is_found_at_a_later_look() -> None:
         run(range(10, 20))
 
 
-@pytest.mark.parametrize("kind", ["zero", "constant", "at rest"])
+@pytest.mark.parametrize("kind", ["zero", "constant", "minimum"])
 def test_gradients_that_do_not_turn_are_no_clipping(kind: str) -> None:
     A, b = (torch.tensor(part) for part in normal_equations())
     model = nn.ParameterDict({"w": torch.zeros(10).double()})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     Regularizer(model, L1(0.1), on="all").attach(optimizer, how="proximal")
     for step in range(115):
-        slope = {"zero": 0.0 * b, "constant": b, "at rest": A @ model["w"].detach() - b}[kind]
+        slope = {"zero": 0.0 * b, "constant": b, "minimum": A @ model["w"].detach() - b}[kind]
         optimizer.param_groups[0]["lr"] = 0.02 * 0.9**step
         model["w"].grad = slope.clone()
         optimizer.step()  # warnings are errors here
@@ -161,6 +163,7 @@ def test_no_norm_is_taken_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(taken) == 2 * IN_A_ROW  # likewise with the penalty inside
 
 
+@pytest.mark.quick_where(kind=[shrinkage.torch.SGD])
 @pytest.mark.parametrize("kind", [shrinkage.torch.SGD, shrinkage.torch.Adam])
 def test_clipping_beside_a_penalty_inside_warns_and_names_its_own_option(kind: Any) -> None:
     def train_inside(how: str, clip: float | None, **options: Any) -> list[Any]:

@@ -74,6 +74,7 @@ def weights(model: nn.Module) -> list[Tensor]:
     return [parameter.detach().clone() for parameter in model.parameters()]
 
 
+@pytest.mark.quick_where(options=[None])
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 @pytest.mark.parametrize("options", [None, FLAT], ids=["nested", "flat"])
 @pytest.mark.parametrize("name", MAKES)

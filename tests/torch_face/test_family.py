@@ -220,7 +220,9 @@ def test_what_is_not_convex_claims_a_stationary_point() -> None:
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     said = repr(Regularizer(model, MCP(0.1)).attach(optimizer, how="proximal"))
-    assert said == "proximal in SGD: rests at a stationary point of J = data loss + Ω; exact zeros"
+    assert (
+        said == "proximal in SGD: converges to a stationary point of J = data loss + Ω; exact zeros"
+    )
 
 
 def test_the_table_says_what_a_step_does() -> None:

@@ -194,7 +194,7 @@ def test_a_unit_of_zeros_is_one_that_is_not_there(function: Any, case: str) -> N
         w.copy_(torch.randn_like(w))
     (joint,) = function(model)
     (binding,) = Regularizer(model, GroupLasso(1.0), on=[joint]).bindings
-    matrix, whole = binding.given().clone(), model(x)
+    matrix, whole = binding.read_array().clone(), model(x)
     assert matrix.shape[0] == units
     assert matrix.numel() == sum(w.numel() for w in model.parameters()) - out_bias(model)
     columns = binding.parts[-1].parameter.numel() // units

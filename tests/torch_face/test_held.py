@@ -47,7 +47,7 @@ def outside() -> tuple[nn.Linear, Tensor]:
     return model, model.weight.detach().clone()
 
 
-def train(model: nn.Linear, optimizer: Any, name: str, start: Tensor) -> None:
+def train_and_check(model: nn.Linear, optimizer: Any, name: str, start: Tensor) -> None:
     for _ in range(3):
         optimizer.zero_grad()
         (100.0 * model(torch.randn(4, 8))).square().mean().backward()
@@ -62,7 +62,7 @@ def test_attached(optimizer: str, name: str) -> None:
     made = kind(model.parameters(), **options)
     regularizer = Regularizer(model, HELD[name])
     regularizer.attach(made, how="proximal")
-    train(model, made, name, start)
+    train_and_check(model, made, name, start)
     assert regularizer.value() < float("inf")
 
 
@@ -73,7 +73,7 @@ def test_inside(kind: Any, name: str) -> None:
     model, start = outside()
     penalty = Regularizer(model, HELD[name])
     made = kind(model.parameters(), lr=0.1, penalty=penalty, how="proximal")
-    train(model, made, name, start)
+    train_and_check(model, made, name, start)
 
 
 def in_the_ball(w: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ def test_16_bit_weights_stay_within_reach_of_where_they_were() -> None:
     model = nn.Linear(8, 3).to(torch.bfloat16)
     start = copy.deepcopy(model.weight.detach())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.warns(UserWarning, match="has no exact rest"):
+    with pytest.warns(UserWarning, match="does not converge exactly"):
         Regularizer(model, Toward("start", Box(-0.01, 0.01))).attach(optimizer, how="proximal")
     for _ in range(3):
         optimizer.zero_grad()

@@ -34,7 +34,7 @@ QUICK = (NonNegative(), MCP(0.1, gamma=3.0), NuclearNorm(0.15))
     ],
     ids=str,
 )
-def test_it_rests_where_its_objective_is_least(row: law.Row) -> None:
+def test_it_converges_to_the_minimum_of_its_objective(row: law.Row) -> None:
     distance, zeros = row.run(haste=1.0 if row.case.solver is None else 2 / 3)
     assert distance < row.tolerance
     assert zeros

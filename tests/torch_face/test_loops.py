@@ -55,6 +55,7 @@ def test_clipping_comes_before_the_coupled_gradient() -> None:
     assert torch.allclose(first, before - 0.1 * 0.1 * before.sign(), atol=1e-9)
 
 
+@pytest.mark.quick_where(make=[SGD, ADAM])
 @pytest.mark.parametrize(
     ("make", "how"), covering([SGD, ADAM, partial(torch.optim.Adam, lr=0.01, fused=True)], WAYS)
 )

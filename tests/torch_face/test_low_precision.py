@@ -33,6 +33,7 @@ def decayed(dtype: torch.dtype, share: float, how: str) -> tuple[float, float, b
     return found.min().item(), found.max().item(), said
 
 
+@pytest.mark.quick_where(share=[0.02], how=["decoupled"])
 @pytest.mark.parametrize("how", ["decoupled", "coupled"])
 @pytest.mark.parametrize("share", [0.1, 0.02, 0.01, 0.005])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -42,6 +43,7 @@ def test_what_is_not_warned_of_is_kept(dtype: torch.dtype, share: float, how: st
     assert 0.9 < least <= most < 1.1
 
 
+@pytest.mark.quick_where(how=["decoupled"])
 @pytest.mark.parametrize("how", ["decoupled", "coupled"])
 @pytest.mark.parametrize(("dtype", "share"), [(torch.bfloat16, 0.003), (torch.float16, 0.0002)])
 def test_what_is_lost_is_warned_of(dtype: torch.dtype, share: float, how: str) -> None:

@@ -124,8 +124,9 @@ def test_a_method_that_raises_warns_and_leaves_nothing_out() -> None:
         def no_weight_decay(self) -> set[str]:
             raise KeyError("blocks")
 
-    with pytest.warns(UserWarning, match=r"Broken.no_weight_decay\(\) raised KeyError"):
-        assert names(Broken()) == {"fc.weight"}
+    with pytest.warns(UserWarning, match=r"Broken.no_weight_decay\(\) raised KeyError") as caught:
+        assert names(nn.Sequential(nn.Sequential(Broken()))) == {"0.0.fc.weight"}
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_positions_and_tokens_are_no_weights() -> None:

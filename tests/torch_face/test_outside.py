@@ -22,6 +22,8 @@ import diabetes
 from shrinkage import L1, L2, MCP, SCAD, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 
+pytestmark = pytest.mark.slow  # test_convergence.py has scikit-learn's minima in the quick layer
+
 EXACT = {"fit_intercept": False, "tol": 1e-12}
 GROUPS = ((0, 1, 2), (3, 5), (4, 6, 7), (8, 9))
 LISTS = [list(group) for group in GROUPS]
@@ -111,7 +113,6 @@ def written_out(penalty: Penalty, w: np.ndarray) -> float:
     raise TypeError(penalty)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", OUTSIDE, ids=str)
 def test_training_comes_to_the_objective_of_another_library(case: Outside) -> None:
     X, y = breast_cancer.standardized() if case.logistic else diabetes.standardized()
@@ -136,7 +137,6 @@ NONCONVEX = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("penalty", "theirs"), NONCONVEX, ids=["MCP 3", "MCP 10", "SCAD"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_stationary_point_of_skglm_is_one_here(

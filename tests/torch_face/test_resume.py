@@ -148,7 +148,7 @@ OLD: list[tuple[Any, dict[str, Any], Any, Any, str]] = [
         {"how": "coupled"},
         L1(0.1),
         schedules.warmup(9),
-        r"a run of 3 steps .* the schedule goes on from step 0\..* schedule\(step \+ 3\)",
+        r"a run of 3 steps .* the schedule continues from step 0\..* schedule\(step \+ 3\)",
     ),
     (
         partial(torch.optim.SGD, lr=0.1),

@@ -82,6 +82,7 @@ def test_a_strength_of_zero_is_the_identity(optimizer: str) -> None:
         assert apart(train(factory(optimizer), penalty, how), without) == 0.0
 
 
+@pytest.mark.quick_where(optimizer=["SGD", "Adam"])
 @pytest.mark.parametrize("optimizer", STEADY)
 def test_a_learning_rate_of_zero_is_the_identity(optimizer: str) -> None:
     kind, options = STEADY[optimizer]

@@ -49,8 +49,8 @@ def test_every_parameter_has_a_row_in_the_models_order() -> None:
 def test_the_text_has_the_headline_and_aligned_columns() -> None:
     lines = repr(Regularizer(network(), GroupLasso(0.1))).splitlines()
     assert lines[0] == (
-        "Regularizer of ModuleDict: 1 of 6 parameters penalized; in the loss by penalty(): rests "
-        "at the minimum of J = data loss + Ω; no exact zeros"
+        "Regularizer of ModuleDict: 1 of 6 parameters penalized; in the loss by penalty(): "
+        "converges to the minimum of J = data loss + Ω; no exact zeros"
     )
     assert lines[1].split()[:3] == ["parameter", "shape", "penalty"]
     start = lines[1].index("penalty")
@@ -85,7 +85,7 @@ ATTACHED: list[tuple[Any, str, dict[str, str], Penalty, str, str]] = [
         {},
         L2(0.25),
         "gradient + 0.5·w (to 1/e in 20 steps)",
-        "rests at the minimum of J = data loss + Ω; no exact zeros",
+        "converges to the minimum of J = data loss + Ω; no exact zeros",
     ),
     (
         partial(torch.optim.SGD, lr=0.1, momentum=0.9),
@@ -93,7 +93,7 @@ ATTACHED: list[tuple[Any, str, dict[str, str], Penalty, str, str]] = [
         {},
         L2(0.25),
         "gradient + 0.5·w (to 1/e in 2 steps)",
-        "rests at the minimum of J",
+        "converges to the minimum of J",
     ),
     (
         partial(torch.optim.SGD, lr=0.1),
@@ -101,7 +101,7 @@ ATTACHED: list[tuple[Any, str, dict[str, str], Penalty, str, str]] = [
         {},
         L2(0.25),
         "w × (1 − 0.05) (to 1/e in 20 steps)",
-        "rests at the minimum of J = data loss + Ω",
+        "converges to the minimum of J = data loss + Ω",
     ),
     (
         partial(torch.optim.Adam, lr=0.1),
@@ -117,7 +117,7 @@ ATTACHED: list[tuple[Any, str, dict[str, str], Penalty, str, str]] = [
         {},
         L1(0.5) + GroupLasso(0.25),
         "|w| − 0.05, at least 0; ‖w_g‖ − 0.025·√p_g, at least 0",
-        "rests at the minimum of J = data loss + Ω; exact zeros",
+        "converges to the minimum of J = data loss + Ω; exact zeros",
     ),
     (
         partial(torch.optim.SGD, lr=0.1),
@@ -205,7 +205,7 @@ def test_momentum_shows_in_what_a_decoupled_strength_solves() -> None:
     attachment = Regularizer(model, L1(0.5)).attach(optimizer, how="decoupled")
     assert repr(attachment).endswith("with every strength times 0.1 (momentum)")
     optimizer.param_groups[0]["momentum"] = 0.0
-    assert repr(attachment).endswith("rests at the minimum of J = data loss + Ω")
+    assert repr(attachment).endswith("converges to the minimum of J = data loss + Ω")
 
 
 def test_where_nothing_is_steady_no_objective_is_claimed() -> None:
@@ -213,7 +213,7 @@ def test_where_nothing_is_steady_no_objective_is_claimed() -> None:
         model = nn.Linear(3, 2)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, **options)
         with Regularizer(model, L2(0.5)).attach(optimizer, how="decoupled") as attachment:
-            assert repr(attachment).endswith("no objective is claimed for where it rests")
+            assert repr(attachment).endswith("no objective is claimed for what it converges to")
         regularizer = Regularizer(model, L2(0.5))
         regularizer.attach(optimizer, how="coupled")
         assert cells(regularizer, "weight").one_step == "gradient + 1·w"

@@ -268,6 +268,7 @@ def test_tied_weights_take_the_units_of_the_layer_whose_name_matched() -> None:
     assert counts == {"encoder*": 3, "decoder*": 4}
 
 
+@pytest.mark.slow
 def test_a_neuron_of_a_network_dies_whole() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))

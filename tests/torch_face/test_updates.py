@@ -12,6 +12,8 @@ from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import BLOCK, limited_prox, prox_
 
+pytestmark = pytest.mark.slow
+
 PENALTIES = [
     L1(0.1),
     L2(0.1),
@@ -30,17 +32,16 @@ def tensors(dtype: torch.dtype, *, small: bool) -> tuple[Tensor, Tensor]:
     return w.to(dtype), (10 ** (3 * spread - 2)).to(dtype)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 @pytest.mark.parametrize("step", ["entries", "number"])
 def test_in_blocks_and_whole(penalty: Penalty, step: str) -> None:
     for dtype, small, limit in product(
         (torch.float32, torch.float64), (True, False), (0.05, float("inf"))
     ):
-        equals_the_whole(penalty, dtype, small, limit, step)
+        check_equals_whole(penalty, dtype, small, limit, step)
 
 
-def equals_the_whole(
+def check_equals_whole(
     penalty: Penalty, dtype: torch.dtype, small: bool, limit: float, step: str
 ) -> None:
     w, steps = tensors(dtype, small=small)

@@ -108,6 +108,7 @@ def test_complex_weights_count_by_their_modulus() -> None:
     assert torch.allclose(model["w"].grad, torch.tensor([[0.6 + 0.8j, 0], [0, 0.6 - 0.8j]]))
 
 
+@pytest.mark.quick_where(penalty=[L1(1e-4)])
 @pytest.mark.parametrize("penalty", [L1(1e-4), L2(1e-4), GroupLasso(1e-4), GroupLasso(1e-4, "in")])
 def test_accuracy_over_millions_of_entries(penalty: Penalty) -> None:
     model = nn.Linear(2500, 2000, bias=False)
@@ -117,6 +118,7 @@ def test_accuracy_over_millions_of_entries(penalty: Penalty) -> None:
     assert Regularizer(model, penalty).penalty().item() == pytest.approx(exact, rel=1e-6)
 
 
+@pytest.mark.quick_where(penalty=PENALTIES[:2])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_zeros_have_no_nan(penalty: Penalty) -> None:
     model = network()
@@ -135,7 +137,7 @@ def test_zeros_have_no_nan(penalty: Penalty) -> None:
 
 
 # Index lists are kept in a cache, which the compiler mentions and rightly looks through.
-@pytest.mark.quick_where(penalty=PENALTIES[:1])
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) -> None:
@@ -153,6 +155,7 @@ def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) ->
     assert torch.allclose(model[0].weight.grad, compiled, atol=1e-12)
 
 
+@pytest.mark.quick_where(penalty=PENALTIES[:2])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_double_backward(penalty: Penalty) -> None:
     model = network()

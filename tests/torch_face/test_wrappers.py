@@ -155,7 +155,6 @@ def run_in_processes(script: str, world: int, store: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(script=[DDP])
 @pytest.mark.parametrize("script", [DDP, FSDP], ids=["DDP", "FSDP"])
 def test_two_processes_give_the_same_weights_as_one(script: str, tmp_path: object) -> None:
     run_in_processes(script, 2, f"{tmp_path}/store")

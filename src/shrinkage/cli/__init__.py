@@ -1,4 +1,4 @@
-"""The command: parse, call, print; a file a command."""
+"""The command `shrinkage`: parse arguments, call the library, print; one file for each command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ except ImportError:
     ) from None
 
 import shrinkage
-from shrinkage.cli import compare, probe, sandbox, scratch
+from shrinkage.cli import compare, path, predict, probe, sandbox, scratch
 from shrinkage.cli.exits import end_in_a_sentence, own_the_process
 
 # Plain help: drawn frames would double the time it takes to appear.
@@ -36,8 +36,8 @@ def main() -> None:
             sys.exit(ending.exit_code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(shrinkage.__version__)
         raise typer.Exit
 
@@ -54,6 +54,8 @@ def _options(
 for command in (
     compare.compare,
     compare.report,
+    path.path,
+    predict.predict,
     probe.probe,
     sandbox.sandbox,
     scratch.scratch,

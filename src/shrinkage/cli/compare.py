@@ -21,8 +21,9 @@ def compare(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, .tsv, "
-            ".parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  [default: spiral]",
+            help="friedman, spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, "
+            ".tsv, .parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  "
+            "[default: friedman]",
         ),
     ] = None,
     target: Annotated[
@@ -34,7 +35,7 @@ def compare(
             metavar="TEXT",
             help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
             "group_lasso:groups=in@proximal; may be repeated. Without @ "
-            "the way is proximal; none is always compared.  [default: seven methods]",
+            "the way is proximal; none is always compared.  [default: eight methods]",
         ),
     ] = None,
     strengths: Annotated[
@@ -44,6 +45,15 @@ def compare(
     seeds: Annotated[
         int | None,
         typer.Option(parser=parse_whole, metavar="NUMBER", help="How many.  [default: 3]"),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Cross-validation with so many folds, for each seed.  "
+            "[default: one train/validation split a seed]",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -89,8 +99,20 @@ def compare(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
+        typer.Option(metavar="TEXT", help="regression or classification.  [default: guessed]"),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What is compared: accuracy, balanced_accuracy, roc_auc, log_loss; r2, mae, rmse."
+            "  [default: accuracy, or r2]",
+        ),
+    ] = None,
+    balanced: Annotated[
+        bool,
+        typer.Option("--balanced", help="In training each class counts as much as every other."),
+    ] = False,
     prefer: Annotated[
         str | None,
         typer.Option(
@@ -99,6 +121,15 @@ def compare(
             "the most zeros.  [default: score]",
         ),
     ] = None,
+    refit: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="rest or all: the rows on which the recommended model is fitted at the end, "
+            "all but the test part or all.",
+        ),
+    ] = "rest",
+    no_refit: Annotated[bool, typer.Option("--no-refit", help="Fit no model at the end.")] = False,
     out: Annotated[
         Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
     ] = Path("shrinkage-study"),
@@ -122,12 +153,15 @@ def compare(
             "methods": tuple(penalty) if penalty else None,
             "strengths": grid_from_text(strengths) if strengths is not None else None,
             "seeds": seeds,
+            "folds": folds,
             "model": model,
             "optimizer": optimizer,
             "lr": lr,
             "epochs": epochs,
             "subject": subject,
             "task": task,
+            "metric": metric,
+            "balanced": balanced or None,
             "prefer": prefer,
         }
         base = Study() if study is None else from_toml(_read_text(study))
@@ -136,14 +170,18 @@ def compare(
         )
 
         from shrinkage.study.comparing import run_study
+        from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
-        results = run_study(question, out=out, jobs=jobs, command=command)
+        rows = None if no_refit else refit
+        results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
 
         from shrinkage.report import write_report
 
         write_report(results, out / "report.html")
         typer.echo(f"{results!r}\n\n{out / 'report.html'}")
+        if rows is not None and results.recommended is not None:
+            typer.echo(describe_model(results.model, out))
     if not results.choices:
         raise typer.Exit(1)
 
@@ -153,16 +191,19 @@ def report(
         Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
     ],
 ) -> None:
-    """Make trials.csv and report.html again, from the records alone."""
+    """Make trials.csv, features.csv and report.html again, from the records alone."""
     with end_in_a_sentence(folder):
         from shrinkage.report import write_report
+        from shrinkage.study.storage.features_csv import write_features_csv
         from shrinkage.study.storage.store import load
         from shrinkage.study.storage.trials_csv import write_csv
 
         results = load(folder)
         write_csv(results, folder / "trials.csv")
+        write_features_csv(results, folder / "features.csv")
         write_report(results, folder / "report.html")
-        typer.echo(f"{folder / 'trials.csv'}\n{folder / 'report.html'}")
+        for name in ("trials.csv", "features.csv", "report.html"):
+            typer.echo(folder / name)
 
 
 def _read_text(path: Path) -> str:

@@ -21,7 +21,7 @@ SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the term
 
 
 class InterruptedBySignal(KeyboardInterrupt):
-    """A signal asks the command to end."""
+    """A signal has asked the command to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -32,7 +32,7 @@ class InterruptedBySignal(KeyboardInterrupt):
 def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
     """End in one sentence and an exit code: 2 for usage, 1 when stopped, 130 when interrupted.
 
-    `study` is a folder that keeps what is done.
+    `study` is a folder that keeps finished trials.
     """
     try:
         yield
@@ -43,7 +43,7 @@ def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
     except MemoryError as error:
         _exit_with(f"there is not enough memory: {error}", 1)
     except OSError as error:
-        if error.errno == errno.EPIPE:  # nobody reads on, as after "| head": typer is silent then
+        if error.errno == errno.EPIPE:  # the reader has stopped, as "| head" does: typer is silent
             raise
         _exit_with(str(error), 1)
     except ModuleNotFoundError as error:
@@ -56,10 +56,10 @@ def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
 
 @contextmanager
 def own_the_process() -> Iterator[None]:
-    """What a command needs besides when the process is its own: signals, streams, warnings.
+    """Set up signals, streams and warnings for a process that runs one command.
 
-    The first signal that asks it to end is an interrupt, which ends it in order, undisturbed by a
-    second one. A third ends it at once: what is recorded is on the disk, and the workers follow.
+    The first signal to end interrupts the command, which then ends in order; a second one does not
+    disturb that. A third ends the process at once: records are on the disk, and workers end too.
     """
     warnings.formatwarning = lambda message, *_, **__: f"shrinkage: {message}\n"
     for stream in (sys.stdout, sys.stderr):
@@ -69,7 +69,7 @@ def own_the_process() -> Iterator[None]:
     try:
         yield
     finally:
-        _set_handlers(signal.SIG_IGN, instead_of=HANDLERS)  # all is said and done
+        _set_handlers(signal.SIG_IGN, instead_of=HANDLERS)  # the command is done
         _flush()
 
 
@@ -93,7 +93,7 @@ HANDLERS = (_interrupt, _arm_immediate_end, _end_at_once)
 
 
 def _set_handlers(handler: object, instead_of: tuple[object, ...]) -> None:
-    """Set a handler for the signals that have one of these; one that is ignored stays ignored."""
+    """Set a handler for signals that have one of `instead_of`; ignored ones stay ignored."""
     for name in SIGNALS:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) in instead_of:
@@ -101,7 +101,7 @@ def _set_handlers(handler: object, instead_of: tuple[object, ...]) -> None:
 
 
 def _flush() -> None:
-    """Write what is left; a stream that takes nothing any more must not complain at the exit."""
+    """Flush the streams; a broken one must not raise an error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""Values of options: numbers, and files that pages go to."""
+"""Parse the values of options: numbers, folders, and files for pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from shrinkage.study.errors import UsageError
 
-MOST = 40  # characters of a wrong value that are repeated
+MOST = 40  # characters of a wrong value that a message repeats
 
 
 def parse_folder(text: str | Path) -> Path:
@@ -36,7 +36,7 @@ def parse_number(text: str) -> float:
 
 
 def check_page(path: Path, name: str = "plot") -> None:
-    """Refuse what no page can be written to, before any work is done."""
+    """Refuse a path to which no page can be written, before any work is done."""
     from shrinkage.study.storage.atomic_write import check_writable
 
     if path.suffix.lower() != ".html":

@@ -1,4 +1,4 @@
 """One pass over memory on a CPU: plain Python loops that Numba compiles when they are first used.
 
-Addresses and numbers in, weights changed in place; nothing here knows of torch.
+The loops take addresses and numbers, and change weights in place. Nothing here imports torch.
 """

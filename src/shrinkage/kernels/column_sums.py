@@ -1,7 +1,8 @@
 """Sums down the columns of a block.
 
-A block is a tuple: the numbers it lies in, how many rows it has, how far these are apart, and where
-the first begins. Groups may have `width` neighbours in each row.
+`benchmarks/step.py`, the rows "group lasso on columns". A block is a tuple ``(numbers, rows, pitch,
+begin)``: row r has its first entry at ``numbers[begin + r·pitch]``. A group has `width` neighbours
+in each row.
 """
 
 from __future__ import annotations
@@ -10,27 +11,27 @@ import numpy as np
 
 from shrinkage.kernels.intrinsics import bits, fill, number, part
 from shrinkage.kernels.jit import jitable, tight
-from shrinkage.kernels.reductions import nothing_yet, together, with_entry
+from shrinkage.kernels.reductions import add_entry, join_sums, no_entries
 
-FLUSH = 32  # rows that are summed in the type of the weights before float64 takes over
-BLOCK = 1 << 21  # entries of a block of which a copy is kept, if its rows are long enough for it
-LEAST, MOST = 32, 2048  # neighbours: fewer waste what memory brings at a time
+FLUSH = 32  # rows that are summed in the type of the weights; longer sums are in float64
+BLOCK = 1 << 21  # entries of a block that is copied, if that leaves MIN_WIDTH entries of each row
+MIN_WIDTH, MAX_WIDTH = 32, 2048  # entries of a row; fewer would waste parts of cache lines
 
 
 @jitable
 def block_width(rows, width, span, keeps):
-    """How many neighbours of a row are taken together: whole groups, as many in each block."""
-    wanted = min(max(LEAST, BLOCK // max(rows, 1)), MOST) if keeps else MOST
-    share = -(-span // max(1, span // wanted))
-    unit = width if width > 1 else LEAST
+    """How many entries of a row a block has: whole groups, about as many in each block."""
+    target = min(max(MIN_WIDTH, BLOCK // max(rows, 1)), MAX_WIDTH) if keeps else MAX_WIDTH
+    share = -(-span // max(1, span // target))
+    unit = width if width > 1 else MIN_WIDTH
     return min(-(-share // unit) * unit, span)
 
 
 @jitable
-def line(block, r, low, size):
-    """`size` entries of a row of a block, from `low` on."""
-    numbers, _, apart, begin = block
-    return part(numbers, r * apart + begin + low, size)
+def row_part(block, r, low, size):
+    """`size` entries of row r of a block, from `low` on."""
+    numbers, _, pitch, begin = block
+    return part(numbers, r * pitch + begin + low, size)
 
 
 @tight
@@ -41,42 +42,42 @@ def add_squares(w, squares):
 
 
 @jitable
-def take_squares(block, squares):
-    """Σw² of every column in float64 throughout."""
+def sum_squares_exactly(block, squares):
+    """Write Σw² of every column, in float64 throughout."""
     fill(squares, 0.0)
     for r in range(block[1]):
-        add_squares(line(block, r, 0, squares.size), squares)
+        add_squares(row_part(block, r, 0, squares.size), squares)
 
 
 @jitable
 def columns_at(block, low):
-    """The block from that column on."""
-    numbers, rows, apart, begin = block
-    return numbers, rows, apart, begin + low
+    """The part of a block that begins at column `low`."""
+    numbers, rows, pitch, begin = block
+    return numbers, rows, pitch, begin + low
 
 
 @jitable
-def see_to_extremes(block, squares):
-    """Σw² once more where squares of float32 may have vanished or overflown."""
+def repair_extreme_sums(block, squares):
+    """Sum squares again in float64 where those of float32 may have vanished or overflowed."""
     first, end = squares.size, 0
     for j in range(squares.size):
         if not (squares[j] > 1e-25 and squares[j] < 1e25):
             first, end = min(first, j), j + 1
     if first < end:
-        take_squares(columns_at(block, first), part(squares, first, end - first))
+        sum_squares_exactly(columns_at(block, first), part(squares, first, end - first))
 
 
 @tight
-def flush(some, sums):
-    """What was summed over some rows into the sums over all."""
+def flush(partial, sums):
+    """Add partial sums over a few rows to the sums over all rows, and reset them."""
     for j in range(sums.size):
-        sums[j] += np.float64(some[j])
-        some[j] = 0.0
+        sums[j] += np.float64(partial[j])
+        partial[j] = 0.0
 
 
 @tight
 def add_moments(w, steps, squares, weighted):
-    """w² and s·w² to the sums of their columns, with the steps s."""
+    """Add w² and s·w² of one row to the sums of their columns, with the steps s."""
     for j in range(w.size):
         square = w[j] * w[j]
         squares[j] += square
@@ -84,41 +85,44 @@ def add_moments(w, steps, squares, weighted):
 
 
 @tight
-def raise_tops(w, steps, tops, moves):
-    """The largest steps s of columns, and the largest s·|w|."""
+def update_maxima(w, steps, max_steps, max_moves):
+    """Raise the largest step s and the largest s·|w| of each column by one row."""
     for j in range(w.size):
         s, move = bits(steps[j]), bits(steps[j] * abs(w[j]))
-        top, most = bits(tops[j]), bits(moves[j])  # as integers, for vectors have their maximum
-        tops[j] = number(s if s > top else top)
-        moves[j] = number(move if move > most else most)
+        max_step, max_move = (
+            bits(max_steps[j]),
+            bits(max_moves[j]),
+        )  # integers, whose maximum is one vector instruction
+        max_steps[j] = number(s if s > max_step else max_step)
+        max_moves[j] = number(move if move > max_move else max_move)
 
 
 @jitable
 def measure_block(block, squares):
-    """Σ|w|, Σw² and zeros of a block, and the squares of its columns."""
-    some, rows, size = np.zeros(squares.size, block[0].dtype), block[1], squares.size
+    """Return Σ|w|, Σw² and the zeros of a block; write Σw² of its columns."""
+    partial, rows, size = np.zeros(squares.size, block[0].dtype), block[1], squares.size
     measured = 0.0, 0.0, 0.0
     fill(squares, 0.0)
     for r in range(rows):
-        measured = together(measured, measure_row(line(block, r, 0, size), some))
+        measured = join_sums(measured, measure_row(row_part(block, r, 0, size), partial))
         if r % FLUSH == FLUSH - 1 or r == rows - 1:
-            flush(some, squares)
+            flush(partial, squares)
     return measured
 
 
 @tight
 def measure_row(w, squares):
-    """The sums of a row, and its squares to those of their columns."""
-    measured = nothing_yet(w.dtype.type(0.0))
+    """Return the sums of one row, and add its squares to those of the columns."""
+    measured = no_entries(w.dtype.type(0.0))
     for j in range(w.size):
-        measured = with_entry(measured, w[j])
+        measured = add_entry(measured, w[j])
         squares[j] += w[j] * w[j]
     return measured
 
 
 @jitable
 def join_neighbours(sums, width):
-    """Each group's sum in the place of every one of its neighbours."""
+    """Write the sum of each group to all of its entries."""
     if width > 1:
         for at in range(0, sums.size, width):
             total = 0.0

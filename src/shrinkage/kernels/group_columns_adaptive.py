@@ -1,7 +1,8 @@
-"""The prox of a block of columns in a metric, after the update, which took the moments it needs.
+"""The prox of a block of columns in a metric, from moments that the update has summed.
 
-Where costs are little and no weight moves too far, each step is found again from the state, in one
-more pass. Other groups are gathered, and shrunk as rows are.
+Where costs c are small and no weight moves too far, one more pass computes each step again from the
+state and shrinks by `small_loss`. Other groups are gathered into contiguous memory and shrunk as
+rows (`group_rows`).
 """
 
 from __future__ import annotations
@@ -15,106 +16,112 @@ from shrinkage.kernels.column_sums import (
     columns_at,
     flush,
     join_neighbours,
-    line,
     measure_block,
+    row_part,
 )
-from shrinkage.kernels.group_root import is_little, is_root, largest, little_share
+from shrinkage.kernels.group_root import is_root, is_small_cost, largest, small_loss
 from shrinkage.kernels.group_rows import shrink_in_metric
-from shrinkage.kernels.how import Kind, Update
 from shrinkage.kernels.intrinsics import copy, fill, part
 from shrinkage.kernels.jit import Loop, jitable, tight
-from shrinkage.kernels.reductions import nothing_yet, together, with_entry
+from shrinkage.kernels.kind import Kind, Update
+from shrinkage.kernels.reductions import add_entry, join_sums, no_entries
 
-TOGETHER, FEWEST = 64, 8  # columns among which groups are gathered in one go
-GATHERED = 1 << 20  # entries of them at most, if that is no fewer columns, or one group
-TALL = 64  # rows of them that are near at a time
-GAP = 16  # entries between gathered groups, so that they do not compete for one place in a cache
-ALONE = -1.0  # in place of a share: to be gathered
+MAX_COLUMNS, MIN_COLUMNS = 64, 8  # columns from which groups are gathered at once
+GATHERED = 1 << 20  # entries at most that are gathered at once, if that is MIN_COLUMNS or more
+TALL = 64  # rows that are copied into the buffer at once
+GAP = 16  # entries between gathered groups, so that they do not map to the same cache set
+TO_GATHER = -1.0  # a share that marks a group to be gathered
 
 
-def shrinking_in_metric(kind: Kind) -> Loop:
-    """What columns lose, the sums over entries, and the squares of columns."""
-    adapts, at_amsgrad = kind.update.is_own, kind.update is Update.AMSGRAD
+def make_adaptive_shrinkage(kind: Kind) -> Loop:
+    """The function that shrinks a block, returns its sums, and writes Σw² of its columns."""
+    makes_step, has_amsgrad = kind.update.makes_step, kind.update is Update.AMSGRAD
 
     @jitable
     def variances_of(state):
-        if at_amsgrad:
+        if has_amsgrad:
             return state[2]
-        return state[1] if adapts else state[0]
+        return state[1] if makes_step else state[0]
 
     @jitable
-    def shrink(block, stored, state, found, width, p):
-        real, squares = block[0].dtype.type, found[0]
+    def shrink(block, stored, state, column_sums, width, p):
+        real, squares = block[0].dtype.type, column_sums[0]
         _, rows, span, begin = stored
         variances = variances_of(state), rows, span, begin
-        rate = p.lr if adapts else p.step
+        rate = p.lr if makes_step else p.step
         numbers = real(rate), real(1.0 / p.root2), real(p.eps)
-        if not real(p.factor * p.b) * real(p.lr) > real(0.0):  # without a penalty all stay
+        if not real(p.factor * p.b) * real(p.lr) > real(0.0):  # nothing shrinks without a penalty
             return measure_block(block, squares)
         join_neighbours(squares, width)
-        join_neighbours(found[1], width)
+        join_neighbours(column_sums[1], width)
         shares = np.empty(squares.size, block[0].dtype)
-        if not take_shares(shares, found, width, p.factor * p.b, p.limit):
-            shrink_alone(block, variances, found, shares, width, numbers, p)
+        if not compute_shares(shares, column_sums, width, p.factor * p.b, p.limit):
+            shrink_gathered(block, variances, column_sums, shares, width, numbers, p)
         return scale_block(block, variances, shares, numbers, squares)
 
     return shrink
 
 
 @jitable
-def take_shares(shares, found, width, strength, limit):
-    """strength/θ of every group, or ALONE; whether none is."""
-    squares, weighted, tops, moves = found
-    is_all = True
+def compute_shares(shares, column_sums, width, strength, limit):
+    """Write strength/θ of every group, or TO_GATHER; return whether none is to be gathered."""
+    squares, weighted, max_steps, max_moves = column_sums
+    none_to_gather = True
     for low in range(0, shares.size, width):
-        # A column of zeros loses nothing; its share 0 also skips 0·inf below.
+        # A column of zeros loses nothing; with its share 0, `scale_row` skips 0·inf.
         size, share = math.sqrt(squares[low]), 0.0
         if size != 0.0:
             mean = strength * weighted[low] / squares[low]
-            top = strength * largest(part(tops, low, width))
-            move, theta = strength * largest(part(moves, low, width)), size - mean
-            is_known = is_root(size, mean, top, shares.itemsize)
-            if is_known and is_little(size, top, shares.itemsize) and move <= limit * theta:
+            max_cost = strength * largest(part(max_steps, low, width))
+            max_move, theta = strength * largest(part(max_moves, low, width)), size - mean
+            is_known = is_root(size, mean, max_cost, shares.itemsize)
+            if (
+                is_known
+                and is_small_cost(size, max_cost, shares.itemsize)
+                and max_move <= limit * theta
+            ):
                 share = strength / theta
             else:
-                share, is_all = ALONE, False
+                share, none_to_gather = TO_GATHER, False
         fill(part(shares, low, width), shares.dtype.type(share))
-    return is_all
+    return none_to_gather
 
 
 @jitable
-def shrink_alone(block, variances, found, shares, width, numbers, p):
-    """The groups that are ALONE, those near each other together; their shares are 0 then."""
-    squares, weighted, tops, moves = found
+def shrink_gathered(block, variances, column_sums, shares, width, numbers, p):
+    """Shrink the groups marked TO_GATHER, neighbouring ones together; set their shares to 0."""
+    squares, weighted, max_steps, max_moves = column_sums
     kind, length = shares.dtype.type, block[1] * width
-    columns = min(TOGETHER, max(FEWEST, GATHERED // block[1]))
-    most, apart = max(1, columns // width) * width, length + GAP
-    weights, steps = np.empty(most // width * apart, kind), np.empty(most // width * apart, kind)
-    pace = most + GAP
-    near = np.empty(pace * TALL, kind), np.empty(pace * TALL, kind)
+    target = min(MAX_COLUMNS, max(MIN_COLUMNS, GATHERED // block[1]))
+    most, pitch = max(1, target // width) * width, length + GAP
+    weights, steps = np.empty(most // width * pitch, kind), np.empty(most // width * pitch, kind)
+    buffer_pitch = most + GAP
+    buffer = np.empty(buffer_pitch * TALL, kind), np.empty(buffer_pitch * TALL, kind)
     low = 0
     while low < shares.size:
         if not shares[low] < kind(0.0):
             low += width
             continue
-        count = after_last_alone(part(shares, low, min(most, shares.size - low)), width)
-        alone, here = part(shares, low, count), columns_at(block, low)
-        gather(here, columns_at(variances, low), alone, width, near, weights, steps, numbers)
+        count = end_of_last_gathered(part(shares, low, min(most, shares.size - low)), width)
+        marks, columns = part(shares, low, count), columns_at(block, low)
+        v = columns_at(variances, low)
+        gather(columns, v, marks, width, buffer, weights, steps, numbers)
         for j in range(0, count, width):
-            if alone[j] < kind(0.0):
-                at, squared, weight = j // width * apart, squares[low + j], weighted[low + j]
-                top = np.float64(largest(part(tops, low + j, width)))
-                moments = squared, weight, top, np.float64(largest(part(moves, low + j, width)))
+            if marks[j] < kind(0.0):
+                at, first = j // width * pitch, low + j
+                max_step = np.float64(largest(part(max_steps, first, width)))
+                max_move = np.float64(largest(part(max_moves, first, width)))
+                moments = squares[first], weighted[first], max_step, max_move
                 shrink_in_metric(part(weights, at, length), part(steps, at, length), p, moments)
-        bring_back(here, alone, width, near[0], weights)
+        put_back(columns, marks, width, buffer[0], weights)
         for j in range(count):
-            alone[j] = max(alone[j], kind(0.0))
+            marks[j] = max(marks[j], kind(0.0))
         low += count
 
 
 @jitable
-def after_last_alone(shares, width):
-    """Where the last group ends that is ALONE."""
+def end_of_last_gathered(shares, width):
+    """The end of the last group that is marked TO_GATHER."""
     end = 0
     for j in range(0, shares.size, width):
         if shares[j] < shares.dtype.type(0.0):
@@ -123,81 +130,85 @@ def after_last_alone(shares, width):
 
 
 @jitable
-def gather(block, variances, shares, width, near, weights, steps, numbers):
-    """The groups of some columns that are ALONE, each into one stretch, with their steps."""
-    rows, apart, count = block[1], block[1] * width + GAP, shares.size
-    near_weights, near_steps = near
-    pace = near_steps.size // TALL
+def gather(block, variances, shares, width, buffer, weights, steps, numbers):
+    """Copy the groups marked TO_GATHER, and their steps, each into contiguous memory."""
+    rows, pitch, count = block[1], block[1] * width + GAP, shares.size
+    weight_buffer, step_buffer = buffer
+    buffer_pitch = step_buffer.size // TALL
     for low in range(0, rows, TALL):
         tall = min(TALL, rows - low)
         for r in range(tall):
-            copy(line(block, low + r, 0, count), part(near_weights, r * pace, count))
-            take_steps(
-                line(variances, low + r, 0, count), part(near_steps, r * pace, count), numbers
+            copy(row_part(block, low + r, 0, count), part(weight_buffer, r * buffer_pitch, count))
+            compute_steps(
+                row_part(variances, low + r, 0, count),
+                part(step_buffer, r * buffer_pitch, count),
+                numbers,
             )
         for j in range(0, count, width):
             if shares[j] < shares.dtype.type(0.0):
-                at = j // width * apart + low * width
-                turn(near_weights, pace, j, width, part(weights, at, tall * width))
-                turn(near_steps, pace, j, width, part(steps, at, tall * width))
+                at = j // width * pitch + low * width
+                copy_group_out(
+                    weight_buffer, buffer_pitch, j, width, part(weights, at, tall * width)
+                )
+                copy_group_out(step_buffer, buffer_pitch, j, width, part(steps, at, tall * width))
 
 
 @jitable
-def bring_back(block, shares, width, near, weights):
-    """The gathered groups to where they were."""
-    rows, apart, count = block[1], block[1] * width + GAP, shares.size
-    pace = near.size // TALL
+def put_back(block, shares, width, buffer, weights):
+    """Copy the gathered groups back to their columns."""
+    rows, pitch, count = block[1], block[1] * width + GAP, shares.size
+    buffer_pitch = buffer.size // TALL
     for low in range(0, rows, TALL):
         tall = min(TALL, rows - low)
         for r in range(tall):
-            copy(line(block, low + r, 0, count), part(near, r * pace, count))
+            copy(row_part(block, low + r, 0, count), part(buffer, r * buffer_pitch, count))
         for j in range(0, count, width):
             if shares[j] < shares.dtype.type(0.0):
-                at = j // width * apart + low * width
-                turn_back(part(weights, at, tall * width), near, pace, j, width)
+                at = j // width * pitch + low * width
+                copy_group_back(part(weights, at, tall * width), buffer, buffer_pitch, j, width)
         for r in range(tall):
-            copy(part(near, r * pace, count), line(block, low + r, 0, count))
+            copy(part(buffer, r * buffer_pitch, count), row_part(block, low + r, 0, count))
 
 
 @jitable
-def take_steps(variances, steps, numbers):
+def compute_steps(variances, steps, numbers):
     scale, root, eps = numbers
     for j in range(steps.size):
         steps[j] = scale / (math.sqrt(variances[j]) * root + eps)
 
 
 @jitable
-def turn(near, pace, j, width, group):
-    """What is near of one group, which begins at the j-th column, in one stretch."""
+def copy_group_out(buffer, buffer_pitch, j, width, group):
+    """Copy the part of a group in the buffer, which begins at column j, into `group`."""
     if width == 1:
         for r in range(group.size):
-            group[r] = near[r * pace + j]
+            group[r] = buffer[r * buffer_pitch + j]
         return
     for r in range(group.size // width):
-        copy(part(near, r * pace + j, width), part(group, r * width, width))
+        copy(part(buffer, r * buffer_pitch + j, width), part(group, r * width, width))
 
 
 @jitable
-def turn_back(group, near, pace, j, width):
+def copy_group_back(group, buffer, buffer_pitch, j, width):
     if width == 1:
         for r in range(group.size):
-            near[r * pace + j] = group[r]
+            buffer[r * buffer_pitch + j] = group[r]
         return
     for r in range(group.size // width):
-        copy(part(group, r * width, width), part(near, r * pace + j, width))
+        copy(part(group, r * width, width), part(buffer, r * buffer_pitch + j, width))
 
 
 @jitable
 def scale_block(block, variances, shares, numbers, squares):
-    """zθ/(θ + c) where c is little; the sums."""
-    some, rows, size = np.zeros(shares.size, shares.dtype), block[1], shares.size
+    """Write zθ/(θ + c) for small c; return the sums."""
+    partial, rows, size = np.zeros(shares.size, shares.dtype), block[1], shares.size
     measured = 0.0, 0.0, 0.0
     fill(squares, 0.0)
     for r in range(rows):
-        w, v = line(block, r, 0, size), line(variances, r, 0, size)
-        measured = together(measured, scale_row(w, v, shares, numbers, some))
+        w, v = row_part(block, r, 0, size), row_part(variances, r, 0, size)
+        measured = join_sums(measured, scale_row(w, v, shares, numbers, partial))
         if r % FLUSH == FLUSH - 1 or r == rows - 1:
-            flush(some, squares)
+            flush(partial, squares)
     return measured
 
 
@@ -205,13 +216,13 @@ def scale_block(block, variances, shares, numbers, squares):
 def scale_row(w, variances, shares, numbers, squares):
     scale, root, eps = numbers
     zero = w.dtype.type(0.0)
-    measured = nothing_yet(zero)
+    measured = no_entries(zero)
     for j in range(w.size):
-        # The step again, from the state: keeping it would take memory of the size of the block.
+        # Compute the step again from the state: storing it would take memory as large as the block.
         s = scale / (math.sqrt(variances[j]) * root + eps)
         z = w[j]
-        z = z - z * little_share(s, shares[j]) if shares[j] > zero else z  # 0·inf is NaN
+        z = z - z * small_loss(s, shares[j]) if shares[j] > zero else z  # 0·inf is NaN
         w[j] = z
-        measured = with_entry(measured, z)
+        measured = add_entry(measured, z)
         squares[j] += z * z
     return measured

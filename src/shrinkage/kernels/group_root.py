@@ -1,10 +1,12 @@
-"""The norms of groups, and where a group goes in a metric.
+"""The norms of groups, and the root θ that gives the prox of a norm in a metric.
 
-B holds lam·√p_g. In the metric of the steps s, with c = s·B, a row z becomes z·θ/(θ + c), where θ
-solves S(θ) = Σ z²/(θ + c)² = 1, or 0 where S(0) ≤ 1. 1/√S is concave and rises, so Newton's method
-on 1/√S = 1 comes from any start to the left of the root at once, and climbs to it from there.
-It begins at ‖z‖ − c̄, with the mean of c weighted by z², which lacks 3/2·σ²/‖z‖ and less. An error
-of θ changes a weight by its share c/θ alone, so where c is small that is all (`is_root`).
+Let B = lam·√p_g, with a step s for each entry, and c = s·B. The prox of B·‖w‖ takes a row z to
+z·θ/(θ + c), where θ solves S(θ) = Σ z²/(θ + c)² = 1; the row becomes 0 where S(0) ≤ 1. Since 1/√S
+is concave and increasing, the first step of Newton's method on 1/√S = 1 lands left of the root from
+any start, and the iterates then increase to it. The start is ‖z‖ − c̄, where c̄ is the mean of c
+weighted by z²: it is below the root by at most 3/2·σ²/‖z‖, with σ² the variance of c under the same
+weights. A relative error of θ changes a weight by the share c/θ of it, so the start is already
+accurate enough where c is small (`is_root`).
 """
 
 from __future__ import annotations
@@ -16,29 +18,29 @@ import numpy as np
 from shrinkage.kernels.intrinsics import add, bits, number, part, reciprocal
 from shrinkage.kernels.jit import jitable, tight
 
-NEWTON_STEPS = 60  # it stops by itself, mostly after two
-FAR = 1e4  # a step to the right where sums of float32 overflow
-DEAREST = 1e36  # costs beyond it would leave what `reciprocal` can invert
-BLOCK = 1024  # entries that are summed in the type of the weights before float64 takes over
+NEWTON_STEPS = 60  # an upper limit; the iteration mostly stops after two
+FAR_STEP = 1e4  # θ is multiplied by it where sums of float32 overflow
+MAX_COST = 1e36  # of c; `reciprocal` cannot invert larger numbers
+BLOCK = 1024  # entries that are summed in the type of the weights; longer sums are in float64
 
 
 @jitable
 def norm(weights):
-    """‖w‖; in float64 throughout where squares of float32 vanish or overflow."""
+    """‖w‖, computed in float64 throughout where squares of float32 vanish or overflow."""
     total = 0.0
     for at in range(0, weights.size, BLOCK):
-        total += squares_of(part(weights, at, min(BLOCK, weights.size - at)))
-    return size_of(weights, total)
+        total += sum_squares(part(weights, at, min(BLOCK, weights.size - at)))
+    return norm_from_squares(weights, total)
 
 
 @jitable
-def pull_at(size, strength):
-    """strength/‖w‖, 0 where that is more than any type holds: w is as good as 0 there."""
+def decay_rate(size, strength):
+    """strength/‖w‖, or 0 where that would overflow, since w is then practically 0."""
     return 0.0 if size * 1e37 <= strength else strength / size
 
 
 @tight
-def squares_of(weights):
+def sum_squares(weights):
     total = weights.dtype.type(0.0)
     for i in range(weights.size):
         total = add(total, weights[i] * weights[i])
@@ -46,8 +48,8 @@ def squares_of(weights):
 
 
 @jitable
-def size_of(weights, squares):
-    """‖w‖ where Σw² was found to be `squares`."""
+def norm_from_squares(weights, squares):
+    """‖w‖ from Σw²; the squares are summed again where they vanished or overflowed."""
     if not (squares > 1e-25 and squares < 1e25):
         squares = 0.0
         for i in range(weights.size):
@@ -57,7 +59,7 @@ def size_of(weights, squares):
 
 @jitable
 def is_root(size, mean, top, itemsize):
-    """Whether ‖z‖ − c̄ is θ as far as weights can show: `top` is the largest c; σ² ≤ c̄·top."""
+    """Whether ‖z‖ − c̄ is θ to the precision of the weights; `top` is the largest c, σ² ≤ c̄·top."""
     share = top / size
     least, near = (1e-75, 5e-17) if itemsize == 8 else (1e-8, 3e-8)
     is_sound = size > least and (mean > 0.0 or top == 0.0)  # sums that did not vanish
@@ -65,24 +67,24 @@ def is_root(size, mean, top, itemsize):
 
 
 @jitable
-def is_little(size, top, itemsize):
-    """Whether r − r² + r³ of r = c/θ is what is lost, c/(θ + c), to the last place of a weight."""
+def is_small_cost(size, top, itemsize):
+    """Whether c/(θ + c) = r − r² + r³ to the last place of a weight, with r = c/θ."""
     return top <= size * (5e-6 if itemsize == 8 else 4e-3)
 
 
 @jitable
-def little_share(c, inverse):
-    """c/(θ + c) where it is little, from 1/θ."""
+def small_loss(c, inverse):
+    """c/(θ + c) by r − r² + r³ with r = c/θ, where `is_small_cost`."""
     r = c * inverse
     return r - r * r * (type(r)(1.0) - r)
 
 
 @jitable
 def root(weights, costs, size, mean):
-    """θ, or 0 where the whole row dies; `size` is ‖z‖ and `mean` that of c, weighted by z²."""
+    """θ, or 0 where the row becomes 0; `size` is ‖z‖, and `mean` the mean c̄ of c."""
     kind = weights.dtype.type
     least = size * 1e-20
-    near = 1e-8 if weights.itemsize == 8 else 1e-4  # and the step that follows squares it
+    near = 1e-8 if weights.itemsize == 8 else 1e-4  # the next step would square the error
     theta = max(size - mean, 0.5 * size)
     for rounds in range(NEWTON_STEPS):
         squares, slope = 0.0, 0.0
@@ -95,7 +97,7 @@ def root(weights, costs, size, mean):
         if not slope > 0.0:  # c is so large that S is 0
             return 0.0
         if not slope < math.inf:  # far to the left of the root
-            theta *= FAR
+            theta *= FAR_STEP
             continue
         # Newton on 1/√S = 1: Δθ = (√S − 1)·S/(−S′/2), with slope = −S′/2.
         change = squares * (math.sqrt(squares) - 1.0) / slope
@@ -122,7 +124,7 @@ def sums_at(weights, costs, theta):
 
 @tight
 def largest(values):
-    """The largest |x|, NaN where there is one."""
+    """The largest |x|, or NaN where one is NaN."""
     top = bits(values.dtype.type(0.0))
     for i in range(values.size):
         size = bits(abs(values[i]))

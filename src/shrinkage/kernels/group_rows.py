@@ -1,6 +1,6 @@
 """Group lasso on rows: a row is updated and shrunk while it is in the first cache.
 
-It buys the rows "group lasso on rows" of `benchmarks/step.py`.
+`benchmarks/step.py`, the rows "group lasso on rows".
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ import math
 
 import numpy as np
 
-from shrinkage.kernels.formulas import below
 from shrinkage.kernels.group_root import (
     BLOCK,
-    DEAREST,
-    is_little,
+    MAX_COST,
+    decay_rate,
     is_root,
+    is_small_cost,
     largest,
-    little_share,
     norm,
-    pull_at,
+    norm_from_squares,
     root,
-    size_of,
+    small_loss,
 )
-from shrinkage.kernels.how import How, Kind
 from shrinkage.kernels.intrinsics import (
     CHUNK,
     bits,
@@ -35,23 +33,25 @@ from shrinkage.kernels.intrinsics import (
     widen,
 )
 from shrinkage.kernels.jit import Loop, jitable, tight
-from shrinkage.kernels.loops import update_of
+from shrinkage.kernels.kind import How, Kind
+from shrinkage.kernels.loops import make_update
 from shrinkage.kernels.reductions import (
-    NO_MOMENTS,
-    NO_SUMS,
-    NOTHING,
+    ZERO_MOMENTS,
+    ZERO_PIECE_SUMS,
+    ZERO_SUMS,
+    add_entry,
+    add_group,
     join_moments,
+    join_sums,
     measure,
-    nothing_yet,
-    together,
-    with_entry,
-    with_group,
+    no_entries,
 )
+from shrinkage.kernels.scalar_forms import below
 
 
-def by_rows(kind: Kind) -> Loop:
-    """Update, prox and sums, a row at a time."""
-    step_rows = over_rows(kind)
+def make_row_loop(kind: Kind) -> Loop:
+    """Update, shrink and sum one row at a time."""
+    step_rows = make_stretch_loop(kind)
 
     @jitable
     def run(weights, gradients, state, p, piece):
@@ -60,102 +60,104 @@ def by_rows(kind: Kind) -> Loop:
     return run
 
 
-def over_rows(kind: Kind) -> Loop:
-    """The same for groups of `width` entries in one stretch each, which begin `pitch` apart."""
-    update, shrink = update_of(kind), shrink_row(kind)
-    is_coupled, in_metric, half = kind.how == How.COUPLED, kind.is_in_metric, kind.is_half
-    join, nothing = (join_moments, NO_MOMENTS) if in_metric else (together, NOTHING)
+def make_stretch_loop(kind: Kind) -> Loop:
+    """The same for groups of `width` contiguous entries, the first of which are `pitch` apart."""
+    update, shrink = make_update(kind), choose_row_shrinkage(kind)
+    is_coupled, in_metric, half = kind.how == How.COUPLED, kind.has_adaptive_prox, kind.is_half
+    join, nothing = (join_moments, ZERO_MOMENTS) if in_metric else (join_sums, ZERO_SUMS)
 
     @jitable
     def run(weights, gradients, state, p, width, pitch):
         first, second, third = state
         steps = np.empty(width if in_metric else CHUNK, first.dtype)
         wide = np.empty(width if half else 0, first.dtype)
-        sums = NO_SUMS
+        sums = ZERO_PIECE_SUMS
         for begin in range(0, weights.size, pitch):
             row = part(weights, begin, width)
             w = wide if half else row
             if half:
                 widen(row, w)
-            # Coupled, B·w/‖w‖ joins the gradient, as a weight decay of B/‖w‖ does.
-            decay = p.decay + (pull_at(norm(w), p.factor * p.b) if is_coupled else 0.0)
-            before = nothing
+            # Coupled: B·w/‖w‖ is added to the gradient, which equals a weight decay of B/‖w‖.
+            decay = p.decay + (decay_rate(norm(w), p.factor * p.b) if is_coupled else 0.0)
+            moments = nothing
             for low in range(0, width, CHUNK):
                 at, count = begin + low, min(CHUNK, width - low)
-                near = part(first, at, count), part(second, at, count), part(third, at, count)
+                nearby = part(first, at, count), part(second, at, count), part(third, at, count)
                 s = part(steps, low if in_metric else 0, count)
                 g = part(gradients, at, count)
-                found = update(part(w, low, count), g, near, (s, s), p, decay)
-                before = join(before, found)
-            measured = shrink(w, steps, p, before)
+                sums_of_chunk = update(part(w, low, count), g, nearby, (s, s), p, decay)
+                moments = join(moments, sums_of_chunk)
+            measured = shrink(w, steps, p, moments)
             if half:
                 round_to(row, w)
                 measured = measure_in_blocks(w)
             is_dead = measured[2] == width
-            sums = with_group(sums, measured, 0.0 if is_dead else size_of(w, measured[1]), is_dead)
+            sums = add_group(
+                sums, measured, 0.0 if is_dead else norm_from_squares(w, measured[1]), is_dead
+            )
         return sums
 
     return run
 
 
-def shrink_row(kind: Kind) -> Loop:
-    """The prox of B·‖w‖ on one row, whose sums or moments are known, and the sums after it."""
-    if kind.is_in_metric:
+def choose_row_shrinkage(kind: Kind) -> Loop:
+    """The function that shrinks one row, given its sums or moments, and returns its new sums."""
+    if kind.has_adaptive_prox:
         return shrink_in_metric
     if kind.how == How.COUPLED:
-        return leave
-    return shrink_by_step if kind.how == How.PROXIMAL else shrink_by_amount
+        return only_measure
+    return shrink_proximal if kind.how == How.PROXIMAL else shrink_decoupled
 
 
 @jitable
 def measure_in_blocks(weights):
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
-        measured = together(measured, measure(part(weights, at, min(BLOCK, weights.size - at))))
+        measured = join_sums(measured, measure(part(weights, at, min(BLOCK, weights.size - at))))
     return measured
 
 
 @jitable
-def leave(weights, steps, p, measured):
+def only_measure(weights, steps, p, measured):
     return measured
 
 
 @jitable
-def shrink_by_step(weights, steps, p, measured):
+def shrink_proximal(weights, steps, p, measured):
     return shrink_evenly(weights, p.factor * p.step * p.b, measured)
 
 
 @jitable
-def shrink_by_amount(weights, steps, p, measured):
+def shrink_decoupled(weights, steps, p, measured):
     return shrink_evenly(weights, p.factor * p.b, measured)
 
 
 @jitable
 def shrink_evenly(weights, t, measured):
-    """w·max(1 − t/‖w‖, 0); t = 0 leaves w alone, NaN stays NaN."""
+    """w·max(1 − t/‖w‖, 0); t = 0 leaves w as it is, and NaN stays NaN."""
     if not t > 0.0:
         return measured
-    # A row of exact zeros has norm 0, whatever rounding says.
-    size = 0.0 if measured[2] == weights.size else size_of(weights, measured[1])
+    # A row of exact zeros has the norm 0 exactly.
+    size = 0.0 if measured[2] == weights.size else norm_from_squares(weights, measured[1])
     if size <= t:
         fill(weights, weights.dtype.type(0.0))
         return 0.0, 0.0, float(weights.size)
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
         count = min(BLOCK, weights.size - at)
-        measured = together(measured, scale_down(part(weights, at, count), t / size))
+        measured = join_sums(measured, scale_row(part(weights, at, count), t / size))
     return measured
 
 
 @tight
-def scale_down(weights, ratio):
-    """w − ratio·w, and its sums."""
+def scale_row(weights, ratio):
+    """Write w − ratio·w, and return its sums."""
     kind = weights.dtype.type
-    share, measured = kind(ratio), nothing_yet(kind(0.0))
+    share, measured = kind(ratio), no_entries(kind(0.0))
     for i in range(weights.size):
         w = weights[i] - weights[i] * share
         weights[i] = w
-        measured = with_entry(measured, w)
+        measured = add_entry(measured, w)
     return measured
 
 
@@ -165,31 +167,31 @@ def shrink_in_metric(weights, steps, p, moments):
     strength, limit = p.factor * p.b, kind(p.limit)
     if not kind(strength) * kind(p.lr) > kind(0.0):
         return measure_in_blocks(weights)
-    squares, weighted, top, farthest = moments
-    if squares != squares:  # one NaN, and the norm is NaN
+    squares, weighted, max_cost, max_move = moments
+    if squares != squares:  # one weight is NaN, so the norm is NaN
         fill(weights, kind(math.nan))
         return measure_in_blocks(weights)
-    # Within these the sum of squares neither vanishes nor overflows, nor do its products.
-    least, most = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
-    if not (squares > least and squares < most):
+    # Within these bounds the sum of squares and its products neither vanish nor overflow.
+    lower, upper = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
+    if not (squares > lower and squares < upper):
         return shrink_extreme(weights, steps, kind(strength), limit)
-    size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * top
+    size, mean, max_cost = math.sqrt(squares), strength * weighted / squares, strength * max_cost
     # The first iterate of Newton: ‖z‖ less the mean of c, weighted by z² (see group_root).
     theta = size - mean
-    is_known = is_root(size, mean, top, weights.itemsize)
-    is_near = strength * farthest <= limit * theta
-    if is_known and is_near and is_little(size, top, weights.itemsize):
-        return lose_little(weights, steps, kind(strength / theta))
+    is_known = is_root(size, mean, max_cost, weights.itemsize)
+    is_near = strength * max_move <= limit * theta
+    if is_known and is_near and is_small_cost(size, max_cost, weights.itemsize):
+        return shrink_slightly(weights, steps, kind(strength / theta))
     for i in range(weights.size):
-        # From here on the steps are costs, c = s·B.
-        steps[i] = below(steps[i] * kind(strength), kind(DEAREST))
+        # `steps` now holds the costs c = s·B.
+        steps[i] = below(steps[i] * kind(strength), kind(MAX_COST))
     theta = theta if is_known else root(weights, steps, size, mean)
     return move_towards(weights, steps, kind(theta), limit)
 
 
 @jitable
 def shrink_extreme(weights, steps, strength, limit):
-    """In units of the largest weight, where squares neither vanish nor overflow."""
+    """Shrink in units of the largest weight, in which squares neither vanish nor overflow."""
     kind = weights.dtype.type
     unit = kind(largest(weights))
     if unit == kind(0.0):
@@ -198,7 +200,7 @@ def shrink_extreme(weights, steps, strength, limit):
         squares, weighted = 0.0, 0.0
         for i in range(weights.size):
             # The prox is homogeneous: prox(z, c) = unit·prox(z/unit, c/unit).
-            z, c = weights[i] / unit, below(strength * steps[i] / unit, kind(DEAREST))
+            z, c = weights[i] / unit, below(strength * steps[i] / unit, kind(MAX_COST))
             weights[i], steps[i] = z, c
             squares += z * z
             weighted += np.float64(c) * np.float64(z * z)
@@ -211,14 +213,14 @@ def shrink_extreme(weights, steps, strength, limit):
 
 @jitable
 def move_towards(weights, costs, theta, limit):
-    """`move_within`, also where θ is 0 and the row dies, or goes as far as `limit` allows."""
+    """Move a row to its prox at θ, or to 0 where θ is 0, no entry by more than `limit`."""
     kind = weights.dtype.type
     if theta == kind(0.0):
-        farthest = kind(largest(weights))
-        if farthest > limit:
+        max_move = kind(largest(weights))
+        if max_move > limit:
             copy(weights, costs)
             fill(weights, kind(0.0))
-            return move_back(weights, costs, limit / farthest)
+            return cap_row_move(weights, costs, limit / max_move)
         fill(weights, kind(0.0))
         return 0.0, 0.0, float(weights.size)
     return move_within(weights, costs, theta, limit)
@@ -226,58 +228,58 @@ def move_towards(weights, costs, theta, limit):
 
 @jitable
 def move_within(weights, costs, theta, limit):
-    """The row at θ, or as far towards it as no entry moves by more than `limit`; its sums."""
-    measured, farthest = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
+    """Move a row to its prox at θ > 0, no entry by more than `limit`; return its sums."""
+    measured, max_move = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
         w, c = part(weights, at, size), part(costs, at, size)
-        found, most = move_to_root(w, c, theta)
-        measured = together(measured, found)
-        farthest = max(farthest, most)
-    return move_back(weights, costs, limit / farthest) if farthest > limit else measured
+        sums_of_chunk, upper = move_to_root(w, c, theta)
+        measured = join_sums(measured, sums_of_chunk)
+        max_move = max(max_move, upper)
+    return cap_row_move(weights, costs, limit / max_move) if max_move > limit else measured
 
 
 @tight
 def move_to_root(weights, costs, theta):
-    """zθ/(θ + c), and z where c was; its sums, and how far the farthest moves."""
+    """Write zθ/(θ + c), and z in place of c; return the sums and the longest move of an entry."""
     zero = weights.dtype.type(0.0)
-    measured, top = nothing_yet(zero), bits(zero)
+    measured, max_cost = no_entries(zero), bits(zero)
     for i in range(weights.size):
         z, c = weights[i], costs[i]
-        # z − zθ/(θ + c) = z·c/(θ + c): the loss keeps its digits where c is little.
+        # z − zθ/(θ + c) = z·c/(θ + c), which keeps its digits where c is small.
         loss = z * (c * reciprocal(theta + c))
         costs[i] = z
         weights[i] = z - loss
-        measured, size = with_entry(measured, z - loss), bits(abs(loss))
-        top = size if size > top else top
-    return measured, number(top)
+        measured, size = add_entry(measured, z - loss), bits(abs(loss))
+        max_cost = size if size > max_cost else max_cost
+    return measured, number(max_cost)
 
 
 @jitable
-def lose_little(weights, steps, inverse):
-    """zθ/(θ + c) where c is little, without a division; `inverse` is cost over step, over θ."""
+def shrink_slightly(weights, steps, inverse):
+    """Write zθ/(θ + c) for small c without a division; `inverse` is B/θ, so c/θ = s·inverse."""
     measured = 0.0, 0.0, 0.0
     for at in range(0, weights.size, BLOCK):
         size = min(BLOCK, weights.size - at)
         w, s = part(weights, at, size), part(steps, at, size)
-        measured = together(measured, lose_little_chunk(w, s, inverse))
+        measured = join_sums(measured, shrink_chunk_slightly(w, s, inverse))
     return measured
 
 
 @tight
-def lose_little_chunk(weights, steps, inverse):
-    measured = nothing_yet(weights.dtype.type(0.0))
+def shrink_chunk_slightly(weights, steps, inverse):
+    measured = no_entries(weights.dtype.type(0.0))
     for i in range(weights.size):
-        w = weights[i] - weights[i] * little_share(steps[i], inverse)
+        w = weights[i] - weights[i] * small_loss(steps[i], inverse)
         weights[i] = w
-        measured = with_entry(measured, w)
+        measured = add_entry(measured, w)
     return measured
 
 
 @jitable
-def move_back(weights, before, share):
-    """That share of the way alone; the sums."""
+def cap_row_move(weights, moments, share):
+    """Go only that share of the way from `before`; return the sums."""
     for i in range(weights.size):
-        # A segment towards the prox, cut where the first entry has moved as far as it may.
-        weights[i] = before[i] - (before[i] - weights[i]) * share
+        # All entries stop at the same share of the way, so the row keeps its direction.
+        weights[i] = moments[i] - (moments[i] - weights[i]) * share
     return measure_in_blocks(weights)

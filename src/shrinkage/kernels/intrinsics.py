@@ -1,10 +1,10 @@
-"""What loops ask of the machine beside arithmetic: memory by address, bits, sums in any order.
+"""Operations beyond arithmetic: memory by address, numbers as bits, sums in any order.
 
-Every row of `benchmarks/step.py` stands on `memory`; `add` and `bits` make sums and maxima ones
-over vectors; a sum in the written order is taken one entry at a time.
+Every row of `benchmarks/step.py` needs `memory`. `add` and `bits` let LLVM compute sums and maxima
+in vectors; a sum in the written order would be taken one entry at a time.
 
-Loops that are made at run time may name plain functions alone: Numba names its intrinsics anew in
-each process, and would not find again on disk what holds one. So each stands in a function here.
+A loop that is made at run time calls the plain functions below and not the intrinsics themselves:
+Numba gives an intrinsic another name in each process, and would not find such a loop on disk again.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def memory(address, size, like):
 
 @intrinsic
 def _add_one(context, address):
-    pointer, one = types.CPointer(types.int64), 1
+    pointer = types.CPointer(types.int64)
 
     def code(context, builder, signature, arguments):
         place = builder.inttoptr(arguments[0], context.get_value_type(pointer))
-        step = context.get_constant(types.int64, one)
+        step = context.get_constant(types.int64, 1)
         return builder.atomic_rmw("add", place, step, "monotonic")
 
     return types.int64(types.int64), code
@@ -51,7 +51,7 @@ def _add_one(context, address):
 
 @jitable
 def next_piece(address):
-    """Raise the int64 at `address` by one and return what it was: no two threads get the same."""
+    """Raise the int64 at `address` by one and return its old value; no two threads get the same."""
     return _add_one(address)
 
 
@@ -70,17 +70,18 @@ def _inverse(x):
 
 @jitable
 def reciprocal(x):
-    """1/x for x > 0, by an estimate that is made better: divisions are what vectors are slow at.
+    """1/x for x > 0, by an estimate and a correction, because divisions of vectors are slow.
 
-    In float32 to some units in the last place, of x that are no denormals, and 1e-37 beyond 1e37;
-    NaN for NaN. In float64, where processors have no such estimate, rounded as usual.
+    In float32 the result is right to some units in the last place for x that is not denormal,
+    1e-37 for x beyond 1e37, and NaN for NaN. In float64 it is a usual division, since processors
+    have no such estimate.
     """
     most = type(x)(1e37)
     return _inverse(most if x > most else x)  # `ninf` promises that x is finite
 
 
 def bits(x: Any) -> Any:
-    """x ≥ 0 as an integer in whose order all of them are, NaN above: a maximum in vectors."""
+    """The bits of x ≥ 0 as an integer, in the order of x with NaN on top: fast to compare."""
 
 
 def number(bits: Any) -> Any:
@@ -101,13 +102,13 @@ def _number_of(bits):
     return lambda bits: np.int64(bits).view(np.float64)
 
 
-# bfloat16 is held as its bits, the upper half of a float32's.
+# A bfloat16 is stored as its bits, which are the upper half of a float32's.
 def load(numbers: Any, at: Any) -> Any:
-    """numbers[at]; of bfloat16 the float32."""
+    """numbers[at], as float32 where it is bfloat16."""
 
 
 def store(numbers: Any, at: Any, number: Any) -> Any:
-    """numbers[at] ← number. What it holds then: of bfloat16 the nearest, ties to even, NaN NaN."""
+    """Write numbers[at] ← number and return what is stored: for bfloat16 the rounded number."""
 
 
 @overload(load, jit_options=OPTIONS)
@@ -137,7 +138,7 @@ def _store_rounded(numbers, at, number):
 
 @jitable
 def widened(half):
-    """The float32 of bfloat16's bits."""
+    """The float32 with the value of a bfloat16, given as its bits."""
     return np.uint32(np.uint32(half) << np.uint32(16)).view(np.float32)
 
 
@@ -145,8 +146,8 @@ def widened(half):
 def rounded(x):
     """The bits of a float32 rounded to bfloat16: the nearest, ties to even; NaN stays NaN."""
     word = np.float32(x).view(np.uint32)
-    # Half a unit of the last place that stays, less one where that place is even: a carry is the
-    # step up, also from one exponent to the next.
+    # Add just under half a unit of the last place that is kept, or exactly half where that place
+    # is odd: a carry rounds up, also into the exponent.
     odd = np.uint32(np.uint32(word >> np.uint32(16)) & np.uint32(1))
     nearest = np.uint32(np.uint32(word + np.uint32(0x7FFF)) + odd) & np.uint32(0xFFFF0000)
     return np.uint32(0x7FC00000) if x != x else np.uint32(nearest)
@@ -154,14 +155,14 @@ def rounded(x):
 
 @tight
 def widen(halves, numbers):
-    """bfloat16, given as its bits, into float32."""
+    """Write the values of bfloat16 `halves`, given as bits, into float32 `numbers`."""
     for i in range(halves.size):
         numbers[i] = widened(halves[i])
 
 
 @tight
 def round_to(halves, numbers):
-    """float32 into the bits of bfloat16, and to what these hold."""
+    """Round float32 `numbers` to bfloat16 in `halves`, and `numbers` themselves to these values."""
     for i in range(halves.size):
         numbers[i] = store(halves, i, numbers[i])
 
@@ -174,13 +175,13 @@ def part(numbers, low, size):
 
 @jitable
 def fill(numbers, number):
-    """`number` in every place: an assignment to a slice takes seconds to compile."""
+    """Write `number` everywhere; assigning to a slice would take seconds to compile."""
     for i in range(numbers.size):
         numbers[i] = number
 
 
 @tight
 def copy(source, target):
-    """What is in `source` into `target`."""
+    """Copy `source` into `target`."""
     for i in range(source.size):
         target[i] = source[i]

@@ -1,9 +1,9 @@
-"""How loops become machine code: when they are first used, kept on disk where that is possible.
+"""Compile loops when they are first used, and cache them on disk where that is possible.
 
 `benchmarks/step.py`, "Seconds before the second step": fragments save a quarter of a first step
-with groups, and nothing of one with L1. They are the one private use of Numba in this package,
-tried with the versions of `TRIED`; with others, and where the environment has
-``SHRINKAGE_PUBLIC_ONLY=1``, functions are compiled as Numba does by itself.
+with groups, and nothing of one with L1. They are the only private use of Numba in this package, and
+were tried with the versions of `TRIED`. With other versions, and where the environment has
+``SHRINKAGE_PUBLIC_ONLY=1``, Numba compiles every function in its usual way.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from shrinkage import penalties
 Loop = Callable[..., Any]
 SIGNATURE = types.void(types.int64)  # the address of a job: in C a pointer, in the same register
 TRIED = (0, 63), (0, 69)  # versions of Numba from the first, and below the second
-PATIENCE = 2.0  # seconds after which a person wonders what a first step is doing
+PATIENCE = 2.0  # seconds; a longer wait is explained by a message
 logger = logging.getLogger("shrinkage")
-# What a full disk, or a file that is cut off, can lead to.
+# What a full disk or a truncated file can raise.
 DAMAGED = OSError, EOFError, UnpicklingError, ValueError, AttributeError, IndexError, ImportError
 
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """A digest of all source that loops are made from: this folder, and the penalties' formulas.
+    """A digest of all source that loops are made from: this folder and the penalties' files.
 
-    It is part of the name of machine code on disk, so code of other sources is never taken for it.
-    Numba itself looks only at the file in which a loop stands, not at those that it calls.
+    It is part of the name of machine code on disk, so that code of other sources is never used.
+    Numba itself compares only the file that defines a loop, not the files of what the loop calls.
     """
     folders = Path(__file__).parent, Path(penalties.__file__).parent
     files = sorted(file for folder in folders for file in folder.glob("*.py"))
@@ -62,7 +62,9 @@ def _make_fragment_library(code_library: Any) -> Any:
         is_tight = False
 
         def add_ir_module(self, module: Any) -> None:
-            self.is_tight |= any("alwaysinline" in one.attributes for one in module.functions)
+            self.is_tight |= any(
+                "alwaysinline" in function.attributes for function in module.functions
+            )
             super().add_ir_module(module)
 
         def _optimize_final_module(self) -> None:
@@ -79,20 +81,20 @@ def _make_fragment_library(code_library: Any) -> Any:
 
         @property
         def codegen(self) -> Fragment:
-            """What Numba asks to `set_env`, which would write to machine code that is not there."""
+            """Itself, so that Numba calls the `set_env` below and writes to no machine code."""
             return self
 
         def set_env(self, name: str, environment: Any) -> None:
-            """It needs none: that is for what speaks to Python."""
+            """Do nothing: only code that calls Python needs an environment."""
 
     return Fragment
 
 
 def fragment_compiler() -> Any:
-    """Numba's compiler, but for functions that only loops take in; None where it is not to be had.
+    """A compiler for functions that only loops call; None where Numba has not what it needs.
 
-    The code of such a function is not made into machine code, nor optimized before it is within a
-    loop, unless it is `tight`. Numba would do both for each, with all that it takes in.
+    It leaves out machine code for such a function, and leaves its optimization to the loop that it
+    becomes part of, unless it is `tight`. Numba would do both for each function and its callees.
     """
     if not _is_tried():
         return None
@@ -114,29 +116,29 @@ def fragment_compiler() -> Any:
     return FragmentCompiler if all(hasattr(JITCodeLibrary, name) for name in hooks) else None
 
 
-# What every function that loops take in is compiled with.
+# Options for every function that loops call.
 OPTIONS: dict[str, Any] = {"no_cfunc_wrapper": True}
 if (_compiler := fragment_compiler()) is not None:
     OPTIONS["pipeline_class"] = _compiler
 
 
 def jitable_with(**options: Any) -> Callable[[Loop], Loop]:
-    """`jitable` with more of Numba's options."""
+    """`jitable` with further options of Numba's."""
     decorate: Callable[[Loop], Loop] = register_jitable(**OPTIONS, **options)
     return decorate
 
 
-jitable = jitable_with()  # for functions that loops take in
-# For loops over a chunk: taken into their callers, so that what such a loop needs of a parameter is
-# made ready once; optimized (made into vectors) before that, while it is short.
+jitable = jitable_with()  # for functions that loops call
+# For loops over a chunk: they are inlined, so that what such a loop reads of a parameter is loaded
+# once, and are optimized (vectorized) before that, while they are short.
 tight = jitable_with(forceinline=True)
 
 
 class Work:
     """A loop as machine code, which any thread may call with the address of a job.
 
-    A job is a record: by convention first the next piece, which threads take in turn, then
-    addresses and sizes. It runs without holding Python back.
+    A job is a record that begins with the index of the next piece; addresses and sizes follow. The
+    call releases Python's global lock.
     """
 
     def __init__(self, function: Any) -> None:
@@ -148,20 +150,20 @@ class Work:
         self._call(job)
 
 
-def compiled(loop: Loop, *parts: object) -> Work:
-    """`loop`, a function of the address of a job, as machine code.
+def compile_job(loop: Loop, *parts: object) -> Work:
+    """Compile `loop`, a function of the address of a job.
 
-    `parts` tell it from every other loop that the same function makes, the type of its numbers
-    included. Machine code from the disk is linked by the names of functions, which Numba tells
-    apart only within the process that compiled them, and two processes that write one file at once
-    may each take the other's code for theirs: so each has a name and a file of its own. Where
-    nothing can be written beside this package or in the user's cache folder, or a file there is cut
-    off, each process compiles anew.
+    `parts` distinguish it from every other loop that the same function makes, the type of its
+    numbers included. Machine code from the disk is linked by the names of functions, which Numba
+    makes unique only within one process, and two processes that write one file at once could each
+    load the other's code. So every loop gets a unique name and file. Where nothing can be written
+    beside this package or in the user's cache folder, or where a file is truncated, each process
+    compiles for itself.
     """
     _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
-    # A division by 0 is infinite; a·b + c may be rounded once.
+    # Division by 0 gives infinity, as in NumPy; a·b + c may be one fused operation.
     compile_it = partial(cfunc, SIGNATURE, error_model="numpy", fastmath={"contract"})
-    with _telling_of_a_long_wait():
+    with _explain_long_wait():
         try:
             return Work(compile_it(cache=True)(loop))
         except (*DAMAGED, RuntimeError):  # the last: numba found no folder
@@ -169,11 +171,11 @@ def compiled(loop: Loop, *parts: object) -> Work:
 
 
 @contextmanager
-def _telling_of_a_long_wait() -> Iterator[None]:
-    """Log one line if the work takes longer than `PATIENCE`; Python shows it on stderr."""
-    timer = Timer(PATIENCE, _tell_of_compiling)
+def _explain_long_wait() -> Iterator[None]:
+    """Log one line, which Python shows on stderr, if the work takes longer than `PATIENCE`."""
+    timer = Timer(PATIENCE, _log_compiling)
     timer.daemon = True
-    with suppress(RuntimeError):  # Python is ending, or no thread is to be had
+    with suppress(RuntimeError):  # Python is ending, or no thread is available
         timer.start()
     try:
         yield
@@ -181,19 +183,19 @@ def _telling_of_a_long_wait() -> Iterator[None]:
         timer.cancel()
 
 
-_first_to_tell = Lock()  # is never given back, so that only one of several threads says it
+_message_once = Lock()  # never released, so that only one thread logs the message
 
 
-def _tell_of_compiling() -> None:
-    if _first_to_tell.acquire(blocking=False):
+def _log_compiling() -> None:
+    if _message_once.acquire(blocking=False):
         logger.warning(
             "shrinkage is compiling the loop of this step, once for each combination of optimizer, "
-            "penalty, way and type; later steps do not wait, and later runs find it on disk"
+            "penalty, how and type; later steps do not wait, and later runs load it from disk"
         )
 
 
 def _rename(function: Loop, name: str) -> None:
-    """`name` behind its own, and behind those of the functions made with it that it takes in."""
+    """Append `name` to the names of a function and of the local functions in its closure."""
     for cell in function.__closure__ or ():
         part = cell.cell_contents
         if isinstance(part, FunctionType) and "<locals>" in part.__qualname__:

@@ -1,8 +1,8 @@
-"""Loops over pieces of parameters, given by the records of a job.
+"""Compile the loop over all pieces of a job's parameters.
 
-`benchmarks/step.py`, the tables for two threads: a piece is a range of one parameter's entries, and
-several threads take pieces in turn (`threads`), so that one huge tensor and many small ones keep
-all of them busy.
+`benchmarks/step.py`, the tables for two threads: a piece is a range of one parameter's entries.
+Each thread takes the next piece that is left, so that one huge tensor or many small ones keep all
+threads busy.
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ from functools import cache
 
 import numpy as np
 
-from shrinkage.kernels.group_columns import by_columns
-from shrinkage.kernels.group_rows import by_rows
-from shrinkage.kernels.how import Groups, Kind
+from shrinkage.kernels.group_columns import make_column_loop
+from shrinkage.kernels.group_rows import make_row_loop
 from shrinkage.kernels.intrinsics import CHUNK, memory, next_piece, part
-from shrinkage.kernels.jit import Loop, Work, compiled, jitable
-from shrinkage.kernels.loops import shrinking, update_of
+from shrinkage.kernels.jit import Loop, Work, compile_job, jitable
+from shrinkage.kernels.kind import Groups, Kind
+from shrinkage.kernels.loops import make_second_pass, make_update
 from shrinkage.kernels.records import DONE, JOBS, LIKE, PARAMETERS, PIECES
-from shrinkage.kernels.reductions import NO_SUMS, with_chunk
+from shrinkage.kernels.reductions import ZERO_PIECE_SUMS, add_chunk
 
 
 @cache
-def loop(kind: Kind) -> Work:
-    """All pieces of a job that no other thread takes."""
-    return compiled(through(*runs(kind), kind), kind.text)
+def compile_loop(kind: Kind) -> Work:
+    """Compile a loop that steps pieces of a job until none is left."""
+    return compile_job(loop_over_pieces(*choose_run(kind), kind), kind.text)
 
 
-def runs(kind: Kind) -> tuple[Loop, bool]:
-    """What a piece goes through, and whether that is given the whole parameter."""
+def choose_run(kind: Kind) -> tuple[Loop, bool]:
+    """The function that steps one piece, and whether it takes the whole parameter."""
     if kind.groups == Groups.COLUMNS:
-        return by_columns(kind), True
+        return make_column_loop(kind), True
     if kind.groups == Groups.ROWS:
-        return by_rows(kind), False
-    return by_chunks(kind), False
+        return make_row_loop(kind), False
+    return make_chunk_loop(kind), False
 
 
-def through(run: Loop, takes_whole: bool, kind: Kind) -> Loop:
-    """``run(weights, gradients, state, p, piece)`` for each piece, and its sums into the record."""
+def loop_over_pieces(run: Loop, takes_whole: bool, kind: Kind) -> Loop:
+    """Call ``run(weights, gradients, state, p, piece)`` for each piece and store its sums."""
     stored = LIKE[kind.dtype]
     wide = LIKE["float32" if kind.is_half else kind.dtype]  # of the state, and of what is computed
 
-    def pieces_in_turn(address):
+    def run_pieces(address):
         job = memory(address, 1, JOBS)[0]
         parameters = memory(job.parameters, job.parameter_count, PARAMETERS)
         pieces = memory(job.pieces, job.piece_count, PIECES)
         while True:
-            turn = next_piece(address)
-            if turn >= pieces.size:
+            index = next_piece(address)
+            if index >= pieces.size:
                 return
-            piece = pieces[turn]
+            piece = pieces[index]
             p = parameters[piece.parameter]
-            sums = NO_SUMS
+            sums = ZERO_PIECE_SUMS
             if p.gradient != 0:
                 low = 0 if takes_whole else piece.low
                 size = p.size if takes_whole else piece.high - piece.low
@@ -64,28 +64,28 @@ def through(run: Loop, takes_whole: bool, kind: Kind) -> Loop:
                 weights = memory(p.weights + at[0], size, stored)
                 gradients = memory(p.gradient + at[0], size, stored)
                 sums = run(weights, gradients, state, p, piece)
-            # Not added up here while the piece runs: records of two threads are neighbours.
+            # Stored once, at the end: while it runs, other threads write to neighbouring records.
             piece.absolute, piece.squares, piece.zeros, piece.norms, piece.dead = sums
             next_piece(address + DONE)
 
-    return pieces_in_turn
+    return run_pieces
 
 
-def by_chunks(kind: Kind) -> Loop:
-    """Update, prox and sums, a few entries at a time, which stay in a core's first cache."""
-    update, shrink = update_of(kind), shrinking(kind)
+def make_chunk_loop(kind: Kind) -> Loop:
+    """Update, shrink and sum a chunk of entries at a time, which fits a core's first cache."""
+    update, shrink = make_update(kind), make_second_pass(kind)
 
     @jitable
     def run(weights, gradients, state, p, piece):
         first, second, third = state
-        kept = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
-        sums = NO_SUMS
+        saved = np.empty(CHUNK, first.dtype), np.empty(CHUNK, first.dtype)
+        sums = ZERO_PIECE_SUMS
         for at in range(0, weights.size, CHUNK):
             size = min(CHUNK, weights.size - at)
             w, g = part(weights, at, size), part(gradients, at, size)
-            near = part(first, at, size), part(second, at, size), part(third, at, size)
-            measured = update(w, g, near, kept, p, p.decay)
-            sums = with_chunk(sums, shrink(w, kept, measured, p))
+            nearby = part(first, at, size), part(second, at, size), part(third, at, size)
+            measured = update(w, g, nearby, saved, p, p.decay)
+            sums = add_chunk(sums, shrink(w, saved, measured, p))
         return sums
 
     return run

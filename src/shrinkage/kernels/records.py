@@ -1,4 +1,4 @@
-"""What a compiled loop reads and writes, as records: parameters, pieces of them, and the job.
+"""The records that a compiled loop reads and writes: parameters, pieces of them, and the job.
 
 `benchmarks/step.py`, every row: an optimizer fills these arrays once and changes a few numbers in
 each step, so that a step of any number of parameters is one call. Fields are read by name on both
@@ -16,7 +16,7 @@ Vector = np.ndarray[tuple[int], Any]
 
 PARAMETER = np.dtype(
     [
-        # Addresses; 0 where there is nothing. A parameter without a gradient is left alone.
+        # Addresses, or 0 where there is nothing. A parameter without a gradient is not stepped.
         ("weights", np.int64),
         ("gradient", np.int64),
         ("first", np.int64),  # the optimizer's state: momentum buffer, or Adam's m
@@ -28,7 +28,7 @@ PARAMETER = np.dtype(
         ("size", np.int64),
         ("width", np.int64),
         ("span", np.int64),
-        ("begins", np.int64),  # 1: the momentum buffer was made for this step
+        ("is_new_buffer", np.int64),  # 1: the momentum buffer was made for this step
         ("count_is_double", np.int64),  # 1: t is float64, 0: float32
         # The penalty a, b, and what multiplies it: a group penalty has b = lam·√(size of a group)
         ("a", np.float64),
@@ -44,18 +44,18 @@ PARAMETER = np.dtype(
         ("beta1", np.float64),
         ("beta2", np.float64),
         ("eps", np.float64),
-        ("kept", np.float64),  # 1 − lr·weight_decay where that is decoupled, else 1
+        ("decay_factor", np.float64),  # 1 − lr·weight_decay where that is decoupled, else 1
         ("correction1", np.float64),  # 1 − β₁^t
         ("root2", np.float64),  # √(1 − β₂^t)
         # SGD
         ("momentum", np.float64),  # μ
-        ("keep", np.float64),  # 1 − dampening
-        ("joins", np.float64),  # what the gradient joins the buffer with: `keep`, at first 1
+        ("undamped", np.float64),  # 1 − dampening
+        ("gradient_weight", np.float64),  # of the gradient in the buffer: `undamped`, at first 1
         ("nesterov", np.float64),  # 1 or 0
     ]
 )
-# Entries low to high of a parameter (of each of its rows, where it has a span), and what a step
-# found there. One record is one line of a cache.
+# Entries low to high of a parameter (of each of its rows, where it has a span), and the sums over
+# them after a step. One record is one line of a cache.
 PIECE = np.dtype(
     [
         ("parameter", np.int64),
@@ -65,13 +65,16 @@ PIECE = np.dtype(
         ("squares", np.float64),  # Σw²
         ("zeros", np.float64),
         ("norms", np.float64),  # Σ‖w_g‖ over groups
-        ("dead", np.float64),  # groups that are 0 whole
+        ("dead", np.float64),  # groups whose weights are all 0
     ]
 )
 SUMS = ("absolute", "squares", "zeros", "norms", "dead")
 JOB = np.dtype(
     [
-        ("turn", np.int64),  # the next piece that no thread has taken; first, see `next_piece`
+        (
+            "next_piece",
+            np.int64,
+        ),  # the next piece that no thread has taken; first, see `next_piece`
         ("done", np.int64),  # pieces that are finished
         ("parameters", np.int64),  # addresses of the two arrays, and how many records they have
         ("parameter_count", np.int64),
@@ -81,7 +84,7 @@ JOB = np.dtype(
 )
 DONE = JOB.fields["done"][1] if JOB.fields else 0  # bytes from the beginning of a job
 
-# Empty arrays that tell `memory` a type.
+# Empty arrays, which give `memory` the type of what it reads.
 LIKE: dict[Any, Vector] = {
     "float32": np.empty(0, np.float32),
     "float64": np.empty(0, np.float64),

@@ -1,10 +1,9 @@
-"""Several threads for one compiled loop.
+"""Run one compiled loop on several threads.
 
-On Linux they are those of the OpenMP library that is loaded already, which is torch's where torch
-is: its threads stay awake for a while after each parallel operation, so that others would have to
-share their cores with them. OpenMP's threads do not outlive a fork; in a process that was forked
-after this was imported, and where there is no such library, they are a few of our own, made when
-they are first used.
+On Linux these are the threads of the OpenMP library that is already loaded, with torch that of
+torch: its threads stay awake for a while after each parallel operation, and other threads would
+compete with them for the cores. OpenMP's threads do not survive a fork. A process that was forked
+after this module was imported, and a system without such a library, use a `ThreadPoolExecutor`.
 """
 
 from __future__ import annotations
@@ -20,50 +19,52 @@ from typing import Any
 
 from shrinkage.kernels.jit import Work
 
-_threads: ThreadPoolExecutor | None = None
+_executor: ThreadPoolExecutor | None = None
 _is_forked = False
 
 
-def run(work: Work, job: int, threads: int) -> None:
-    """``work(job)`` on that many threads, this one among them; `job` counts what they take."""
-    # One thread needs no team: the call costs less than waking others.
-    if threads == 1:
+def run(work: Work, job: int, count: int) -> None:
+    """Run ``work(job)`` on `count` threads, this one included; `job` hands out the pieces."""
+    # A plain call costs less than waking a team of one.
+    if count == 1:
         work(job)
         return
-    team = None if _is_forked else openmp()
-    if team is not None:
-        # Every thread of the team takes pieces until none is left, so the order is free.
-        team(work.address, job, threads, 0)
+    run_in_team = None if _is_forked else openmp()
+    if run_in_team is not None:
+        # Every thread takes pieces until none is left, so their order does not matter.
+        run_in_team(work.address, job, count, 0)
     else:
-        _run_on_own(work, job, threads)
+        _run_by_executor(work, job, count)
 
 
 @cache
 def openmp() -> Callable[[int, int, int, int], Any] | None:
-    """OpenMP's (function, argument, threads, flags): the function on a team of threads."""
+    """OpenMP's call that runs a function on a team: (function, argument, threads, flags)."""
     if sys.platform != "linux":
         return None
     try:
-        team = ctypes.CDLL(None).GOMP_parallel  # of GNU's library; LLVM's and Intel's have it too
+        # The name is GNU's; the libraries of LLVM and Intel have it too.
+        run_in_team = ctypes.CDLL(None).GOMP_parallel
     except (OSError, AttributeError):
         return None
-    team.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    team.restype = None
-    return team
+    run_in_team.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    run_in_team.restype = None
+    return run_in_team
 
 
-def _run_on_own(work: Work, job: int, threads: int) -> None:
+def _run_by_executor(work: Work, job: int, count: int) -> None:
     helpers: list[Future[None]] = []
-    with suppress(RuntimeError):  # Python is ending or no thread is to be had: the others do it all
-        helpers.extend(_pool().submit(work, job) for _ in range(threads - 1))
+    # Python may be ending, or no thread be available: then the others take all pieces.
+    with suppress(RuntimeError):
+        helpers.extend(_get_executor().submit(work, job) for _ in range(count - 1))
     try:
         work(job)
     finally:
-        _finish(helpers)
+        _wait_for(helpers)
 
 
-def _finish(helpers: list[Future[None]]) -> None:
-    """Wait until nothing runs any more, whatever happens meanwhile, and then say what did."""
+def _wait_for(helpers: list[Future[None]]) -> None:
+    """Wait until no helper runs, even if interrupted, and then raise what stopped one of them."""
     stopped: BaseException | None = None
     for helper in helpers:
         while not (helper.cancel() or helper.done()):
@@ -77,17 +78,17 @@ def _finish(helpers: list[Future[None]]) -> None:
         raise stopped
 
 
-def _pool() -> ThreadPoolExecutor:
-    global _threads
-    if _threads is None:
-        _threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shrinkage")
-    return _threads
+def _get_executor() -> ThreadPoolExecutor:
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shrinkage")
+    return _executor
 
 
-def _forget() -> None:
-    global _threads, _is_forked
-    # After a fork only this thread exists: those of the parent are gone.
-    _threads, _is_forked = None, True
+def _forget_threads() -> None:
+    global _executor, _is_forked
+    # After a fork only this thread exists, so the parent's executor is dead.
+    _executor, _is_forked = None, True
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget_threads)

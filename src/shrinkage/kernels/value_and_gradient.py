@@ -1,9 +1,9 @@
 """Sums over the entries of one array, and the gradient of a penalty on it, in one pass each.
 
-They serve ``how="loss"`` on large weights, where torch makes an array for |w|, one for its sign and
-one for the gradient. Sums are taken in the type of the entries within a chunk and in float64 across
-chunks: exact to about 1e-8 for any number of them, where a plain float32 sum of 10⁸ entries may be
-wrong by a fifth.
+They serve ``how="loss"`` on large weights, where torch allocates one array for |w|, one for its
+sign and one for the gradient. Sums are taken in the type of the entries within a chunk and in
+float64 across chunks. They are exact to about 1e-8 for any number of entries, where a plain float32
+sum of 10⁸ entries may be wrong by a fifth.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from shrinkage.kernels import threads as team
-from shrinkage.kernels.formulas import Formula
+from shrinkage.kernels import threads
 from shrinkage.kernels.intrinsics import CHUNK, memory, next_piece, part
-from shrinkage.kernels.jit import Work, compiled
+from shrinkage.kernels.jit import Work, compile_job
 from shrinkage.kernels.records import LIKE, Vector
 from shrinkage.kernels.reductions import measure
+from shrinkage.kernels.scalar_forms import ScalarForm
 
 PIECE = 1 << 17  # entries: waking threads takes longer than summing these
 ARRAY = np.dtype(
     [
-        ("turn", np.int64),  # the next piece
+        ("next_piece", np.int64),  # the next piece
         ("weights", np.int64),  # addresses, and how many entries there are
         ("out", np.int64),  # of the gradient, or of Σ|w| and Σw² of each piece
         ("size", np.int64),
@@ -35,10 +35,10 @@ ARRAY = np.dtype(
 ARRAYS = np.empty(0, ARRAY)
 
 
-def absolute_and_squares(w: Vector, threads: int = 1) -> tuple[float, float]:
+def absolute_and_squares(w: Vector, thread_count: int = 1) -> tuple[float, float]:
     """Σ|w| and Σw² of a vector of float32 or float64."""
     sums = np.zeros((count_pieces(w), 2))
-    run(summing(str(w.dtype)), w, sums, (0.0, 0.0, 0.0), threads)
+    run(compile_sums(str(w.dtype)), w, sums, (0.0, 0.0, 0.0), thread_count)
     absolute, squares = sums.sum(axis=0).tolist()
     return absolute, squares
 
@@ -46,13 +46,13 @@ def absolute_and_squares(w: Vector, threads: int = 1) -> tuple[float, float]:
 def gradient_into(
     out: Vector,
     w: Vector,
-    formula: Formula,
+    form: ScalarForm,
     constants: tuple[float, float],
     scale: float,
-    threads: int,
+    thread_count: int,
 ) -> None:
     """out ← scale·∂Ω(w) for a vector of float32 or float64."""
-    run(differentiating(formula, str(w.dtype)), w, out, (*constants, scale), threads)
+    run(compile_gradient(form, str(w.dtype)), w, out, (*constants, scale), thread_count)
 
 
 def count_pieces(w: Vector) -> int:
@@ -64,16 +64,16 @@ def run(
     w: Vector,
     out: np.ndarray[Any, Any],
     numbers: tuple[float, float, float],
-    threads: int,
+    thread_count: int,
 ) -> None:
-    """That loop over all pieces of w."""
+    """Run a compiled loop over all pieces of w."""
     job = np.array([(0, w.ctypes.data, out.ctypes.data, len(w), *numbers)], ARRAY)
-    team.run(work, job.ctypes.data, min(threads, max(count_pieces(w), 1)))
+    threads.run(work, job.ctypes.data, min(thread_count, max(count_pieces(w), 1)))
 
 
 @cache
-def summing(dtype: str) -> Work:
-    """The sums of each piece, two numbers of `out`."""
+def compile_sums(dtype: str) -> Work:
+    """Compile a loop that writes Σ|w| and Σw² of each piece to `out`."""
     like, double = LIKE[dtype], LIKE["float64"]
 
     def sum_up(address):
@@ -91,13 +91,13 @@ def summing(dtype: str) -> Work:
             sums = memory(job.out + low // PIECE * 16, 2, double)  # 16 bytes a piece
             sums[0], sums[1] = total, squares
 
-    return compiled(sum_up, dtype)
+    return compile_job(sum_up, dtype)
 
 
 @cache
-def differentiating(formula: Formula, dtype: str) -> Work:
-    """scale·∂Ω of each entry."""
-    gradient, like = formula.gradient, LIKE[dtype]
+def compile_gradient(form: ScalarForm, dtype: str) -> Work:
+    """Compile a loop that writes scale·∂Ω of each entry."""
+    gradient, like = form.gradient, LIKE[dtype]
 
     def differentiate(address):
         job = memory(address, 1, ARRAYS)[0]
@@ -112,4 +112,4 @@ def differentiating(formula: Formula, dtype: str) -> Work:
             for i in range(size):
                 out[i] = scale * gradient(w[i], a, b)
 
-    return compiled(differentiate, formula.name, dtype)
+    return compile_job(differentiate, form.name, dtype)

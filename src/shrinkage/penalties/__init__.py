@@ -1,4 +1,4 @@
-"""The mathematics: penalties of one array, in NumPy and torch alike."""
+"""The mathematics: penalties of one array, for NumPy and torch."""
 
 # ruff: noqa: I001 - the order of these lines is that of README's table and of messages
 from shrinkage.penalties.base import Penalty

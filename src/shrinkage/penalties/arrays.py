@@ -1,4 +1,4 @@
-"""What every formula needs of an array, in NumPy, torch and other array libraries alike."""
+"""Operations on arrays that the formulas share, for NumPy, torch and other array libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def namespace(w: Array) -> Namespace:
 
 
 def checked_array(name: str, array: Any) -> Array:
-    """`array`, if it is one of numbers that can be calculated with.
+    """`array`, if it is a dense array of numbers in a type that can be computed with.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def _holds_numbers(array: Array) -> bool:
 
 
 def widen(xp: Namespace, w: Array) -> Array:
-    """`w` in a type to calculate in: integers as floats, 16-bit floats as float32.
+    """`w` in a type to compute in: integers as floats, 16-bit floats as float32.
 
-    In NumPy a plain array in the machine's order of bytes, without a copy where it is one.
+    In NumPy it is a plain array in the machine's byte order: `w` itself where that is one already.
     """
     if isinstance(w, np.ndarray):
         w = np.asarray(w, dtype=w.dtype.newbyteorder("="))
@@ -90,13 +90,13 @@ def narrow_within(xp: Namespace, result: Array, w: Array, low: Any, high: Any) -
         return narrow(xp, result, w)
     nearest = narrow(xp, result, w)
     half = xp.abs(result) * (xp.finfo(w.dtype).eps / 2)  # from half a spacing to a whole one
-    there = widen(xp, nearest)
-    nearest = xp.where(there > high, narrow(xp, result - half, w), nearest)
-    return narrow(xp, xp.where(there < low, narrow(xp, result + half, w), nearest), w)
+    rounded = widen(xp, nearest)
+    nearest = xp.where(rounded > high, narrow(xp, result - half, w), nearest)
+    return narrow(xp, xp.where(rounded < low, narrow(xp, result + half, w), nearest), w)
 
 
 def narrow_inward(xp: Namespace, result: Array, w: Array) -> Array:
-    """`narrow`, with no modulus made larger by rounding."""
+    """`narrow`, but rounding makes no modulus larger."""
     if not is_half(xp, w):
         return narrow(xp, result, w)
     nearest = narrow(xp, result, w)
@@ -118,7 +118,7 @@ def squared_modulus(xp: Namespace, w: Array) -> Array:
 
 
 def modulus(xp: Namespace, w: Array) -> Array:
-    """|w|, whose derivative at 0 is 0 in every library; in JAX that of its own is 1."""
+    """|w| with the derivative 0 at 0 in every library; JAX's own would be 1."""
     if not array_api_compat.is_jax_array(w):
         return xp.abs(w)
     zero = w == 0
@@ -126,7 +126,7 @@ def modulus(xp: Namespace, w: Array) -> Array:
 
 
 def without_graph(w: Array) -> Array:
-    """`w` as a constant, where its library differentiates."""
+    """`w` as a constant, for a library that differentiates."""
     if array_api_compat.is_torch_array(w):
         return w.detach()
     if array_api_compat.is_jax_array(w):
@@ -147,7 +147,7 @@ def sign(xp: Namespace, w: Array) -> Array:
 
 
 def safe_sqrt(xp: Namespace, squares: Array) -> Array:
-    """√x whose derivative at 0 is 0, not infinity, also for automatic differentiation."""
+    """√x with the derivative 0 at 0 in place of infinity, for automatic differentiation."""
     zero = squares == 0
     return xp.where(zero, 0.0, xp.sqrt(xp.where(zero, 1.0, squares)))
 
@@ -160,14 +160,14 @@ def soft_threshold(xp: Namespace, z: Array, threshold: float | Array) -> Array:
 
 
 def radial_threshold(xp: Namespace, z: Array, size: Array, threshold: float | Array) -> Array:
-    """z·max(1 − t/size, 0) for z of that modulus or norm; t = 0 leaves z alone, NaN stays NaN."""
+    """z·max(1 − t/size, 0) for z of that modulus or norm; t = 0 keeps z, and NaN stays NaN."""
     reached = size <= threshold
     ratio = threshold / xp.where(reached, 1.0, size)
     return z - z * xp.where(reached & (threshold > 0), 1.0, ratio)
 
 
 def with_modulus(xp: Namespace, z: Array, size: Array, modulus: Array) -> Array:
-    """z with another modulus; `size` is |z|. Where they are equal z itself, and never −0.0."""
+    """z with another modulus, never −0.0; `size` is |z|, and where both are equal z is kept."""
     if xp.isdtype(z.dtype, "complex floating"):
         turned = z * (modulus / xp.where(size > 0, size, 1.0))
         return xp.where(modulus == size, z, turned)
@@ -279,11 +279,11 @@ def checked_number(name: str, value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf  # or below, which nothing here allows either
+        return math.inf  # a negative one would be −inf, which every check refuses too
 
 
 def _number_hint(name: str, value: object) -> str:
-    """How to write what holds one number."""
+    """A hint how to write a value that holds one number."""
     if isinstance(value, str):
         is_number = value.strip() and not value.strip("+-.0123456789eE \t")
         return f"; write {value.strip()} without quotes" if is_number else ""

@@ -11,20 +11,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 from shrinkage.penalties.arguments import GROUPS, above
-from shrinkage.penalties.arrays import (
-    Array,
-    Namespace,
-    limited_entries,
-    narrow_inward,
-    sign,
-)
+from shrinkage.penalties.arrays import Array, Namespace, narrow_inward, sign
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
 from shrinkage.penalties.layout import Groups, Layout, lay_out, like, restore
 from shrinkage.penalties.registry import register
 
 ROUNDS = 100  # at most; about 5 are usual
-SLACK = 64.0  # roundings by which a point on the border may miss it
+SLACK = 64.0  # units in the last place by which a point may lie outside
 
 
 @final
@@ -63,6 +57,7 @@ class MaxNorm(Penalty):
 
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
+    _projects_capped_moves: ClassVar[bool] = True
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         norm = norms(xp, lay_out(xp, w, self.groups))
@@ -78,13 +73,6 @@ class MaxNorm(Penalty):
         share = _relative_steps(xp, like(xp, grouped, step), grouped.members)
         nu = _solve_secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
-
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, and from there to the nearest allowed point.
-
-        So the constraint always holds, and weights without a gradient yet are not set to zero.
-        """
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
@@ -132,6 +120,7 @@ class L1Ball(Penalty):
 
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
+    _projects_capped_moves: ClassVar[bool] = True
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return indicator_of_excess(xp, xp.sum(xp.abs(w)) - self.radius, self.radius)
@@ -141,10 +130,6 @@ class L1Ball(Penalty):
         share = relative_steps(xp, size, step)
         kept = project_to_total(xp, size, share, self.radius)
         return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
-
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, and from there to the nearest allowed point."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
@@ -180,6 +165,7 @@ class L2Ball(Penalty):
 
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
+    _projects_capped_moves: ClassVar[bool] = True
 
     @property
     def _norm(self) -> MaxNorm:
@@ -191,10 +177,6 @@ class L2Ball(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return self._norm._prox(xp, w, step)
 
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, and from there to the nearest allowed point."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
-
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
@@ -204,7 +186,7 @@ class L2Ball(Penalty):
 
 
 def indicator_of_excess(xp: Namespace, excess: Array, size: float) -> Array:
-    """0 if no excess is more than rounding, else ∞."""
+    """0 if no excess is larger than rounding explains, else ∞."""
     least = SLACK * xp.finfo(excess.dtype).eps * size
     nothing = xp.where(excess != excess, excess, 0.0)
     return xp.sum(xp.where(excess > least, math.inf, nothing))
@@ -228,11 +210,11 @@ def relative_steps(xp: Namespace, size: Array, step: float | Array) -> Array:
 def project_to_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:
     """``max(z − ν·share, 0)`` with the ν that makes the sum the total."""
     lowered = z - _solve_for_price(xp, z, share, total) * share
-    # A second round corrects what rounding of large numbers lost.
+    # The second pass corrects the rounding of large numbers.
     lowered = lowered - _solve_for_price(xp, lowered, share, total) * share
-    there = xp.clip(lowered, min=0.0)
-    found = xp.sum(there)
-    return there * (total / xp.where(found > 0, found, 1.0))
+    clipped = xp.clip(lowered, min=0.0)
+    sum_of_clipped = xp.sum(clipped)
+    return clipped * (total / xp.where(sum_of_clipped > 0, sum_of_clipped, 1.0))
 
 
 def _solve_for_price(xp: Namespace, z: Array, share: Array, total: float) -> Array:

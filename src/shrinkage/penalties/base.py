@@ -231,9 +231,7 @@ class Penalty:
         return total
 
     def __radd__(self, other: object) -> Penalty:
-        if other == 0:  # the start of the built-in sum()
-            return self
-        return NotImplemented
+        return self if other == 0 else NotImplemented  # the built-in sum() starts with 0
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return xp.sum(self._entries(xp, w))
@@ -249,14 +247,17 @@ class Penalty:
         raise NotImplementedError(f"{type(self).__name__} has no prox")
 
     # The library's own penalties also override these, where the default does not fit.
+    _projects_capped_moves: ClassVar[bool] = False  # `_cap_move` ends with the prox
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
 
-        The entries of a group move in proportion, other entries each by itself. A constraint holds
-        after every step, so it ignores the limit.
+        The entries of a group move in proportion, other entries each by itself. A constraint must
+        hold after every step: it ignores the limit, or ends at the allowed point next to `near`.
         """
-        return target if self.is_indicator else limited_entries(xp, w, target, limit)
+        near = limited_entries(xp, w, target, limit)
+        allowed = self._prox(xp, near, 0.0) if self._projects_capped_moves else target
+        return allowed if self.is_indicator else near
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         """A prox in the type of `w`: a constraint rounds 16-bit floats towards where it holds."""
@@ -271,14 +272,14 @@ class Penalty:
         return None
 
     def _step_text(self, step: float) -> str | None:
-        """What a prox of that step does, in a few words; None where the formula says it best."""
+        """What a prox of that step does, in a few words; None where the formula is shown."""
         return f"to the nearest w with {self.formula}" if self.is_indicator else None
 
     def _terms(self) -> tuple[Penalty, ...]:
         return (self,)
 
     def _check_range(self, xp: Namespace, dtype: Any) -> None:
-        """Refuse numbers that weights of this type cannot be calculated with."""
+        """Refuse numbers that overflow or vanish in the type of the weights."""
         for term in self._terms():
             for field in fields(term):  # type: ignore[arg-type]
                 number = getattr(term, field.name)
@@ -295,5 +296,5 @@ def terms(penalty: Penalty) -> tuple[Penalty, ...]:
 
 
 def construction(penalty: Penalty) -> str:
-    """How a single penalty is written in Python: its repr without the formula."""
+    """The Python code that makes a single penalty: its repr without the formula."""
     return repr(penalty).removesuffix(f": {penalty.formula}")

@@ -24,7 +24,7 @@ from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, Number, ScalarForm, at_least, at_most
 from shrinkage.penalties.traits import Traits
 
-ROUNDINGS = 4.0  # by which a weight on the border may miss it
+ROUNDINGS = 4.0  # units in the last place by which a weight may lie outside
 
 
 @final
@@ -59,6 +59,7 @@ class Box(Penalty):
     is_separable: ClassVar[bool] = True
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
+    _projects_capped_moves: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "low", checked_number("low", self.low) + 0.0)  # never −0.0
@@ -75,10 +76,6 @@ class Box(Penalty):
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return xp.clip(_real(xp, w, self), self.low, self.high)
-
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, but never outside."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_within(xp, result, w, self.low, self.high)
@@ -124,6 +121,7 @@ class NonNegative(Penalty):
     is_separable: ClassVar[bool] = True
     is_indicator: ClassVar[bool] = True
     follows_soft_threshold: ClassVar[bool] = True
+    _projects_capped_moves: ClassVar[bool] = True
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return Box(0.0, math.inf)._entries(xp, _real(xp, w, self))
@@ -131,10 +129,6 @@ class NonNegative(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         real = _real(xp, w, self)
         return xp.where(real <= 0, 0.0, real)  # never −0.0
-
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows, but never outside."""
-        return self._prox(xp, limited_entries(xp, w, target, limit), 0.0)
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return BOX_FORM, (0.0, math.inf)
@@ -186,7 +180,7 @@ class Simplex(Penalty):
         return project_to_total(xp, real, share, self.total)
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        """As far as `limit` allows; if that is not all, to the nearest allowed point from there."""
+        """`target`, or the allowed point nearest to where `limit` stops the move."""
         near = limited_entries(xp, w, target, limit)
         return xp.where(xp.any(near != target), self._prox(xp, near, 0.0), target)
 

@@ -10,7 +10,7 @@ from shrinkage.penalties.arrays import checked_above, checked_strength
 
 
 class Rates(NamedTuple):
-    """What a convention may depend on."""
+    """The numbers that a convention may depend on."""
 
     lr: float | None
     first_lr: float | None

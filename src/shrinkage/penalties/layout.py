@@ -61,15 +61,15 @@ class Heads(NamedTuple):
 
 
 def heads_in(groups: object) -> Heads | None:
-    """What "heads:64", "in:heads:64" or "out:heads:3x64" says; None for everything else."""
-    found = HEADS.fullmatch(groups) if isinstance(groups, str) else None
-    if found is None:
+    """Read "heads:64", "in:heads:64" or "out:heads:3x64"; None for everything else."""
+    match = HEADS.fullmatch(groups) if isinstance(groups, str) else None
+    if match is None:
         return None
-    return Heads(found[1], int(found[2]) if found[2] else None, int(found[3]))
+    return Heads(match[1], int(match[2]) if match[2] else None, int(match[3]))
 
 
 class Places(NamedTuple):
-    """Index lists as whole arrays of flat indices, -1 where there is nothing."""
+    """Index lists as rectangular arrays of flat indices, filled up with -1."""
 
     members: Indices  # (groups, longest): the entries of each group
     sizes: Indices  # (groups, 1): how many these are
@@ -147,11 +147,11 @@ def is_index_lists(groups: object) -> bool:
 
 
 def describe_groups(groups: Groups) -> str:
-    """`groups` for people; long lists of indices by their number and a digest."""
-    written = repr(groups)
-    if isinstance(groups, tuple) and is_index_lists(groups) and len(written) > 60:
-        return f"<{len(groups)} lists, {hashlib.sha256(written.encode()).hexdigest()[:8]}>"
-    return written
+    """`groups` as text; long lists of indices are shown by their number and a digest."""
+    text = repr(groups)
+    if isinstance(groups, tuple) and is_index_lists(groups) and len(text) > 60:
+        return f"<{len(groups)} lists, {hashlib.sha256(text.encode()).hexdigest()[:8]}>"
+    return text
 
 
 def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
@@ -187,7 +187,7 @@ def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
 
 
 def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
-    """`w` with its groups apart."""
+    """Reshape `w`, so that each group lies along the axes `members` of the result."""
     shape = tuple(w.shape)
     if is_index_lists(groups):
         places = _places(groups, math.prod(shape))
@@ -203,14 +203,14 @@ def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
 
 
 def like(xp: Namespace, grouped: Grouped, a: Array) -> Array:
-    """Another array of the same shape as the one that was laid out, laid out in the same way."""
+    """Lay out another array of the same shape in the same way."""
     if grouped.places is None:
         return xp.reshape(a, tuple(grouped.values.shape))
     return _gather(xp, a, grouped.places.members, 0.0)
 
 
 def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) -> Array:
-    """`values` back in the array's shape; entries of no group are taken from `elsewhere`."""
+    """Bring `values` back to the array's shape, with entries of no group from `elsewhere`."""
     if grouped.places is None:
         return xp.reshape(values, grouped.shape)
     flat = _gather(xp, values, grouped.places.slots, xp.reshape(elsewhere, (-1,)))
@@ -220,9 +220,9 @@ def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) ->
 def _gather(xp: Namespace, a: Array, indices: Indices, otherwise: float | Array) -> Array:
     """The entries of `a` at these flat indices, and `otherwise` where an index is -1."""
     where = xp.asarray(indices, device=array_api_compat.device(a))
-    there = xp.reshape(xp.where(where < 0, 0, where), (-1,))
-    taken = xp.take(xp.reshape(a, (-1,)), there, axis=0)
-    return xp.where(where < 0, otherwise, xp.reshape(taken, indices.shape))
+    flat_indices = xp.reshape(xp.where(where < 0, 0, where), (-1,))
+    entries = xp.take(xp.reshape(a, (-1,)), flat_indices, axis=0)
+    return xp.where(where < 0, otherwise, xp.reshape(entries, indices.shape))
 
 
 @lru_cache(maxsize=256)

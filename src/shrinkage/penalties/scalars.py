@@ -1,8 +1,8 @@
-"""The formulas of separable penalties for one number at a time, from which compiled loops are made.
+"""The scalar forms of separable penalties: their formulas for one number, for compiled loops.
 
-A compiled loop steps through the weights once, and does everything for one entry before it reads
-the next. So it needs a penalty's prox and gradient as functions of one number. They are plain
-Python: `shrinkage.kernels` compiles them, and this package imports no compiler.
+A compiled loop goes through the weights once and does everything for one entry before it reads the
+next, so it needs a penalty's prox and gradient as functions of one number. These are plain Python,
+which `shrinkage.kernels` compiles; this package imports no compiler.
 
 Each function equals the array formula of its penalty. `z` is a weight and `size` its modulus, `s`
 the step of the prox; `a` and `b` are the penalty's two constants. All of them come in the type of
@@ -32,12 +32,12 @@ class ScalarForm:
     It has the modulus of a prox where that keeps the sign of its argument, else the prox itself.
     """
 
-    name: str  # tells its machine code from that of other forms
+    name: str  # unique, since cached machine code is named by it
     prox: Any = None  # (z, s, a, b)
     modulus: Any = None  # (|z|, s, a, b): of the prox, which has z's sign
     gradient: Any = no_gradient  # (w, a, b)
     is_threshold: bool = False  # Ω = a·|w| + b·w²
-    is_bound: bool = False  # the prox holds after every step, however far a weight has to go
+    is_bound: bool = False  # a constraint, whose prox no limit on the move caps
     # Where the prox may be at either of two local minima, 0 and `modulus`:
     choice: Any = None  # (|z|, u, s, a, b): the better of 0 and u
     is_sure: Any = None  # (s, a, b): whether u is always the better
@@ -82,7 +82,7 @@ def softened(size: Number, t: Number) -> Number:
 
 
 def is_beyond(size: Number, t: Number, reach: Number) -> bool:
-    """|z| > ½(reach + t), but |z| > √(reach·t) for t > reach: from there on Ω is constant."""
+    """Whether Ω is constant there: |z| > ½(reach + t), or |z| > √(reach·t) where t > reach."""
     one, half = type(size)(1.0), type(size)(0.5)
     is_far: bool = size * (one / reach) * size > t if t > reach else size > half * (reach + t)
     return is_far

@@ -165,7 +165,7 @@ def _fold(written: str) -> str:
 
 
 def _match(written: str, names: list[str], complaint: str) -> str:
-    """The one of `names` that is written so, whatever its case, hyphens and underscores."""
+    """The name among `names` that matches, ignoring case, hyphens and underscores."""
     by_fold = {_fold(name): name for name in names}
     key = _fold(written)
     if key in by_fold:

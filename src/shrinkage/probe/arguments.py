@@ -1,4 +1,4 @@
-"""Which argument of an optimizer is its learning rate and which its decay, and how it is called."""
+"""Recognize the learning rate and the decay among an optimizer's arguments, and call it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODELS = ("model", "module", "net", "network")
 WRAPPED = ("optimizer", "base", "base_optimizer")
 PARAMETERS = ("params", "parameters", "named_parameters", "named_params", "param_groups", "weights")
 RATES = ("lr", "learning_rate", "step_size", "eta")
-# What else a weight_decay is called, the likeliest first; all in lower case.
+# Patterns of names for weight_decay in lower case, the likeliest first.
 STRENGTHS = (
     r"weight_?decay|wd|w_?decay",
     r"weight_?decay_.*|wd_.*|decay_weight",
@@ -24,7 +24,7 @@ STRENGTHS = (
     r"(.*_)?l1(_.*)?|lambda_?1",
     r"decay|decay_rate",
 )
-NAMED = (  # each is one argument with a name
+NAMED = (  # kinds of single arguments with a name
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.KEYWORD_ONLY,
@@ -84,7 +84,7 @@ def _may_be_a_strength(parameter: inspect.Parameter) -> bool:
 
 
 def has_nameless_arguments(factory: Factory) -> bool:
-    """Whether it takes some by position alone, so that a decay among them cannot be known."""
+    """Whether it takes *args, among which a decay could be hidden."""
     kinds = [each.kind for each in parameters_of(factory).values()]
     return inspect.Parameter.VAR_POSITIONAL in kinds
 

@@ -1,8 +1,8 @@
 """Coupled or decoupled: does a decay pass through the optimizer's own arithmetic?
 
-The answer is found by imitation. The optimizer without any decay is given gradients to which wd·w
-was added: if that is the same run, the decay is coupled. Or its weights are moved by the law of the
-decay, apart from its steps: if that is the same run, the decay is decoupled.
+The answer is found by imitation. First the optimizer without decay gets gradients to which wd·w was
+added: if its run is the same, the decay is coupled. Then its weights are moved by the law of the
+decay outside its steps: if that run is the same, the decay is decoupled.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ from shrinkage.probe.stepper import Gradient, Nudge, Stepper
 
 ROUNDING = 1e-8  # of the effect
 SAME = 1e-3  # of the effect: two runs that differ by less are one
-STEPS = 4  # fewer than those after which a lookahead puts its own weights in
+STEPS = 4  # fewer than those after which a lookahead replaces the weights
 MOMENTUM = 0.9
-AVERAGED = 30  # last steps, for what happens at every fifth or sixth alone
+AVERAGED = 30  # last steps, since some optimizers act at every fifth or sixth only
 SETTLED = 150  # steps after which a momentum of 0.9 is full
 
 
 @dataclass(frozen=True)
 class Coupling:
-    """How a decay and the steps of the optimizer belong together."""
+    """How a decay relates to the steps of the optimizer."""
 
     coupled: bool | None  # None: both imitations are the same run
     order: str  # of a decoupled one: "before", "after" or "either"
     equals: str  # what it adds to the gradient, where that imitates it exactly
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
     growth: float  # its share of a weight after many steps, by that of the first
-    momentum: float | None  # what the judgement was made at, beside the factory's own
+    momentum: float | None  # with which it was judged, where the factory's own did not decide
 
 
 def judge_coupling(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Coupling:
-    """Judge at the factory's own settings, and under momentum where these leave it open."""
+    """Judge with the factory's own settings, and with momentum where these do not decide."""
     coupling = _compare_imitations(stepper, start, base, law)
     if coupling.coupled is not None or "momentum" not in parameters_of(stepper.factory):
         return coupling
     with_momentum = replace(stepper, momentum=MOMENTUM)
     try:
         coupling = _compare_imitations(with_momentum, start, base, law)
-    except (TypeError, ValueError):  # refused, beside the factory's other options
+    except (TypeError, ValueError):  # refused together with the factory's other options
         return coupling
     return replace(coupling, momentum=MOMENTUM)
 
@@ -114,7 +114,7 @@ def _list_terms(base: Setting, law: Fitted) -> dict[str, Callable[[Tensor], Tens
 
 
 def _measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> float:
-    """At a data gradient of 0 and a tenth of the strength, so that little of a weight is gone."""
+    """Compare the last decay with the first, at a tenth of the strength and no data gradient."""
     if law.shape.form != "proportional" and law.exponents.strength != 1.0:
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)

@@ -1,4 +1,4 @@
-"""What well-known names promise of their weight_decay, and whether a law keeps it."""
+"""Promises of well-known optimizers about their weight_decay, and whether a law keeps them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shrinkage.probe.law import Law
 
 @dataclass(frozen=True)
 class Promise:
-    """What is promised, and the test of it."""
+    """A promise in words, and the test whether a law keeps it."""
 
     text: str
     is_kept: Callable[[Law], bool]
@@ -78,7 +78,7 @@ PHRASES = {"l2 penalty": L2, "decoupled weight decay": DECOUPLED}
 def find_promise(factory: Factory) -> Promise | None:
     """By its arguments, which say most; else by its name; else by its documentation.
 
-    ``weight_decouple=True`` promises a decoupled decay whatever the name, and ``fixed_decay=True``
+    ``weight_decouple=True`` promises a decoupled decay under any name, and ``fixed_decay=True``
     one that is not scaled by the learning rate.
     """
     if any(name in parameters_of(factory) for name in OWN_STEP):
@@ -107,6 +107,6 @@ def _own_sgdw(factory: Factory) -> Promise:
 
 
 def _argument(factory: Factory, name: str) -> Any:
-    """What the argument is, by default or by a partial."""
+    """The value of an argument, by default or from a partial."""
     parameter = parameters_of(factory).get(name)
     return None if parameter is None else parameter.default

@@ -1,4 +1,4 @@
-"""Single questions to a black box whose law is known."""
+"""Further experiments with an optimizer whose law is known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from shrinkage.probe.stepper import Gradient, Stepper
 
 
 def describe_stepping(stepper: Stepper) -> tuple[str, ...]:
-    """What had to be done to step it at all."""
+    """Notes on what was needed to make and step the optimizer."""
     phrases = {
         "groups": "made with groups that say use_muon",
         "named": "made with named parameters",
@@ -57,7 +57,7 @@ def acts_without_gradient(stepper: Stepper, base: Setting, law: Fitted) -> bool 
 
 
 def check_that_nothing_acts(stepper: Stepper, base: Setting) -> None:
-    """Raise where a decay that does nothing may be one that was not seen.
+    """Raise where a decay that seems to do nothing may have been missed.
 
     Gradients must still arrive, and tensors of no other shape may be decayed.
     """
@@ -93,7 +93,7 @@ def describe_rhythm(
 
 
 def compare_on_vectors(stepper: Stepper, base: Setting, law: Fitted, gradient: Gradient) -> str:
-    """What becomes of a parameter with one dimension, as biases and gains have."""
+    """How a parameter with one dimension decays, such as a bias or a gain."""
     w = WEIGHTS.flatten()
     if not can_step(stepper, w):
         return "refused"

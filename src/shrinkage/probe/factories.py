@@ -1,6 +1,6 @@
-"""What makes an optimizer: what may be called at all, its name, and how a command line writes it.
+"""Factories of optimizers: which may be called, their names, and their text on a command line.
 
-Nothing is called that does not look as if it makes an optimizer.
+A factory whose arguments are not those of an optimizer is not called.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from shrinkage.probe.arguments import (
     strength_name,
 )
 
-WANTED = (
+REMEDY = (
     "name a class of optimizers, or a function whose first argument is params and which returns "
     "an optimizer"
 )
 
 
 class UnprobeableError(Exception):
-    """It cannot be made or stepped; the message says why."""
+    """The optimizer cannot be made or stepped; the message says why."""
 
 
 class NoOptimizerError(UnprobeableError):
-    """It makes something else, whichever way it is called."""
+    """The factory makes something else than an optimizer, however it is called."""
 
 
 def check_factory(factory: Factory) -> None:
-    """Refuse what would make no optimizer, by what can be known without calling it.
+    """Refuse a factory that makes no optimizer, as far as is known without calling it.
 
     A class must descend from `torch.optim.Optimizer` or have a ``step()``. A function must be
     written in Python, and its arguments must be those of an optimizer.
@@ -63,10 +63,10 @@ def check_factory(factory: Factory) -> None:
         if issubclass(inner, torch.optim.Optimizer):
             return
         if not callable(getattr(inner, "step", None)):
-            raise NoOptimizerError(f"it is no optimizer, for it has no step(); {WANTED}")
+            raise NoOptimizerError(f"it is no optimizer, for it has no step(); {REMEDY}")
     if inspect.isbuiltin(inner) or not _has_arguments_of_an_optimizer(factory):
         raise NoOptimizerError(
-            f"it is no optimizer, and its arguments are not those of an optimizer; {WANTED}"
+            f"it is no optimizer, and its arguments are not those of an optimizer; {REMEDY}"
         )
 
 
@@ -83,8 +83,8 @@ def _has_arguments_of_an_optimizer(factory: Factory) -> bool:
     return first.kind in NAMED and (first.name in PARAMETERS or bool(rates))
 
 
-def check_made(made: object) -> None:
-    """Refuse what was made, before anything of it is called, where it is no optimizer.
+def check_made(optimizer: object) -> None:
+    """Refuse an object that is no optimizer, before any of its methods is called.
 
     Raises
     ------
@@ -92,14 +92,14 @@ def check_made(made: object) -> None:
         If it is neither a `torch.optim.Optimizer` nor has a ``step()`` and, beside it, a
         ``zero_grad()`` or ``param_groups``, or if it wraps another without saying so.
     """
-    if isinstance(made, torch.optim.Optimizer):
-        if not hasattr(made, "param_groups"):
+    if isinstance(optimizer, torch.optim.Optimizer):
+        if not hasattr(optimizer, "param_groups"):
             raise NoOptimizerError("it has no param_groups; probe the optimizer that it wraps")
         return
-    kind = "a class" if isinstance(made, type) else f"of type {type(made).__name__}"
-    steps = callable(getattr(made, "step", None)) and not isinstance(made, type)
-    if not steps or not (hasattr(made, "zero_grad") or hasattr(made, "param_groups")):
-        raise NoOptimizerError(f"it makes no optimizer: what it returns is {kind}; {WANTED}")
+    kind = "a class" if isinstance(optimizer, type) else f"of type {type(optimizer).__name__}"
+    steps = callable(getattr(optimizer, "step", None)) and not isinstance(optimizer, type)
+    if not steps or not (hasattr(optimizer, "zero_grad") or hasattr(optimizer, "param_groups")):
+        raise NoOptimizerError(f"it makes no optimizer: what it returns is {kind}; {REMEDY}")
 
 
 def name_of(factory: Factory) -> str:

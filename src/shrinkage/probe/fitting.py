@@ -1,7 +1,7 @@
-"""From how weights moved to a law: which function of a weight, and of the tensor, a decay is.
+"""Fit a law to moves of weights: which function of a weight and of the tensor a decay is.
 
-One tensor cannot tell ‖w‖ from √24·RMS(w) where it has 24 entries, so a decay is looked at on
-tensors of several shapes. The factor that explains all of them is taken, the simplest first.
+One tensor of 24 entries cannot distinguish ‖w‖ from √24·RMS(w), so a decay is observed on tensors
+of several shapes. The simplest factor that explains all of them is taken.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CLOSE = 0.02  # of what is seen, left unexplained by a form that is said to fit
-NOTHING = 1e-12  # relative to the weights: a change that is no more than rounding
-SNAP = 0.03  # an exponent this near to a half is that half
+CLOSE = 0.02  # the share of an effect that a fitting form may leave unexplained
+NOTHING = 1e-12  # relative to the weights; smaller changes are rounding
+SNAP = 0.03  # exponents this near to a multiple of ½ are rounded to it
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shape:
     clipped: bool = False  # entries smaller than the threshold go to 0 and stop there
 
     def basis(self, w: Tensor) -> Tensor:
-        """What the coefficient multiplies."""
+        """The function of the weights that the coefficient multiplies."""
         if self.form == "mixture":
             whole = [share / self.coefficient * _basis(name, w, 0.0) for name, share in self.terms]
             return torch.stack(whole).sum(dim=0)
@@ -38,7 +38,7 @@ class Shape:
 
     @property
     def size_exponent(self) -> float | None:
-        """How an effect of that form grows with the weights, if each entry is all that matters."""
+        """The power of the weights with which the effect grows, if entries act independently."""
         if self.form in ("power", "matrix"):
             return self.weight_exponent
         return {"proportional": 1.0, "sign": 0.0, "constant": 0.0}.get(self.form)
@@ -74,7 +74,7 @@ def _basis(form: str, w: Tensor, exponent: float) -> Tensor:
 
 
 def fit(effect: Tensor, w: Tensor) -> Shape:
-    """The form of an effect on weights: the simplest that leaves next to nothing unexplained.
+    """Fit the form of an effect on weights: the simplest that explains nearly all of it.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def fit(effect: Tensor, w: Tensor) -> Shape:
         [_fit_singular_values(effect, w)],
         [_fit_mixture(effect, w)],
     ]
-    for some in candidates:
-        best = min(some, key=lambda shape: shape.misfit)
+    for shapes in candidates:
+        best = min(shapes, key=lambda shape: shape.misfit)
         if best.misfit < CLOSE:
             return best
-    return min((shape for some in candidates for shape in some), key=lambda shape: shape.misfit)
+    return min((shape for shapes in candidates for shape in shapes), key=lambda shape: shape.misfit)
 
 
 def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
@@ -113,7 +113,7 @@ def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
 
 
 def _fit_soft_threshold(effect: Tensor, w: Tensor) -> Shape:
-    """A sign whose step stops at 0."""
+    """Fit a step along the sign that stops at 0."""
     threshold = float(effect.abs().max())
     return _with_misfit(Shape("sign", threshold, 1.0, 0.0, clipped=True), effect, w)
 
@@ -132,7 +132,7 @@ def _fit_power(effect: Tensor, w: Tensor) -> Shape:
 
 
 def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
-    """A function of the singular values alone: U·f(S)·Vᵀ, with f a power."""
+    """Fit a power of the singular values: U·f(S)·Vᵀ."""
     if w.ndim != 2:
         return Shape("matrix", 0.0, 1.0)
     left, values, right = torch.linalg.svd(w, full_matrices=False)
@@ -223,7 +223,7 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     Returns
     -------
     tuple of (str, float)
-        Names in SIZES with exponents; where none explains what was seen, a power of ‖w‖.
+        Names in SIZES with exponents; a power of ‖w‖ where none explains the amounts.
     """
     of_norms: list[Factors] = [((name, exponent),) for name in NORMS] if exponent else [()]
     of_counts: list[Factors] = [((name, half),) for name in COUNTS for half in HALVES]

@@ -1,9 +1,9 @@
-"""Where an optimizer with its decay comes to rest, on a quadratic whose minima are known.
+"""Where an optimizer with its decay converges to, on a quadratic whose minima are known.
 
     f(w) = Σ ½·hᵢ·(wᵢ − bᵢ)²,   ∂f/∂wᵢ = hᵢ·(wᵢ − bᵢ)
 
-With a strength s of ½·s·Σw² beside it the minimum is hᵢbᵢ/(hᵢ + s), so a rest w says which strength
-each entry felt: sᵢ = hᵢ(bᵢ − wᵢ)/wᵢ.
+With a penalty ½·s·Σw² beside it the minimum is hᵢbᵢ/(hᵢ + s), so the limit w tells which strength
+acted on each entry: sᵢ = hᵢ(bᵢ − wᵢ)/wᵢ.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ STRENGTH, LR = 0.5, 0.1
 FASTER = (1.0, 5.0)  # learning rates for those whose steps shrink by themselves
 STEPS = 600  # a learning rate of LR for the first half, then down to 0
 CLOSE = 0.02
-NEARLY = 0.05  # of a minimum that Adam's long memory of early gradients lets it approach slowly
-LEAST = 1e-3  # a strength that is told from none
+NEARLY = 0.05  # relative to a minimum, which Adam approaches slowly after early gradients
+LEAST = 1e-3  # the smallest strength that differs visibly from 0
 ROUGH = 0.15  # under noise
 NOISE = 4.0  # times the size of the noise of each entry
 CURVATURES = torch.tensor([[0.5, 1.0, 2.0, 4.0], [4.0, 2.0, 1.0, 0.5]], dtype=torch.float64)
@@ -40,12 +40,12 @@ class Problem:
     centres: Tensor
 
     def pull(self, w: Tensor) -> Tensor:
-        """Minus its gradient, which the decay balances at a rest."""
+        """Minus its gradient, which the decay balances at the limit."""
         return self.curvatures * (self.centres - w)
 
 
 USUAL = Problem(CURVATURES, CENTRES)
-# Of another shape, and with weights from far smaller ones to far larger ones.
+# Another shape, with weights that are far smaller and far larger.
 WIDE = Problem(
     CURVATURES.repeat(2, 2), torch.cat([0.05 * CENTRES, 3 * CENTRES], dim=1).repeat(2, 1)
 )
@@ -53,7 +53,7 @@ WIDE = Problem(
 UNKNOWN = "it is not known what it solves"
 RANDOM = f"{UNKNOWN}: its decay is random"
 NO_PENALTY = f"{UNKNOWN}: its strength differs from tensor to tensor or from weight to weight"
-RESTLESS = f"{UNKNOWN}: it rests nowhere within {STEPS} steps"
+NOT_CONVERGED = f"{UNKNOWN}: it does not converge within {STEPS} steps"
 UNPENALIZED = "solves the unpenalized problem"
 BOX = f"{UNPENALIZED} within the box |w| ≤ 1/wd"
 VANISHES = "goes to 0 whatever the loss, as the learning rate does"
@@ -65,36 +65,36 @@ PENALTIES = {
 
 
 @dataclass(frozen=True)
-class Rest:
-    """What a resting point is the minimum of."""
+class Objective:
+    """What the optimizer's limit is the minimum of."""
 
     kind: str  # "L2", "L1", "sum", "unpenalized", "box", "zero", or "" where it is unknown
     strength: float = 0.0
 
 
 def find_objective(stepper: Stepper) -> str:
-    """In a sentence, what the resting point minimizes, found by going there."""
-    lr, w = LR, _run_to_rest(stepper)
-    rest = identify(w)
-    rests = bool(rest.kind) or _is_at_rest(stepper, w)
-    is_slow = not rests and float((w - BEGIN * CENTRES).norm()) < 0.35 * float(CENTRES.norm())
+    """Train until the weights converge, and say in a sentence what they minimize there."""
+    lr, w = LR, _run_to_convergence(stepper)
+    objective = identify(w)
+    converged = bool(objective.kind) or _has_converged(stepper, w)
+    is_slow = not converged and float((w - BEGIN * CENTRES).norm()) < 0.35 * float(CENTRES.norm())
     for faster in FASTER if is_slow else ():
-        other = identify(_run_to_rest(stepper, lr=faster))
+        other = identify(_run_to_convergence(stepper, lr=faster))
         if other.kind in PENALTIES:
-            lr, rest = faster, other
+            lr, objective = faster, other
             break
-    if rest.kind in PENALTIES:
-        if not _holds_elsewhere(stepper, rest, lr):
+    if objective.kind in PENALTIES:
+        if not _holds_elsewhere(stepper, objective, lr):
             return NO_PENALTY
-        return _describe_strength(stepper, rest, lr) + _under_momentum(stepper, rest)
-    if rest.kind == "zero":
+        return _describe_strength(stepper, objective, lr) + _under_momentum(stepper, objective)
+    if objective.kind == "zero":
         return _at_constant_lr(stepper)
-    if rest.kind:
-        return (BOX if rest.kind == "box" else UNPENALIZED) + _under_noise(stepper)
-    return UNKNOWN if rests else RESTLESS
+    if objective.kind:
+        return (BOX if objective.kind == "box" else UNPENALIZED) + _under_noise(stepper)
+    return UNKNOWN if converged else NOT_CONVERGED
 
 
-def _run_to_rest(
+def _run_to_convergence(
     stepper: Stepper,
     *,
     problem: Problem = USUAL,
@@ -123,60 +123,60 @@ def _run_to_rest(
             weight_decay=weight_decay,
             steps=steps,
             schedule=schedule,
-            resting=not noise,
+            in_eval_mode=not noise,
         )
     except Exception:  # foreign code may raise anything where weights overflow
         return torch.full_like(problem.centres, torch.nan)
     return path[-steps // 8 :].mean(dim=0) if noise else path[-1]
 
 
-def _is_at_rest(stepper: Stepper, w: Tensor) -> bool:
-    """Whether half the steps end where all of them do, relative to the minimum."""
-    halfway = _run_to_rest(stepper, steps=STEPS // 2)
+def _has_converged(stepper: Stepper, w: Tensor) -> bool:
+    """Whether half of the steps end at the same weights as all of them, relative to the minimum."""
+    halfway = _run_to_convergence(stepper, steps=STEPS // 2)
     return float((halfway - w).norm() / CENTRES.norm()) < CLOSE
 
 
 def measure_strengths(kind: str, w: Tensor, problem: Problem = USUAL) -> Tensor:
-    """The s that each entry felt, of ½·s·Σw², s·Σ|w| or s·Σw."""
+    """The strength s that acted on each entry, of ½·s·Σw², s·Σ|w| or s·Σw."""
     pull = problem.pull(w)
     if kind == "L1":
         return (pull * torch.sign(w))[w.abs() > CLOSE]
     return pull / w if kind == "L2" else pull
 
 
-def identify(w: Tensor) -> Rest:
+def identify(w: Tensor) -> Objective:
     """The problem whose minimum `w` is, at a weight_decay of STRENGTH where there is a box."""
     if not torch.isfinite(w).all():
-        return Rest("")
+        return Objective("")
     if float(w.abs().max()) < CLOSE:
-        return Rest("zero")
+        return Objective("zero")
     for kind in ("sum", "L2", "L1"):
         felt = measure_strengths(kind, w)
         strength = float(felt.mean())
         if felt.numel() > 2 and strength > LEAST and _is_near(felt, felt.mean(), CLOSE):
-            return Rest(kind, strength)
+            return Objective(kind, strength)
     if _is_near(w, CENTRES, NEARLY):
-        return Rest("unpenalized")
+        return Objective("unpenalized")
     if _is_near(w, CENTRES.clamp(-1 / STRENGTH, 1 / STRENGTH), NEARLY):
-        return Rest("box")
-    return Rest("")
+        return Objective("box")
+    return Objective("")
 
 
 def _is_near(values: Tensor, expected: Tensor, tolerance: float) -> bool:
     return bool(((values - expected).abs() < tolerance * expected.abs()).all())
 
 
-def _holds_elsewhere(stepper: Stepper, rest: Rest, lr: float) -> bool:
-    """Whether a penalty of this strength is felt on other weights, too, or they do not rest.
+def _holds_elsewhere(stepper: Stepper, objective: Objective, lr: float) -> bool:
+    """Whether a penalty of this strength acts on other weights too, or these do not converge.
 
     Where the strength depends on ‖w‖, on the shape, or on whether a weight is above a threshold,
     one problem alone looks as if it had a penalty.
     """
-    w = _run_to_rest(stepper, problem=WIDE, lr=lr)
-    felt = measure_strengths(rest.kind, w, WIDE)
-    if _is_near(felt, torch.tensor(rest.strength), ROUGH):
+    w = _run_to_convergence(stepper, problem=WIDE, lr=lr)
+    felt = measure_strengths(objective.kind, w, WIDE)
+    if _is_near(felt, torch.tensor(objective.strength), ROUGH):
         return True
-    halfway = _run_to_rest(stepper, problem=WIDE, lr=lr, steps=STEPS // 2)
+    halfway = _run_to_convergence(stepper, problem=WIDE, lr=lr, steps=STEPS // 2)
     return not bool(((halfway - w).abs() < CLOSE * WIDE.centres.abs()).all())
 
 
@@ -186,36 +186,38 @@ def _format_multiple(factor: float, of: str) -> str:
     return of if written == "1" else f"{written}·{of}" if of else written
 
 
-def _describe_strength(stepper: Stepper, rest: Rest, lr: float) -> str:
-    """How the strength goes with wd and lr, from a second rest at a fourth of wd, and half of lr.
+def _describe_strength(stepper: Stepper, objective: Objective, lr: float) -> str:
+    """How the strength depends on wd and lr, from a second run with wd/4 and lr/2.
 
-    Then a strength of wd is a fourth of what it was, of wd/lr a half, and a number the same. Where
-    it is wd by its size the learning rate stays, as a smaller one may be too slow.
+    There a strength of wd is a fourth of what it was, one of wd/lr a half, and a constant the same.
+    Where the strength equals wd the learning rate stays, since a smaller one may be too slow.
     """
-    is_wd = abs(rest.strength / STRENGTH - 1) < CLOSE
-    w = _run_to_rest(stepper, lr=lr if is_wd else lr / 2, weight_decay=STRENGTH / 4)
+    is_wd = abs(objective.strength / STRENGTH - 1) < CLOSE
+    w = _run_to_convergence(stepper, lr=lr if is_wd else lr / 2, weight_decay=STRENGTH / 4)
     other = identify(w)
-    ratio = other.strength / rest.strength if other.kind == rest.kind else math.nan
+    ratio = other.strength / objective.strength if other.kind == objective.kind else math.nan
     readings = (
-        (0.25, rest.strength / STRENGTH, "wd"),
-        (0.5, rest.strength * lr / STRENGTH, "wd/lr₀"),
-        (1.0, rest.strength, ""),
+        (0.25, objective.strength / STRENGTH, "wd"),
+        (0.5, objective.strength * lr / STRENGTH, "wd/lr₀"),
+        (1.0, objective.strength, ""),
     )
     for expected, factor, of in readings:
         if abs(ratio - expected) < NEARLY * expected:
-            return PENALTIES[rest.kind].format(_format_multiple(factor, of))
-    if not _is_at_rest(stepper, _run_to_rest(stepper, lr=lr)):
-        return RESTLESS
-    return PENALTIES[rest.kind].format(f"{rest.strength:.2g} at lr={lr:g}, wd={STRENGTH:g}")
+            return PENALTIES[objective.kind].format(_format_multiple(factor, of))
+    if not _has_converged(stepper, _run_to_convergence(stepper, lr=lr)):
+        return NOT_CONVERGED
+    return PENALTIES[objective.kind].format(
+        f"{objective.strength:.2g} at lr={lr:g}, wd={STRENGTH:g}"
+    )
 
 
 def _at_constant_lr(stepper: Stepper) -> str:
-    """A decay that does not fall with the learning rate: several runs say how its strength goes."""
+    """Describe a decay that does not fall with the learning rate, from several runs."""
     strengths = torch.cat(
         [
             lr / STRENGTH * measure_strengths("L2", w, problem).flatten()
             for lr, problem in ((LR, USUAL), (LR / 2, USUAL), (LR, WIDE))
-            for w in [_run_to_rest(stepper, problem=problem, constant=True, lr=lr)]
+            for w in [_run_to_convergence(stepper, problem=problem, constant=True, lr=lr)]
         ]
     )
     if not _is_near(strengths, strengths.mean(), ROUGH):
@@ -225,8 +227,8 @@ def _at_constant_lr(stepper: Stepper) -> str:
 
 
 def _under_noise(stepper: Stepper) -> str:
-    """Under gradients whose noise differs from entry to entry."""
-    w = _run_to_rest(stepper, noise=NOISE)
+    """The clause on gradients whose noise differs between entries; "" where it changes nothing."""
+    w = _run_to_convergence(stepper, noise=NOISE)
     strengths = measure_strengths("L2", w) / STRENGTH
     if not _is_near(strengths, torch.hypot(NOISE * NOISES, USUAL.pull(w)), ROUGH):
         return ""
@@ -236,12 +238,12 @@ def _under_noise(stepper: Stepper) -> str:
     )
 
 
-def _under_momentum(stepper: Stepper, alone: Rest) -> str:
+def _under_momentum(stepper: Stepper, alone: Objective) -> str:
     parameter = parameters_of(stepper.factory).get("momentum")
     if parameter is None or parameter.default != 0:
         return ""
-    rest = identify(_run_to_rest(replace(stepper, momentum=MOMENTUM)))
-    if rest.kind != alone.kind or abs(rest.strength / alone.strength - 1) < NEARLY:
+    objective = identify(_run_to_convergence(replace(stepper, momentum=MOMENTUM)))
+    if objective.kind != alone.kind or abs(objective.strength / alone.strength - 1) < NEARLY:
         return ""
-    times = _format_multiple(rest.strength / alone.strength, "")
+    times = _format_multiple(objective.strength / alone.strength, "")
     return f"; under momentum {MOMENTUM:g} at {times} times that strength"

@@ -1,6 +1,6 @@
-"""Foreign code leaves no trace, and is given up when it takes too long.
+"""Run foreign code without side effects, and stop it when it takes too long.
 
-Its prints and warnings are kept, and the global state is restored. Time is checked between two
+Its prints and warnings are collected, and the global state is restored. Time is checked between two
 steps or, by an alarm, in the middle of one.
 """
 
@@ -21,12 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-MOST = 160  # characters of what foreign code says
+MOST = 160  # characters of a message of foreign code
 LONGEST = 4096  # characters of prints that are kept
 
 
 class _Bounded(io.StringIO):
-    """Text that is written to it, up to a length: a loop that prints fills no memory."""
+    """A text stream that keeps only its beginning, so that endless prints fill no memory."""
 
     def write(self, text: str) -> int:
         if self.tell() < LONGEST:
@@ -36,7 +36,7 @@ class _Bounded(io.StringIO):
 
 @contextlib.contextmanager
 def isolate() -> Iterator[list[str]]:
-    """Run foreign code; the list has what it printed and warned, when the block is left."""
+    """Run foreign code; after the block the list has its prints and warnings."""
     messages: list[str] = []
     printed = _Bounded()
     with _restore_state(), warnings.catch_warnings(record=True) as caught:
@@ -60,7 +60,7 @@ def _restore_state() -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     try:
         if threads != 1:
-            torch.set_num_threads(1)  # for so few weights others only get into the way
+            torch.set_num_threads(1)  # more threads only slow down so few weights
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             yield
     finally:
@@ -72,16 +72,16 @@ def _restore_state() -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-AGAIN = 1.0  # seconds after which an alarm that foreign code has caught rings again
+AGAIN = 1.0  # seconds after which an alarm that foreign code caught is repeated
 
 
 class OutOfTimeError(BaseException):
-    """It is too slow for the time that there is; not an Exception, or foreign code catches it."""
+    """Time is up. It is no Exception, so that foreign code does not catch it."""
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """Points in time that a probe must not pass, looked at between two steps."""
+    """Points in time that a probe must not pass, checked between two steps."""
 
     processor: float = math.inf  # of time.process_time: a busy machine changes nothing
     clock: float = math.inf  # of time.monotonic

@@ -1,4 +1,4 @@
-"""What a probe finds: the law by which an optimizer's weight_decay moves a weight."""
+"""The result of a probe: the law by which an optimizer's weight_decay moves a weight."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUPLED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """What `weight_decay` does to a weight in one optimizer, seen from outside.
+    """What `weight_decay` does to a weight in one optimizer, as observed from outside.
 
     The effect of a step is ``w ← w − coefficient·lr^a·lr₀^b·wd^c·basis(w)`` at a data gradient of
     0, with a, b, c the exponents below and lr₀ the learning rate the optimizer was made with.
@@ -47,9 +47,9 @@ class Law:
     cautious : bool
         Whether it acts only where the gradient, too, makes the weight smaller.
     objective : str
-        What the optimizer's resting point minimizes.
+        What the point minimizes that the optimizer converges to.
     misfit : float
-        The largest share of what was seen that the formula leaves unexplained; 0 is a perfect fit.
+        The largest share of an observed effect that the formula does not explain; 0 fits exactly.
     first_step : int
         The step at which it acts first, from 1.
     growth : float
@@ -126,7 +126,7 @@ class Law:
 
     @property
     def way(self) -> str:
-        """Coupled or decoupled, in words; nothing where nothing happens."""
+        """Coupled or decoupled, in words; "" where the decay does nothing."""
         if self.form == "none":
             return ""
         if self.cautious:
@@ -150,12 +150,12 @@ class Law:
 
     @property
     def is_simple(self) -> bool:
-        """Whether the formula explains what was seen."""
+        """Whether the formula explains the observed effects."""
         return not self.misfit > DOUBTFUL
 
     @property
     def law(self) -> str:
-        """The formula and the way: what optimizers are grouped by."""
+        """The formula and the way, by which a survey groups optimizers."""
         if not self.is_simple:
             return f"no simple law, {self.way}"
         cancels = " (the strength cancels)" if self.strength_cancels else ""
@@ -163,7 +163,7 @@ class Law:
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """What else there is to say, each in a clause."""
+        """Further facts, each a clause."""
         if self.form == "none":
             return self.notes if self.as_documented is not None else self.notes[:-1]
         facts = list(self.notes)
@@ -182,7 +182,7 @@ class Law:
         return tuple(facts)
 
     def report(self) -> str:
-        """All of it, in a few lines."""
+        """The whole law in a few lines."""
         rows = {
             "law": self.law,
             "verdict": self.verdict,

@@ -1,4 +1,4 @@
-"""The formula of a decay's effect, from experiments that differ in one thing, and how it fits."""
+"""Fit the formula of a decay's effect to experiments that differ in one setting."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from shrinkage.probe.measure import (
 )
 from shrinkage.probe.stepper import SEED, Gradient, Stepper
 
-SEEDS = 8  # of other random numbers; fewer where the first steps do nothing
-FAR = (0.02, 50.0)  # sizes of the weights at which a threshold shows
+SEEDS = 8  # further seeds that are tried; one where the first steps do nothing
+FAR = (0.02, 50.0)  # factors on the weights that reveal a threshold
 VISIBLE = {torch.float64: 1e-9, torch.float32: 1e-4}  # shares of a weight that rounding leaves
 
 
 class Exponents(NamedTuple):
-    """By how much the rates enter; NaN where that is unknown."""
+    """The exponents of the rates; NaN where one is unknown."""
 
     lr: float
     first_lr: float
@@ -50,9 +50,9 @@ class Exponents(NamedTuple):
 
     def scale(self, setting: Setting) -> float:
         """lr^a·lr₀^b·wd^c; exponents that are unknown count as 0."""
-        now, first, strength = (each if math.isfinite(each) else 0.0 for each in self)
+        present, initial, strength = (each if math.isfinite(each) else 0.0 for each in self)
         lr = setting.lr * setting.schedule
-        return float(lr**now * setting.lr**first * setting.weight_decay**strength)
+        return float(lr**present * setting.lr**initial * setting.weight_decay**strength)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Fitted:
     shape: Shape
     share: str  # "linear"; "implicit": w/(1 + r); "exponential": exp(−r)·w
     exponents: Exponents
-    factors: Factors  # by which the size of the whole tensor enters, beside each entry's own form
+    factors: Factors  # how the size of the whole tensor enters, in addition to each entry's form
     coefficient: float
     step: int  # from 1: the first step at which it acts
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
@@ -123,7 +123,7 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
 
 
 def _settings(base: Setting) -> list[Setting]:
-    """Experiments that differ from the first in one thing, and one that differs in three."""
+    """Settings that differ from the first in one value, and one that differs in three."""
     return [
         base,
         replace(base, lr=base.lr / 2),
@@ -139,9 +139,9 @@ def _check_randomness(
 ) -> Fitted:
     """The law with its misfit where torch, NumPy and Python draw other random numbers.
 
-    All other runs draw the same numbers, so that noise beside the decay cancels in the difference
-    of two runs. A random decay would look like one that is not. Several seeds are tried, since a
-    decay at half of the steps acts in many runs alike.
+    All other runs draw the same numbers, so that noise apart from the decay cancels in the
+    difference of two runs; a random decay would look like a fixed one. Several seeds are tried,
+    since a decay that acts at half of the steps is the same in many runs.
     """
     for seed in range(SEED + 1, SEED + 1 + (SEEDS if experiment.acting < STEPS else 1)):
         reseeded = replace(experiment, stepper=replace(experiment.stepper, seed=seed))
@@ -194,13 +194,13 @@ def _find_exponents(
     seen: Sequence[Observation],
     others: Sequence[Observation],
 ) -> Fitted:
-    """Exponents from pairs of experiments that differ in one thing."""
+    """Find the exponents from pairs of experiments that differ in one value."""
     first = seen[0]
     at_first, lr, schedule, strength, *_ = (
         _from_share(shape.amount(each.effect, each.w), share) for each in seen
     )
-    whole, now = _exponent(lr, at_first), _exponent(schedule, at_first)
-    exponents = Exponents(now, snap(whole - now), _exponent(strength, at_first))
+    whole, by_schedule = _exponent(lr, at_first), _exponent(schedule, at_first)
+    exponents = Exponents(by_schedule, snap(whole - by_schedule), _exponent(strength, at_first))
     amounts = [(each.w, _from_share(shape.amount(each.effect, each.w), share)) for each in others]
     growth = float(seen[4].effect.norm() / max(float(first.effect.norm()), 1e-300))
     by_entries = shape.size_exponent

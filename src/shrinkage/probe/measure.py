@@ -1,4 +1,4 @@
-"""The effect of a decay: the same run with it and without it, over strengths and learning rates."""
+"""Measure the effect of a decay as the difference of a run with it and a run without it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 from shrinkage.probe.fitting import NOTHING
 from shrinkage.probe.stepper import Gradient, Stepper
 
-STEPS = 12  # from where momentum begins until most of it is there
-LONG = 300  # where nothing happens within these: a warm-up may be over after so many
+STEPS = 12  # enough for most of the momentum to build up
+LONG = 300  # tried where nothing happens within STEPS, as during a warm-up
 
-# Signs and sizes that vary, two zeros, no two singular values alike.
+# Varying signs and sizes, two zeros, distinct singular values.
 WEIGHTS = torch.tensor(
     [
         [1.0, -1.5, 0.3, 2.0, -0.4, 0.7],
@@ -28,7 +28,7 @@ WEIGHTS = torch.tensor(
 
 @dataclass(frozen=True)
 class Setting:
-    """What is chosen for one experiment."""
+    """The values chosen for one experiment."""
 
     lr: float
     weight_decay: float
@@ -38,7 +38,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one experiment has shown."""
+    """The result of one experiment."""
 
     setting: Setting
     effect: Tensor  # what the decay added in one step
@@ -69,7 +69,7 @@ def no_gradient(_: int, w: Tensor) -> Tensor:
 
 
 def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
-    """One that does not change, about as large as wd·w; half of its signs are those of WEIGHTS."""
+    """A constant gradient, about as large as wd·w; half of its signs are those of WEIGHTS."""
 
     def gradient(_: int, w: Tensor) -> Tensor:
         pattern = torch.linspace(-1.3, 1.7, w.numel(), dtype=torch.float64).reshape(w.shape)
@@ -111,12 +111,12 @@ def first_acting_step(moves: Tensor, w: Tensor) -> int | None:
 
 
 def find_moved(move: Tensor, w: Tensor) -> Tensor:
-    """Which entries a decay moved at all; a cautious one leaves some alone."""
+    """Which entries a decay moved; a cautious one leaves some unchanged."""
     return move.abs() > NOTHING * float(w.abs().max())
 
 
 def is_cautious(effect: Tensor, start: Tensor, gradient: Gradient) -> bool:
-    """Whether only those entries moved that the gradient makes smaller, too."""
+    """Whether only those entries moved that the gradient makes smaller too."""
     first = gradient(0, start)
     if first is None or not bool(first.any()):
         return False

@@ -1,4 +1,4 @@
-"""The probe: experiments on a black box, put together into its law."""
+"""The probe: combine experiments on a black box into its law."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def probe(
     seconds: float = math.inf,
     timeout: float = TIMEOUT,
 ) -> Law:
-    """Find what the `weight_decay` of an optimizer does to a weight, whatever its inside.
+    """Find what the `weight_decay` of an optimizer does to a weight, by stepping it.
 
     The optimizer is stepped with the decay and without it, on the same weights and with the same
     gradients, none and known ones, over learning rates, strengths, and tensors of several shapes
@@ -77,7 +77,7 @@ def probe(
         Seconds on the clock that it may take, above 0; `math.inf` for no limit. A step that does
         not end is interrupted in the main thread of a process on Unix, unless it is compiled code
         that hangs; elsewhere time is looked at between two steps. The command ``shrinkage probe``
-        runs in a process of its own, which it ends whatever the step does.
+        runs in a separate process, which it can always end.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def probe(
 
 
 def _find_law(factory: Factory, base: Setting, name: str, deadline: Deadline) -> Law:
-    """The law of its decay, or that it takes none."""
+    """Find the law of its decay, or note that it takes none."""
     law = Law(
         optimizer=name, lr=base.lr, weight_decay=base.weight_decay, form="none", formula="w ← w"
     )
@@ -199,7 +199,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
 
 
 def _state_formula(law: Law, fitted: Fitted) -> Law:
-    """The law with its formula, and how that depends on lr, strength and weight."""
+    """Add the formula to the law, and how it depends on lr, strength and weight."""
     form = _name_form(fitted)
     return replace(
         law,
@@ -216,7 +216,7 @@ def _state_formula(law: Law, fitted: Fitted) -> Law:
 
 
 def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:
-    """The formula, the gradient under which the effect was seen, and a remark on that."""
+    """The formula, the gradient under which the effect was observed, and a remark on it."""
     try:
         fitted = fit_effect(stepper, WEIGHTS, base, no_gradient)
         remark = "at a data gradient of 0 it does nothing"
@@ -235,7 +235,7 @@ def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tupl
 
 
 def _explain_nothing(stepper: Stepper, base: Setting) -> str:
-    """That the decay does nothing, where weights move and no other setting or shape says else."""
+    """Note that the decay does nothing, if no other setting or shape contradicts that."""
     if base != USUAL and _fit(stepper, USUAL)[0] is not None:
         raise UnprobeableError(
             f"at lr={base.lr:g} and weight_decay={base.weight_decay:g} what it does is lost in "

@@ -1,4 +1,4 @@
-"""How a factory wants to be called and stepped, found by trying."""
+"""Find by trial how a factory must be called and its optimizer stepped."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate, shorten
 from shrinkage.probe.stepper import SUPPLIED, Gradient, Stepper
 
 WARM_UP = 300  # steps after which weights have moved, or never do
-# Words of errors that ask for another way of calling, which is tried as well.
-WANTED = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
+# Words in error messages that ask for another way of calling, which is tried too.
+REQUESTS = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
 
 
 def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
-    """The way in which `factory` can be called and stepped, found by trying.
+    """Find by trial how `factory` can be called and its optimizer stepped.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
     for stepper in unmoved[:2]:
         if _is_moved_in_the_end(stepper, start):
             return stepper
-    telling = (each for each in reasons if not any(word in each for word in WANTED))
+    telling = (each for each in reasons if not any(word in each for word in REQUESTS))
     stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]
     raise UnprobeableError(next(telling, stays))
 

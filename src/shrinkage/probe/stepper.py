@@ -1,4 +1,4 @@
-"""Black boxes, stepped: any optimizer, on weights and with gradients of one's choice."""
+"""Step any optimizer as a black box, on chosen weights and with chosen gradients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Gradient = Callable[[int, Tensor], Tensor | None]  # (step from 0, weights) -> g
 # (step from 0, weights before it, after it) -> weights
 Nudge = Callable[[int, Tensor, Tensor], Tensor]
 SEED = 7
-# What some constructors need, beside parameters.
+# Arguments that some constructors need beside the parameters.
 SUPPLIED: dict[str, object] = {
     "base_optimizer": torch.optim.SGD,
     "num_data": 1000,
@@ -48,11 +48,11 @@ class Stepper:
     dtype: torch.dtype = torch.float64
     deadline: Deadline = NO_DEADLINE
     momentum: float | None = None  # given to the factory as `momentum`
-    seed: int = SEED  # runs draw the same random numbers, which cancel in the difference of two
+    seed: int = SEED  # equal for all runs, so that random numbers cancel in differences of two
 
     @property
     def climbs(self) -> bool:
-        """Whether it was told to maximize: then it is given the gradients of minus the loss."""
+        """Whether it maximizes, so that it needs the gradients of minus the loss."""
         maximize = parameters_of(self.factory).get("maximize")
         return maximize is not None and maximize.default is True
 
@@ -66,21 +66,21 @@ class Stepper:
         steps: int,
         schedule: Callable[[int], float] | None = None,
         nudge: Nudge | None = None,
-        resting: bool = False,
+        in_eval_mode: bool = False,
     ) -> Tensor:
         """The weights before and after each step, in float64: (steps + 1, *shape).
 
         `schedule` gives the factor on the learning rate that the optimizer was made with. `nudge`
-        moves the weights after each step. `resting` reads them as for evaluation, where the
+        moves the weights after each step. `in_eval_mode` reads them as for evaluation, where the
         optimizer has such a mode.
         """
         torch.manual_seed(self.seed)
-        np.random.seed(self.seed)  # noqa: NPY002 - theirs
+        np.random.seed(self.seed)  # noqa: NPY002 - the generator that optimizers use
         random.seed(self.seed)
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._make_optimizer(model, lr, weight_decay)
-        if resting:
+        if in_eval_mode:
             path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
             _set_mode(optimizer, "eval")
             return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
@@ -89,7 +89,7 @@ class Stepper:
         )
 
     def repeats(self, start: Tensor) -> bool:
-        """Whether two runs alike give the same weights; else no difference has a meaning."""
+        """Whether two equal runs give the same weights; else differences mean nothing."""
         first, second = (
             self.run(start, lambda _, w: 0.1 * w, lr=0.01, weight_decay=0.01, steps=3)
             for _ in range(2)
@@ -142,7 +142,7 @@ class Stepper:
         return optimizer
 
     def _arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
-        """What it is made with, beside the parameters, by its own names."""
+        """The arguments of the factory beside the parameters, by its own names."""
         factory, named = self.factory, parameters_of(self.factory)
         arguments: dict[str, Any] = {}
         if (rate := rate_name(factory)) is not None:
@@ -202,6 +202,6 @@ def _arrange(model: _Weights, build: str) -> Any:
 
 
 def _set_mode(optimizer: Any, name: str) -> None:
-    """Into the mode for training or evaluation, where there is one."""
+    """Switch to the mode for training or evaluation, where there is one."""
     if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
         getattr(optimizer, name)()

@@ -1,4 +1,4 @@
-"""Every optimizer that is installed, probed side by side in processes of their own."""
+"""Probe all installed optimizers in parallel, each in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OVERTIME = 2.0  # seconds for a process to say by itself that time is up
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one optimizer."""
+    """The result for one optimizer."""
 
     name: str
     law: Law | None
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def group(self) -> str:
-        """What it is put together with others by."""
+        """The heading under which the survey lists it."""
         if self.law is None:
             return "could not be probed"
         if self.law.form == "none":
@@ -45,7 +45,7 @@ class Row:
 
 
 def probe_in_process(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
-    """`probe` in a process of its own, which is ended when time is up, whatever a step does.
+    """Run `probe` in a separate process, which is ended when time is up.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def survey(
     seconds: float = SECONDS,
     timeout: float | None = None,
 ) -> list[Row]:
-    """Probe each; one that fails, hangs or crashes is a row that says so.
+    """Probe each optimizer; one that fails, hangs or crashes gets a row that says so.
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ def survey(
 
 
 class _Worker:
-    """One process, started again when what it probes has ended it."""
+    """One process, restarted when the probed optimizer has ended it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = _start_process()
         self.is_ready = False
 
     def answer(self, request: dict[str, object], limit: float) -> Law | str:
-        """What the process answers within `limit` seconds: a law, or why there is none."""
+        """The answer of the process within `limit` seconds: a law, or why there is none."""
         self._wait_until_ready()
         began = time.monotonic()
         line = self._line(json.dumps({"limit": limit, **request}))
@@ -178,12 +178,12 @@ class _Worker:
         return self.process.stdout.readline()
 
     def kill(self) -> None:
-        """End the process now; who waits for its answer gets none."""
+        """Kill the process; a thread that waits for its answer gets none."""
         if self.process is not None:
             self.process.kill()
 
     def end(self) -> int | None:
-        """Wait for the end of the process, and close what leads to it; its exit code."""
+        """Wait for the end of the process and close its pipes; return its exit code."""
         process, self.process = self.process, None
         if process is None:
             return None
@@ -225,7 +225,7 @@ def _start_workers(count: int) -> Iterator[list[_Worker]]:
 
 
 def group_by_law(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows by law, the law that most follow first, what has none last."""
+    """Group the rows by law: the most frequent law first, rows without a law last."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
@@ -234,7 +234,7 @@ def group_by_law(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _rank(row: Row) -> int:
-    """Laws first, then what follows none, does nothing, and could not be probed."""
+    """The order of groups: laws, no simple law, no effect, not probed."""
     if row.law is None:
         return 3
     if row.law.form == "none":
@@ -266,7 +266,7 @@ def _remark(row: Row) -> str:
 
 
 def to_records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:
-    """The rows as plain values, by law, for a page."""
+    """The rows as plain values, grouped by law, for a page."""
     return [
         {
             "optimizer": row.name,

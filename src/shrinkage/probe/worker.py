@@ -1,6 +1,6 @@
-"""A process that probes what it is told to: names on its input, a line of JSON for each as output.
+"""A process that probes on request: it reads requests and writes a line of JSON for each.
 
-Foreign code that hangs or crashes takes this process with it, and no other.
+Foreign code that hangs or crashes ends this process and no other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shrinkage.probe.probing import probe
 def main() -> None:
     """Read requests until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    if hasattr(os, "register_at_fork"):  # or who waits for an answer waits for a copy of this, too
+    if hasattr(os, "register_at_fork"):  # a forked copy would keep the pipe open
         os.register_at_fork(after_in_child=lambda: os.close(answers.fileno()))
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # also for what compiled code prints
@@ -41,7 +41,9 @@ def _answer(request: dict[str, object]) -> dict[str, object]:
         return dataclasses.asdict(probe(**request))  # type: ignore[arg-type]
     except ValueError as error:
         return {"reason": str(error)}
-    except BaseException as error:  # foreign code may raise anything, and this process goes on
+    except (
+        BaseException
+    ) as error:  # foreign code may raise anything, and the next request must be answered
         return {"reason": f"{type(error).__name__}: {shorten(error)}".removesuffix(": ")}
 
 

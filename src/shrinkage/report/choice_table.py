@@ -37,7 +37,7 @@ COLUMNS = (
     ("Seconds", "number"),
     ("Notes", "text"),
 )
-REMARK = "Means over seeds. Only these models were scored on the test part."
+REMARK = "Means over seeds{folds}. Only these models were scored on the test part."
 
 
 def render_choices(results: Results, styles: Mapping[str, Style]) -> str:
@@ -58,9 +58,15 @@ def render_choices(results: Results, styles: Mapping[str, Style]) -> str:
     baseline = results.baseline
     if baseline is not None:
         rows.append((fmean(baseline.validation_scores), _render_baseline_row(baseline)))
-    rows.sort(key=lambda row: -row[0] if is_number(row[0]) else math.inf)
+    gain = results.metric.gain
+    rows.sort(key=lambda row: -gain(row[0]) if is_number(row[0]) else math.inf)
     table = render_sortable_table(
-        "Chosen strengths", COLUMNS, [row for _, row in rows], REMARK, sorted_by="Validation"
+        "Chosen strengths",
+        COLUMNS,
+        [row for _, row in rows],
+        REMARK.format(folds=" and folds" if results.folds else ""),
+        sorted_by="Validation",
+        ascending=not results.metric.best,
     )
     terms = "\n".join(
         f"<div><dt>{escape(term)}</dt><dd>{escape(meaning)}</dd></div>"
@@ -92,7 +98,7 @@ def _render_row(
         render_number_cell(
             test,
             format_with_error(test, choice.test_error),
-            f"each seed: {each_test}" if each_test else "",
+            f"each {results.repeat}: {each_test}" if each_test else "",
         ),
         render_number_cell(choice.zeros, format_share(choice.zeros)),
         render_number_cell(choice.dead_neurons if choice.neurons else None, dead),
@@ -149,7 +155,7 @@ def _render_validation(choice: Choice, style: Style, scale: tuple[float, float])
 
 
 def _describe_choice(choice: Choice, results: Results) -> str:
-    """What to know before trusting a row."""
+    """Warnings that a reader needs before trusting a row."""
     statuses = [r.status for r in results.records if r.trial.method == choice.method]
     diverged = len(statuses) - statuses.count("ok")
     notes = []

@@ -14,14 +14,14 @@ from shrinkage.study.records import Choice, Record
 from shrinkage.study.results import Results
 
 BINS = 41  # odd, so that the middle bar is centred on zero
-IN_VIEW = 0.998  # of the weights; the few beyond are counted in the outermost bars
+IN_VIEW = 0.998  # the share of weights in view; the outermost bars count the others
 MOST_STEPS = 240  # of a training curve: more than a screen shows
 LOG_DECADES = 1.5  # between largest and smallest, from which an axis is logarithmic
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One of several small plots: a chosen model's."""
+    """The small plot of one chosen model."""
 
     choice: Choice
     rule: str  # the rule under which it is shown; "" for both
@@ -94,7 +94,7 @@ def _draw_histogram(choice: Choice, values: np.ndarray, reach: float, look: Styl
 
 
 def _draw_zeros(zeros: float, top: float, foot: float) -> Trace:
-    """The exact zeros: a stem on the middle bar, not to scale, for it would dwarf the rest."""
+    """The exact zeros: a stem on the middle bar, not to scale, since it would dwarf the others."""
     return {
         "type": "scatter",
         "mode": "lines+markers+text",

@@ -76,7 +76,7 @@ def draw_class_points(
 
 
 def _sample_rows(points: int) -> np.ndarray:
-    """Which of the points are drawn: the same ones every time."""
+    """The points that are drawn, the same ones every time."""
     if points <= MOST_POINTS:
         return np.arange(points)
     return np.sort(np.random.default_rng(0).choice(points, MOST_POINTS, replace=False))
@@ -116,7 +116,7 @@ def _draw_number_points(x: np.ndarray, y: np.ndarray, values: np.ndarray) -> Tra
 
 
 def _find_span(results: Results, surface: Surface) -> tuple[float, float]:
-    """The range of colours: the data's, so that every panel speaks of the same numbers."""
+    """The range of colours: that of the data, so that a colour means the same in every panel."""
     points = results.data.get("points")
     if points is not None and points["label"]:
         values = np.asarray(points["label"], dtype=float)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 MOST_ON_A_LINE = 400  # points: more than a screen shows
 STRETCHES = MOST_ON_A_LINE - 2  # between the first epoch and the last
 BAND = 0.22  # opacity of the range around a line
-USUAL = 0.97  # of the epochs have a loss that counts for the axis
-END, WIDE_END = 1.06, 1.02  # of the last epoch: an axis that ends there has no room to say it
-SPIKE = 1.5  # times that loss, from which what is higher is out of view
+USUAL = 0.97  # the share of epochs whose loss the axis must show
+END, WIDE_END = 1.06, 1.02  # ends of axes relative to the last epoch, with room for its label
+SPIKE = 1.5  # times that loss; higher losses are out of view
 PARTS = {  # of the history: words, dash in a figure, border in the key
     "data_loss": ("data loss", "solid", "2px solid var(--soft)"),
     "regularization_loss": ("regularization loss", "dash", "2px dashed var(--soft)"),
@@ -56,7 +56,7 @@ def find_axis_ends(outcomes: Sequence[Outcome]) -> AxisEnds:
 
 
 def draw_losses(name: str, outcome: Outcome, look: Style, reach: AxisEnds) -> Figure:
-    """The loss and its parts. Epochs that rise above the axis are said in `losses_note`."""
+    """The loss and its parts. `losses_note` mentions epochs that rise above the axis."""
     traces: list[Trace] = []
     for part, (words, dash, _) in reversed(PARTS.items()):  # the data's loss lies on top
         color = "@ink" if part == "loss" else look.color
@@ -71,7 +71,7 @@ def draw_losses(name: str, outcome: Outcome, look: Style, reach: AxisEnds) -> Fi
 
 
 def describe_losses(outcome: Outcome, reach: AxisEnds) -> str:
-    """Where the parts of the loss end, and what of it the figure does not show."""
+    """The final values of the parts of the loss, and what the figure does not show of them."""
     data, penalty = (outcome.history[part][-1] for part in ("data_loss", "regularization_loss"))
     loss = np.asarray(outcome.history["loss"])
     part = format_number(penalty) if penalty >= 0.001 else format_strength(penalty)
@@ -85,7 +85,7 @@ def describe_losses(outcome: Outcome, reach: AxisEnds) -> str:
 
 
 def draw_accuracy(named: Mapping[str, Outcome], own_looks: Mapping[str, Style]) -> Figure:
-    """The training accuracy of all, as lines of their look."""
+    """The training accuracy of all networks, each line in its network's look."""
     bands: list[Trace] = []
     lines: list[Trace] = []
     for name, outcome in named.items():
@@ -154,7 +154,7 @@ def _draw_range(curve: Curve, color: str) -> list[Trace]:
 
 
 def caption_losses(outcomes: Sequence[Outcome], reach: AxisEnds) -> str:
-    """What the lines are, and what of them is not shown."""
+    """A caption: what the lines are, and which values are not shown."""
     said = ["What is minimized, and its two parts in the colour of the penalty."]
     if len(outcomes) > 1:
         said.append("The axes are the same in all.")
@@ -177,7 +177,7 @@ def caption_accuracy(outcomes: Sequence[Outcome]) -> str:
 
 
 def render_parts_key() -> str:
-    """Which line is which part of the loss."""
+    """A key of the lines and the parts of the loss."""
     shown = "".join(
         f'<li><span class="stroke" style="border-top: {border}"></span>{words}</li>'
         for words, _, border in PARTS.values()

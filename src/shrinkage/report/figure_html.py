@@ -25,7 +25,7 @@ def render_legend(looks: Mapping[str, Style]) -> str:
 
 
 def render_rule_switch(choices: Sequence[Choice]) -> str:
-    """Which of the rules the figures of chosen models follow, where there is more than one."""
+    """The switch between the rules by which models are chosen, where there is more than one."""
     rules = list(dict.fromkeys(choice.rule for choice in choices if choice.method != "none"))
     if len(rules) < 2:
         return ""
@@ -92,7 +92,7 @@ def render_grid(
 def render_method_plot(
     figure: Figure, method: str, look: Style, *, note: str, at: str = "", rule: str = ""
 ) -> str:
-    """A small plot that belongs to a method, and is hidden with it. `at` is what it ran at."""
+    """A small plot of a method, which is hidden with it; `at` is its strength."""
     said = f' <span class="at">{escape(at)}</span>' if at else ""
     heading = (
         f'<h4 style="{look.css}"><span class="swatch"></span>'
@@ -103,7 +103,7 @@ def render_method_plot(
 
 
 def render_class_key(names: Sequence[str]) -> str:
-    """Which colour is which class."""
+    """The key of colours and classes."""
     shown = "".join(
         f'<li style="--look: var(--class-{index % CLASSES})"><span class="swatch"></span>'
         f"{escape(name)}</li>"

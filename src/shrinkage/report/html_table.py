@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from shrinkage.report.page_text import escape, is_number
 from shrinkage.report.style import Style
 
-DESCENDING = ' aria-sort="descending"'
 Columns = Sequence[tuple[str, str]]  # names and kinds, "text" or "number"
 
 
@@ -25,11 +24,16 @@ def render_sortable_table(
     *,
     kind: str = "",
     sorted_by: str = "",
+    ascending: bool = False,
 ) -> str:
-    """A table that can be sorted by each column, with a remark below; `rows` are HTML."""
+    """A table that can be sorted by each column; `rows` and the columns' names are HTML.
+
+    The remark stands below.
+    """
+    order = f' aria-sort="{"ascending" if ascending else "descending"}"'
     heads = "".join(
         f'<th scope="col" class="{column_kind}" data-kind="{column_kind}"'
-        f"{DESCENDING if name == sorted_by else ''}>"
+        f"{order if name == sorted_by else ''}>"
         f'<button type="button">{name}</button></th>'
         for name, column_kind in columns
     )

@@ -20,7 +20,7 @@ COLUMNS = (
     ("Optimizer", "text"),
     ("What a step does", "text"),
     ("As documented?", "text"),
-    ("Where it rests", "text"),
+    ("What it converges to", "text"),
     ("Misfit", "number"),
     ("Also", "text"),
 )

@@ -75,8 +75,13 @@ function chosenRule() {
   return document.querySelector("input[name=rule]:checked")?.value ?? "";
 }
 
-function isShown({ method, rule } = {}) {
-  return !hiddenMethods.has(method) && (!rule || !chosenRule() || rule === chosenRule());
+function isShown({ method, rule, model } = {}) {
+  const chosen = document.getElementById("model")?.value; // whose inputs are shown
+  return (
+    !hiddenMethods.has(method) &&
+    (!rule || !chosenRule() || rule === chosenRule()) &&
+    (!model || !chosen || model === chosen)
+  );
 }
 
 function draw(element) {
@@ -146,6 +151,14 @@ function bindRules() {
       redrawWhere((plot) => plot.traces.some((trace) => trace.meta?.rule)),
     );
   }
+}
+
+function bindModels() {
+  document
+    .getElementById("model")
+    ?.addEventListener("change", () =>
+      redrawWhere((plot) => plot.traces.some((trace) => trace.meta?.model)),
+    );
 }
 
 function bindScheme() {
@@ -219,6 +232,7 @@ async function start() {
   await loadPlotly();
   bindLegend();
   bindRules();
+  bindModels();
   await drawAll();
 }
 

@@ -88,7 +88,7 @@ def _read_resource(name: str) -> str:
 
 
 def _hash_script(script: str) -> str:
-    """What a Content-Security-Policy knows a script by."""
+    """The digest by which a Content-Security-Policy allows a script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 

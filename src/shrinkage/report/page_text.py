@@ -66,19 +66,21 @@ def format_with_error(mean: float | None, error: float | None) -> str:
 
 def to_json_value(value: object) -> object:
     """`value` as JSON can hold it: arrays as lists, six digits, and null for what is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): to_json_value(entry) for key, entry in value.items()}
-    if isinstance(value, np.ndarray):
-        return to_json_value(value.tolist())
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [to_json_value(entry) for entry in value]
+    if isinstance(value, (float, np.floating)):  # first: a figure is made of these
+        return _shorten(float(value)) if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, bytes)):
+        return value if value is None else str(value)
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
-    if isinstance(value, (float, np.floating)):
-        return _shorten(float(value)) if math.isfinite(value) else None
-    return value if value is None else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json_value(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return to_json_value(value.tolist())
+    if isinstance(value, Sequence):
+        return [to_json_value(entry) for entry in value]
+    return str(value)
 
 
 def _shorten(value: float) -> float | int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shrinkage.report.html_table import render_table
 from shrinkage.report.page_text import escape, format_number, format_strength, is_number
 from shrinkage.study.data.column_reading import KINDS, Reading
 from shrinkage.study.formatting import MISSING, pluralize
-from shrinkage.study.records import Record
+from shrinkage.study.records import TASKS, Record, name_split
 from shrinkage.study.results import Results
 
 MOST_NAMES = 12  # of classes, features, strengths; then the number of the others
@@ -18,15 +19,20 @@ MOST_COLUMNS = 300  # in the table; those to which something was done come first
 
 def describe_data(results: Results) -> str:
     """The data in one line: task, rows, features."""
-    facts = ["a number to predict"]
+    facts = ["regression"]
     if results.task == "classes":
         classes = len(results.data.get("classes", []))
-        facts = ["1 class" if classes == 1 else f"{classes or ''} classes".strip()]
+        facts = [f"classification into {classes} classes" if classes else "classification"]
     if "rows" in results.data:
         facts.append(pluralize(results.data["rows"], "row"))
     if "features" in results.data:
         facts.append(pluralize(results.data["features"], "feature"))
     return " · ".join(facts)
+
+
+def _name_task(facts: Mapping[str, Any]) -> Mapping[str, object]:
+    """The same facts with the task as people say it."""
+    return {**facts, "task": TASKS.get(facts["task"], facts["task"])} if "task" in facts else facts
 
 
 def render_provenance(results: Results) -> str:
@@ -37,13 +43,13 @@ def render_provenance(results: Results) -> str:
         "<h2>What was run</h2>",
         f'<pre class="command">{escape(command)}</pre>' if command else "",
         '<div class="columns">',
-        _render_facts("The question", results.question),
-        _render_facts("The data", _collect_data_facts(results)),
-        _render_facts("The trials", _collect_trial_facts(results.records)),
-        _render_facts("Made with", versions),
+        render_facts("The question", _name_task(results.question)),
+        render_facts("The data", _name_task(_collect_data_facts(results))),
+        render_facts("The trials", _collect_trial_facts(results.records, results.folds)),
+        render_facts("Made with", versions),
         "</div>",
         _render_readings(results.readings),
-        _render_diverged(results.records),
+        _render_diverged(results.records, results.folds),
     ]
     lines = "\n".join(part for part in parts if part)
     return f'<section class="run">\n{lines}\n</section>'
@@ -69,17 +75,17 @@ def _collect_data_facts(results: Results) -> dict[str, object]:
     return facts
 
 
-def _collect_trial_facts(records: Sequence[Record]) -> dict[str, object]:
+def _collect_trial_facts(records: Sequence[Record], folds: int | None) -> dict[str, object]:
     seconds = sum(record.seconds for record in records if is_number(record.seconds))
     return {
         "recorded": f"{len(records):,}",
         "diverged": f"{sum(record.status != 'ok' for record in records):,}",
-        "seeds": sorted({record.trial.seed for record in records}),
+        "splits" if folds else "seeds": sorted({record.trial.seed for record in records}),
         "seconds of training": format_number(seconds, 1),
     }
 
 
-def _render_facts(title: str, facts: Mapping[str, object]) -> str:
+def render_facts(title: str, facts: Mapping[str, object]) -> str:
     """A list of names and values of any kind."""
     if not facts:
         return ""
@@ -138,14 +144,15 @@ def _render_readings(readings: Sequence[Reading]) -> str:
     return f"<h3>{title}</h3>\n{render_table(title, names, rows, kind='readings')}{rest}"
 
 
-def _render_diverged(records: Sequence[Record]) -> str:
+def _render_diverged(records: Sequence[Record], folds: int | None) -> str:
     diverged = [record for record in records if record.status != "ok"]
     if not diverged:
         return ""
     diverged.sort(key=lambda record: (record.trial.method, record.trial.strength))
     rows = [
         f"<tr><td><code>{escape(record.trial.method)}</code></td>"
-        f"<td>{format_strength(record.trial.strength)}</td><td>{record.trial.seed}</td>"
+        f"<td>{format_strength(record.trial.strength)}</td>"
+        f"<td>{name_split(record.trial.seed, folds).removeprefix('seed ')}</td>"
         f'<td class="reason">{escape(record.reason)}</td></tr>'
         for record in diverged[:MOST_DIVERGED]
     ]

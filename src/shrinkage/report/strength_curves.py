@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from shrinkage.report.page_text import escape_label, format_strength, format_with_error, is_number
 from shrinkage.report.score_axis import (
     draw_baseline,
-    find_lowest_in_view,
+    find_worst_in_view,
     label_baseline,
     make_score_axis,
 )
 from shrinkage.report.style import Figure, Layout, Style, Trace, decade_ticks
 from shrinkage.study.formatting import format_share, pluralize
 from shrinkage.study.records import Baseline, Choice
+from shrinkage.study.scores import Metric
 from shrinkage.study.summary import Cell
 
 BAND = 0.08  # opacity of an error band: several lie over each other
@@ -26,6 +27,7 @@ def draw_scores(
     choices: Sequence[Choice],
     looks: Mapping[str, Style],
     baseline: Baseline | None,
+    metric: Metric,
 ) -> Figure:
     """The validation score against the strength, with a band of one standard error.
 
@@ -40,11 +42,11 @@ def draw_scores(
         else:
             traces += _draw_band(own, looks[method]) + _draw_line(own, looks[method], "score")
     traces += _mark_chosen(cells, choices, looks, x="strength", y="score")
-    layout = _make_strength_layout(cells, make_score_axis(cells, choices, baseline))
+    layout = _make_strength_layout(cells, make_score_axis(cells, choices, baseline, metric))
     if baseline is not None:
-        lowest = find_lowest_in_view(cells, choices, baseline)
+        worst = find_worst_in_view(cells, choices, baseline, metric)
         traces.insert(0, draw_baseline(baseline, span))
-        layout["annotations"] = [label_baseline(baseline, lowest)]
+        layout["annotations"] = [label_baseline(baseline, worst, metric)]
     return Figure("score", traces, layout)
 
 
@@ -68,9 +70,10 @@ def draw_front(
     choices: Sequence[Choice],
     looks: Mapping[str, Style],
     baseline: Baseline | None,
+    metric: Metric,
 ) -> Figure:
     """The score against the zeros, with the models that no other beats in both."""
-    front = find_pareto_front(cells)
+    front = find_pareto_front(cells, metric)
     stairs: Trace = {
         "type": "scatter",
         "mode": "lines",
@@ -86,13 +89,12 @@ def draw_front(
     traces = [stairs, *points, *_mark_chosen(cells, choices, looks, x="zeros", y="score")]
     layout: Layout = {
         "xaxis": {"title": {"text": "exact zeros among the weights"}, **_make_share_axis()},
-        "yaxis": make_score_axis(cells, choices, baseline),
+        "yaxis": make_score_axis(cells, choices, baseline, metric),
     }
     if baseline is not None:
         traces.insert(1, draw_baseline(baseline, (0.0, 1.0)))
-        layout["annotations"] = [
-            label_baseline(baseline, find_lowest_in_view(cells, choices, baseline))
-        ]
+        worst = find_worst_in_view(cells, choices, baseline, metric)
+        layout["annotations"] = [label_baseline(baseline, worst, metric)]
     return Figure("front", traces, layout)
 
 
@@ -115,7 +117,7 @@ def _hover_text(cell: Cell) -> str:
         f"strength {format_strength(cell.strength)}" if cell.strength > 0 else "no penalty",
         f"validation {format_with_error(cell.score, cell.error)}",
         f"{format_share(cell.zeros)} zeros",
-        pluralize(cell.seeds, "seed"),
+        pluralize(cell.seeds, "trial"),
     ]
     if cell.diverged:
         lines.append(f"{cell.diverged} diverged: not for choosing")
@@ -273,11 +275,11 @@ def _make_share_axis() -> Layout:
     return {"tickformat": ".0%", "range": [-0.03, 1.04]}
 
 
-def find_pareto_front(cells: Sequence[Cell]) -> list[Cell]:
+def find_pareto_front(cells: Sequence[Cell], metric: Metric) -> list[Cell]:
     """The sound cells that no other beats in both score and zeros, zeros ascending."""
     front: list[Cell] = []
     sound = [cell for cell in cells if cell.is_sound]
-    for cell in sorted(sound, key=lambda cell: (-cell.zeros, -cell.score)):
-        if not front or cell.score > front[-1].score:
+    for cell in sorted(sound, key=lambda cell: (-cell.zeros, -metric.gain(cell.score))):
+        if not front or metric.gain(cell.score) > metric.gain(front[-1].score):
             front.append(cell)
     return front[::-1]

@@ -14,13 +14,14 @@ from shrinkage.report.figure_html import (
     render_panels,
     render_rule_switch,
 )
+from shrinkage.report.input_section import render_inputs
+from shrinkage.report.model_section import render_model
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
-from shrinkage.report.score_axis import find_lowest_in_view
+from shrinkage.report.score_axis import find_worst_in_view
 from shrinkage.report.strength_curves import draw_front, draw_scores, draw_zeros
 from shrinkage.report.style import Figure, assign_styles
-from shrinkage.study import scores
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.results import Results
 from shrinkage.study.storage.atomic_write import write_atomically
@@ -60,19 +61,22 @@ def render_report(results: Results) -> str:
     summary = summarize(results.records)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
+    inputs, inputs_html = render_inputs(results, method_looks)
     body = "\n".join(
         part
         for part in (
             _render_header(results),
             render_choices(results, method_looks),
+            inputs_html,
             _render_figures(render_legend(method_looks), curves_html, chosen_html),
             render_provenance(results),
+            render_model(results),
         )
         if part
     )
     name = str(results.data.get("name", "study"))
     points = {"points": draw_points(results)}
-    return render_page(f"{name} – shrinkage", body, [*curves, *chosen], points)
+    return render_page(f"{name} – shrinkage", body, [*inputs, *curves, *chosen], points)
 
 
 def _render_header(results: Results) -> str:
@@ -107,33 +111,36 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
     if not any(cell.seeds for cell in summary):
         return [], ""
     method_looks = assign_styles(order_methods(results))
-    score = scores.NAMES[results.task]
-    drawn = [draw_scores(summary, results.choices, method_looks, results.baseline)]
+    metric, baseline = results.metric, results.baseline
+    drawn = [draw_scores(summary, results.choices, method_looks, baseline, metric)]
     html = [
         render_figure(
             "score",
             "Score against strength",
             _caption_scores(results, summary),
-            f"validation {score}",
+            f"validation {metric.title}",
         ),
     ]
     if any(cell.strength > 0 for cell in summary):
         drawn.append(draw_zeros(summary, results.choices, method_looks))
         caption = "The share of weights that are exactly zero, mean over seeds."
         html.append(render_figure("zeros", "Zeros against strength", caption, "exact zeros"))
-    drawn.append(draw_front(summary, results.choices, method_looks, results.baseline))
+    drawn.append(draw_front(summary, results.choices, method_looks, baseline, metric))
     caption = (
-        "Up and to the right is better. The pale line is the Pareto front: "
-        "no model has both a better score and more zeros than one on it."
+        f"{'Up' if metric.best else 'Down'} and to the right is better. The pale line is the "
+        "Pareto front: no model has both a better score and more zeros than one on it."
     )
-    html.append(render_figure("front", "Score against zeros", caption, f"validation {score}"))
+    html.append(
+        render_figure("front", "Score against zeros", caption, f"validation {metric.title}")
+    )
     return drawn, "\n".join(html)
 
 
 def _caption_scores(results: Results, summary: list[Cell]) -> str:
     seeds = max(cell.seeds + cell.diverged for cell in summary)
     said = [
-        f"Mean over {seeds} seeds, with a band of one standard error to either side."
+        f"Mean over {pluralize(seeds, results.repeat)}, with a band of one standard error to "
+        "either side."
         if seeds > 1
         else "One seed, so there is no standard error.",
         "A star marks the best mean, a diamond the strongest within one standard error of it.",
@@ -142,12 +149,13 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
         said.append("The dashed level is the model without a penalty.")
     if results.baseline is not None:
         said.append(
-            f"The dotted level is {results.baseline.name}: a model is of use only above it."
+            f"The dotted level is {results.baseline.name}: a model is of use only "
+            f"{'above' if results.metric.best else 'below'} it."
         )
     if any(cell.diverged for cell in summary):
-        said.append("A strength with a diverged seed is a cross.")
-    if find_lowest_in_view(summary, results.choices, results.baseline) is not None:
-        said.append("Scores far below are out of view; a double-click brings them in.")
+        said.append("A strength with a diverged trial is a cross.")
+    if find_worst_in_view(summary, results.choices, results.baseline, results.metric) is not None:
+        said.append("Scores that are far worse are out of view; a double-click brings them in.")
     return " ".join(said)
 
 

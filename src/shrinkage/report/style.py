@@ -1,4 +1,4 @@
-"""How a method looks: the same colour, line and marker in every figure and in the table."""
+"""The look of a method: the same colour, line and marker in every figure and in the table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 SERIES = 7  # --series-0 ... --series-6 in page.css
 CLASSES = 8  # --class-0 ... --class-7 in page.css
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "hexagon")
-MOST_TICKS = 7  # of a logarithmic axis, or thereabouts
+MOST_TICKS = 7  # of a logarithmic axis, approximately
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 Trace = dict[str, object]
@@ -18,7 +18,7 @@ Layout = dict[str, object]
 
 @dataclass(frozen=True)
 class Style:
-    """A colour, by its name in page.css, and what tells it apart without colour."""
+    """A colour by its name in page.css, with a line and a marker for readers without colour."""
 
     name: str  # "series-3"
     symbol: str
@@ -30,7 +30,7 @@ class Style:
         return f"@{self.name}"
 
     def tint(self, alpha: float) -> str:
-        """The colour, let through."""
+        """The colour with some transparency."""
         return f"@{self.name}/{alpha}"
 
     @property

@@ -1,4 +1,4 @@
-"""The page of networks from scratch: what each penalty made of the same training."""
+"""The page of networks from scratch: the same training under each penalty."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_trainings(
     title: str = "Networks from scratch",
     failures: Sequence[str] = (),
 ) -> None:
-    """Write a page that shows what became of each penalty, side by side.
+    """Write a page that shows the results of all penalties side by side.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _check_points(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _name_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
-    """The outcomes by name; one that comes again is told apart by a number."""
+    """The outcomes by name; repeated names get a number."""
     named: dict[str, Outcome] = {}
     for outcome in outcomes:
         before = sum(other.name == outcome.name for other in named.values())
@@ -152,9 +152,11 @@ def _describe_data(outcomes: Sequence[Outcome], y: np.ndarray) -> str:
 
 
 def _summarize(named: Mapping[str, Outcome]) -> str:
-    """What validation says, in a sentence."""
+    """A sentence on the validation accuracy."""
     scores = {name: outcome.validation["accuracy"] for name, outcome in named.items()}
-    best = format_page_score(max(scores.values()))  # what reads the same is the same
+    best = format_page_score(
+        max(scores.values())
+    )  # rounded: equal numbers on the page count as equal
     leaders = [name for name, score in scores.items() if format_page_score(score) == best]
     if len(scores) == 1:
         train = format_page_score(next(iter(named.values())).train["accuracy"])
@@ -219,7 +221,7 @@ def _draw_regions(
 def _draw_curves(
     named: Mapping[str, Outcome], own_looks: Mapping[str, Style]
 ) -> tuple[list[Figure], str]:
-    """How each network got there: the figures, and the HTML that holds them."""
+    """The training curves of each network: the figures, and the HTML that holds them."""
     reach = find_axis_ends(list(named.values()))
     drawn = [draw_losses(name, named[name], own_looks[name], reach) for name in named]
     plots = [

@@ -15,7 +15,7 @@ from shrinkage.report.style import Figure, Layout, Style, Trace, style_of
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.storage.atomic_write import write_atomically
 
-MOST_NAMED = 12  # weights that a legend can name and a reader tell apart
+MOST_NAMED = 12  # weights that a legend names, so that a reader can distinguish them
 MOST_STEPS = 400  # of a line: more than a screen shows
 
 

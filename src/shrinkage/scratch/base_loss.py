@@ -38,7 +38,7 @@ class Loss(ABC):
     """How far outputs are from their targets: a mean over samples, each by itself."""
 
     dinputs: Array | None = None  # the derivative of the loss by the output
-    score: ClassVar[str]  # what people read beside the loss: "accuracy" or "r2"
+    score: ClassVar[str]  # the score that is reported with the loss: "accuracy" or "r2"
 
     @abstractmethod
     def forward(self, output: ArrayLike, y: ArrayLike) -> float:

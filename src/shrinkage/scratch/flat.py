@@ -1,4 +1,4 @@
-"""All weights and biases of a network in one vector, and all its penalties as one penalty of that.
+"""All weights and biases of a network as one vector, and all penalties as one penalty of it.
 
 An optimizer's step is then one call for the whole network, however many layers it has.
 """
@@ -50,19 +50,19 @@ class FlatParameters:
         return self.blocks(vector)[index][:, -1:].T
 
     def read(self) -> None:
-        """Take the parameters as the layers have them."""
+        """Copy the parameters from the layers."""
         for layer, name, view in self.views():
             array, target = getattr(layer, name), view(self.values)
             _check_parameters(f"{name} of {layer!r}", array, target)
             target[...] = array
 
     def write(self) -> None:
-        """Give the parameters back to the layers."""
+        """Copy the parameters back to the layers."""
         for layer, name, view in self.views():
             getattr(layer, name)[...] = view(self.values)
 
     def read_memory(self, memories: Mapping[Dense, Mapping[str, Memory]]) -> Memory:
-        """What an optimizer remembers of the layers, for the whole vector.
+        """The optimizer's memories of the layers, joined for the whole vector.
 
         It is empty, as for an optimizer that begins, unless the optimizer remembers the same kinds
         of arrays and the same numbers, such as its count of steps, of every layer.
@@ -83,7 +83,7 @@ class FlatParameters:
         return memory
 
     def write_memory(self, memory: Memory, memories: dict[Dense, dict[str, Memory]]) -> None:
-        """Give each layer its part of what was remembered of the whole vector."""
+        """Store each layer's part of the memory of the whole vector."""
         for layer in self.layers:
             memories[layer] = {}
         for layer, name, view in self.views():
@@ -118,8 +118,8 @@ class FlatPenalty:
             penalty = layer.weight_penalty if name == "weights" else layer.bias_penalty
             if penalty is None or penalty.is_zero or layer.how != how:
                 continue
-            absolute, square, rest = penalty.split()
-            if rest:
+            absolute, square, others = penalty.split()
+            if others:
                 self._others.append((penalty, view))
             else:
                 view(self._absolute)[...] = absolute

@@ -68,7 +68,7 @@ class Network:
     >>> 0 < network.regularization_loss() < 0.1
     True
 
-    A saved network predicts the same, and its training goes on as if it had not stopped:
+    A saved network predicts the same, and its training continues as if it had not stopped:
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -203,7 +203,7 @@ class Network:
         return self.loss.regularization_loss(*self.layers)
 
     def save(self, path: str | Path) -> None:
-        """Write the network, with all that training needs to go on, to one file without pickle.
+        """Write the network, with all that training needs to continue, to one file without pickle.
 
         The file appears whole or not at all.
 

@@ -35,7 +35,7 @@ VECTOR = 64  # bytes
 
 
 class Stage(Protocol):
-    """A layer at work on one tile: from `source` to `output`, and derivatives back again.
+    """One layer on one tile: numbers from `source` to `output`, and derivatives back.
 
     On the way back the derivatives overwrite the numbers, which are no longer needed: `backward`
     reads the derivative by the output from `output`, and writes that by the source to `source`.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shrinkage.atomic_file import replace_file
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.scratch.activations import ReLU, Sigmoid, Softmax
 from shrinkage.scratch.base_loss import Loss
@@ -56,9 +56,9 @@ class Parts(NamedTuple):
 
 
 def write_parts(parts: Parts, path: Path) -> None:
-    """Write the parts to a draft beside `path`, then put it in its place."""
+    """Write the parts to the file at `path`, which appears whole or not at all."""
     arrays: dict[str, Array] = {}
-    numbers: list[dict[str, dict[str, float]]] = []  # what is remembered besides arrays
+    numbers: list[dict[str, dict[str, float]]] = []  # the numbers in the optimizer's memories
     for index, layer in enumerate(dense_layers(parts.layers)):
         arrays[f"weights_{index}"], arrays[f"biases_{index}"] = layer.weights, layer.biases
         numbers.append({})
@@ -78,13 +78,8 @@ def write_parts(parts: Parts, path: Path) -> None:
     }
     if not path.parent.is_dir() or path.is_dir():
         raise FileNotFoundError(f"{str(path)!r} must name a file in a folder that is there")
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, description=np.array(json.dumps(description)), **arrays)  # type: ignore[arg-type]
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replace_file(path) as draft, draft.open("wb") as file:
+        np.savez(file, description=np.array(json.dumps(description)), **arrays)  # type: ignore[arg-type]
 
 
 def read_parts(path: Path) -> Parts:
@@ -148,7 +143,7 @@ def _check_same_kind(expected: Array, array: Array) -> None:
 
 
 def _check_memory(optimizer: Optimizer, layer: Dense, memory: dict[str, Memory]) -> None:
-    """Refuse what the optimizer itself would not remember of that layer."""
+    """Refuse a memory that the optimizer itself would not make for that layer."""
     if memory.keys() != {"weights", "biases"}:
         raise ValueError(f"it remembers {', '.join(memory)}")
     for name, stored in memory.items():

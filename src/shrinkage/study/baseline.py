@@ -9,35 +9,46 @@ import numpy as np
 from shrinkage.study.data.splits import split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.records import Baseline
-from shrinkage.study.scores import sampling_error, score_predictions
+from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.spec import Study
 
 
 def score_baseline(table: Table, study: Study) -> Baseline:
-    """Score the majority class, or the mean, of the training part on the splits of every seed."""
-    answers: list[float] = []
+    """Score what the training part alone suggests on the splits of every seed.
+
+    That is its most frequent class, its shares of the classes, its mean or its median, whichever
+    is the bar of the study's metric.
+    """
+    metric = find_metric(study.metric, table.task)
+    answers: list[int] = []
     validation_scores: list[float] = []
     test_scores: list[float] = []
     errors: list[float] = []
-    for seed in range(study.seeds):
+    for seed in range(study.splits):
         rows = split_rows(table, study, seed)
-        y = table.target[rows.train]
-        answer = float(np.bincount(y).argmax() if table.task == "classes" else y.mean())
-        test_part = table.target[rows.test], np.full(len(rows.test), answer), table.task
-        validation_part = (
-            table.target[rows.validation],
-            np.full(len(rows.validation), answer),
-            table.task,
+        answer = _answer_without_features(table, rows.train, metric)
+        validation, test = (
+            (table.target[part], np.broadcast_to(answer, (len(part), *answer.shape)))
+            for part in (rows.validation, rows.test)
         )
-        answers.append(answer)
-        validation_scores.append(score_predictions(*validation_part))
-        test_scores.append(score_predictions(*test_part))
-        errors.append(sampling_error(*test_part))
-    is_class = table.task == "classes" and len(set(answers)) == 1
+        answers.append(int(answer.argmax()))
+        validation_scores.append(metric.score(*validation))
+        test_scores.append(metric.score(*test))
+        errors.append(metric.error(*test))
+    is_class = metric.counts_rows and len(set(answers)) == 1
     return Baseline(
-        name="the majority class" if table.task == "classes" else "the mean",
-        answer=table.classes[int(answers[0])] if is_class else "",
+        name=metric.trivial,
+        answer=table.classes[answers[0]] if is_class else "",
         validation_scores=validation_scores,
         test_scores=test_scores,
         test_error=fmean(errors),
     )
+
+
+def _answer_without_features(table: Table, train: np.ndarray, metric: Metric) -> np.ndarray:
+    """What is predicted for any row: the shares of the classes, whose greatest is the answer where
+    the metric asks for one, or a number."""
+    y = table.target[train]
+    if table.task == "classes":
+        return np.bincount(y, minlength=len(table.classes)) / len(y)
+    return np.asarray(np.median(y) if metric.trivial == "the median" else y.mean())

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from shrinkage.study.records import Choice, Record
+from shrinkage.study.scores import Metric
 from shrinkage.study.summary import Cell, summarize
 
 
-def choose(records: Sequence[Record], seeds: int) -> list[Choice]:
+def choose(records: Sequence[Record], seeds: int, metric: Metric) -> list[Choice]:
     """Two choices a method, "best" and "one-se"; one for "none".
 
-    "best" is the strength with the highest mean validation score, and among equals the strongest.
+    "best" is the strength with the best mean validation score, and among equals the strongest.
     "one-se" is the strongest strength whose mean lies within one standard error of the best mean.
     A strength is not chosen if one of its seeds diverged, or fewer than `seeds` have a score.
     """
@@ -24,11 +25,11 @@ def choose(records: Sequence[Record], seeds: int) -> list[Choice]:
         if not sound:
             continue
         grid = [cell.strength for cell in cells]
-        best = max(sound, key=lambda cell: (cell.score, cell.strength))
+        best = max(sound, key=lambda cell: (metric.gain(cell.score), cell.strength))
         choices.append(_make_choice(best, "best", grid))
         if method != "none":
-            floor = best.score - (0.0 if math.isnan(best.error) else best.error)
-            within = [cell for cell in sound if cell.score >= floor]
+            floor = metric.gain(best.score) - (0.0 if math.isnan(best.error) else best.error)
+            within = [cell for cell in sound if metric.gain(cell.score) >= floor]
             strongest = max(within, key=lambda cell: cell.strength)
             choices.append(_make_choice(strongest, "one-se", grid))
     return choices

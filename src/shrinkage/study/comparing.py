@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-import sys
+import math
 import textwrap
-from collections.abc import Sequence
-from contextlib import closing
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-import shrinkage
 from shrinkage.study import score_test_part
-from shrinkage.study.baseline import score_baseline
 from shrinkage.study.choosing import choose
 from shrinkage.study.data.column_reading import summarize_features
 from shrinkage.study.data.examples import Parts
+from shrinkage.study.data.limits import describe_limits
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.splits import make_parts, split_rows
 from shrinkage.study.data.table import Table, prepare_table
+from shrinkage.study.describing import collect_provenance, describe_data, describe_table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import hash_identity, identify
-from shrinkage.study.progress import Progress, show_progress
-from shrinkage.study.records import Data
+from shrinkage.study.model.feature_use import measure_features
+from shrinkage.study.model.fitted import MODEL, load_model
+from shrinkage.study.model.refit import ROWS, check_rows
+from shrinkage.study.model.refit import refit as refit_method
+from shrinkage.study.progress import Progress, describe_expected, show_progress
 from shrinkage.study.results import Results
-from shrinkage.study.spec import METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.scores import find_metric
+from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
+from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.store import Store, open_store
 from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.models import hash_model_source
 from shrinkage.study.training.optimizers import default_lr
 from shrinkage.study.training.rehearsal import rehearse
-from shrinkage.study.training.workers import check_jobs, run_trials
+from shrinkage.study.training.workers import START, check_jobs, count_processes, run_trials
 
 OUT = "shrinkage-study"
 MOST_SHOWN = 400  # characters of a note on the terminal
@@ -44,12 +46,13 @@ SHORTENED = " ... (the report has all)"
 
 
 def compare(
-    data: str | Path | pd.DataFrame | tuple[Any, Any] = "spiral",
+    data: str | Path | pd.DataFrame | tuple[Any, Any] = DATA,
     *,
     target: str | None = None,
     penalty: str | Sequence[str] = METHODS,
     strengths: str | Sequence[float] = STRENGTHS,
     seeds: int = 3,
+    folds: int | None = None,
     model: str = "mlp:64",
     optimizer: str = "adam",
     lr: float | None = None,
@@ -57,7 +60,10 @@ def compare(
     jobs: int | None = None,
     subject: str | None = None,
     task: str | None = None,
+    metric: str | None = None,
+    balanced: bool = False,
     prefer: str = "score",
+    refit: str | None = "rest",
     out: str | Path = OUT,
     quiet: bool = False,
 ) -> Results:
@@ -66,16 +72,19 @@ def compare(
     Parameters
     ----------
     data : str, path, data frame or pair of arrays
-        A data set that comes with the library ("spiral", "digits", "breast_cancer", "wine",
-        "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl
-        or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars; or
-        (X, y). How each column was read is printed, and kept in `results.readings`.
+        A data set that comes with the library ("friedman", "spiral", "digits", "breast_cancer",
+        "wine", "iris", "diabetes"); a file that ends in .csv, .tsv, .parquet, .npz, .xlsx, .json,
+        .jsonl or .feather, perhaps followed by .gz, .bz2, .xz or .zip; a frame of pandas or polars;
+        or (X, y). How each column was read is printed, and kept in `results.readings`.
     penalty : str or sequence of str
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
         How many trials run at a time; by default one per processor.
     prefer : "score" or "sparse"
         What the verdict recommends. Changing it for a finished study trains nothing.
+    refit : "rest", "all" or None
+        What the recommended model is fitted on at the end, for use: all rows but the test part,
+        all rows, or nothing. It is `results.model`, and stands in `out`/model.
     out : path
         The study's folder. An unfinished study in it is continued; a different one is refused.
     quiet : bool
@@ -113,9 +122,12 @@ def compare(
         target=target,
         subject=subject,
         task=task,
+        metric=metric,
+        balanced=balanced,
         methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
         strengths=grid,
         seeds=seeds,
+        folds=folds,
         model=model,
         optimizer=optimizer,
         lr=lr,
@@ -123,7 +135,7 @@ def compare(
         prefer=prefer,
     )
     frame = None if isinstance(data, str | Path) else data
-    return run_study(study, out=Path(out), jobs=jobs, frame=frame, quiet=quiet)
+    return run_study(study, out=Path(out), jobs=jobs, frame=frame, rows=refit, quiet=quiet)
 
 
 def run_study(
@@ -132,43 +144,90 @@ def run_study(
     out: Path = Path(OUT),
     jobs: int | None = None,
     frame: object = None,
+    rows: str | None = "rest",
     quiet: bool = False,
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
-    """Answer the question of `study` in the folder `out`; see `compare`."""
+    """Answer the question of `study` in the folder `out`; see `compare` (`rows` is `refit`)."""
     check_jobs(jobs)
+    check_rows(rows)
     source = read_source(study.data if frame is None else frame)
     table = prepare_table(source, study)
-    parts = [make_parts(table, study, seed) for seed in range(study.seeds)]
+    parts = [make_parts(table, study, seed) for seed in range(study.splits)]
     study = study.with_defaults(
         target=study.target or source.target or "",
         task=table.task,
         lr=default_lr(study.optimizer),
         train_rows=len(parts[0].train.X),
     )
-    rehearse(study, parts[0])
+    limits = describe_limits(table, split_rows(table, study, 0), study)
+    table = dataclasses.replace(table, notes=(*table.notes, *limits))
+    trial_seconds = rehearse(study, parts[0])
     identity = identify(
         study, data_digest=table.digest, model_digest=hash_model_source(study.model)
     )
     metadata = {
         "question": {**dataclasses.asdict(study), "digest": hash_identity(identity)},
-        "provenance": _collect_provenance(command),
-        "data": _describe_data(table, study),
+        "provenance": collect_provenance(command),
+        "data": describe_data(table, study),
     }
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
-        for line in (_describe_table(table), *summarize_features(table.readings)):
+        for line in (describe_table(table), *summarize_features(table.readings)):
             progress.say(line)
         for note in table.notes:
             line = textwrap.shorten(f"{table.name}: {note}", MOST_SHOWN, placeholder=SHORTENED)
             progress.say(line)
-        _run_pending(study, parts, store, jobs, progress)
+        _run_pending(study, parts, store, jobs, progress, trial_seconds)
         if not store.is_finished():
             records = store.read_results().records
-            choices = choose(records, study.seeds)
-            store.finish(score_test_part.score_test_part(choices, records, table, study, parts))
+            choices = choose(records, study.splits, find_metric(study.metric, table.task))
+            choices = score_test_part.score_test_part(choices, records, table, study, parts)
+            pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
+            store.finish(choices, measure_features(list(pairs), records, table, study))
         results = store.read_results()
+        if rows is not None:
+            _keep_model(results, table, study, rows, jobs, progress)
     write_csv(results, out / "trials.csv")
+    write_features_csv(results, out / "features.csv")
     return results
+
+
+def _keep_model(
+    results: Results,
+    table: Table,
+    study: Study,
+    rows: str,
+    jobs: int | None,
+    progress: Progress,
+) -> None:
+    """Fit the recommended model into the study's folder, unless it is there."""
+    choice = results.recommended
+    if choice is None:
+        return
+    assert results.folder is not None
+    digest = results.question["digest"]
+    folder = results.folder / MODEL
+    wanted = (choice.method, choice.strength, digest, rows)
+    with suppress(UsageError):  # none yet, or one that is damaged: it is fitted again
+        model = load_model(folder)
+        if (model.method, model.strength, model.facts["study"], model.facts["rows"]) == wanted:
+            return
+    progress.say(f"fitting the recommended model on {ROWS[rows]}")
+    try:
+        model = refit_method(
+            table,
+            study,
+            choice.method,
+            choice.strength,
+            rows=rows,
+            uses=results.features,
+            digest=digest,
+            jobs=jobs,
+        )
+    except UsageError as error:
+        progress.say(f"no model is kept: {error}")
+        return
+    model.save(folder)
 
 
 def _run_pending(
@@ -177,6 +236,7 @@ def _run_pending(
     store: Store,
     jobs: int | None,
     progress: Progress,
+    trial_seconds: Mapping[str, float],
 ) -> None:
     """Run the trials that have no record, and store each record as soon as it is made."""
     earlier = store.read_results().records
@@ -186,55 +246,16 @@ def _run_pending(
         progress.say(f"{count} removed: the same trials run again")
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    progress.start(len(trials), earlier)
+    processes = count_processes(jobs, pending)
+    seconds = math.fsum(trial_seconds[trial.method] for trial in pending) / max(processes, 1)
+    progress.start(
+        len(trials),
+        earlier,
+        find_metric(study.metric, parts[0].task),
+        folds=study.folds,
+        expected=describe_expected(seconds + START * (processes > 1), processes),
+    )
     with closing(run_trials(study, pending, parts, jobs)) as records:
         for record in records:
             store.add(record)
             progress.advance(record)
-
-
-def _describe_table(table: Table) -> str:
-    """How the data were read, so that a misreading is noticed before the training."""
-    rows, features = table.frame.shape
-    text = table.frame.select_dtypes(object).shape[1]
-    kinds = f", {text} of them text" if text else ""
-    other = "numbers" if table.task == "classes" else "classes"
-    target = f"{len(table.classes)} classes" if table.classes else "numbers"
-    return (
-        f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
-        f"a target of {target} (--task {other} if it holds {other})"
-    )
-
-
-def _collect_provenance(command: str) -> dict[str, str]:
-    libraries = ("torch", "numpy", "scikit-learn", "pandas", "joblib")
-    return {
-        "command": command,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": sys.version.split()[0],
-        **{name: version(name) for name in libraries},
-        "shrinkage": shrinkage.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _describe_data(table: Table, study: Study) -> Data:
-    rows = split_rows(table, study, 0)
-    data: Data = {
-        "name": table.name,
-        "task": table.task,
-        "rows": len(table.target),
-        "features": table.frame.shape[1],
-        "classes": list(table.classes),
-        "train": len(rows.train),
-        "validation": len(rows.validation),
-        "test": len(rows.test),
-        "notes": list(table.notes),
-        "trivial": dataclasses.asdict(score_baseline(table, study)),
-        "readings": [dataclasses.asdict(reading) for reading in table.readings],
-    }
-    if table.is_plane:
-        x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)
-        data["columns"] = list(table.frame.columns)
-        data["points"] = {"x": x, "y": y, "label": table.target.tolist()}
-    return data

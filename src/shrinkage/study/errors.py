@@ -13,9 +13,9 @@ class UsageError(ValueError):
     Examples
     --------
     >>> from shrinkage.study import Study
-    >>> Study(task="class")
+    >>> Study(task="classes?")
     Traceback (most recent call last):
-    shrinkage.study.errors.UsageError: task must be classes or numbers, got 'class'
+    shrinkage.study.errors.UsageError: task must be regression or classification, got 'classes?'
     """
 
 

@@ -12,11 +12,13 @@ def format_score(value: float, *, digits: int = 3) -> str:
 
     >>> [format_score(score) for score in (0.9531, 0.99962, 1.0, -0.0002, 0.0)]
     ['0.953', '0.9996', '1.000', '-0.0002', '0.000']
+    >>> [format_score(error) for error in (12.345, 23456.7, 2.5e9)]
+    ['12.345', '23,457', '2.5e+09']
     """
     if not math.isfinite(value):
         return MISSING
     if abs(value) >= 1000:
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.3g}"
     for more in range(digits, digits + 6):
         text = f"{value:.{more}f}"
         if float(text) not in (0.0, 1.0, -1.0):
@@ -39,6 +41,18 @@ def format_share(value: float | None) -> str:
     if value > 0.999:
         return "over 99.9%"
     return f"{100 * value:.1f}%"
+
+
+def format_duration(seconds: float) -> str:
+    """A time that is known roughly, with one or two digits.
+
+    >>> [format_duration(seconds) for seconds in (0.3, 4.4, 41.3, 117.0, 1534.0, 9000.0)]
+    ['1 s', '4 s', '40 s', '2 min', '26 min', '2.5 h']
+    """
+    if seconds < 95:
+        rounded = 5 * round(seconds / 5) if seconds > 20 else max(1, round(seconds))
+        return f"{rounded} s"
+    return f"{seconds / 60:.0f} min" if seconds < 95 * 60 else f"{seconds / 3600:.2g} h"
 
 
 def round_units(mean: float, total: int) -> int:

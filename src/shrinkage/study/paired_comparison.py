@@ -37,13 +37,14 @@ def compare_paired(
         t = d / √((1/K + n_validation/n_train)·s²), on K − 1 degrees of freedom.
 
     The splits share rows, so the differences are not independent: the second summand stands for
-    that. The strengths were chosen by these same scores, which favours the chosen method, so few
-    such comparisons should be made.
+    that. With r repetitions of k folds K is r·k, and n_validation/n_train is 1/(k − 1), which makes
+    it the corrected test of Bouckaert and Frank. The strengths were chosen by these same scores,
+    which favours the chosen method, so few such comparisons should be made.
 
     Parameters
     ----------
     scores, others : sequence of float
-        (seeds,): one score per seed, in the same order.
+        (splits,): one score per seed, or per fold of each, in the same order.
     train, validation : int
         Rows of the parts.
     step : float
@@ -53,6 +54,8 @@ def compare_paired(
     References
     ----------
     Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52 (2003).
+    Bouckaert and Frank, Evaluating the Replicability of Significance Tests for Comparing Learning
+    Algorithms, PAKDD (2004), section 3.3.
 
     Examples
     --------

@@ -15,8 +15,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-from shrinkage.study.formatting import pluralize
-from shrinkage.study.records import Record
+from shrinkage.study.formatting import format_duration, format_score, pluralize
+from shrinkage.study.records import Record, name_split
+from shrinkage.study.scores import METRICS, Metric
 
 LINES = 10  # plain lines in a whole study, roughly
 
@@ -30,15 +31,29 @@ class Progress:
         self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
         self._total = 0
         self._done = 0
+        self._metric = METRICS["accuracy"]
+        self._folds: int | None = None
         self._scores: dict[tuple[str, float], list[float]] = {}
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def start(self, total: int, earlier: Sequence[Record]) -> None:
-        """Begin a study of `total` trials, with the records of an earlier run."""
+    def start(
+        self,
+        total: int,
+        earlier: Sequence[Record],
+        metric: Metric,
+        *,
+        folds: int | None = None,
+        expected: str = "",
+    ) -> None:
+        """Begin a study of `total` trials, with the records of an earlier run.
+
+        `expected` says how long the others will take.
+        """
         self._total, self._done = total, len(earlier)
+        self._metric, self._folds = metric, folds
         done = len(earlier)
         for record in earlier:
             self._count(record)
@@ -46,8 +61,8 @@ class Progress:
             self.say(f"{done} of {pluralize(total, 'trial')} already recorded")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total, completed=done, visible=True)
-        elif done < total:
-            self.say(f"{pluralize(total - done, 'trial')} to run")
+        if done < total:
+            self.say(f"{pluralize(total - done, 'trial')} to run{expected}")
 
     def advance(self, record: Record) -> None:
         """Count one more record."""
@@ -56,8 +71,8 @@ class Progress:
         if record.validation_score is None:
             trial = record.trial
             self.say(
-                f"diverged: {trial.method} at {trial.strength:.3g}, seed {trial.seed}, "
-                f"{record.reason}"
+                f"diverged: {trial.method} at {trial.strength:.3g}, "
+                f"{name_split(trial.seed, self._folds)}, {record.reason}"
             )
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1, description=self._best())
@@ -73,10 +88,21 @@ class Progress:
         if not self._scores:
             return "none finished so far"
         (method, strength), scores = max(
-            self._scores.items(), key=lambda item: (len(item[1]), fmean(item[1]))
+            self._scores.items(),
+            key=lambda item: (len(item[1]), self._metric.gain(fmean(item[1]))),
         )
         at = f" at {strength:.2g}" if strength else ""
-        return f"best so far {method}{at}: {fmean(scores):.3f}"
+        return f"best so far {method}{at}: {format_score(fmean(scores))}"
+
+
+def describe_expected(seconds: float, processes: int) -> str:
+    """How long trials will take, as the end of a sentence.
+
+    >>> describe_expected(41.3, 2), describe_expected(9000.0, 1)
+    (', about 40 s with 2 at a time', ', about 2.5 h')
+    """
+    at_a_time = f" with {processes} at a time" if processes > 1 else ""
+    return f", about {format_duration(seconds)}{at_a_time}"
 
 
 @contextmanager

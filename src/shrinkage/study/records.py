@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
+
+TASKS = {"classes": "classification", "numbers": "regression"}  # as stored: as people say it
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Trial:
 
     method: str  # "none", "l1@proximal", "elastic_net:l1_ratio=0.3@proximal"
     strength: float  # 0.0 for "none"
-    seed: int  # determines the train/validation split and the initialization
+    seed: int  # determines the split and the initialization; with folds, seed·folds + fold
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,21 @@ class Choice:
     test_error: float = math.nan  # from the number of test rows; nan if unknown
 
 
+@dataclass(frozen=True)
+class FeatureUse:
+    """What the models of one method at one strength make of one input."""
+
+    method: str
+    strength: float
+    feature: str  # a column of the data; the levels of a text column are one input
+    kept: int  # in how many of the seeds a nonzero weight leads from it to an output
+    seeds: int
+    importance: float  # the validation score lost when its values are permuted, mean over seeds
+    importance_error: float  # standard error over seeds; nan with one seed
+    coefficient: float | None = None  # mean; of a linear model with one output, standardized
+    original: float | None = None  # the same per unit of the column, in units of the target
+
+
 class Points(TypedDict):
     """The rows of a data set with two features, as they are drawn."""
 
@@ -108,9 +126,12 @@ class Question(TypedDict, total=False):
     target: str | None
     subject: str | None
     task: str | None
+    metric: str | None
+    balanced: bool
     methods: list[str]
     strengths: list[float]
     seeds: int
+    folds: int | None
     model: str
     optimizer: str
     lr: float | None
@@ -120,3 +141,20 @@ class Question(TypedDict, total=False):
     validation: float
     prefer: str
     digest: str
+
+
+def count_splits(question: Mapping[str, Any]) -> int:
+    """How many train/validation splits a study has: one for each seed, or for each fold of it."""
+    return int(question["seeds"]) * (question.get("folds") or 1)
+
+
+def name_split(number: int, folds: int | None) -> str:
+    """The split of a trial in words, where its seed stands for a fold as well.
+
+    >>> name_split(7, None), name_split(7, 5)  # folds are counted from 1
+    ('seed 7', 'seed 1, fold 3')
+    """
+    if folds is None:
+        return f"seed {number}"
+    seed, fold = divmod(number, folds)
+    return f"seed {seed}, fold {fold + 1}"

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shrinkage.study import scores
 from shrinkage.study.data.column_reading import Reading
-from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
-from shrinkage.study.records import Baseline, Choice, Data, Question, Record
+from shrinkage.study.errors import UsageError
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
+from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
+from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.summary import mean_and_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES = {
-    "classes": "the share of rows that are predicted correctly",
-    "numbers": "1 is a perfect prediction, 0 is no better than a constant",
-}
+    from shrinkage.study.model.fitted import FittedModel
+
 HOWS = {
     "loss": "the penalty is added to the loss",
     "coupled": "its gradient is added to that of the loss, and the optimizer rescales both",
@@ -68,11 +68,29 @@ class Results:
     records: list[Record]
     choices: list[Choice]  # two per method (rule "best" and "one-se"); one for "none"
     verdict: str  # what to use and why, in words; "" until the study is complete
+    recommended: Choice | None = None  # what the verdict recommends
+    features: list[FeatureUse] = field(default_factory=list)  # inputs of the chosen models
+    folder: Path | None = None  # where the study is kept
 
     @property
     def task(self) -> str:
         """Whether the target is "classes" or "numbers"."""
         return self.data.get("task", "classes")
+
+    @property
+    def metric(self) -> Metric:
+        """The score of the models, by which they were chosen."""
+        return find_metric(self.question.get("metric"), self.task)
+
+    @property
+    def folds(self) -> int | None:
+        """K of the K-fold cross-validation; None where each seed has one split."""
+        return self.question.get("folds")
+
+    @property
+    def repeat(self) -> str:
+        """What the trials of one method and strength differ in: "seed", or "fold" of a seed."""
+        return "fold" if self.folds else "seed"
 
     @property
     def baseline(self) -> Baseline | None:
@@ -95,6 +113,25 @@ class Results:
             and record.status == "ok"
         ]
         return sorted(records, key=lambda record: record.trial.seed)
+
+    def features_of(self, method: str, strength: float) -> list[FeatureUse]:
+        """What the models of a method at a strength make of each input."""
+        return [use for use in self.features if (use.method, use.strength) == (method, strength)]
+
+    @property
+    def model(self) -> FittedModel:
+        """The recommended model, fitted for use, from the study's folder.
+
+        Raises
+        ------
+        UsageError
+            If none was fitted: nothing is recommended, or `refit` was None.
+        """
+        from shrinkage.study.model.fitted import load_model
+
+        if self.folder is None:
+            raise UsageError("these results were not read from a folder: there is no model")
+        return load_model(self.folder)
 
     def is_constant(self, choice: Choice) -> bool:
         """Whether the model of every seed predicts the same for every row."""
@@ -141,9 +178,9 @@ class Results:
         """The same as text to read; a method whose two rules agree has one row."""
         import pandas as pd
 
-        rows = [_text_row(choices) for choices in merge_rules(self.choices)]
+        rows = [text_row(choices) for choices in merge_rules(self.choices)]
         if rows and self.baseline is not None:
-            rows.append(_baseline_row(self.baseline))
+            rows.append(baseline_row(self.baseline))
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
 
     def remarks(self) -> list[str]:
@@ -162,7 +199,7 @@ class Results:
         }
         diverged = Counter(r.trial.method for r in self.records if r.status == "diverged")
         return [*edges, *sorted(constant)] + [
-            f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged seed is "
+            f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged trial is "
             "not chosen."
             for method, count in diverged.items()
         ]
@@ -171,7 +208,7 @@ class Results:
         """The words of tables and figures and what they mean, those that occur in this study."""
         if not self.choices:
             return []
-        terms = [(scores.NAMES[self.task], SCORES[self.task]), ("validation", self._validation())]
+        terms = [(self.metric.title, self.metric.meaning), ("validation", self._validation())]
         rows = self.data.get("test")
         if rows and any(choice.test_scores for choice in self.choices):
             rows_text = f"{pluralize(rows, 'row')} that no choice was based on"
@@ -187,13 +224,19 @@ class Results:
         seeds = len({record.trial.seed for record in self.records})
         if seeds < 2:
             return "one split of the rows, so the variation between splits is unknown"
-        return f"mean over {seeds} splits of the rows, ± its standard error; it chose the strengths"
+        splits = f"{seeds} splits of the rows"
+        if self.folds:
+            splits = f"{self.folds} folds, {seeds // self.folds} times"
+        return f"mean over {splits}, ± its standard error; it chose the strengths"
 
     def __repr__(self) -> str:
         frame = self.text_table()
         table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict]]
+        chosen = self.recommended
+        uses = self.features_of(chosen.method, chosen.strength) if chosen else []
+        inputs = describe_inputs(uses, self.metric)
+        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict], inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
     def _repr_html_(self) -> str:
@@ -228,36 +271,3 @@ def predicts_a_constant(record: Record, model: str) -> bool:
     for array in weights:
         reachable = (array != 0) @ reachable
     return not reachable.any()
-
-
-def _text_row(choices: Sequence[Choice]) -> dict[str, str]:
-    """One strength of a method, under all the rules that chose it."""
-    choice = choices[0]
-    edge = f" ({choice.edge})" if choice.edge else ""
-    test = mean_and_error(choice.test_scores)[0]
-    dead = round_units(choice.dead_neurons, choice.neurons)
-    return {
-        "method": choice.method,
-        "rule": ", ".join(each.rule for each in choices) if choice.method != "none" else "",
-        "strength": f"{choice.strength:.2g}{edge}" if choice.strength else "",
-        "validation": _with_error(choice.validation_mean, choice.validation_se),
-        "test": _with_error(test, choice.test_error) if choice.test_scores else "",
-        "zeros": format_share(choice.zeros),
-        "dead neurons": f"{dead} of {choice.neurons}" if choice.neurons else "",
-        "seconds": f"{choice.seconds:.2f}",
-    }
-
-
-def _baseline_row(baseline: Baseline) -> dict[str, str]:
-    empty = dict.fromkeys(("rule", "strength", "zeros", "dead neurons", "seconds"), "")
-    return {
-        **empty,
-        "method": baseline.name,
-        "validation": _with_error(*mean_and_error(baseline.validation_scores)),
-        "test": _with_error(fmean(baseline.test_scores), baseline.test_error),
-    }
-
-
-def _with_error(mean: float, error: float) -> str:
-    text = format_score(mean)
-    return text if math.isnan(error) else f"{text} ± {format_score(error)}"

@@ -14,9 +14,9 @@ from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.splits import Preprocessing, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.records import Choice, Record, Surface, Trial
-from shrinkage.study.scores import sampling_error, score_predictions
+from shrinkage.study.scores import answer_outputs, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
-from shrinkage.study.training.fit import predict, predict_answers, restore_model
+from shrinkage.study.training.fit import predict, restore_model
 
 RESOLUTION = 81  # points of a surface along each axis
 MARGIN = 0.08  # of the range, on each side
@@ -34,20 +34,21 @@ def score_test_part(
     `test_error` is the mean over seeds of the error that comes from the number of test rows: they
     are the same rows for every seed, so more seeds do not make it smaller.
     """
+    metric = find_metric(study.metric, table.task)
     record_of = {record.trial: record for record in records}
     scores: list[list[float]] = [[] for _ in choices]
     errors: list[list[float]] = [[] for _ in choices]
     surfaces: list[Surface | None] = [None for _ in choices]
-    for seed in range(study.seeds):
+    for seed in range(study.splits):
         rows = split_rows(table, study, seed)
         preprocessing = fit_preprocessing(table, rows)
         test = preprocessing.examples(table, rows.test)
         for index, choice in enumerate(choices):
             record = record_of[Trial(choice.method, choice.strength, seed)]
             model = restore_model(study, record, parts[seed])
-            predicted = predict_answers(model, test, table.task)
-            scores[index].append(score_predictions(test.y, predicted, table.task))
-            errors[index].append(sampling_error(test.y, predicted, table.task))
+            predicted = predict_from_outputs(predict(model, test.X).numpy(), table.task)
+            scores[index].append(metric.score(test.y, predicted, test.scale))
+            errors[index].append(metric.error(test.y, predicted, test.scale))
             if seed == 0 and table.is_plane:
                 surfaces[index] = _predict_surface(model, table, preprocessing)
     return [
@@ -64,11 +65,9 @@ def _predict_surface(model: nn.Module, table: Table, preprocessing: Preprocessin
     x, y = (_make_axis(table.frame[column]) for column in table.frame.columns)
     across, up = np.meshgrid(x, y)  # (rows, columns)
     plane = pd.DataFrame(np.column_stack([across.ravel(), up.ravel()]), columns=table.frame.columns)
-    outputs = predict(model, preprocessing.features(plane))
-    if table.task == "classes":
-        prediction = outputs.argmax(dim=1).numpy()
-    else:
-        prediction = outputs[:, 0].numpy() * preprocessing.scale + preprocessing.center
+    outputs = predict(model, preprocessing.features(plane)).numpy()
+    # A number target is standardized; for classes the scale is 1 and the center 0.
+    prediction = answer_outputs(outputs, table.task) * preprocessing.scale + preprocessing.center
     return Surface(x, y, prediction.reshape(across.shape))
 
 

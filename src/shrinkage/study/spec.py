@@ -9,14 +9,25 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from shrinkage.penalties.base import terms
+from shrinkage.study.check_values import (
+    check_balanced,
+    check_count,
+    check_float32,
+    check_lr,
+    check_strength,
+    check_text,
+    is_number,
+    normalize_task,
+)
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.method import parse_method
-from shrinkage.study.records import Trial
+from shrinkage.study.records import TASKS, Trial
+from shrinkage.study.scores import check_metric_name, find_metric
 
 METHODS = (
     "none",
@@ -26,15 +37,14 @@ METHODS = (
     "l1@proximal",
     "elastic_net@proximal",
     "group_lasso@proximal",
+    "group_lasso:groups=in@proximal",
 )
+DATA = "friedman"
 STRENGTHS = "1e-5:1e-1:9"
-TASKS = ("classes", "numbers")
 PREFERENCES = ("score", "sparse")
 STEPS = 400  # of training, roughly, unless the number of epochs is given
 LEAST_EPOCHS = 10
-MOST = {"seeds": 10_000, "strengths": 10_000, "epochs": 100_000_000, "batch": 1_000_000_000}
 MOST_TRIALS = 1_000_000
-LEAST, GREATEST = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
 @dataclass(frozen=True)
@@ -48,9 +58,16 @@ class Study:
     target, subject : str, optional
         Names of columns. The target is required where the data do not name one; all rows with the
         same subject stay in one part.
-    task : "classes" or "numbers", optional
+    task : "regression" or "classification", optional
         By default guessed from the target: text, truth values and few distinct integers are
-        classes.
+        classes. It is kept as "numbers" or "classes", which are taken as well.
+    metric : str, optional
+        The score by which strengths and methods are chosen: "accuracy" (the default),
+        "balanced_accuracy", "roc_auc" or "log_loss" of classes, "r2" (the default), "mae" or
+        "rmse" of numbers.
+    balanced : bool
+        Whether each class counts as much as every other in the training: the loss of a row is
+        multiplied by n/(k·n_class), for n training rows of k classes.
     methods : sequence of str
         "none", or the text of a penalty and how it acts: "l1@proximal" or, with arguments other
         than the strength, "group_lasso:groups=in@proximal". Without "@..." it is proximal, which
@@ -60,6 +77,10 @@ class Study:
         The grid for every method that does not state its own strength.
     seeds : int
         The number of repetitions, each with its own train/validation split and initialization.
+    folds : int, optional
+        K of a K-fold cross-validation, which then takes the place of the train/validation split:
+        each seed deals the rows outside the test part into K folds, and each of them is the
+        validation part once. A method and a strength have seeds·folds trials.
     model, optimizer : str
         "mlp:64", "mlp:64,32", "linear" or "package.module:function"; a name in `torch.optim`,
         perhaps with options: "sgd,momentum=0.9".
@@ -68,7 +89,7 @@ class Study:
     batch : int
         The most rows in one step; a smaller training part is one batch.
     test, validation : float
-        Shares of the rows.
+        Shares of the rows; with folds each fold is a validation part.
     prefer : "score" or "sparse"
         What the verdict recommends: the model with the best validation score, or among those
         close to it the one with the most zeros.
@@ -83,19 +104,22 @@ class Study:
     >>> study.with_defaults(target="y", task="classes", lr=1e-3, train_rows=100).epochs
     400
     >>> print(study.to_toml())
-    data = "spiral"
+    data = "friedman"
     methods = ["none", "l1@proximal"]
     strengths = [0.001, 0.01]
     ...
     """
 
-    data: str = "spiral"
+    data: str = DATA
     target: str | None = None
     subject: str | None = None
     task: str | None = None
+    metric: str | None = None
+    balanced: bool = False
     methods: tuple[str, ...] = METHODS
     strengths: tuple[float, ...] = ()
     seeds: int = 3
+    folds: int | None = None
     model: str = "mlp:64"
     optimizer: str = "adam"
     lr: float | None = None
@@ -107,26 +131,35 @@ class Study:
 
     def __post_init__(self) -> None:
         grid = self.strengths or grid_from_text(STRENGTHS)
-        _set(self, strengths=tuple(sorted({_check_strength(strength) for strength in grid})))
+        _set(self, strengths=tuple(sorted({check_strength(strength) for strength in grid})))
         for name in ("data", "target", "subject", "model", "optimizer"):
-            _check_text(name, getattr(self, name))
+            check_text(name, getattr(self, name))
         _set(self, methods=_normalize_methods(self.methods))
-        if self.task is not None and self.task not in TASKS:
-            raise UsageError(f"task must be classes or numbers, got {self.task!r}")
+        _set(self, task=normalize_task(self.task))
+        if self.metric is not None:
+            _set(self, metric=check_metric_name(self.metric))
+        if self.task is not None:
+            find_metric(self.metric, self.task)  # refuses one of the other task
+        check_balanced(self.balanced, self.task)
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
-        for name in ("seeds", "epochs", "batch"):
-            _check_count(name, getattr(self, name))
-        _check_lr(self.lr)
+        for name in ("seeds", "folds", "epochs", "batch"):
+            check_count(name, getattr(self, name))
+        check_lr(self.lr)
         shares = (self.test, self.validation)
-        if not all(_is_number(share) and 0 < share < 1 for share in shares) or sum(shares) >= 1:
+        if not all(is_number(share) and 0 < share < 1 for share in shares) or sum(shares) >= 1:
             raise UsageError(f"test and validation must be shares with a sum below 1, got {shares}")
-        count = self.seeds * sum(len(self.strengths_of(method)) for method in self.methods)
+        count = self.splits * sum(len(self.strengths_of(method)) for method in self.methods)
         if count > MOST_TRIALS:
             raise UsageError(
-                f"methods, strengths and seeds make {count:,} trials: a study runs "
+                f"methods, strengths, seeds and folds make {count:,} trials: a study runs "
                 f"at most {MOST_TRIALS:,}; name fewer"
             )
+
+    @property
+    def splits(self) -> int:
+        """How many train/validation splits there are: one for each seed, or for each fold of it."""
+        return self.seeds * (self.folds or 1)
 
     def trials(self) -> list[Trial]:
         """Every method, strength and seed. The first seed comes first, so that early results cover
@@ -134,7 +167,7 @@ class Study:
         """
         return [
             Trial(method, strength, seed)
-            for seed in range(self.seeds)
+            for seed in range(self.splits)
             for method in self.methods
             for strength in self.strengths_of(method)
         ]
@@ -151,6 +184,7 @@ class Study:
             self,
             target=target,
             task=task,
+            metric=find_metric(self.metric, task).name,
             lr=lr if self.lr is None else self.lr,
             epochs=self.epochs or max(LEAST_EPOCHS, math.ceil(STEPS / steps_per_epoch)),
         )
@@ -158,6 +192,7 @@ class Study:
     def to_toml(self) -> str:
         """This specification as TOML, without the fields that are left open."""
         fields = dataclasses.asdict(self)
+        fields["task"] = TASKS.get(self.task or "")
         lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if value is not None]
         return "\n".join(lines) + "\n"
 
@@ -196,9 +231,9 @@ def grid_from_text(text: str) -> tuple[float, ...]:
     remedy = 'write low:high:count, as in "1e-5:1e-1:9", or a list, as in "1e-4,1e-3"'
     try:
         if ":" not in text:
-            return tuple(_check_strength(float(part)) for part in text.split(","))
+            return tuple(check_strength(float(part)) for part in text.split(","))
         low, high, count = (part.strip() for part in text.split(":"))
-        ends = _check_strength(float(low)), _check_strength(float(high))
+        ends = check_strength(float(low)), check_strength(float(high))
         number = int(count)
     except UsageError:
         raise
@@ -206,7 +241,7 @@ def grid_from_text(text: str) -> tuple[float, ...]:
         raise UsageError(f"strengths {text!r} cannot be read: {remedy}") from None
     if number < 2 or ends[0] >= ends[1]:
         raise UsageError(f"strengths {text!r} must rise from low to high in 2 steps or more")
-    _check_count("strengths", number)
+    check_count("strengths", number)
     between = [float(f"{strength:.6g}") for strength in np.geomspace(*ends, number)[1:-1]]
     grid = (ends[0], *between, ends[1])
     if any(low >= high for low, high in pairwise(grid)):
@@ -221,53 +256,8 @@ def _normalize_methods(texts: Sequence[str]) -> tuple[str, ...]:
         for term in terms(method.make_penalty(1.0)) if method.penalty else ():
             for number in vars(term).values():
                 if isinstance(number, float) and number:
-                    _check_float32(f"penalty {method.text!r}: a number", number)
+                    check_float32(f"penalty {method.text!r}: a number", number)
     return tuple(dict.fromkeys(method.text for method in methods))
-
-
-def _check_strength(value: object) -> float:
-    if not _is_number(value) or not 0 < value < math.inf:
-        raise UsageError(
-            f"strengths must be numbers above 0 and finite, got {value!r} (none is always compared)"
-        )
-    _check_float32("strengths", float(value))
-    return float(value)
-
-
-def _check_lr(lr: object) -> None:
-    if lr is None:
-        return
-    if not (_is_number(lr) and 0 < lr < math.inf):
-        raise UsageError(f"lr must be a number above 0, got {lr!r}")
-    if lr < LEAST:
-        raise UsageError(f"lr must be at least {LEAST:.2g}, as float32 holds no less, got {lr!r}")
-
-
-def _check_float32(name: str, value: float) -> None:
-    """Refuse a number that float32 would round to infinity or to zero."""
-    if not LEAST <= abs(value) <= GREATEST:
-        raise UsageError(
-            f"{name} must lie between {LEAST:.2g} and {GREATEST:.2g}, what float32 holds, "
-            f"got {value!r}"
-        )
-
-
-def _check_count(name: str, value: object) -> None:
-    if value is None and name == "epochs":
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} must be a whole number from 1 up, got {value!r}")
-    if value > MOST[name]:
-        raise UsageError(f"{name} must be at most {MOST[name]:,}, got {value}")
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str) and (value is not None or name not in ("target", "subject")):
-        raise UsageError(f"{name} must be text, got {value!r}")
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _set(study: Study, **values: object) -> None:
@@ -279,4 +269,4 @@ def _set(study: Study, **values: object) -> None:
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from shrinkage.study.records import Record
+from shrinkage.study.records import FeatureUse, Record
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,13 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
         dead_neurons=mean_and_error(record.dead_neurons for record in sound)[0],
         neurons=records[0].neurons,
         seconds=mean_and_error(record.seconds for record in sound)[0],
+    )
+
+
+def rank_features(uses: Sequence[FeatureUse]) -> list[FeatureUse]:
+    """The inputs of one model from the most to the least important; unused ones come last."""
+    return sorted(
+        uses,
+        key=lambda use: (use.kept > 0, use.importance, use.kept, use.coefficient or 0.0),
+        reverse=True,  # inputs that tie stay in the order of the data
     )

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from shrinkage.study import scores
 from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
 from shrinkage.study.method import parse_method
 from shrinkage.study.paired_comparison import Lead, compare_paired
+from shrinkage.study.recommending import (
+    SPARSE,
+    exceeds,
+    find_candidates,
+    gain_of_one_row,
+    gain_over,
+    mean_validation,
+    rank,
+)
 from shrinkage.study.records import Baseline, Choice
 from shrinkage.study.results import Results
 from shrinkage.study.summary import mean_and_error
 
-SPARSE = 0.05  # share of zeros from which a model is called sparse, or sparser than another
-KEPT_LEAD = 0.9  # of the best model's lead over the trivial model, kept by a sparser alternative
-FALLBACK_COST = 0.01  # of the score, where the trivial model's score is unknown
 MOST_SHOWN = 40  # characters of the majority class
 
 
@@ -30,13 +35,10 @@ def write_verdict(results: Results) -> str:
     """
     if not results.choices:
         return "Nothing can be recommended: every trial diverged; lower the learning rate (--lr)."
-    useful = [choice for choice in results.choices if _is_useful(results, choice)]
-    if not useful:
+    best, sparser, chosen = find_candidates(results)
+    if best is None or chosen is None:
         return _explain_failure(results)
-    best = max(useful, key=_rank)
-    sparser = _find_sparser(results, useful, best)
     prefers_sparse = results.question.get("prefer") == "sparse"
-    chosen = sparser if prefers_sparse and sparser else best
     sentences = [
         _recommend(results, chosen),
         _judge_leads(results, chosen),
@@ -44,56 +46,11 @@ def write_verdict(results: Results) -> str:
         _describe_sparsity(results, best, sparser, prefers_sparse=prefers_sparse),
     ]
     if results.baseline is None:
-        trivial = "the mean" if results.task == "numbers" else "the majority class"
         sentences.append(
-            f"This older folder does not hold the score of {trivial}: compare again into another "
-            "--out to know it."
+            f"This older folder does not hold the score of {results.metric.trivial}: compare "
+            "again into another --out to know it."
         )
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _is_useful(results: Results, choice: Choice) -> bool:
-    """Whether a choice uses the features and beats the trivial model, and an R² of 0."""
-    score = choice.validation_mean
-    beats = results.task != "numbers" or _exceeds(score, 0.0)
-    if results.baseline is not None:
-        lead = score - _validation_mean(results.baseline)
-        beats &= _exceeds(lead, 0.0) and not _exceeds(_score_of_one_row(results), lead)
-    return beats and not results.is_constant(choice)
-
-
-def _score_of_one_row(results: Results) -> float:
-    """What one validation row contributes: 1/n to accuracy, no fixed amount to R²."""
-    rows = results.data.get("validation", 0)
-    return 1 / rows if rows and results.task == "classes" else 0.0
-
-
-def _exceeds(score: float, other: float) -> bool:
-    return score - other > 1e-12  # a smaller difference is rounding of the means
-
-
-def _validation_mean(baseline: Baseline) -> float:
-    return fmean(baseline.validation_scores)
-
-
-def _rank(choice: Choice) -> tuple[float, float, bool, float]:
-    """By the mean score; among equals by sparsity, then no penalty, then the greater strength."""
-    zeros = choice.zeros if choice.zeros >= SPARSE else 0.0
-    return round(choice.validation_mean, 12), zeros, choice.method == "none", choice.strength
-
-
-def _find_sparser(results: Results, useful: Sequence[Choice], best: Choice) -> Choice | None:
-    """The sparsest choice that is clearly sparser than the best and nearly as good."""
-    cost = FALLBACK_COST
-    if results.baseline is not None:
-        cost = (1 - KEPT_LEAD) * (best.validation_mean - _validation_mean(results.baseline))
-    near = [
-        choice
-        for choice in useful
-        if choice.zeros >= best.zeros + SPARSE
-        and not _exceeds(best.validation_mean - cost, choice.validation_mean)
-    ]
-    return max(near, key=lambda choice: (choice.zeros, *_rank(choice)), default=None)
 
 
 def _recommend(results: Results, chosen: Choice) -> str:
@@ -103,19 +60,19 @@ def _recommend(results: Results, chosen: Choice) -> str:
     if unpenalized and chosen.method != "none":
         rivals.append(f"{format_score(unpenalized.validation_mean)} without a penalty")
     if baseline:
-        score = format_score(_validation_mean(baseline))
+        score = format_score(mean_validation(baseline))
         rivals.append(f"{score} for {_name_baseline(baseline)}")
     against = f", against {' and '.join(rivals)}" if rivals else ""
-    score = f"{scores.NAMES[results.task]} in validation is {format_score(chosen.validation_mean)}"
+    score = f"{results.metric.title} in validation is {format_score(chosen.validation_mean)}"
     advice = f"Use {_name_choice(chosen)}: its {score}{against}."
     if chosen.method != "none":
         return advice if unpenalized else f"{advice} Without a penalty the training diverges."
     penalized = [choice for choice in results.choices if choice.method != "none"]
     if not penalized:
         return f"{advice} There is no model with a penalty to compare it with."
-    best = max(penalized, key=_rank)
+    best = max(penalized, key=lambda choice: rank(results, choice))
     return (
-        f"{advice} No penalty that was tried scores higher (the best, {_name_choice(best)}, has "
+        f"{advice} No penalty that was tried scores better (the best, {_name_choice(best)}, has "
         f"{format_score(best.validation_mean)}): regularization does not help here."
     )
 
@@ -139,20 +96,21 @@ def _judge_leads(results: Results, chosen: Choice) -> str:
     leads: list[tuple[str, Lead]] = []
     for name, rival_scores in rivals:
         lead = compare_paired(
-            chosen_scores,
-            rival_scores,
+            list(map(results.metric.gain, chosen_scores)),
+            list(map(results.metric.gain, rival_scores)),
             train=train or 1,
             validation=validation or 1,
-            step=_score_of_one_row(results),
+            step=gain_of_one_row(results),
         )
-        if _exceeds(lead.mean, 0.0):
+        if exceeds(results, lead.mean, 0.0):
             leads.append((name, lead))
     unclear = [(name, lead) for name, lead in leads if not lead.is_clear]
     if unclear:
         sizes = f" with {train} rows to train on and {validation} to validate"
+        splits = f"{pluralize(seeds, results.repeat)}{sizes if train and validation else ''}"
         return (
-            f"{pluralize(seeds, 'seed')}{sizes if train and validation else ''} are too few to "
-            f"tell the lead over {_name_leads(unclear)} from chance: take this as the best guess."
+            f"{splits} are too few to tell the lead over {_name_leads(unclear)} from chance: take "
+            "this as the best guess."
         )
     return f"The lead over {_name_leads(leads)} is more than chance explains." if leads else ""
 
@@ -179,9 +137,10 @@ def _describe_sparsity(
     chosen = sparser if prefers_sparse and sparser else best
     sentences = [f"{_describe_zeros(chosen)}."] if chosen.zeros >= SPARSE else []
     if sparser is not None:
-        cost = best.validation_mean - sparser.validation_mean
-        costs = f"costs {format_score(cost)} of {scores.NAMES[results.task]}"
-        costs = costs if _exceeds(cost, 0) else "costs nothing"
+        cost = gain_over(results, best, sparser.validation_mean)
+        costs = f"costs {format_score(cost)} {'of' if results.metric.best else 'more'} "
+        costs += results.metric.title
+        costs = costs if exceeds(results, cost, 0.0) else "costs nothing"
         if prefers_sparse:
             sentences.append(
                 "It is the sparsest of those near the best score, "
@@ -206,16 +165,17 @@ def _describe_zeros(choice: Choice) -> str:
 
 def _explain_failure(results: Results) -> str:
     """Why nothing is recommended: which model came nearest, and what may help."""
-    best, baseline = max(results.choices, key=_rank), results.baseline
+    best = max(results.choices, key=lambda choice: rank(results, choice))
+    baseline = results.baseline
     why = "every model that was trained predicts the same for every row"
-    if results.task == "numbers":
-        mean = f" (the mean has {format_score(_validation_mean(baseline))})" if baseline else ""
+    if results.metric.name == "r2":
+        mean = f" (the mean has {format_score(mean_validation(baseline))})" if baseline else ""
         why = f"no model has an R² above 0 in validation, and below 0 a constant is better{mean}"
     elif baseline is not None:
         why = (
             f"no model beats {_name_baseline(baseline)}, which has "
-            f"{format_score(_validation_mean(baseline))} accuracy in validation without looking at "
-            "the features"
+            f"{format_score(mean_validation(baseline))} {results.metric.title} in validation "
+            "without looking at the features"
         )
     constant = ", and predicts the same for every row" if results.is_constant(best) else ""
     nearest = f"{_name_choice(best)}, has {format_score(best.validation_mean)}{constant}"
@@ -236,15 +196,14 @@ def _suggest_remedies(results: Results) -> list[str]:
             "penalties try weaker --strengths."
         ]
     train_score = mean_and_error(r.train_score for r in results.records_of(unpenalized))[0]
-    train_rows = results.data.get("train", 0)
-    level = _validation_mean(results.baseline) if results.baseline else 0.0
+    train_rows, metric = results.data.get("train", 0), results.metric
+    level = mean_validation(results.baseline) if results.baseline else 0.0
     # Overfitting is a gap between old and new rows that is large against the distance from the
     # trivial score to a perfect one, where more than two training rows are learned at all.
-    gap = train_score - unpenalized.validation_mean
-    if results.task == "classes":
-        overfits = gap > 0.2 * (1 - level) and train_score - level > 2 / max(train_rows, 1)
-    else:
-        overfits = gap > 0.2 and train_score > level
+    gap = metric.gain(train_score) - metric.gain(unpenalized.validation_mean)
+    learned_lead = metric.gain(train_score) - metric.gain(level)
+    two_rows = 2 / max(train_rows, 1) if metric.counts_rows else 0.0
+    overfits = gap > 0.2 * abs(metric.best - level) and learned_lead > two_rows
     learned = f"the model has {format_score(train_score)} on the rows it was trained on"
     if overfits:
         sentences = [
@@ -257,12 +216,12 @@ def _suggest_remedies(results: Results) -> list[str]:
             f"Without a penalty {learned}: it has hardly learned; the features may say little "
             "about the target, or it needs more --epochs, another --lr or a larger --model."
         ]
-    if results.task == "numbers" and level < -0.1:
+    if metric.name == "r2" and level < -0.1:
         sentences.append("A few extreme target values may dominate the fit and its R²: check them.")
-    if results.task == "classes" and level >= 0.8:
+    if metric.name == "accuracy" and level >= 0.8:
         sentences.append(
-            "Where one class is so frequent, always predicting it gives a high accuracy: a table "
-            "with as many rows of each class shows more."
+            "Where one class is so frequent, always predicting it gives a high accuracy: "
+            "--metric balanced_accuracy and --balanced show more."
         )
     return sentences
 
@@ -272,7 +231,7 @@ def _find_unpenalized(results: Results) -> Choice | None:
 
 
 def _validation_scores(results: Results, choice: Choice) -> list[float]:
-    """The validation scores of a choice, one per seed, in the order of the seeds."""
+    """The validation scores of a choice, one per split, in their order."""
     records = results.records_of(choice)
     return [r.validation_score for r in records if r.validation_score is not None]
 

@@ -25,11 +25,11 @@ from shrinkage.penalties import L2, Penalty
 from shrinkage.penalties.layout import Layout
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.attaching.attachment import Attachment
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.names import On, replace_by_names
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected, select
+from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.regularizer import Regularizer
 
@@ -56,10 +56,10 @@ def select_remaining(
     """As `select`, but factors that `collapse` multiplied out are penalized no longer."""
     pool = candidates(model)
     names = {candidate.name for candidate in pool}
-    remaining = {name: one for name, one in penalties.items() if name in names}
+    remaining = {name: item for name, item in penalties.items() if name in names}
     if remaining:
         return select(model, remaining, on)
-    return [Selected(one, one.owners[0], None, "collapsed") for one in pool]
+    return [Selected(item, item.owners[0], None, "collapsed") for item in pool]
 
 
 def reparametrize(
@@ -93,19 +93,19 @@ def reparametrize(
     >>> factors = reparametrize(model, L1(0.1))
     >>> optimizer = torch.optim.Adam(model.parameters())
     >>> print(factors.attach(optimizer, how="coupled"))
-    coupled in Adam: rests at the minimum of J = data loss + Ω; no exact zeros
+    coupled in Adam: converges to the minimum of J = data loss + Ω; no exact zeros
     >>> collapse(model)
     >>> type(model.weight).__name__
     'Parameter'
     """
     selected = select(model, *replace_by_names(model, penalty, on))
-    chosen = [one for one in selected if one.penalty is not None]
-    products = [_make_product(one) for one in chosen]  # refuses before anything is changed
+    chosen = [item for item in selected if item.penalty is not None]
+    products = [_make_product(item) for item in chosen]  # refuses before anything is changed
     strengths: dict[str, Penalty] = {}
-    for one, (product, kappa) in zip(chosen, products, strict=True):
-        module, key = one.owner.module, one.owner.key
+    for item, (product, kappa) in zip(chosen, products, strict=True):
+        module, key = item.owner.module, item.owner.key
         parametrize.register_parametrization(module, key, product)
-        prefix = one.owner.name.removesuffix(key)
+        prefix = item.owner.name.removesuffix(key)
         for number in (0, 1):
             strengths[f"{prefix}parametrizations.{key}.original{number}"] = L2(kappa / 2)
     return Factors(model, strengths)
@@ -175,8 +175,8 @@ def _make_product(selected: Selected) -> tuple[nn.Module, float]:
             "would not be; leave it out with on= or a None in the mapping"
         )
     assert penalty is not None  # only penalized parameters are divided into factors
-    absolute, square, rest = penalty.split()
-    if not (square or rest):
+    absolute, square, others = penalty.split()
+    if not (square or others):
         return Product(), absolute
     bound = with_groups(penalty, lambda side: lay_out_units(side, owner, parameter))
     grouped = bound._as_group_norms(tuple(parameter.shape))

@@ -16,8 +16,8 @@ from torch.autograd import forward_ad
 from torch.optim import Optimizer
 
 try:
-    # torch.compile leaves the function alone and goes on around it. torch.compiler.disable does so
-    # too, but imports the whole compiler at once; this one waits until the function is called.
+    # torch.compile traces the code around the function, but not the function itself. This could be
+    # torch.compiler.disable, but that imports the whole compiler at once, and this one when called.
     from torch._compile import _disable_dynamo as skip_compiling
 except ImportError:
     skip_compiling = torch.compiler.disable

@@ -14,13 +14,13 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing import table
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.clipping import clip_grad_norm_
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.records import load_state, save_state
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import UserMetric
-from shrinkage.torch.models.names import On
+from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule, check_schedule
 
 
@@ -82,7 +82,7 @@ class Regularizer(Regularized):
     ...     optimizer.step()
     >>> regularizer.sparsity().zeros
     4
-    >>> state = regularizer.state_dict()  # saved beside those of model and optimizer
+    >>> state = regularizer.state_dict()  # to be saved with those of model and optimizer
     >>> regularizer.load_state_dict(state)
     >>> regularizer.detach()
     """
@@ -199,7 +199,7 @@ class Regularizer(Regularized):
 
         Notes
         -----
-        From now on the regularizer travels in the optimizer's `state_dict`, and goes on when that
+        From now on the regularizer is saved in the optimizer's `state_dict`, and resumes when that
         is loaded, before attach() or after it: nothing else need be saved. (Flattened states of
         `torch.distributed.checkpoint` must be loaded after it.)
         """
@@ -236,11 +236,11 @@ class Regularizer(Regularized):
         self.bound.advance()
 
     def reset(self) -> None:
-        """Begin anew, as for a second training.
+        """Start again, as for a second training.
 
         The count of steps is 0 again, a schedule sets its first factor (one set by hand stays),
-        ``Toward("start")`` starts where the next step finds the weights, and what was known of
-        SGD's momentum buffers is forgotten: those that are there count as full.
+        ``Toward("start")`` starts from the weights at the next step, and existing momentum buffers
+        of SGD count as full.
 
         >>> from shrinkage import L1
         >>> from shrinkage.torch import schedules

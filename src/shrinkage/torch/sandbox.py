@@ -1,7 +1,7 @@
 """Different weight regularizations in a sandbox: the same weights, no data, one penalty, each way.
 
-With a data gradient of zero, all that moves a weight is its regularization, so each way shows its
-own law within a step or two.
+With a data gradient of zero only the regularization moves a weight, so each way shows its law
+within a step or two.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.regularizer import Regularizer
 from shrinkage.torch.wording.text_table import align
 
-MOST = 1_000_000  # numbers that one way leaves behind
+MOST = 1_000_000  # numbers in the path of one way
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What one way did to the weights."""
+    """The path of the weights under one way of regularization."""
 
     way: str
     paths: tuple[tuple[float, ...], ...]  # (steps + 1, weights)
@@ -154,23 +154,23 @@ def _trace(
     steps: int,
 ) -> Trace:
     model = _Weights(weights)
-    made = build(model, lr, strength)
+    setup = build(model, lr, strength)
     penalty: float | None = None
     gradient: tuple[float, ...] = ()
     paths = [weights]
     for number in range(steps):
-        made.optimizer.zero_grad()
+        setup.optimizer.zero_grad()
         loss: Tensor = 0.0 * model.weight.sum()
-        if made.in_loss is not None:
-            loss = loss + made.in_loss.penalty()
+        if setup.in_loss is not None:
+            loss = loss + setup.in_loss.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         if number == 0:
             assert model.weight.grad is not None
             gradient = tuple(model.weight.grad[0].tolist())
-            penalty = loss.item() if made.in_loss is not None else None
-        made.optimizer.step()
-        if made.in_loss is not None:
-            made.in_loss.step()
+            penalty = loss.item() if setup.in_loss is not None else None
+        setup.optimizer.step()
+        if setup.in_loss is not None:
+            setup.in_loss.step()
         paths.append(tuple(model.weight.detach()[0].tolist()))
     return Trace(way, tuple(paths), penalty, gradient)
 

@@ -67,7 +67,7 @@ def check_schedule(schedule: object) -> None:
 
 
 def _check_is_made(argument: str, schedule: object) -> None:
-    """Refuse the functions of this module themselves: they make schedules.
+    """Refuse the functions of this module themselves, which make schedules.
 
     Raises
     ------
@@ -93,16 +93,16 @@ def factor_at(schedule: Schedule, step: int) -> float:
     ValueError
         If it returns a negative, an infinite or no real number.
     """
-    given: Any = schedule(step)
+    factor: Any = schedule(step)
     what = f"at step {step} the schedule's factor"
-    if callable(given) and not hasattr(given, "__float__"):
+    if callable(factor) and not hasattr(factor, "__float__"):
         raise TypeError(
-            f"{what} must be a number, got the function {given!r}: where it makes schedules, give "
+            f"{what} must be a number, got the function {factor!r}: where it makes schedules, give "
             "what it makes"
         )
-    if getattr(given, "ndim", None) == 0 or getattr(given, "shape", None) == (1,):
-        given = given.item()
-    return checked_strength(what, given)
+    if getattr(factor, "ndim", None) == 0 or getattr(factor, "shape", None) == (1,):
+        factor = factor.item()
+    return checked_strength(what, factor)
 
 
 def _check_steps(steps: int) -> None:

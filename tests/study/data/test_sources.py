@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from shrinkage.study.data.column_values import read_column
+from shrinkage.study.data.generated import make_friedman, make_spiral
 from shrinkage.study.data.infer_readings import infer_readings
 from shrinkage.study.data.sources import NAMES, read_source
 from shrinkage.study.errors import UsageError
-from shrinkage.study.spiral import make_spiral
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,6 +36,18 @@ def test_the_spiral_has_three_arms_that_start_near_the_origin():
     radius = np.hypot(frame["x"], frame["y"]).to_numpy().reshape(3, 100)
     np.testing.assert_allclose(radius, np.tile(np.linspace(0, 1, 100), (3, 1)), atol=1e-12)
     pd.testing.assert_frame_equal(make_spiral(), make_spiral())
+
+
+def test_five_inputs_of_friedman_matter_and_the_others_do_not():
+    frame = make_friedman(noise=0.0)
+    assert list(frame.columns) == [*(f"x{place}" for place in range(1, 31)), "target"]
+    assert len(frame) == 400
+    x1, x2, x3, x4, x5 = (frame[f"x{place}"] for place in range(1, 6))
+    expected = 10 * np.sin(np.pi * x1 * x2) + 20 * (x3 - 0.5) ** 2 + 10 * x4 + 5 * x5
+    np.testing.assert_allclose(frame["target"], expected, rtol=1e-12)
+    noise = make_friedman()["target"] - expected
+    assert 0.9 < noise.std() < 1.1
+    assert read_source("friedman").digest == read_source("friedman").digest
 
 
 def test_files_of_three_kinds_hold_the_same(tmp_path):

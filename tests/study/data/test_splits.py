@@ -51,6 +51,55 @@ def test_a_subject_is_in_one_part_only(table_of):
         np.testing.assert_array_equal(rows.test, split_rows(table, STUDY, 0).test)
 
 
+FOLDS = Study(seeds=2, folds=5)
+
+
+def test_each_row_outside_the_test_part_is_validated_once_a_seed(table_of):
+    table = table_of({"x": X, "y": Y})
+    rows = [split_rows(table, FOLDS, number) for number in range(10)]
+    for repetition in (rows[:5], rows[5:]):
+        for own in repetition:
+            together = np.concatenate([own.train, own.validation, own.test])
+            assert sorted(together) == list(range(ROWS))
+            np.testing.assert_array_equal(own.test, rows[0].test)
+            assert len(own.validation) == 12
+            assert set(np.bincount(table.target[own.validation])) == {3}  # 15 of each class by 5
+        validated = np.concatenate([own.validation for own in repetition])
+        assert sorted([*validated, *rows[0].test]) == list(range(ROWS))
+    assert set(rows[0].validation) != set(rows[5].validation)
+    np.testing.assert_array_equal(rows[3].train, split_rows(table, FOLDS, 3).train)
+
+
+def test_a_class_rarer_than_the_folds_is_dealt_out_as_far_as_it_goes(table_of):
+    y = np.where(np.arange(ROWS) % 20 == 7, "rare", np.where(Y > 1, "a", "b"))
+    table = table_of({"x": X, "y": y})
+    rare = [(table.target[split_rows(table, FOLDS, k).validation] == 2).sum() for k in range(5)]
+    assert sorted(rare) == [0, 0, 1, 1, 1]
+
+
+def test_a_subject_is_in_one_fold_only_and_each_fold_has_every_class(table_of):
+    who = np.arange(ROWS) // 2  # 40 subjects, each of one class
+    table = table_of({"who": [f"p{w}" for w in who], "x": X, "y": (who % 2)}, subject="who")
+    for number in range(10):
+        rows = split_rows(table, FOLDS, number)
+        assert not set(who[rows.train]) & set(who[rows.validation])
+        assert not set(who[rows.train]) & set(who[rows.test])
+        assert np.bincount(table.target[rows.validation]).min() >= 4
+
+
+def test_more_folds_than_rows_or_subjects_allow_are_refused(table_of):
+    numbers = table_of({"x": X, "y": X**2})
+    with pytest.raises(UsageError, match=r"folds must be at most 30 here, two rows .* got 31"):
+        split_rows(numbers, Study(folds=31), 0)
+    assert len(split_rows(numbers, Study(folds=30), 29).validation) == 2
+    table = table_of({"who": np.arange(ROWS) % 4, "x": X, "y": Y}, subject="who")
+    with pytest.raises(UsageError, match=r"folds must be at most 3 here, one subject .* got 4"):
+        split_rows(table, Study(folds=4), 0)
+    lone = table_of({"who": [*range(7), *[7] * (ROWS - 7)], "x": X, "y": X**2}, subject="who")
+    with pytest.raises(UsageError, match="fewer than two rows: name fewer folds"):
+        split_rows(lone, Study(folds=5), 0)
+
+
 @pytest.mark.parametrize("rows", [2, 4, 5])
 def test_fewer_rows_than_parts_are_refused(table_of, rows):
     table = table_of({"x": X[:rows], "y": X[:rows] ** 2})

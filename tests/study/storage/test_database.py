@@ -157,6 +157,9 @@ DAMAGE = {
 }
 
 
+@pytest.mark.quick_where(
+    change=[DAMAGE["no state"], DAMAGE["no score"], DAMAGE["a history of text"]]
+)
 @pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_record_is_left_out_with_a_warning_and_then_run_again(folder, again, change):
     whole = load(folder)
@@ -181,6 +184,7 @@ def test_a_run_says_how_many_damaged_records_it_runs_again(folder, small, capsys
     assert "3 damaged records removed: the same trials run again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     ["surface = x'00'", "test_scores = 'x'", "rule = 'worst'", "edge = 'sharp'", "method = 'zzz'"],

@@ -5,13 +5,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 from sklearn.metrics import r2_score
 from torch import nn
 
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
+from shrinkage.study.scores import METRICS
 from shrinkage.study.training import fit, models
 from shrinkage.study.training.rehearsal import rehearse
 
@@ -26,6 +27,7 @@ def same(one, other):
     return first == second and all(np.array_equal(states[0][k], states[1][k]) for k in states[0])
 
 
+@pytest.mark.quick_where(batch=[16])
 @pytest.mark.parametrize("batch", [1024, 16])
 def test_the_same_question_gives_the_same_record_and_no_seed_leaks(ready, batch):
     study, parts = ready(batch=batch)
@@ -71,8 +73,8 @@ def test_a_record_counts_what_is_in_its_model(ready):
     assert (record.dead_neurons, record.neurons) == (silent.sum(), 8)
     assert record.dead_neurons > 0
     model = fit.restore_model(study, record, parts)
-    assert fit.score_model(model, parts.validation, "classes") == record.validation_score
-    assert fit.score_model(model, parts.train, "classes") == record.train_score
+    assert fit.score_model(model, parts.validation, METRICS["accuracy"]) == record.validation_score
+    assert fit.score_model(model, parts.train, METRICS["accuracy"]) == record.train_score
 
 
 def test_without_a_penalty_there_are_no_zeros_and_the_weights_are_counted(ready):
@@ -116,11 +118,11 @@ def _numbers(rows=200):
 
 
 def test_a_linear_model_with_l2_is_ridge(ready):
-    """mean squared error + lam·Σw²: scikit-learn's alpha is rows·lam."""
-    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    """½·mean squared error + lam·Σw²: scikit-learn's alpha is 2·rows·lam."""
+    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l2@proximal", 0.3, 0), parts)
-    ridge = Ridge(alpha=100 * 0.3).fit(parts.train.X, parts.train.y)
+    ridge = Ridge(alpha=2 * 100 * 0.3).fit(parts.train.X, parts.train.y)
     # float32 and a finite number of steps
     np.testing.assert_allclose(record.state["weight"][0], ridge.coef_, atol=1e-4)
     assert record.train_score == pytest.approx(
@@ -129,6 +131,34 @@ def test_a_linear_model_with_l2_is_ridge(ready):
     assert record.neurons == 0
 
 
+def test_a_strength_of_l1_is_the_alpha_of_lasso(ready):
+    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
+    parts = _numbers()
+    record = fit.run_trial(study, Trial("l1@proximal", 0.2, 0), parts)
+    lasso = Lasso(alpha=0.2, tol=1e-12).fit(
+        *(a.astype(float) for a in (parts.train.X, parts.train.y))
+    )
+    np.testing.assert_allclose(record.state["weight"][0], lasso.coef_, atol=1e-4)
+    assert (record.state["weight"][0] == 0).tolist() == (lasso.coef_ == 0).tolist()
+    assert 0 < (lasso.coef_ == 0).sum() < 3
+
+
+def test_two_classes_have_one_logit_and_a_strength_is_1_by_n_c(ready):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    parts = _numbers()
+    y = (parts.train.y > 0).astype(np.int64)
+    parts = Parts(Examples(parts.train.X, y), Examples(parts.train.X, y), "classes", 1)
+    record = fit.run_trial(study, Trial("l1@proximal", 0.05, 0), parts)
+    twin = LogisticRegression(
+        C=1 / (100 * 0.05), l1_ratio=1, solver="saga", tol=1e-10, max_iter=10_000
+    ).fit(parts.train.X, y)
+    assert record.state["weight"].shape == (1, 3)
+    np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=1e-3)
+    np.testing.assert_allclose(record.state["bias"], twin.intercept_, atol=1e-3)
+    assert record.train_score == twin.score(parts.train.X, y)
+
+
+@pytest.mark.slow
 def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     study, parts = ready(model="linear", epochs=2000, lr=0.05)
     record = fit.run_trial(study, Trial("l2@coupled", 0.01, 0), parts)
@@ -139,15 +169,30 @@ def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
     np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=1e-3)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_balanced_classes_are_those_of_class_weight(ready, classes):
+    study, _ = ready(model="linear", epochs=2000, lr=0.05, balanced=True)
+    numbers = _numbers().train
+    y = np.digitize(numbers.y, [1.5, 2.5][: classes - 1])
+    part = Examples(numbers.X, y.astype(np.int64))
+    outputs = 1 if classes == 2 else classes
+    record = fit.run_trial(
+        study, Trial("l2@proximal", 0.02, 0), Parts(part, part, "classes", outputs)
+    )
+    twin = LogisticRegression(C=1 / (2 * 100 * 0.02), class_weight="balanced", tol=1e-10)
+    twin.fit(part.X, y)
+    np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=2e-3)
+
+
 def test_r_squared_is_that_of_scikit_learn():
     model = nn.Linear(3, 1)
     nn.init.constant_(model.weight, 0.5)
     part = _numbers().validation
     predicted = fit.predict(model, part.X)[:, 0].double().numpy()
     expected = r2_score(part.y.astype(np.float64), predicted)
-    assert fit.score_model(model, part, "numbers") == pytest.approx(expected, rel=1e-10)
+    assert fit.score_model(model, part, METRICS["r2"]) == pytest.approx(expected, rel=1e-10)
     constant = Examples(part.X, np.ones_like(part.y))
-    assert fit.score_model(model, constant, "numbers") == 0.0
+    assert fit.score_model(model, constant, METRICS["r2"]) == 0.0
 
 
 def test_divergence_is_a_record_that_names_step_and_parameter(ready):

@@ -12,7 +12,7 @@ import shrinkage
 from audit_cases import CASES, Setup, penalized, sgd
 from shrinkage import L0, L1, L2, Lp, Penalty, SparseGroupLasso
 from shrinkage.torch import Regularizer, audit
-from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.bound_model import attachments_of
 
 
 @pytest.mark.parametrize("case", CASES)

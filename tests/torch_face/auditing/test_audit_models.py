@@ -262,7 +262,9 @@ def test_sixteen_bits_are_one_finding_for_all_they_lose() -> None:
     (finding,) = setup.findings()
     assert finding.slug == "penalty-lost-in-rounding"
     assert len(finding.parameters) == 4
-    assert finding.sentence.startswith("embedding.weight is bfloat16, which has no exact rest")
+    assert finding.sentence.startswith(
+        "embedding.weight is bfloat16, which does not converge exactly"
+    )
     assert "(and so are lstm.weight_ih_l0, lstm.weight_hh_l0 and head.weight)" in finding.sentence
 
 

@@ -28,8 +28,8 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from shrinkage import L1, MCP
 from shrinkage.kernels import launch
-from shrinkage.kernels.formulas import formula_of
-from shrinkage.kernels.how import Groups, How, Kind, Update
+from shrinkage.kernels.scalar_forms import formula_of
+from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.kernels.records import PARAMETER, PIECE, make_job
 
 KINDS = [Kind(Update.SGD, formula_of(penalty)[0], how, Groups.NONE, "float64")
@@ -44,7 +44,7 @@ def step(number):
         parameters[name] = value
     pieces["high"] = 20
     job = make_job(parameters, pieces)
-    launch.loop(KINDS[number])(job.ctypes.data)
+    launch.compile_loop(KINDS[number])(job.ctypes.data)
     assert job["done"] == 1
     assert np.isclose(pieces["squares"][0], np.square(w).sum())
     return np.square(w).sum()
@@ -67,15 +67,15 @@ def results(numbers: str, folder: Path) -> tuple[list[float], int]:
     )
     assert not done.stderr
     assert done.returncode == 0
-    *sums, compiled = map(float, done.stdout.split())
-    return sums, int(compiled)
+    *sums, compile_job = map(float, done.stdout.split())
+    return sums, int(compile_job)
 
 
 @pytest.mark.slow
 def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
     """Each compiled in a process of its own, where it is the first; then all found by one."""
     found = [results(number, tmp_path) for number in "01"]
-    assert [compiled for _, compiled in found] == [1, 1]
+    assert [compile_job for _, compile_job in found] == [1, 1]
     alone = [sums[0] for sums, _ in found]
     assert alone[0] != alone[1]
     assert results("01", tmp_path) == (alone, 0)
@@ -98,7 +98,7 @@ def test_where_nothing_can_be_written_each_process_compiles(
 
     monkeypatch.setattr(jit, "cfunc", cfunc)
     job = np.array([2])
-    jit.compiled(raise_it, "next")(job.ctypes.data)
+    jit.compile_job(raise_it, "next")(job.ctypes.data)
     assert job == [3]
 
 
@@ -142,7 +142,8 @@ def test_importing_compiles_nothing() -> None:
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
     code = (
         "import shrinkage.torch; from shrinkage.kernels import launch, step_counts; "
-        "assert launch.loop.cache_info().currsize == step_counts.counter.cache_info().currsize == 0"
+        "compilers = launch.compile_loop, step_counts.compile_counts; "
+        "assert [compiler.cache_info().currsize for compiler in compilers] == [0, 0]"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
 
@@ -167,7 +168,7 @@ class Told(logging.Handler):
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     handler = Told()
     jit.logger.addHandler(handler)
-    monkeypatch.setattr(jit, "_first_to_tell", Lock())
+    monkeypatch.setattr(jit, "_message_once", Lock())
     yield handler
     jit.logger.removeHandler(handler)
 
@@ -175,7 +176,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
 def test_a_long_compilation_is_told_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "PATIENCE", 0.0)
     for _ in range(2):
-        with jit._telling_of_a_long_wait():
+        with jit._explain_long_wait():
             assert told.came.wait(60)
     assert len(told.messages) == 1
     assert "compiling" in told.messages[0]
@@ -183,6 +184,6 @@ def test_a_long_compilation_is_told_once(told: Told, monkeypatch: pytest.MonkeyP
 
 def test_a_short_one_is_not(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "PATIENCE", 3600.0)
-    with jit._telling_of_a_long_wait():
+    with jit._explain_long_wait():
         pass
     assert not told.messages

@@ -72,7 +72,6 @@ def test_arguments_and_defaults_are_torchs(kind: Kind, options: dict[str, Any]) 
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(how=["proximal"])
 @both
 @pytest.mark.parametrize("lr", [0.1, torch.tensor(0.1)], ids=["number", "tensor"])
 @pytest.mark.parametrize("way", ["foreach", "fused"])
@@ -110,6 +109,7 @@ def test_schedulers_of_lr_and_momentum(kind: Kind, options: dict[str, Any], how:
     torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_schedule_of_lr_scales_decoupled_strengths_by_where_it_began() -> None:
     w = nn.Parameter(torch.ones(3))
     optimizer = SGD([w], lr=torch.tensor(0.1), penalty=L2(0.05), how="decoupled", scale="schedule")
@@ -183,7 +183,7 @@ def test_state_goes_to_torch_and_back(
     assert optimizer.param_groups[0]["how"] == "coupled"
 
 
-@pytest.mark.quick_where(how=["proximal"])
+@pytest.mark.quick_where(how=["proximal"], kind=["SGD"])
 @both
 @pytest.mark.parametrize("how", HOWS)
 def test_a_resumed_run_is_the_run(kind: Kind, options: dict[str, Any], how: str) -> None:

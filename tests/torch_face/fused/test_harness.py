@@ -34,7 +34,10 @@ INFOS: dict[Any, OptimizerInfo] = {
     OURS[info.optim_cls]: info for info in optim_db if info.optim_cls in OURS
 }
 # torch's table sets weight_decay, and the penalty beside it is told of, as it should be.
-pytestmark = pytest.mark.filterwarnings("ignore:.* has weight_decay=.* beside the penalty inside")
+pytestmark = [
+    pytest.mark.slow,  # test_contract.py has what torch promises, in the quick layer
+    pytest.mark.filterwarnings("ignore:.* has weight_decay=.* beside the penalty inside"),
+]
 
 KINDS = [pytest.param(kind, id=kind.__name__) for kind in INFOS]
 PENALTIES = [pytest.param({}, id="plain"), pytest.param({"penalty": L1(1e-3)}, id="penalized")]
@@ -85,7 +88,6 @@ def run(kind: Any, options: dict[str, Any], steps: int = 7) -> tuple[Tensor, ...
     return tuple(value.detach() for value in (*pair, *state))
 
 
-@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_it_goes_in_the_right_direction(kind: Any, penalty: dict[str, Any]) -> None:
@@ -107,7 +109,6 @@ def test_it_goes_in_the_right_direction(kind: Any, penalty: dict[str, Any]) -> N
             assert rises == options.get("maximize", False)
 
 
-@pytest.mark.slow
 @each_kind
 def test_every_row_equals_torch(kind: Any) -> None:
     for options in inputs(kind, {}):
@@ -115,7 +116,6 @@ def test_every_row_equals_torch(kind: Any) -> None:
         torch.testing.assert_close(run(kind, options), theirs, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.slow
 @each_kind
 def test_every_way_of_a_row_is_the_same(kind: Any) -> None:
     """One pass, torch's loop, its foreach and its fused step, with a penalty."""
@@ -162,7 +162,6 @@ def test_error_inputs(kind: Any) -> None:
             kind(params, **given.kwargs)
 
 
-@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_state_dict_goes_on_where_it_was(kind: Any, penalty: dict[str, Any]) -> None:
@@ -218,7 +217,6 @@ def test_complex_parameters_are_pairs_of_real_ones(kind: Any) -> None:
         torch.testing.assert_close(torch.view_as_real(z.detach()), w.detach(), rtol=1e-10, atol=0)
 
 
-@pytest.mark.slow
 @each_kind
 @with_and_without
 def test_types_may_be_mixed(kind: Any, penalty: dict[str, Any]) -> None:

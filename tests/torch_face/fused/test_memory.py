@@ -20,7 +20,7 @@ from shrinkage import L1, GroupLasso, NuclearNorm, Penalty
 from shrinkage.kernels import launch, threads
 from shrinkage.kernels.intrinsics import CHUNK
 from shrinkage.torch import SGD, Adam
-from shrinkage.torch.fused import batch as batches
+from shrinkage.torch.fused import batch as batch_module
 
 SHAPES: dict[str, tuple[int, ...]] = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
 WIDE: dict[str, tuple[int, ...]] = {"wide": (3, 2500)}  # a row is longer than a chunk
@@ -195,7 +195,6 @@ KINDS: list[Any] = [
 
 
 @pytest.mark.slow
-@pytest.mark.quick_where(penalty=[L1(0.05)])
 @pytest.mark.parametrize("penalty", [L1(0.05), GroupLasso(0.05)], ids=["l1", "groups"])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
@@ -316,6 +315,7 @@ def test_aliased_parameters_are_stepped_one_after_the_other(
 OPTIMIZERS_OF = {ours: kind for kind, ours in twins.OURS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
 def test_a_resized_parameter_has_groups_of_its_new_shape(
     kind: type[Any], options: dict[str, Any]
@@ -400,7 +400,9 @@ def test_a_gradient_or_state_without_memory_is_refused(what: str, penalty: Penal
     assert (w < before).all()
 
 
-@pytest.mark.parametrize("where", [(launch, "loop"), (batches, "counter"), (threads, "run")])
+@pytest.mark.parametrize(
+    "where", [(launch, "compile_loop"), (batch_module, "compile_counts"), (threads, "run")]
+)
 def test_a_first_step_that_is_interrupted_leaves_no_state_behind(
     where: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from shrinkage.torch import SGD, Adam, Regularizer, audit
 
 
 def rest(w: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
-    """Where ½(w − 1)² + Ω rests."""
+    """The minimum of ½(w − 1)² + Ω."""
     for _ in range(800):
         optimizer.zero_grad()
         (0.5 * (w - 1) ** 2).sum().backward()

@@ -79,7 +79,7 @@ TABLE = [
 ]
 
 
-def compare(
+def check_parity(
     shapes: dict[str, tuple[int, ...]],
     kind: type[Optimizer],
     options: dict[str, Any],
@@ -108,15 +108,12 @@ def compare(
         assert (w - free[name]).abs().max() > 10 * tolerance, name
 
 
-@pytest.mark.quick_where(
-    case=[Case(L1(0.5)), Case(MCP(0.512)), Case(GroupLasso(0.5))],
-    kind=["Adam"],
-)
+@pytest.mark.quick_where(case=[Case(L1(0.5)), Case(GroupLasso(0.5))], kind=["Adam"])
 @pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
 def test_every_penalty_in_every_way(
     case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
 ) -> None:
-    compare({"w": case.shape}, kind, options, case.penalty, how)
+    check_parity({"w": case.shape}, kind, options, case.penalty, how)
 
 
 @pytest.mark.quick_where(gaps=[False], how=["proximal"])
@@ -124,15 +121,15 @@ def test_every_penalty_in_every_way(
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant(variant: str, how: str, gaps: bool) -> None:
-    compare(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
+    check_parity(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps)
 
 
-@pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)])
+@pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)], variant=["Adam"])
 @pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
 def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
-    compare(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
+    check_parity(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
 
 
 @pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
@@ -146,7 +143,7 @@ def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
 )
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
 def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
-    compare(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
+    check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
 @pytest.mark.quick_where(variant=["Adam"], penalty=[L1(0.1), GroupLasso(0.1)])
@@ -187,6 +184,6 @@ def test_large_parameters_are_cut_and_put_together_again() -> None:
     torch.set_num_threads(2)
     try:
         for penalty in (L1(0.1), GroupLasso(0.01)):
-            compare(shapes, *ADAM, penalty, "proximal")
+            check_parity(shapes, *ADAM, penalty, "proximal")
     finally:
         torch.set_num_threads(before)

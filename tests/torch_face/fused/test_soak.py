@@ -4,7 +4,8 @@ import pytest
 
 from fused_soak import soak
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_small_soak() -> None:
     assert soak(1200, seed=1) == 1200

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import fused_twins as twins
 from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LInf, Penalty
-from shrinkage.kernels import threads as pool
+from shrinkage.kernels import threads
 from shrinkage.torch import SGD, Adam, Regularizer
 from shrinkage.torch.fused.statistics import Statistics
 
@@ -149,9 +149,9 @@ def by_hand(name: str, weights: Tensor, factor: float = 1.0) -> Statistics:
 
 def assert_stated(found: Statistics, expected: Statistics, tolerance: float = 1e-10) -> None:
     assert {"zeros", "dead_groups", "groups"} < set(vars(found))
-    for field, wanted in vars(expected).items():
-        rel = tolerance if isinstance(wanted, float) else 0.0
-        assert getattr(found, field) == pytest.approx(wanted, rel=rel, abs=0.0), field
+    for field, spec in vars(expected).items():
+        rel = tolerance if isinstance(spec, float) else 0.0
+        assert getattr(found, field) == pytest.approx(spec, rel=rel, abs=0.0), field
 
 
 def trained(
@@ -224,16 +224,16 @@ def test_of_16_bits(kind: Any, options: dict[str, Any], name: str) -> None:
 
 
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def thread_counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many were asked for, at each step."""
     asked: list[int] = []
-    original = pool.run
+    original = threads.run
 
     def run(work: Any, job: int, count: int) -> None:
         asked.append(count)
         original(work, job, count)
 
-    monkeypatch.setattr(pool, "run", run)
+    monkeypatch.setattr(threads, "run", run)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield asked
@@ -242,11 +242,11 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 @pytest.mark.quick_where(name=["l1"])
 @pytest.mark.parametrize("name", ["l1", "elastic", "mcp", "rows", "columns"])
-def test_of_several_pieces_on_two_threads(name: str, threads: list[int]) -> None:
+def test_of_several_pieces_on_two_threads(name: str, thread_counts: list[int]) -> None:
     model = twins.parameters({"w": (44, 4100), "small": (3, 4)}, torch.float64)
     optimizer, _ = trained(Adam, {"lr": 0.1}, name, model)
     assert len(optimizer._current_engine().batches[0].pieces) >= 3  # the small one is one
-    assert threads == [2, 2, 2]
+    assert thread_counts == [2, 2, 2]
     found = optimizer.statistics()
     assert_stated(found, together(by_hand(name, w) for w in model.values()))
     assert_some(found, name)

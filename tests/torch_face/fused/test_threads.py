@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage import L1, GroupLasso, Penalty
-from shrinkage.kernels import threads as pool
+from shrinkage.kernels import threads
 from shrinkage.kernels.intrinsics import memory, next_piece
-from shrinkage.kernels.jit import Work, compiled
+from shrinkage.kernels.jit import Work, compile_job
 from shrinkage.torch import SGD, Adam, Regularizer
 
 PATIENCE = 1800  # seconds after which a test that hangs fails; how fast one runs decides nothing
@@ -41,7 +41,7 @@ def _threads_as_before() -> Iterator[None]:
 @pytest.fixture(params=["openmp", "own"])
 def team(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Whose threads: torch's, or those of a forked process."""
-    monkeypatch.setattr(pool, "_is_forked", request.param == "own")
+    monkeypatch.setattr(threads, "_is_forked", request.param == "own")
     return str(request.param)
 
 
@@ -52,7 +52,7 @@ def trained(
 
     Several threads for steps alone that allocate nothing: torch's own do not outlive a fork.
     """
-    threads = torch.get_num_threads()
+    count = torch.get_num_threads()
     torch.set_num_threads(1)
     drawn = torch.Generator().manual_seed(seed)
     parts = [nn.Parameter(torch.randn(size, 300, generator=drawn)) for _ in range(2)]
@@ -60,11 +60,11 @@ def trained(
     for step in range(4):
         for w in parts:
             w.grad = torch.randn(w.shape, generator=drawn)
-        torch.set_num_threads(threads if step else 1)
+        torch.set_num_threads(count if step else 1)
         optimizer.step()
         torch.set_num_threads(1)
     result = torch.cat([w.detach().flatten() for w in parts]), optimizer.statistics()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     return result
 
 
@@ -76,8 +76,8 @@ def test_any_number_of_threads_comes_to_the_same(
 ) -> None:
     torch.set_num_threads(1)
     expected, counts = trained(kind, options, penalty, 0)
-    for threads in (2, 3, 8):
-        torch.set_num_threads(threads)
+    for count in (2, 3, 8):
+        torch.set_num_threads(count)
         weights, found = trained(kind, options, penalty, 0)
         assert torch.equal(weights, expected)
         assert found.zeros == counts.zeros
@@ -86,13 +86,13 @@ def test_any_number_of_threads_comes_to_the_same(
 
 def test_set_num_threads_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    original = pool.run
+    original = threads.run
 
-    def run(work: Any, job: int, threads: int) -> None:
-        asked.append(threads)
-        original(work, job, threads)
+    def run(work: Any, job: int, count: int) -> None:
+        asked.append(count)
+        original(work, job, count)
 
-    monkeypatch.setattr(pool, "run", run)
+    monkeypatch.setattr(threads, "run", run)
     torch.set_num_threads(1)
     trained(Adam, {}, L1(0.01), 0)
     assert asked == [1, 1, 1, 1]
@@ -120,14 +120,14 @@ def meeting(size: int) -> Work:
         if job[0] < size:
             next_piece(address + 8)
 
-    return compiled(meet, size)
+    return compile_job(meet, size)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_work_is_done_by_that_many_threads_at_once(threads: int, team: str) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_work_is_done_by_that_many_threads_at_once(count: int, team: str) -> None:
     job = np.zeros(3, np.int64)
-    pool.run(meeting(threads), job.ctypes.data, threads)
-    assert job[0] == threads
+    threads.run(meeting(count), job.ctypes.data, count)
+    assert job[0] == count
     assert job[1] == 0
 
 
@@ -143,7 +143,7 @@ def test_numbers_are_the_same_on_either_team(
 
 
 def test_torchs_team_is_found() -> None:
-    assert (pool.openmp() is not None) == (sys.platform == "linux")
+    assert (threads.openmp() is not None) == (sys.platform == "linux")
 
 
 def test_optimizers_on_several_python_threads() -> None:

@@ -16,6 +16,7 @@ class Examples:
 
     X: np.ndarray  # (rows, features), float32
     y: np.ndarray  # (rows,): class index int64, or standardized number float32
+    scale: float = 1.0  # one unit of a standardized number in the target's own units
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,4 @@ class Parts:
     train: Examples
     validation: Examples
     task: str  # "classes" or "numbers"
-    outputs: int  # outputs a model needs: classes, or 1
+    outputs: int  # outputs a model needs: 1 for numbers and for two classes, else one a class

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shrinkage.study.data.delimited import parse_delimited
+from shrinkage.study.data.parse_csv import parse_csv
 from shrinkage.study.data.rows_to_frame import NoTableError, Row, is_blank, rows_to_frame
 from shrinkage.study.errors import UsageError
 
@@ -116,7 +116,7 @@ def frame_from_arrays(X: object, y: object) -> pd.DataFrame:
 
 
 def _read_text(content: bytes) -> FileContent:
-    frame, remarks, mark = parse_delimited(content)
+    frame, remarks, mark = parse_csv(content)
     return FileContent(frame, tuple(remarks), mark)
 
 

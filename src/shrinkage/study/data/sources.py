@@ -10,22 +10,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import datasets
 
 from shrinkage.study.data.column_values import kind_of_type
 from shrinkage.study.data.formats import SUFFIXES, frame_from_arrays, read_file
+from shrinkage.study.data.generated import make_friedman, make_spiral
 from shrinkage.study.data.rows_to_frame import NoTableError
 from shrinkage.study.errors import UsageError, nearest
-from shrinkage.study.spiral import make_spiral
 
-PACKAGED: dict[str, Callable[..., datasets.Bunch]] = {
-    "digits": datasets.load_digits,
-    "breast_cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-    "iris": datasets.load_iris,
-    "diabetes": datasets.load_diabetes,
+GENERATED: dict[str, Callable[[], pd.DataFrame]] = {
+    "friedman": make_friedman,
+    "spiral": make_spiral,
 }
-NAMES = ("spiral", *PACKAGED)
+PACKAGED = ("digits", "breast_cancer", "wine", "iris", "diabetes")  # in scikit-learn
+NAMES = (*GENERATED, *PACKAGED)
 
 
 @dataclass(frozen=True)
@@ -57,8 +54,8 @@ def read_source(data: Any) -> Source:
     if not isinstance(data, str | Path):
         return _from_memory(data)
     name = str(data)
-    if name == "spiral":
-        frame = make_spiral()
+    if name in GENERATED:
+        frame = GENERATED[name]()
         return Source(name, frame, "target", _hash_frame(frame))
     if name in PACKAGED:
         return _load_packaged(name)
@@ -78,7 +75,9 @@ def read_source(data: Any) -> Source:
 
 
 def _load_packaged(name: str) -> Source:
-    bunch = PACKAGED[name](as_frame=True)
+    from sklearn import datasets  # takes a second, which a prediction can do without
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
     frame = bunch.frame
     if "target_names" in bunch:
         frame = frame.assign(target=np.array(bunch.target_names).astype(str)[frame["target"]])

@@ -68,19 +68,25 @@ class Preprocessing:
                     "the target holds a number that is beyond float32 in standard deviations of "
                     "its training part: it is a mistake, or its logarithm would serve better"
                 )
-        return Examples(self.features(table.frame.iloc[rows]), y)
+        return Examples(self.features(table.frame.iloc[rows]), y, self.scale)
 
 
 def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
     """The rows of each part; the test part is the same for every seed.
 
+    With K folds, `seed` numbers the pairs of a repetition and a fold: repetition·K + fold.
+
     Raises
     ------
     UsageError
-        If there are too few rows or subjects for three parts.
+        If there are too few rows or subjects for three parts, or for the folds.
     """
     rows = np.arange(len(table.target))
     rest, test = _split_off(rows, table, study.test, TEST_SEED)
+    if study.folds is not None:
+        repetition, fold = divmod(seed, study.folds)
+        dealt = _deal_folds(rest, table, study.folds, repetition + 1)
+        return RowSplit(rest[dealt != fold], rest[dealt == fold], test)
     train, validation = _split_off(rest, table, study.validation / (1 - study.test), seed + 1)
     return RowSplit(train, validation, test)
 
@@ -154,6 +160,36 @@ def _split_off_subjects(
     if len(first) < 2 or len(second) < 2:
         raise UsageError("subject leaves a part with fewer than two rows: name a coarser column")
     return rows[first], rows[second]
+
+
+def _deal_folds(rows: np.ndarray, table: Table, folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, (rows,): all rows of a subject are in one fold.
+
+    The rows, or the subjects, are shuffled, ordered by class, and dealt out in turn, so that each
+    fold has its share of every class. A subject counts for its most frequent class.
+    """
+    unit = np.arange(len(rows))
+    what, least = "two rows", 2
+    if table.subjects is not None:
+        unit = np.unique(table.subjects[rows], return_inverse=True)[1]
+        what, least = "one subject", 1
+    count = int(unit.max()) + 1
+    if count < least * folds:
+        raise UsageError(
+            f"folds must be at most {count // least} here, {what} outside the test part for each, "
+            f"got {folds}"
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    if table.task == "classes":
+        in_class = np.zeros((count, len(table.classes)))
+        np.add.at(in_class, (unit, table.target[rows]), 1)
+        order = order[np.argsort(in_class.argmax(axis=1)[order], kind="stable")]
+    fold_of = np.empty(count, dtype=np.int64)
+    fold_of[order] = np.arange(count) % folds
+    dealt = fold_of[unit]
+    if np.bincount(dealt, minlength=folds).min() < 2:
+        raise UsageError("subject leaves a fold with fewer than two rows: name fewer folds")
+    return np.asarray(dealt)
 
 
 def _can_stratify(labels: np.ndarray, size: int) -> bool:

@@ -41,8 +41,8 @@ class Table:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a model needs."""
-        return len(self.classes) or 1
+        """How many outputs a model needs: one logit for two classes, else one for each class."""
+        return len(self.classes) if len(self.classes) > 2 else 1
 
     @property
     def is_plane(self) -> bool:

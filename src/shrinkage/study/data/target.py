@@ -103,7 +103,7 @@ def _guess_task(values: np.ndarray, kind: str) -> str:
 
 def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     labels, index = np.unique(values, return_inverse=True)
-    classes = tuple(map(_label_text, labels))
+    classes = tuple(map(label_text, labels))
     if len(classes) < 2:
         raise UsageError(
             f"target {name!r} has one class only, {classes[0]!r}: there is nothing to learn"
@@ -111,12 +111,13 @@ def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[st
     if len(classes) > len(values) / 2:
         raise UsageError(
             f"target {name!r} has {len(classes)} different values in {len(values)} rows, "
-            "too many for classes: name another column, or --task numbers if they are numbers"
+            "too many for classes: name another column, or --task regression if they are numbers"
         )
     return index.astype(np.int64), classes
 
 
-def _label_text(label: object) -> str:
+def label_text(label: object) -> str:
+    """A class as text: 1.0 is "1"."""
     return repr(float(label)).removesuffix(".0") if isinstance(label, float) else str(label)
 
 
@@ -124,7 +125,7 @@ def _check_numbers(numbers: np.ndarray, name: str) -> np.ndarray:
     if numbers.dtype == object:
         raise UsageError(
             f"target {name!r} holds text, such as {numbers[0]!r}, which is no number: the "
-            "task must be classes"
+            "task must be classification"
         )
     if not np.isfinite(numbers).all():
         raise UsageError(f"target {name!r} holds infinite values: remove those rows")

@@ -1,11 +1,10 @@
-"""Write files so that they are either complete or untouched."""
+"""Write texts so that a file is either complete or untouched, and say why one cannot be."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
+from shrinkage.atomic_file import draft_beside, replace_file
 from shrinkage.study.errors import StoppedError, UsageError, is_full
 
 
@@ -20,14 +19,9 @@ def write_atomically(path: Path, text: str) -> None:
         If the folder cannot be written, or `path` is a folder or a device.
     """
     try:
-        real, draft = _resolve_paths(path)
-        try:
+        _refuse_other_than_file(path)
+        with replace_file(path) as draft:
             draft.write_text(text, encoding="utf-8", errors="backslashreplace")
-            os.replace(draft, real)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-            raise
     except OSError as error:
         if is_full(error):
             raise StoppedError(
@@ -37,28 +31,26 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a path at which `write_whole` could not write, before the work is done.
+    """Refuse a path at which `write_atomically` could not write, before the work is done.
 
     Raises
     ------
     UsageError
     """
     try:
-        _, draft = _resolve_paths(path)
+        _refuse_other_than_file(path)
+        draft = draft_beside(path)
         draft.touch()
         draft.unlink()
     except OSError as error:
         raise UsageError(_unwritable_message(path, error)) from None
 
 
-def _resolve_paths(path: Path) -> tuple[Path, Path]:
-    """The file itself, with symbolic links resolved, and the draft beside it."""
-    real = Path(os.path.realpath(path))
-    if real.is_dir():
+def _refuse_other_than_file(path: Path) -> None:
+    if path.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; name a file in it")
-    if real.exists() and not real.is_file():
+    if path.exists() and not path.is_file():
         raise UsageError(f"{str(path)!r} is a device or a pipe; name a file")
-    return real, real.with_name(f".{real.name}.draft")
 
 
 def _unwritable_message(path: Path, error: OSError) -> str:

@@ -24,7 +24,8 @@ def write(connection: sqlite3.Connection, values: Mapping[str, object]) -> None:
 
 
 def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
-    """The values by key; "finished" says whether the choices were made.
+    """The values by key; "finished" says whether the choices were made, and "features" is
+    None in a study of an earlier version.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     ends = [
         _parse_json(written.get(key)) for key in ("finished", "verdict")
     ]  # then an earlier one's
-    return {**kept, "finished": any(ends)}
+    return {**kept, "finished": any(ends), "features": _parse_json(written.get("features"))}
 
 
 def _put(connection: sqlite3.Connection, written: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from shrinkage.study.method import parse_method
-from shrinkage.study.records import Choice, Record, Surface, Trial
+from shrinkage.study.records import Choice, Record, Surface, Trial, count_splits
 
 TABLES = (
     "CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -146,7 +146,7 @@ def unpack_arrays(data: bytes) -> dict[str, np.ndarray]:
 
 def _check_trial(trial: Trial, question: Mapping[str, Any]) -> None:
     """Refuse a trial that is not part of the study."""
-    if trial.method not in question["methods"] or trial.seed not in range(question["seeds"]):
+    if trial.method not in question["methods"] or trial.seed not in range(count_splits(question)):
         raise ValueError(f"{trial} is not part of the study")
     grid = [0.0] if trial.method == "none" else question["strengths"]
     if trial.strength not in grid and trial.strength != parse_method(trial.method).strength:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 import warnings
@@ -15,8 +16,10 @@ from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
-from shrinkage.study.records import Choice, Record
+from shrinkage.study.recommending import find_recommended
+from shrinkage.study.records import Choice, FeatureUse, Record, count_splits
 from shrinkage.study.results import Results
+from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
 from shrinkage.study.verdict import write_verdict
@@ -44,14 +47,15 @@ class Store:
         with database.transaction(self._connection, self._path):
             self._connection.execute(sqlite_rows.INSERT_RECORD, sqlite_rows.record_to_row(record))
 
-    def finish(self, choices: Sequence[Choice]) -> None:
-        """Write the choices with their test scores, in one transaction."""
+    def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
+        """Write the choices with their test scores, and their inputs, in one transaction."""
         with database.transaction(self._connection, self._path):
             self._connection.execute("DELETE FROM choices")
             self._connection.executemany(
                 sqlite_rows.INSERT_CHOICE, map(sqlite_rows.choice_to_row, choices)
             )
-            metadata.write(self._connection, {"finished": True})
+            uses = [dataclasses.asdict(use) for use in features]
+            metadata.write(self._connection, {"finished": True, "features": uses})
 
     def is_finished(self) -> bool:
         """Whether the choices are written."""
@@ -189,16 +193,21 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
     question = stored["question"]
     records, damaged = _read_records(connection, question)
     choices = _read_choices(connection, question)
+    metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, question["seeds"]),
+        choices=choices or choose(records, count_splits(question), metric),
         verdict="",
+        features=_read_features(stored["features"]),
+        folder=path.parent,
     )
     if stored["finished"] and choices is not None:
-        results = replace(results, verdict=write_verdict(results))
+        results = replace(
+            results, verdict=write_verdict(results), recommended=find_recommended(results)
+        )
     return results, damaged
 
 
@@ -217,6 +226,14 @@ def _read_records(
     place = {method: index for index, method in enumerate(question["methods"])}
     records.sort(key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
     return records, damaged
+
+
+def _read_features(fields: object) -> list[FeatureUse]:
+    """The inputs of the chosen models; none where they are not stored or are damaged."""
+    try:
+        return [FeatureUse(**use) for use in fields] if isinstance(fields, list) else []
+    except TypeError:
+        return []
 
 
 def _read_choices(

@@ -26,9 +26,11 @@ def write_csv(results: Results, path: Path) -> None:
     """Write the records in the order of the question; the same records give the same file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("method", "strength", "seed", *COLUMNS))
+    folds = results.folds
+    writer.writerow(("method", "strength", "seed", *(["fold"] if folds else []), *COLUMNS))
     for record in results.records:
         trial = record.trial
         measured = [getattr(record, column) for column in COLUMNS]
-        writer.writerow((trial.method, trial.strength, trial.seed, *measured))
+        split = (trial.seed // folds, trial.seed % folds + 1) if folds else (trial.seed,)
+        writer.writerow((trial.method, trial.strength, *split, *measured))
     write_atomically(path, text.getvalue())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,16 +18,42 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.scores import score_predictions
+from shrinkage.study.scores import Metric, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.torch import Regularizer
 
 POINTS = 40  # of a training curve, roughly
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "classes": nn.functional.cross_entropy,
-    "numbers": nn.functional.mse_loss,
-}
+
+
+def data_loss(outputs: Tensor, y: Tensor, task: str, class_weights: Tensor | None = None) -> Tensor:
+    """The mean loss of some rows, as scikit-learn's linear models scale it.
+
+    ½·mean((ŷ − y)²) for numbers, so that a strength is Lasso's alpha; the mean log-loss for
+    classes, with one logit for two of them, so that a strength is 1/(n·C) of LogisticRegression.
+    Each row's log-loss is multiplied by the weight of its class, as by class_weight there.
+    """
+    if task == "numbers":
+        return 0.5 * nn.functional.mse_loss(outputs.reshape(y.shape), y)
+    weights = None if class_weights is None else class_weights[y]
+    if outputs.ndim == 1 or outputs.shape[1] == 1:
+        logits = outputs.reshape(y.shape)
+        return nn.functional.binary_cross_entropy_with_logits(logits, y.to(logits.dtype), weights)
+    if weights is None:
+        return nn.functional.cross_entropy(outputs, y)
+    # cross_entropy's own weights would divide by their sum in the batch, not by its rows.
+    return (weights * nn.functional.cross_entropy(outputs, y, reduction="none")).mean()
+
+
+def balance_classes(y: np.ndarray, classes: int) -> Tensor:
+    """The weight of each class, n/(k·n_class) for n rows of k classes; 0 for one without rows.
+
+    >>> balance_classes(np.array([0, 0, 0, 2]), 3)
+    tensor([0.6667, 0.0000, 2.0000])
+    """
+    counts = np.bincount(y, minlength=classes)
+    weights = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 class DivergedError(Exception):
@@ -42,7 +68,8 @@ class Setup:
     regularizer: Regularizer
     optimizer: torch.optim.Optimizer
     adds_to_loss: bool  # whether the penalty is a term of the loss
-    task: str
+    metric: Metric
+    class_weights: Tensor | None
 
 
 def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
@@ -85,16 +112,10 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
     return outputs if outputs.ndim == 2 else outputs[:, None]
 
 
-def score_model(model: nn.Module, examples: Examples, task: str) -> float:
-    """Accuracy for classes, R² for numbers; higher is better."""
-    return score_predictions(examples.y, predict_answers(model, examples, task), task)
-
-
-def predict_answers(model: nn.Module, examples: Examples, task: str) -> np.ndarray:
-    """What the model predicts for each row: a class index, or a number."""
-    outputs = predict(model, examples.X)
-    predicted: np.ndarray = (outputs.argmax(dim=1) if task == "classes" else outputs[:, 0]).numpy()
-    return predicted
+def score_model(model: nn.Module, examples: Examples, metric: Metric) -> float:
+    """The score of the model on these rows."""
+    prediction = predict_from_outputs(predict(model, examples.X).numpy(), metric.task)
+    return metric.score(examples.y, prediction, examples.scale)
 
 
 def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
@@ -112,14 +133,16 @@ def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
     if study.lr is None:
         raise UsageError("lr must be set before training; Study.with_defaults does it")
     optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
+    metric = find_metric(study.metric, parts.task)
+    weights = balance_classes(parts.train.y, max(parts.outputs, 2)) if study.balanced else None
     if trial.method == "none":
         # A strength of 0 does nothing, but lets the record count the same weights.
-        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, parts.task)
+        return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, metric, weights)
     method = parse_method(trial.method)
     regularizer = Regularizer(model, method.make_penalty(trial.strength))
     if method.how != "loss":
         regularizer.attach(optimizer, how=method.how)
-    return Setup(model, regularizer, optimizer, method.how == "loss", parts.task)
+    return Setup(model, regularizer, optimizer, method.how == "loss", metric, weights)
 
 
 def _fit(
@@ -148,14 +171,12 @@ def _fit(
 
 def take_step(setup: Setup, X: Tensor, y: Tensor) -> float:
     """Take one step of the optimizer, and return the data loss before it."""
-    loss_of = LOSSES[setup.task]
     last = math.nan
 
     def closure() -> Tensor:
         nonlocal last
         setup.optimizer.zero_grad()
-        outputs = setup.model(X)
-        loss = loss_of(outputs.reshape(y.shape) if setup.task == "numbers" else outputs, y)
+        loss = data_loss(setup.model(X), y, setup.metric.task, setup.class_weights)
         last = loss.item()
         if setup.adds_to_loss:
             loss = loss + setup.regularizer.penalty()
@@ -203,7 +224,7 @@ def _append_history(
     history["epoch"].append(epoch)
     history["data_loss"].append(loss)
     history["penalty"].append(setup.regularizer.value())
-    history["validation_score"].append(score_model(setup.model, parts.validation, parts.task))
+    history["validation_score"].append(score_model(setup.model, parts.validation, setup.metric))
 
 
 def _make_record(
@@ -220,8 +241,8 @@ def _make_record(
     dead, neurons = models.count_neurons(setup.model)
     train = validation = math.nan
     if not reason:
-        train = score_model(setup.model, parts.train, parts.task)
-        validation = score_model(setup.model, parts.validation, parts.task)
+        train = score_model(setup.model, parts.train, setup.metric)
+        validation = score_model(setup.model, parts.validation, setup.metric)
         if not (math.isfinite(train) and math.isfinite(validation)):
             reason = f"after training: the scores are {train} and {validation}"
     is_sound = not reason

@@ -13,12 +13,13 @@ import joblib
 
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError, UsageError
-from shrinkage.study.records import Record, Trial
+from shrinkage.study.records import Record, Trial, name_split
 from shrinkage.study.spec import Study
 from shrinkage.study.training import fit, models
 from shrinkage.study.training.parent_watch import end_with_parent
 
 MOST_PER_PROCESSOR = 8  # processes per processor
+START = 4.0  # seconds, roughly, until several processes have loaded what they need
 
 
 def check_jobs(jobs: object) -> None:
@@ -39,6 +40,11 @@ def check_jobs(jobs: object) -> None:
         )
 
 
+def count_processes(jobs: int | None, pending: Sequence[Trial]) -> int:
+    """How many of the trials run at a time."""
+    return min(jobs or joblib.cpu_count(), len(pending))
+
+
 def run_trials(
     study: Study, pending: Sequence[Trial], parts: Sequence[Parts], jobs: int | None
 ) -> Generator[Record]:
@@ -54,7 +60,7 @@ def run_trials(
     StoppedError
         If a process is killed from outside, or a model raises an error during a trial.
     """
-    count = min(jobs or joblib.cpu_count(), len(pending))
+    count = count_processes(jobs, pending)
     if count <= 1:
         for trial in pending:
             yield _run_trial(study, trial, parts[trial.seed])
@@ -99,8 +105,8 @@ def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
         raise
     except BaseException as error:
         raise StoppedError(
-            f"{trial.method} at {trial.strength:g}, seed {trial.seed}, cannot be trained: "
-            f"{models.describe_error(error)}; the records so far are kept"
+            f"{trial.method} at {trial.strength:g}, {name_split(trial.seed, study.folds)}, cannot "
+            f"be trained: {models.describe_error(error)}; the records so far are kept"
         ) from None
 
 

@@ -1,10 +1,10 @@
-"""The ways in which an attached penalty reaches the weights, on any torch.optim.Optimizer.
+"""How an attached penalty acts on the weights in a step of any torch.optim.Optimizer.
 
 With factor f, strength lam and data gradient g:
 
-- coupled: ``g + f·∂Ω(w)`` is what the optimizer sees: after any clipping, once a step, in the
-  gradients' own scale under AMP, at each evaluation of a closure. Rests where J is least. It stays
-  in `.grad`, as it would from the loss: renew the gradients between steps, as for the loss.
+- coupled: the optimizer sees ``g + f·∂Ω(w)``, once a step and after any clipping, in the gradients'
+  own scale under AMP, and at each evaluation of a closure. It converges to the minimum of J. ∂Ω
+  stays in `.grad`, as it would from the loss: renew the gradients between steps, as for the loss.
 - decoupled: squares by ``w ← (1 − 2·scale·f·lam)·w`` before the update, L1 and groups by a soft
   threshold of scale·f·lam after it, others by ``w − scale·f·∂Ω(w)`` before it, where an entry that
   would change sign stops at 0.
@@ -13,8 +13,8 @@ With factor f, strength lam and data gradient g:
 With gradients that were clipped to c·g (`clipping`), coupled and proximal strengths are multiplied
 by the same c in that step, and so are decoupled ones under SGD with ``scale="lr"``.
 
-The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. A parameter
-without a gradient is left alone, and so is every weight in a step that AMP skips.
+The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. No penalty
+acts on a parameter without a gradient, nor on any weight in a step that AMP skips.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from shrinkage.torch.attaching.checks import check_attachment
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.own_steps import OwnSteps
 from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
-from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
-from shrinkage.torch.binding.core import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
 from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.facts import own_step
@@ -53,7 +53,7 @@ from shrinkage.torch.wording.effects import objective
 
 
 class Attachment:
-    """A penalty at work in an optimizer; made by `Regularizer.attach`.
+    """A penalty attached to an optimizer; `Regularizer.attach` makes it.
 
     As a context manager it detaches at the end:
 
@@ -64,7 +64,7 @@ class Attachment:
     >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     >>> with Regularizer(model, L1(0.1)).attach(optimizer, how="proximal") as attachment:
     ...     print(attachment)
-    proximal in SGD: rests at the minimum of J = data loss + Ω; exact zeros
+    proximal in SGD: converges to the minimum of J = data loss + Ω; exact zeros
     >>> attachment = Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
     >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
     >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by
@@ -100,7 +100,7 @@ class Attachment:
         self._own_steps = OwnSteps(bound, optimizer, metric) if how == "proximal" else None
         self._pairs = Pairs(bound, optimizer)
         self._momentum = bound.momentum
-        self._initializes = False  # this step makes the optimizer's state, no more
+        self._initializes = False  # whether this step only makes the optimizer's state
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
         self._end = self._begin(schedule)
 
@@ -150,7 +150,7 @@ class Attachment:
         what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
-    @skip_compiling  # a compiled training step goes on around it
+    @skip_compiling  # torch.compile leaves a gap in the compiled step here
     @torch.no_grad()
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -199,7 +199,7 @@ class Attachment:
         forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
     def _finish_step(self) -> None:
-        """Apply what comes after the optimizer's own update."""
+        """Apply the part of the penalty that comes after the optimizer's own update."""
         moved = list(self._pairs.moving())
         if self._own_steps is not None:
             self._prox_(moved, self._own_steps)
@@ -227,8 +227,8 @@ class Attachment:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             clip_(parameters, self.max_norm, scale=grad_scale_of(self.optimizer))
 
-    def _share(self, part: Part) -> float:
-        """The c of the clipping that this penalty takes part in."""
+    def _share(self, part: BoundParameter) -> float:
+        """The c by which clipping scales this penalty with the gradients."""
         return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
@@ -245,26 +245,26 @@ class Attachment:
             binding.update_(decay_, self._amounts(binding, groups))
 
     def _amounts(self, binding: Binding, groups: Sequence[Group | None]) -> list[float | Tensor]:
-        """What the decoupled strength of each part is multiplied by; 0 for one that stays."""
+        """The number that multiplies the decoupled strength of each part; 0 for one that stays."""
         return [
             0.0 if group is None else self.amount(group) * self._share(part)
             for group, part in zip(groups, binding.parts, strict=True)
         ]
 
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
-        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
+        """The number by which a decoupled strength is multiplied in a group, now or at `lr`."""
         is_relative = self.scale == "schedule"
         first = self._momentum.first_lr(self.optimizer, group) if is_relative else 1.0
         lr = group["lr"] if lr is None else lr
         return decoupled_amount(self.scale, self.bound.factor, lr, first)
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
         assert self._own_steps is not None
         return self._own_steps.of(group, part)
 
     def _lost_without_record(self) -> Iterator[str]:
-        """Name what is not known where the optimizer was saved without the regularizer."""
+        """Name what is unknown where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)
@@ -278,8 +278,10 @@ class Attachment:
     def _wrap(
         self, closure: Callable[[], Any], act: Callable[[], None] | None
     ) -> Callable[[], Any]:
-        """The closure with its gradients clipped, with ∂Ω in them and Ω in its loss, or with a
-        decay after the first evaluation, which is where the optimizer itself would decay."""
+        """Wrap the closure: clip its gradients, and add ∂Ω to them and Ω to its loss, or decay.
+
+        The decay comes after the first evaluation, where the optimizer itself would decay.
+        """
         calls = 0
 
         def wrapped() -> Any:

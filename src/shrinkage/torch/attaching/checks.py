@@ -1,4 +1,4 @@
-"""What `attach` refuses, and what it warns of: everything that would not do what is written."""
+"""The checks of `attach`: it refuses or warns of all that would not do what is written."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.bound import Binding
+from shrinkage.torch.binding.bindings import Binding
+from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checks import check_fit, check_free, check_holds, warn_of_division
-from shrinkage.torch.binding.core import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping, check_no_late_clipping, checked_max_norm
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import rule_for
@@ -29,7 +29,7 @@ def check_attachment(
     metric: Any,
     max_norm: float | None = None,
 ) -> None:
-    """Refuse or warn of what would not do as written.
+    """Refuse, or warn of, an attachment that would not do what is written.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
 
 
 def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Refuse a clipping that would come after gradients of a penalty, or twice."""
+    """Refuse clipping that would come after a penalty's gradients, or twice."""
     name, others = type(optimizer).__name__, attachments_of(optimizer)
     if isinstance(optimizer, SelfClipping):
         check_no_late_clipping(optimizer, optimizer.max_norm)
@@ -85,7 +85,7 @@ def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
 
 
 def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
-    check_fit(binding.name, binding.penalty, binding.given())
+    check_fit(binding.name, binding.penalty, binding.read_array())
     if how != "proximal":
         binding.check_gradient()
         return
@@ -95,7 +95,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
         reason = reason or binding.penalty.why_no_metric()
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
-    if binding.given().is_complex() and not plain:
+    if binding.read_array().is_complex() and not plain:
         raise ValueError(
             f"{binding.name} is complex: {type(optimizer).__name__} gives its real and imaginary "
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'

@@ -1,4 +1,4 @@
-"""What torch's step hooks miss: copies lose them, and a nested step runs them again.
+"""Two gaps of torch's step hooks: copies lose them, and a nested step runs them again.
 
 A subclass whose `step` calls ``super().step()`` is one optimizer with two hooked steps.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from shrinkage.torch.binding.core import ATTACHED, Host
+from shrinkage.torch.binding.bound_model import ATTACHED, Host
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
@@ -24,14 +24,14 @@ _watching = False
 
 
 class Nesting(threading.local):
-    """Tells an optimizer's outermost step from the steps within it, in each thread by itself."""
+    """Distinguishes an optimizer's outermost step from steps within it, for each thread."""
 
     def __init__(self) -> None:
         self._depth = 0
 
     def enter(self, optimizer: Optimizer) -> bool:
-        """Called before each hooked step: whether it is the outermost one."""
-        # The depth of a step that raised an error is never taken back, but its frames are gone.
+        """Enter a hooked step; return whether it is the outermost one."""
+        # A step that raised an error has left its depth behind, but not its frames.
         if self._depth and _steps_running(optimizer) > 1:
             self._depth += 1
             return False
@@ -39,7 +39,7 @@ class Nesting(threading.local):
         return True
 
     def leave(self) -> bool:
-        """Called after each hooked step: whether it is the outermost one."""
+        """Leave a hooked step; return whether it was the outermost one."""
         self._depth -= 1
         return self._depth == 0
 
@@ -54,7 +54,7 @@ def _steps_running(optimizer: Optimizer) -> int:
 
 
 class MarkedDefaults(dict[str, Any]):
-    """The `defaults` of an optimizer with hooks: copies keep these and lose those."""
+    """The `defaults` of an optimizer with hooks: copies keep the defaults and lose the hooks."""
 
     how: str
 
@@ -64,7 +64,7 @@ class MarkedDefaults(dict[str, Any]):
 
 
 def mark(optimizer: Optimizer, attachment: Host) -> None:
-    """Note on the optimizer that this is attached to it, and by `defaults` on its copies."""
+    """Note the attachment on the optimizer, and by its `defaults` on its copies."""
     optimizer.__dict__.setdefault(ATTACHED, []).append(attachment)
     optimizer.defaults = MarkedDefaults(optimizer.defaults)
     optimizer.defaults.how = attachment.how

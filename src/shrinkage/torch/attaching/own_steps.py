@@ -1,4 +1,4 @@
-"""The optimizer's own step for each parameter: read from its state, or asked of the user."""
+"""The optimizer's own step for each parameter: read from its state, or by `metric`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties.arrays import checked_step
 from shrinkage.torch.attaching.pairs import Pair
-from shrinkage.torch.binding.bound import Part, Reading
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import BoundParameter, Reading
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.records import START
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, rule_for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OwnSteps:
     """How far an optimizer moves each parameter for each unit of its gradient.
 
-    By `metric` where the user gives one, else by the rule that is known for the optimizer.
+    This comes from `metric` where the user gives one, else from the rule for the optimizer.
     """
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: UserMetric | None) -> None:
@@ -36,7 +36,7 @@ class OwnSteps:
         self._loops: FusedProx | None = None
 
     def prox_in_one_pass_(self, moved: Sequence[Pair], pairs: Sequence[Pair]) -> Sequence[Pair]:
-        """The prox of what moved, where compiled loops know the rule; returns what is left."""
+        """Apply the prox of `moved` by compiled loops where these can; return the others."""
         if self.rule not in (own_step.sgd, own_step.adam):
             return moved
         if self._loops is None:
@@ -46,27 +46,29 @@ class OwnSteps:
             self._loops = FusedProx(self._bound, self._optimizer, self.rule)
         return self._loops.prox_(moved, pairs)
 
-    def read(self, group: Group | None, part: Part, share: float = 1.0) -> Reading | None:
-        """How to read the step of a part, and from which state; None for one that stays.
+    def read(self, group: Group | None, part: BoundParameter, share: float = 1.0) -> Reading | None:
+        """A function that reads the step of a part, and its state; None for a part that stays.
 
-        `share` is the c of the gradient's clipping: the strength is clipped with it, but not how
-        far a prox may go.
+        `share` is the c of the gradient's clipping. It scales the strength, but not the limit on
+        how far a prox may move an entry.
         """
         if group is None:
             return None
-        own, state = self._by_metric(group, part) if self._metric else self._by_rule(group, part)
+        read_step, state = (
+            self._by_metric(group, part) if self._metric else self._by_rule(group, part)
+        )
         if share == 1.0:
-            return own, state
-        return lambda state: _clip(own(state), share), state
+            return read_step, state
+        return lambda state: _clip(read_step(state), share), state
 
-    def of(self, group: Group, part: Part) -> OwnStep:
+    def of(self, group: Group, part: BoundParameter) -> OwnStep:
         """The step of one parameter, after a step."""
         reading = self.read(group, part)
         assert reading is not None
-        own, state = reading
-        return own(state)
+        read_step, state = reading
+        return read_step(state)
 
-    def state_of(self, part: Part) -> dict[str, Tensor]:
+    def state_of(self, part: BoundParameter) -> dict[str, Tensor]:
         """The tensors in the optimizer's state for one parameter."""
         state = self._optimizer.state.get(part.parameter, {})
         return {
@@ -75,17 +77,17 @@ class OwnSteps:
             if isinstance(value, Tensor | int | float) and key != START
         }
 
-    def _by_rule(self, group: Group, part: Part) -> Reading:
+    def _by_rule(self, group: Group, part: BoundParameter) -> Reading:
         rule = self.rule
         assert rule is not None
         buffered = self._bound.momentum.buffers.get(part.name, 1.0)
         return lambda state: rule(group, state, buffered), self.state_of(part)
 
-    def _by_metric(self, group: Group, part: Part) -> Reading:
+    def _by_metric(self, group: Group, part: BoundParameter) -> Reading:
         assert self._metric is not None
         try:
-            given = self._metric(self._optimizer, group, part.parameter)
-            step = checked_step(xp, part.parameter, given)
+            result = self._metric(self._optimizer, group, part.parameter)
+            step = checked_step(xp, part.parameter, result)
         except (TypeError, ValueError) as error:
             raise type(error)(f"metric, for {part.name}: {error}") from None
         if isinstance(step, float) or not step.ndim:
@@ -93,5 +95,5 @@ class OwnSteps:
         return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
 
 
-def _clip(own: OwnStep, share: float) -> OwnStep:
-    return OwnStep(own.step * share, own.limit)
+def _clip(own_step: OwnStep, share: float) -> OwnStep:
+    return OwnStep(own_step.step * share, own_step.limit)

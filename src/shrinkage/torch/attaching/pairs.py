@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.bound import Binding, Part
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import resume_loaded
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.facts.momentum import Named
 from shrinkage.torch.facts.own_step import Group
 
@@ -16,12 +16,12 @@ Pair = tuple[Binding, list[Group | None]]  # a group for each part
 
 
 class Pairs:
-    """Bindings with the optimizer's groups, found anew where either has changed."""
+    """Bindings with the optimizer's groups, looked up again where either has changed."""
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer) -> None:
         self._bound, self._optimizer = bound, optimizer
         self.pairs: list[Pair] = []
-        self._absent: list[Part] = []
+        self._absent: list[BoundParameter] = []
         self._made_from: tuple[object, ...] = ()
 
     def refresh(self) -> None:
@@ -50,7 +50,7 @@ class Pairs:
             raise RuntimeError(
                 f"{part.name} is penalized but {type(self._optimizer).__name__} does not hold it: "
                 "the model has changed since attach(); give it to the optimizer with "
-                "add_param_group(), or build both anew"
+                "add_param_group(), or build both again"
             )
         self._made_from = made_from
 
@@ -64,7 +64,7 @@ class Pairs:
             if any(moving):
                 yield binding, moving
 
-    def _thawed(self) -> Iterator[Part]:
+    def _thawed(self) -> Iterator[BoundParameter]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
 
@@ -77,5 +77,5 @@ def named_in(pairs: Iterable[Pair]) -> Iterator[Named]:
                 yield group, part.name, part.parameter
 
 
-def _is_same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, int) and one == other)
+def _is_same(first: object, second: object) -> bool:
+    return first is second or (isinstance(first, int) and first == second)

@@ -1,4 +1,4 @@
-"""What a model and its optimizer will really do together, before a run is spent on it."""
+"""The audit: what a model and its optimizer will do together, before a run is started."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 @dataclass(frozen=True)
 class Row:
-    """What one parameter gets from optimizer and regularizer together."""
+    """How optimizer and regularizer act on one parameter."""
 
     parameter: str
     shape: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Audit:
-    """What `audit` found.
+    """The findings of `audit`, and a table of all parameters.
 
     >>> import torch
     >>> from shrinkage.torch import audit
@@ -65,7 +65,7 @@ class Audit:
 
     @property
     def ok(self) -> bool:
-        """Whether there is nothing to mend: notes are allowed, warnings are not."""
+        """Whether there is no warning; notes are allowed."""
         return all(finding.severity == "note" for finding in self.findings)
 
     def __repr__(self) -> str:
@@ -97,9 +97,9 @@ def audit(
     sample: Any = None,
     clip: float | None = None,
 ) -> Audit:
-    """Say what each parameter will get from optimizer and regularizer together, and what to mend.
+    """Say how optimizer and regularizer will act on each parameter, and what to mend.
 
-    Looks, and changes nothing. Found are: parameters that no optimizer trains, or one twice;
+    It changes nothing. It finds: parameters that no optimizer trains, or one twice;
     frozen ones that still move; decay on biases and gains, beside a penalty, twice, divided by
     Adam's gradient sizes, slower than the run, faster than an epoch, below what 16-bit floats
     hold, or on weights whose size a normalization undoes; L1 along a way without exact zeros;
@@ -182,7 +182,7 @@ def _check(
     optimizer: Optimizer | Sequence[Optimizer],
     regularizer: Regularized | None,
 ) -> tuple[Optimizer, ...]:
-    """The optimizers, unwrapped, if all three are what an audit can look at."""
+    """The optimizers without wrappers, if an audit can read all three arguments."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):

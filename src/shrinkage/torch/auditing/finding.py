@@ -1,4 +1,4 @@
-"""What a finding is, the titles of all findings, and the phrases that their sentences share."""
+"""The class of findings, the titles of all of them, and phrases that their sentences share."""
 
 from __future__ import annotations
 
@@ -59,23 +59,23 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that model, optimizer and regularizer do together and that few would expect."""
+    """Something unexpected that model, optimizer and regularizer do together."""
 
     slug: str  # a key of TITLES
     severity: str  # "warning": mend it or know why not; "note": good to know
     parameters: tuple[str, ...]
     sentence: str
-    number: float  # the one in the sentence that says how much
+    number: float  # the number in the sentence
     remedy: str  # Python over the names model, optimizer and regularizer
 
     @property
     def title(self) -> str:
-        """A few words for what is found, the same for every finding with this slug."""
+        """A few words that are the same for every finding with this slug."""
         return TITLES[self.slug]
 
     @property
     def kind(self) -> str:
-        """The title, under the name that it had before there were slugs."""
+        """The title; an older name for it."""
         return self.title
 
     @property

@@ -1,4 +1,4 @@
-"""Decides on the findings about the model itself, which no optimizer and no strength will mend.
+"""Findings about the model itself, which no choice of optimizer or strength can mend.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """

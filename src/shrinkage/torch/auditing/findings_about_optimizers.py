@@ -1,4 +1,4 @@
-"""Decides on the findings about what an optimizer does by itself.
+"""Findings about what an optimizer does without a penalty.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """
@@ -32,7 +32,12 @@ ROUNDING = 1e-9
 def find_in_no_optimizer(snapshot: Snapshot) -> Iterator[Finding]:
     missing = [each for each in snapshot.parameters if each.is_trained and not each.held_by]
     if missing:
-        held = [p for one in snapshot.optimizers for g in one.param_groups for p in g["params"]]
+        held = [
+            p
+            for optimizer in snapshot.optimizers
+            for group in optimizer.param_groups
+            for p in group["params"]
+        ]
         in_model = {id(each.tensor) for each in snapshot.parameters}
         foreign = sum(id(parameter) not in in_model for parameter in held)
         also = f", which holds {foreign} that this model does not have" if foreign else ""

@@ -1,4 +1,4 @@
-"""Decides on the findings about what penalties do beside an optimizer.
+"""Findings about penalties and how an optimizer acts beside them.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """
@@ -26,9 +26,9 @@ from shrinkage.torch.auditing.finding import (
     own_decay_of,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
+from shrinkage.torch.auditing.snapshot import AppliedPenalty, Snapshot
+from shrinkage.torch.binding.bound_model import Host, attachments_of
 from shrinkage.torch.binding.clipping import scales_strength
-from shrinkage.torch.binding.core import Host, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.weight_decay import steady_step
@@ -52,17 +52,17 @@ def find_attached_elsewhere(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _attachments_elsewhere(snapshot: Snapshot) -> list[Host]:
     """That of the regularizer, and those of parameters that get no penalty in these steps."""
-    own = None if snapshot.bound is None else snapshot.bound.host
+    given_host = None if snapshot.bound is None else snapshot.bound.host
     unpenalized = {
         id(each.tensor) for each in snapshot.parameters if each.held_by and not each.penalties
     }
     if any(_penalizes(attachment, unpenalized) for attachment in at_work):
         gc.collect()  # a regularizer and an optimizer that are gone may still hold each other
     candidates: list[Host] = [
-        each for each in at_work if each is own or _penalizes(each, unpenalized)
+        each for each in at_work if each is given_host or _penalizes(each, unpenalized)
     ]
-    if own is not None and own not in candidates:
-        candidates.append(own)  # inside an optimizer
+    if given_host is not None and given_host not in candidates:
+        candidates.append(given_host)  # inside an optimizer
     audited = [id(optimizer) for optimizer in snapshot.optimizers]
     return [each for each in candidates if id(each.optimizer) not in audited]
 
@@ -109,7 +109,7 @@ def find_penalty_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
-    both = (each for each in snapshot.parameters if each.penalties and _own_strength(each))
+    both = (each for each in snapshot.parameters if each.penalties and each.decay.strength)
     groups = group_by(both, lambda each: (each.optimizer, each.decay.strength, each.square))
     for (optimizer, strength, square), parameters in groups.items():
         decay, penalties = own_decay_of(optimizer, parameters), construct_all(parameters)
@@ -137,10 +137,6 @@ def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
             strength,
             remedies.decay_weights_alone(snapshot, optimizer),
         )
-
-
-def _own_strength(audited: AuditedParameter) -> float:
-    return audited.decay.strength if audited.held_by else 0.0
 
 
 def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Decides on the findings about zeros that never come, do harm, or are lost.
+"""Findings about zeros that are never reached, that do harm, or that are lost.
 
 Each check is a function of the snapshot that yields a finding for each thing to mend.
 """

@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
-from shrinkage.torch.binding.core import attachments_of
+from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.facts.own_step import rule_for
 
@@ -133,7 +133,7 @@ def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPena
 
 
 def reset_weights(snapshot: Snapshot) -> str:
-    """The lines that initialize a model anew, under a weaker penalty if there is one."""
+    """The lines that initialize a model again, with a weaker penalty if there is one."""
     lines = [
         "for module in model.modules():",
         '    if hasattr(module, "reset_parameters"): module.reset_parameters()',

@@ -73,8 +73,8 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         buffers = {key: buffer.clone() for key, buffer in model.named_buffers()}
         torch.manual_seed(0)  # the same dropout each time
         result = torch.func.functional_call(model, {**buffers, name: w}, args, kwargs)
-        outputs = [one for one in _tensors_in(result) if one.is_floating_point()]
-        return torch.cat([one.double().flatten() for one in outputs])
+        outputs = [tensor for tensor in _tensors_in(result) if tensor.is_floating_point()]
+        return torch.cat([tensor.double().flatten() for tensor in outputs])
 
     invariant = set()
     if not model.training:
@@ -117,7 +117,7 @@ def _trace_modules(model: nn.Module) -> Iterator[tuple[fx.Graph, nn.Module]]:
                 with warnings.catch_warnings(), torch.random.fork_rng():
                     warnings.simplefilter("ignore")
                     yield _OwnForward().trace(_copy_without_data(module)), module
-            except Exception:  # what cannot be copied, such as a lock, or whatever a forward raises
+            except Exception:  # a copy or a forward may raise anything
                 continue
 
 

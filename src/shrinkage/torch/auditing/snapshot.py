@@ -1,4 +1,4 @@
-"""What acts on each parameter of a model: optimizers, their own decay, and penalties."""
+"""A snapshot of all that acts on a model's parameters: optimizers, decay and penalties."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shrinkage.torch.auditing.scale_invariance import (
     removes_bias,
     removes_scale,
 )
-from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.core import BoundModel, Host, attachments_of
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel, Host, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
@@ -36,7 +36,7 @@ class AppliedPenalty:
     penalty: Penalty  # with its groups resolved
     written: Penalty  # as the user wrote it
     how: str
-    part: Part | None  # None: a bare penalty inside the optimizer
+    part: BoundParameter | None  # None: a bare penalty inside the optimizer
     bound: BoundModel | None  # None with a bare penalty, too
 
     @property
@@ -62,7 +62,7 @@ class AppliedPenalty:
 
 @dataclass(frozen=True, eq=False)
 class AuditedParameter:
-    """One parameter with all that acts on it."""
+    """One parameter with the optimizers, decay and penalties that act on it."""
 
     candidate: Candidate
     held_by: tuple[tuple[Optimizer, Group], ...]  # one for each time that an optimizer holds it

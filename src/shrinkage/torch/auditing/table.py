@@ -1,4 +1,4 @@
-"""Who gets what: the table that a Regularizer prints."""
+"""The table that a Regularizer prints: the penalty of each parameter."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
 from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
 from shrinkage.torch.auditing.findings_about_zeros import ABOUT_ZEROS
 from shrinkage.torch.auditing.snapshot import take_snapshot
-from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import units_note
@@ -27,7 +27,7 @@ from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 @dataclass(frozen=True)
 class Row:
-    """What one parameter gets."""
+    """The penalty of one parameter, and its effect."""
 
     parameter: str
     shape: str
@@ -72,7 +72,7 @@ def _note(binding: Binding, selected: Selected) -> str:
     return next(filter(None, noted), "")
 
 
-def _row(bound: BoundModel, binding: Binding, part: Part, name: str, shape: str) -> Row:
+def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, shape: str) -> Row:
     how = _unattached(binding.penalty) if bound.host is None else bound.host.how
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{bound.factor * lam:.3g}" for lam in strengths) or "–"
@@ -88,25 +88,25 @@ def _unattached(penalty: Penalty) -> str:
     return "loss, by penalty()" if penalty.why_no_gradient() is None else "none yet: attach it"
 
 
-def _zeros(binding: Binding, part: Part) -> str:
+def _zeros(binding: Binding, part: BoundParameter) -> str:
     if is_sharded(part.parameter):  # a table may be printed by one process alone
         w = local_shard(part.parameter.detach())
         return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
-    w, zeros = part.parameter, zeros_of(binding.given(), binding.penalty)
+    w, zeros = part.parameter, zeros_of(binding.read_array(), binding.penalty)
     groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
     return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}{groups}"
 
 
 def as_text(bound: BoundModel) -> str:
     """A line that says what it solves, the table in aligned columns, and what to mend."""
-    found = map(str, _concerning(bound))
-    return "\n".join([_headline(bound), as_columns(Row, rows(bound)), *found])
+    findings = map(str, _concerning(bound))
+    return "\n".join([_headline(bound), as_columns(Row, rows(bound)), *findings])
 
 
 def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
-    headline, found = html.escape(_headline(bound)), _concerning(bound)
-    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{to_html_list(found)}"
+    headline, findings = html.escape(_headline(bound)), _concerning(bound)
+    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{to_html_list(findings)}"
 
 
 def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
@@ -127,27 +127,31 @@ def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
 
 def _strengths(penalty: Penalty) -> list[float]:
     """The lam of each term that has one; a constraint has none."""
-    found: list[float] = []
+    strengths: list[float] = []
     for term in terms(penalty):
         if isinstance(term, Toward | Weighted):
-            found += _strengths(term.penalty)
+            strengths += _strengths(term.penalty)
         elif hasattr(term, "lam"):
-            found.append(term.lam)
-    return found
+            strengths.append(term.lam)
+    return strengths
 
 
 def _headline(bound: BoundModel) -> str:
     count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
     model = type(bound.model).__name__
     host = bound.host
-    if host is None and any(one.penalty.why_no_gradient() for one in bound.active):
-        way = 'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
+    if host is None and any(binding.penalty.why_no_gradient() for binding in bound.active):
+        headline = (
+            'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
+        )
     elif host is None:
-        way = f"in the loss by penalty(): rests at {describe_goal(bound)}; no exact zeros"
+        headline = f"in the loss by penalty(): converges to {describe_goal(bound)}; no exact zeros"
     else:
-        way = repr(host)
+        headline = repr(host)
         if host.stepped_by is not None:
             other = host.stepped_by
-            way += f"; but {other} has stepped these weights since, to which it is not attached"
+            headline += (
+                f"; but {other} has stepped these weights since, to which it is not attached"
+            )
     factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
-    return f"Regularizer of {model}: {count}{factor}; {way}"
+    return f"Regularizer of {model}: {count}{factor}; {headline}"

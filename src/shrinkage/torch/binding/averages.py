@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.models.owners import candidates
 
 
@@ -17,8 +17,8 @@ def copy_zeros(bound: BoundModel, averaged: nn.Module | Mapping[str, Tensor]) ->
     others = tensors_of(averaged)
     pairs = [(part.parameter, _counterpart(part, others)) for part in bound.parts]
     with torch.no_grad():
-        for mine, other in pairs:
-            other.masked_fill_((mine.detach() == 0).to(other.device), 0)
+        for weights, average in pairs:
+            average.masked_fill_((weights.detach() == 0).to(average.device), 0)
 
 
 def tensors_of(averaged: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -38,19 +38,19 @@ def tensors_of(averaged: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
     )
 
 
-def find_counterpart(part: Part, others: Mapping[str, Tensor]) -> Tensor | None:
+def find_counterpart(part: BoundParameter, others: Mapping[str, Tensor]) -> Tensor | None:
     """The tensor that stands for a parameter of the model, or None."""
     # A wrapper that is not known adds a prefix: "module." in the averages of timm and others.
     names = [f"{prefix}{name}" for prefix in ("", "module.") for name in part.aliases]
-    found = (others[name] for name in names if name in others)
-    return next((other for other in found if other.shape == part.parameter.shape), None)
+    counterparts = (others[name] for name in names if name in others)
+    return next((other for other in counterparts if other.shape == part.parameter.shape), None)
 
 
-def _counterpart(part: Part, others: Mapping[str, Tensor]) -> Tensor:
-    found = find_counterpart(part, others)
-    if found is None:
+def _counterpart(part: BoundParameter, others: Mapping[str, Tensor]) -> Tensor:
+    counterpart = find_counterpart(part, others)
+    if counterpart is None:
         raise ValueError(
             f"averaged has no {part.name} of shape {tuple(part.parameter.shape)}, which is "
             "penalized: pass an average of the model that this regularizer was built from"
         )
-    return found
+    return counterpart

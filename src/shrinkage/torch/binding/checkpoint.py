@@ -1,11 +1,11 @@
-"""Regularizers travel in the `state_dict` of the optimizer that steps their parameters.
+"""Save regularizers in the `state_dict` of the optimizer that steps their parameters.
 
-Frameworks save a model and its optimizer and know of nothing else. So each parameter group that
-holds penalized parameters has one key more, which comes back wherever the optimizer's state does.
-Its value is text (JSON): that passes through ``torch.load(weights_only=True)`` and through
-`torch.distributed.checkpoint`, which takes nested values apart. The key is there from `attach` on,
-because a flattened distributed checkpoint restores only what the groups have already. References
-of ``Toward("start")`` are tensors and travel in the parameters' own state.
+Frameworks save only a model and its optimizer. So each parameter group with penalized parameters
+has one more key, which is restored with the optimizer's state. Its value is text (JSON), which
+passes through ``torch.load(weights_only=True)`` and through `torch.distributed.checkpoint`, which
+flattens nested values. The key is present from `attach` on, because a flattened distributed
+checkpoint restores only keys that the groups already have. References of ``Toward("start")`` are
+tensors and are saved in the parameters' own state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.records import (
     Record,
     concerns,
@@ -32,17 +32,17 @@ from shrinkage.torch.binding.records import (
 )
 
 KEY = "shrinkage"  # in a parameter group
-CARRIER = "_shrinkage_carrier"  # on an optimizer, which its copies lose
+CARRIER = "_shrinkage_carrier"  # attribute of an optimizer, which copies lose
 FIELDS = {"step": int, "factor": float | int, "penalties": dict, "momentum": dict}
 Lost = Callable[[], Iterable[str]]
 
 
 class Carried:
-    """The records of a parameter group as they are now; copies and files get them as text."""
+    """The present records of a parameter group; copies and files get them as text."""
 
     def __init__(self, carrier: Carrier, waiting: list[Record]) -> None:
         self.carrier = carrier
-        self.waiting = waiting  # loaded, and of no regularizer that is here yet
+        self.waiting = waiting  # loaded records whose regularizer is not attached yet
 
     def __str__(self) -> str:
         return json.dumps([*self.carrier.records(self), *self.waiting])
@@ -53,7 +53,7 @@ class Carried:
         return str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return codecs.encode, (str(self), "ascii")  # which weights_only=True lets pass
+        return codecs.encode, (str(self), "ascii")  # weights_only=True allows this
 
 
 class Carrier:
@@ -70,40 +70,40 @@ class Carrier:
     def records(self, carried: Carried) -> list[Record]:
         """Make the records of the groups that hold this value."""
         numbered = enumerate(self.optimizer.param_groups)
-        here = [(number, group) for number, group in numbered if group.get(KEY) is carried]
-        made = [make_record(one, *place) for one in self.bound_models for place in here]
-        return [record for record in made if record is not None]
+        places = [(number, group) for number, group in numbered if group.get(KEY) is carried]
+        records = [make_record(bound, *place) for bound in self.bound_models for place in places]
+        return [record for record in records if record is not None]
 
     def resume_loaded(self) -> list[BoundModel]:
-        """Read what was loaded into the groups; returns the bound models that resume from it."""
+        """Read records loaded into the groups; return the bound models that resume from them."""
         groups = self.optimizer.param_groups
         for group, waiting in [(group, _read_records(group.get(KEY), self)) for group in groups]:
             if waiting is not None:
                 group[KEY] = Carried(self, waiting)
         self.update_keys()
-        return [one for one in self.bound_models if self._resume(one)]
+        return [bound for bound in self.bound_models if self._resume(bound)]
 
     def update_keys(self) -> None:
         """Keep the key in groups with penalized parameters or waiting records, and only there."""
         for group in self.optimizer.param_groups:
-            if any(find_places(one, group) for one in self.bound_models):
+            if any(find_places(bound, group) for bound in self.bound_models):
                 group.setdefault(KEY, Carried(self, []))
             elif KEY in group and not group[KEY].waiting:
                 del group[KEY]
 
     def _resume(self, bound: BoundModel) -> bool:
-        found = [
+        records = [
             (group, record)
             for group in self.optimizer.param_groups
             if KEY in group
             for record in group[KEY].waiting
             if concerns(record, bound, group)
         ]
-        if found:
-            resume(bound, self.optimizer, found)
-        for group, record in found:
+        if records:
+            resume(bound, self.optimizer, records)
+        for group, record in records:
             group[KEY].waiting.remove(record)
-        return bool(found)
+        return bool(records)
 
     def _write_text(self, optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any]:
         for group in state_dict["param_groups"]:
@@ -121,12 +121,12 @@ class Carrier:
 
 
 def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
-    """Save a bound model with this optimizer from now on, and resume from what was loaded into it.
+    """Save a bound model with this optimizer from now on, and resume from records loaded before.
 
     Parameters
     ----------
     lost : callable
-        Clauses that say what is not known where the optimizer's state came without the regularizer.
+        Clauses on what is unknown where the optimizer's state was saved without the regularizer.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
     try:
         if bound not in carrier.resume_loaded() and not bound.momentum.is_restored:
             steps = _steps_shown(bound, optimizer)
-            if steps and steps > _most_changes(bound):  # these steps were not made here
+            if steps and steps > _most_changes(bound):  # these steps were made elsewhere
                 _warn_of_nothing_saved(bound, optimizer, lost, steps)
     except BaseException:
         _release(carrier, bound)
@@ -151,7 +151,7 @@ def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
 
 
 def resume_loaded(optimizer: Optimizer) -> None:
-    """Resume from what was loaded past the hooks, as by wrappers that share the groups."""
+    """Resume from records that were loaded without the hooks, as wrappers do."""
     optimizer.__dict__[CARRIER].resume_loaded()
 
 
@@ -174,7 +174,7 @@ def _release(carrier: Carrier, bound: BoundModel) -> None:
             group[KEY] = str(carried)
 
 
-def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
+def _read_records(value: object, carrier: Carrier) -> list[Record] | None:
     """Read the records in a group as it was loaded; None where there is nothing new.
 
     Raises
@@ -182,12 +182,14 @@ def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
     ValueError
         If they are none.
     """
-    if given is None or (isinstance(given, Carried) and given.carrier is carrier):
+    if value is None or (isinstance(value, Carried) and value.carrier is carrier):
         return None
-    text = given.decode() if isinstance(given, bytes) else str(given)
+    text = value.decode() if isinstance(value, bytes) else str(value)
     try:
         records = json.loads(text)
-        sound = all(isinstance(one[key], kind) for one in records for key, kind in FIELDS.items())
+        sound = all(
+            isinstance(record[key], kind) for record in records for key, kind in FIELDS.items()
+        )
     except (ValueError, TypeError, KeyError):
         sound = False
     if not sound:
@@ -201,7 +203,7 @@ def _read_records(given: object, carrier: Carrier) -> list[Record] | None:
 def _warn_of_nothing_saved(
     bound: BoundModel, optimizer: Optimizer, lost: Lost, steps: int | None
 ) -> None:
-    """Warn of what is not known because the optimizer was saved without the regularizer."""
+    """Warn of what is unknown because the optimizer was saved without the regularizer."""
     if steps == bound.steps:
         return
     clauses = list(lost()) if steps != 0 else []
@@ -211,7 +213,7 @@ def _warn_of_nothing_saved(
         )
     shift = ""
     if bound.schedule is not None:
-        clauses.append(f"the schedule goes on from step {bound.steps}")
+        clauses.append(f"the schedule continues from step {bound.steps}")
         ahead = "..." if steps is None else steps - bound.steps
         shift = f", or write schedule=lambda step: schedule(step + {ahead})"
     if clauses:

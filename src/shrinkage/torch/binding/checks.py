@@ -1,4 +1,4 @@
-"""What is refused or warned of where a bound model meets an optimizer."""
+"""Checks of a bound model and an optimizer: what is refused and what is warned of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.binding.core import BoundModel, attachments_of
+from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
@@ -33,7 +33,11 @@ def _hint(item: object) -> str:
     """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"
-    if isinstance(item, Sequence | Set) and item and all(isinstance(one, Penalty) for one in item):
+    if (
+        isinstance(item, Sequence | Set)
+        and item
+        and all(isinstance(each, Penalty) for each in item)
+    ):
         return f"; add them up: {' + '.join(map(construction, item))}"
     if isinstance(item, str):
         return "; a text becomes one by shrinkage.parse(...)"
@@ -50,23 +54,23 @@ def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
     if all(term.is_separable for term in terms(penalty)):
         return
     try:
-        penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # which has no memory
+        penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # takes no memory
     except ValueError as error:
         raise ValueError(f"{name}: {error}; leave it out, or give it another penalty") from None
-    except (RuntimeError, NotImplementedError):  # there is no such operation without memory
+    except (RuntimeError, NotImplementedError):  # an operation that meta tensors do not support
         return
 
 
 def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
-    """Warn where a weight that is divided by its size may become exactly 0, which is 0/0."""
+    """Warn where a weight that is divided by its size may become exactly 0, since 0/0 is NaN."""
     if how == "coupled":
         return
     divided = [
-        (one.owner.name, divisor, one.penalty)
-        for one in bound.selected
-        if one.penalty is not None
-        and makes_zeros(one.penalty)
-        and (divisor := divided_by_size(one.owner)) is not None
+        (selected.owner.name, divisor, selected.penalty)
+        for selected in bound.selected
+        if selected.penalty is not None
+        and makes_zeros(selected.penalty)
+        and (divisor := divided_by_size(selected.owner)) is not None
     ]
     if divided:
         name, divisor, _ = divided[0]

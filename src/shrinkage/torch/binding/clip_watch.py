@@ -14,17 +14,17 @@ from torch.optim import Optimizer
 from shrinkage.torch.binding.clipping import clipped_share
 
 IN_A_ROW = 5
-CLOSE = 1e-4  # how near to one number the norms of a clipping stay, relative to it
-TURN = 3e-3  # the least change of a gradient that its norm would show
-PART = 1e-3  # of that change: what the norm shows of it only by chance
+CLOSE = 1e-4  # the largest relative difference between norms after clipping
+TURN = 3e-3  # the least relative change of a gradient that would also show in its norm
+PART = 1e-3  # the share of that change below which norms agree only after clipping
 LARGEST, ENTRIES = 8, 64  # gradients that are sampled, and entries of each
 
 
 class ClipWatch:
-    """Looks at the gradients of five steps in a row, at steps 0, 10, 100 and so on.
+    """Compares the gradients of five steps in a row, at steps 0, 10, 100 and so on.
 
-    A clipping that binds leaves them all one norm, wherever they point. So does a gradient that
-    does not change, at a minimum or of a linear loss; that one does not turn either.
+    Clipping that takes effect gives them one norm while their direction changes. A gradient that
+    does not change, at a minimum or of a linear loss, has one norm too, but also one direction.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ClipWatch:
 
 
 def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float | None:
-    """The common norm of gradients that turn, as clipping makes them; None if there is none."""
+    """The common norm of gradients of different directions; None if there is none."""
     largest, smallest = max(norms), min(norms)
     first = float(samples[0].norm())
     if not (smallest > 0.0 and largest < math.inf and first > 0.0):
@@ -87,9 +87,9 @@ def find_clip_norm(norms: Sequence[float], samples: Sequence[Tensor]) -> float |
         return None
     if len(samples[0]) < 2:  # a single number turns only by its sign
         return None
-    turn = max(float((sample - samples[0]).norm()) / first for sample in samples)
+    change = max(float((sample - samples[0]).norm()) / first for sample in samples)
     spread = (largest - smallest) / largest
-    if turn >= TURN and spread <= min(CLOSE, PART * turn):
+    if change >= TURN and spread <= min(CLOSE, PART * change):
         return sorted(norms)[len(norms) // 2]
     return None
 
@@ -105,4 +105,4 @@ def _sample(gradients: Sequence[Tensor]) -> Tensor:
     """Take some entries of the largest gradients, the same ones each time."""
     largest = sorted(gradients, key=Tensor.numel, reverse=True)[:LARGEST]
     flat = [gradient.detach().reshape(-1) for gradient in largest]
-    return torch.cat([one[:: max(1, len(one) // ENTRIES)].double().cpu() for one in flat])
+    return torch.cat([values[:: max(1, len(values) // ENTRIES)].double().cpu() for values in flat])

@@ -1,16 +1,16 @@
-"""Clipping by the norm, which scales gradients and the strengths beside them alike.
+"""Clipping by the norm, which scales gradients and the strengths beside them by the same factor.
 
-Clipping makes c·g of the data gradient g, with c = min(1, max_norm/(‖g‖ + 1e-6)). Beside c·g a
+Clipping replaces the data gradient g by c·g, with c = min(1, max_norm/(‖g‖ + 1e-6)). Beside c·g a
 penalty of strength lam acts as one of strength lam/c would beside g, and at the minimum of
-J = data loss + Ω the data gradient is not 0. So the c of each parameter is kept here until the step
-that it is for, which multiplies the strength by it, and then it is gone.
+J = data loss + Ω the data gradient is not 0. So this module stores the c of each parameter until
+its next step, which multiplies the strength by it and then forgets it.
 """
 
 from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ TINY = 1e-6  # torch adds it to the norm
 
 
 class _Clip(NamedTuple):
-    """What became of one parameter's gradient since the last step."""
+    """How one parameter's gradient was clipped since the last step."""
 
     parameter: weakref.ref[Tensor]
     gradient: weakref.ref[Tensor]
@@ -74,14 +74,14 @@ def clip_grad_norm_(
     Notes
     -----
     Call it after backward and, under AMP, after ``scaler.unscale_(optimizer)``. Its c is for
-    the next step alone, taken or skipped, and not for gradients that are made anew before it.
+    the next step alone, taken or skipped, and not for new gradients that are computed before it.
 
-    What clipping does to each way: coupled and proximal penalties, also inside an optimizer,
-    come to rest at the minimum of J on full batches, as without clipping. So do decoupled ones
-    under SGD with ``scale="lr"``; every other decoupled penalty is left alone, as AdamW's own
-    decay is. ``penalty()`` in the loss is part of the gradient, and clipped with it by torch's
-    function or this one. On mini-batches, clipping itself is a bias: the mean of clipped
-    gradients is not 0 where the mean gradient is.
+    Coupled and proximal penalties, also inside an optimizer, converge to the minimum of J on full
+    batches, as without clipping. So do decoupled ones under SGD with ``scale="lr"``; clipping does
+    not touch other decoupled penalties, as it does not touch AdamW's own decay. ``penalty()`` in
+    the loss is part of the gradient, and is clipped with it by torch's function or this one. On
+    mini-batches, clipping itself is a bias: the mean of clipped gradients is not 0 where the mean
+    gradient is.
 
     torch.nn.utils.clip_grad_value_ is not supported: it turns the gradient, so that no single
     c goes with it.
@@ -103,13 +103,14 @@ def clip_grad_norm_(
     >>> [round(x, 4) for x in model.weight[0].tolist()]
     [0.9, 0.88]
     """
-    return clip_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+    listed = _read_parameters(parameters)
+    return clip_(listed, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
-@skip_compiling  # a compiled training step goes on around it
+@skip_compiling  # torch.compile leaves a gap in the compiled step here
 @torch.no_grad()
 def clip_(
-    parameters: Tensor | Iterable[Tensor],
+    parameters: Sequence[Tensor],
     max_norm: float | Tensor,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
@@ -119,7 +120,7 @@ def clip_(
 ) -> Tensor:
     """`clip_grad_norm_` of gradients that are `scale` times as large as in the step, under AMP."""
     limit = _check_limit(max_norm)
-    held = [one for one in _read_parameters(parameters) if one.grad is not None]
+    held = [parameter for parameter in parameters if parameter.grad is not None]
     shares = {parameter: _present_share(parameter, is_untouched=True) for parameter in held}
     entries = [_values_of(parameter.grad) for parameter in held if parameter.grad is not None]
     norm = get_total_norm(entries, norm_type, error_if_nonfinite, foreach)
@@ -164,15 +165,16 @@ def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
 
 def _read_parameters(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """Read the parameters once, since they may come from a generator."""
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    if not given:
-        warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=5)
-    for one in given:
-        if not isinstance(one, Tensor):
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not listed:
+        warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=3)
+    for parameter in listed:
+        if not isinstance(parameter, Tensor):
             raise TypeError(
-                f"parameters must be tensors, as of model.parameters(), got a {type(one).__name__}"
+                "parameters must be tensors, as of model.parameters(), got a "
+                f"{type(parameter).__name__}"
             )
-    return given
+    return listed
 
 
 def _check_limit(max_norm: float | Tensor) -> float:
@@ -194,8 +196,8 @@ def _values_of(gradient: Tensor) -> Tensor:
 def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
-    A gradient that was made anew was not clipped. One that was changed in place may have been
-    filled anew (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
+    A new gradient tensor was not clipped. One that was changed in place may have been
+    filled again (``zero_grad(set_to_none=False)``): then another clipping begins at 1.
     """
     clip, gradient = _clips.get(id(parameter)), parameter.grad
     if clip is None or clip.parameter() is not parameter or gradient is None:

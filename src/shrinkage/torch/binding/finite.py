@@ -1,4 +1,4 @@
-"""Penalties that are infinite or NaN."""
+"""The check for penalties that are infinite or NaN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from shrinkage.torch.binding.bound import Binding
+from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.tensors.kinds import stack_scalars, storage_bytes
 
 
@@ -32,7 +32,7 @@ def check_finite(total: Tensor, bindings: Sequence[Binding], step: int, factor: 
 def _explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
     """Describe a penalty that is infinite or NaN: its parameter, its formula and the step."""
     for binding in bindings:
-        w = binding.given().detach()
+        w = binding.read_array().detach()
         if not math.isfinite(stack_scalars([binding.value(w)]).item()):
             if binding.written.is_constrained:
                 return (

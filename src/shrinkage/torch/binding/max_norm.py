@@ -1,12 +1,12 @@
-"""The option `max_norm`: clipping at the beginning of each step, by what makes the step."""
+"""The option `max_norm`: the optimizer or attachment clips at the beginning of each step."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from shrinkage.penalties.arrays import checked_number
+from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.clipping import clip_
-from shrinkage.torch.binding.core import attachments_of
 
 
 class SelfClipping:
@@ -14,7 +14,7 @@ class SelfClipping:
 
     defaults: dict[str, Any]
     param_groups: list[dict[str, Any]]
-    has_penalty_in_groups: ClassVar[bool]  # else one of its own, for all groups
+    has_penalty_in_groups: ClassVar[bool]  # else it has one penalty for all groups
 
     def penalty_of(self, group: dict[str, Any]) -> Any:
         """The penalty inside for the parameters of a group: a Penalty, a Regularizer or None.
@@ -32,8 +32,8 @@ class SelfClipping:
     def max_norm(self) -> float | None:
         """The norm to which a step clips the gradients of all groups, and the strengths with them;
         None: to none."""
-        found: float | None = self.defaults.get("max_norm")
-        return found
+        max_norm: float | None = self.defaults.get("max_norm")
+        return max_norm
 
     @max_norm.setter
     def max_norm(self, max_norm: float | None) -> None:
@@ -63,7 +63,7 @@ def checked_max_norm(max_norm: float | None) -> float | None:
 
 
 def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
-    """Refuse an optimizer's own clipping beside what is attached to it.
+    """Refuse that an optimizer clips by itself while a penalty is attached to it.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
 
 
 def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
-    """Refuse the option in a group of its own, where no step would look for it.
+    """Refuse the option in a single group, where no step would read it.
 
     Raises
     ------

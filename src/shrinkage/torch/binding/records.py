@@ -1,7 +1,7 @@
-"""What a regularizer needs to go on, as numbers and text about the places of a parameter group.
+"""Records of what a regularizer needs to resume: numbers and text for each parameter group.
 
-A record speaks of places in its group, as torch's own state does, so the same script finds its
-parameters again under whatever names.
+A record refers to parameters by their places in the group, as torch's own state does, so that their
+names may change.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from shrinkage.torch.binding.bound import Binding, Part
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 
 def save_state(bound: BoundModel) -> dict[str, Any]:
-    """Factor, step, penalties as text, starts of weights, and fill of the momentum buffers."""
+    """Save factor, step, penalties as text, starts of weights, and fill of momentum buffers."""
     return {
         "factor": bound.factor,
         "step": bound.steps,
@@ -39,13 +39,13 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     ValueError
         If `saved` lacks a part; nothing is changed then.
     """
-    now = save_state(bound)
-    missing = [key for key in now if key not in saved]
+    present = save_state(bound)
+    missing = [key for key in present if key not in saved]
     if missing:
         raise ValueError(
             f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
         )
-    _warn_of_other_penalties(now["penalties"], saved["penalties"])
+    _warn_of_other_penalties(present["penalties"], saved["penalties"])
     bound.factor = saved["factor"]
     bound.steps = int(saved["step"])
     bound.momentum.load_state_dict(saved)
@@ -55,7 +55,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
-def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, Part]]:
+def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, BoundParameter]]:
     """The penalized parameters of a group by their places in it."""
     place_of = {id(parameter): place for place, parameter in enumerate(group["params"])}
     return {
@@ -71,39 +71,43 @@ def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
     places = find_places(bound, group)
     if not places:
         return None
-    memory = bound.momentum
-    filled = {place: memory.buffers.get(part.name) for place, (_, part) in places.items()}
+    momentum = bound.momentum
+    filled = {place: momentum.buffers.get(part.name) for place, (_, part) in places.items()}
     return {
         "step": bound.steps,
         "factor": bound.factor,
-        "penalties": _group_by_value({place: one.text for place, (one, _) in places.items()}),
+        "penalties": _group_by_value(
+            {place: binding.text for place, (binding, _) in places.items()}
+        ),
         "momentum": _group_by_value({place: share for place, share in filled.items() if share}),
-        "first_lr": memory.first_lrs[number] if number < len(memory.first_lrs) else None,
+        "first_lr": momentum.first_lrs[number] if number < len(momentum.first_lrs) else None,
     }
 
 
 def concerns(record: Record, bound: BoundModel, group: Group) -> bool:
-    """Whether a record is about a parameter that is penalized here."""
+    """Whether a record mentions a parameter that this model penalizes."""
     return not find_places(bound, group).keys().isdisjoint(_ungroup(record["penalties"]))
 
 
-def resume(bound: BoundModel, optimizer: Optimizer, found: Sequence[tuple[Group, Record]]) -> None:
+def resume(
+    bound: BoundModel, optimizer: Optimizer, records: Sequence[tuple[Group, Record]]
+) -> None:
     """Resume from these records, and warn where the penalties differ from the saved ones."""
-    _compare_penalties(bound, found)
+    _compare_penalties(bound, records)
     _warn_of_lost_starts(bound, optimizer)
-    first = found[0][1]
+    first = records[0][1]
     bound.factor = first["factor"]
     bound.steps = int(first["step"])
-    memory, records = bound.momentum, {id(group): record for group, record in found}
-    memory.buffers.clear()
+    momentum, by_group = bound.momentum, {id(group): record for group, record in records}
+    momentum.buffers.clear()
     for number, group in enumerate(optimizer.param_groups):
-        record = records.get(id(group), {})
+        record = by_group.get(id(group), {})
         places = find_places(bound, group)
         for place, share in _ungroup(record.get("momentum", {})).items():
             if place in places:
-                memory.buffers[places[place][1].name] = float(share)
-        if record.get("first_lr") is not None and number < len(memory.first_lrs):
-            memory.first_lrs[number] = float(record["first_lr"])
+                momentum.buffers[places[place][1].name] = float(share)
+        if record.get("first_lr") is not None and number < len(momentum.first_lrs):
+            momentum.first_lrs[number] = float(record["first_lr"])
     _load_starts(bound, optimizer)
 
 
@@ -111,23 +115,25 @@ def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
     """Store the starts of parameters in the state that a step has made for them."""
     if not bound.starts:
         return
-    for part in _with_starts(bound):
+    for part in _parts_with_starts(bound):
         if part.moves and optimizer.state[part.parameter] is not None:
             optimizer.state[part.parameter][START] = bound.starts[part.name]
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimizer.state[parameter]  # distributed checkpoints want all in the state, or none
+            optimizer.state[
+                parameter
+            ]  # distributed checkpoints need all parameters in the state, or none
 
 
 def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
     """Remove what `store_starts` stored."""
-    for part in _with_starts(bound):
+    for part in _parts_with_starts(bound):
         state_of(optimizer, part).pop(START, None)
 
 
 def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Load the starts; a parameter that has never moved starts where its next step begins."""
-    for part in _with_starts(bound):
+    """Load the starts; one that has never moved takes its start at the next step."""
+    for part in _parts_with_starts(bound):
         start, state = bound.starts[part.name], state_of(optimizer, part)
         if START in state:
             start.copy_(state[START])  # in place: the penalties hold it
@@ -138,7 +144,7 @@ def _load_starts(bound: BoundModel, optimizer: Optimizer) -> None:
 
 
 def _warn_of_lost_starts(bound: BoundModel, optimizer: Optimizer) -> None:
-    states = ((part, state_of(optimizer, part)) for part in _with_starts(bound))
+    states = ((part, state_of(optimizer, part)) for part in _parts_with_starts(bound))
     lost = [part.name for part, state in states if _has_moved(state) and START not in state]
     if lost:
         warnings.warn(
@@ -152,49 +158,49 @@ def _has_moved(state: Mapping[str, Any]) -> bool:
     return bool(state) and int(state.get("step", 1)) > 0
 
 
-def _with_starts(bound: BoundModel) -> Iterator[Part]:
+def _parts_with_starts(bound: BoundModel) -> Iterator[BoundParameter]:
     return (part for part in bound.parts if part.name in bound.starts)
 
 
-def state_of(optimizer: Optimizer, part: Part) -> dict[str, Any]:
+def state_of(optimizer: Optimizer, part: BoundParameter) -> dict[str, Any]:
     """The optimizer's state for one parameter; empty where it has none, or not in this process."""
     return optimizer.state.get(part.parameter) or {}
 
 
-def _compare_penalties(bound: BoundModel, found: Sequence[tuple[Group, Record]]) -> None:
-    names = {id(one.candidate.parameter): one.owner.name for one in bound.selected}
-    now: dict[str, str] = {}
+def _compare_penalties(bound: BoundModel, records: Sequence[tuple[Group, Record]]) -> None:
+    names = {id(selected.candidate.parameter): selected.owner.name for selected in bound.selected}
+    present: dict[str, str] = {}
     saved: dict[str, str] = {}
-    for group, record in found:
+    for group, record in records:
         name_of = {
             place: names.get(id(parameter), f"parameter {place}")
             for place, parameter in enumerate(group["params"])
         }
         for place, (binding, _) in find_places(bound, group).items():
-            now[name_of[place]] = binding.text
+            present[name_of[place]] = binding.text
         for place, text in _ungroup(record["penalties"]).items():
             saved[name_of.get(place, f"parameter {place}")] = text
-    _warn_of_other_penalties(now, saved)
+    _warn_of_other_penalties(present, saved)
 
 
-def _warn_of_other_penalties(now: Mapping[str, str], saved: Mapping[str, str]) -> None:
+def _warn_of_other_penalties(present: Mapping[str, str], saved: Mapping[str, str]) -> None:
     """Warn where penalties, by name and as text, are not those of the saved run."""
-    changed = sorted(name for name in {*now, *saved} if now.get(name) != saved.get(name))
+    changed = sorted(key for key in {*present, *saved} if present.get(key) != saved.get(key))
     if changed:
-        first = changed[0]
+        name = changed[0]
         warnings.warn(
-            f"the saved run had other penalties, for example {first}: {saved.get(first, 'none')} "
-            f"then, {now.get(first, 'none')} now; the present ones are kept",
+            f"the saved run had other penalties, for example {name}: {saved.get(name, 'none')} "
+            f"then, {present.get(name, 'none')} now; the present ones are kept",
             stacklevel=4,
         )
 
 
 def _group_by_value(values: Mapping[int, object]) -> dict[str, list[int]]:
-    """The places of each value: most parameters have the same."""
-    found: dict[str, list[int]] = {}
+    """The places of each value, since most parameters have the same one."""
+    places: dict[str, list[int]] = {}
     for place, value in values.items():
-        found.setdefault(str(value), []).append(place)
-    return found
+        places.setdefault(str(value), []).append(place)
+    return places
 
 
 def _ungroup(places: Mapping[str, Sequence[int]]) -> dict[int, str]:

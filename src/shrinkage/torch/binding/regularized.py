@@ -1,4 +1,4 @@
-"""What can be seen and set of penalties on a model, whatever applies them."""
+"""The interface of penalties on a model that does not depend on how they are applied."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage.torch.binding.averages import copy_zeros
-from shrinkage.torch.binding.bound import Binding
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.torch.binding.bindings import Binding
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.schedules import Schedule
 
 
 class Regularized:
-    """A holder of penalties on a model: what optimizers and the audit know of a `Regularizer`."""
+    """The part of a `Regularizer` that optimizers and the audit use."""
 
     bound: BoundModel
 
@@ -37,7 +37,7 @@ class Regularized:
 
     @property
     def factor(self) -> float:
-        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        """The number that multiplies every strength: 1 at first, then set by the schedule."""
         return self.bound.factor
 
     @factor.setter
@@ -65,7 +65,10 @@ class Regularized:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self.bound.refresh()
         with torch.no_grad():
-            zeros = {one.name: zeros_of(one.given(), one.penalty) for one in self.bound.bindings}
+            zeros = {
+                binding.name: zeros_of(binding.read_array(), binding.penalty)
+                for binding in self.bound.bindings
+            }
         return Sparsity(zeros)
 
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:

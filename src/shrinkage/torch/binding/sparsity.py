@@ -1,4 +1,4 @@
-"""Exact zeros, counted."""
+"""Counts of exact zeros."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Zeros(NamedTuple):
 
     zeros: int
     entries: int
-    dead_groups: int  # groups that are zero whole
+    dead_groups: int  # groups whose weights are all 0
     groups: int  # 0 where the penalty has no groups
 
 

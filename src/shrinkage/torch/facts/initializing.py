@@ -10,7 +10,7 @@ from shrinkage.torch.tensors.kinds import gather_shards
 def is_initializing(optimizer: Optimizer) -> bool:
     """Whether this step only makes the optimizer's state, as `torch.distributed.checkpoint` does.
 
-    There is no state yet, every learning rate is 0 and every gradient too: nothing was learned.
+    There is no state yet, and every learning rate and every gradient is 0, so nothing is learned.
     """
     if optimizer.state or any(float(group.get("lr", 0.0)) for group in optimizer.param_groups):
         return False

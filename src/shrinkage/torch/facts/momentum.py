@@ -24,8 +24,8 @@ class MomentumFill:
 
     def __init__(self) -> None:
         self.buffers: dict[str, float] = {}  # b, where the buffer of that name holds b·g
-        self.first_lrs: list[float] = []  # a group each
-        self.is_restored = False  # by `load_state_dict`, and no step since
+        self.first_lrs: list[float] = []  # of each group
+        self.is_restored = False  # whether `load_state_dict` was called and no step since
 
     def start(self, optimizer: Optimizer) -> None:
         """Start at attach, with what a checkpoint brought and else nothing."""
@@ -46,11 +46,11 @@ class MomentumFill:
             self.start(optimizer)
 
     def note_step(self) -> None:
-        """Note that a step has followed the loading of a state."""
+        """Note a step, after which a loaded state is no longer new."""
         self.is_restored = False
 
     def prepare(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
-        """Before a step: buffers that were not seen to fill count as full, absent ones as empty."""
+        """Before a step: buffers filled elsewhere count as full, missing ones as empty."""
         if not isinstance(optimizer, torch.optim.SGD):
             return
         for group, name, parameter in parameters:
@@ -61,14 +61,14 @@ class MomentumFill:
                 self.buffers[name] = full_buffer_share(group)
 
     def count(self, optimizer: Optimizer, moved: Iterable[Named]) -> None:
-        """After a step, which has filled the buffers of what it moved further."""
+        """After a step: it has filled the buffers of the moved parameters further."""
         if isinstance(optimizer, torch.optim.SGD):
             for group, name, _ in moved:
                 if group["momentum"]:
                     self.buffers[name] = buffer_share(group, self.buffers.get(name))
 
     def note_empty(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
-        """After torch has made the state by a step of zeros: its buffers hold 0·g."""
+        """Note that torch has made the state by a step of zeros, so that buffers hold 0·g."""
         for _, name, parameter in parameters:
             if optimizer.state.get(parameter, {}).get("momentum_buffer") is not None:
                 self.buffers[name] = 0.0

@@ -1,8 +1,8 @@
 """An optimizer's own step: how far it moves an entry for each unit of its gradient.
 
-At rest the gradient g is constant, and an optimizer moves an entry by −s·g. A prox with step s
-after that move rests exactly where data loss + Ω is least. Each rule below reads s from the
-optimizer's state after `step()`; bcK stands for 1 − βK^t.
+After convergence the gradient g is constant, and an optimizer moves an entry by −s·g. With a prox
+of step s after that move it converges exactly to the minimum of data loss + Ω. Each rule below
+reads s from the optimizer's state after `step()`; bcK stands for 1 − βK^t.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ def nadam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """Adam's step, times what Nesterov's momentum makes of a constant gradient."""
     beta1, decay = group["betas"][0], group["momentum_decay"]
     count, product = _number(state["step"]), _number(state["mu_product"])
-    now = beta1 * (1.0 - 0.5 * 0.96 ** (count * decay))
+    current = beta1 * (1.0 - 0.5 * 0.96 ** (count * decay))
     following = beta1 * (1.0 - 0.5 * 0.96 ** ((count + 1) * decay))
-    share = (1 - now) / (1 - product) + following * (1 - beta1**count) / (1 - product * following)
+    share = (1 - current) / (1 - product) + following * (1 - beta1**count) / (
+        1 - product * following
+    )
     return _adam_like(state["exp_avg_sq"], state["step"], group, share)
 
 
@@ -119,7 +121,7 @@ _RULES: dict[type[Optimizer], Rule] = {
 WITHOUT_METRIC = {
     "LBFGS": "its metric is a dense matrix",
     "Muon": "it orthogonalizes whole matrices, so no entry has a step of its own",
-    "Rprop": "it uses the gradient's sign alone, and its steps grow at a penalized rest",
+    "Rprop": "it uses the gradient's sign alone, and its steps grow at a penalized minimum",
     "ASGD": "its step is an average over the past that its state does not show",
     "Adafactor": "its step depends on the size of the weights before the step",
 }
@@ -158,7 +160,8 @@ def rule_for(optimizer: Optimizer) -> Rule:
                     f"{kind.__name__} overrides {base.__name__}.step, so its own step is not known "
                     f"for proximal; {remedy}"
                 )
-            _check_options(optimizer)
+            for group in optimizer.param_groups:
+                check_group(optimizer, group)
             return _RULES[base]
         if base.__name__ in WITHOUT_METRIC:
             raise ValueError(
@@ -174,7 +177,7 @@ def check_group(optimizer: Optimizer, group: Group) -> None:
     if group.get("centered"):
         raise ValueError(
             f"proximal does not work with {name}(centered=True): a constant gradient has variance "
-            '0, so at rest there is no step; use centered=False or how="coupled"'
+            '0, so at a minimum there is no step; use centered=False or how="coupled"'
         )
     momentum = group.get("momentum", 0.0)
     if not momentum < 1.0:
@@ -182,13 +185,8 @@ def check_group(optimizer: Optimizer, group: Group) -> None:
     if momentum and not group.get("dampening", 0.0) < 1.0:
         raise ValueError(
             f"dampening must be < 1 for proximal, got {group['dampening']}: the buffer forgets the "
-            "gradient, so at rest there is no step"
+            "gradient, so at a minimum there is no step"
         )
-
-
-def _check_options(optimizer: Optimizer) -> None:
-    for group in optimizer.param_groups:
-        check_group(optimizer, group)
 
 
 def sign_of(group: Group) -> float:

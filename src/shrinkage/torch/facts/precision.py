@@ -1,4 +1,4 @@
-"""What a 16-bit parameter cannot hold: moves that are lost when a step is rounded."""
+"""Moves of 16-bit parameters that are lost when a step is rounded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def resolution(w: Tensor) -> float | None:
 def lost_in_rounding(
     penalty: Penalty, w: Tensor, group: Group, optimizer: Optimizer, how: str, scale: str
 ) -> str | None:
-    """What a 16-bit parameter cannot hold of its penalty, as a clause; None if it can."""
+    """A clause on the effect that a 16-bit parameter loses; None where it loses nothing."""
     finest = resolution(w)
     if finest is None:
         return None
     if how == "proximal":
-        clause = "has no exact rest, since moves under half its resolution are lost"
+        clause = "does not converge exactly, since moves under half its resolution are lost"
         return add_resolution(w, clause)
     is_rounded_with_gradient = how == "coupled" and (
         not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
@@ -35,7 +35,7 @@ def lost_in_rounding(
 
 
 def cannot_hold(share: float) -> str:
-    """The clause on a decay that rounding undoes."""
+    """The clause on a decay that is lost in rounding."""
     return f"cannot hold a decay of {share:.1g} a step: weights this size do not move at all"
 
 

@@ -1,4 +1,4 @@
-"""What a decoupled strength is multiplied by: the one place for "lr", "schedule" and "none"."""
+"""The factor on a decoupled strength: the only file that knows "lr", "schedule" and "none"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCALES = ("lr", "schedule", "none")
 
 
 def check_how(how: object) -> None:
-    """Refuse what is not the name of a way.
+    """Refuse anything that is not the name of a `how`.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def check_how(how: object) -> None:
 
 
 def check_scale(scale: object, how: str) -> None:
-    """Refuse a scale that does not exist, or that is given beside another way than "decoupled".
+    """Refuse a scale that does not exist, or that is given with another `how` than "decoupled".
 
     Raises
     ------

@@ -74,7 +74,7 @@ def decay_on(optimizer: Optimizer, parameters: Iterable[Tensor]) -> Decay | None
 
 
 def beside_weight_decay(optimizer: Optimizer, decay: Decay, penalty: str) -> str:
-    """The sentence on an optimizer's own decay beside a penalty."""
+    """The sentence on an optimizer's own decay where there is a penalty too."""
     what = (
         f"which adds ½·{decay.strength:g}·Σw² to J, for every parameter of its group"
         if decay.joins_gradient

@@ -25,7 +25,7 @@ def inner_optimizer(optimizer: Any) -> Any:
 
 
 def innermost_optimizer(optimizer: Any) -> Any:
-    """The one that moves the weights, through wrappers of any kind."""
+    """The optimizer that moves the weights, inside wrappers of any kind."""
     optimizer = inner_optimizer(optimizer)
     wrapped = wrapped_by(optimizer)
     return innermost_optimizer(wrapped[0][1]) if len(wrapped) == 1 else optimizer
@@ -35,18 +35,18 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
     """The optimizers that this one steps in place of its own arithmetic, with where they are."""
     if any(base.__name__ in OWN_STEP for base in type(optimizer).__mro__):
         return []
-    found = list(_optimizers_in(optimizer))
+    candidates = list(_optimizers_in(optimizer))
     held = {id(p) for group in _groups(optimizer) for p in group["params"]}
     return [
         (path, inner)
-        for path, inner in found
+        for path, inner in candidates
         if not isinstance(optimizer, Optimizer)
         or any(id(p) in held for group in _groups(inner) for p in group["params"])
     ]
 
 
 def check_optimizer(optimizer: object) -> None:
-    """Refuse what is no optimizer, what wraps another, and what torch keeps no hooks for.
+    """Refuse anything that is no optimizer, wraps another, or has no hooks.
 
     Raises
     ------

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.optim.adam import adam as torch_adam
 from torch.optim.optimizer import ParamsT
 
-from shrinkage.kernels.how import Update
+from shrinkage.kernels.kind import Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.base import FusedOptimizer
-from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
+from shrinkage.torch.fused.parameters import Entry, ensure_state_, is_fused
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
 from shrinkage.torch.tensors.kinds import OwnStep
 
@@ -41,7 +41,7 @@ def _prepare(entry: Entry, state: State) -> None:
             device=entry.parameter.device if on_device else "cpu",
         )
     for name in _state_names(group):
-        settle_(state, name, entry.parameter)
+        ensure_state_(state, name, entry.parameter)
 
 
 def numbers(entry: Entry) -> dict[str, float]:
@@ -59,7 +59,7 @@ def numbers(entry: Entry) -> dict[str, float]:
         "beta1": float(group["betas"][0]),
         "beta2": float(group["betas"][1]),
         "eps": group["eps"],
-        "kept": 1.0 - lr * decay if decoupled else 1.0,
+        "decay_factor": 1.0 - lr * decay if decoupled else 1.0,
     }
 
 
@@ -118,10 +118,11 @@ class Adam(FusedOptimizer, torch.optim.Adam):
 
     ``how="proximal"``: the update of torch.optim.Adam, then ``w ← prox(w, s)`` with the step of
     each entry ``s = lr/(√(v/bc2) + eps)``, which moves no entry (no group: none of its entries) by
-    more than 2·lr; it rests where data loss + Ω is least, with exact zeros. "coupled": ∂Ω(w) joins
-    the gradient; the same rest, no exact zeros. "decoupled": ``w ← (1 − 2·scale·lam)·w`` for
-    squares before the update, a threshold of ``scale·lam`` for absolute values and groups after it;
-    with ``L2.from_weight_decay(wd)`` that is torch.optim.AdamW, and no objective is claimed.
+    more than 2·lr; it converges to the minimum of data loss + Ω, with exact zeros. "coupled":
+    ∂Ω(w) is added to the gradient; the same minimum, no exact zeros. "decoupled":
+    ``w ← (1 − 2·scale·lam)·w`` for squares before the update, a threshold of ``scale·lam`` for
+    absolute values and groups after it; with ``L2.from_weight_decay(wd)`` that is
+    torch.optim.AdamW, and no objective is claimed.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """An attached penalty's prox after a step of torch's own SGD or Adam, in one pass over memory.
 
-It buys the benchmark's row "L1 attached".
+`benchmarks/step.py`, the row "L1 attached".
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from threading import RLock
 from torch import Tensor
 from torch.optim import Optimizer
 
-from shrinkage.kernels.how import Update
-from shrinkage.torch.binding.bound import Binding, SingleBinding
-from shrinkage.torch.binding.core import BoundModel
+from shrinkage.kernels.kind import Update
+from shrinkage.torch.binding.bindings import Binding, SingleBinding
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused import adam
@@ -25,7 +25,7 @@ from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
 from shrinkage.torch.tensors.kinds import OwnStep
 
-Held = Sequence[tuple[Binding, list[Group | None]]]
+Pairs = Sequence[tuple[Binding, list[Group | None]]]
 
 
 def _make_no_update(
@@ -85,14 +85,14 @@ class FusedProx:
             is_euclidean=True,
         )
 
-    def prox_(self, held: Held, pairs: Held) -> Held:
-        """Apply the prox of `held` where one pass will do; return what is left.
+    def prox_(self, moved: Pairs, pairs: Pairs) -> Pairs:
+        """Apply the prox of `moved` where one pass can; return the others.
 
         `pairs` has the frozen parameters too.
         """
         with self._lock:
-            if not self._has_one_share(held):
-                return held
+            if not self._has_one_share(moved):
+                return moved
             groups = self.optimizer.param_groups
             options = [(self.rule.state_names(group), is_plain(group)) for group in groups]
             made_from = id(pairs), options
@@ -108,24 +108,24 @@ class FusedProx:
             done = {id(entry.parameter) for entry in self.engine.entries} - left
             return [
                 (binding, groups)
-                for binding, groups in held
+                for binding, groups in moved
                 if len(binding.parts) > 1 or id(binding.parts[0].parameter) not in done
             ]
 
     def engine_report(self) -> EngineReport:
-        """Which prox is applied in one pass, and which by torch operations; none before a step."""
+        """Which prox is applied in one pass and which by torch operations; empty before a step."""
         engine = self.engine or Engine(self.rule, [])
         return engine.describe(self.optimizer.state)
 
-    def _has_one_share(self, held: Held) -> bool:
-        """Whether all momentum buffers that moved are equally full; notes how full."""
+    def _has_one_share(self, moved: Pairs) -> bool:
+        """Whether all momentum buffers that moved are equally full; store how full they are."""
         fill = self.bound.momentum.buffers
-        shares = {fill.get(binding.parts[0].name, 1.0) for binding, _ in held}
+        shares = {fill.get(binding.parts[0].name, 1.0) for binding, _ in moved}
         if len(shares) == 1:
             (self._share,) = shares
         return len(shares) == 1
 
     def _make_entry(self, group: Group, binding: SingleBinding) -> Entry:
-        form = plan_kernel(binding.penalty, tuple(binding.parameter.shape))
+        plan = plan_kernel(binding.penalty, tuple(binding.parameter.shape))
         penalized = binding.penalty, "proximal", self.bound
-        return Entry(binding.name, binding.parameter, group, *penalized, form)
+        return Entry(binding.name, binding.parameter, group, *penalized, plan)

@@ -1,7 +1,7 @@
-"""What SGD and Adam have in common as optimizers with the penalty inside.
+"""The common base of SGD and Adam with the penalty inside.
 
-It buys the benchmark's tiny model: a step of five small tensors is all Python, most of it here and
-in `batch`.
+`benchmarks/step.py`, the tiny model: the time of a step of five small tensors is spent in Python,
+most of it here and in `batch`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from shrinkage.torch.private import is_watched, skip_compiling
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
-# What clipping by others does not reach, the remedy, and the frames from the user to the watch.
+# For `ClipWatch`: the words for what clipping by others misses, the remedy, and the caller's frame.
 WATCHED = ("penalty inside", "optimizer.max_norm = {:.4g}", 11)
 
 
@@ -55,17 +55,17 @@ class FusedOptimizer(SelfClipping, Optimizer):
     has_penalty_in_groups = True
     _engine: Engine | None = None
     _built_from: object = None
-    _has_warned = False  # of its own decay beside the penalty
+    _has_warned = False  # whether it has warned of its own decay
     _watches_clipping = False  # has a penalty that must be clipped together with gradients
     _held: Sequence[object] = ()  # the objects whose ids are in `_built_from`
 
     def _set_options(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
-        """What comes before torch's own `__init__`, which adds the groups."""
+        """Store the options before torch's own `__init__`, which adds the groups."""
         self._options = {"penalty": penalty, "how": how, "scale": scale, "compile": compile}
         self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
 
     def _check_groups(self, max_norm: float | None) -> None:
-        """What comes after it and needs all groups."""
+        """Check what depends on all groups, after torch's own `__init__`."""
         self.defaults.update(self._options)
         self.max_norm = max_norm
         differentiates = any(group["differentiable"] for group in self.param_groups)
@@ -113,7 +113,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         """
         return self._watched_step(closure) if is_watched(self) else self._step(closure)
 
-    # torch would wrap it in what _watched_step has, which takes longer than stepping a small model.
+    # Keeps torch from wrapping it in the profiling of _watched_step, which slows small models down.
     step.hooked = True  # type: ignore[attr-defined]
 
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -124,7 +124,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         self._step_once()
         return loss
 
-    @skip_compiling  # a compiled training step goes on around it
+    @skip_compiling  # torch.compile leaves a gap in the compiled step here
     def _step_once(self) -> None:
         with self._lock:  # several threads may step it, one after the other
             try:
@@ -144,10 +144,10 @@ class FusedOptimizer(SelfClipping, Optimizer):
                 check_group(self, group)
         engine = self._current_engine()
         self._clip_gradients(engine.entries)
-        rest = without_penalties(engine.entries) if initializes else engine.step(self.state)
-        if rest:
+        left = without_penalties(engine.entries) if initializes else engine.step(self.state)
+        if left:
             with torch.set_grad_enabled(self.defaults["differentiable"]):
-                step_by_torch(self.rule, self.state, rest, compiles=self.defaults["compile"])
+                step_by_torch(self.rule, self.state, left, compiles=self.defaults["compile"])
         forget_clipping(entry.parameter for entry in engine.entries if entry.penalty is not None)
         for bound in penalized:
             store_starts(bound, self)
@@ -157,7 +157,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
             self._note_empty_buffers()
 
     def _clip_gradients(self, entries: Sequence[Entry]) -> None:
-        """See now and then whether somebody else clipped, and clip what has its memory."""
+        """Check now and then whether the loop has clipped, and clip; refuse cut storages before."""
         looks = self._watches_clipping and self._watch.is_due()
         if looks or self.max_norm is not None:
             for entry in entries:
@@ -169,16 +169,16 @@ class FusedOptimizer(SelfClipping, Optimizer):
     _watched_step = Optimizer.profile_hook_step(_step)
 
     def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
-        """After a step that broke off: state that was made for it, and that no step has used."""
+        """After a step that failed, remove state that was made for it and that no step has used."""
         for entry in entries:
-            if entry.begins:
-                entry.begins = False
+            if entry.is_new_state:
+                entry.is_new_state = False
                 state = self.state[entry.parameter]
                 for name in (*self.rule.state_names(entry.group), self.rule.count_name):
                     state.pop(name, None)
 
     def _note_empty_buffers(self) -> None:
-        """After torch has made the state by a step of zeros: the share of each buffer is 0."""
+        """Note, after torch has made the state by a step of zeros, that every buffer is empty."""
         for state in self.state.values():
             if "momentum_share" in state:
                 state["momentum_share"].zero_()
@@ -210,11 +210,11 @@ class FusedOptimizer(SelfClipping, Optimizer):
             return self._current_engine().describe(self.state)
 
     def statistics(self) -> Statistics:
-        """What the last step left: Ω, Σ|w|, Σw², exact zeros, and groups that are zero whole.
+        """Ω, Σ|w|, Σw², exact zeros and all-zero groups after the last step.
 
-        Of penalized parameters that are not frozen. Summed up by the step itself, where it is one
-        pass over memory; otherwise now, and so is Ω where it is no sum of absolute values and
-        squares.
+        They are over penalized parameters that are not frozen. A step in one pass sums them up
+        itself, except an Ω that is no sum of absolute values and squares; the others are summed
+        now.
 
         >>> import torch
         >>> from shrinkage import L1
@@ -230,20 +230,20 @@ class FusedOptimizer(SelfClipping, Optimizer):
             return statistics(self._current_engine())
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's own, which loads it, and this one torch's; penalties travel as text.
+        """As torch's own, and each loads the other's; penalties are saved as text.
 
-        In place of one without a text form, and of a `Regularizer`, stands None: on loading, the
-        present one stays. A `Regularizer`'s step, factor and starts travel along.
+        A penalty without a text form and a `Regularizer` are saved as None: on loading, the present
+        one stays. A `Regularizer`'s step, factor and starts are saved too.
         """
         packed: dict[str, Any] = super().state_dict()
         packed["param_groups"] = [as_text(group) for group in packed["param_groups"]]
         return packed
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch; penalties come back from their text, or stay where it holds none.
+        """As torch; penalties are parsed from their text, or stay where there is none.
 
-        A `Regularizer` stays in any case and goes on from what was saved. What differs from what
-        was saved is warned of.
+        A `Regularizer` always stays and resumes from its saved state. A difference between the
+        present and the saved penalty is warned of.
         """
         present = [{key: group[key] for key in KEPT} for group in self.param_groups]
         state_dict = with_penalties(state_dict, self._options)
@@ -261,7 +261,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         self._engine = None
 
     def _current_engine(self) -> Engine:
-        """The engine for the present parameters and penalties, built anew where these changed."""
+        """The engine for the present parameters and penalties, rebuilt where these changed."""
         held: list[object] = [group["penalty"] for group in self.param_groups]
         held += [*self.param_groups, *[bound.bindings for bound in bound_models(self)]]
         options = [
@@ -275,15 +275,15 @@ class FusedOptimizer(SelfClipping, Optimizer):
         ]
         built_from = [*map(id, held)], options
         if self._engine is None or built_from != self._built_from:
-            self._take_in_penalties()
+            self._read_penalties()
             self._engine = Engine(self.rule, entries_of(self.param_groups))
             for entry in self._engine.entries:
                 check_entry(entry, self.rule.is_euclidean)
             self._built_from, self._held = built_from, held
         return self._engine
 
-    def _take_in_penalties(self) -> None:
-        """Read the penalties of all groups, and note what follows from them."""
+    def _read_penalties(self) -> None:
+        """Parse the penalties of all groups, and note what follows from them."""
         for group in self.param_groups:
             read_options(group)
         bind_hosts(self, self.rule, self._held)

@@ -1,9 +1,9 @@
 """An optimizer's step with the penalty inside, in one pass over memory on a CPU.
 
-It buys the benchmark's row "L1" on every model. Parameters that one compiled loop serves
-form a batch, with a table of the addresses of weights, gradients and state. Each step checks every
-tensor anew: its type, device, strides, address and the size of its storage. Where one does not fit,
-torch operations step the parameter (`reference`), with the same result.
+`benchmarks/step.py`, the row "L1" on every model. Parameters that one compiled loop steps form a
+batch, with a table of the addresses of weights, gradients and state. Each step checks every tensor
+again: its type, device, strides, address and the size of its storage. Where one does not fit, torch
+operations step the parameter (`reference`), with the same result.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch, threads
-from shrinkage.kernels.column_sums import LEAST, block_width
-from shrinkage.kernels.how import Kind
+from shrinkage.kernels.column_sums import MIN_WIDTH, block_width
 from shrinkage.kernels.intrinsics import CHUNK
+from shrinkage.kernels.kind import Kind
 from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
-from shrinkage.kernels.step_counts import counter
+from shrinkage.kernels.step_counts import compile_counts
 from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
@@ -37,8 +37,8 @@ INNER = {torch.float32: torch.float32, torch.float64: torch.float64, torch.bfloa
 ITEMSIZES = {torch.float32: 4, torch.float64: 8}
 
 
-class Wanted(NamedTuple):
-    """What a parameter's tensors must be like, so that their memory can be stepped through."""
+class TensorSpec(NamedTuple):
+    """The type, shape and strides that a loop expects of a parameter's tensors."""
 
     dtype: torch.dtype  # of weights and gradient
     inner: torch.dtype  # of the state
@@ -46,22 +46,22 @@ class Wanted(NamedTuple):
     strides: tuple[int, ...]
 
 
-def fits(tensor: Any, dtype: torch.dtype, wanted: Wanted) -> bool:
-    """Whether a tensor's memory can be stepped through beside that of its parameter."""
+def fits(tensor: Any, dtype: torch.dtype, spec: TensorSpec) -> bool:
+    """Whether a loop can read a tensor's memory entry by entry beside that of its parameter."""
     return (
         type(tensor) in PLAIN
         and tensor.layout is torch.strided
         and tensor.is_cpu
         and tensor.dtype is dtype
-        and tensor.shape == wanted.shape
-        and tensor.stride() == wanted.strides
+        and tensor.shape == spec.shape
+        and tensor.stride() == spec.strides
         and not tensor.is_neg()
         and has_all_memory(tensor)
     )
 
 
 def has_all_memory(tensor: Tensor) -> bool:
-    """Whether all of its memory is there: a storage can be cut, a functorch tensor has none."""
+    """Whether its storage is large enough: it can be cut, and a functorch tensor has none."""
     held = storage_bytes(tensor)
     return held is not None and _bytes_claimed(tensor) <= held
 
@@ -89,45 +89,45 @@ def is_count(count: Any) -> bool:
     )
 
 
-def wanted(parameter: Tensor) -> Wanted:
-    """What the tensors of that parameter must be like now."""
+def spec_of(parameter: Tensor) -> TensorSpec:
+    """The type, shape and strides that the tensors of a parameter must have now."""
     inner = INNER[parameter.dtype]
-    return Wanted(parameter.dtype, inner, parameter.shape, parameter.stride())
+    return TensorSpec(parameter.dtype, inner, parameter.shape, parameter.stride())
 
 
 class Batch:
-    """Parameters that one compiled loop serves, with the table of their addresses."""
+    """Parameters that one compiled loop steps, with the table of their addresses."""
 
     def __init__(self, rule: UpdateRule, kind: Kind, entries: Sequence[Entry]) -> None:
         self.rule, self.kind, self.entries = rule, kind, entries
         self.names = rule.state_names(entries[0].group)
-        self.wanted = [wanted(entry.parameter) for entry in entries]
-        forms = [entry.form for entry in entries if entry.form is not None]
+        self.specs = [spec_of(entry.parameter) for entry in entries]
+        plans = [entry.plan for entry in entries if entry.plan is not None]
         self.table: Records = np.zeros(len(entries), PARAMETER)
         self.table["size"] = [entry.parameter.numel() for entry in entries]
-        self.table["width"] = [form.width for form in forms]
-        self.table["span"] = [form.span for form in forms]
-        self.table["a"], self.table["b"] = zip(*(form.constants for form in forms), strict=True)
+        self.table["width"] = [plan.width for plan in plans]
+        self.table["span"] = [plan.span for plan in plans]
+        self.table["a"], self.table["b"] = zip(*(plan.constants for plan in plans), strict=True)
         self._gradient_column = self.table["gradient"]
-        self.itemsize = ITEMSIZES[self.wanted[0].inner]  # of the state
+        self.itemsize = ITEMSIZES[self.specs[0].inner]  # of the state
         self.size = int(self.table["size"].sum())
         self.pieces = cut(self.table, kind.is_half, torch.get_num_threads())
         self._job = make_job(self.table, self.pieces)
-        self._turn, self._done = self._job["turn"], self._job["done"]
+        self._next_piece, self._done = self._job["next_piece"], self._job["done"]
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
         self.states: list[list[tuple[str, Tensor, int]]] = [[] for _ in entries]
         self._guard: MemoryGuard | None = None
-        self.held: list[Tensor] = []  # gradients, which nobody may free while they are read
-        self.begins = False  # whether one has state that was made for this step
-        self.moved = False  # whether weights or state were elsewhere when last looked at
+        self.held: list[Tensor] = []  # gradients, which must not be freed while the loop reads them
+        self.has_new_state = False  # whether a parameter has state that was made for this step
+        self.moved = False  # whether the last check found weights or state at another address
         self._groups = _runs(self.entries)
         self._written: list[dict[str, float]] = [{} for _ in self._groups]
-        self.work = launch.loop(kind)
+        self.work = launch.compile_loop(kind)
 
     def revalidate(self, states: States) -> bool:
-        """Read every address anew; False where a tensor does not fit any more."""
+        """Read every address again; return False where a tensor does not fit any more."""
         self.moved = False
         gradients: list[Any] = [weights.grad for weights in self.weights]
         if self._guard is not None and self._guard.holds(states, gradients):
@@ -144,13 +144,13 @@ class Batch:
 
     def _revalidate_each(self, states: States) -> bool:
         self.held = []
-        for row, (weights, want) in enumerate(zip(self.weights, self.wanted, strict=True)):
+        for row, (weights, spec) in enumerate(zip(self.weights, self.specs, strict=True)):
             gradient = weights.grad
             if gradient is None:
                 address = 0
             elif (
                 weights.requires_grad
-                and fits(gradient, want.dtype, want)
+                and fits(gradient, spec.dtype, spec)
                 and (self._is_unchanged(states, row) or self._resolve(states, row))
             ):
                 address = gradient.data_ptr()
@@ -162,16 +162,16 @@ class Batch:
         return True
 
     def _is_unchanged(self, states: States, row: int) -> bool:
-        """Whether weights and state are the same, in the same place, as when they were found.
+        """Whether weights and state are the same tensors at the same addresses as before.
 
-        Memory of one address has one device, so that of the weights is not asked again.
+        The device is not checked again: it cannot change while the address stays.
         """
-        parameter, want = self.entries[row].parameter, self.wanted[row]
+        parameter, spec = self.entries[row].parameter, self.specs[row]
         if (
             parameter.data_ptr() != self.addresses[row]
-            or parameter.dtype is not want.dtype
-            or parameter.shape != want.shape
-            or parameter.stride() != want.strides
+            or parameter.dtype is not spec.dtype
+            or parameter.shape != spec.shape
+            or parameter.stride() != spec.strides
             or not has_all_memory(parameter)
         ):
             return False
@@ -181,27 +181,27 @@ class Batch:
         for name, tensor, address in self.states[row]:
             if state.get(name) is not tensor or tensor.data_ptr() != address:
                 return False
-            if name != self.rule.count_name and not fits(tensor, want.inner, want):
+            if name != self.rule.count_name and not fits(tensor, spec.inner, spec):
                 return False
         return True
 
     def _resolve(self, states: States, row: int) -> bool:
-        """Find weights and state, which may have moved; False where one does not fit."""
-        entry, want = self.entries[row], self.wanted[row]
+        """Look up weights and state again; return False where one does not fit."""
+        entry, spec = self.entries[row], self.specs[row]
         parameter, place = entry.parameter, self.table[row]
-        if not fits(parameter, want.dtype, want):
+        if not fits(parameter, spec.dtype, spec):
             return False
-        found: list[tuple[str, Tensor, int]] = []
+        used: list[tuple[str, Tensor, int]] = []
         if self.names:
             state = states[parameter]
             self.rule.prepare(entry, state)
             for field, name in zip(STATE, self.names, strict=False):
-                if not fits(state[name], want.inner, want):
+                if not fits(state[name], spec.inner, spec):
                     return False
                 place[field] = state[name].data_ptr()
-                found.append((name, state[name], int(place[field])))
-            place["begins"] = entry.begins
-            self.begins = self.begins or entry.begins
+                used.append((name, state[name], int(place[field])))
+            place["is_new_buffer"] = entry.is_new_state
+            self.has_new_state = self.has_new_state or entry.is_new_state
             count = state.get(self.rule.count_name)
             place["count"] = 0
             if count is not None:
@@ -209,14 +209,14 @@ class Batch:
                     return False
                 place["count_is_double"] = count.dtype is torch.float64
                 place["count"] = count.data_ptr()
-                found.append((self.rule.count_name, count, int(place["count"])))
+                used.append((self.rule.count_name, count, int(place["count"])))
         self.addresses[row] = place["weights"] = parameter.data_ptr()
-        self.states[row] = found
+        self.states[row] = used
         self.moved = True
         return True
 
     def write_options(self) -> None:
-        """The present numbers of every group to its rows."""
+        """Write the present options of every group to its rows of the table."""
         for place, (entry, rows) in enumerate(self._groups):
             numbers = self.rule.numbers(entry)
             if numbers != self._written[place]:
@@ -226,33 +226,35 @@ class Batch:
                 self._written[place] = numbers
 
     def write_strengths(self) -> None:
-        """The strengths of a step before which gradients were clipped: each parameter's own."""
+        """Write each parameter's strength, for a step before which gradients were clipped."""
         self.table["factor"] = [entry.factor for entry in self.entries]
         self._written = [{} for _ in self._groups]
 
     def advance_counts(self) -> None:
-        """A step more to all counts."""
-        self._turn[0] = 0
-        # Graphs that hold a weight as it was will refuse to go back through it, as after any step.
+        """Count a step for all parameters that have a gradient."""
+        self._next_piece[0] = 0
+        # autograd then refuses to go back through graphs that hold the old weights.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
         if self.names:
-            counter(self.kind.update)(self.job)
+            compile_counts(self.kind.update)(self.job)
 
     def launch(self) -> None:
-        """All pieces, by as many threads as torch has and are worth waking."""
+        """Run all pieces on up to torch.get_num_threads() threads; small batches on one."""
         few = self.size < SERIAL
         team = 1 if few else min(torch.get_num_threads(), len(self.pieces))
         try:
             threads.run(self.work, self.job, team)
         finally:
             done, self._done[0] = int(self._done[0]), 0
-            if done and self.begins:  # an interruption before the first piece leaves it as it was
-                self.begins = False
+            if (
+                done and self.has_new_state
+            ):  # an interruption before the first piece leaves it as it was
+                self.has_new_state = False
                 for entry in self.entries:
-                    entry.begins = False
+                    entry.is_new_state = False
         if done < len(self.pieces):
             raise MemoryError(
                 f"there was no memory left for a step of {self.entries[0].name} and what goes with "
@@ -261,13 +263,13 @@ class Batch:
 
 
 def cut(table: Records, copies: bool, threads: int) -> Records:
-    """Pieces of parameters, at whole chunks, rows or columns, enough for all threads."""
+    """Cut parameters into pieces of whole chunks, rows or columns, enough for all threads."""
     pieces: list[tuple[float, ...]] = []
     for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
-        if span:  # a range of every row, for there the groups are side by side
+        if span:  # a range of every row, since a group has entries in all rows
             rows, end = entries // span, span
             share = -(-int(table["size"].sum()) // (2 * threads * rows))
-            unit = width if width > 1 else LEAST
+            unit = width if width > 1 else MIN_WIDTH
             most = block_width(rows, width, span, copies)
             length = most if threads == 1 else min(-(-share // unit) * unit, most)
         else:
@@ -281,7 +283,7 @@ def cut(table: Records, copies: bool, threads: int) -> Records:
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:
-    """Neighbours of one group, by the first of them: their numbers are the same."""
+    """Runs of entries that share a group and so its numbers, each with its first entry."""
     runs, begin = [], 0
     for _, members in groupby(entries, key=lambda entry: (id(entry.group), id(entry.bound))):
         count = len(list(members))

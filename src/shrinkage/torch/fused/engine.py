@@ -1,6 +1,6 @@
-"""The parameters of one optimizer, sorted into batches, and stepped.
+"""Sort the parameters of one optimizer into batches, and step them.
 
-It buys the benchmark's rows of 161 mixed tensors: all that one loop serves is stepped in one call.
+`benchmarks/step.py`, the rows of 161 mixed tensors: one call steps all that one loop can step.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shrinkage.torch.fused.batch import (
     fits,
     is_count,
     is_cut,
-    wanted,
+    spec_of,
 )
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.report import BY_TORCH, ONE_PASS, EngineReport, SteppedParameter
@@ -28,13 +28,13 @@ from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, is_dense
 
 if TYPE_CHECKING:
-    from shrinkage.kernels.how import Kind
+    from shrinkage.kernels.kind import Kind
 
-TALLEST = 1 << 18  # rows: of more, copies of even a few columns take much memory
+TALLEST = 1 << 18  # rows; with more, copies of even a few columns take much memory
 
 
 class Engine:
-    """The batches of one optimizer, and what is left to torch operations."""
+    """The batches of one optimizer, and the parameters left to torch operations."""
 
     def __init__(self, rule: UpdateRule, entries: Sequence[Entry]) -> None:
         self.rule, self.entries = rule, entries
@@ -44,7 +44,7 @@ class Engine:
         self._is_clipped = False
 
     def step(self, states: States) -> list[Entry]:
-        """Step what can be; the entries that are left."""
+        """Step all parameters that fit a compiled loop; return the others."""
         if not (self._is_sorted and self._is_current(states)):
             self._sort(states)
         self._clip()
@@ -64,7 +64,7 @@ class Engine:
         rows = []
         for entry in self.entries:
             obstacle = find_obstacle_in_tensors(entry)
-            if obstacle is None and entry.shares:
+            if obstacle is None and entry.shares_memory:
                 obstacle = "it shares memory with another parameter"
             elif obstacle is None and entry.parameter in states:
                 obstacle = find_obstacle(self.rule, states, entry)
@@ -73,14 +73,14 @@ class Engine:
             else:
                 is_fused = obstacle is None
             dtype = str(entry.parameter.dtype).removeprefix("torch.")
-            way = "no penalty" if entry.how == "none" else entry.how
-            why = f"{self.rule.name}, {way}, {dtype}" if is_fused else str(obstacle)
+            how = "no penalty" if entry.how == "none" else entry.how
+            why = f"{self.rule.name}, {how}, {dtype}" if is_fused else str(obstacle)
             step = ONE_PASS if is_fused else BY_TORCH
             rows.append(SteppedParameter(entry.name, step, why))
         return EngineReport(tuple(rows))
 
     def _clip(self) -> None:
-        """Tell every entry by what its gradient was clipped."""
+        """Read for every entry by what factor its gradient was clipped."""
         was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
         if not (was_clipped or self._is_clipped):
             return
@@ -91,7 +91,7 @@ class Engine:
             entry.clip = clipped_share(entry.parameter) if takes_part else 1.0
 
     def _is_current(self, states: States) -> bool:
-        """Whether every parameter is still where it belongs."""
+        """Whether every parameter still belongs to its batch, or to none."""
         for batch in self.batches:
             if not batch.revalidate(states):
                 return False
@@ -100,23 +100,23 @@ class Engine:
         for entry in self.others:
             check_memory(states, entry)
         return all(
-            entry.shares or find_obstacle(self.rule, states, entry) is not None
+            entry.shares_memory or find_obstacle(self.rule, states, entry) is not None
             for entry in self.others
         )
 
     def _sort(self, states: States) -> None:
-        """Every entry into a batch, or to the others."""
+        """Sort every entry into a batch, or to the others."""
         self._is_sorted = False  # until all of it is done
         for entry in self.entries:
-            entry.shares = False
-            entry.take_form()
+            entry.shares_memory = False
+            entry.update_plan()
             check_memory(states, entry)
         while True:
             batches: list[Batch] = []
             others: list[Entry] = []
             members: dict[Kind, list[Entry]] = {}
             for entry in self.entries:
-                if entry.shares or find_obstacle(self.rule, states, entry) is not None:
+                if entry.shares_memory or find_obstacle(self.rule, states, entry) is not None:
                     others.append(entry)
                 else:
                     kind = entry.kind(self.rule.update(entry.group))
@@ -125,18 +125,18 @@ class Engine:
                 batch = Batch(self.rule, kind, entries)
                 if batch.revalidate(states):
                     batches.append(batch)
-                else:  # another thread has given a gradient that does not fit meanwhile
+                else:  # meanwhile another thread has set a gradient that does not fit
                     others += entries
-            found = find_overlaps(batches)
-            if not found:
+            overlapping = find_overlaps(batches)
+            if not overlapping:
                 self.batches, self.others, self._is_sorted = batches, others, True
                 return
-            for entry in found:
-                entry.shares = True
+            for entry in overlapping:
+                entry.shares_memory = True
 
 
 def check_memory(states: States, entry: Entry) -> None:
-    """Refuse a parameter of which the weights, the gradient or the state lost their memory.
+    """Refuse a parameter whose weights, gradient or state lost their memory.
 
     Raises
     ------
@@ -170,32 +170,32 @@ def find_obstacle(rule: UpdateRule, states: States, entry: Entry) -> str | None:
     w, names = entry.parameter, rule.state_names(entry.group)
     if not names:
         return None
-    want, state = wanted(w), states[w]
+    spec, state = spec_of(w), states[w]
     rule.prepare(entry, state)
     count = state.get(rule.count_name)
     if not (count is None or is_count(count)):
         return "its count of steps is not one float on a CPU"
-    if not all(fits(state.get(name), want.inner, want) for name in names):
+    if not all(fits(state.get(name), spec.inner, spec) for name in names):
         return "its state has another type or layout"
     return None
 
 
 def find_obstacle_in_tensors(entry: Entry) -> str | None:
-    """The same of its weights and its gradient alone."""
+    """The same for its weights and gradient only."""
     w, gradient = entry.parameter, entry.parameter.grad
     obstacle = _find_obstacle_in_kind(entry, w) or _find_obstacle_in_layout(entry, w)
     if obstacle is not None:
         return obstacle
-    want = wanted(w)
-    if not fits(w, want.dtype, want):
+    spec = spec_of(w)
+    if not fits(w, spec.dtype, spec):
         return "its memory is not its own, or not all there"
-    if gradient is not None and not fits(gradient, want.dtype, want):
+    if gradient is not None and not fits(gradient, spec.dtype, spec):
         return "its gradient has another type or layout"
     return None
 
 
 def _find_obstacle_in_kind(entry: Entry, w: Tensor) -> str | None:
-    if entry.form is None:
+    if entry.plan is None:
         return "no loop for its penalty"
     if not is_plain(entry.group):
         return "differentiable or capturable is set"
@@ -213,20 +213,20 @@ def _find_obstacle_in_kind(entry: Entry, w: Tensor) -> str | None:
 
 
 def _find_obstacle_in_layout(entry: Entry, w: Tensor) -> str | None:
-    assert entry.form is not None
+    assert entry.plan is not None
     if not w.numel():
         return "it has no entries"
     if not is_dense(w):
         return "gaps or repetitions in its memory"
-    if entry.form.width and not w.is_contiguous():
+    if entry.plan.width and not w.is_contiguous():
         return "its groups are not contiguous"
-    if entry.form.span and w.numel() // entry.form.span > TALLEST:
+    if entry.plan.span and w.numel() // entry.plan.span > TALLEST:
         return "its columns are too tall"
     return None
 
 
 def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
-    """The entries whose weights or state have memory in common with another's."""
+    """The entries whose weights or state overlap in memory with another's."""
     places = []
     for batch in batches:
         for entry, place in zip(batch.entries, batch.table, strict=True):
@@ -237,11 +237,11 @@ def find_overlaps(batches: Sequence[Batch]) -> list[Entry]:
                     bytes_each = width if field == "weights" else batch.itemsize
                     places.append((start, start + size * bytes_each, entry))
     places.sort(key=lambda place: place[:2])
-    found: list[Entry] = []
+    overlapping: list[Entry] = []
     end, last = 0, None
     for start, stop, entry in places:
         if start < end:
-            found += [entry] if last is None else [entry, last]
+            overlapping += [entry] if last is None else [entry, last]
         if stop > end:
             end, last = stop, entry
-    return found
+    return overlapping

@@ -1,7 +1,7 @@
-"""What stands for an optimizer with a regularizer's penalties inside, as its `Host`.
+"""The `Host` of a regularizer whose penalties are inside an optimizer.
 
-Not for speed: it lets `print(regularizer)`, `audit` and `detach()` work alike for
-penalties that are attached and for those inside.
+It lets `print(regularizer)`, `audit` and `detach()` work in the same way for penalties that are
+attached and for penalties inside.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import TypeGuard
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.bound import Part
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, resume_loaded, stop_carrying
 from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.max_norm import describe_clipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
-from shrinkage.torch.fused.parameters import decoupled_amount
+from shrinkage.torch.fused.parameters import decoupled_amount_in
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.wording.effects import objective
 
 
 class FusedHost:
-    """The `Host` of penalties inside an optimizer, which answers from its present groups."""
+    """The `Host` of penalties inside an optimizer, which reads the optimizer's present groups."""
 
     metric: UserMetric | None = None
     stepped_by: str | None = None
@@ -39,13 +39,13 @@ class FusedHost:
         bound.host = self
 
     def end(self) -> None:
-        """The optimizer has them inside no longer."""
+        """End the tie: the optimizer has these penalties inside no longer."""
         stop_carrying(self.optimizer, self.bound)
         self.bound.host = None
 
     @property
     def group(self) -> Group:
-        """The first group that holds it; the first of all where it was just taken out."""
+        """The first group with the regularizer; the first of all where it was just removed."""
         groups = self.optimizer.param_groups
         return next((group for group in groups if self._is_inside(group)), groups[0])
 
@@ -66,18 +66,18 @@ class FusedHost:
         return limit
 
     def detach(self) -> None:
-        """Take the penalties out of the optimizer, which goes on without them."""
+        """Remove the penalties from the optimizer, which continues without them."""
         for group in self.optimizer.param_groups:
             if self._is_inside(group):
                 group["penalty"] = None
         self.end()
 
     def amount(self, group: Group, lr: float | None = None) -> float:
-        """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
-        there = group if lr is None else {**group, "lr": lr}
-        return decoupled_amount(there, self.bound.factor)
+        """The number by which a decoupled strength is multiplied in a group, now or at `lr`."""
+        options = group if lr is None else {**group, "lr": lr}
+        return decoupled_amount_in(options, self.bound.factor)
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
         return self.rule.own_step(group, self.optimizer.state.get(part.parameter, {}))
 
@@ -87,7 +87,7 @@ class FusedHost:
 
 
 def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object]) -> None:
-    """Become the host of the regularizers that are new in the groups; leave those that were before.
+    """Make hosts for the regularizers that are new in the groups, and end those that are gone.
 
     Raises
     ------
@@ -114,13 +114,13 @@ def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:
 
 
 def bound_models(optimizer: Optimizer) -> list[BoundModel]:
-    """Those of the regularizers in the groups, each once."""
+    """The bound models of the regularizers in the groups, each once."""
     penalties = [group["penalty"] for group in optimizer.param_groups]
     return list(dict.fromkeys([held.bound for held in penalties if isinstance(held, Regularized)]))
 
 
 def warn_of_weight_decay(optimizer: Optimizer) -> bool:
-    """Warn if the optimizer's own decay acts on what has a penalty inside; whether it does."""
+    """Warn if the optimizer's own decay acts on penalized parameters; return whether it does."""
     for group in optimizer.param_groups:
         decay, penalty = own_decay(optimizer, group), group["penalty"]
         named = penalty.bound.named_parameters() if isinstance(penalty, Regularized) else []

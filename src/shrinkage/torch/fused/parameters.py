@@ -1,6 +1,6 @@
 """The parameters of an optimizer that has the penalty inside, each with its penalty.
 
-Not for speed: it reads the options of the groups when these change.
+This file is not for speed: it runs when the options of a group change.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from shrinkage.kernels.how import Groups, How, Kind, Update
+from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
-from shrinkage.torch.binding.bound import Binding, SingleBinding
+from shrinkage.torch.binding.bindings import Binding, SingleBinding
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checks import check_fit
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts import scale as scales
 from shrinkage.torch.facts.own_step import Group
-from shrinkage.torch.facts.scale import check_how, check_scale
+from shrinkage.torch.facts.scale import check_how, check_scale, decoupled_amount
 from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
@@ -38,24 +37,24 @@ class Entry:
     parameter: Tensor
     group: Group
     penalty: Penalty | None
-    how: str  # the way its penalty goes, or "none"
+    how: str  # how its penalty is applied, or "none"
     bound: BoundModel | None
-    form: KernelPlan | None  # for compiled loops
-    begins: bool = False  # its state was made for this step
-    shares: bool = False  # has memory in common with another parameter
+    plan: KernelPlan | None  # for compiled loops
+    is_new_state: bool = False  # whether its state was made for this step
+    shares_memory: bool = False  # whether its memory overlaps with another parameter's
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
 
     def kind(self, update: Update) -> Kind:
-        """Which compiled loop steps it."""
-        assert self.form is not None
+        """The kind of the compiled loop that steps it."""
+        assert self.plan is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        groups = Groups.ROWS if self.form.width else Groups.NONE
-        if self.form.span:
+        groups = Groups.ROWS if self.plan.width else Groups.NONE
+        if self.plan.span:
             groups = Groups.COLUMNS
-        return Kind(update, self.form.formula, How(self.how), groups, dtype)
+        return Kind(update, self.plan.form, How(self.how), groups, dtype)
 
-    def take_form(self) -> None:
-        """The compiled form for the present shape, if there is one, and a shape.
+    def update_plan(self) -> None:
+        """Plan the compiled loop for the present shape, if there is a shape and a loop.
 
         Raises
         ------
@@ -65,62 +64,63 @@ class Entry:
         if is_lazy(self.parameter):
             return
         try:
-            self.form = plan_kernel(self.penalty, tuple(self.parameter.shape))
+            self.plan = plan_kernel(self.penalty, tuple(self.parameter.shape))
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
     @property
     def multiplier(self) -> float:
-        """What Ω is multiplied by."""
+        """The number by which Ω is multiplied."""
         return 1.0 if self.bound is None else self.bound.factor
 
     @property
     def factor(self) -> float:
-        """What a step multiplies every strength by: decoupled, with its scale."""
+        """The number by which a step multiplies strengths; decoupled, it includes the scale."""
         multiplier = self.clip * self.multiplier
         if self.how != "decoupled":
             return multiplier
-        return decoupled_amount(self.group, multiplier)
+        return decoupled_amount_in(self.group, multiplier)
 
 
 def without_penalties(entries: Iterable[Entry]) -> list[Entry]:
-    """The same parameters without penalties, and what must be counted for a prox still is."""
+    """The same parameters without penalties; a proximal one still counts its buffer's share."""
     return [
         replace(entry, penalty=None, how="proximal" if entry.how == "proximal" else "none")
         for entry in entries
     ]
 
 
-def decoupled_amount(group: Group, factor: float) -> float:
-    """What a decoupled strength is multiplied by: factor, times lr or lr/lr₀ as `scale` says."""
+def decoupled_amount_in(group: Group, factor: float) -> float:
+    """The number by which a decoupled strength is multiplied: factor times `scale`."""
     first: Any = group.get("initial_lr", group["first_lr"])
     scale, lr = group["scale"], float(group["lr"])
-    return float(scales.decoupled_amount(scale, factor, lr, float(first)))
+    return float(decoupled_amount(scale, factor, lr, float(first)))
 
 
-def settle_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
-    """See that the state has a tensor of that name: of the parameter's type, float32 for 16 bits.
+def ensure_state_(state: dict[str, Any], name: str, parameter: Tensor) -> None:
+    """Make sure that the state has a tensor of that name, in the parameter's type or float32.
 
-    Where there is none, zeros; a parameter that was cast takes its state along.
+    float32 is for 16-bit parameters. A missing tensor is made of zeros; the state of a parameter
+    that was cast is cast too.
     """
     dtype = torch.float32 if parameter.dtype in HALF else parameter.dtype
-    now = state.get(name)
-    if now is None:
+    present = state.get(name)
+    if present is None:
         preserve = torch.preserve_format
         state[name] = torch.zeros_like(parameter, dtype=dtype, memory_format=preserve)
-    elif now.dtype is not dtype:
-        state[name] = now.to(dtype)
+    elif present.dtype is not dtype:
+        state[name] = present.to(dtype)
 
 
 def is_plain(group: Group) -> bool:
-    """Whether nothing in the group's options asks for torch's own way."""
+    """Whether no option of the group needs torch's own operations."""
     return not (group["differentiable"] or group.get("capturable"))
 
 
 def is_fused(group: Group, weights: Sequence[Tensor]) -> Any:
-    """The option `fused`, but False on a CPU, where torch's fused step takes strides for granted.
+    """The option `fused`, but False on a CPU, where torch's fused step ignores strides.
 
-    Of weights with gaps it writes into the gaps; those without are stepped in one pass.
+    On weights with gaps it would write into the gaps; weights without gaps are stepped in one pass.
     """
     return group["fused"] and not any(w.is_cpu for w in weights)
 
@@ -129,25 +129,25 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
     """The parameters of these groups with their penalties, each parameter once."""
     entries: dict[int, Entry] = {}
     for number, group in enumerate(groups):
-        given = group["penalty"]
+        held = group["penalty"]
         bound = {}
-        if isinstance(given, Regularized):
-            bound = {id(one.parameter): one for one in map(_single, given.bound.bindings)}
+        if isinstance(held, Regularized):
+            bound = {id(b.parameter): b for b in map(_single, held.bound.bindings)}
         for place, parameter in enumerate(group["params"]):
             if id(parameter) in entries:
                 continue
             name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
-            if not isinstance(given, Regularized):
-                penalty = None if given is None else with_groups(given, _as_they_are)
-                way = "none" if penalty is None else group["how"]
-                entry = Entry(name, parameter, group, penalty, way, None, None)
+            if not isinstance(held, Regularized):
+                penalty = None if held is None else with_groups(held, _as_they_are)
+                how = "none" if penalty is None else group["how"]
+                entry = Entry(name, parameter, group, penalty, how, None, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
-                bound_to = binding.penalty, group["how"], given.bound
+                bound_to = binding.penalty, group["how"], held.bound
                 entry = Entry(binding.name, parameter, group, *bound_to, None)
             else:
                 entry = Entry(name, parameter, group, None, "none", None, None)
-            entry.take_form()
+            entry.update_plan()
             entries[id(parameter)] = entry
     return list(entries.values())
 
@@ -162,12 +162,12 @@ def _single(binding: Binding) -> SingleBinding:
 
 
 def _as_they_are(side: str) -> str:
-    """Of a parameter whose module is not known, axis 0 is the output."""
+    """Keep "out" and "in": without a known module, axis 0 is the output."""
     return side
 
 
 def read_options(group: Group) -> None:
-    """Read a penalty that is text; refuse what is no penalty, no way and no scale.
+    """Parse a penalty that is text; refuse anything that is no penalty, `how` or `scale`.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def read_options(group: Group) -> None:
 
 
 def check_entry(entry: Entry, is_euclidean: bool) -> None:
-    """Refuse a penalty that cannot go this way where all entries have the same step, or do not.
+    """Refuse a penalty that cannot be applied with this `how` and such steps of the entries.
 
     Raises
     ------
@@ -235,12 +235,12 @@ def as_text(group: Group) -> Group:
 
 
 def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, Any]:
-    """The same with every penalty read from its text, before anything is loaded.
+    """Parse every penalty in a state_dict from its text, before anything is loaded.
 
     Raises
     ------
     TypeError, ValueError
-        If a group has a penalty, a way or a scale that is none.
+        If a group has a penalty, a `how` or a `scale` that does not exist.
     """
     groups = [dict(group) for group in state_dict["param_groups"]]
     for group in groups:
@@ -252,14 +252,14 @@ def with_penalties(state_dict: Mapping[str, Any], defaults: Group) -> dict[str, 
 
 
 def keep_penalty(group: Group, present: Group) -> None:
-    """After loading: the present penalty where none was saved, and a `Regularizer` always."""
-    saved, mine = group.get("penalty"), present["penalty"]  # the saved one is read already
-    if mine is not None and (saved is None or isinstance(mine, Regularized)):
+    """After loading, keep the present penalty where none was saved; a `Regularizer` always."""
+    saved, current = group.get("penalty"), present["penalty"]  # the saved one is parsed already
+    if current is not None and (saved is None or isinstance(current, Regularized)):
         if saved is not None:
-            _warn_of_another(saved, mine, "the present one is kept")
+            _warn_of_another(saved, current, "the present one is kept")
         group.update({key: present[key] for key in ("penalty", "how", "scale")})
-    elif saved is not None and mine is not None and saved != mine:
-        _warn_of_another(saved, mine, "the saved one goes on")
+    elif saved is not None and current is not None and saved != current:
+        _warn_of_another(saved, current, "the saved one is used")
     for key, value in present.items():
         group.setdefault(key, value)
 
@@ -273,13 +273,13 @@ def _warn_of_another(saved: Penalty, present: object, consequence: str) -> None:
 
 
 def restore_precision(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
-    """Keep the state as precise as it was saved: torch casts it to the type of the weights."""
+    """Restore the saved precision of the state, which torch casts to the type of the weights."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     numbers = [n for group in saved["param_groups"] for n in group["params"]]
     for parameter, number in zip(parameters, numbers, strict=True):
         for key, value in saved["state"].get(number, {}).items():
-            now = optimizer.state[parameter].get(key)
-            if key == "step" or not (isinstance(now, Tensor) and isinstance(value, Tensor)):
+            loaded = optimizer.state[parameter].get(key)
+            if key == "step" or not (isinstance(loaded, Tensor) and isinstance(value, Tensor)):
                 continue
-            if now.dtype != value.dtype:
-                optimizer.state[parameter][key] = value.detach().clone().to(now.device)
+            if loaded.dtype != value.dtype:
+                optimizer.state[parameter][key] = value.detach().clone().to(loaded.device)

@@ -1,7 +1,7 @@
-"""Which compiled loop a penalty on one parameter asks for, if there is one.
+"""Choose the compiled loop for a penalty on one parameter, if there is one.
 
-It buys every row of the benchmark's table of penalties: without a plan a parameter is stepped by
-torch operations.
+`benchmarks/step.py`, every row of the table of penalties: without a plan, torch operations step the
+parameter.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from shrinkage.kernels.formulas import ABSOLUTE, Formula, formula_of
+from shrinkage.kernels.scalar_forms import ABSOLUTE, ScalarForm, scalar_form_of
 from shrinkage.penalties import Penalty
 
 
 class KernelPlan(NamedTuple):
-    """A penalty on one parameter, in the terms of the compiled loops."""
+    """A penalty on one parameter, in the form that compiled loops take."""
 
-    formula: Formula | None
+    form: ScalarForm | None
     constants: tuple[float, float]
     width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
     span: int = 0  # of the rows that the groups go across; 0 where groups are rows
 
 
 def plan_kernel(penalty: Penalty | None, shape: tuple[int, ...]) -> KernelPlan | None:
-    """The compiled form of a penalty on weights of that shape, or None where there is none."""
+    """Plan the loop for a penalty on weights of that shape; None where there is no loop."""
     if penalty is None:
         return KernelPlan(None, (0.0, 0.0))
-    scalar = formula_of(penalty)
-    if scalar is not None:
-        return KernelPlan(*scalar)
-    absolute, square, rest = penalty.split()
-    grouped = rest[0]._as_group_norms(shape) if len(rest) == 1 else None
+    scalar_form = scalar_form_of(penalty)
+    if scalar_form is not None:
+        return KernelPlan(*scalar_form)
+    absolute, square, others = penalty.split()
+    grouped = others[0]._as_group_norms(shape) if len(others) == 1 else None
     if absolute or square or grouped is None:
         return None
     layout, strength = grouped

@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
-from shrinkage.torch.binding.core import BoundModel
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.binding.regularized import Regularized
@@ -34,9 +34,10 @@ class RDA(SelfClipping, Optimizer):
 
         w = argmin over u of  ⟨Σg, u⟩ + t·Ω(u) + Σᵢ hᵢ·(uᵢ − w₀ᵢ)²/(2·lr),    h = √Σg² + eps
 
-    which is ``prox(w₀ − lr·Σg/h, t·lr/h)``. It rests where data loss + Ω is least for convex data
-    losses, more slowly than SGD or Adam, and finds its zeros under noise. For networks too, it is
-    at its best at the end of a training: w₀ is where it began.
+    which is ``prox(w₀ − lr·Σg/h, t·lr/h)``. It converges to the minimum of data loss + Ω for
+    convex data losses, more slowly than SGD or Adam, but with the right zeros under noise. It is
+    best used at the end of a training, for networks too, since it is drawn to the weights w₀ where
+    it began.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class RDA(SelfClipping, Optimizer):
     """
 
     has_penalty_in_groups = False
-    _carried: BoundModel | None = None  # which travels in the state
+    _carried: BoundModel | None = None  # the one that is saved in the state
 
     def __init__(
         self,
@@ -115,20 +116,20 @@ class RDA(SelfClipping, Optimizer):
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):
             raise ValueError("penalty: a reference by name needs a Regularizer around it")
         if isinstance(penalty, Regularized):
-            self._take_in(penalty.bound)
+            self._carry(penalty.bound)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As in torch; a norm to clip to is the whole optimizer's, never a group's."""
+        """As in torch; `max_norm` belongs to the whole optimizer and not to a group."""
         check_group_has_no_norm(self, param_group)
         super().add_param_group(param_group)
-        self.param_groups[-1].pop("max_norm", None)  # which torch takes from the defaults
+        self.param_groups[-1].pop("max_norm", None)  # torch copies it from the defaults
 
     def penalty_of(self, group: dict[str, Any]) -> Penalty | Regularized:
         """The one penalty of all groups."""
         return self.penalty
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies keep the penalty, which torch does not know of."""
+        """Keep the penalty in copies, since torch does not know it."""
         state: dict[str, Any] = super().__getstate__()
         return {**state, "penalty": self.penalty}
 
@@ -156,17 +157,19 @@ class RDA(SelfClipping, Optimizer):
         return loss
 
     def _penalties(self) -> tuple[dict[Tensor, Penalty], float]:
-        """The penalty of each parameter, and the factor of all."""
+        """The penalty of each parameter, and the factor that multiplies all of them."""
         if isinstance(self.penalty, Penalty):
             everything = (p for group in self.param_groups for p in group["params"])
             return dict.fromkeys(everything, self.penalty), 1.0
         bound = self.penalty.bound
-        self._take_in(bound)
+        self._carry(bound)
         bound.begin_step()
-        return {part.parameter: one.penalty for one, part in bound.active_parts}, bound.factor
+        return {
+            part.parameter: binding.penalty for binding, part in bound.active_parts
+        }, bound.factor
 
-    def _take_in(self, bound: BoundModel) -> None:
-        """Let it travel in this optimizer's state, from the first time that it is here."""
+    def _carry(self, bound: BoundModel) -> None:
+        """Save the regularizer in this optimizer's state, from its first use on."""
         if self._carried is not bound:
             if self._carried is not None:
                 stop_carrying(self, self._carried)
@@ -174,7 +177,7 @@ class RDA(SelfClipping, Optimizer):
             self._carried = bound
 
     def _begin(self, parameter: Tensor) -> None:
-        """See that its state is there."""
+        """Make its state where it is missing."""
         assert parameter.grad is not None
         if parameter.grad.is_sparse:
             raise RuntimeError("RDA averages dense gradients, but one of these is sparse")
@@ -199,8 +202,8 @@ class RDA(SelfClipping, Optimizer):
         state["step"] += clipped_share(parameter)
         state["gradient_sum"] += gradient
         state["square_sum"] += gradient.abs() ** 2
-        own = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
-        parameter.copy_(state["start"] - own * state["gradient_sum"])
+        own_step = group["lr"] / (state["square_sum"].sqrt() + group["eps"])
+        parameter.copy_(state["start"] - own_step * state["gradient_sum"])
         if penalty is not None and is_active(penalty, factor):
-            steps = OwnStep(float(state["step"]) * own, float("inf"))
+            steps = OwnStep(float(state["step"]) * own_step, float("inf"))
             parameter.copy_(limited_prox(parameter, penalty, steps, factor))

@@ -1,7 +1,7 @@
 """The step with the penalty inside by torch operations: any device, any type, any layout.
 
-The compiled loops are held equal to it by `tests/torch_face/fused/test_parity.py`. It costs
-about what the benchmark's row "by hand: softshrink" costs.
+`tests/torch_face/fused/test_parity.py` checks that the compiled loops give the same results. A step
+takes about as long as the benchmark's row "by hand: softshrink".
 """
 
 from __future__ import annotations
@@ -27,30 +27,32 @@ def step_by_torch(
 ) -> None:
     """Step these parameters, group by group, with torch's own function for the update."""
     step = torch.compile(_step_group) if compiles else _step_group
-    # Each gradient is read once: another thread may take it away meanwhile.
+    # Each gradient is read once, since another thread may remove it meanwhile.
     read = [(entry, entry.parameter.grad) for entry in entries]
     moving = [(entry, gradient) for entry, gradient in read if gradient is not None]
     for _, members in groupby(moving, key=lambda pair: id(pair[0].group)):
-        together, gradients = map(list, zip(*members, strict=True))
-        has_state = bool(rule.state_names(together[0].group))
-        of_each = [states[entry.parameter] if has_state else {} for entry in together]
-        for entry, state in zip(together, of_each, strict=True):
+        members_of_group, gradients = map(list, zip(*members, strict=True))
+        has_state = bool(rule.state_names(members_of_group[0].group))
+        states_of_group = [
+            states[entry.parameter] if has_state else {} for entry in members_of_group
+        ]
+        for entry, state in zip(members_of_group, states_of_group, strict=True):
             rule.prepare(entry, state)
             rule.count_step(entry, state)
-        step(rule, together, of_each, gradients)
-        for entry in together:
-            entry.begins = False
+        step(rule, members_of_group, states_of_group, gradients)
+        for entry in members_of_group:
+            entry.is_new_state = False
 
 
 def _step_group(
     rule: UpdateRule, entries: Sequence[Entry], states: list[State], gradients: Sequence[Tensor]
 ) -> None:
     weights = [_widen(entry.parameter) for entry in entries]
-    pulled = list(map(_join_pull, entries, weights, gradients))
+    total_gradients = list(map(_add_penalty_gradient, entries, weights, gradients))
     for entry, w in zip(entries, weights, strict=True):
         if entry.penalty is not None and _is_active(entry, "decoupled"):
             decay_(w, entry.penalty, entry.factor)
-    rule.by_torch(entries, states, weights, pulled)
+    rule.by_torch(entries, states, weights, total_gradients)
     for entry, w, state in zip(entries, weights, states, strict=True):
         if entry.penalty is not None and _is_active(entry, "decoupled"):
             threshold_(w, entry.penalty, entry.factor)
@@ -65,7 +67,7 @@ def _own_step_in(rule: UpdateRule, entry: Entry) -> Callable[[State], OwnStep]:
 
 
 def _is_active(entry: Entry, how: str) -> bool:
-    """Whether its penalty goes this way now; a frozen parameter has none."""
+    """Whether its penalty acts in this way now; no penalty acts on a frozen parameter."""
     return entry.how == how and entry.parameter.requires_grad
 
 
@@ -74,8 +76,8 @@ def _widen(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in HALF else tensor
 
 
-def _join_pull(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient, joined by the penalty's where it is coupled."""
+def _add_penalty_gradient(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient, plus the penalty's where it is coupled."""
     gradient = _widen(gradient)
     if not _is_active(entry, "coupled"):
         return gradient
@@ -86,5 +88,5 @@ def _join_pull(entry: Entry, w: Tensor, gradient: Tensor) -> Tensor:
         )
     assert entry.penalty is not None
     sign = -1.0 if entry.group["maximize"] else 1.0
-    pulled: Tensor = gradient + (sign * entry.factor) * entry.penalty.gradient(w)
-    return pulled
+    total: Tensor = gradient + (sign * entry.factor) * entry.penalty.gradient(w)
+    return total

@@ -1,6 +1,6 @@
 """How an optimizer with the penalty inside steps each of its parameters, as a table.
 
-Not for speed: it tells people which of the rows is theirs.
+People see in it whether their parameters are stepped in one pass.
 """
 
 from __future__ import annotations

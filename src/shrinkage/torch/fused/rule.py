@@ -1,6 +1,6 @@
 """An optimizer's update as one plain object, which compiled loops and torch operations share.
 
-Not for speed: it keeps SGD, Adam and the attached prox on the same engine.
+It lets SGD, Adam and the attached prox use the same engine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from shrinkage.kernels.how import Update
+from shrinkage.kernels.kind import Update
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.tensors.kinds import OwnStep
@@ -29,17 +29,17 @@ def leave_state(entry: Entry, state: State) -> None:
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """What a step with the penalty inside must know of the optimizer's own update.
+    """What the engine knows of an optimizer's own update.
 
     Parameters
     ----------
     name : str
-        What reports call it.
+        Its name in reports.
     state_names : callable
         ``(group)``: the tensors of a parameter's state that the loops read or change, in their
         order and without the count of steps.
     prepare : callable
-        ``(entry, state)``: make the state as torch would, where it is missing.
+        ``(entry, state)``: make missing state, as torch would.
     numbers : callable
         ``(entry)``: the options of the parameter's group, by the names of `records.PARAMETER`.
     own_step : callable
@@ -50,9 +50,9 @@ class UpdateRule:
         ``(entries, states, weights, gradients)``: the same update of parameters of one group by
         torch's own function. The loops are held equal to it.
     update : callable
-        ``(group)``: which compiled loops make it.
+        ``(group)``: which compiled update makes it.
     count_name : str
-        What counts the steps in a parameter's state; "" where nothing does.
+        The name of the count of steps in a parameter's state; "" where there is none.
     is_euclidean : bool
         Whether all entries of a parameter have the same own step.
     """

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 from torch.optim.sgd import sgd as torch_sgd
 
-from shrinkage.kernels.how import Update
+from shrinkage.kernels.kind import Update
 from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
 from shrinkage.torch.fused.base import FusedOptimizer
-from shrinkage.torch.fused.parameters import Entry, is_fused, settle_
+from shrinkage.torch.fused.parameters import Entry, ensure_state_, is_fused
 from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
 
@@ -34,13 +34,13 @@ def _prepare(entry: Entry, state: State) -> None:
         return
     if state.get("momentum_buffer") is None:
         state.pop("momentum_share", None)
-        entry.begins = True
-    settle_(state, "momentum_buffer", entry.parameter)
+        entry.is_new_state = True
+    ensure_state_(state, "momentum_buffer", entry.parameter)
     share = state.get("momentum_share")
     if entry.how != "proximal":
         state.pop("momentum_share", None)
     elif share is None or share.dtype is not torch.float64:
-        unknown = 0.0 if entry.begins else full_buffer_share(entry.group)
+        unknown = 0.0 if entry.is_new_state else full_buffer_share(entry.group)
         known = unknown if share is None else float(share)
         state["momentum_share"] = torch.tensor(known, dtype=torch.float64)
 
@@ -56,7 +56,7 @@ def _numbers(entry: Entry) -> dict[str, float]:
         "limit": math.inf,
         "step": lr,
         "momentum": float(group["momentum"]),
-        "keep": 1.0 - group["dampening"],
+        "undamped": 1.0 - group["dampening"],
         "nesterov": float(group["nesterov"]),
     }
 
@@ -69,7 +69,7 @@ def _count_step(entry: Entry, state: State) -> None:
     """One step more in the share, which torch does not know."""
     if "momentum_share" in state:
         share = state["momentum_share"]
-        share.fill_(buffer_share(entry.group, None if entry.begins else float(share)))
+        share.fill_(buffer_share(entry.group, None if entry.is_new_state else float(share)))
 
 
 def _step_by_torch(
@@ -81,7 +81,7 @@ def _step_by_torch(
     group = entries[0].group
     has_buffers = bool(group["momentum"])
     moving = list(zip(entries, states, strict=True)) if has_buffers else []
-    buffers = [None if entry.begins else state["momentum_buffer"] for entry, state in moving]
+    buffers = [None if entry.is_new_state else state["momentum_buffer"] for entry, state in moving]
     torch_sgd(
         weights,
         gradients,
@@ -118,11 +118,11 @@ class SGD(FusedOptimizer, torch.optim.SGD):
     """torch.optim.SGD with the penalty inside: a regularized step in one pass over memory.
 
     ``how="proximal"``: the update of torch.optim.SGD, then ``w ← prox(w, s)`` with the optimizer's
-    own step ``s = lr·b``, where the momentum buffer holds b·g for a constant gradient g; it rests
-    where data loss + Ω is least, with exact zeros, at any momentum. "coupled": ∂Ω(w) joins the
-    gradient; the same rest, no exact zeros. "decoupled": ``w ← (1 − 2·scale·lam)·w`` for squares
-    before the update, a threshold of ``scale·lam`` for absolute values and groups after it; without
-    momentum and with ``scale="lr"`` the same rest.
+    own step ``s = lr·b``, where the momentum buffer holds b·g for a constant gradient g; it
+    converges to the minimum of data loss + Ω, with exact zeros, at any momentum. "coupled": ∂Ω(w)
+    is added to the gradient; the same minimum, no exact zeros. "decoupled":
+    ``w ← (1 − 2·scale·lam)·w`` for squares before the update, a threshold of ``scale·lam`` for
+    absolute values and groups after it; without momentum and with ``scale="lr"`` the same minimum.
 
     Parameters
     ----------

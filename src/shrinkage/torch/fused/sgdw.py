@@ -1,6 +1,6 @@
 """SGD with decoupled weight decay, by torch operations.
 
-Not for speed: the sandbox shows by it what unscaled decay does.
+The sandbox uses it to show what unscaled decay does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the last step left behind.
+"""Sums over the penalized weights after the last step.
 
-It buys the benchmark's row "L1, statistics() read after each step", by no second pass.
+`benchmarks/step.py`, the row "L1, statistics() read after each step": the step takes the sums, so
+that no second pass is needed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Statistics:
     squares: float = 0.0  # Σ|w|²
     zeros: int = 0  # exact ones
     entries: int = 0
-    dead_groups: int = 0  # groups that are zero whole
+    dead_groups: int = 0  # groups whose weights are all 0
     groups: int = 0
 
 
@@ -39,38 +40,40 @@ Sums = tuple[float, float, float, int, int, int, int]  # in that order
 
 
 def statistics(step: Engine) -> Statistics:
-    """Of penalized parameters that are not frozen: from the step's sums, else from the weights."""
+    """Statistics of unfrozen penalized parameters: from the step's sums, or else the weights."""
     others = [entry for entry in step.others if entry.parameter.requires_grad]
-    parts = [_at(entry) for entry in others if entry.penalty is not None]
+    parts = [_sums_of_weights(entry) for entry in others if entry.penalty is not None]
     for batch in step.batches:
         if batch.kind.how != "none":
-            parts += _of(batch)
+            parts += _sums_of_batch(batch)
     return Statistics(*map(sum, zip(*parts, strict=True)))
 
 
-def _of(batch: Batch) -> list[Sums]:
+def _sums_of_batch(batch: Batch) -> list[Sums]:
     sums = np.zeros((len(batch.entries), len(SUMS)))
-    found = np.stack([batch.pieces[field] for field in SUMS], axis=1)
-    np.add.at(sums, batch.pieces["parameter"], found)
+    sums_of_pieces = np.stack([batch.pieces[field] for field in SUMS], axis=1)
+    np.add.at(sums, batch.pieces["parameter"], sums_of_pieces)
     parts = []
     for row, entry in enumerate(batch.entries):
         if not entry.parameter.requires_grad:
             continue
         if not batch.gradients[row]:  # not stepped, so not summed
-            parts.append(_at(entry))
+            parts.append(_sums_of_weights(entry))
             continue
         absolute, squares, zeros, norms, dead = sums[row].tolist()
-        if absolute > 0.0 and not 1e-30 < squares < math.inf:  # out of what float32 holds
-            parts.append(_at(entry))
+        if (
+            absolute > 0.0 and not 1e-30 < squares < math.inf
+        ):  # float32 sums may have vanished or overflowed
+            parts.append(_sums_of_weights(entry))
             continue
-        form = entry.form
-        assert form is not None
+        plan = entry.plan
+        assert plan is not None
         size, groups = entry.parameter.numel(), 0
-        if form.width:
-            across = size // form.span if form.span else 1
-            value, groups = form.constants[1] * norms, size // (form.width * across)
-        elif form.formula is not None and form.formula.is_threshold:
-            a, b = form.constants
+        if plan.width:
+            across = size // plan.span if plan.span else 1
+            value, groups = plan.constants[1] * norms, size // (plan.width * across)
+        elif plan.form is not None and plan.form.is_threshold:
+            a, b = plan.constants
             value = linear(a, absolute, b, squares)
             shape = tuple(entry.parameter.shape)
             penalty = entry.penalty
@@ -78,24 +81,24 @@ def _of(batch: Batch) -> list[Sums]:
                 # Its groups have one entry each.
                 groups, dead = size, zeros
         else:
-            value = _value(entry)
+            value = _penalty_value(entry)
         counts = int(zeros), size, int(dead), groups
         parts.append((entry.multiplier * value, absolute, squares, *counts))
     return parts
 
 
 @torch.no_grad()
-def _at(entry: Entry) -> Sums:
+def _sums_of_weights(entry: Entry) -> Sums:
     w = entry.parameter.detach()
     assert entry.penalty is not None
-    found = zeros_of(w, entry.penalty)
+    counted = zeros_of(w, entry.penalty)
     size = w.abs().double()
-    counts = found.zeros, found.entries, found.dead_groups, found.groups
+    counts = counted.zeros, counted.entries, counted.dead_groups, counted.groups
     sums = float(size.sum()), float((size * size).sum())
-    return entry.multiplier * _value(entry), *sums, *counts
+    return entry.multiplier * _penalty_value(entry), *sums, *counts
 
 
 @torch.no_grad()
-def _value(entry: Entry) -> float:
+def _penalty_value(entry: Entry) -> float:
     assert entry.penalty is not None
     return float(entry.penalty.value(entry.parameter.detach()))

@@ -16,7 +16,7 @@ QUERIES = (
 )
 TOGETHER = ("qkv", "qkv_proj", "Wqkv", "to_qkv", "c_attn", "in_proj")  # all queries, then all keys
 BY_HEAD = ("query_key_value",)  # query, key and value of the first head, then of the second
-KEYS_AND_VALUES = ("kv", "kv_proj", "to_kv", "c_attn")  # beside queries of their own
+KEYS_AND_VALUES = ("kv", "kv_proj", "to_kv", "c_attn")  # next to separate queries
 OUTPUTS = (
     *("o_proj", "out_proj", "c_proj", "proj", "o", "out_lin", "to_out", "wo", "w_o", "Wo"),
     *("linear_out", "out_linear", "dense", "out"),
@@ -48,7 +48,7 @@ class Projections:
 def find_projections(module: nn.Module, parent: nn.Module | None) -> Projections | None:
     """The layers of an attention module, found by their names; None where it is none.
 
-    BERT keeps the output projection beside the module, as `output.dense` of `parent`.
+    BERT keeps the output projection in the parent module, as `output.dense` of `parent`.
     """
     incoming = _incoming(module)
     out = _first_linear(module, OUTPUTS)
@@ -62,9 +62,12 @@ def find_projections_around(layer: nn.Module, ancestors: Sequence[nn.Module]) ->
     """The attention module that a layer is part of, given the modules that hold the layer."""
     for holder in reversed(ancestors[-2:]):
         for module in (holder, *holder.children()):
-            found = find_projections(module, holder)
-            if found and (layer is found.out or any(layer is one.layer for one in found.incoming)):
-                return found
+            projections = find_projections(module, holder)
+            if projections and (
+                layer is projections.out
+                or any(layer is incoming.layer for incoming in projections.incoming)
+            ):
+                return projections
     return None
 
 

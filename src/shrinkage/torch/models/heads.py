@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from shrinkage.torch.models.attention import Incoming, Projections, find_projections
-from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.joint_search import find_joints
 from shrinkage.torch.models.layers import count_units, looks_like, parameter_keys
 from shrinkage.torch.models.owners import Modules
 from shrinkage.torch.private import own_parameters
@@ -97,28 +97,28 @@ def _members(
     if columns % count or count % shared:
         return None
     members: list[str] = []
-    for one in projections.incoming:
-        side = _side(one, count_units(one.layer)[0], count, shared, projections.is_by_head)
+    for projection in projections.incoming:
+        layer = projection.layer
+        side = _side(projection, count_units(layer)[0], count, shared, projections.is_by_head)
         if side is None:
             return None
-        members += [f"{modules.prefix(one.layer)}{key}{side}" for key in parameter_keys(one.layer)]
-    own = [
-        key for key in ("q_bias", "k_bias", "v_bias") if own_parameters(module).get(key) is not None
-    ]
-    members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in own]
+        members += [f"{modules.prefix(layer)}{key}{side}" for key in parameter_keys(layer)]
+    parameters = own_parameters(module)
+    biases = [key for key in ("q_bias", "k_bias", "v_bias") if parameters.get(key) is not None]
+    members += [f"{modules.prefix(module)}{key}:out:heads:{columns // shared}" for key in biases]
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 
-def _side(one: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
+def _side(projection: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
     """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"
-    if one.parts == 3 and shared != count:
+    if projection.parts == 3 and shared != count:
         return None  # parts of two sizes
-    if rows % (one.parts * (count if one.is_query else shared)):
+    if rows % (projection.parts * (count if projection.is_query else shared)):
         return None
-    parts = f"{one.parts}x" if one.parts > 1 else ""
-    return f":out:heads:{parts}{rows // one.parts // shared}"
+    parts = f"{projection.parts}x" if projection.parts > 1 else ""
+    return f":out:heads:{parts}{rows // projection.parts // shared}"
 
 
 def _find_number(names: Sequence[str], holders: Sequence[nn.Module]) -> int | None:

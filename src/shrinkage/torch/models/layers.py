@@ -1,4 +1,4 @@
-"""Layers by kind: families for which torch has no public name, and what is linear."""
+"""Families of layers for which torch has no public name, and tests for linear layers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def linear_at(module: nn.Module, path: str) -> nn.Module | None:
 
 
 def looks_like(pattern: str, module: nn.Module) -> bool:
-    """Whether its class is named so, and it has weights as such a module would have."""
+    """Whether the name of its class matches, and it has weights as such a module would."""
     if re.search(pattern, type(module).__name__) is None:
         return False
     layers = sum(map(is_linear, module.children()))

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from shrinkage.torch.models.finding import find_joints
 from shrinkage.torch.models.joint import Joint
+from shrinkage.torch.models.joint_search import find_joints
 from shrinkage.torch.models.layers import (
     DROPOUT,
     count_units,
@@ -71,17 +71,19 @@ def neurons(model: nn.Module) -> list[Joint]:
     >>> regularizer.sparsity().parameters["0.weight:out + 0.bias + 2.weight:in"].groups
     4
     """
-    taken: set[str] = set()
+    used: set[str] = set()
 
     def find(
         module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
     ) -> list[Joint] | None:
         chains, joints = _chains(module), []
         for incoming, following in chains:
-            members = [one for one in _members(incoming, following, modules) if one[0] not in taken]
+            members = [
+                member for member in _members(incoming, following, modules) if member[0] not in used
+            ]
             if len(members) > 1:
                 joints.append(Joint(*("".join(member) for member in members)))
-                taken.update(name for name, _ in members)
+                used.update(name for name, _ in members)
         is_unknown = not chains and looks_like(r"MLP|Mlp|FeedForward|FFN|Experts|MoE", module)
         return None if is_unknown else joints
 
@@ -105,7 +107,7 @@ def _members(
 
 
 def _chains(module: nn.Module) -> list[Chain]:
-    """The hidden layers of one module, in order."""
+    """The hidden layers of one module, in order, each with the layer that follows."""
     if isinstance(module, nn.Sequential):
         return list(_in_sequence(list(module)))
     norms = (own_children(module).get(name) for name in ("norm", "grn", "ffn_layernorm"))
@@ -127,7 +129,7 @@ def _chains(module: nn.Module) -> list[Chain]:
 
 
 def _in_sequence(layers: Sequence[nn.Module]) -> Iterator[Chain]:
-    """Linear layers with nothing between them but what acts on each neuron alone."""
+    """Pairs of linear layers with only functions of single neurons between them."""
     incoming: list[nn.Module] = []
     for layer in layers:
         if is_linear(layer):
@@ -135,8 +137,8 @@ def _in_sequence(layers: Sequence[nn.Module]) -> Iterator[Chain]:
                 yield tuple(incoming), layer
             incoming = [layer]
         elif incoming and _is_by_neuron(layer):
-            own = any(True for _ in layer.parameters())
-            incoming += [layer] * (own and getattr(layer, "num_parameters", 2) != 1)
+            has_parameters = any(True for _ in layer.parameters())
+            incoming += [layer] * (has_parameters and getattr(layer, "num_parameters", 2) != 1)
         else:
             incoming = []
 
@@ -149,7 +151,7 @@ def _is_by_neuron(layer: nn.Module) -> bool:
 
 
 def _numbered(module: nn.Module) -> Iterator[Chain]:
-    """Children fc1, fc2, ...: those that follow one another and whose sizes fit."""
+    """Pairs of children such as fc1 and fc2 with consecutive numbers and fitting sizes."""
     numbered: dict[str, dict[int, nn.Module]] = {}
     for name, child in module.named_children():
         if (parts := NUMBERED.fullmatch(name)) and is_linear(child):

@@ -1,4 +1,4 @@
-"""Weights that a layer divides by their size before it uses them."""
+"""Weights that a layer divides by their own size before it uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the parameters of a model live: every place of each, by its names."""
+"""The places of a model's parameters: the modules that own each, and its names there."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WRAPPERS = {"DistributedDataParallel", "DataParallel", "FullyShardedDataParallel
 
 @dataclass(frozen=True)
 class Owner:
-    """A place where a parameter lives: the module it serves and what it is called."""
+    """A place of a parameter: the module that owns it, and its names there."""
 
     name: str  # without the prefixes of wrappers
     path: str  # with them, as model.named_parameters() has it
     alias: str  # "fc.weight" for "fc.parametrizations.weight.original1"; else the name
     module: nn.Module
     key: str  # the module's name for it: "weight"
-    kind: str  # "weight", or what it is instead
+    kind: str  # "weight", "bias" or another kind in words
     ancestors: tuple[nn.Module, ...] = ()  # the modules that hold `module`, the outermost first
     asks_no_decay: bool = False
 
@@ -36,7 +36,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A parameter with every place where it lives: several where it is tied."""
+    """A parameter with all of its places; a tied one has several."""
 
     parameter: torch.Tensor
     owners: tuple[Owner, ...]
@@ -54,14 +54,14 @@ def candidates(model: nn.Module) -> list[Candidate]:
     ValueError
         If a parameter has no shape yet (lazy modules).
     """
-    found: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
+    by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
     for owner, parameter in _owners(model, "", "", (), ()):
-        found.setdefault(id(parameter), (parameter, []))[1].append(owner)
-    return [_candidate(parameter, owners) for parameter, owners in found.values()]
+        by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
+    return [_candidate(parameter, owners) for parameter, owners in by_id.values()]
 
 
 def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:
-    """A tied parameter asks for no decay at all of its places if it does at one."""
+    """Make a candidate; one place that asks for no decay speaks for all of them."""
     if any(owner.asks_no_decay for owner in owners):
         kinds = [NO_DECAY if owner.kind == "weight" else owner.kind for owner in owners]
         owners = [
@@ -132,7 +132,7 @@ def _owners(
         parameter: torch.Tensor, key: str, inner: str, alias: str, kind: str
     ) -> tuple[Owner, torch.Tensor]:
         names = prefix + inner, path + inner, prefix + alias
-        asks = is_marked(parameter) or any(one.includes(*names) for one in requests)
+        asks = is_marked(parameter) or any(request.includes(*names) for request in requests)
         return Owner(*names, module, key, kind, above, asks), parameter
 
     for key, parameter in own_parameters(module).items():
@@ -156,7 +156,7 @@ def _owners(
 def _originals(
     module: nn.Module, lists: nn.Module
 ) -> Iterator[tuple[torch.Tensor, str, str, str, str]]:
-    """The originals behind a parametrized tensor: they serve the module that shows it."""
+    """The original parameters of parametrized tensors, as owned by the parametrized module."""
     for key, steps in lists.named_children():
         assert isinstance(steps, nn.utils.parametrize.ParametrizationList)
         weight_norm = type(steps[0]).__name__ == "_WeightNorm"

@@ -1,8 +1,9 @@
-"""What a parameter is: a weight, a bias, or something that is left out unless it is asked for."""
+"""The kind of a parameter: a weight, a bias, or another that is penalized only on request."""
 
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ NO_DECAY = "asks for no weight decay"
 
 
 def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
-    """ "weight", "bias", or in words what a parameter is instead."""
+    """ "weight", "bias", or another kind in words."""
     is_norm = isinstance(module, NORMALIZATIONS)
     if is_norm or re.search(r"Norm([123]d)?$", type(module).__name__):
         return "a normalization's"
@@ -81,23 +82,23 @@ class Request:
     keywords: frozenset[str]
 
     def includes(self, name: str, path: str, alias: str) -> bool:
-        """Whether it asks for a parameter: its name without wrappers, with them, and as shown."""
+        """Whether it names a parameter, given its name, its path with wrappers, and its alias."""
         if path.removeprefix(self.path) in self.names:
             return True
-        inner = [one.removeprefix(self.prefix) for one in (name, alias)]
+        inner = [inner_name.removeprefix(self.prefix) for inner_name in (name, alias)]
         return (
-            any(one in self.names for one in inner)
-            or any(word in one for word in self.keywords for one in inner)
+            any(inner_name in self.names for inner_name in inner)
+            or any(word in inner_name for word in self.keywords for inner_name in inner)
             or any(
-                f".{part}." in f".{one}." or fnmatchcase(one, part)
+                f".{part}." in f".{inner_name}." or fnmatchcase(inner_name, part)
                 for part in self.loose
-                for one in inner
+                for inner_name in inner
             )
         )
 
 
 def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
-    """What ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module ask for."""
+    """Read ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module."""
     names, keywords = _asked(module, "no_weight_decay"), _asked(module, "no_weight_decay_keywords")
     if not names and not keywords:
         return None
@@ -111,21 +112,32 @@ def _asked(module: nn.Module, method: str) -> frozenset[str]:
     if not callable(ask) or isinstance(ask, nn.Module):
         return frozenset()
     try:
-        given = ask()
-    except Exception as error:  # whatever a stranger's method raises
+        answer = ask()
+    except Exception as error:  # foreign code may raise anything
         warnings.warn(
             f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
             "penalized as other parameters are; leave it out with on= or a None in the mapping",
-            stacklevel=2,
+            stacklevel=_level_of_caller(),
         )
         return frozenset()
-    found = [given] if isinstance(given, str) else given if isinstance(given, Iterable) else ()
-    return frozenset(name for name in found if isinstance(name, str) and name)
+    names = [answer] if isinstance(answer, str) else answer if isinstance(answer, Iterable) else ()
+    return frozenset(name for name in names if isinstance(name, str) and name)
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` at which a warning points to the first line outside this library and torch.
+
+    Modules are searched recursively, so the number of frames depends on the model.
+    """
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and re.match(r"(shrinkage|torch)\b", frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def is_marked(parameter: Tensor) -> bool:
-    """Whether the parameter itself says so: ``_no_weight_decay``, or ``_optim`` as in S4."""
+    """Whether the parameter itself asks for no decay: ``_no_weight_decay``, or S4's ``_optim``."""
     if getattr(parameter, "_no_weight_decay", False):
         return True
-    own = getattr(parameter, "_optim", None)
-    return isinstance(own, dict) and own.get("weight_decay", 1.0) == 0
+    options = getattr(parameter, "_optim", None)
+    return isinstance(options, dict) and options.get("weight_decay", 1.0) == 0

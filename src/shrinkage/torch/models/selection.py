@@ -1,4 +1,4 @@
-"""Which parameters a penalty is for: names, kinds, patterns."""
+"""Select the parameters of a penalty by names, kinds and patterns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import nn
 
 from shrinkage.penalties import Penalty
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.names import On, Penalties, Selector
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
+from shrinkage.torch.models.selectors import On, Penalties, Selector
 
 Rule = tuple[Any, Penalty | None]
 
@@ -26,10 +26,10 @@ class Selected:
     """What was decided for one parameter, and why."""
 
     candidate: Candidate
-    owner: Owner  # the one that decided; the first if none did
+    owner: Owner  # the one that matched, or the first
     penalty: Penalty | None
     why: str
-    by: Selector | None = None  # what selected it
+    by: Selector | None = None  # the selector that matched
 
 
 def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected]:
@@ -63,9 +63,9 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
 def each_name_alone(
     candidate: Candidate, penalty: Penalties, on: On | None
 ) -> dict[str, Penalty | None]:
-    """What a tied parameter would get if it went by one of its names alone, for each of them.
+    """The penalty that a tied parameter would get under each of its names alone.
 
-    Empty where a selector is one of its whole names: then it is meant.
+    Empty where a selector is one of its whole names, since that selector is meant for it.
     """
     rules, reach_all = _rules(penalty, on)
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
@@ -92,7 +92,7 @@ def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty |
     selectors = on if isinstance(on, list) else [on]
     if not selectors:
         raise ValueError(f"on={on!r} selects nothing")
-    return [("weights" if one is None else one, penalty) for one in selectors], False
+    return [("weights" if selector is None else selector, penalty) for selector in selectors], False
 
 
 def _check_kind(selector: object) -> None:
@@ -152,7 +152,7 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
 
 
 def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str | None:
-    """The first name that a selector reaches, whatever others take before it."""
+    """The first name that a selector matches, even if an earlier selector takes it."""
     for candidate in pool:
         for owner in candidate.owners:
             if _matches(selector, owner, candidate.parameter, reach_all):
@@ -162,16 +162,18 @@ def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -
 
 def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
     """Refuse members that do not exist, that are one parameter, or that another selector takes."""
-    found: dict[int, str] = {}
+    name_by_id: dict[int, str] = {}
     for name in joint.names:
         named = [
-            one for one in chosen if any(name in owner.names for owner in one.candidate.owners)
+            selected
+            for selected in chosen
+            if any(name in owner.names for owner in selected.candidate.owners)
         ]
         if not named:
-            owners = [owner for one in chosen for owner in one.candidate.owners]
+            owners = [owner for selected in chosen for owner in selected.candidate.owners]
             raise ValueError(f"{joint!r}: there is no {name}; {_list_nearest(name, owners)}")
         if len(named) > 1:
-            several = " and ".join(one.candidate.name for one in named)
+            several = " and ".join(selected.candidate.name for selected in named)
             raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
         if named[0].by != joint:
             assert named[0].by is not None
@@ -179,7 +181,7 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
                 f"{joint!r}: {_describe(named[0].by)} takes {name} before; put the Joint first, "
                 "and name a parameter in one Joint alone: groups that overlap have no common prox"
             )
-        other = found.setdefault(id(named[0].candidate.parameter), name)
+        other = name_by_id.setdefault(id(named[0].candidate.parameter), name)
         if other != name:
             raise ValueError(f"{joint!r}: {other} and {name} are one parameter; name it once")
 

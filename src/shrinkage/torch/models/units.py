@@ -1,4 +1,4 @@
-"""Which entries of a module's weight belong to one output unit, or to one input unit."""
+"""The entries of a module's weight that belong to one output unit or one input unit."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     if len(shape) < 2:
         return Layout(None if shape else (1,), (0,))
     module, key = owner.module, owner.key
-    shown = getattr(module, key, parameter)
-    if not isinstance(shown, Tensor) or tuple(shown.shape) != shape:
+    weight = getattr(module, key, parameter)
+    if not isinstance(weight, Tensor) or tuple(weight.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
     if isinstance(module, CONVOLUTION):
         blocks = module.groups
@@ -76,10 +76,14 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             side = "in"
         elif isinstance(module, nn.MultiheadAttention):
             parts = parts or (3 if owner.key.startswith("in_proj_") else 1)
-        elif (found := find_projections_around(module, owner.ancestors)) is not None:
-            side = "in" if module is found.out else "out"
-            held = (one.parts for one in found.incoming if one.layer is module)
-            parts = parts or next(held, 1)
+        elif (projections := find_projections_around(module, owner.ancestors)) is not None:
+            side = "in" if module is projections.out else "out"
+            counts = (
+                projection.parts
+                for projection in projections.incoming
+                if projection.layer is module
+            )
+            parts = parts or next(counts, 1)
     if isinstance(module, CONVOLUTION) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
     axis = _axis(side, module) if len(shape) > 1 else 0
@@ -90,7 +94,7 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
 
 
 def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
-    """What is not certain of the groups of a parameter, for its row in the table."""
+    """A note for the table on groups of a parameter that are a guess or depend on its module."""
     module = owner.module
     known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
     if groups in ("out", "in") and parameter.ndim > 1 and not known:
@@ -123,7 +127,7 @@ class Rows:
 
     @property
     def entries(self) -> int:
-        """How many belong to one unit."""
+        """How many entries belong to one unit."""
         return math.prod(self.shape) // self.units
 
     def of(self, w: Tensor) -> Tensor:
@@ -131,7 +135,7 @@ class Rows:
         return w.reshape(self.view).permute(self.order).reshape(self.units, self.entries)
 
     def back(self, rows: Tensor) -> Tensor:
-        """The parameter's shape again."""
+        """Bring a matrix (units, entries) back to the parameter's shape."""
         laid_out = rows.reshape([self.view[axis] for axis in self.order])
         inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
         return laid_out.permute(inverse).reshape(self.shape)

@@ -1,1 +1,1 @@
-"""What is done to one tensor, in place: updates, and the values of penalties."""
+"""Operations on one tensor: updates in place, and the values of penalties."""

@@ -1,4 +1,4 @@
-"""What kind of tensor it is: dense, sharded, real; and the step that a prox is taken with."""
+"""Kinds of tensors: dense, sharded, real; and the step of a prox."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-PLAIN = (nn.Parameter, Tensor)  # types without behaviour of their own
+PLAIN = (nn.Parameter, Tensor)  # types that override no operation
 
 
 class OwnStep(NamedTuple):
     """The optimizer's step s for each entry, and the farthest that a prox may move one.
 
-    Where an entry's gradient was always tiny, s is enormous and says nothing. At the minimum the
+    Where an entry's gradient was always tiny, s is enormous and meaningless. At the minimum the
     prox undoes the optimizer's own move, so a limit of twice the largest steady move of that
-    optimizer never binds there, and it keeps the prox from wiping weights whose gradients have not
-    begun.
+    optimizer never takes effect there. Before, it keeps the prox from setting weights to 0 that
+    have had no gradient yet.
     """
 
     step: float | Tensor
@@ -25,7 +25,7 @@ class OwnStep(NamedTuple):
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Whether its entries fill one stretch of memory, in any order, and none is there twice."""
+    """Whether its entries fill a contiguous range of memory, in any order, each once."""
     expected = 1
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if size != 1 and stride != expected:
@@ -53,7 +53,7 @@ def gather_shards(value: Tensor) -> Tensor:
 
 
 def local_shard(value: Tensor) -> Tensor:
-    """The part that this process holds; asks no other process."""
+    """The part that this process holds, without communication."""
     return value.to_local() if is_sharded(value) else value  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""What each way (coupled, decoupled, proximal) does to one parameter, in place."""
+"""The updates of one parameter, in place: coupled, decoupled and proximal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BLOCK = 1 << 18  # entries: a block and its temporaries stay in a core's cache
 
 def add_gradient_(name: str, parameter: Tensor, penalty: Penalty, factor: float) -> None:
     """grad ← grad + factor·∂Ω(w)."""
-    absolute, square, rest = penalty.split()
+    absolute, square, others = penalty.split()
     if absolute:
         add_dense_(name, parameter, parameter.sgn(), factor * absolute)
     if square:
         add_dense_(name, parameter, parameter, factor * 2.0 * square)
-    for term in rest:
+    for term in others:
         add_dense_(name, parameter, term.gradient(parameter), factor)
 
 
@@ -47,8 +47,8 @@ def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
 
     An entry that would change sign stops at 0, where the penalty pulls towards it.
     """
-    _, square, rest = penalty.split()
-    others = [term for term in rest if not term.follows_soft_threshold]
+    _, square, terms = penalty.split()
+    others = [term for term in terms if not term.follows_soft_threshold]
     moves = [(term, term.gradient(parameter)) for term in others]
     if square:
         kept = 1 - amount * (2.0 * square)
@@ -62,36 +62,38 @@ def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
 
 def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
     """w ← S(w, amount·lam) for L1, then the groups' own shrinkage by amount·lam."""
-    absolute, _, rest = penalty.split()
+    absolute, _, others = penalty.split()
     if absolute:
         _soft_threshold_(parameter, amount * absolute)
-    for term in rest:
+    for term in others:
         if term.follows_soft_threshold:
             parameter.copy_(limited_prox(parameter, term, OwnStep(amount, math.inf), 1.0))
 
 
-def prox_(parameter: Tensor, penalty: Penalty, own: ReadStep, state: State, factor: float) -> None:
+def prox_(
+    parameter: Tensor, penalty: Penalty, read_step: ReadStep, state: State, factor: float
+) -> None:
     """w ← prox(w, s·factor), no entry moved farther than the optimizer's limit.
 
-    `own` reads the step from the state's tensors entry by entry. So where the penalty too takes
-    entries or rows one by one, both are done a block at a time, hot in cache.
+    `read_step` reads the step from the state's tensors entry by entry. So where the penalty too
+    acts on single entries or rows, both are done a block at a time, which stays in the cache.
     """
     if not is_active(penalty, factor):
         return
     if not penalty.is_by_row or not _is_plain(parameter, state):
-        parameter.copy_(limited_prox(parameter, penalty, own(state), factor))
+        parameter.copy_(limited_prox(parameter, penalty, read_step(state), factor))
         return
-    rest = penalty.split().rest
-    for block, part in _blocks(parameter.detach(), state, flat=not rest):
-        step, limit = own(part)
-        if rest or isinstance(limit, Tensor):
+    others = penalty.split().rest
+    for block, part in _blocks(parameter.detach(), state, flat=not others):
+        step, limit = read_step(part)
+        if others or isinstance(limit, Tensor):
             block.copy_(limited_prox(block, penalty, OwnStep(step, limit), factor))
         else:
             _shrink_(block, penalty, _multiply_(step, factor), limit)
 
 
 def prox_rows_(
-    parameter: Tensor, penalty: Penalty, own: ReadStep, state: State, factor: float
+    parameter: Tensor, penalty: Penalty, read_step: ReadStep, state: State, factor: float
 ) -> None:
     """`prox_` on the rows that the sparse gradient holds, the only ones that the step moved.
 
@@ -105,25 +107,25 @@ def prox_rows_(
         key: value[rows] if value.shape == parameter.shape else value
         for key, value in state.items()
     }
-    parameter[rows] = limited_prox(parameter[rows], penalty, own(part), factor)
+    parameter[rows] = limited_prox(parameter[rows], penalty, read_step(part), factor)
     if penalty.is_constrained:
         for block, _ in _blocks(parameter.detach(), {}, flat=False):
             block.copy_(limited_prox(block, penalty, OwnStep(0.0, math.inf), 1.0))
 
 
 def is_active(penalty: Penalty, factor: float) -> bool:
-    """Whether its prox may move a weight: constraints hold at any factor, 0 included."""
+    """Whether its prox may move a weight; constraints hold at any factor, even 0."""
     return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
 
 
-def limited_prox(w: Tensor, penalty: Penalty, own: OwnStep, factor: float) -> Tensor:
+def limited_prox(w: Tensor, penalty: Penalty, own_step: OwnStep, factor: float) -> Tensor:
     """prox(w, s·factor), no entry moved farther than the limit (a group's move: scaled whole)."""
     wide = widen(xp, w)
-    step = own.step * factor
+    step = own_step.step * factor
     if isinstance(step, Tensor):
         step = step.to(wide.abs().dtype)
     target = penalty._prox(xp, wide, step)
-    limit = own.limit
+    limit = own_step.limit
     if isinstance(limit, Tensor) or limit < math.inf:
         if isinstance(limit, Tensor):  # of no dimension where lr is a tensor
             limit = limit.to(w.device).expand_as(w)

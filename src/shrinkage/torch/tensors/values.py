@@ -85,10 +85,10 @@ class _Value(torch.autograd.Function):
         scale = None if again else _number(above)
         if scale is None:  # it is to be differentiated again, or several gradients go together
             return above * ctx.penalty.gradient(w), None
-        from shrinkage.kernels.formulas import formula_of
+        from shrinkage.kernels.scalar_forms import scalar_form_of
         from shrinkage.kernels.value_and_gradient import gradient_into
 
-        known = formula_of(ctx.penalty)
+        known = scalar_form_of(ctx.penalty)
         assert known is not None
         gradient = torch.empty_like(w)
         gradient_into(_vector(gradient), _vector(w), *known, scale, torch.get_num_threads())

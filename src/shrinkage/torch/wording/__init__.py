@@ -1,1 +1,1 @@
-"""What a step does, in words and in aligned text."""
+"""Sentences on what a step does, and tables as text and HTML."""

@@ -1,4 +1,4 @@
-"""What a penalty does in a step, and where its weights come to rest, in words."""
+"""Sentences on what a penalty does in a step, and on what its weights converge to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.binding.bound import Part
-from shrinkage.torch.binding.core import BoundModel, Host
+from shrinkage.torch.binding.bindings import BoundParameter
+from shrinkage.torch.binding.bound_model import BoundModel, Host
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share, sgd
 from shrinkage.torch.facts.weight_decay import decay_on, in_steps, steady_step
 from shrinkage.torch.tensors.kinds import local_shard
@@ -18,7 +18,7 @@ MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
 def objective(host: Host) -> str:
-    """Where weights rest under this attachment, in a sentence; no more than is proved."""
+    """What weights converge to under this host, in a clause that claims no more than is proved."""
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
     if decay is not None and not decay.joins_gradient:
@@ -26,11 +26,11 @@ def objective(host: Host) -> str:
     if decay is not None:
         goal += f" + ½·{decay.strength:g}·Σw² (weight_decay)"
     if host.how == "coupled":
-        return f"rests at {goal}; no exact zeros"
+        return f"converges to {goal}; no exact zeros"
     if host.how == "proximal":
         known = "" if host.metric is None else " if metric= is the optimizer's own step"
-        return f"rests at {goal}{known}; exact zeros"
-    unclaimed = "decoupled from the loss: no objective is claimed for where it rests"
+        return f"converges to {goal}{known}; exact zeros"
+    unclaimed = "decoupled from the loss: no objective is claimed for what it converges to"
     if host.scale != "lr":
         return unclaimed
     steadies = [steady_step(host.optimizer, group, 1.0) for group in host.optimizer.param_groups]
@@ -38,20 +38,20 @@ def objective(host: Host) -> str:
         return unclaimed
     shares = {1.0 / steady for steady in steadies if steady}
     if shares == {1.0}:
-        return f"rests at {goal}"
+        return f"converges to {goal}"
     times = " or ".join(f"{share:g}" for share in sorted(shares))
-    return f"rests at {goal}, with every strength times {times} (momentum)"
+    return f"converges to {goal}, with every strength times {times} (momentum)"
 
 
 def describe_goal(bound: BoundModel) -> str:
-    """What the weights come to rest at; only a stationary point where a penalty is not convex."""
+    """What the weights converge to: a stationary point only, where a penalty is not convex."""
     if all(binding.penalty.is_convex for binding in bound.active):
         return MINIMUM_OF_J
     return MINIMUM_OF_J.replace("the minimum", "a stationary point")
 
 
-def describe_step(bound: BoundModel, penalty: Penalty, part: Part) -> str:
-    """What a penalty does to a parameter in a step, at the present learning rate."""
+def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> str:
+    """A clause on what a penalty does to a parameter in a step, at the present learning rate."""
     host = bound.host
     if host is None:
         has_gradient = penalty.why_no_gradient() is None
@@ -74,12 +74,12 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: Part) -> str:
 
 
 def _added(penalty: Penalty, factor: float) -> str:
-    """What is added to the gradient."""
-    absolute, square, rest = penalty.split()
+    """The clause on what is added to the gradient."""
+    absolute, square, others = penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
     parts += [f"{factor * 2 * square:.3g}·w"] * bool(square)
     times = "" if factor == 1.0 else f"{factor:.3g}·"
-    parts += [f"{times}∂({term.formula})" for term in rest]
+    parts += [f"{times}∂({term.formula})" for term in others]
     return "gradient + " + " + ".join(parts or ["0"])
 
 
@@ -90,22 +90,22 @@ def _timescale_of_sgd(host: Host, group: Group, penalty: Penalty) -> str:
 
 
 def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
-    """What a step of this size does to a weight outside the gradient."""
-    absolute, square, rest = penalty.split()
+    """The clause on what a step of this size does to a weight outside the gradient."""
+    absolute, square, others = penalty.split()
     parts = []
     if square:
         speed = 2 * step * square
-        kept = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(kept + _timescale(speed))
+        shrunk = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
+        parts.append(shrunk + _timescale(speed))
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
-    for term in rest:
+    for term in others:
         kind = f"− {step:.3g}·∂" if decay else f"prox of {step:.3g}·"
         parts.append(term._step_text(step) or f"{kind}({term.formula})")
     return "; ".join(parts) or "nothing"
 
 
-def _proximal(host: Host, group: Group, penalty: Penalty, part: Part) -> str:
+def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) -> str:
     if isinstance(host.optimizer, torch.optim.SGD) and host.metric is None:
         coming = _next_step_of_sgd(host, group, part)
         return _moved(penalty, coming * host.bound.factor, decay=False)
@@ -113,8 +113,8 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: Part) -> str:
     if host.metric is None and not (state and float(state.get("step", 1)) > 0):
         return "by the optimizer's own step, known after its first"
     step, limit = host.own_step(group, part)
-    mine = local_shard(step) if isinstance(step, Tensor) else torch.tensor(step)
-    middle = float(mine.median()) if mine.numel() else 0.0
+    local_step = local_shard(step) if isinstance(step, Tensor) else torch.tensor(step)
+    middle = float(local_step.median()) if local_step.numel() else 0.0
     words = _moved(penalty, middle * host.bound.factor, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
     is_free = penalty.is_constrained or most == math.inf
@@ -122,8 +122,8 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: Part) -> str:
     return f"{words} (median step {middle:.3g}{capped})"
 
 
-def _next_step_of_sgd(host: Host, group: Group, part: Part) -> float:
-    """Its own step one step from now, when the momentum buffer is that much fuller."""
+def _next_step_of_sgd(host: Host, group: Group, part: BoundParameter) -> float:
+    """The own step of SGD's next step, after which the momentum buffer is fuller."""
     seen = host.bound.momentum.buffers.get(part.name, full_buffer_share(group))
     begun = "momentum_buffer" in host.optimizer.state.get(part.parameter, {})
     return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)

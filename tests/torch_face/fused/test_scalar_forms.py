@@ -13,10 +13,10 @@ from numba import njit
 
 from cases import CASES
 from shrinkage import L0, L1, MCP, SCAD, CappedL1, Penalty
-from shrinkage.kernels.formulas import formula_of, signed
+from shrinkage.kernels.scalar_forms import scalar_form_of, signed
 
 PENALTIES: list[Penalty] = [
-    *{case.penalty: case for case in CASES if formula_of(case.penalty) is not None},
+    *{case.penalty: case for case in CASES if scalar_form_of(case.penalty) is not None},
     *(SCAD(0.5, 3.0), CappedL1(0.5, 0.75)),  # whose bends are at numbers that are drawn
 ]
 SMOOTH = [penalty for penalty in PENALTIES if penalty.why_no_gradient() is None]
@@ -28,7 +28,7 @@ STEPS = st.floats(0, 4, width=32) | st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.
 @cache
 def proxes(penalty: Penalty) -> Any:
     """The prox of every entry; where the formula is not sure, with its choice."""
-    given_form = formula_of(penalty)
+    given_form = scalar_form_of(penalty)
     assert given_form is not None
     formula = given_form[0]
     prox, modulus = formula.prox, formula.modulus
@@ -55,7 +55,7 @@ def proxes(penalty: Penalty) -> Any:
 
 @cache
 def gradients(penalty: Penalty) -> Any:
-    given_form = formula_of(penalty)
+    given_form = scalar_form_of(penalty)
     assert given_form is not None
     gradient = given_form[0].gradient
 
@@ -68,7 +68,7 @@ def gradients(penalty: Penalty) -> Any:
 
 
 def constants(penalty: Penalty, kind: Any) -> tuple[Any, Any]:
-    form = formula_of(penalty)
+    form = scalar_form_of(penalty)
     assert form is not None
     return kind(form[1][0]), kind(form[1][1])
 

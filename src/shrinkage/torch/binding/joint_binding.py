@@ -13,12 +13,12 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import construction, terms
-from shrinkage.torch.binding.bound import (
+from shrinkage.torch.binding.bindings import (
     Binding,
-    Part,
+    BoundParameter,
     Reading,
     Update,
-    part_of,
+    bind_parameter,
 )
 from shrinkage.torch.models.attention import find_projections_around
 from shrinkage.torch.models.joint import Joint
@@ -35,23 +35,23 @@ from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 class JointBinding(Binding):
     """A penalty bound to the matrix (units, entries) of a `Joint`.
 
-    Each way works on the gathered matrix, and what it makes of it is scattered again. Steps are an
-    array where the parts' own differ; a part that stays has step 0, which no prox moves.
+    Each method works on the gathered matrix and scatters the result. Steps are an array where those
+    of the parts differ; a part that is not to move has step 0.
     """
 
     rows: tuple[Rows, ...]  # of each part
 
-    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        return self._gather([part.given(parameters) for part in self.parts])
+    def read_array(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        return self._gather([part.read_tensor(parameters) for part in self.parts])
 
     def add_gradient_(self, factors: Sequence[float]) -> None:
-        gradient = self.penalty.gradient(self.given().detach())
+        gradient = self.penalty.gradient(self.read_array().detach())
         for part, piece, factor in zip(self.parts, self._scatter(gradient), factors, strict=True):
             if factor:
                 add_dense_(part.name, part.parameter, piece, factor)
 
     def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
-        matrix = self.given().detach()
+        matrix = self.read_array().detach()
         update(matrix, self.penalty, self._spread(amounts))
         for part, piece in zip(self.parts, self._scatter(matrix), strict=True):
             part.parameter.copy_(piece)
@@ -59,15 +59,17 @@ class JointBinding(Binding):
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
         if not is_active(self.penalty, factor):
             return
-        own = [OwnStep(0.0, math.inf) if one is None else one[0](one[1]) for one in readings]
-        step = self._spread([one.step for one in own])
+        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
+        step = self._spread([own_step.step for own_step in own_steps])
         reason = self.penalty.why_no_metric()
         if reason is not None and isinstance(step, Tensor) and step.ndim:
             raise ValueError(f"{self.name}: {reason}")
-        limit = self._spread([one.limit for one in own])
-        matrix = limited_prox(self.given().detach(), self.penalty, OwnStep(step, limit), factor)
-        for part, piece, one in zip(self.parts, self._scatter(matrix), readings, strict=True):
-            if one is not None:
+        limit = self._spread([own_step.limit for own_step in own_steps])
+        matrix = limited_prox(
+            self.read_array().detach(), self.penalty, OwnStep(step, limit), factor
+        )
+        for part, piece, reading in zip(self.parts, self._scatter(matrix), readings, strict=True):
+            if reading is not None:
                 part.parameter.copy_(piece)
 
     def _gather(self, tensors: Sequence[Tensor]) -> Tensor:
@@ -103,9 +105,9 @@ def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
         If members have different numbers of units, or the penalty has other groups than these.
     """
     members: dict[Joint, list[Selected]] = {}
-    for one in selected:
-        if isinstance(one.by, Joint) and one.penalty is not None:
-            members.setdefault(one.by, []).append(one)
+    for item in selected:
+        if isinstance(item.by, Joint) and item.penalty is not None:
+            members.setdefault(item.by, []).append(item)
     return [_gathered(joint, chosen) for joint, chosen in members.items()]
 
 
@@ -113,32 +115,32 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
     written = chosen[0].penalty
     assert written is not None
     _check_penalty(joint, written)
-    by_name = {name: one for one in chosen for name in one.owner.names}
+    by_name = {name: item for item in chosen for name in item.owner.names}
     ordered = [by_name[name] for name in joint.names]
-    parts = tuple(part_of(one) for one in ordered)
+    parts = tuple(bind_parameter(item) for item in ordered)
     rows = []
-    for one, part, side in zip(ordered, parts, joint.sides, strict=True):
+    for item, part, side in zip(ordered, parts, joint.sides, strict=True):
         if is_sharded(part.parameter):
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
-        rows.append(unit_rows(side, one.owner, part.parameter))
-    _check_sides(joint, [one.owner for one in ordered], parts, rows)
-    are_channels = [isinstance(one.owner.module, CONVOLUTION) for one in ordered]
+        rows.append(unit_rows(side, item.owner, part.parameter))
+    _check_sides(joint, [item.owner for item in ordered], parts, rows)
+    are_channels = [isinstance(item.owner.module, CONVOLUTION) for item in ordered]
     return JointBinding(str(joint), written, written, parts, _matched(joint, rows, are_channels))
 
 
 def _check_sides(
-    joint: Joint, owners: Sequence[Owner], parts: Sequence[Part], rows: Sequence[Rows]
+    joint: Joint, owners: Sequence[Owner], parts: Sequence[BoundParameter], rows: Sequence[Rows]
 ) -> None:
-    """Refuse a later weight without a side where its columns may be what is meant."""
+    """Refuse a later weight without a side where its columns could be meant."""
     units, first = rows[0].units, parts[0].parameter
-    for member, owner, part, one in zip(
+    for member, owner, part, row in zip(
         joint.members[1:], owners[1:], parts[1:], rows[1:], strict=True
     ):
         name, _, side = member.partition(":")
         w = part.parameter
         if w.ndim < 2 or (side and not side.startswith("heads:")):
             continue
-        if one.units != units or _is_plain(owner, owners[0], w, bool(side)):
+        if row.units != units or _is_plain(owner, owners[0], w, bool(side)):
             continue
         written = f":{side}" * bool(side)
         columns = unit_rows(f"in{written}", owner, w).units
@@ -171,10 +173,10 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
 
 def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
     """Give all members one number of units: the entries of a flattened channel go together."""
-    channels = [one.units for one, is_channel in zip(rows, are_channels, strict=True) if is_channel]
+    channels = [row.units for row, is_channel in zip(rows, are_channels, strict=True) if is_channel]
     units = (channels or [rows[0].units])[0]
-    for one, is_channel in zip(rows, are_channels, strict=True):
-        if one.units != units and (not channels or is_channel or one.units % units):
+    for row, is_channel in zip(rows, are_channels, strict=True):
+        if row.units != units and (not channels or is_channel or row.units % units):
             counts = ", ".join(
                 f"{member} has {other.units}"
                 for member, other in zip(joint.members, rows, strict=True)
@@ -183,7 +185,7 @@ def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -
                 f"{joint!r}: the members' numbers of units differ: {counts}; write :in after a "
                 "weight whose columns are meant"
             )
-    return tuple(replace(one, units=units) for one in rows)
+    return tuple(replace(row, units=units) for row in rows)
 
 
 def _check_penalty(joint: Joint, penalty: Penalty) -> None:

@@ -1,4 +1,4 @@
-"""Joints that are found in a model: what `heads` and `neurons` have in common."""
+"""Search a model for Joints: the common part of `heads` and `neurons`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Find = Callable[[nn.Module, Sequence[nn.Module], Modules], list[Joint] | None]
 def find_joints(function: str, what: str, model: nn.Module, find: Find) -> list[Joint]:
     """The Joints that `find` makes of each module and of the modules that hold it.
 
-    It returns None for a module that has such units, laid out in a way that is not known. That is
-    warned of, and so is a model in which there is nothing.
+    `find` returns None for a module that has such units in an unknown layout. A warning names these
+    modules, or says that the model has no such units.
     """
     joints: list[Joint] = []
     unknown: set[str] = set()
     modules = Modules(model)
     for module, ancestors in modules.ancestors:
-        found = find(module, ancestors, modules)
-        joints += found or []
-        if found is None:
+        found_joints = find(module, ancestors, modules)
+        joints += found_joints or []
+        if found_joints is None:
             unknown.add(type(module).__name__)
     if unknown:
         warnings.warn(

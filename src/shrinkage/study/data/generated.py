@@ -1,4 +1,4 @@
-"""The embedded data: three arms of a spiral, noisy enough that regularization shows."""
+"""The built-in data that are generated: in both sets the noise makes regularization show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ import numpy as np
 import pandas as pd
 
 ARMS = 3
+
+
+def make_friedman(rows: int = 400, inputs: int = 30, noise: float = 1.0) -> pd.DataFrame:
+    """Friedman's function of five inputs among many: columns x1, x2, ... and target.
+
+    y = 10·sin(π·x1·x2) + 20·(x3 − ½)² + 10·x4 + 5·x5 + noise·ε, with xⱼ uniform on [0, 1] and ε
+    standard normal. The inputs from x6 on say nothing about y.
+
+    References
+    ----------
+    Friedman, Multivariate Adaptive Regression Splines, The Annals of Statistics 19 (1991), p. 37.
+    """
+    from sklearn.datasets import make_friedman1  # takes a second, as other data do not need
+
+    X, y = make_friedman1(rows, inputs, noise=noise, random_state=0)
+    names = [f"x{place}" for place in range(1, inputs + 1)]
+    return pd.DataFrame(X, columns=names).assign(target=y)
 
 
 def make_spiral(rows: int = 300, noise: float = 0.2, turns: float = 0.6) -> pd.DataFrame:

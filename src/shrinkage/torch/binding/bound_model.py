@@ -1,4 +1,4 @@
-"""The penalties of one model, bound to its parameters: what rooms above this one work on."""
+"""The penalties of one model, bound to its parameters: what all folders above work with."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.binding.bound import Binding, ModelWatch, Part, bind
-from shrinkage.torch.binding.bound_joint import bind_joints
+from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch, bind
 from shrinkage.torch.binding.finite import check_finite
+from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
-from shrinkage.torch.models.names import On, replace_by_names
 from shrinkage.torch.models.selection import Selected, select
+from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
 from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
 
-ATTACHED = "_shrinkage_attached"  # on an optimizer: its attachments, which copies lose
+ATTACHED = "_shrinkage_attached"  # attribute of an optimizer: its attachments; copies lose it
 Select = Callable[[nn.Module, Any, Any], list[Selected]]
 
 
@@ -32,8 +32,8 @@ class Host(Protocol):
     It is an `Attachment`, or it stands for an optimizer that has the penalty inside.
     """
 
-    metric: UserMetric | None  # the user's own step for "proximal"
-    stepped_by: str | None  # another optimizer that has stepped the weights without the penalty
+    metric: UserMetric | None  # the step for "proximal" that the user gave
+    stepped_by: str | None  # another optimizer that stepped the weights without the penalty
 
     @property
     def bound(self) -> BoundModel: ...
@@ -46,7 +46,7 @@ class Host(Protocol):
 
     @property
     def scale(self) -> str | None:
-        """What a decoupled strength is multiplied by."""
+        """The factor on a decoupled strength: "lr", "schedule" or "none"."""
 
     @property
     def max_norm(self) -> float | None:
@@ -58,7 +58,7 @@ class Host(Protocol):
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
         """What a decoupled strength is multiplied by in this group, now or at another `lr`."""
 
-    def own_step(self, group: Group, part: Part) -> OwnStep:
+    def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
 
 
@@ -91,7 +91,7 @@ class BoundModel:
         self.host: Host | None = None
         self.momentum = MomentumFill()
         self.starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
-        self.unknown_starts: set[str] = set()  # where the next step will find the weights
+        self.unknown_starts: set[str] = set()  # to be taken from the weights at the next step
         self._factor = 1.0
         self._schedule: Schedule | None = None
         self._select = select
@@ -105,22 +105,26 @@ class BoundModel:
         self._watch = ModelWatch(self.model)
 
     def refresh(self) -> None:
-        """Bind anew if the model has changed."""
+        """Bind again if the model has changed."""
         if self._watch.has_changed():
             self._bind()
 
     @property
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[BoundParameter]:
         """Each penalized parameter, frozen ones too."""
         return (part for binding in self.bindings for part in binding.parts)
 
     @property
     def active(self) -> list[Binding]:
         """The bindings with a parameter that is not frozen."""
-        return [one for one in self.bindings if any(p.parameter.requires_grad for p in one.parts)]
+        return [
+            binding
+            for binding in self.bindings
+            if any(part.parameter.requires_grad for part in binding.parts)
+        ]
 
     @property
-    def active_parts(self) -> list[tuple[Binding, Part]]:
+    def active_parts(self) -> list[tuple[Binding, BoundParameter]]:
         """Each parameter that is not frozen, with its binding."""
         return [
             (binding, part)
@@ -142,7 +146,7 @@ class BoundModel:
         bindings = self.active if parameters is None else self.bindings
         for binding in bindings:
             binding.check_gradient()
-        tensors = [binding.given(parameters) for binding in bindings]
+        tensors = [binding.read_array(parameters) for binding in bindings]
         if not tensors:
             return torch.zeros(()) if like is None else like.new_zeros(())
         values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
@@ -168,7 +172,7 @@ class BoundModel:
 
     @property
     def factor(self) -> float:
-        """Multiplies every strength; 1 at first. A schedule sets it anew at each step."""
+        """The number that multiplies every strength: 1 at first, then set by the schedule."""
         return self._factor
 
     @factor.setter
@@ -190,12 +194,12 @@ class BoundModel:
     def restore_schedule(
         self, schedule: Schedule | None, factor: float, steps: int | None = None
     ) -> None:
-        """Take back a schedule, with the factor and the count of steps beside it."""
+        """Restore a schedule, the factor and, if given, the count of steps."""
         self._schedule, self._factor = schedule, factor
         self.steps = self.steps if steps is None else steps
 
     def begin_step(self) -> None:
-        """Bind anew if needed, and take unknown starts, before a step that counts."""
+        """Before a step: bind again if needed, and take unknown starts from the weights."""
         self.refresh()
         self._take_unknown_starts()
 
@@ -207,14 +211,14 @@ class BoundModel:
             self.factor = factor_at(self._schedule, self.steps)
 
     def reset(self) -> None:
-        """Begin anew; see `Regularizer.reset`."""
+        """Start from step 0 again; see `Regularizer.reset`."""
         self.refresh()
         self.steps = 0
         self.schedule = self._schedule
         self.momentum.reset(None if self.host is None else self.host.optimizer)
         self.unknown_starts = set(self.starts)
         self._take_unknown_starts()
-        self.unknown_starts = set(self.starts)  # the model may still be initialized anew
+        self.unknown_starts = set(self.starts)  # the model may still be initialized again
 
     @torch.no_grad()
     def _take_unknown_starts(self) -> None:
@@ -225,10 +229,10 @@ class BoundModel:
         self.unknown_starts.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy is attached to nothing, as copied optimizers have no hooks."""
+        """Leave out the host: copied optimizers have no hooks."""
         return {**self.__dict__, "host": None}
 
 
 def attachments_of(optimizer: object) -> list[Host]:
-    """What is attached to an optimizer now."""
+    """The attachments of an optimizer."""
     return cast("list[Host]", optimizer.__dict__.get(ATTACHED, []))

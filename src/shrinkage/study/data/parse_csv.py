@@ -26,7 +26,7 @@ CONTROL = bytes([*range(0x09), *range(0x0E, 0x20)])
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n')  # the first line that Excel writes and reads
 
 
-def parse_delimited(content: bytes) -> tuple[pd.DataFrame, list[str], str]:
+def parse_csv(content: bytes) -> tuple[pd.DataFrame, list[str], str]:
     """The columns of a text file, remarks on it, and its usual decimal mark.
 
     Every cell stays text. The separator is the one that gives most rows the same number of cells;

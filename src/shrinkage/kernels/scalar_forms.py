@@ -1,9 +1,9 @@
-"""The scalar forms of penalties, ready to be taken in by compiled loops.
+"""The scalar forms of penalties, registered with Numba so that compiled loops may call them.
 
 A separable penalty declares its prox and gradient for one number in its own file, as plain Python
-functions (`shrinkage.penalties.scalars`). Here each of them, and each function that they call, is
-made known to Numba when a loop first asks for the penalty. So a new penalty is compiled without an
-entry anywhere in this folder.
+functions (`shrinkage.penalties.scalars`). This module registers each of them, and each function
+that they call, when a loop first asks for the penalty. So a new penalty needs no change in this
+folder.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from shrinkage.kernels.jit import jitable
 from shrinkage.penalties import Penalty, scalars
 from shrinkage.penalties.scalars import Constants
 
-Formula = scalars.ScalarForm
+ScalarForm = scalars.ScalarForm
 
 
 @cache
 def make_jitable(function: Any) -> Any:
-    """The same function, which loops may now call, as may be those that it calls in its turn.
+    """Register a function, and the functions that it calls, so that loops may call it.
 
-    Numba looks up a called function by its name in the caller's module. It would refuse a plain
-    Python function there unless that is registered as well.
+    Numba looks up a called function by its name in the caller's module, and refuses a plain Python
+    function that is not registered.
     """
     for name in function.__code__.co_names:
         called = function.__globals__.get(name)
@@ -33,12 +33,12 @@ def make_jitable(function: Any) -> Any:
     return jitable(function)
 
 
-# What loops call beside the forms.
+# Helpers that loops call directly.
 above, below = make_jitable(scalars.at_least), make_jitable(scalars.at_most)
 signed, soft = make_jitable(scalars.signed), make_jitable(scalars.soft)
 
 
-def formula_of(penalty: Penalty) -> tuple[Formula, Constants] | None:
+def scalar_form_of(penalty: Penalty) -> tuple[ScalarForm, Constants] | None:
     """The scalar form of a penalty with its constants a and b, or None where there is none."""
     declared = penalty._scalar_form()
     if declared is None:
@@ -46,13 +46,13 @@ def formula_of(penalty: Penalty) -> tuple[Formula, Constants] | None:
     form, constants = declared
     has_gradient = form.gradient is not scalars.no_gradient
     if has_gradient and not (form.is_threshold or penalty.pulls_to_zero):
-        return None  # decoupled, the loops stop at 0, which is wrong for it
+        return None  # a decoupled loop stops at 0, which would be wrong for this penalty
     return prepare(form), constants
 
 
 @cache
-def prepare(form: Formula) -> Formula:
-    """The same form, whose functions loops may now take in."""
+def prepare(form: ScalarForm) -> ScalarForm:
+    """Register the functions of a form, so that loops may call them."""
     for function in (form.prox, form.modulus, form.gradient, form.choice, form.is_sure):
         if function is not None:
             make_jitable(function)

@@ -1,4 +1,4 @@
-"""Selectors as a user writes them: layers and parameters are replaced by their names."""
+"""Selectors of parameters, in which layers and parameters are replaced by their names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from shrinkage.torch.models.owners import Candidate, candidates, modules_by_name
 
 Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
 Selector = str | type[nn.Module] | Predicate | Joint
-Given = Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]  # as a user writes it
-On = Given | Iterable[Given]
+WrittenSelector = (
+    Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]
+)  # as a user writes it
+On = WrittenSelector | Iterable[WrittenSelector]
 Penalties = Penalty | Mapping[Any, Penalty | None]
 
 
@@ -37,11 +39,11 @@ def replace_by_names(
     pool = candidates(model)
     if isinstance(penalty, Mapping):
         named: dict[Any, Penalty | None] = {}
-        for key, one in penalty.items():
+        for key, item in penalty.items():
             name = _replace_by_name(key, model, pool)
             if name in named:
                 raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
-            named[name] = one
+            named[name] = item
         penalty = named
     if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
         return penalty, None if on is None else _replace_by_name(on, model, pool)
@@ -49,7 +51,7 @@ def replace_by_names(
         return penalty, _replace_by_name(on, model, pool)
     if isinstance(on, Mapping):
         raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
-    return penalty, [_replace_by_name(one, model, pool) for one in on]
+    return penalty, [_replace_by_name(item, model, pool) for item in on]
 
 
 def _replace_by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:

@@ -28,20 +28,20 @@ Update = Callable[[Tensor, Penalty, "float | Tensor"], None]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A parameter that a penalty is bound to."""
+class BoundParameter:
+    """A parameter that a penalty is bound to, under all of its names."""
 
     name: str
     parameter: Tensor
-    aliases: tuple[str, ...]  # every name it goes by
+    aliases: tuple[str, ...]  # all of its names
 
     @property
     def moves(self) -> bool:
         """Whether a step will move it: it is not frozen and has a gradient."""
         return self.parameter.grad is not None and self.parameter.requires_grad
 
-    def given(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
-        """The parameter, or the tensor that stands for it in `parameters`."""
+    def read_tensor(self, parameters: Mapping[str, Tensor] | None) -> Tensor:
+        """The parameter, or the tensor that replaces it in `parameters`."""
         if parameters is None:
             return self.parameter
         for name in self.aliases:
@@ -55,15 +55,15 @@ Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from whi
 
 @dataclass(frozen=True)
 class Binding(ABC):
-    """A penalty bound to one parameter or more, which it sees as one array.
+    """A penalty bound to one or more parameters, its parts, which it sees as one array.
 
-    What acts on the array gets a number for each part, 0 for one that is to stay.
+    Methods that change the array take a number for each part; 0 leaves a part as it is.
     """
 
     name: str
     penalty: Penalty
     written: Penalty  # as the user wrote it
-    parts: tuple[Part, ...]
+    parts: tuple[BoundParameter, ...]
 
     def __post_init__(self) -> None:
         dtype = widest_dtype(part.parameter.dtype for part in self.parts)
@@ -91,20 +91,20 @@ class Binding(ABC):
     def value(self, w: Tensor) -> Tensor:
         """Ω of the array, or of another one in its place.
 
-        As `Penalty.value`, less the search for the library, which torch.compile cannot follow.
+        As `Penalty.value`, but without looking up the library, which torch.compile cannot trace.
         """
         result = differentiable(w, self.penalty)
         return self.penalty._value(xp, widen(xp, w)) if result is None else result
 
     def number(self) -> float | Tensor:
         """Ω of the array, without a graph; a tensor where reading it would wait for a device."""
-        w = self.given().detach()
-        found = number(w, self.penalty)
-        return self.value(w) if found is None else found
+        w = self.read_array().detach()
+        result = number(w, self.penalty)
+        return self.value(w) if result is None else result
 
     @abstractmethod
-    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        """The array, of the parameters or of what stands for them in `parameters`."""
+    def read_array(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The array, made of the parameters or of their replacements in `parameters`."""
 
     @abstractmethod
     def add_gradient_(self, factors: Sequence[float]) -> None:
@@ -131,8 +131,8 @@ class SingleBinding(Binding):
     def parameter(self) -> Tensor:
         return self.parts[0].parameter
 
-    def given(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
-        return self.parts[0].given(parameters)
+    def read_array(self, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        return self.parts[0].read_tensor(parameters)
 
     def add_gradient_(self, factors: Sequence[float]) -> None:
         add_gradient_(self.name, self.parameter, self.penalty, factors[0])
@@ -142,20 +142,20 @@ class SingleBinding(Binding):
 
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
         assert readings[0] is not None
-        own, state = readings[0]
-        (prox_rows_ if rows else prox_)(self.parameter, self.penalty, own, state, factor)
+        read_step, state = readings[0]
+        (prox_rows_ if rows else prox_)(self.parameter, self.penalty, read_step, state, factor)
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:
-    """Bind what was selected, after each penalty has got its module's units and its arrays.
+    """Bind the selected parameters; each penalty gets the units of its module and its arrays.
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
-    models: dict[int, Mapping[str, Tensor]] = {}  # that are references
+    models: dict[int, Mapping[str, Tensor]] = {}  # models that are references, by id
     return [
-        _bound(one, one.penalty, starts, models)
-        for one in selected
-        if one.penalty is not None and not isinstance(one.by, Joint)
+        _bound(item, item.penalty, starts, models)
+        for item in selected
+        if item.penalty is not None and not isinstance(item.by, Joint)
     ]
 
 
@@ -165,60 +165,67 @@ def _bound(
     starts: dict[str, Tensor],
     models: dict[int, Mapping[str, Tensor]],
 ) -> SingleBinding:
-    owner, part = selected.owner, part_of(selected)
+    owner, part = selected.owner, bind_parameter(selected)
     parameter = part.parameter
 
-    def array(argument: str, given: Any) -> Tensor:
-        if isinstance(given, nn.Module):
-            if id(given) not in models:
-                models[id(given)] = _by_name(given)
-            given = models[id(given)]
-        found = None if isinstance(given, str) else _array(argument, given, part)
-        if found is None or _is_same(found, parameter):  # "start", or that in other words
+    def array(argument: str, source: Any) -> Tensor:
+        if isinstance(source, nn.Module):
+            if id(source) not in models:
+                models[id(source)] = _by_name(source)
+            source = models[id(source)]
+        tensor = None if isinstance(source, str) else _array(argument, source, part)
+        if tensor is None or _is_same(tensor, parameter):  # "start", or the parameter itself
             if owner.name not in starts:
                 starts[owner.name] = parameter.detach().clone()
             return starts[owner.name]
-        return found.clone()  # a state_dict's tensors are the parameters' own
+        return tensor.clone()  # a state_dict's tensors are the parameters' own
 
     resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
     penalty = with_arrays(resolved, array)
     return SingleBinding(owner.name, penalty, written, (part,))
 
 
-def part_of(selected: Selected) -> Part:
+def bind_parameter(selected: Selected) -> BoundParameter:
     """The selected parameter under all of its names."""
     owners = selected.candidate.owners
     names = (name for place in owners for name in (place.name, place.alias, place.path))
-    return Part(selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names)))
+    return BoundParameter(
+        selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names))
+    )
 
 
-def _is_same(one: Tensor, other: Tensor) -> bool:
+def _is_same(first: Tensor, second: Tensor) -> bool:
     """Whether two tensors of one shape share their memory."""
-    return not is_sharded(one) and not is_sharded(other) and one.data_ptr() == other.data_ptr()
+    return (
+        not is_sharded(first) and not is_sharded(second) and first.data_ptr() == second.data_ptr()
+    )
 
 
 def _by_name(model: nn.Module) -> dict[str, Tensor]:
     """The parameters of a model under each of their names."""
     return {
-        name: one.parameter for one in candidates(model) for own in one.owners for name in own.names
+        name: candidate.parameter
+        for candidate in candidates(model)
+        for owner in candidate.owners
+        for name in owner.names
     }
 
 
-def _array(argument: str, given: Any, part: Part) -> Tensor:
-    """Find the array for that parameter, in a mapping by names or as one for all; no copy."""
-    if isinstance(given, Mapping):
-        found = next((name for name in part.aliases if name in given), None)
-        if found is None:
-            near = difflib.get_close_matches(part.name, list(given), n=1)
+def _array(argument: str, source: Any, part: BoundParameter) -> Tensor:
+    """Look up the array for a parameter, in a mapping by names or one for all; no copy."""
+    if isinstance(source, Mapping):
+        name = next((name for name in part.aliases if name in source), None)
+        if name is None:
+            near = difflib.get_close_matches(part.name, list(source), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{argument} holds no {part.name}, which is penalized{hint}")
-        given = given[found]
-    elif isinstance(given, Tensor) and given.requires_grad:
+        source = source[name]
+    elif isinstance(source, Tensor) and source.requires_grad:
         raise ValueError(
             f"{argument}, for {part.name}, is a tensor that training moves, and a penalty keeps "
             f"to one place: write .detach() behind it for where it is now"
         )
-    array: Tensor = torch.as_tensor(given)
+    array: Tensor = torch.as_tensor(source)
     if array.shape != part.parameter.shape:
         shapes = f"{tuple(array.shape)}, where {part.name} has {tuple(part.parameter.shape)}"
         raise ValueError(f"{argument} must have the parameter's shape, got {shapes}")

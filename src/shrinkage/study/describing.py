@@ -1,0 +1,65 @@
+"""What is kept of a study's data and of its run, and how the data are described before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import shrinkage
+from shrinkage.study.baseline import score_baseline
+from shrinkage.study.data.splits import split_rows
+from shrinkage.study.data.table import Table
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.records import TASKS, Data
+from shrinkage.study.spec import Study
+
+
+def describe_table(table: Table) -> str:
+    """How the data were read, so that a misreading is noticed before the training."""
+    rows, features = table.frame.shape
+    text = table.frame.select_dtypes(object).shape[1]
+    kinds = f", {text} of them text" if text else ""
+    target = f"{len(table.classes)} classes" if table.classes else "numbers"
+    other, otherwise = ("numbers", "regression") if table.classes else ("classes", "classification")
+    return (
+        f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
+        f"{TASKS[table.task]} with a target of "
+        f"{target} (--task {otherwise} if they are {other})"
+    )
+
+
+def collect_provenance(command: str) -> dict[str, str]:
+    libraries = ("torch", "numpy", "scikit-learn", "pandas", "joblib")
+    return {
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in libraries},
+        "shrinkage": shrinkage.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def describe_data(table: Table, study: Study) -> Data:
+    rows = split_rows(table, study, 0)
+    data: Data = {
+        "name": table.name,
+        "task": table.task,
+        "rows": len(table.target),
+        "features": table.frame.shape[1],
+        "classes": list(table.classes),
+        "train": len(rows.train),
+        "validation": len(rows.validation),
+        "test": len(rows.test),
+        "notes": list(table.notes),
+        "trivial": dataclasses.asdict(score_baseline(table, study)),
+        "readings": [dataclasses.asdict(reading) for reading in table.readings],
+    }
+    if table.is_plane:
+        x, y = (table.frame[column].fillna(0.0).tolist() for column in table.frame.columns)
+        data["columns"] = list(table.frame.columns)
+        data["points"] = {"x": x, "y": y, "label": table.target.tolist()}
+    return data

@@ -1,0 +1,65 @@
+"""The outputs of a model from its arrays: dense networks in NumPy, others through torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+State = Mapping[str, np.ndarray]  # the parameters of a model, by name
+Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs) and bias (outputs,)
+
+
+def is_dense(model: str) -> bool:
+    """Whether a model's text names a dense network of the library, and no function."""
+    return model == "linear" or model.startswith("mlp:")
+
+
+def dense_layers(state: State) -> list[Layer]:
+    """The layers of "linear" or "mlp:..." from the first on, with ReLU between them."""
+    names = [name.removesuffix("weight") for name in state if name.endswith("weight")]
+    names.sort(key=lambda name: int(name.rstrip(".") or 0))  # "0.", "2.", ..., "10."
+    return [(state[f"{name}weight"], state[f"{name}bias"]) for name in names]
+
+
+def build_predictor(
+    model: str, state: State, inputs: int, outputs: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The function from inputs (rows, inputs) to outputs (rows, outputs), both float32."""
+    if is_dense(model):
+        (weight, bias), *layers = dense_layers(state)
+        return lambda X: apply_layers(X @ weight.T + bias, layers)
+    import torch  # only a model that is a user's function needs it
+
+    from shrinkage.study.training import fit, models
+
+    with torch.random.fork_rng(devices=[]):
+        module = models.build_model(model, inputs, outputs)
+    module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    return lambda X: fit.predict(module, X).numpy()
+
+
+def apply_layers(hidden: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
+    """Outputs from what the first layer gives: each further layer takes the positive parts."""
+    for weight, bias in layers:
+        hidden = np.maximum(hidden, 0) @ weight.T + bias
+    return hidden
+
+
+def find_used_inputs(model: str, state: State, inputs: int) -> np.ndarray:
+    """Whether each input can change an output, (inputs,).
+
+    In a dense network this is so if a path of nonzero weights leads from it to an output. Of
+    other models it is known where the first layer that takes the inputs has only zeros for one.
+    """
+    if not is_dense(model):
+        first = next(
+            (array for array in state.values() if array.ndim == 2 and array.shape[1] == inputs),
+            None,
+        )
+        return np.ones(inputs, dtype=bool) if first is None else (first != 0).any(axis=0)
+    layers = dense_layers(state)
+    reached = np.ones(len(layers[-1][0]), dtype=bool)  # the outputs
+    for weight, _ in reversed(layers):
+        reached = (weight[reached] != 0).any(axis=0)  # the inputs of this layer
+    return reached

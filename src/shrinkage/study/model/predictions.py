@@ -1,0 +1,85 @@
+"""The predictions for new rows as a table, and their score where the answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from shrinkage.study.data.column_values import read_column
+from shrinkage.study.data.target import label_text
+from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.model.code_examples import write_command
+from shrinkage.study.model.fitted import MODEL, FittedModel
+from shrinkage.study.model.new_rows import NewRows
+from shrinkage.study.scores import find_metric
+
+
+def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
+    """One row for each new row: what names it, the prediction, and a probability for each class.
+
+    What names a row are the columns that training left out, such as names and identifiers, or
+    else its number from 1.
+    """
+    columns: dict[str, object] = {
+        str(name): column.to_numpy() for name, column in rows.names.items()
+    }
+    if not columns:
+        columns["row"] = np.arange(1, len(rows.frame) + 1)
+    answers = model.answer(rows.frame)
+    # As precise as the network computes: further digits would say nothing.
+    columns[model.target] = answers.astype(np.float32) if model.task == "numbers" else answers
+    if model.task == "classes":
+        shares = model.estimate_probabilities(rows.frame).astype(np.float32)
+        columns |= {
+            f"probability of {label}": shares[:, index] for index, label in enumerate(model.classes)
+        }
+    return pd.DataFrame(columns)
+
+
+def describe_score(model: FittedModel, rows: NewRows) -> str:
+    """A sentence on the score, where the new rows have the target; "" where they have not."""
+    if rows.target is None:
+        return ""
+    reading = next(reading for reading in model.readings if reading.role == "target")
+    values = read_column(reading, rows.target)
+    known = ~np.asarray(pd.isna(values))
+    metric = find_metric(model.facts.get("metric"), model.task)
+    if model.task == "classes":
+        index = {label: place for place, label in enumerate(model.classes)}
+        labels = [label_text(value) if value == value else "" for value in values]
+        known = np.array([label in index for label in labels])  # the model has no other classes
+        truth = np.array([index[label] for label in labels if label in index])
+        predicted = model.estimate_probabilities(rows.frame)[known]
+    else:
+        truth, predicted = values[known], model.answer(rows.frame)[known]
+    if not len(truth):
+        return ""
+    score, error = metric.score(truth, predicted), metric.error(truth, predicted)
+    return (
+        f"{pluralize(len(truth), 'row')} with a {model.target!r}: "
+        f"{metric.title} {format_score(score)} ± {format_score(error)}"
+    )
+
+
+def describe_model(model: FittedModel, folder: Path) -> str:
+    """What was fitted for use, its test score where it has one, and the command that uses it."""
+    return f"{folder / MODEL}: {model.method}, {describe_fit(model)}\n{write_command(folder)}"
+
+
+def describe_fit(model: FittedModel) -> str:
+    """On what a model was fitted, how it was selected, and its test score where it has one."""
+    facts = model.facts
+    score = "its test rows are in it: the test score above is of models that have not seen them"
+    if "test score" in facts:
+        error = facts["test error"]
+        metric = find_metric(facts.get("metric"), model.task)
+        score = f"{metric.title} {format_score(facts['test score'])}"
+        score += f" ± {format_score(error)}" if error >= 0 else ""
+        score += f" on the {pluralize(facts['test rows'], 'test row')}"
+    return (
+        f"fitted on {pluralize(facts['fitted rows'], 'row')}, "
+        f"the best of {pluralize(facts['initializations'], 'initialization')} by its training "
+        f"objective; {score}"
+    )

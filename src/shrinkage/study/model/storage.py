@@ -1,0 +1,113 @@
+"""A model's folder: model.json and weights.safetensors, with checksums and without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from shrinkage.study.errors import StoppedError, UsageError, is_full
+
+FORMAT = 1  # of the folder; a later version reads every earlier one
+PROGRAM = "shrinkage model"
+DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
+REMEDY = "fit it again, or name another folder"
+
+
+def write_model_folder(folder: Path, fields: dict[str, Any], state: dict[str, np.ndarray]) -> None:
+    """Write a model's folder whole, or leave what was there as it was.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds anything but a model, or cannot be written.
+    StoppedError
+        If the disk is full.
+    """
+    if folder.exists() and not (folder.is_dir() and _holds_a_model(folder)):
+        raise UsageError(
+            f"folder {str(folder)!r} holds something else than a model, and was left as it is: "
+            "name another one"
+        )
+    weights = save_tensors({name: np.ascontiguousarray(array) for name, array in state.items()})
+    body = {**fields, "weights": hashlib.sha256(weights).hexdigest()}
+    description = {"program": PROGRAM, "format": FORMAT, "checksum": _checksum(body), **body}
+    draft = folder.with_name(f".{folder.name}.draft")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        (draft / WEIGHTS).write_bytes(weights)
+        text = json.dumps(description, indent=1, ensure_ascii=False)
+        (draft / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(draft, folder)
+    except OSError as error:
+        with suppress(OSError):
+            shutil.rmtree(draft, ignore_errors=True)
+        if is_full(error):
+            raise StoppedError(
+                f"the disk is full: {str(folder)!r} was not written; make room and run again"
+            ) from None
+        raise UsageError(f"{str(folder)!r} cannot be written: {error.strerror or error}") from None
+
+
+def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The fields and the arrays that `write_model_folder` wrote.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no model, one of a later version, or one that is damaged.
+    """
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        raise UsageError(f"folder {str(folder)!r} holds no model: there is no {DESCRIPTION} in it")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"it is no JSON: {error}") from None
+    if not isinstance(description, dict) or description.pop("program", None) != PROGRAM:
+        raise UsageError(f"{str(path)!r} is the file of another program: name another folder")
+    version = description.pop("format", None)
+    if not isinstance(version, int):
+        raise _damaged(path, "its format is missing")
+    if version > FORMAT:
+        raise UsageError(
+            f"{str(path)!r} was made by a later version of shrinkage: install that version"
+        )
+    if description.pop("checksum", None) != _checksum(description):
+        raise _damaged(path, "it does not agree with its checksum")
+    weights = folder / WEIGHTS
+    try:
+        content = weights.read_bytes()
+    except OSError as error:
+        raise _damaged(weights, error.strerror or str(error)) from None
+    if hashlib.sha256(content).hexdigest() != description["weights"]:
+        raise _damaged(weights, f"it is not the one that {DESCRIPTION} was written with")
+    try:
+        return description, load_tensors(content)
+    except SafetensorError as error:
+        raise _damaged(weights, str(error)) from None
+
+
+def _holds_a_model(folder: Path) -> bool:
+    names = {path.name for path in folder.iterdir()}
+    return not names or (DESCRIPTION in names and names <= {DESCRIPTION, WEIGHTS})
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> UsageError:
+    return UsageError(f"{str(path)!r} is damaged ({reason}), and was left as it is: {REMEDY}")

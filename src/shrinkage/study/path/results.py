@@ -1,0 +1,153 @@
+"""What a path found, as a table and a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.model.fitted import FittedModel
+from shrinkage.study.path.records import InputFacts, Point, Refit
+
+MOST_LINES = 9  # of the table, beside its heads
+WIDEST = 44  # characters of the names in a line
+MOST_NAMED = 20  # inputs in the sentence
+
+
+@dataclass(frozen=True, repr=False)
+class PathResults:
+    """A path from no input to the densest useful model; `print` shows a table and a sentence."""
+
+    data: str
+    target: str
+    task: str  # "classes" or "numbers"
+    metric: str  # its title, as "R²"
+    is_higher_better: bool  # of the metric
+    settings: dict[str, Any]  # penalty, model, start, adaptive, seeds, resamples
+    rows: dict[str, int]  # in the parts: rest, train, validation, test
+    inputs: tuple[InputFacts, ...]
+    path_inputs: tuple[str, ...]  # the order of `Point.norms`
+    points: tuple[Point, ...]  # from the largest strength to the smallest
+    best: int  # the place among the points
+    chosen: int
+    refit: Refit | None  # of the chosen inputs without a penalty; None where none is chosen
+    is_refit: bool  # whether `model` is the refit
+    test_score: float  # of the recommended model
+    test_error: float
+    trivial: dict[str, Any]  # the trivial model: name, validation score, test score
+    model: FittedModel  # the recommended one, fitted on all rows but the test part
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def choice(self) -> Point:
+        """The point with the fewest inputs within one standard error of the best score."""
+        return self.points[self.chosen]
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The inputs to use, by name."""
+        return self.choice.kept
+
+    def stability_of(self, names: Sequence[str]) -> list[tuple[float, str]]:
+        """(share of resamples, name) of these inputs, the least stable first."""
+        found = [
+            (each.stability, each.name)
+            for each in self.inputs
+            if each.name in names and each.stability is not None
+        ]
+        return sorted(found, key=lambda pair: pair[0])
+
+    def describe(self) -> str:
+        """What to use, in a few sentences."""
+        return " ".join(part for part in _sentences(self) if part)
+
+    def __repr__(self) -> str:
+        return f"{_format_table(self)}\n\n{self.describe()}"
+
+
+def _sentences(results: PathResults) -> list[str]:
+    choice, metric = results.choice, results.metric
+    name, level = results.trivial["name"], results.trivial["validation_score"]
+    if not choice.kept:
+        return [
+            "No input is worth keeping: within one standard error of the best score lies "
+            f"{name}, with {metric} {format_score(level)} on validation rows."
+        ]
+    shown = ", ".join(choice.kept[:MOST_NAMED])
+    more = len(choice.kept) - MOST_NAMED
+    lines = [
+        f"Use {len(choice.kept)} of {pluralize(len(results.inputs), 'input')}: {shown}"
+        f"{f' and {more} more' if more > 0 else ''}."
+    ]
+    how = "refitted without a penalty" if results.is_refit else f"at strength {choice.strength:.3g}"
+    part = results.refit if results.is_refit and results.refit else choice
+    lines.append(
+        f"The model {how} has {metric} {_with_error(part.score, part.error)} on validation rows "
+        f"and {_with_error(results.test_score, results.test_error)} on the test part "
+        f"({name}: {format_score(level)})."
+    )
+    best = results.points[results.best]
+    if len(best.kept) != len(choice.kept):
+        lines.append(
+            f"The best score, {_with_error(best.score, best.error)}, takes "
+            f"{pluralize(len(best.kept), 'input')}."
+        )
+    stable = results.stability_of(choice.kept)
+    resamples = results.settings["resamples"]
+    if stable:
+        least = stable[0][0]
+        words = ", ".join(f"{who} ({share:.0%})" for share, who in stable[:3] if share < 1)
+        lines.append(
+            f"All of them are kept in each of {resamples} resamples."
+            if least == 1
+            else f"Kept least often among {pluralize(resamples, 'resample')}: {words}."
+        )
+    return lines
+
+
+def _with_error(score: float, error: float) -> str:
+    return format_score(score) + ("" if math.isnan(error) else f" ± {format_score(error)}")
+
+
+def choose_lines(results: PathResults, most: int = MOST_LINES) -> list[int]:
+    """The places of points that show the path: the best, the chosen, and changes of the inputs."""
+    points = results.points
+    changes = [
+        place
+        for place in range(len(points))
+        if place == 0 or len(points[place].kept) != len(points[place - 1].kept)
+    ]
+    wanted = {results.best, results.chosen}
+    room = max(most - len(wanted), 1)
+    every = max(1, math.ceil(len(changes) / room))
+    return sorted({*wanted, *changes[::-1][::every]})
+
+
+def _format_table(results: PathResults) -> str:
+    lines = [f"{'strength':>9}  {'inputs':>6}  {results.metric + ', validation':<17}  entering"]
+    before: Sequence[str] = ()
+    for place in choose_lines(results):
+        point = results.points[place]
+        names = [name for name in point.kept if name not in before]
+        left = [f"−{name}" for name in before if name not in point.kept]
+        mark = "*" if place == results.chosen else "+" if place == results.best else " "
+        lines.append(
+            f"{point.strength:>9.3g}  {len(point.kept):>5}{mark}  "
+            f"{_with_error(point.score, point.error):<17}  {_shorten([*names, *left])}".rstrip()
+        )
+        before = point.kept
+    key = "* the fewest inputs within one standard error of the best score"
+    return "\n".join([*lines, key + ("" if results.best == results.chosen else " (+)")])
+
+
+def _shorten(names: Sequence[str]) -> str:
+    text = ""
+    for index, name in enumerate(names):
+        longer = f"{text}, {name}" if text else name
+        if len(longer) > WIDEST and text:
+            return f"{text} and {len(names) - index} more"
+        text = longer
+    return text
