@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
 from shrinkage.study.records import Baseline, Choice, FeatureUse
 from shrinkage.study.scores import Metric
-from shrinkage.study.summary import mean_and_error, rank_features
+from shrinkage.study.summary import find_leading, mean_and_error, rank_features
 
 
 def text_row(choices: Sequence[Choice]) -> dict[str, str]:
@@ -59,6 +60,10 @@ def describe_inputs(uses: Sequence[FeatureUse], metric: Metric, most: int = 8) -
         f"Inputs: {said}. Importance is the {metric.title} "
         f"{'lost' if metric.best else 'added'} when an input is shuffled."
     ]
+    leading, share = find_leading(uses)
+    if 0 < len(leading) <= min(most, count - 1):
+        have = "has" if len(leading) == 1 else "have"
+        lines.append(f"{join_words(leading)} {have} {format_share(share)} of the importance.")
     ranked = [use for use in rank_features(uses) if use.kept][:most]
     width = max((len(use.feature) for use in ranked), default=0)
     for use in ranked:
