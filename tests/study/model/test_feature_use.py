@@ -95,3 +95,4 @@ def test_the_printed_results_name_the_inputs(numbers_study):
     assert "Inputs: 3 of 4 inputs are used in every seed, 1 in none." in text
     assert text.index("  power ") < text.index("  origin ") < text.index("  weight ")
     assert "  noise " not in text
+    assert "Inputs: 3 of 4 inputs" in results._repr_html_()
