@@ -66,7 +66,7 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
 
 
 def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
-    whole = run_study(small, out=tmp_path / "whole", jobs=1, quiet=True)
+    whole = run_study(small, out=tmp_path / "whole", jobs=1, rows=None, quiet=True)
     from shrinkage.study.training import fit
 
     train, calls = fit.run_trial, []
@@ -79,7 +79,7 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
 
     monkeypatch.setattr(fit, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_study(small, out=tmp_path / "half", jobs=1, quiet=True)
+        run_study(small, out=tmp_path / "half", jobs=1, rows=None, quiet=True)
     half = load(tmp_path / "half")
     assert len(half.records) == 4
     assert half.verdict == ""

@@ -18,6 +18,7 @@ from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.formatting import MISSING, pluralize
 from shrinkage.study.records import Choice, FeatureUse
 from shrinkage.study.results import Results
+from shrinkage.study.results_text import describe_leading
 from shrinkage.study.scores import Metric
 from shrinkage.study.summary import rank_features
 
@@ -107,6 +108,7 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     used = sum(use.kept > 0 for use in first.uses)
     said = [
         describe_uses(first.title, in_order),
+        describe_leading(first.uses),
         f"A bar is the {metric.title} that is {_verb(metric)} on validation rows when the values "
         "of an input are shuffled among them, mean over seeds with its standard error.",
     ]
@@ -126,7 +128,7 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     height = BAR * _count_bars(models) + MARGIN
     return (
         f"<figure>\n<h3>Importance of the inputs</h3>\n"
-        f"<figcaption>{escape(' '.join(said))}</figcaption>\n{switch}"
+        f"<figcaption>{escape(' '.join(filter(None, said)))}</figcaption>\n{switch}"
         f'<div class="plot" data-figure="inputs" role="img" style="height: {height}px" '
         'aria-label="Importance of the inputs"></div>\n</figure>'
     )
