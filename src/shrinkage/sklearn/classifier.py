@@ -154,6 +154,18 @@ validation_scores_, best_validation_score_
     >>> model = MLPClassifier(hidden_layer_sizes=(), penalty="l1:0.05").fit(X, y)
     >>> int(model.selected_features_.sum()), round(model.score(X, y), 2)
     (4, 0.96)
+    >>> model.predict(X[:3]), model.predict_proba(X[:1]).round(3)
+    (array([0, 0, 0]), array([[0.989, 0.011]]))
+    >>> model.predict_log_proba(X[:1]).round(2)
+    array([[-0.01, -4.55]])
+
+    A network learns from parts of the data, or for some more epochs, without forgetting the rest:
+
+    >>> network = MLPClassifier(penalty="l1:1e-3", random_state=0)
+    >>> for start in range(0, 500, 100):
+    ...     network = network.partial_fit(X[start : start + 100], y[start : start + 100], [0, 1])
+    >>> len(network.loss_curve_)
+    5
     """
 
     warm_start: bool = False
