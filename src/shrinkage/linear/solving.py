@@ -35,6 +35,12 @@ class Solution:
     optimality : float
         What a proximal step still moves, as a share of the largest derivative by a standardized
         input of the model without inputs. 0 is the exact minimum.
+
+    Examples
+    --------
+    >>> solution = solve(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]))
+    >>> solution.weights.round(6).tolist(), solution.intercepts.round(6).tolist()
+    ([[2.0]], [1.0])
     """
 
     weights: Array
