@@ -21,6 +21,20 @@ def test_the_caption_names_what_the_recommended_method_uses() -> None:
         "l1@proximal at 1e-3 uses x1 and x2 of 30 inputs in every seed, 1 in some, and 27 in none."
     )
     assert "the accuracy that is lost on validation rows" in captions[0]
+    assert "Only" not in captions[0]  # all three are important
+
+
+def test_the_caption_names_what_matters_among_many_inputs_that_are_used() -> None:
+    results = with_inputs(study(("none", "l2@decoupled")), NAMES)
+    caption = next(Document(render_report(results)).find("figcaption"))[1]
+    assert "l2@decoupled at 3.16e-4 uses all 30 inputs in every seed." in caption
+    assert "Only" not in caption  # too many to name: ten have a tenth or more
+    few = [
+        replace(use, importance=use.importance**3 * (use.feature != "x3"))
+        for use in results.features
+    ]
+    caption = next(Document(render_report(replace(results, features=few))).find("figcaption"))[1]
+    assert "Only x1 and x2 have a tenth of the greatest importance or more." in caption
 
 
 @pytest.mark.parametrize(

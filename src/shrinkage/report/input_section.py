@@ -110,6 +110,10 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
         f"A bar is the {metric.title} that is {_verb(metric)} on validation rows when the values "
         "of an input are shuffled among them, mean over seeds with its standard error.",
     ]
+    great = [use.feature for use in first.uses if _is_great(use, first.uses[0])]
+    if len(great) < used and 0 < len(great) <= MOST_NAMES:
+        have = "have" if len(great) > 1 else "has"
+        said.append(f"Only {join_words(great)} {have} a tenth of the greatest importance or more.")
     if used > MOST_BARS:
         said.append(f"The {MOST_BARS} most important inputs are shown.")
     options = "".join(
@@ -130,6 +134,10 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
         f'<div class="plot" data-figure="inputs" role="img" style="height: {height}px" '
         'aria-label="Importance of the inputs"></div>\n</figure>'
     )
+
+
+def _is_great(use: FeatureUse, greatest: FeatureUse) -> bool:
+    return use.importance > 0 and use.importance >= greatest.importance / 10
 
 
 def _count_bars(models: Sequence[_ChosenModel]) -> int:
