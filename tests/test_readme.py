@@ -91,7 +91,7 @@ def test_the_shrinkage_commands_run(
     quick = {
         "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
         "scratch": ["--epochs", "20", "--samples", "30"],
-        "probe": ["--jobs", "1"],
+        "probe": ["--jobs", "1", "--timeout", "1800"],  # nothing hurries
     }
     monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
     asked = [*words, *quick.get(words[1], [])]

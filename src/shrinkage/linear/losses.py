@@ -95,7 +95,7 @@ class LogLoss:
     curvature: ClassVar[float] = 0.5
 
     def predict(self, scores: Array) -> Array:
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares: Array = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         return shares
 

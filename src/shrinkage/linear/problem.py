@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
-from shrinkage.linear.losses import LOSSES, Array, Loss
+from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
 from shrinkage.penalties import L2, Penalty
 
 CONSTANT = 1e-12  # a column whose deviation is below this share of its size is a constant
@@ -56,7 +56,8 @@ class Design:
         """The derivatives by W and b, given those by the scores: (inputs + 1, outputs)."""
         totals = residuals.sum(axis=0)
         weights = self.matrix.T @ residuals - np.outer(self._shift, totals)
-        return np.vstack([weights, totals])
+        derivatives: Array = np.vstack([weights, totals])
+        return derivatives
 
     @cached_property
     def largest_curvature(self) -> float:
@@ -65,10 +66,12 @@ class Design:
         root = np.sqrt(self.shares)[:, None]
 
         def multiply(vector: Array) -> Array:
-            return (root * self.scores(scale * vector.reshape(-1, 1))).ravel()
+            product: Array = root * self.scores(scale * vector.reshape(-1, 1))
+            return product.ravel()
 
         def transpose(vector: Array) -> Array:
-            return (scale * self.pull_back(root * vector.reshape(-1, 1))).ravel()
+            product: Array = scale * self.pull_back(root * vector.reshape(-1, 1))
+            return product.ravel()
 
         shape = (self.n_samples, self.n_inputs + 1)
         if min(shape) <= DENSE_SIZE:
@@ -142,6 +145,14 @@ class Problem:
         pull = np.abs(self.gradient(self.null)[:-1]) / np.sqrt(self.metric[:-1])
         return float(pull.max(initial=0.0))
 
+    @cached_property
+    def rounding(self) -> float:
+        """What a derivative may differ from 0 by rounding, or by `LEAST_SHARE`."""
+        if not self.is_squared:
+            return 10.0 * LEAST_SHARE
+        spread = np.abs(self.targets - self.null[-1]).max()
+        return float(1e-11 * spread + 1e-14 * np.abs(self.targets).max())
+
     def value(self, parameters: Array) -> float:
         """The objective."""
         losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
@@ -160,7 +171,7 @@ class Problem:
 
     def proximal_step(self, parameters: Array) -> Array:
         """One step of proximal gradient descent."""
-        moved = parameters - self.steps * self.gradient(parameters)
+        moved: Array = parameters - self.steps * self.gradient(parameters)
         # Without the checks of `prox`: this is the inner loop, and the steps are known to be good.
         moved[:-1] = self.penalty._prox(np, moved[:-1].T, self._weight_steps).T
         if self.intercept_penalty is not None:

@@ -112,10 +112,10 @@ def solve(
         weights, intercepts = start
         shifted = intercepts + problem.design.means @ weights
         parameters = np.vstack([weights, shifted]).astype(np.float64)
-    limit = tol * problem.size
+    limit = max(tol * problem.size, problem.rounding)
     parameters, iterations = _minimize(problem, parameters, limit, max_iter)
     move = problem.step_size(parameters - problem.proximal_step(parameters))
-    if move > max(limit, 1e-12):
+    if move > limit:
         warnings.warn(
             f"the linear model was solved to {move / (problem.size or 1.0):.1g} instead of "
             f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "

@@ -41,7 +41,7 @@ def least_squares(
         weights = _iterate_on_sparse(design, target - mean, square)
     else:
         weights = _solve_equations(design, target - mean, square)
-    return np.append(weights, mean)  # inputs are centered
+    return np.append(weights, mean) + 0.0  # inputs are centered; −0.0 + 0.0 = 0.0
 
 
 def _coordinate_descent(
@@ -68,12 +68,12 @@ def _solve_equations(design: Design, target: Array, square: float) -> Array:
     root = np.sqrt(design.shares)
     rows, right = root[:, None] * design.matrix, root * target
     samples, inputs = rows.shape
-    if square == 0.0:  # the shortest solution, where there are many
+    if samples >= inputs and square:  # stacked rows keep the digits that AᵀA would lose
+        rows = np.vstack([rows, np.sqrt(2.0 * square) * np.eye(inputs)])
+        right = np.append(right, np.zeros(inputs))
+    if samples >= inputs or not square:  # the shortest solution, where there are many
         solution: Array = np.linalg.lstsq(rows, right, rcond=None)[0]
         return solution
-    if samples >= inputs:  # stacked rows keep the digits that AᵀA would lose
-        stacked = np.vstack([rows, np.sqrt(2.0 * square) * np.eye(inputs)])
-        return np.linalg.lstsq(stacked, np.append(right, np.zeros(inputs)), rcond=None)[0]
     gram = rows @ rows.T
     gram[np.diag_indices(samples)] += 2.0 * square
     dual: Array = rows.T @ np.linalg.solve(gram, right)

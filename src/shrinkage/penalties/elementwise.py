@@ -37,7 +37,8 @@ class L1(Penalty):
     Notes
     -----
     The same as Keras' ``L1(lam)`` and as ``alpha`` in scikit-learn's ``Lasso``, whose data loss is
-    ``‖y − Xw‖²/(2n)``. torch.optim has none. Reference: Tibshirani (1996).
+    ``‖y − Xw‖²/(2n)``; beside a mean log-loss it is ``1/(n·C)`` of its ``LogisticRegression``.
+    torch.optim has none. Reference: Tibshirani (1996).
 
     Examples
     --------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shrinkage.report.page_text import escape, format_strength
 from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.errors import UsageError
@@ -35,6 +37,10 @@ def render_model(results: Results) -> str:
         return ""
     if model.facts.get("study") != results.question.get("digest"):
         return ""
+    # As one would type it here, however the study's folder was named.
+    here = Path.cwd()
+    full = folder.resolve()
+    folder = full.relative_to(here) if full.is_relative_to(here) else full
     parts = [
         "<h2>Use this model</h2>",
         f"<p>{escape(f'{_describe(model)} {_describe_inputs(model)}')}</p>",

@@ -63,7 +63,11 @@ def draw_path_scores(results: PathResults) -> Figure:
     )
     margin = 0.02 * most + 0.3
     layout: Layout = {
-        "xaxis": {"title": {"text": "inputs kept"}, "range": [-margin, most + margin]},
+        "xaxis": {
+            "title": {"text": "inputs kept"},
+            "range": [-margin, most + margin],
+            "dtick": max(1, round(most / 10)),
+        },
         "yaxis": {},
     }
     return Figure("path-score", traces, layout)
@@ -90,12 +94,13 @@ def draw_norms(results: PathResults) -> Figure:
     traces = [_draw_norm(results, name, kept) for name in order]
     low, high = math.log10(min(strengths)), math.log10(max(strengths))
     margin = 0.03 * (high - low) or 0.5
+    room = margin if len(kept) > MOST_LABELS else 4 * margin  # for the names on the left
     chosen = results.choice.strength
     layout: Layout = {
         "xaxis": {
             "type": "log",
             "title": {"text": "strength"},
-            "range": [low - margin, high + margin],
+            "range": [low - room, high + margin],
             **decade_ticks(low, high),
         },
         "yaxis": {"rangemode": "tozero"},

@@ -1,124 +1,106 @@
-"""Checks of an estimator's arguments: each error names the argument, its value and the remedy."""
+"""The arguments of the estimators: their defaults, and what is made of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from numbers import Integral, Real
-from typing import Any
+import warnings
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
-import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.base import BaseEstimator
 
-from shrinkage.penalties import Penalty
+from shrinkage.sklearn.checks import check_arguments, check_sizes
 from shrinkage.sklearn.parameters import Array
+from shrinkage.sklearn.penalty_argument import PenaltyArgument, numbers, with_number
+from shrinkage.sklearn.training import Schedule
+from shrinkage.sklearn.update_rules import Adam, Sgd, UpdateRule
 
-CHOICES = {
-    "activation": ("identity", "logistic", "tanh", "relu"),
-    "solver": ("adam", "sgd"),
-    "learning_rate": ("constant", "invscaling", "adaptive"),
-    "how": ("proximal", "coupled"),
-    "on": ("weights", "biases", "all"),
-    "rule": ("one-se", "best"),
-}
-REMEDIES = {
-    "solver": "; lbfgs needs derivatives everywhere, and hidden_layer_sizes=() is solved exactly",
-    "how": "; shrinkage.torch.Regularizer has the other ways",
-}
-LEAST = {"max_iter": 1, "n_iter_no_change": 1, "batch_size": 1}  # whole numbers
-NUMBERS = {  # from, to; whether these are allowed
-    "alpha": (0.0, math.inf, True, False),
-    "learning_rate_init": (0.0, math.inf, False, False),
-    "power_t": (0.0, math.inf, True, False),
-    "tol": (0.0, math.inf, True, False),
-    "momentum": (0.0, 1.0, True, True),
-    "validation_fraction": (0.0, 1.0, False, False),
-    "beta_1": (0.0, 1.0, True, False),
-    "beta_2": (0.0, 1.0, True, False),
-    "epsilon": (0.0, math.inf, False, False),
-}
-WORDS = {"alpha": "auto", "batch_size": "auto", "n_iter_no_change": math.inf}
+ALPHA = 1e-4  # scikit-learn's, where there is no penalty
+LARGEST_BATCH = 200  # of batch_size="auto"
 
 
-def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse what an estimator cannot work with.
+@dataclass(eq=False, repr=False)
+class MLPArguments(BaseEstimator):
+    """The arguments of all four estimators, which `MLPClassifier` describes.
 
-    Raises
-    ------
-    TypeError, ValueError
+    A dataclass writes the constructor that scikit-learn asks for: it stores what it is given.
     """
-    for name, value in arguments.items():
-        if name in WORDS and isinstance(value, type(WORDS[name])) and value == WORDS[name]:
-            continue
-        if name in CHOICES and value not in CHOICES[name]:
-            known = " or ".join(f'"{choice}"' for choice in CHOICES[name])
-            raise ValueError(f"{name} must be {known}, got {value!r}{REMEDIES.get(name, '')}")
-        if name in LEAST:
-            _check_whole(name, value)
-        elif name in NUMBERS:
-            _check_number(name, value)
 
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    penalty: PenaltyArgument = None
+    how: str = "proximal"
+    on: str = "weights"
+    solver: str = "adam"
+    alpha: float | str = "auto"
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
 
-def _check_whole(name: str, value: Any) -> None:
-    also = f", or {WORDS[name]!r}" if name in WORDS else ""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number from {LEAST[name]} up{also}, got {value!r}")
-    if value < LEAST[name]:
-        raise ValueError(f"{name} must be at least {LEAST[name]}{also}, got {value}")
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments by name; with `deep` also the penalty's own, such as ``penalty__lam``."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            params |= {f"penalty__{name}": value for name, value in numbers(self.penalty).items()}
+        return params
 
+    def set_params(self, **params: Any) -> Self:
+        """Set arguments; ``penalty__lam`` and the like put a new penalty in place."""
+        prefix = "penalty__"
+        super().set_params(**{k: v for k, v in params.items() if not k.startswith(prefix)})
+        nested = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
+        for name in sorted(nested, key=lambda name: name != "lam"):  # a text without it needs it
+            self.penalty = with_number(self.penalty, name, nested[name])
+        return self
 
-def _check_number(name: str, value: Any) -> None:
-    low, high, with_low, with_high = NUMBERS[name]
-    also = f", or {WORDS[name]!r}" if name in WORDS else ""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number{also}, got {value!r}")
-    is_inside = low < value < high or (value == low and with_low) or (value == high and with_high)
-    if not is_inside:
-        end = "" if high == math.inf else f" and {'<=' if with_high else '<'} {high:g}"
-        start = f"{'>=' if with_low else '>'} {low:g}"
-        finite = " and finite" if high == math.inf else ""
-        raise ValueError(f"{name} must be {start}{end}{finite}{also}, got {value}")
+    def _check_arguments(self) -> None:
+        check_arguments(self.get_params(deep=False))
+        check_sizes(self.hidden_layer_sizes)
 
-
-def check_sizes(hidden_layer_sizes: Any) -> list[int]:
-    """The numbers of units of the hidden layers; [] is a linear model."""
-    sizes = hidden_layer_sizes if isinstance(hidden_layer_sizes, Iterable) else [hidden_layer_sizes]
-    checked = list(sizes)
-    for size in checked:
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-            raise ValueError(
-                "hidden_layer_sizes must be whole numbers from 1 up, such as (100,), or () for a "
-                f"linear model, got {hidden_layer_sizes!r}"
+    def _schedule(self, n_samples: int, epochs: int | None) -> Schedule:
+        size = LARGEST_BATCH if self.batch_size == "auto" else int(self.batch_size)
+        if self.batch_size != "auto" and size > n_samples:
+            warnings.warn(
+                f"batch_size={size} is more than the {n_samples} samples: a batch is all of them",
+                stacklevel=5,
             )
-    return [int(size) for size in checked]
+        return Schedule(
+            max_iter=epochs or self.max_iter,
+            batch_size=min(size, n_samples),
+            shuffle=self.shuffle,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            verbose=bool(self.verbose),
+        )
 
+    def _make_rule(self, values: Array) -> UpdateRule:
+        lr = float(self.learning_rate_init)
+        if self.solver == "adam":
+            return Adam(values, lr, self.beta_1, self.beta_2, self.epsilon)
+        return Sgd(
+            values, lr, self.learning_rate, self.power_t, self.momentum, self.nesterovs_momentum
+        )
 
-def check_sample_weight(sample_weight: Any, X: Any) -> Array | None:
-    """Weights of the samples, (samples,), at least 0 and not all 0; None where none are given."""
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, Real):
-        return np.full(X.shape[0], float(sample_weight))
-    weights: Array = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
-    if weights.ndim != 1:
-        raise ValueError(f"sample_weight must have shape (samples,), got {weights.shape}")
-    check_consistent_length(weights, X)
-    if weights.min() < 0:
-        raise ValueError(f"sample_weight must be >= 0, got {weights.min():g}")
-    if not weights.any():
-        raise ValueError("sample_weight must not be zero for all samples: leave it out")
-    return weights
+    def _alpha(self) -> float:
+        if self.alpha == "auto":
+            return ALPHA if self.penalty is None else 0.0
+        return float(self.alpha)
 
-
-def check_way(penalty: Penalty | None, how: str, solver: str | None) -> None:
-    """Refuse a penalty that cannot act in that way; `solver` is None for a linear model."""
-    if penalty is None:
-        return
-    reason = penalty.why_no_gradient() if how == "coupled" and solver else penalty.why_no_prox()
-    if reason is None and how == "proximal" and solver == "adam":
-        reason = penalty.why_no_metric()
-        reason = reason and f'{reason}; use solver="sgd" for it'
-    if reason is not None:
-        raise ValueError(reason)
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

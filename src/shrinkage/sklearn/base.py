@@ -4,95 +4,57 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from shrinkage.linear import LOSSES, solve
 from shrinkage.penalties import L2, Penalty
-from shrinkage.sklearn.arguments import check_arguments, check_sizes, check_way
+from shrinkage.sklearn.arguments import MLPArguments
+from shrinkage.sklearn.checks import check_sizes, check_way
 from shrinkage.sklearn.importances import importances
 from shrinkage.sklearn.parameters import Array, BoundPenalty, Parameters
-from shrinkage.sklearn.penalty_argument import (
-    PenaltyArgument,
-    make_penalty,
-    numbers,
-    with_number,
-)
-from shrinkage.sklearn.training import Data, Objective, Progress, Schedule, forward, train
-from shrinkage.sklearn.update_rules import Adam, Sgd, UpdateRule
+from shrinkage.sklearn.penalty_argument import make_penalty
+from shrinkage.sklearn.training import Data, Objective, Progress, forward, train
+from shrinkage.sklearn.update_rules import UpdateRule
 
-ALPHA = 1e-4  # scikit-learn's, where there is no penalty
-LARGEST_BATCH = 200  # of batch_size="auto"
 LINEAR_TOL = 1e-4  # times tol: what a linear model is solved to
 OUTPUTS = {"squared_error": "identity", "log_loss": "softmax", "binary_log_loss": "logistic"}
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(BaseEstimator):
-    """The arguments of all four estimators, which `MLPClassifier` describes.
+class BaseMLP(MLPArguments):
+    """How a network or a linear model is fitted, for numbers and classes alike."""
 
-    A dataclass writes the constructor that scikit-learn asks for: it stores what it is given.
-    """
+    def predict(self, X: Any) -> Array:
+        """The most probable class, or the number, of each sample: (samples,).
 
-    hidden_layer_sizes: Any = (100,)
-    activation: str = "relu"
-    _: KW_ONLY
-    penalty: PenaltyArgument = None
-    how: str = "proximal"
-    on: str = "weights"
-    solver: str = "adam"
-    alpha: float | str = "auto"
-    batch_size: int | str = "auto"
-    learning_rate: str = "constant"
-    learning_rate_init: float = 0.001
-    power_t: float = 0.5
-    max_iter: int = 200
-    shuffle: bool = True
-    random_state: Any = None
-    tol: float = 1e-4
-    verbose: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    n_iter_no_change: float = 10
+        Of many labels, or where y had several columns, (samples, outputs).
+        """
+        return self._decode(self._predict_outputs(X))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments by name; with `deep` also the penalty's own, such as ``penalty__lam``."""
-        params: dict[str, Any] = super().get_params(deep=deep)
-        if deep:
-            params |= {f"penalty__{name}": value for name, value in numbers(self.penalty).items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set arguments; ``penalty__lam`` and the like put a new penalty in place."""
-        prefix = "penalty__"
-        super().set_params(**{k: v for k, v in params.items() if not k.startswith(prefix)})
-        nested = {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
-        for name in sorted(nested, key=lambda name: name != "lam"):  # a text without it needs it
-            self.penalty = with_number(self.penalty, name, nested[name])
-        return self
-
-    def _fit(
+    def _begin(
         self,
         X: Any,
-        targets: Array,
-        weights: Array | None,
-        loss: str,
+        y: Any,
+        sample_weight: Any,
         *,
         keep: bool,
         epochs: int | None = None,
+        classes: Any = None,
     ) -> Self:
+        """Check arguments and data, and fit; `keep` begins at the last fit, where there is one."""
+        self._check_arguments()
+        keep = keep and hasattr(self, "coefs_")
+        data, loss = self._prepare(X, y, sample_weight, reset=not keep, classes=classes)
+        return self._fit(data, loss, keep=keep, epochs=epochs)
+
+    def _fit(self, data: Data, loss: str, *, keep: bool, epochs: int | None = None) -> Self:
         """Fit to checked data.
 
         Parameters
@@ -102,12 +64,12 @@ class BaseMLP(BaseEstimator):
         epochs : int, optional
             For a partial fit, which goes on from the last one in everything.
         """
-        sizes = [X.shape[1], *check_sizes(self.hidden_layer_sizes), targets.shape[1]]
+        sizes = [data.X.shape[1], *check_sizes(self.hidden_layer_sizes), data.targets.shape[1]]
         is_solved = len(sizes) == 2 and epochs is None
         penalty = make_penalty(self.penalty)
         check_way(penalty, self.how, None if is_solved else self.solver)
         rng = check_random_state(self.random_state)
-        parameters = Parameters(sizes, X.dtype)
+        parameters = Parameters(sizes, data.X.dtype)
         if keep:
             self._check_shapes(parameters)
             parameters.read(self.coefs_, self.intercepts_)
@@ -115,83 +77,70 @@ class BaseMLP(BaseEstimator):
             parameters.draw(self.activation, rng)
         self.out_activation_, self._loss = OUTPUTS[loss], loss
         if is_solved:
-            self._solve(parameters, X, targets, weights, penalty, keep)
+            self._solve(parameters, data, penalty, keep=keep)
         else:
-            self._train(parameters, X, targets, weights, penalty, rng, epochs)
+            self._train(parameters, data, penalty, rng, epochs)
         if not np.isfinite(parameters.values).all():
             raise ValueError(
                 "training diverged: the weights are no longer finite. Standardize X, or lower "
                 f"learning_rate_init={self.learning_rate_init}"
             )
-        self._describe(parameters, X)
+        self._describe(parameters, data.X)
         return self
 
     def _solve(
-        self,
-        parameters: Parameters,
-        X: Any,
-        targets: Array,
-        weights: Array | None,
-        penalty: Penalty | None,
-        keep: bool,
+        self, parameters: Parameters, data: Data, penalty: Penalty | None, *, keep: bool
     ) -> None:
         """A linear model, to the minimum."""
-        total = len(targets) if weights is None else float(weights.sum())
-        ridge = L2(self._alpha() / (2.0 * total))
-        on_weights = penalty if penalty is not None and self.on != "biases" else None
+        ridge = L2(self._alpha() / (2.0 * data.total_weight))
+        terms: list[Penalty] = [] if ridge.is_zero else [ridge]
+        if penalty is not None and self.on != "biases":
+            terms.insert(0, penalty)
         solution = solve(
-            X,
-            targets,
-            ridge if on_weights is None else on_weights if ridge.is_zero else on_weights + ridge,
+            data.X,
+            data.targets,
+            sum(terms[1:], terms[0]) if terms else None,
             self._loss,
             intercept_penalty=None if self.on == "weights" else penalty,
-            sample_weight=weights,
+            sample_weight=data.weights,
             start=(parameters.coefs[0], parameters.intercepts[0]) if keep else None,
             tol=LINEAR_TOL * self.tol,
         )
         parameters.read([solution.weights], [solution.intercepts])
         self.n_iter_, self.loss_ = solution.iterations, solution.value
-        self.loss_curve_, self.best_loss_ = [solution.value], solution.value
+        self.loss_curve_ = [solution.value]
+        self.best_loss_: float | None = solution.value
         if self.verbose:
             print(f"Solved in {self.n_iter_} iterations, loss = {self.loss_:.8f}")
 
     def _train(
         self,
         parameters: Parameters,
-        X: Any,
-        targets: Array,
-        weights: Array | None,
+        data: Data,
         penalty: Penalty | None,
         rng: np.random.RandomState,
         epochs: int | None,
     ) -> None:
         """A network, by mini-batches."""
-        is_partial = epochs is not None and hasattr(self, "_progress")
-        progress = self._progress if is_partial else Progress()
-        rule = self._rule if is_partial else self._make_rule(parameters.values)
+        if self.early_stopping and epochs is not None:
+            raise ValueError("early_stopping must be False for partial_fit, got True")
         validate = None
         if self.early_stopping:
-            if epochs is not None:
-                raise ValueError("early_stopping must be False for partial_fit, got True")
-            X, targets, weights, validate = self._hold_out(parameters, X, targets, weights, rng)
-        mean = 1.0 if weights is None else float(weights.mean())
-        schedule = Schedule(
-            max_iter=epochs or self.max_iter,
-            batch_size=self._batch_size(len(targets)),
-            shuffle=self.shuffle,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            verbose=bool(self.verbose),
-        )
+            data, validate = self._hold_out(parameters, data, rng)
+        last: tuple[UpdateRule, Progress] | None = getattr(self, "_training", None)
+        if epochs is None or last is None:
+            last = self._make_rule(parameters.values), Progress()
+        rule, progress = last
+        mean = data.total_weight / len(data.targets)
         bound = None
         if penalty is not None and not penalty.is_zero:
             bound = BoundPenalty(penalty, self.on, self.how, parameters)
         is_done = train(
             parameters,
-            Data(X, targets, None if weights is None else (weights / mean).astype(X.dtype)),
+            data.with_mean_weight(),
             Objective(self._loss, self.activation, self._alpha() / mean, bound),
             rule,
-            schedule,
+            self._schedule(len(data.targets), epochs),
             progress,
             rng,
             validate,
@@ -203,7 +152,11 @@ class BaseMLP(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self._rule, self._progress = rule, progress
+        self._training = last
+        self._report(progress)
+
+    def _report(self, progress: Progress) -> None:
+        """The fitted attributes that say how training went."""
         self.n_iter_, self.t_ = progress.n_iter, progress.samples_seen
         self.loss_curve_, self.loss_ = progress.loss_curve, progress.loss_curve[-1]
         self.best_loss_ = None if self.early_stopping else -progress.best
@@ -211,51 +164,30 @@ class BaseMLP(BaseEstimator):
         self.best_validation_score_ = progress.best if self.early_stopping else None
 
     def _hold_out(
-        self,
-        parameters: Parameters,
-        X: Any,
-        targets: Array,
-        weights: Array | None,
-        rng: np.random.RandomState,
-    ) -> tuple[Any, Array, Array | None, Callable[[], float]]:
+        self, parameters: Parameters, data: Data, rng: np.random.RandomState
+    ) -> tuple[Data, Callable[[], float]]:
         """The data to train on, and the score on the rows held out."""
-        train_rows, rows = self._split(targets, rng)
-        held_weights = None if weights is None else weights[rows]
-        held_X, held_targets = X[rows], targets[rows]
+        rows, held_rows = train_test_split(
+            np.arange(len(data.targets)),
+            test_size=self.validation_fraction,
+            random_state=rng,
+            stratify=self._strata(data.targets),
+        )
+        if len(held_rows) < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} holds out fewer than 2 of "
+                f"{len(data.targets)} samples: raise it, or set early_stopping=False"
+            )
+        held = data.batch(held_rows)
 
         def validate() -> float:
-            scores = forward(parameters, held_X, self.activation)[-1]
+            scores = forward(parameters.coefs, parameters.intercepts, held.X, self.activation)[-1]
             if not np.isfinite(scores).all():
                 return float("nan")
             predictions = LOSSES[self._loss].predict(scores)
-            return self._score_targets(held_targets, predictions, held_weights)
+            return self._score_targets(held.targets, predictions, held.weights)
 
-        kept = None if weights is None else weights[train_rows]
-        return X[train_rows], targets[train_rows], kept, validate
-
-    def _make_rule(self, values: Array) -> UpdateRule:
-        lr = float(self.learning_rate_init)
-        if self.solver == "adam":
-            return Adam(values, lr, self.beta_1, self.beta_2, self.epsilon)
-        return Sgd(
-            values, lr, self.learning_rate, self.power_t, self.momentum, self.nesterovs_momentum
-        )
-
-    def _batch_size(self, n_samples: int) -> int:
-        if self.batch_size == "auto":
-            return min(LARGEST_BATCH, n_samples)
-        if self.batch_size > n_samples:
-            warnings.warn(
-                f"batch_size={self.batch_size} is more than the {n_samples} samples: a batch is "
-                "all of them",
-                stacklevel=5,
-            )
-        return int(min(self.batch_size, n_samples))
-
-    def _alpha(self) -> float:
-        if self.alpha == "auto":
-            return ALPHA if self.penalty is None else 0.0
-        return float(self.alpha)
+        return data.batch(rows), validate
 
     def _check_shapes(self, parameters: Parameters) -> None:
         shapes = [coef.shape for coef in parameters.coefs]
@@ -279,40 +211,23 @@ class BaseMLP(BaseEstimator):
         """Numbers or probabilities: (samples, outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        parameters = Parameters([X.shape[1], *(coef.shape[1] for coef in self.coefs_)], X.dtype)
-        parameters.coefs, parameters.intercepts = self.coefs_, self.intercepts_
-        return LOSSES[self._loss].predict(forward(parameters, X, self.activation)[-1])
+        scores = forward(self.coefs_, self.intercepts_, X, self.activation)[-1]
+        return LOSSES[self._loss].predict(scores)
 
-    def _check_arguments(self) -> None:
-        check_arguments(self.get_params(deep=False))
-        check_sizes(self.hidden_layer_sizes)
-
-    def _split(self, targets: Array, rng: np.random.RandomState) -> tuple[Array, Array]:
-        """The rows to train on and the rows held out for early stopping."""
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None
+    ) -> tuple[Data, str]:
+        """The data as training takes them, and the name of the loss."""
         raise NotImplementedError
+
+    def _decode(self, outputs: Array) -> Array:
+        """What was y, for targets or for predictions (samples, outputs)."""
+        raise NotImplementedError
+
+    def _strata(self, targets: Array) -> Array | None:
+        """What the rows held out for early stopping have in the same shares; None for nothing."""
+        return None
 
     def _score_targets(self, targets: Array, predictions: Array, weights: Array | None) -> float:
         """The validation score of `predictions`."""
         raise NotImplementedError
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
-def read_data(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Any]:
-    """Checked X (dense or CSR, float64 or float32) and y (samples,) or (samples, outputs)."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        multi_output=True,
-        y_numeric=numeric,
-        dtype=(np.float64, np.float32),
-        reset=reset,
-    )
-    if sparse.issparse(X) and not X.has_sorted_indices:
-        X = X.sorted_indices()
-    return X, y

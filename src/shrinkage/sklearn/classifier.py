@@ -8,15 +8,15 @@ from typing import Any, Self, final
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
-from shrinkage.sklearn.arguments import check_sample_weight
-from shrinkage.sklearn.base import BaseMLP, read_data
+from shrinkage.sklearn.base import BaseMLP
+from shrinkage.sklearn.checks import check_sample_weight, read_data
 from shrinkage.sklearn.parameters import Array
+from shrinkage.sklearn.training import Data
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -24,10 +24,6 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
     """What the estimators for classes do with y."""
 
     class_weight: Any = None
-
-    def predict(self, X: Any) -> Array:
-        """The most probable class of each sample, (samples,); of many labels (samples, labels)."""
-        return self._decode(self._predict_outputs(X))
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class in `classes_`, or of each label: (samples, classes)."""
@@ -44,8 +40,9 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
             logarithms: Array = np.log(self.predict_proba(X))
         return logarithms
 
-    def _read(self, X: Any, y: Any, *, reset: bool, classes: Any = None) -> tuple[Any, Any, Array]:
-        """X, y as it was, and the targets (samples, outputs) in X's type."""
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None
+    ) -> tuple[Data, str]:
         X, y = read_data(self, X, y, reset=reset, numeric=False)
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -61,20 +58,13 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
                 f"y has the classes {unknown.tolist()}, which the first fit did not have "
                 f"(classes: {self.classes_.tolist()}): fit a clone anew"
             )
-        targets = self._binarizer.transform(y)
-        return X, y, targets.astype(X.dtype)
-
-    def _loss_name(self) -> str:
-        is_softmax = self._binarizer.y_type_ == "multiclass" and len(self.classes_) > 2
-        return "log_loss" if is_softmax else "binary_log_loss"
-
-    def _weigh(self, sample_weight: Any, X: Any, y: Any) -> Array | None:
-        """The samples' weights times those of their classes."""
         weights = check_sample_weight(sample_weight, X)
-        if self.class_weight is None:
-            return weights
-        by_class: Array = compute_sample_weight(self.class_weight, y)
-        return by_class if weights is None else weights * by_class
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, y)
+            weights = by_class if weights is None else weights * by_class
+        is_softmax = self._binarizer.y_type_ == "multiclass" and len(self.classes_) > 2
+        targets = self._binarizer.transform(y).astype(X.dtype)
+        return Data(X, targets, weights), "log_loss" if is_softmax else "binary_log_loss"
 
     def _decode(self, outputs: Array) -> Array:
         if outputs.shape[1] == 1:
@@ -82,19 +72,8 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
         labels: Array = self._binarizer.inverse_transform(outputs, threshold=0.5)
         return labels
 
-    def _split(self, targets: Array, rng: np.random.RandomState) -> tuple[Array, Array]:
-        train_rows, held = train_test_split(
-            np.arange(len(targets)),
-            test_size=self.validation_fraction,
-            random_state=rng,
-            stratify=targets if targets.shape[1] == 1 else None,  # as scikit-learn's
-        )
-        if len(held) < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} holds out fewer than 2 of "
-                f"{len(targets)} samples: raise it, or set early_stopping=False"
-            )
-        return train_rows, held
+    def _strata(self, targets: Array) -> Array | None:
+        return targets if targets.shape[1] == 1 else None  # as scikit-learn's
 
     def _score_targets(self, targets: Array, predictions: Array, weights: Array | None) -> float:
         truth, predicted = self._decode(targets), self._decode(predictions)
@@ -109,37 +88,96 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
 @final
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(ClassifierPart):
-    """A network or linear model for classes, with any penalty: mean log-loss + Ω."""
+    """A network or linear model for classes, with any penalty: mean log-loss + Ω.
+
+    Names, defaults and training are those of scikit-learn's ``MLPClassifier``. A penalty makes
+    weights exactly zero, and whole inputs with ``group_lasso:groups=in``. Two classes have one
+    logit, more have softmax, and labels in columns a logit each.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default (100,)
+        The units of each hidden layer. ``()`` is a linear model, solved to convergence.
+    activation : {"relu", "tanh", "logistic", "identity"}, default "relu"
+        Of the hidden layers.
+    penalty : Penalty or str, optional
+        Ω, for each array of weights: ``L1(1e-3)`` or "l1:1e-3". Groups of "in" are inputs and those
+        of "out" are units. In a linear model lam is ``alpha`` of scikit-learn's ``Lasso`` and
+        ``ElasticNet``, and ``1/(n·C)`` of its ``LogisticRegression``. ``set_params(penalty__lam=)``
+        puts a penalty of that strength in place, also in ``GridSearchCV``.
+    how : {"proximal", "coupled"}, default "proximal"
+        A prox after each step, which makes exact zeros, or the penalty's gradient in the step. Both
+        come to rest at the same minimum.
+    on : {"weights", "biases", "all"}, default "weights"
+        What the penalty is on.
+    solver : {"adam", "sgd"}, default "adam"
+        For networks.
+    alpha : float or "auto", default "auto"
+        ``alpha/(2n)·Σw²`` is added, with the n rows of a batch, as in scikit-learn. "auto" is 1e-4
+        without a penalty and 0 with one.
+    batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, momentum, \
+nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
+n_iter_no_change, verbose
+        As in scikit-learn, for networks.
+    random_state : int, RandomState or None
+        Of the first weights, the order of the rows, and the rows held out.
+    tol : float, default 1e-4
+        Training ends when the loss falls by less for `n_iter_no_change` epochs. A linear model is
+        solved until its derivative is 1e-4·tol of the largest derivative without inputs.
+    class_weight : dict or "balanced", optional
+        Weights of the classes, which multiply those of the samples.
+    warm_start : bool, default False
+        Begin a `fit` at the present weights.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : lists of arrays (inputs, outputs) and (outputs,)
+    selected_features_ : array of bool (inputs,)
+        Which inputs have a weight in the first layer that is not 0.
+    feature_importances_ : array (inputs,)
+        The mean size of the derivative of the scores by an input, times its standard deviation;
+        they sum to 1.
+    sparsity_ : float
+        The share of weights that are exactly 0.
+    loss_, loss_curve_, best_loss_, n_iter_, t_
+        The objective, penalty included, after training and by epoch.
+    classes_, n_features_in_, feature_names_in_, n_outputs_, n_layers_, out_activation_, \
+validation_scores_, best_validation_score_
+        As in scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = MLPClassifier(hidden_layer_sizes=(), penalty="l1:0.05").fit(X, y)
+    >>> int(model.selected_features_.sum()), round(model.score(X, y), 2)
+    (4, 0.96)
+    """
 
     warm_start: bool = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to inputs X (samples, inputs) and classes y (samples,), or labels in columns."""
-        self._check_arguments()
-        keep = bool(self.warm_start) and hasattr(self, "coefs_")
-        X, y, targets = self._read(X, y, reset=not keep)
-        weights = self._weigh(sample_weight, X, y)
-        return self._fit(X, targets, weights, self._loss_name(), keep=keep)
+        return self._begin(X, y, sample_weight, keep=self.warm_start)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on this data, from where the last call ended.
 
         `classes` are all classes that will come; the first call needs them.
         """
-        self._check_arguments()
-        keep = hasattr(self, "coefs_")
-        if not keep and classes is None:
+        is_first = not hasattr(self, "coefs_")
+        if is_first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit, got None")
+        if not is_first and classes is not None and set(classes) != set(self.classes_):
+            raise ValueError(
+                f"classes must be those of the first call, {self.classes_.tolist()}, got "
+                f"{list(classes)}"
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 'class_weight="balanced" needs all of y, and partial_fit sees a part: give '
                 "a dict of weights, which compute_class_weight makes"
             )
-        X, y, targets = self._read(X, y, reset=not keep, classes=classes)
-        if keep and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes must be those of the first call, {self.classes_.tolist()}, got "
-                f"{list(classes)}"
-            )
-        weights = self._weigh(sample_weight, X, y)
-        return self._fit(X, targets, weights, self._loss_name(), keep=keep, epochs=1)
+        return self._begin(X, y, sample_weight, keep=True, epochs=1, classes=classes)

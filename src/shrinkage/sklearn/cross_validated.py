@@ -7,18 +7,18 @@ from numbers import Integral
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
 
-from shrinkage.sklearn.arguments import check_sample_weight
+from shrinkage.sklearn.checks import check_sample_weight
 from shrinkage.sklearn.classifier import ClassifierPart, MLPClassifier
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.path import choose, default_strengths, fit_path
 from shrinkage.sklearn.path_plot import plot_path
-from shrinkage.sklearn.penalty_argument import PenaltyArgument, make_penalty, with_strength
+from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
 from shrinkage.sklearn.regressor import MLPRegressor, RegressorPart
 
 
@@ -33,7 +33,7 @@ class CrossValidated(BaseEstimator):
     scoring: Any = None
     n_jobs: int | None = None
 
-    _model: ClassVar[type]
+    _model: ClassVar[Any]
 
     def plot_path(self, ax: Any = None) -> Any:
         """Draw the scores and the number of kept inputs against the strength, with Matplotlib.
@@ -51,44 +51,38 @@ class CrossValidated(BaseEstimator):
 
     def _make_model(self) -> Any:
         """One model, without cross-validation, whose parameters this one has."""
-        names = self._model._get_param_names()
+        names = self._model().get_params(deep=False)
         return self._model(**{name: getattr(self, name) for name in names if hasattr(self, name)})
 
-    def _choose(
-        self,
-        X: Any,
-        y: Array,
-        targets: Array,
-        loss: str,
-        sample_weight: Array | None,
-        weights: Array | None,
-    ) -> None:
-        """Choose the strength, and take over the model of all rows at it."""
-        make_penalty(self.penalty, 1.0)
-        with_strength(self.penalty, 1.0)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose the strength, and fit at it to inputs X (samples, inputs) and y."""
+        self._check_arguments()
+        with_strength(self.penalty, 1.0)  # says what is wrong with it
+        data, loss = self._prepare(X, y, sample_weight, reset=True)
+        X, y = data.X, self._decode(data.targets)
+        weights = check_sample_weight(sample_weight, X)
         self.strengths_ = self._check_strengths()
+        model = self._make_model()
+        data, loss = model._prepare(X, y, weights, reset=True)
         if self.strengths_ is None:
-            self.strengths_ = default_strengths(
-                self._make_model(), X, y, targets, loss, sample_weight, weights, self.strengths
-            )
-        splits = check_cv(self.cv, y, classifier=isinstance(self, ClassifierPart)).split(X, y)
-        scorer = check_scoring(self._make_model(), scoring=self.scoring)
+            self.strengths_ = default_strengths(clone(model), data, loss, self.strengths)
+        splits = check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y)
+        scorer = check_scoring(model, scoring=self.scoring)
         scores = Parallel(n_jobs=self.n_jobs)(
-            delayed(_score_fold)(
-                self._make_model(), X, y, sample_weight, self.strengths_, train, test, scorer
-            )
-            for train, test in splits
+            delayed(_score_fold)(clone(model), X, y, weights, self.strengths_, fold, scorer)
+            for fold in splits
         )
         self.scores_path_ = np.array(scores).T  # (strengths, folds)
-        states = fit_path(self._make_model(), X, y, sample_weight, self.strengths_)
+        states = fit_path(model, data, loss, self.strengths_)
         self.coefs_path_ = [state["coefs_"] for state in states]
         self.intercepts_path_ = [state["intercepts_"] for state in states]
         self.n_selected_path_ = np.array([state["selected_features_"].sum() for state in states])
         place = choose(self.scores_path_, self.rule)
         self.strength_ = float(self.strengths_[place])
         for name, value in states[place].items():
-            if name.endswith("_") or name == "_loss":
+            if name == "_loss" or (name.endswith("_") and not hasattr(self, name)):
                 setattr(self, name, value)
+        return self
 
     def _check_strengths(self) -> Array | None:
         """The given strengths from strong to weak; None where a number of them is given."""
@@ -113,16 +107,17 @@ def _score_fold(
     y: Array,
     sample_weight: Array | None,
     strengths: Array,
-    train: Array,
-    test: Array,
+    fold: tuple[Array, Array],
     scorer: Any,
 ) -> list[float]:
-    """The score at each strength on the rows `test`."""
+    """The score at each strength on the second rows of `fold`, of models of the first."""
+    train, test = fold
     weights = None if sample_weight is None else sample_weight[train]
+    data, loss = model._prepare(X[train], y[train], weights, reset=True)
     named = {} if sample_weight is None else {"sample_weight": sample_weight[test]}
     scores = []
-    for state in fit_path(model, X[train], y[train], weights, strengths):
-        fitted = type(model).__new__(type(model))
+    for state in fit_path(model, data, loss, strengths):
+        fitted = type(model)()
         vars(fitted).update(state)
         scores.append(float(scorer(fitted, X[test], y[test], **named)))
     return scores
@@ -131,32 +126,71 @@ def _score_fold(
 @final
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressorCV(CrossValidated, RegressorPart):
-    """`MLPRegressor` at the strength of its penalty that cross-validation chooses."""
+    """`MLPRegressor` at the strength of its penalty that cross-validation chooses.
 
-    _model: ClassVar[type] = MLPRegressor
+    Arguments and attributes are those of `MLPRegressor`, and as `MLPClassifierCV` describes.
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Choose the strength, and fit at it to inputs X (samples, inputs) and numbers y."""
-        self._check_arguments()
-        X, targets = self._read(X, y, reset=True)
-        weights = check_sample_weight(sample_weight, X)
-        y = targets[:, 0] if targets.shape[1] == 1 else targets
-        self._choose(X, y, targets, "squared_error", weights, weights)
-        return self
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = MLPRegressorCV(hidden_layer_sizes=()).fit(X, y)
+    >>> model.feature_names_in_[model.selected_features_].tolist()
+    ['sex', 'bmi', 'bp', 's3', 's5']
+    """
+
+    _model: ClassVar[Any] = MLPRegressor
 
 
 @final
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifierCV(CrossValidated, ClassifierPart):
-    """`MLPClassifier` at the strength of its penalty that cross-validation chooses."""
+    """`MLPClassifier` at the strength of its penalty that cross-validation chooses.
 
-    _model: ClassVar[type] = MLPClassifier
+    For each strength and fold a model is trained, begun at its neighbour: a linear model from
+    strong to weak, a network from weak to strong. The fitted attributes are those of the model of
+    all rows at the strength chosen.
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Choose the strength, and fit at it to inputs X (samples, inputs) and classes y."""
-        self._check_arguments()
-        X, y, targets = self._read(X, y, reset=True)
-        weights = check_sample_weight(sample_weight, X)
-        both = self._weigh(sample_weight, X, y)
-        self._choose(X, y, targets, self._loss_name(), weights, both)
-        return self
+    Parameters
+    ----------
+    penalty : Penalty or str, default "l1"
+        Its strength is what is chosen: text need not state it. In a sum, the terms that state
+        none take it, "l1 + l2:1e-3".
+    strengths : int or array, default 20
+        How many on a geometric grid, from that at which no input is left down to a thousandth of
+        it; or the strengths themselves. In a network the first is found by training.
+    cv : int, splitter or iterable, default 5
+        The folds, as in scikit-learn; for classes stratified.
+    rule : {"one-se", "best"}, default "one-se"
+        The strongest whose mean score is within one standard error of the best, or the best.
+    scoring : str or callable, optional
+        As in scikit-learn; by default accuracy, or R² of numbers.
+    n_jobs : int, optional
+        The folds that run at a time.
+    **others
+        Those of `MLPClassifier`, but for `warm_start`.
+
+    Attributes
+    ----------
+    strengths_ : array (strengths,)
+        From strong to weak.
+    strength_ : float
+        The one chosen.
+    scores_path_ : array (strengths, folds)
+    n_selected_path_ : array (strengths,)
+        How many inputs the model of all rows keeps.
+    coefs_path_, intercepts_path_ : lists
+        `coefs_` and `intercepts_` of the model of all rows at each strength.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = MLPClassifierCV(hidden_layer_sizes=(), strengths=5, cv=3).fit(X, y)
+    >>> model.n_selected_path_
+    array([ 0,  4,  9, 17, 22])
+    """
+
+    _model: ClassVar[Any] = MLPClassifier

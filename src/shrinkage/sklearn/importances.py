@@ -26,7 +26,7 @@ def importances(parameters: Parameters, X: Any, activation: str) -> Array:
     n_samples, n_inputs = X.shape
     rows = int(np.clip(min(ROWS, ENTRIES // n_inputs), 1, n_samples))
     picked = np.linspace(0, n_samples - 1, rows).astype(int)
-    outputs = forward(parameters, X[picked], activation)
+    outputs = forward(parameters.coefs, parameters.intercepts, X[picked], activation)
     total = np.zeros(n_inputs)
     for output in range(parameters.sizes[-1]):
         delta = np.broadcast_to(parameters.coefs[-1][:, output], (rows, parameters.sizes[-2]))

@@ -82,8 +82,9 @@ class BoundPenalty:
 
     def prox_(self, theta: Array, own_step: OwnStep) -> None:
         """θ ← prox(θ, s), but no entry moves farther than the optimizer's limit."""
-        step = own_step.step
-        is_array = isinstance(step, np.ndarray)
-        steps = self._parts(step) if is_array else [step] * len(self._parts(theta))
-        for part, own in zip(self._parts(theta), steps, strict=True):
-            prox_(part, self.penalty, OwnStep(own, own_step.limit))
+        parts, step = self._parts(theta), own_step.step
+        steps: list[float | Array] = [step] * len(parts)
+        if isinstance(step, np.ndarray):
+            steps = list(self._parts(step))
+        for part, part_step in zip(parts, steps, strict=True):
+            prox_(part, self.penalty, OwnStep(part_step, own_step.limit))

@@ -9,75 +9,57 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from shrinkage.linear import strongest
-from shrinkage.sklearn.arguments import check_sizes
+from shrinkage.sklearn.checks import check_sizes
 from shrinkage.sklearn.parameters import Array
-from shrinkage.sklearn.penalty_argument import with_strength
+from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
+from shrinkage.sklearn.training import Data
 
 LENGTH = 1e-3  # the weakest strength of the default grid, as a share of the strongest
 FIRST = 1 / 64  # where the search begins for a network, as a share of a linear model's strength
 DOUBLINGS = 20
 
 
-def fit_path(
-    model: Any, X: Any, y: Array, sample_weight: Array | None, strengths: Array
-) -> list[dict[str, Any]]:
-    """The fitted state of `model` at each strength, in their order.
+def fit_path(model: Any, data: Data, loss: str, strengths: Array) -> list[dict[str, Any]]:
+    """The fitted state of `model`, which has prepared these data, at each strength in their order.
 
     A linear model goes from strong to weak: its minimum does not depend on the start. A network
     goes from weak to strong, since one without weights never leaves that state.
     """
     is_linear = not check_sizes(model.hidden_layer_sizes)
     penalty, states = model.penalty, []
-    with warnings.catch_warnings():  # along a path a model need not converge for each strength
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for lam in strengths if is_linear else strengths[::-1]:
-            model.set_params(penalty=with_strength(penalty, float(lam)), warm_start=True)
-            model.fit(X, y, sample_weight=sample_weight)
-            states.append(dict(vars(model)))
+    for lam in strengths if is_linear else strengths[::-1]:
+        _refit(model, data, loss, penalty, float(lam))
+        states.append(dict(vars(model)))
     return states if is_linear else states[::-1]
 
 
-def default_strengths(
-    model: Any,
-    X: Any,
-    y: Array,
-    targets: Array,
-    loss: str,
-    sample_weight: Array | None,
-    weights: Array | None,
-    count: int,
-) -> Array:
+def default_strengths(model: Any, data: Data, loss: str, count: int) -> Array:
     """A geometric grid from the strength at which nothing is left down to a thousandth of it.
 
     For a linear model this strength is known. A network is trained at one after the other, each
     twice the last, until no input has a weight.
-
-    Parameters
-    ----------
-    targets, loss, weights
-        As `shrinkage.linear.solve` takes them.
     """
-    top = strongest(X, targets, lambda lam: with_strength(model.penalty, lam), loss, weights)
-    if check_sizes(model.hidden_layer_sizes) and _makes_zeros(model, top):
-        top = _search(model, X, y, sample_weight, top * FIRST)
+    penalty = model.penalty
+    top = strongest(
+        data.X, data.targets, lambda lam: with_strength(penalty, lam), loss, data.weights
+    )
+    makes_zeros = model.how == "proximal" and with_strength(penalty, top).traits.makes_zeros
+    if check_sizes(model.hidden_layer_sizes) and makes_zeros:
+        top *= FIRST
+        for _ in range(DOUBLINGS):
+            _refit(model, data, loss, penalty, top)
+            if not model.selected_features_.any():
+                break
+            top *= 2.0
     return np.geomspace(top, top * LENGTH, count) if count > 1 else np.array([top])
 
 
-def _makes_zeros(model: Any, lam: float) -> bool:
-    return bool(with_strength(model.penalty, lam).traits.makes_zeros and model.how == "proximal")
-
-
-def _search(model: Any, X: Any, y: Array, sample_weight: Array | None, lam: float) -> float:
-    penalty = model.penalty
-    with warnings.catch_warnings():
+def _refit(model: Any, data: Data, loss: str, penalty: PenaltyArgument, lam: float) -> None:
+    """Fit at that strength, from the present parameters on."""
+    model.penalty = with_strength(penalty, lam)
+    with warnings.catch_warnings():  # along a path a model need not converge for each strength
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for _ in range(DOUBLINGS):
-            model.set_params(penalty=with_strength(penalty, lam), warm_start=True)
-            model.fit(X, y, sample_weight=sample_weight)
-            if not model.selected_features_.any():
-                break
-            lam *= 2.0
-    return lam
+        model._fit(data, loss, keep=hasattr(model, "coefs_"))
 
 
 def choose(scores: Array, rule: str) -> int:

@@ -5,44 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self, final
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import column_or_1d
 
-from shrinkage.sklearn.arguments import check_sample_weight
-from shrinkage.sklearn.base import BaseMLP, read_data
+from shrinkage.sklearn.base import BaseMLP
+from shrinkage.sklearn.checks import check_sample_weight, read_data
 from shrinkage.sklearn.parameters import Array
+from shrinkage.sklearn.training import Data
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RegressorPart(RegressorMixin, BaseMLP):
     """What the estimators for numbers do with y."""
 
-    def predict(self, X: Any) -> Array:
-        """The predicted numbers: (samples,), or (samples, outputs) where y had several columns."""
-        outputs = self._predict_outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-    def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Array]:
-        """X, and the targets (samples, outputs) in its type."""
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool, classes: Any = None
+    ) -> tuple[Data, str]:
         X, y = read_data(self, X, y, reset=reset, numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
+        targets = y.reshape(len(y), -1).astype(X.dtype, copy=False)
+        return Data(X, targets, check_sample_weight(sample_weight, X)), "squared_error"
 
-    def _split(self, targets: Array, rng: np.random.RandomState) -> tuple[Array, Array]:
-        rows = np.arange(len(targets))
-        train_rows, held = train_test_split(
-            rows, test_size=self.validation_fraction, random_state=rng
-        )
-        if len(held) < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} holds out fewer than 2 of "
-                f"{len(targets)} samples: raise it, or set early_stopping=False"
-            )
-        return train_rows, held
+    def _decode(self, outputs: Array) -> Array:
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def _score_targets(self, targets: Array, predictions: Array, weights: Array | None) -> float:
         return float(r2_score(targets, predictions, sample_weight=weights))
@@ -56,22 +43,28 @@ class RegressorPart(RegressorMixin, BaseMLP):
 @final
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressor(RegressorPart):
-    """A network or linear model for numbers, with any penalty: ½·mean squared error + Ω."""
+    """A network or linear model for numbers, with any penalty: ½·mean squared error + Ω.
+
+    Arguments and fitted attributes are those of `MLPClassifier`, but for what concerns classes.
+    With several columns of y the data loss is the sum of theirs.
+
+    Examples
+    --------
+    scikit-learn's ``Lasso(alpha=1.0)``:
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = MLPRegressor(hidden_layer_sizes=(), penalty="l1:1.0").fit(X, y)
+    >>> model.feature_names_in_[model.selected_features_].tolist()
+    ['bmi', 'bp', 's5']
+    """
 
     warm_start: bool = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to inputs X (samples, inputs) and numbers y (samples,) or (samples, outputs)."""
-        self._check_arguments()
-        keep = bool(self.warm_start) and hasattr(self, "coefs_")
-        X, targets = self._read(X, y, reset=not keep)
-        weights = check_sample_weight(sample_weight, X)
-        return self._fit(X, targets, weights, "squared_error", keep=keep)
+        return self._begin(X, y, sample_weight, keep=self.warm_start)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on this data, from where the last call ended."""
-        self._check_arguments()
-        keep = hasattr(self, "coefs_")
-        X, targets = self._read(X, y, reset=not keep)
-        weights = check_sample_weight(sample_weight, X)
-        return self._fit(X, targets, weights, "squared_error", keep=keep, epochs=1)
+        return self._begin(X, y, sample_weight, keep=True, epochs=1)

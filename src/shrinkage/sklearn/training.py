@@ -41,7 +41,7 @@ class Data:
     targets : array (samples, outputs)
         Of the type of X, as the loss takes them.
     weights : array (samples,) or None
-        Relative to their mean over all of the data.
+        At least 0, and not all 0.
     """
 
     X: Any
@@ -52,6 +52,18 @@ class Data:
         """These rows."""
         weights = None if self.weights is None else self.weights[rows]
         return Data(self.X[rows], self.targets[rows], weights)
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of the weights; without weights the number of samples."""
+        return float(len(self.targets) if self.weights is None else self.weights.sum())
+
+    def with_mean_weight(self) -> Data:
+        """The same with weights whose mean is 1, in the type of X."""
+        if self.weights is None:
+            return self
+        weights = (self.weights / self.weights.mean()).astype(self.X.dtype)
+        return Data(self.X, self.targets, weights)
 
 
 @final
@@ -95,15 +107,13 @@ class Progress:
     n_iter: int = 0  # of the last call
 
 
-def forward(parameters: Parameters, X: Any, activation: str) -> list[Array]:
+def forward(coefs: list[Array], intercepts: list[Array], X: Any, activation: str) -> list[Array]:
     """The outputs of each layer: X, those of the hidden layers, and last the scores."""
     outputs = [X]
-    for layer, (coef, intercept) in enumerate(
-        zip(parameters.coefs, parameters.intercepts, strict=True), start=1
-    ):
+    for layer, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True), start=1):
         values = np.asarray(outputs[-1] @ coef)
         values += intercept
-        if layer < len(parameters.coefs):
+        if layer < len(coefs):
             ACTIVATIONS[activation](values, out=values)
         outputs.append(values)
     return outputs
@@ -117,7 +127,8 @@ def loss_and_gradient(
     That is the mean of weight·loss over the samples, and ``alpha/(2·samples)·Σw²``.
     """
     n_samples, weights = len(data.targets), data.weights
-    outputs = forward(parameters, data.X, objective.activation)
+    coefs, intercepts = parameters.coefs, parameters.intercepts
+    outputs = forward(coefs, intercepts, data.X, objective.activation)
     losses, delta = LOSSES[objective.loss].evaluate(outputs[-1], data.targets)
     if weights is None:
         mean = float(losses.sum()) / n_samples
@@ -125,16 +136,16 @@ def loss_and_gradient(
     else:
         mean = float(weights @ losses) / n_samples
         delta *= (weights / n_samples)[:, None]
-    coefs, intercepts = parameters.views(gradient)
+    by_coefs, by_intercepts = parameters.views(gradient)
     for layer in reversed(range(len(coefs))):
         source = outputs[layer]
         if sparse.issparse(source):
-            coefs[layer][...] = source.T @ delta
+            by_coefs[layer][...] = source.T @ delta
         else:
-            np.matmul(source.T, delta, out=coefs[layer])
-        delta.sum(axis=0, out=intercepts[layer])
+            np.matmul(source.T, delta, out=by_coefs[layer])
+        delta.sum(axis=0, out=by_intercepts[layer])
         if layer:
-            delta = delta @ parameters.coefs[layer].T
+            delta = delta @ coefs[layer].T
             delta *= DERIVATIVES[objective.activation](source)
     if objective.alpha:
         decay, end = objective.alpha / n_samples, parameters.n_weights
@@ -159,6 +170,9 @@ def train(
 
     Parameters
     ----------
+    data : Data
+        With weights whose mean is 1, so that batches of any rows have the same objective on
+        average. (scikit-learn divides by the weights of the batch.)
     validate : function, optional
         The score by which training stops early and the best parameters are kept; without it the
         loss decides.

@@ -226,7 +226,8 @@ class Results:
             return "one split of the rows, so the variation between splits is unknown"
         splits = f"{seeds} splits of the rows"
         if self.folds:
-            splits = f"{self.folds} folds, {seeds // self.folds} times"
+            times = seeds // self.folds
+            splits = f"{self.folds} folds" + (f", {times} times" if times > 1 else "")
         return f"mean over {splits}, ± its standard error; it chose the strengths"
 
     def __repr__(self) -> str:

@@ -28,7 +28,9 @@ from shrinkage.study.spec import Study
 EPOCHS = 800  # until Adam stands still on these rows
 
 
-def fit_linear(cars: pd.DataFrame, folder: Path, target: str, method: str, strength: float):
+def fit_linear(
+    cars: pd.DataFrame, folder: Path, target: str, method: str, strength: float, **options: bool
+):
     """A linear model of `folder`/cars.csv, fitted once, and the rows that it was fitted on."""
     others = {"mpg": ["thirst"], "thirst": ["mpg"], "origin": ["mpg", "thirst"]}[target]
     cars.drop(columns=others).to_csv(folder / "cars.csv", index=False)
@@ -40,6 +42,7 @@ def fit_linear(cars: pd.DataFrame, folder: Path, target: str, method: str, stren
         model="linear",
         lr=0.1,
         epochs=EPOCHS,
+        **options,
     )
     table = prepare_table(read_source(study.data), study)
     rows = split_rows(table, study, 0)
@@ -106,6 +109,7 @@ SKLEARN = [
     ("thirst", "l1@proximal", 0.02, "C=1 / (len(rows) * 0.02), l1_ratio=1"),
     ("thirst", "l2@proximal", 0.01, "C=1 / (len(rows) * 0.02), l1_ratio=0"),
     ("origin", "elastic_net@proximal", 0.01, 'solver="saga"'),
+    ("origin", "l2@proximal", 0.02, 'class_weight="balanced"'),
 ]
 
 
@@ -118,7 +122,8 @@ def test_scikit_learn_fits_the_same_coefficients(
     heavy = (cars["weight"] > 1500).astype(object)
     heavy[::10] = None
     cars = cars.assign(heavy=heavy)
-    model, fitted = fit_linear(cars, tmp_path, target, method, strength)
+    balanced = "balanced" in written
+    model, fitted = fit_linear(cars, tmp_path, target, method, strength, balanced=balanced)
     fitted.to_csv(tmp_path / "cars.csv", index=False)
     rows = place(model, cars, tmp_path)
     program = write_sklearn(model, "cars.csv")

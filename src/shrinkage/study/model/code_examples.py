@@ -191,8 +191,9 @@ def _name_estimator(model: FittedModel) -> tuple[str, str]:
     if model.task == "classes":
         strength = f"1 / (len(rows) * {alpha:.6g})" if alpha else 'float("inf")'
         solver = 'solver="saga", ' if absolute else ""
+        weights = '    class_weight="balanced",\n' if model.facts.get("balanced") else ""
         return "LogisticRegression", (
-            f"LogisticRegression(\n    C={strength}, l1_ratio={ratio}, {solver}"
+            f"LogisticRegression(\n{weights}    C={strength}, l1_ratio={ratio}, {solver}"
             "tol=1e-6, max_iter=10_000\n)"
         )
     if not alpha:

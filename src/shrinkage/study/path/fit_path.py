@@ -124,6 +124,7 @@ def fit_path(
     )
     source = read_source(data)
     table = prepare_table(source, study)
+    find_metric(metric, table.task)  # refuses one of the other task
     rows = collect_rows(table, study, resamples)
     if out is not None:
         prepare_folder(Path(out))

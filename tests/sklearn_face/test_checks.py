@@ -1,0 +1,43 @@
+"""scikit-learn's own checks of estimators, all of them.
+
+Its MLPs skip none. Those of many fits are slow: a linear model of each kind is quick.
+"""
+
+import warnings
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from shrinkage.sklearn import MLPClassifier, MLPClassifierCV, MLPRegressor, MLPRegressorCV
+
+CROSS_VALIDATION = {"strengths": 3, "cv": 3}
+QUICK = [MLPRegressor(()), MLPClassifier((), penalty="l2:0.01")]
+SLOW = [
+    MLPRegressor(max_iter=100),
+    MLPClassifier(max_iter=100),
+    MLPRegressor(penalty="l1:1e-3", solver="sgd", max_iter=100),
+    MLPClassifier(penalty="group_lasso:1e-3,groups=in", max_iter=60),
+    MLPClassifier((), penalty="l1:1e-2"),
+    MLPRegressorCV((), **CROSS_VALIDATION),
+    MLPClassifierCV((), penalty="l2", **CROSS_VALIDATION),
+    MLPRegressorCV((10,), max_iter=40, learning_rate_init=0.05, rule="best", **CROSS_VALIDATION),
+    MLPClassifierCV((10,), max_iter=40, learning_rate_init=0.05, rule="best", **CROSS_VALIDATION),
+]
+
+
+@pytest.mark.parametrize(
+    "estimator", [*QUICK, *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)], ids=str
+)
+def test_every_check_of_scikit_learn_passes(estimator):
+    for checked, check in estimator_checks_generator(estimator):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of convergence, and of cv with few rows
+            try:
+                check(checked)
+            except pytest.skip.Exception:
+                raise
+            except Exception as error:
+                if type(error).__name__ == "SkipTest":  # no decision_function, no array API
+                    continue
+                name = getattr(check, "func", check).__name__
+                raise AssertionError(f"{name}: {error}") from error
