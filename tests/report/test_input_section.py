@@ -50,7 +50,7 @@ def test_inputs_are_counted_and_few_are_named(kept: dict[str, int], sentence: st
     from shrinkage.report.input_section import describe_uses
 
     uses = [FeatureUse("l1", 0.1, name, seeds, 3, 0.0, 0.0) for name, seeds in kept.items()]
-    assert describe_uses("l1", uses).startswith(sentence)
+    assert describe_uses("l1", uses, "seed").startswith(sentence)
 
 
 def test_each_model_has_bars_of_what_it_uses_the_most_important_first() -> None:
@@ -110,6 +110,15 @@ def test_a_study_of_an_earlier_version_has_no_such_section() -> None:
     page = render_report(kind("whole"))
     assert "<h2>Inputs</h2>" not in page
     assert "inputs" not in Document(page).figures
+
+
+def test_splits_are_called_folds_where_they_are() -> None:
+    results = kind("inputs")
+    page = Document(render_report(replace(results, question={**results.question, "folds": 3})))
+    section = page.one("section", **{"class": "inputs"})
+    assert "of 30 inputs in every fold" in section
+    assert "mean over folds" in section
+    assert "seed" not in section
 
 
 def test_without_a_recommendation_the_best_method_comes_first() -> None:
