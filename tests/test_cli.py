@@ -132,7 +132,7 @@ def test_all_diverged_is_a_failure(run):
         (("--penalty", "l1", "--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
         (("--out", ""), "'--out': it is empty; name a folder"),
-        (("--out", "a/" * 3000), "cannot be written (File name too long)"),
+        (("--penalty", "l1", "--out", "a/" * 3000), "cannot be written (File name too long)"),
         (
             ("--strengths", "1e-4:1e-1:1000000000"),
             "strengths must be at most 10,000, got 1000000000",

@@ -39,6 +39,7 @@ def test_coefficients_on_the_original_scale_predict_the_same(numbers_study, cars
     assert features["coefficient (original)"].iloc[0] == of["power", ""]
 
 
+@pytest.mark.slow
 def test_probabilities_of_two_classes_are_those_of_their_logit(classes_study, cars):
     model = classes_study[1].model
     rows = cars.dropna()
