@@ -54,6 +54,8 @@ class Results:
     ['method', 'rule', 'strength']
     >>> [record.status for record in results.records_of(results.choices[0])]
     ['ok']
+    >>> [use.feature for use in results.features_of("l1@loss", 1e-3)]  # with their importance
+    ['x', 'y']
     >>> results.is_constant(results.choices[0])
     False
     >>> results.remarks()
