@@ -60,7 +60,7 @@ seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figure
 docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/weight-decay.md
 	$(BIN)/python docs/weight_decay.py
 
-law: $(VENV)/.dev  ## every penalty, way and optimizer: how near to the known minimum it rests
+law: $(VENV)/.dev  ## every penalty, way and optimizer: how near it comes to the known minimum
 	$(BIN)/python tests/law.py $(ARGS)
 
 soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps while parameters change

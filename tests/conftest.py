@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import xdist
 
-from grid import quick_rows
+from grid import QUICK, quick_rows
 
 gc.set_threshold(100_000, 50, 50)  # what compiles makes many objects, and few cycles
 
-QUICK = "not slow and not frameworks"  # what `make test` selects
 LEFT_OUT = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(slow|frameworks)\b", re.MULTILINE)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+QUICK = "not slow and not frameworks"  # the markers by which `make test` selects
 FULL = os.environ.get("SHRINKAGE_GRID") == "full"
 
 

@@ -57,7 +57,7 @@ def test_a_report_is_made_again_from_the_records(run, tmp_path):
     before = {name: (folder / name).read_bytes() for name in ("trials.csv", "report.html")}
     for name in before:
         (folder / name).unlink()
-    result = run("report", folder)
+    result = run("report", "shrinkage-study")
     assert result.exit_code == 0, result.output
     assert {name: (folder / name).read_bytes() for name in before} == before
 
@@ -94,6 +94,21 @@ def test_a_study_file_and_options_before_it(run, tmp_path):
     assert (results.data["name"], len(results.records)) == ("wine", 2)
 
 
+def test_another_metric_folds_and_balanced_classes(run):
+    options = ("--metric", "log_loss", "--folds", "2", "--balanced")
+    result = run("compare", "iris", "--penalty", "l1", *SMALL, *options)
+    assert result.exit_code == 0, result.output
+    assert "12 trials to run, about " in result.stderr
+    results = load("shrinkage-study")
+    question = results.question
+    assert (question["metric"], question["folds"], question["balanced"]) == ("log_loss", 2, True)
+    assert results.baseline.name == "guessing by class shares"
+    # a third of the rows is of each class, so that the bar is log 3
+    assert results.baseline.validation_scores == pytest.approx([1.0986] * 4, abs=2e-3)
+    assert "log-loss in validation" in " ".join(result.stdout.split())
+    assert "mean over 2 folds, 2 times" in " ".join(result.stdout.split())
+
+
 @pytest.mark.slow
 def test_all_diverged_is_a_failure(run):
     result = run("compare", "iris", "--optimizer", "sgd", "--lr", "1e38", *SMALL)
@@ -128,11 +143,17 @@ def test_all_diverged_is_a_failure(run):
         (("--prefer", "small"), "prefer must be score or sparse, got 'small'"),
         (("--task", "ranking"), "task must be regression or classification, got 'ranking'"),
         (("iris", "--metric", "mae"), "metric 'mae' is of regression: classification has acc"),
+        (
+            ("iris", "--folds", "57"),
+            "folds must be at most 56 here, two rows outside the test part",
+        ),
+        (("iris", "--folds", "1"), "folds must be a whole number from 2 up, got 1"),
+        (("diabetes", "--balanced"), "balanced weighs classes, and the task is regression"),
         (("--metric", "acuracy"), "metric 'acuracy' is unknown; did you mean 'accuracy'"),
         (("--penalty", "l1", "--out", "few.csv"), "out 'few.csv' cannot be written"),
         (("--study", "no.toml"), "study 'no.toml' cannot be read"),
         (("--out", ""), "'--out': it is empty; name a folder"),
-        (("--out", "a/" * 3000), "cannot be written (File name too long)"),
+        (("--penalty", "l1", "--out", "a/" * 3000), "cannot be written (File name too long)"),
         (
             ("--strengths", "1e-4:1e-1:1000000000"),
             "strengths must be at most 10,000, got 1000000000",
@@ -210,8 +231,8 @@ def test_a_model_that_ends_the_program_is_told_of(run, tmp_path, module, leave):
         "class Late(torch.nn.Linear):\n"
         "    calls = 0\n"
         "    def forward(self, x):\n"
-        "        Late.calls += 1\n"
-        "        if Late.calls > 20:\n"
+        "        Late.calls += not self.training\n"
+        "        if Late.calls > 5:\n"
         f"            {leave}\n"
         "        return super().forward(x)\n"
     )

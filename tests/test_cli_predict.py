@@ -39,6 +39,10 @@ def test_a_comparison_ends_with_a_model_and_the_command_that_uses_it(run, flower
     assert "fitted on 112 rows, the best of 3 initializations" in compared.stdout
     assert set(os.listdir("shrinkage-study/model")) == {"model.json", "weights.safetensors"}
     assert os.path.exists("shrinkage-study/features.csv")
+    page = Path("shrinkage-study/report.html").read_text(encoding="utf-8")
+    command = "shrinkage predict shrinkage-study NEW.csv --out predictions.csv"
+    assert "<h2>Use this model</h2>" in page
+    assert f'<pre class="command">{command}</pre>' in page
     result = run("predict", "shrinkage-study", "new.csv", "--out", "predictions.csv")
     assert result.exit_code == 0, result.output
     assert "predictions.csv: 15 predictions" in result.stdout

@@ -119,7 +119,11 @@ def test_a_page_of_one(run, tmp_path: Path) -> None:
         (("--all", "--jobs", "0"), "jobs must be a whole number from 1 up, got 0"),
         (("adam", "--out", "page.pdf"), "out must be a file that ends in .html, got 'page.pdf'"),
         (("adam", "--out", "nowhere/p.html"), "there is no folder 'nowhere'"),
-        (("pytorch_optimizer.LOMO",), "pytorch_optimizer.LOMO cannot be probed"),
+        pytest.param(
+            ("pytorch_optimizer.LOMO",),
+            "pytorch_optimizer.LOMO cannot be probed",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input(run, tmp_path: Path, arguments, sentence: str) -> None:

@@ -2,12 +2,18 @@
 
 from itertools import product
 from math import prod
+from pathlib import Path
 
 import pytest
 
-from grid import FULL, covering, quick_rows
+from grid import FULL, QUICK, covering, quick_rows
 
 ROWS = [{"how": how, "kind": kind} for how, kind in product(("coupled", "loss"), (int, str))]
+
+
+def test_the_quick_layer_is_what_make_test_runs() -> None:
+    makefile = Path(__file__).parents[1] / "Makefile"
+    assert f'-m "{QUICK}"' in makefile.read_text(encoding="utf-8")
 
 
 def test_each_value_stands_in_a_row() -> None:

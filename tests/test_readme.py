@@ -91,7 +91,7 @@ def test_the_shrinkage_commands_run(
     quick = {
         "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
         "scratch": ["--epochs", "20", "--samples", "30"],
-        "probe": ["--jobs", "1"],
+        "probe": ["--jobs", "1", "--timeout", "1800"],  # nothing hurries
     }
     monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
     asked = [*words, *quick.get(words[1], [])]
@@ -99,7 +99,7 @@ def test_the_shrinkage_commands_run(
     if words[1] == "predict":  # with the model of the study that the command before it made
         Path("new.csv").write_text("x,kind\n1,a\n", encoding="utf-8")
         before = ["shrinkage", "compare", "data.csv", "--target", "y", "--out", words[2]]
-        lines = [[*before, *quick["compare"]], asked]
+        lines = [[*before, "--penalty", "l1", *quick["compare"]], asked]
     for line in lines:
         monkeypatch.setattr("sys.argv", line)
         with pytest.raises(SystemExit) as stop:

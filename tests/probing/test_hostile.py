@@ -99,6 +99,7 @@ def test_an_alarm_of_someone_else_is_left_alone() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 def test_a_probe_in_another_thread_needs_no_alarm() -> None:
     laws = []
     thread = threading.Thread(target=lambda: laws.append(probe(hostile.Plain)))

@@ -223,6 +223,7 @@ def test_a_decay_that_half_precision_loses_is_said(lr: float, lost: bool) -> Non
     assert ("in bfloat16 a decay this weak is lost: no weight moves" in law.notes) is lost
 
 
+@pytest.mark.slow
 def test_a_law_shows_itself() -> None:
     law = probe("torch.optim.SGD,momentum=0.9", lr=0.01, weight_decay=0.5)
     assert "\n" not in str(law)

@@ -15,7 +15,7 @@ from report.synthetic import FEW, HOSTILE, KINDS, kind, study
 from report.synthetic_laws import LAWS
 from shrinkage.report import write_laws, write_paths, write_report
 
-ON_A_PHONE = {"whole", "hostile", "hundreds of classes", "unfinished"}
+ON_A_PHONE = {"whole", "inputs", "hostile", "hundreds of classes", "unfinished"}
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 
 CONTRASTS = """
@@ -110,6 +110,24 @@ def test_the_legend_hides_a_method_in_every_figure(opened: Browser) -> None:
     assert opened.run(panel) == before[1] - 2
     button.send_keys(Keys.SPACE)
     assert (opened.run(traces), opened.run(panel)) == before
+
+
+def test_the_inputs_of_another_model_are_shown_when_it_is_chosen(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = tmp_path / "inputs.html"
+    write_report(kind("inputs"), path)
+    browser.open(path)
+    names = "return [...document.querySelectorAll('[data-figure=inputs] .ytick')].length"
+    bars = "return document.querySelectorAll('[data-figure=inputs] .barlayer .point').length"
+    assert (browser.run(names), browser.run(bars)) == (3, 3)
+    browser.run(
+        "const model = document.getElementById('model'); model.selectedIndex = 1;"
+        "model.dispatchEvent(new Event('change'))"
+    )
+    browser.until(lambda: browser.run(bars) == 20)
+    assert browser.run(names) == 20
+    assert browser.errors() == []
 
 
 def test_a_script_that_slips_in_would_not_run(opened: Browser) -> None:

@@ -126,3 +126,23 @@ def test_the_trivial_model_is_a_labelled_level(
         lowest = figure["layout"]["yaxis"]["range"][0]
         assert (level < lowest) is is_below is ("below" in label["text"])
         assert (label["yref"], label["y"]) == (("paper", 0) if is_below else ("y", level))
+
+
+def test_an_error_is_better_below() -> None:
+    """Accuracies taken for log-losses: what was best is worst, and the trivial model is high up."""
+    results = with_trivial(study(FEW), 3.0)
+    results = replace(results, question={**results.question, "metric": "log_loss"})
+    document = Document(render_report(results))
+    (label,) = document.figures["score"]["layout"]["annotations"]
+    assert label["text"].endswith("3.000 (above)")
+    assert (label["y"], label["yanchor"]) == (1, "top")
+    low, high = document.figures["score"]["layout"]["yaxis"]["range"]
+    scores = [cell.score for cell in summarize(results.records)]
+    assert low < min(scores) < high < 3.0
+    page = render_report(results)
+    assert "Down and to the right is better" in page
+    assert "a model is of use only below it" in page
+    assert '<th scope="col" class="number" data-kind="number" aria-sort="ascending">' in page
+    front = find_pareto_front(summarize(results.records), METRICS["log_loss"])
+    assert [cell.score for cell in front] == sorted(cell.score for cell in front)
+    assert front[0].score == min(cell.score for cell in summarize(results.records))

@@ -66,6 +66,16 @@ def texts(value: object) -> Iterator[str]:
         yield value
 
 
+def test_folds_are_named_as_such() -> None:
+    results = with_diverged(study(("none", "l2@coupled"), seeds=6), "step 3")
+    results = replace(results, question={**results.question, "seeds": 2, "folds": 3})
+    page = render_report(results)
+    assert "Mean over 6 folds, with a band" in page
+    assert "mean over 3 folds, 2 times, ± its standard error" in page
+    assert "Means over seeds and folds." in page
+    assert "<td>0, fold 1</td>" in page
+
+
 def test_says_the_verdict_and_the_data_first() -> None:
     document = Document(render_report(kind("whole")))
     assert document.one("h1") == "spiral"

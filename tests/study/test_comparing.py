@@ -66,7 +66,7 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
 
 
 def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
-    whole = run_study(small, out=tmp_path / "whole", jobs=1, quiet=True)
+    whole = run_study(small, out=tmp_path / "whole", jobs=1, rows=None, quiet=True)
     from shrinkage.study.training import fit
 
     train, calls = fit.run_trial, []
@@ -79,11 +79,11 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
 
     monkeypatch.setattr(fit, "run_trial", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_study(small, out=tmp_path / "half", jobs=1, quiet=True)
+        run_study(small, out=tmp_path / "half", jobs=1, rows=None, quiet=True)
     half = load(tmp_path / "half")
     assert len(half.records) == 4
     assert half.verdict == ""
-    run_study(small, out=tmp_path / "half", jobs=1, quiet=True)
+    run_study(small, out=tmp_path / "half", rows=None, jobs=1, quiet=True)
     assert len(calls) == 5 + 6
     assert len(set(calls)) == len(small.trials())
     assert trials(tmp_path / "half") == trials(tmp_path / "whole")
@@ -187,7 +187,8 @@ def test_the_test_part_is_seen_once_after_all_trials(small, tmp_path, monkeypatc
         score_test_part, "score_test_part", lambda *a: (seen.append("test"), tested(*a))[1]
     )
     results = comparing.run_study(small, out=tmp_path, jobs=1, quiet=True)
-    assert seen == [results.data["train"]] * 10 + ["test"]
+    fitted = 150 - results.data["test"]  # the model to keep, after all scores are known
+    assert seen == [results.data["train"]] * 10 + ["test"] + [fitted] * 3
     for choice in results.choices:
         assert len(choice.test_scores) == small.seeds
 

@@ -80,7 +80,6 @@ def in_fresh_process(code: str) -> object:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
 def test_the_regularizer_loads_neither_numba_nor_the_engine() -> None:
     code = """
 import json, sys

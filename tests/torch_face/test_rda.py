@@ -62,7 +62,6 @@ def test_it_finds_the_zeros_that_the_proximal_iterate_does_not() -> None:
     assert ((train("Adam", lam, seed) == 0) != target).any()
 
 
-@pytest.mark.slow
 def test_it_comes_to_the_minimum() -> None:
     A, b = (torch.tensor(part) for part in normal_equations())
     w = nn.Parameter(torch.zeros(10, dtype=torch.float64))

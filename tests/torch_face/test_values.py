@@ -137,7 +137,7 @@ def test_zeros_have_no_nan(penalty: Penalty) -> None:
 
 
 # Index lists are kept in a cache, which the compiler mentions and rightly looks through.
-@pytest.mark.slow
+@pytest.mark.quick_where(penalty=[PENALTIES[0]])
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) -> None:

@@ -42,10 +42,11 @@ def render_sortable_table(
 
 
 def render_row_head(name: str, style: Style) -> str:
-    """The head of a row that belongs to a method."""
+    """The head of a row that belongs to a method; a long name wraps after ":" or before "@"."""
+    shown = escape(name).replace(":", ":<wbr>").replace("@", "<wbr>@")
     return (
         f'<th scope="row" data-value="{escape(name)}" style="{style.css}">'
-        f'<span class="swatch"></span><code>{escape(name)}</code></th>'
+        f'<span class="swatch"></span><code>{shown}</code></th>'
     )
 
 

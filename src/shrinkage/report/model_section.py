@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shrinkage.report.page_text import escape, format_strength
+from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.model.code_examples import (
@@ -34,6 +37,10 @@ def render_model(results: Results) -> str:
         return ""
     if model.facts.get("study") != results.question.get("digest"):
         return ""
+    # As one would type it here, however the study's folder was named.
+    here = Path.cwd()
+    full = folder.resolve()
+    folder = full.relative_to(here) if full.is_relative_to(here) else full
     parts = [
         "<h2>Use this model</h2>",
         f"<p>{escape(f'{_describe(model)} {_describe_inputs(model)}')}</p>",
@@ -60,8 +67,8 @@ def _describe_inputs(model: FittedModel) -> str:
     if len(model.kept) > MOST_NAMES:
         return f"It uses {len(model.kept)} of {pluralize(count, 'input')}."
     return (
-        f"It uses {', '.join(model.kept)}; the other columns of {pluralize(count, 'input')} may be "
-        "absent from new rows."
+        f"It uses {join_words(model.kept)} of {pluralize(count, 'input')}; new rows need no other "
+        "column."
     )
 
 

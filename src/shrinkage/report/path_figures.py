@@ -20,53 +20,59 @@ LINE = style_of(0)
 def draw_path_scores(results: PathResults) -> Figure:
     """The score against the number of inputs: the best of each number joined, with its band."""
     front = find_front(results)
-    places = [place for place, point in enumerate(results.points) if is_number(point.score)]
-    points = [results.points[place] for place in places]
-    others = [point for point in points if point not in front]
-    traces: list[Trace] = []
-    if all(is_number(point.error) for point in front) and len(front) > 1:
-        back = front[::-1]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": [len(point.kept) for point in [*front, *back]],
-                "y": [point.score + point.error for point in front]
-                + [point.score - point.error for point in back],
-                "fill": "toself",
-                "fillcolor": LINE.tint(BAND),
-                "line": {"width": 0},
-                "hoverinfo": "skip",
-            }
-        )
-    traces += [_draw_points(others, size=5, opacity=0.35), _draw_points(front, line=True)]
-    traces += [
-        _mark(results.points[place], symbol, said)
-        for place, symbol, said in (
-            (results.best, "star", "the best score"),
-            (results.chosen, "diamond", "chosen"),
-        )
-    ]
-    level = results.trivial["validation_score"]
+    others = [p for p in results.points if p not in front and is_number(p.score)]
     most = max(len(point.kept) for point in results.points)
-    traces.insert(
-        0,
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [0, most],
-            "y": [level, level],
-            "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
-            "hoverinfo": "text",
-            "hovertext": f"<b>{escape_label(results.trivial['name'])}</b>",
-        },
-    )
+    traces = [
+        _draw_trivial(results, most),
+        *_draw_band(front),
+        _draw_points(others, size=5, opacity=0.35),
+        _draw_points(front, line=True),
+        _mark(results.points[results.best], "star", "the best score"),
+        _mark(results.choice, "diamond", "chosen"),
+    ]
     margin = 0.02 * most + 0.3
     layout: Layout = {
-        "xaxis": {"title": {"text": "inputs kept"}, "range": [-margin, most + margin]},
+        "xaxis": {
+            "title": {"text": "inputs kept"},
+            "range": [-margin, most + margin],
+            "dtick": max(1, round(most / 10)),
+        },
         "yaxis": {},
     }
     return Figure("path-score", traces, layout)
+
+
+def _draw_trivial(results: PathResults, most: int) -> Trace:
+    level = results.trivial["validation_score"]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [0, most],
+        "y": [level, level],
+        "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
+        "hoverinfo": "text",
+        "hovertext": f"<b>{escape_label(results.trivial['name'])}</b>",
+    }
+
+
+def _draw_band(front: Sequence[Point]) -> list[Trace]:
+    """One standard error to either side, once along the top and back along the bottom."""
+    if len(front) < 2 or not all(is_number(point.error) for point in front):
+        return []
+    back = front[::-1]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [len(point.kept) for point in [*front, *back]],
+            "y": [point.score + point.error for point in front]
+            + [point.score - point.error for point in back],
+            "fill": "toself",
+            "fillcolor": LINE.tint(BAND),
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+        }
+    ]
 
 
 def find_front(results: PathResults) -> list[Point]:
@@ -90,12 +96,13 @@ def draw_norms(results: PathResults) -> Figure:
     traces = [_draw_norm(results, name, kept) for name in order]
     low, high = math.log10(min(strengths)), math.log10(max(strengths))
     margin = 0.03 * (high - low) or 0.5
+    room = margin if len(kept) > MOST_LABELS else 4 * margin  # for the names on the left
     chosen = results.choice.strength
     layout: Layout = {
         "xaxis": {
             "type": "log",
             "title": {"text": "strength"},
-            "range": [low - margin, high + margin],
+            "range": [low - room, high + margin],
             **decade_ticks(low, high),
         },
         "yaxis": {"rangemode": "tozero"},

@@ -31,7 +31,14 @@ COLUMNS = (
 
 
 def write_path(results: PathResults, path: Path) -> None:
-    """Write the page of a path; it opens offline, and appears whole or not at all."""
+    """Write the page of a path; it opens offline, and appears whole or not at all.
+
+    Examples
+    --------
+    With what `shrinkage.study.fit_path` gives::
+
+        write_path(path, Path("path.html"))
+    """
     write_atomically(Path(path), render_path(results))
 
 

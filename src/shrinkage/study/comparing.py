@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +13,6 @@ import pandas as pd
 
 from shrinkage.study import score_test_part
 from shrinkage.study.choosing import choose
-from shrinkage.study.data.column_reading import summarize_features
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.limits import describe_limits
 from shrinkage.study.data.sources import read_source
@@ -41,8 +39,6 @@ from shrinkage.study.training.rehearsal import rehearse
 from shrinkage.study.training.workers import START, check_jobs, count_processes, run_trials
 
 OUT = "shrinkage-study"
-MOST_SHOWN = 400  # characters of a note on the terminal
-SHORTENED = " ... (the report has all)"
 
 
 def compare(
@@ -172,10 +168,7 @@ def run_study(
         "data": describe_data(table, study),
     }
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
-        for line in (describe_table(table), *summarize_features(table.readings)):
-            progress.say(line)
-        for note in table.notes:
-            line = textwrap.shorten(f"{table.name}: {note}", MOST_SHOWN, placeholder=SHORTENED)
+        for line in describe_table(table):
             progress.say(line)
         _run_pending(study, parts, store, jobs, progress, trial_seconds)
         if not store.is_finished():

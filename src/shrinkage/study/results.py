@@ -226,16 +226,15 @@ class Results:
             return "one split of the rows, so the variation between splits is unknown"
         splits = f"{seeds} splits of the rows"
         if self.folds:
-            splits = f"{self.folds} folds, {seeds // self.folds} times"
+            times = seeds // self.folds
+            splits = f"{self.folds} folds" + (f", {times} times" if times > 1 else "")
         return f"mean over {splits}, ± its standard error; it chose the strengths"
 
     def __repr__(self) -> str:
         frame = self.text_table()
         table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        chosen = self.recommended
-        uses = self.features_of(chosen.method, chosen.strength) if chosen else []
-        inputs = describe_inputs(uses, self.metric)
+        inputs = self._describe_inputs()
         parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict], inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
@@ -243,9 +242,14 @@ class Results:
         import pandas as pd
 
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        lines = pd.DataFrame({"": [terms, *self.remarks(), self.verdict]})
+        lines = [terms, *self.remarks(), self.verdict, *self._describe_inputs()]
         table = self.text_table().to_html(index=False)
-        return table + lines.to_html(index=False, header=False, border=0)
+        return table + pd.DataFrame(lines).to_html(index=False, header=False, border=0)
+
+    def _describe_inputs(self) -> list[str]:
+        chosen = self.recommended
+        uses = self.features_of(chosen.method, chosen.strength) if chosen else []
+        return describe_inputs(uses, self.metric, "fold" if self.folds else "seed")
 
 
 def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:

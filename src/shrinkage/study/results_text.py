@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
 from shrinkage.study.records import Baseline, Choice, FeatureUse
 from shrinkage.study.scores import Metric
-from shrinkage.study.summary import mean_and_error, rank_features
+from shrinkage.study.summary import find_leading, mean_and_error, rank_features
 
 
 def text_row(choices: Sequence[Choice]) -> dict[str, str]:
@@ -47,18 +48,33 @@ def with_error(mean: float, error: float) -> str:
     return text if math.isnan(error) else f"{text} ± {format_score(error)}"
 
 
-def describe_inputs(uses: Sequence[FeatureUse], metric: Metric, most: int = 8) -> list[str]:
-    """Lines on the inputs of one method's models, the most important first."""
+def describe_leading(uses: Sequence[FeatureUse], most: int = 8) -> str:
+    """A sentence that names the few inputs that matter; "" where they are not few."""
+    leading, share = find_leading(uses)
+    if not 0 < len(leading) <= min(most, len(uses) - 1):
+        return ""
+    have = "has" if len(leading) == 1 else "have"
+    return f"{join_words(leading)} {have} {format_share(share)} of the importance."
+
+
+def describe_inputs(
+    uses: Sequence[FeatureUse], metric: Metric, split: str, most: int = 8
+) -> list[str]:
+    """Lines on the inputs of one method's models, the most important first.
+
+    `split` is what a split of the rows is called: "seed" or "fold".
+    """
     if not uses:
         return []
     count, seeds = len(uses), max(use.seeds for use in uses)
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
-    said = f"{always} of {pluralize(count, 'input')} are used in every seed, {never} in none"
+    said = f"{always} of {pluralize(count, 'input')} are used in every {split}, {never} in none"
     lines = [
         f"Inputs: {said}. Importance is the {metric.title} "
         f"{'lost' if metric.best else 'added'} when an input is shuffled."
     ]
+    lines += [line] if (line := describe_leading(uses)) else []
     ranked = [use for use in rank_features(uses) if use.kept][:most]
     width = max((len(use.feature) for use in ranked), default=0)
     for use in ranked:

@@ -256,7 +256,7 @@ METRICS = {
             "how often a row of a class gets a higher probability of it than another row does",
             "classes",
             _measure_roc_auc,
-            "the class shares",
+            "guessing by class shares",
         ),
         Metric(
             "log_loss",
@@ -264,7 +264,7 @@ METRICS = {
             "minus the log of the probability of the true class, mean over rows; lower is better",
             "classes",
             _measure_log_loss,
-            "the class shares",
+            "guessing by class shares",
             best=0.0,
         ),
         Metric(

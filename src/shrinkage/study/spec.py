@@ -105,6 +105,7 @@ class Study:
     400
     >>> print(study.to_toml())
     data = "friedman"
+    balanced = false
     methods = ["none", "l1@proximal"]
     strengths = [0.001, 0.01]
     ...

@@ -83,3 +83,18 @@ def rank_features(uses: Sequence[FeatureUse]) -> list[FeatureUse]:
         key=lambda use: (use.kept > 0, use.importance, use.kept, use.coefficient or 0.0),
         reverse=True,  # inputs that tie stay in the order of the data
     )
+
+
+def find_leading(uses: Sequence[FeatureUse], share: float = 0.95) -> tuple[list[str], float]:
+    """The fewest inputs that have a share of the summed importance, and the share they have.
+
+    Importances below 0, which are noise, count as 0. Without any importance there is no input.
+    """
+    ranked = [use for use in rank_features(uses) if use.kept and use.importance > 0]
+    total = sum(use.importance for use in ranked)
+    reached = 0.0
+    for count, use in enumerate(ranked, 1):
+        reached += use.importance
+        if reached >= share * total:
+            return [use.feature for use in ranked[:count]], reached / total
+    return [], 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shrinkage.study.data.features import MOST_LEVELS
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.splits import split_rows
 from shrinkage.study.data.table import prepare_table
@@ -27,7 +28,9 @@ from shrinkage.study.spec import Study
 EPOCHS = 800  # until Adam stands still on these rows
 
 
-def fit_linear(cars: pd.DataFrame, folder: Path, target: str, method: str, strength: float):
+def fit_linear(
+    cars: pd.DataFrame, folder: Path, target: str, method: str, strength: float, **options: bool
+):
     """A linear model of `folder`/cars.csv, fitted once, and the rows that it was fitted on."""
     others = {"mpg": ["thirst"], "thirst": ["mpg"], "origin": ["mpg", "thirst"]}[target]
     cars.drop(columns=others).to_csv(folder / "cars.csv", index=False)
@@ -39,6 +42,7 @@ def fit_linear(cars: pd.DataFrame, folder: Path, target: str, method: str, stren
         model="linear",
         lr=0.1,
         epochs=EPOCHS,
+        **options,
     )
     table = prepare_table(read_source(study.data), study)
     rows = split_rows(table, study, 0)
@@ -105,19 +109,26 @@ SKLEARN = [
     ("thirst", "l1@proximal", 0.02, "C=1 / (len(rows) * 0.02), l1_ratio=1"),
     ("thirst", "l2@proximal", 0.01, "C=1 / (len(rows) * 0.02), l1_ratio=0"),
     ("origin", "elastic_net@proximal", 0.01, 'solver="saga"'),
+    ("origin", "l2@proximal", 0.02, 'class_weight="balanced"'),
 ]
 
 
+@pytest.mark.quick_where(method=["l1@proximal", "l2@coupled"])
 @pytest.mark.parametrize(("target", "method", "strength", "written"), SKLEARN)
 def test_scikit_learn_fits_the_same_coefficients(
     target, method, strength, written, cars, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(refitting, "INITIALIZATIONS", 1)
-    model, fitted = fit_linear(cars, tmp_path, target, method, strength)
+    heavy = (cars["weight"] > 1500).astype(object)
+    heavy[::10] = None
+    cars = cars.assign(heavy=heavy)
+    balanced = "balanced" in written
+    model, fitted = fit_linear(cars, tmp_path, target, method, strength, balanced=balanced)
     fitted.to_csv(tmp_path / "cars.csv", index=False)
     rows = place(model, cars, tmp_path)
     program = write_sklearn(model, "cars.csv")
     assert written in program
+    assert next(r.kind for r in model.readings if r.name == "heavy") == "truth"
     assert "shrinkage" not in program
     names = run(program, tmp_path, monkeypatch)
     estimator = names["model"]
@@ -129,6 +140,24 @@ def test_scikit_learn_fits_the_same_coefficients(
     if strength and target != "origin":  # the intercepts of a softmax are free up to a constant
         np.testing.assert_allclose(np.atleast_1d(estimator.intercept_), bias, atol=2e-3)
     answers_agree(names, model, rows, rtol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore:.*ignored|.*filled:UserWarning")
+def test_rare_levels_share_an_input(numbers_study, cars, tmp_path, monkeypatch):
+    model = numbers_study[1].model
+    *others, text = model.encoding.columns
+    assert text.levels == ("europe", "japan", "missing", "usa")
+    text = replace(text, levels=text.levels[:3], others=("usa",))
+    encoding = replace(model.encoding, columns=(*others, text))
+    state = {**model.state, "weight": model.state["weight"] + np.float32(0.1)}  # none is 0
+    model = replace(model, encoding=encoding, state=state)
+    rows = place(model, cars, tmp_path)
+    names = run(write_torch(model, Path("my study")), tmp_path, monkeypatch)
+    np.testing.assert_allclose(names["predictions"], model.predict(rows), rtol=1e-5)
+    program = write_sklearn(model, "cars.csv")
+    assert f"max_categories={MOST_LEVELS}" in program
+    cars.drop(columns="thirst").to_csv(tmp_path / "cars.csv", index=False)
+    assert len(run(program, tmp_path, monkeypatch)["predictions"]) == len(cars)
 
 
 @pytest.mark.parametrize(

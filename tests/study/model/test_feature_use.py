@@ -10,11 +10,11 @@ from shrinkage.study.data.splits import fit_preprocessing, split_rows
 from shrinkage.study.data.table import prepare_table
 from shrinkage.study.model.feature_use import REPEATS, measure_features
 from shrinkage.study.model.refit import open_question
-from shrinkage.study.records import Trial
+from shrinkage.study.records import FeatureUse, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage.features_csv import write_features_csv
-from shrinkage.study.summary import rank_features
+from shrinkage.study.summary import find_leading, rank_features
 from shrinkage.study.training import fit
 
 
@@ -93,5 +93,19 @@ def test_the_printed_results_name_the_inputs(numbers_study):
     assert isinstance(results, Results)
     text = repr(results)
     assert "Inputs: 3 of 4 inputs are used in every seed, 1 in none." in text
+    assert "power, origin and weight have 100% of the importance." in text
     assert text.index("  power ") < text.index("  origin ") < text.index("  weight ")
     assert "  noise " not in text
+    assert "Inputs: 3 of 4 inputs" in results._repr_html_()
+
+
+def test_the_leading_inputs_are_the_fewest_with_most_of_the_importance():
+    def make(importances):
+        return [
+            FeatureUse("l1@proximal", 0.1, name, 1 if value else 0, 1, value, 0.0)
+            for name, value in importances.items()
+        ]
+
+    assert find_leading(make({"a": 0.5, "b": 0.04, "c": 0.46, "d": 0.0})) == (["a", "c"], 0.96)
+    assert find_leading(make({"a": 1.0, "b": -3.0})) == (["a"], 1.0)
+    assert find_leading(make({"a": -1.0, "b": 0.0})) == ([], 0.0)

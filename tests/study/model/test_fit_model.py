@@ -61,6 +61,7 @@ def test_all_rows_take_the_test_part_in_and_have_no_test_score(classes_study):
     assert "test score" not in model.facts
 
 
+@pytest.mark.slow
 def test_what_is_preferred_or_named_decides(numbers_study):
     _, results = numbers_study
 
@@ -114,6 +115,7 @@ def test_without_a_recommendation_there_is_no_model(tmp_path):
         fit_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
     def run(**options):
         return compare(

@@ -39,6 +39,7 @@ def test_coefficients_on_the_original_scale_predict_the_same(numbers_study, cars
     assert features["coefficient (original)"].iloc[0] == of["power", ""]
 
 
+@pytest.mark.slow
 def test_probabilities_of_two_classes_are_those_of_their_logit(classes_study, cars):
     model = classes_study[1].model
     rows = cars.dropna()
@@ -155,3 +156,9 @@ def test_the_rows_it_was_fitted_on_are_all_but_the_test_part(numbers_study, cars
     fitted = np.sort([*rows.train, *rows.validation])
     column = next(c for c in model.encoding.columns if c.name == "power")
     assert column.mean == pytest.approx(table.frame["power"].iloc[fitted].mean(), rel=1e-12)
+
+
+def test_a_notebook_shows_the_inputs(numbers_study):
+    shown = numbers_study[1].model._repr_html_()
+    assert shown.startswith("<p>FittedModel(l1@proximal at 0.05, linear, predicts &#x27;mpg&#x27;")
+    assert "<td>power</td>" in shown

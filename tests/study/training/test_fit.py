@@ -117,6 +117,7 @@ def _numbers(rows=200):
     return Parts(Examples(X[:100], y[:100]), Examples(X[100:], y[100:]), "numbers", 1)
 
 
+@pytest.mark.slow
 def test_a_linear_model_with_l2_is_ridge(ready):
     """½·mean squared error + lam·Σw²: scikit-learn's alpha is 2·rows·lam."""
     study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)

@@ -28,11 +28,11 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from shrinkage import L1, MCP
 from shrinkage.kernels import launch
-from shrinkage.kernels.scalar_forms import formula_of
+from shrinkage.kernels.scalar_forms import scalar_form_of
 from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.kernels.records import PARAMETER, PIECE, make_job
 
-KINDS = [Kind(Update.SGD, formula_of(penalty)[0], how, Groups.NONE, "float64")
+KINDS = [Kind(Update.SGD, scalar_form_of(penalty)[0], how, Groups.NONE, "float64")
          for penalty, how in ((L1(1.0), How.PROXIMAL), (MCP(1.0), How.COUPLED))]
 
 def step(number):

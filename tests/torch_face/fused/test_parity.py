@@ -146,7 +146,7 @@ def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
     check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
-@pytest.mark.quick_where(variant=["Adam"], penalty=[L1(0.1), GroupLasso(0.1)])
+@pytest.mark.quick_where(variant=["SGD momentum"], penalty=[L1(0.1), GroupLasso(0.1, "in")])
 @pytest.mark.parametrize(
     "penalty", [L1(0.1), MCP(0.1), GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str
 )

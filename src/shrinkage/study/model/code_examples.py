@@ -125,7 +125,6 @@ def write_sklearn(model: FittedModel, data: str) -> str:
     target = next(reading for reading in model.readings if reading.role == "target")
     named = ", ".join(_quote(column.name) for column in texts)
     dropped = [_quote(r.name) for r in model.readings if r.role != "feature"]
-    truths = [_quote(r.name) for r in model.readings if (r.kind, r.role) == ("truth", "feature")]
     is_number = model.task == "numbers"
     encoders = "OneHotEncoder, StandardScaler" if texts else "StandardScaler"
     wrapper = "TransformedTargetRegressor, " if is_number else ""
@@ -141,7 +140,6 @@ def write_sklearn(model: FittedModel, data: str) -> str:
         "",
         f"texts = [{named}]" if texts else "",
         f"rows = pd.read_csv({_quote(data)}{dtype}){known}",
-        f"rows = rows.astype(dict.fromkeys([{', '.join(truths)}], float))" if truths else "",
         f"numbers = rows.columns.drop([{', '.join(dropped)}{', *texts' if texts else ''}])",
         *_write_encoder(model, texts),
         f"estimator = {expression}",
@@ -193,8 +191,9 @@ def _name_estimator(model: FittedModel) -> tuple[str, str]:
     if model.task == "classes":
         strength = f"1 / (len(rows) * {alpha:.6g})" if alpha else 'float("inf")'
         solver = 'solver="saga", ' if absolute else ""
+        weights = '    class_weight="balanced",\n' if model.facts.get("balanced") else ""
         return "LogisticRegression", (
-            f"LogisticRegression(\n    C={strength}, l1_ratio={ratio}, {solver}"
+            f"LogisticRegression(\n{weights}    C={strength}, l1_ratio={ratio}, {solver}"
             "tol=1e-6, max_iter=10_000\n)"
         )
     if not alpha:
@@ -234,7 +233,7 @@ def explain_reading(model: FittedModel) -> str:
         for reading in model.readings
         if reading.role == "feature"
         and reading.kind != "text"
-        and (reading.done or reading.kind in ("date", "duration"))
+        and (reading.done or reading.mark != "." or reading.kind in ("date", "duration"))
     ]
     if not names:
         return ""

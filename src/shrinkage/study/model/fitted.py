@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import math
 import warnings
 from collections.abc import Callable
@@ -229,6 +230,9 @@ class FittedModel:
             f"FittedModel({self.method}{at}, {self.model}, predicts {self.target!r} from "
             f"{len(self.kept)} of {pluralize(all_inputs, 'input')})"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.features.to_html(index=False)}"
 
 
 def load_model(folder: str | Path) -> FittedModel:

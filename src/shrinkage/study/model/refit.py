@@ -75,6 +75,7 @@ def refit(
         "study": digest,
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
+        "balanced": study.balanced,
         "fitted rows": len(ready.parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,

@@ -67,7 +67,7 @@ class Descent:
         return float((_size(self._x - self._before) / size).max())
 
     def _split(self, flat: Tensor) -> Parameters:
-        pieces = flat.split(self._sizes, dim=1)
+        pieces = torch.split_with_sizes(flat, self._sizes, dim=1)
         return [piece.view(shape) for piece, shape in zip(pieces, self._shapes, strict=True)]
 
 
@@ -77,4 +77,5 @@ def _join(parameters: Parameters) -> Tensor:
 
 def _size(flat: Tensor) -> Tensor:
     """Each network's norm, (S, 1)."""
-    return torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+    return norms

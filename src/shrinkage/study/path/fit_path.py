@@ -107,11 +107,15 @@ def fit_path(
     >>> sorted(path.selected)
     ['x0', 'x1', 'x3', 'x4']
     """
-    parse_path_penalty(penalty)
-    check_model(model)
-    if start not in STARTS:
-        raise UsageError(f"start must be dense or sparse, got {start!r}")
-    _check_resamples(resamples)
+    settings = {
+        "penalty": penalty,
+        "model": model,
+        "start": start,
+        "adaptive": adaptive,
+        "seeds": seeds,
+        "resamples": resamples,
+    }
+    _check_settings(settings)
     study = Study(
         data=str(data) if isinstance(data, str | Path) else "",
         target=target,
@@ -124,6 +128,7 @@ def fit_path(
     )
     source = read_source(data)
     table = prepare_table(source, study)
+    find_metric(metric, table.task)  # refuses one of the other task
     rows = collect_rows(table, study, resamples)
     if out is not None:
         prepare_folder(Path(out))
@@ -134,14 +139,6 @@ def fit_path(
         count = pluralize(len(rows.fits), "model")
         progress.say(f"{table.name}: {count} along the strengths, all at once")
         fitted = PathFitter(rows, table, study, start=start, adaptive=adaptive).fit()
-    settings = {
-        "penalty": penalty,
-        "model": model,
-        "start": start,
-        "adaptive": adaptive,
-        "seeds": seeds,
-        "resamples": resamples,
-    }
     target = study.target or source.target or ""
     results = _collect(fitted, rows, table, study, settings, notes, target, command)
     if out is not None:
@@ -149,9 +146,14 @@ def fit_path(
     return results
 
 
-def _check_resamples(resamples: object) -> None:
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    parse_path_penalty(settings["penalty"])
+    check_model(settings["model"])
+    start, resamples = settings["start"], settings["resamples"]
+    if start not in STARTS:
+        raise UsageError(f"start must be dense or sparse, got {start!r}")
     is_whole = isinstance(resamples, int) and not isinstance(resamples, bool)
-    if not is_whole or not 0 <= resamples <= MOST_RESAMPLES:  # type: ignore[operator]
+    if not is_whole or not 0 <= resamples <= MOST_RESAMPLES:
         raise UsageError(
             f"resamples must be a whole number from 0 to {MOST_RESAMPLES:,}, got {resamples!r}"
         )
@@ -167,10 +169,9 @@ def _collect(
     target: str,
     command: str,
 ) -> PathResults:
-    model = _make_model(fitted, rows, table, study)
-    predict = build_predictor(study.model, model.state, rows.encoding.width, table.outputs)
+    state = _to_state(fitted, study.model)
     metric = find_metric(study.metric, table.task)
-    tested = rows.test.y, predict_from_outputs(predict(rows.test.X), table.task), rows.test.scale
+    facts = _score_test_rows(state, rows, table, study)
     split = split_rows(table, study, 0)
     baseline = score_baseline(table, study)
     return PathResults(
@@ -193,17 +194,35 @@ def _collect(
         chosen=fitted.chosen,
         refit=fitted.refit,
         is_refit=fitted.is_refit,
-        test_score=metric.score(*tested),
-        test_error=metric.error(*tested),
+        test_score=facts["test score"],
+        test_error=facts["test error"],
         trivial={
             "name": baseline.name,
             "validation_score": mean_and_error(baseline.validation_scores)[0],
             "test_score": mean_and_error(baseline.test_scores)[0],
         },
-        model=model,
+        model=_make_model(fitted, rows, table, study, state, facts),
         notes=notes,
         provenance=_collect_provenance(command),
     )
+
+
+def _score_test_rows(
+    state: dict[str, np.ndarray], rows: PathRows, table: Table, study: Study
+) -> dict[str, Any]:
+    """What the model's folder says of it."""
+    predict = build_predictor(study.model, state, rows.encoding.width, table.outputs)
+    metric = find_metric(study.metric, table.task)
+    tested = rows.test.y, predict_from_outputs(predict(rows.test.X), table.task), rows.test.scale
+    return {
+        "rows": "rest",
+        "fitted rows": len(rows.fits[0]),
+        "metric": metric.name,
+        "test rows": len(rows.test.y),
+        "test score": metric.score(*tested),
+        "test error": metric.error(*tested),
+        "shrinkage": shrinkage.__version__,
+    }
 
 
 def _describe_inputs(fitted: FittedPath, rows: PathRows, table: Table) -> tuple[InputFacts, ...]:
@@ -229,25 +248,24 @@ def _describe_inputs(fitted: FittedPath, rows: PathRows, table: Table) -> tuple[
     return tuple(facts)
 
 
-def _make_model(fitted: FittedPath, rows: PathRows, table: Table, study: Study) -> FittedModel:
-    point = fitted.points[fitted.chosen]
+def _make_model(
+    fitted: FittedPath,
+    rows: PathRows,
+    table: Table,
+    study: Study,
+    state: dict[str, np.ndarray],
+    facts: dict[str, Any],
+) -> FittedModel:
     return FittedModel(
         model=study.model,
         method="none" if fitted.is_refit else study.methods[-1],
-        strength=0.0 if fitted.is_refit else point.strength,
+        strength=0.0 if fitted.is_refit else fitted.points[fitted.chosen].strength,
         task=table.task,
         classes=table.classes,
         encoding=rows.encoding,
         readings=table.readings,
-        state=_to_state(fitted, study.model),
-        facts={
-            "path": True,
-            "rows": "rest",
-            "fitted rows": len(rows.fits[0]),
-            "test rows": len(rows.test.y),
-            "metric": find_metric(study.metric, table.task).name,
-            "shrinkage": shrinkage.__version__,
-        },
+        state=state,
+        facts=facts,
     )
 
 

@@ -18,7 +18,7 @@ from shrinkage.study.path.networks import Parameters, gather_rows, initialize, p
 from shrinkage.study.path.records import Point, Refit
 from shrinkage.study.path.rows import PathRows
 from shrinkage.study.path.shrinking import Shrinker, parse_path_penalty
-from shrinkage.study.path.walking import Walk, find_kept, weigh_by_norm
+from shrinkage.study.path.walking import SPARSE_STEPS, Walk, find_kept, weigh_by_norm
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.summary import mean_and_error
@@ -46,9 +46,10 @@ class FittedPath:
     order: np.ndarray  # (columns,): the place in the encoded table of each column of `state`
     state: Parameters  # of the network that is recommended: (1, in, out) and (1, 1, out) in turn
     is_refit: bool  # whether that is the refit
+    weights: tuple[Parameters, ...]  # of every network but the resamples', at each point
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Measurement:
     """The networks at one strength, the first of which is that of all rows."""
 
@@ -91,7 +92,7 @@ class PathFitter:
         top = walk.find_vanishing_strength()
         low = top / PILOT_SPAN
         if self.adaptive:
-            pilot = self._find_pilot(walk, descent, low, top)
+            pilot = self._find_pilot(walk, descent, low)
             walk = self._weigh(walk, descent)
             low = pilot[-1] / SPAN
         walked = self._measure(walk, descent, low)
@@ -114,6 +115,7 @@ class PathFitter:
             order=self.inputs.order,
             state=[p[:1] for p in (refitted if is_refit else weights)],
             is_refit=is_refit,
+            weights=tuple(measurement.parameters for measurement in ordered),
         )
 
     def _make_walk(self, rows: Sequence[np.ndarray], seeds: Sequence[int]) -> Walk:
@@ -128,28 +130,27 @@ class PathFitter:
 
     def _begin(self, walk: Walk) -> Descent:
         descent = Descent(walk.initial)
-        if self.start == "dense":
+        if self.adaptive or self.start == "dense":
             walk.settle(descent, 0.0, DENSE_STEPS)
         return descent
 
-    def _find_pilot(self, walk: Walk, descent: Descent, low: float, top: float) -> list[float]:
-        """The strengths of the plain penalty up to the one with the best score.
+    def _find_pilot(self, walk: Walk, descent: Descent, low: float) -> list[float]:
+        """The strengths of the plain penalty, from dense to sparse, up to the best score.
 
         `descent` is left with the weights there.
         """
         passed: list[float] = []
-        best, length, found = -math.inf, 1, (descent.x, descent.step)
-        for lam in walk.follow(descent, self._list_strengths(low, top), self.start):
+        best, length, found = -math.inf, 0, (descent.x, descent.step)
+        for lam in walk.follow(descent, _rise(low), "dense"):
             passed.append(lam)
             kept, _ = find_kept(descent.x, walk)
             score = self.metric.gain(mean_and_error(self._validate(descent.x))[0])
             if score > best and bool(kept.any(dim=1).all()):
                 best, length, found = score, len(passed), (descent.x, descent.step)
-            is_empty = self.start == "dense" and not bool(kept.any())
-            if is_empty or (math.isfinite(best) and len(passed) - length >= PATIENCE):
+            if not bool(kept.any()) or len(passed) - length >= PATIENCE:
                 break
         descent.restart(*found)
-        return passed[:length]
+        return passed[: max(length, 1)]
 
     def _weigh(self, walk: Walk, descent: Descent) -> Walk:
         """The same walk with the strength on each input weighted by the present weights."""
@@ -157,18 +158,14 @@ class PathFitter:
         descent.restart(descent.x, descent.step)
         return replace(walk, factors=weigh_by_norm(norms, torch.tensor(self.inputs.widths)))
 
-    def _list_strengths(self, low: float, top: float) -> Iterable[float]:
-        """Upwards without a known end, or from `top` down to `low`."""
-        if self.start == "dense":
-            return (low * FACTOR**k for k in range(MOST_STRENGTHS))
-        count = min(math.ceil(math.log(top / low, FACTOR)) + 1, MOST_STRENGTHS)
-        return [top / FACTOR**k for k in range(count)]
-
     def _measure(self, walk: Walk, descent: Descent, low: float) -> list[_Measurement]:
         """Every strength in the order of the walk, down to `low` or up to where nothing is left."""
-        top = self._find_top(walk, descent) if self.start == "sparse" else math.inf
+        strengths = _rise(low)
+        if self.start == "sparse":
+            strengths = _fall(self._find_top(walk), low)
+            descent = Descent(walk.initial)
         walked: list[_Measurement] = []
-        for lam in walk.follow(descent, self._list_strengths(low, top), self.start):
+        for lam in walk.follow(descent, strengths, self.start):
             kept, norms = find_kept(descent.x, walk)
             parameters = [parameter.clone() for parameter in descent.x]
             scores = self._validate(parameters)
@@ -177,12 +174,12 @@ class PathFitter:
                 break
         return walked
 
-    def _find_top(self, walk: Walk, descent: Descent) -> float:
+    def _find_top(self, walk: Walk) -> float:
         """A strength at which nothing is left: the one from the gradient, grown where needed."""
         top = walk.find_vanishing_strength()
         for _ in range(MOST_STRENGTHS):
-            descent.restart(walk.initial)
-            walk.settle(descent, top, DENSE_STEPS)
+            descent = Descent(walk.initial)
+            walk.settle(descent, top, SPARSE_STEPS)
             if not bool(find_kept(descent.x, walk)[0].any()):
                 break
             top *= FACTOR
@@ -233,12 +230,12 @@ class PathFitter:
             return ()
         walk = self._make_walk(halves, range(len(halves)))
         descent = self._begin(walk)
-        for _ in walk.follow(descent, pilot, self.start):
+        for _ in walk.follow(descent, pilot, "dense"):
             pass
         if self.adaptive:
             walk = self._weigh(walk, descent)
         if self.start == "sparse":
-            descent.restart(walk.initial)
+            descent = Descent(walk.initial)
         for _ in walk.follow(descent, strengths, self.start):
             pass
         kept, _ = find_kept(descent.x, walk)
@@ -257,3 +254,14 @@ class PathFitter:
     def _score(self, outputs: Tensor, y: np.ndarray) -> float:
         prediction = predict_from_outputs(outputs.numpy(), self.task)
         return self.metric.score(y, prediction, self.rows.rest.scale)
+
+
+def _rise(low: float) -> Iterable[float]:
+    """Strengths upwards, until who takes them stops."""
+    return (low * FACTOR**k for k in range(MOST_STRENGTHS))
+
+
+def _fall(top: float, low: float) -> Iterable[float]:
+    """Strengths from `top` down to `low`."""
+    count = max(math.ceil(math.log(top / low, FACTOR)), 0) + 1
+    return (top / FACTOR**k for k in range(min(count, MOST_STRENGTHS)))

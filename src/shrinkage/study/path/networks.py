@@ -72,6 +72,8 @@ def check_model(model: str) -> None:
             f"model {model!r}{nearest(model, ('linear', 'mlp:64'))}: a path takes linear, mlp:64 "
             "or mlp:64,32"
         )
+    with torch.random.fork_rng(devices=[]):
+        build_model(model, 1, 1)  # refuses widths that are none
 
 
 def initialize(

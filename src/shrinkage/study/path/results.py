@@ -18,7 +18,19 @@ MOST_NAMED = 20  # inputs in the sentence
 
 @dataclass(frozen=True, repr=False)
 class PathResults:
-    """A path from no input to the densest useful model; `print` shows a table and a sentence."""
+    """A path from no input to the densest useful model; `print` shows a table and a sentence.
+
+    Examples
+    --------
+    With what `fit_path` gives::
+
+        path = fit_path("data.csv", target="y")
+        path.selected  # the names of the inputs to use
+        path.describe()  # the same in a few sentences, with the scores
+        path.choice.strength, path.points  # every strength, with who enters and leaves
+        path.stability_of(path.selected)  # the share of resamples that keep each
+        path.model.predict(new_rows)
+    """
 
     data: str
     target: str

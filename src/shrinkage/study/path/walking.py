@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from shrinkage.study.errors import StoppedError
-from shrinkage.study.path.descent import Descent
+from shrinkage.study.path.descent import FIRST_STEP, Descent
 from shrinkage.study.path.networks import Batch, Parameters, differentiate
 from shrinkage.study.path.shrinking import Shrinker
 
-STEPS = 20  # at each strength; a linear model is solved to rest instead
-MOST_STEPS = 2000  # for a linear model
-REST = 1e-7  # relative move of a linear model that has converged
+STEPS = 20  # of a network at each strength
+SPARSE_STEPS = 100  # of a network on the way from sparse to dense, which starts again each time
+LINEAR_STEPS = 300  # of a linear model at most: it ends where it rests
+REST = 1e-7  # the relative move of a linear model that rests
 FLAT = 1e6  # a factor that keeps an input out
 BISECTIONS = 60
 
@@ -33,8 +34,8 @@ class Walk:
     def is_linear(self) -> bool:
         return len(self.initial) == 2
 
-    def settle(self, descent: Descent, lam: float, steps: int = STEPS) -> None:
-        """Train at one strength: a network for `steps`, a linear model until it rests.
+    def settle(self, descent: Descent, lam: float, steps: int | None = None) -> None:
+        """Train at one strength for some steps; a linear model ends earlier where it rests.
 
         Raises
         ------
@@ -42,7 +43,7 @@ class Walk:
             If a number is no longer finite.
         """
         penalty = self.shrinker.method.make_penalty(lam) if lam else None
-        for _ in range(MOST_STEPS if self.is_linear else steps):
+        for _ in range(steps or (LINEAR_STEPS if self.is_linear else STEPS)):
             descent.advance(
                 lambda x: differentiate(x, self.batch),
                 lambda x, step: self.shrinker.shrink_(x, step, penalty, self.factors),
@@ -57,15 +58,19 @@ class Walk:
     def follow(self, descent: Descent, strengths: Iterable[float], start: str) -> Iterator[float]:
         """Settle at each strength in turn, from the weights of the last one.
 
-        On the way from sparse to dense a network's weights that are 0 start again from their
+        On the way from sparse to dense the weights of a network that are 0 start again from their
         initial values: where all layers are penalized, zero is stationary at every strength, so
         nothing would enter. A linear model needs no such help, as its problem is convex.
         """
         for lam in strengths:
             if start == "sparse" and not self.is_linear:
                 pairs = zip(descent.x, self.initial, strict=True)
-                descent.restart([torch.where(now == 0, first, now) for now, first in pairs])
-            self.settle(descent, lam)
+                # The step of a network at rest is far too long for one that begins.
+                step = descent.step.clamp(max=FIRST_STEP)
+                descent.restart([torch.where(p == 0, begin, p) for p, begin in pairs], step)
+                self.settle(descent, lam, SPARSE_STEPS)
+            else:
+                self.settle(descent, lam)
             yield lam
 
     def find_vanishing_strength(self) -> float:
@@ -75,8 +80,7 @@ class Walk:
         that is 0 and the outputs are the best constants. For a linear model nothing is left from
         this strength on; a network, whose problem is not convex, may keep something.
         """
-        x = [parameter.clone() for parameter in self.initial]
-        x[0].zero_()
+        x = [torch.zeros_like(self.initial[0]), *self.initial[1:]]
         if self.is_linear:  # the gradient is that at the best constants
             x = _fit_constants(x, self.batch)
         gradients = differentiate(x, self.batch)

@@ -1,0 +1,193 @@
+"""Paths from data to files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris, make_friedman1
+
+from shrinkage.study import PathResults, UsageError, fit_path, load_model
+from shrinkage.study.path.choosing import choose_points
+from shrinkage.study.path.records import Point
+from shrinkage.study.scores import METRICS
+
+FIVE = {"x0", "x1", "x2", "x3", "x4"}
+Data = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def friedman() -> Data:
+    return make_friedman1(300, 12, noise=0.5, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def dense(friedman: Data) -> PathResults:
+    return fit_path(friedman, model="mlp:16", seeds=3, resamples=4, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def town_frame() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    town = generator.choice(["Oslo", "Rome", "Lima"], 240)
+    frame = pd.DataFrame({f"noise {k}": generator.normal(size=240) for k in range(3)})
+    frame["town"] = town
+    frame["age"] = generator.normal(size=240)
+    frame["price"] = frame.age + (town == "Oslo") * 2.0 + generator.normal(size=240) / 4
+    return frame
+
+
+def test_friedman_s_five_are_named(dense: PathResults) -> None:
+    assert set(dense.selected) == FIVE
+    assert dense.test_score > 0.8
+    assert "Use 5 of 12 inputs: x0, x1, x2, x3, x4." in dense.describe()
+    for each in dense.inputs:
+        assert each.is_kept == (each.name in FIVE)
+        assert each.stability is not None
+    assert all(share == 1 for share, _ in dense.stability_of(sorted(FIVE)))
+
+
+def test_a_path_begins_with_nothing_and_records_who_enters_and_leaves(dense: PathResults) -> None:
+    assert dense.points[0].kept == ()
+    assert len(dense.points[-1].kept) >= len(FIVE)
+    strengths = [point.strength for point in dense.points]
+    assert strengths == sorted(strengths, reverse=True)
+    present: set[str] = set()
+    for point in dense.points:
+        present = (present | set(point.entering)) - set(point.leaving)
+        assert present == set(point.kept)
+        norms = dict(zip(dense.path_inputs, point.norms, strict=True))
+        assert {name for name, norm in norms.items() if norm > 0} == present
+
+
+@pytest.mark.slow
+def test_the_other_way_finds_the_same_inputs(friedman: Data) -> None:
+    sparse = fit_path(friedman, model="mlp:16", start="sparse", seeds=2, resamples=0, quiet=True)
+    assert sparse.points[0].kept == ()
+    assert set(sparse.selected) >= FIVE - {"x2"}  # x2 alone has no linear part
+
+
+def test_a_linear_path_without_weights_ends_with_all_inputs(friedman: Data) -> None:
+    X, y = friedman
+    path = fit_path(
+        (X[:, :6], y),
+        model="linear",
+        adaptive=False,
+        start="sparse",
+        seeds=2,
+        resamples=0,
+        quiet=True,
+    )
+    counts = [len(point.kept) for point in path.points]
+    assert (counts[0], counts[-1]) == (0, 6)
+    dense = fit_path(
+        (X[:, :6], y), model="linear", adaptive=False, seeds=2, resamples=0, quiet=True
+    )
+    assert set(dense.selected) == set(path.selected)  # the problem is convex
+
+
+def test_the_columns_of_a_text_come_and_go_together(town_frame: pd.DataFrame) -> None:
+    path = fit_path(town_frame, target="price", model="mlp:8", seeds=2, resamples=2, quiet=True)
+    assert set(path.selected) == {"town", "age"}
+    assert {each.name: each.columns for each in path.inputs}["town"] == 3
+    weight = path.model.state["0.weight"]
+    inside = path.model.encoding.slices()["town"]
+    dead = (weight == 0).all(axis=0)
+    assert not dead[inside].any()
+    assert dead[path.model.encoding.slices()["noise 0"]].all()
+
+
+def test_classes_and_another_metric() -> None:
+    X, y = load_iris(return_X_y=True)
+    labels = np.array(["setosa", "versicolor", "virginica"])[y]
+    path = fit_path((X, labels), model="mlp:8", metric="log_loss", seeds=2, resamples=0, quiet=True)
+    assert path.metric == METRICS["log_loss"].title
+    best = min(point.score for point in path.points)
+    assert path.points[path.best].score == best
+    assert path.test_score < path.trivial["test_score"]
+
+
+def test_the_same_path_twice_and_the_files_of_both(
+    town_frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    def fit(folder: Path) -> PathResults:
+        return fit_path(
+            town_frame, target="price", model="mlp:8", seeds=2, resamples=2, out=folder, quiet=True
+        )
+
+    first, second = fit(tmp_path / "a"), fit(tmp_path / "b")
+    assert first.points == second.points
+    for name in ("path.csv", "features.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    facts = json.loads((tmp_path / "a" / "path.json").read_text())
+    assert set(facts["selected"]) == {"town", "age"}
+    assert facts["points"][facts["chosen"]]["kept"] == list(first.selected)
+    features = pd.read_csv(tmp_path / "a" / "features.csv")
+    assert set(features["feature"][features["kept"] == 1]) == {"town", "age"}
+    points = pd.read_csv(tmp_path / "a" / "path.csv")
+    assert list(points["inputs"]) == [len(point.kept) for point in first.points]
+    model = load_model(tmp_path / "a")
+    assert np.allclose(model.predict(town_frame), first.model.predict(town_frame))
+    assert set(model.kept) == {"town", "age"}
+
+
+def make_point(count: int, score: float, error: float = 0.1) -> Point:
+    names = tuple(f"x{place}" for place in range(count))
+    return Point(1.0, names, (), (), (score,), (count,), score, error, ())
+
+
+def test_the_choice_is_the_fewest_inputs_within_one_standard_error() -> None:
+    points = [make_point(n, s) for n, s in [(0, 0.0), (2, 0.83), (2, 0.86), (3, 0.85), (9, 0.92)]]
+    assert choose_points(points, METRICS["r2"]) == (4, 2)
+    losses = [make_point(n, s) for n, s in [(0, 1.0), (2, 0.3), (9, 0.25)]]
+    assert choose_points(losses, METRICS["log_loss"]) == (2, 1)
+    alone = [make_point(n, s, float("nan")) for n, s in [(2, 0.9), (3, 0.91)]]
+    assert choose_points(alone, METRICS["r2"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"penalty": "l2"}, "makes no exact zeros"),
+        ({"penalty": "group_lasso"}, "groups weights by 'out'"),
+        ({"penalty": "l1:0.1"}, "states its own strength"),
+        ({"penalty": "group_lasso:groups=in@coupled"}, "only @proximal"),
+        ({"penalty": "lasoo"}, "lasso"),
+        ({"model": "mpl:64"}, "a path takes linear"),
+        ({"model": "mlp:x"}, "widths"),
+        ({"start": "dence"}, "dense or sparse"),
+        ({"resamples": -1}, "resamples must be"),
+        ({"seeds": 0}, "seeds must be"),
+        ({"metric": "mae"}, "mae"),
+        ({"target": "price"}, "no column"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_sentence(
+    arguments: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    frame = pd.DataFrame(X).assign(target=np.array(["a", "b", "c"])[y])
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=message):
+        fit_path(frame, **{"target": "target", "out": out, "quiet": True, **arguments})
+    assert not out.exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(
+    tmp_path: Path, friedman: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="is a file"):
+        fit_path(friedman, out=tmp_path / "out", quiet=True)
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_noise_alone_is_not_worth_an_input() -> None:
+    generator = np.random.default_rng(3)
+    X, y = generator.normal(size=(120, 4)), generator.normal(size=120)
+    path = fit_path((X, y), model="linear", seeds=4, resamples=0, quiet=True)
+    assert path.selected == ()
+    assert path.describe().startswith("No input is worth keeping")

@@ -1,0 +1,47 @@
+"""What a rehearsal tells of the trials to come."""
+
+import time
+
+from torch import nn
+
+from shrinkage.study.records import Trial
+from shrinkage.study.training import rehearsal
+from shrinkage.study.training.fit import run_trial
+
+
+def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
+    """By a clock that each step puts forward by 2 seconds, the first by an hour."""
+    study, parts = ready(epochs=300, batch=40)  # 2 steps in each epoch of 75 rows
+    clock = [0.0]
+    taken: list[int] = []
+
+    def step(*arguments: object) -> None:
+        clock[0] += 2.0 if taken else 3600.0
+        taken.append(1)
+
+    def score(*arguments: object) -> None:
+        clock[0] += 0.5
+
+    monkeypatch.setattr(rehearsal, "take_step", step)
+    monkeypatch.setattr(rehearsal, "score_model", score)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    seconds = rehearsal.rehearse(study, parts)
+    assert seconds == dict.fromkeys(study.methods, 600 * 2.0 + 40 * 0.5)
+
+
+def test_what_diverges_at_once_takes_no_time(ready):
+    study, parts = ready(optimizer="sgd", lr=1e38, model="linear", methods=("none",))
+    assert run_trial(study, Trial("none", 0.0, 0), parts).status == "diverged"
+    assert rehearsal.rehearse(study, parts)["none"] >= 0.0
+
+
+def test_long_steps_are_taken_twice(ready, monkeypatch):
+    monkeypatch.setattr(rehearsal, "LONG", 0.0)
+    study, parts = ready(methods=("none",))
+    calls = []
+    forward = nn.Sequential.forward
+    monkeypatch.setattr(
+        nn.Sequential, "forward", lambda self, x: (calls.append(self.training), forward(self, x))[1]
+    )
+    rehearsal.rehearse(study, parts)
+    assert calls.count(True) == 2
