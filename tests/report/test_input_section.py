@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,20 @@ def test_the_caption_names_what_the_recommended_method_uses() -> None:
         "l1@proximal at 1e-3 uses x1 and x2 of 30 inputs in every seed, 1 in some, and 27 in none."
     )
     assert "the accuracy that is lost on validation rows" in captions[0]
+    assert "x1, x2 and x3 have 100% of the importance." in captions[0]
+
+
+def test_the_caption_names_what_matters_among_many_inputs_that_are_used() -> None:
+    results = with_inputs(study(("none", "l2@decoupled")), NAMES)
+    caption = next(Document(render_report(results)).find("figcaption"))[1]
+    assert "l2@decoupled at 3.16e-4 uses all 30 inputs in every seed." in caption
+    assert "of the importance." not in caption  # too many to name
+    few = [
+        replace(use, importance=use.importance**3 * (use.feature != "x3"))
+        for use in results.features
+    ]
+    caption = next(Document(render_report(replace(results, features=few))).find("figcaption"))[1]
+    assert re.search(r"x1(, x\d)* and x\d have 9[5-9]\.\d% of the importance\.", caption)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +51,7 @@ def test_inputs_are_counted_and_few_are_named(kept: dict[str, int], sentence: st
     from shrinkage.report.input_section import describe_uses
 
     uses = [FeatureUse("l1", 0.1, name, seeds, 3, 0.0, 0.0) for name, seeds in kept.items()]
-    assert describe_uses("l1", uses).startswith(sentence)
+    assert describe_uses("l1", uses, "seed").startswith(sentence)
 
 
 def test_each_model_has_bars_of_what_it_uses_the_most_important_first() -> None:
@@ -96,6 +111,15 @@ def test_a_study_of_an_earlier_version_has_no_such_section() -> None:
     page = render_report(kind("whole"))
     assert "<h2>Inputs</h2>" not in page
     assert "inputs" not in Document(page).figures
+
+
+def test_splits_are_called_folds_where_they_are() -> None:
+    results = kind("inputs")
+    page = Document(render_report(replace(results, question={**results.question, "folds": 3})))
+    section = page.one("section", **{"class": "inputs"})
+    assert "of 30 inputs in every fold" in section
+    assert "mean over folds" in section
+    assert "seed" not in section
 
 
 def test_without_a_recommendation_the_best_method_comes_first() -> None:

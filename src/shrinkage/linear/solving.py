@@ -35,6 +35,12 @@ class Solution:
     optimality : float
         What a proximal step still moves, as a share of the largest derivative by a standardized
         input of the model without inputs. 0 is the exact minimum.
+
+    Examples
+    --------
+    >>> solution = solve(np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0]))
+    >>> solution.weights.round(6).tolist(), solution.intercepts.round(6).tolist()
+    ([[2.0]], [1.0])
     """
 
     weights: Array
@@ -115,7 +121,7 @@ def solve(
     limit = max(tol * problem.size, problem.rounding)
     parameters, iterations = _minimize(problem, parameters, limit, max_iter)
     move = problem.step_size(parameters - problem.proximal_step(parameters))
-    if move > limit:
+    if move > 10.0 * limit:  # the last step was measured where it began, perhaps as a longer one
         warnings.warn(
             f"the linear model was solved to {move / (problem.size or 1.0):.1g} instead of "
             f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "

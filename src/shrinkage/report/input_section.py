@@ -56,7 +56,7 @@ def render_inputs(results: Results, looks: Mapping[str, Style]) -> tuple[list[Fi
     models = _collect_models(results, list(looks))
     if not models:
         return [], ""
-    figure, table = _render_figure(models, results), _render_table(models, looks, results.metric)
+    figure, table = _render_figure(models, results), _render_table(models, looks, results)
     html = f'<section class="inputs">\n<h2>Inputs</h2>\n{figure}\n{table}\n</section>'
     return [_draw_importances(models, looks, results.metric)], html
 
@@ -78,12 +78,12 @@ def _collect_models(results: Results, methods: Sequence[str]) -> list[_ChosenMod
     return [model for model in models if model.uses]
 
 
-def describe_uses(title: str, uses: Sequence[FeatureUse]) -> str:
-    """Which inputs a method uses in every seed, by name, and how many in none.
+def describe_uses(title: str, uses: Sequence[FeatureUse], split: str) -> str:
+    """Which inputs a method uses in every split of the rows, by name, and how many in none.
 
     >>> kept = {"a": 3, "b": 3, "c": 0}
     >>> uses = [FeatureUse("l1", 0.1, name, seeds, 3, 0.0, 0.0) for name, seeds in kept.items()]
-    >>> describe_uses("l1", uses)
+    >>> describe_uses("l1", uses, "seed")
     'l1 uses a and b of 3 inputs in every seed, and 1 in none.'
     """
     always = [use.feature for use in uses if use.kept == use.seeds]
@@ -91,11 +91,11 @@ def describe_uses(title: str, uses: Sequence[FeatureUse]) -> str:
     some = len(uses) - len(always) - never
     inputs = pluralize(len(uses), "input")
     if len(always) == len(uses):
-        return f"{title} uses all {inputs} in every seed."
+        return f"{title} uses all {inputs} in every {split}."
     named = f"{len(always)} of {inputs}"
     if 0 < len(always) <= MOST_NAMES:
         named = f"{join_words(always)} of {inputs}"
-    said = [f"{title} uses {named} in every seed"]
+    said = [f"{title} uses {named} in every {split}"]
     said += [f"{some} in some"] if some else []
     said += [f"{never} in none"] if never else []
     return f"{', '.join(said[:-1])}, and {said[-1]}." if len(said) > 1 else f"{said[0]}."
@@ -104,13 +104,13 @@ def describe_uses(title: str, uses: Sequence[FeatureUse]) -> str:
 def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     first = models[0]
     in_order = results.features_of(first.choice.method, first.choice.strength)  # that of the data
-    metric = results.metric
+    metric, split = results.metric, _name_split(results)
     used = sum(use.kept > 0 for use in first.uses)
     said = [
-        describe_uses(first.title, in_order),
+        describe_uses(first.title, in_order, split),
         describe_leading(first.uses),
         f"A bar is the {metric.title} that is {_verb(metric)} on validation rows when the values "
-        "of an input are shuffled among them, mean over seeds with its standard error.",
+        f"of an input are shuffled among them, mean over {split}s with its standard error.",
     ]
     if used > MOST_BARS:
         said.append(f"The {MOST_BARS} most important inputs are shown.")
@@ -132,6 +132,10 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
         f'<div class="plot" data-figure="inputs" role="img" style="height: {height}px" '
         'aria-label="Importance of the inputs"></div>\n</figure>'
     )
+
+
+def _name_split(results: Results) -> str:
+    return "fold" if results.folds else "seed"
 
 
 def _count_bars(models: Sequence[_ChosenModel]) -> int:
@@ -183,7 +187,7 @@ def _draw_bars(model: _ChosenModel, look: Style, metric: Metric) -> Trace:
         "hovertext": [
             f"<b>{escape_label(use.feature)}</b><br>{metric.title} {_verb(metric)} "
             f"{format_with_error(use.importance, use.importance_error)}<br>"
-            f"used in {use.kept} of {pluralize(use.seeds, 'seed')}<br>{_describe_slope(use)}"
+            f"used in {use.kept} of {use.seeds}<br>{_describe_slope(use)}"
             for use in uses
         ],
         "meta": {"model": model.key},
@@ -211,9 +215,10 @@ def _verb(metric: Metric) -> str:
 
 
 def _render_table(
-    models: Sequence[_ChosenModel], looks: Mapping[str, Style], metric: Metric
+    models: Sequence[_ChosenModel], looks: Mapping[str, Style], results: Results
 ) -> str:
     """A row for each input, with a cell for each model: importance, seeds, coefficient."""
+    metric, split = results.metric, _name_split(results)
     shown = [use.feature for use in models[0].uses[:MOST_ROWS]]
     use_of = [{use.feature: use for use in model.uses} for model in models]
     rows = [
@@ -230,11 +235,11 @@ def _render_table(
         columns.append((f"{swatch}<code>{breakable}</code>{at}", "number"))
     said = [
         f"The {metric.title} that is {_verb(metric)} when an input is shuffled, and in how many "
-        f"seeds it is used, where not in all; {MISSING} means in none.",
+        f"{split}s it is used, where not in all; {MISSING} means in none.",
     ]
     if any(use.original is not None for model in models for use in model.uses):
         said.append(
-            "The coefficient is per unit of the input, mean over seeds; text has one for each "
+            f"The coefficient is per unit of the input, mean over {split}s; text has one for each "
             "level, which are not shown."
         )
     more = len(models[0].uses) - len(shown)

@@ -13,7 +13,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from shrinkage.linear import LOSSES, solve
+from shrinkage.linear import solve
+from shrinkage.linear.losses import LOSSES
 from shrinkage.penalties import L2, Penalty
 from shrinkage.sklearn.arguments import MLPArguments
 from shrinkage.sklearn.checks import check_sizes, check_way

@@ -154,6 +154,18 @@ validation_scores_, best_validation_score_
     >>> model = MLPClassifier(hidden_layer_sizes=(), penalty="l1:0.05").fit(X, y)
     >>> int(model.selected_features_.sum()), round(model.score(X, y), 2)
     (4, 0.96)
+    >>> model.predict(X[:3]), model.predict_proba(X[:1]).round(3)
+    (array([0, 0, 0]), array([[0.989, 0.011]]))
+    >>> model.predict_log_proba(X[:1]).round(2)
+    array([[-0.01, -4.55]])
+
+    A network learns from parts of the data, or for some more epochs, without forgetting the rest:
+
+    >>> network = MLPClassifier(penalty="l1:1e-3", random_state=0)
+    >>> for rows in (slice(0, 200), slice(200, 400), slice(400, 569)):
+    ...     network = network.partial_fit(X[rows], y[rows], classes=[0, 1])
+    >>> len(network.loss_curve_)
+    3
     """
 
     warm_start: bool = False
@@ -162,7 +174,7 @@ validation_scores_, best_validation_score_
         """Fit to inputs X (samples, inputs) and classes y (samples,), or labels in columns."""
         return self._begin(X, y, sample_weight, keep=self.warm_start)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one epoch on this data, from where the last call ended.
 
         `classes` are all classes that will come; the first call needs them.

@@ -137,6 +137,7 @@ class MLPRegressorCV(CrossValidated, RegressorPart):
     >>> model = MLPRegressorCV(hidden_layer_sizes=()).fit(X, y)
     >>> model.feature_names_in_[model.selected_features_].tolist()
     ['sex', 'bmi', 'bp', 's3', 's5']
+    >>> axes = model.plot_path()  # doctest: +SKIP
     """
 
     _model: ClassVar[Any] = MLPRegressor
@@ -191,6 +192,7 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
     >>> model = MLPClassifierCV(hidden_layer_sizes=(), strengths=5, cv=3).fit(X, y)
     >>> model.n_selected_path_
     array([ 0,  4,  9, 17, 22])
+    >>> axes = model.plot_path()  # doctest: +SKIP
     """
 
     _model: ClassVar[Any] = MLPClassifier

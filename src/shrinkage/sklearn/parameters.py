@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from shrinkage.penalties import Penalty
-from shrinkage.scratch.base_optimizer import OwnStep, prox_
+from shrinkage.scratch.base_optimizer import OwnStep
 
 Array = NDArray[Any]
 
@@ -55,6 +55,7 @@ class BoundPenalty:
 
     A penalty of single entries sees one slice of the vector. Every other one sees each array, and
     weights transposed, (outputs, inputs), as torch lays them out: groups of "in" are inputs.
+    The formulas run without the checks of the public methods: this is the inner loop.
     """
 
     def __init__(self, penalty: Penalty, on: str, how: str, parameters: Parameters) -> None:
@@ -73,12 +74,12 @@ class BoundPenalty:
 
     def value(self, theta: Array) -> float:
         """Ω(θ)."""
-        return sum(float(self.penalty.value(part)) for part in self._parts(theta))
+        return sum(float(self.penalty._value(np, part)) for part in self._parts(theta))
 
     def add_gradient_(self, theta: Array, gradient: Array) -> None:
         """gradient ← gradient + ∂Ω(θ)."""
         for part, target in zip(self._parts(theta), self._parts(gradient), strict=True):
-            target += self.penalty.gradient(part)
+            target += self.penalty._gradient(np, part)
 
     def prox_(self, theta: Array, own_step: OwnStep) -> None:
         """θ ← prox(θ, s), but no entry moves farther than the optimizer's limit."""
@@ -87,4 +88,5 @@ class BoundPenalty:
         if isinstance(step, np.ndarray):
             steps = list(self._parts(step))
         for part, part_step in zip(parts, steps, strict=True):
-            prox_(part, self.penalty, OwnStep(part_step, own_step.limit))
+            target = self.penalty._prox(np, part, part_step)
+            part[...] = self.penalty._cap_move(np, part, target, own_step.limit)

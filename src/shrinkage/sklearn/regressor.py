@@ -57,6 +57,11 @@ class MLPRegressor(RegressorPart):
     >>> model = MLPRegressor(hidden_layer_sizes=(), penalty="l1:1.0").fit(X, y)
     >>> model.feature_names_in_[model.selected_features_].tolist()
     ['bmi', 'bp', 's5']
+    >>> model.predict(X[:2]).round()
+    array([181., 112.])
+    >>> network = MLPRegressor((10,), penalty="group_lasso:0.01,groups=in", random_state=0)
+    >>> network.partial_fit(X, y).n_iter_  # one epoch more with each call
+    1
     """
 
     warm_start: bool = False

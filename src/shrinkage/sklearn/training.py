@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from shrinkage.linear import LOSSES
+from shrinkage.linear.losses import LOSSES
 from shrinkage.sklearn.parameters import Array, BoundPenalty, Parameters
 from shrinkage.sklearn.update_rules import UpdateRule
 

@@ -54,6 +54,8 @@ class Results:
     ['method', 'rule', 'strength']
     >>> [record.status for record in results.records_of(results.choices[0])]
     ['ok']
+    >>> [use.feature for use in results.features_of("l1@loss", 1e-3)]  # with their importance
+    ['x', 'y']
     >>> results.is_constant(results.choices[0])
     False
     >>> results.remarks()
@@ -249,7 +251,7 @@ class Results:
     def _describe_inputs(self) -> list[str]:
         chosen = self.recommended
         uses = self.features_of(chosen.method, chosen.strength) if chosen else []
-        return describe_inputs(uses, self.metric)
+        return describe_inputs(uses, self.metric, "fold" if self.folds else "seed")
 
 
 def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:

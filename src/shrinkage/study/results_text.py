@@ -57,14 +57,19 @@ def describe_leading(uses: Sequence[FeatureUse], most: int = 8) -> str:
     return f"{join_words(leading)} {have} {format_share(share)} of the importance."
 
 
-def describe_inputs(uses: Sequence[FeatureUse], metric: Metric, most: int = 8) -> list[str]:
-    """Lines on the inputs of one method's models, the most important first."""
+def describe_inputs(
+    uses: Sequence[FeatureUse], metric: Metric, split: str, most: int = 8
+) -> list[str]:
+    """Lines on the inputs of one method's models, the most important first.
+
+    `split` is what a split of the rows is called: "seed" or "fold".
+    """
     if not uses:
         return []
     count, seeds = len(uses), max(use.seeds for use in uses)
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
-    said = f"{always} of {pluralize(count, 'input')} are used in every seed, {never} in none"
+    said = f"{always} of {pluralize(count, 'input')} are used in every {split}, {never} in none"
     lines = [
         f"Inputs: {said}. Importance is the {metric.title} "
         f"{'lost' if metric.best else 'added'} when an input is shuffled."

@@ -85,7 +85,7 @@ def rank_features(uses: Sequence[FeatureUse]) -> list[FeatureUse]:
     )
 
 
-def find_leading(uses: Sequence[FeatureUse], share: float = 0.9) -> tuple[list[str], float]:
+def find_leading(uses: Sequence[FeatureUse], share: float = 0.95) -> tuple[list[str], float]:
     """The fewest inputs that have a share of the summed importance, and the share they have.
 
     Importances below 0, which are noise, count as 0. Without any importance there is no input.

@@ -57,6 +57,18 @@ class FittedModel:
     (3, 3)
     >>> model.features["feature"].tolist()[:2]
     ['petal width (cm)', 'petal length (cm)']
+
+    What was read, with its notes, can be looked at before it is answered:
+
+    >>> read = model.read(rows.assign(color="blue").drop(columns="target"))
+    >>> read.notes
+    ("column 'color': not in the training data, and ignored",)
+    >>> model.answer(read.frame).tolist()[0], model.estimate_probabilities(read.frame).shape
+    ('setosa', (3, 3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/irises")
+    ...     load_model(f"{folder}/irises").predict(rows).tolist()[0]
+    'setosa'
     """
 
     model: str  # "linear", "mlp:64", "package.module:function"
@@ -95,7 +107,8 @@ class FittedModel:
 
         kept, linear = set(self.kept), self._linear_coefficients()
         rows = []
-        for use in rank_features(self.uses):
+        ranked = rank_features(self.uses)
+        for use in sorted(ranked, key=lambda use: use.feature not in kept):  # a stable sort
             row: dict[str, object] = {
                 "feature": use.feature,
                 "kept": use.feature in kept,
@@ -108,9 +121,7 @@ class FittedModel:
                     use.feature, (math.nan, math.nan)
                 )
             rows.append(row)
-        return pd.DataFrame(rows).sort_values(
-            "kept", ascending=False, kind="stable", ignore_index=True
-        )
+        return pd.DataFrame(rows)
 
     @property
     def coefficients(self) -> pd.DataFrame:
