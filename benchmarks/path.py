@@ -6,17 +6,22 @@
 LassoNet is no dependency of this project; with --no-deps it uses the torch and scikit-learn that
 are there. Both have the same training, validation and test rows, 64 hidden units and one thread,
 and take turns. The score is that on the test rows of the model that is best on the validation rows
-among those with at most so many inputs. "Ours, whole" is what `shrinkage path` fits: 5 splits, the
-model of all rows, and 20 resamples for the stability.
+among those with at most so many inputs; ours may be relaxed ones. Seconds are of the processor, as
+they depend less on what else the machine does. "Ours, whole" is what `shrinkage path` fits: 5
+splits, the model of all rows, and 20 resamples for the stability. The table is printed, and written
+to `benchmarks/RESULTS-path.md` after each data set.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +42,8 @@ from shrinkage.study.spec import Study
 
 COUNTS = (5, 10, 20)
 HIDDEN = 64
+RESULTS = Path(__file__).with_name("RESULTS-path.md")
+PACKAGES = ("lassonet", "torch", "numpy", "scikit-learn")
 
 
 class Candidate(NamedTuple):
@@ -86,9 +93,9 @@ def split(table: Table, seed: int) -> PathRows:
 
 
 def walk_ours(rows: PathRows, table: Table, study: Study) -> Walked:
-    started = time.perf_counter()
+    started = time.process_time()
     fitted = PathFitter(rows, table, study, start="dense", adaptive=True).fit()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     metric = find_metric(None, table.task)
     candidates = []
     for point, weights in zip(fitted.points, fitted.weights, strict=True):
@@ -106,11 +113,11 @@ def walk_lassonet(rows: PathRows, table: Table, seed: int) -> Walked:
     model = kind(hidden_dims=(HIDDEN,), random_state=seed, torch_seed=seed, verbose=0)
     train, validation = rows.fits[0], rows.validations[0]
     X, y = rows.rest.X, rows.rest.y
-    started = time.perf_counter()
+    started = time.process_time()
     path = model.path(
         X[train], y[train], X_val=X[validation], y_val=y[validation], return_state_dicts=True
     )
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     metric = find_metric(None, table.task)
 
     def score(X: np.ndarray, y: np.ndarray) -> float:
@@ -130,34 +137,34 @@ def score_at(walked: Walked, most: int) -> float:
     return max(near, key=lambda each: each.validation).test
 
 
-def measure(name: str, rounds: int) -> None:
+def measure(name: str, rounds: int) -> Iterator[str]:
+    """The lines of the table for one data set."""
     X, y = DATA[name]()
     labels = y if y.dtype.kind == "f" else np.array([f"class {label}" for label in y])
     study = Study(methods=(PENALTY,), seeds=1, model=f"mlp:{HIDDEN}")
     table = prepare_table(read_source((X, labels)), study)
     results: dict[str, list[Walked]] = {"LassoNet": [], "ours": []}
-    whole: list[float] = []
     for seed in range(rounds):
         rows = split(table, seed)
         results["LassoNet"].append(walk_lassonet(rows, table, seed))
         results["ours"].append(walk_ours(rows, table, study))
-        started = time.perf_counter()
-        fit_path((X, labels), quiet=True)
-        whole.append(time.perf_counter() - started)
-    print(f"| **{name}** | | | | |")
+    started = time.process_time()
+    fit_path((X, labels), quiet=True)
+    whole = time.process_time() - started
+    yield f"| **{name}** | | | | |"
     for label, walks in results.items():
-        cells = []
-        for most in COUNTS:
-            scores = [score_at(walked, most) for walked in walks]
-            cells.append(f"{statistics.fmean(scores):.3f}")
-        print(f"| {label} | {' | '.join(cells)} | {_seconds([w.seconds for w in walks])} |")
+        cells = [_spread([score_at(walked, most) for walked in walks], 3) for most in COUNTS]
+        yield f"| {label} | {' | '.join(cells)} | {_spread([w.seconds for w in walks], 1)} |"
     ratios = [theirs.seconds / ours.seconds for theirs, ours in zip(*results.values(), strict=True)]
-    print(f"| ours, whole | | | | {_seconds(whole)} |", flush=True)
-    print(f"| LassoNet's seconds over ours | | | | {statistics.median(ratios):.1f} |", flush=True)
+    yield f"| LassoNet's seconds over ours | | | | {_spread(ratios, 1)} |"
+    yield f"| ours, whole | | | | {whole:.1f} |"
 
 
-def _seconds(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+def _spread(values: list[float], digits: int) -> str:
+    mean, low, high = (
+        f"{v:.{digits}f}" for v in (statistics.fmean(values), min(values), max(values))
+    )
+    return f"{mean} ({low} to {high})"
 
 
 def main() -> None:
@@ -175,9 +182,23 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module="lassonet|sklearn|torch")
     heads = " | ".join(f"{most} inputs" for most in COUNTS)
-    print(f"| test score | {heads} | seconds |\n|---|---|---|---|---|")
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    lines = [
+        "# Paths beside LassoNet's",
+        "",
+        "Written by `benchmarks/path.py`, which says what is compared. Each cell is a mean and, in "
+        f"brackets, the least and the largest of {arguments.rounds} rounds with other splits each.",
+        "",
+        f"One thread of {platform.machine()}, Python {platform.python_version()}, {versions}.",
+        "",
+        f"| test score | {heads} | processor seconds |",
+        "|---|---|---|---|---|",
+    ]
     for name in arguments.data:
-        measure(name, arguments.rounds)
+        measured = list(measure(name, arguments.rounds))
+        print("\n".join(measured), flush=True)
+        lines += measured
+        RESULTS.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -51,8 +51,6 @@ def results() -> PathResults:
         points=tuple(points),
         best=4,
         chosen=3,
-        refit=None,
-        is_refit=False,
         test_score=0.79,
         test_error=0.03,
         trivial={"name": "the mean", "validation_score": -0.01, "test_score": -0.02},

@@ -188,7 +188,8 @@ def _describe(point: Point) -> str:
         [
             f"<b>{pluralize(len(point.kept), 'input')}</b>, strength "
             f"{format_strength(point.strength)}",
-            format_with_error(point.score, point.error),
+            f"{format_with_error(point.score, point.error)}, "
+            f"{'relaxed' if point.relaxed_steps else 'as shrunk'}",
             *lines,
             *([f"and {more} more"] if more > 0 else []),
         ]

@@ -59,8 +59,9 @@ def render_path(results: PathResults) -> str:
                 "path-norms",
                 "The weights of each input against the strength",
                 "The norm of an input's weights in the first layer, of the model of all rows but "
-                "the test part. An input leaves where its line reaches 0. Chosen inputs have "
-                "colours; the dotted line is the chosen strength; point at a line for its name.",
+                "the test part, as the penalty shrank it. An input leaves where its line reaches "
+                "0. Chosen inputs have colours; the dotted line is the chosen strength; point at "
+                "a line for its name.",
                 "norm of the weights",
             ),
             "</section>",
@@ -95,7 +96,9 @@ def _caption_scores(results: PathResults) -> str:
         else "One split, so there is no standard error."
     )
     return (
-        f"{mean} The line joins the best strength for each number of inputs; pale points are the "
+        f"{mean} Each score is the better one, on validation rows, of the models as the penalty "
+        "shrank them and of those trained on without a penalty on the same inputs (relaxed). "
+        "The line joins the best strength for each number of inputs; pale points are the "
         "other strengths. A star marks the best score, a diamond the fewest inputs within one "
         f"standard error of it. The dotted level is {results.trivial['name']}."
     )

@@ -63,6 +63,15 @@ def test_a_path_begins_with_nothing_and_records_who_enters_and_leaves(dense: Pat
         assert {name for name, norm in norms.items() if norm > 0} == present
 
 
+def test_the_score_of_a_point_is_that_of_the_better_models(dense: PathResults) -> None:
+    relaxed = [point for point in dense.points if point.relaxed_steps]
+    assert relaxed
+    assert all(point.score > point.shrunk_score for point in relaxed)
+    shrunk = [point for point in dense.points if not point.relaxed_steps]
+    assert all(point.score == point.shrunk_score for point in shrunk)
+    assert (dense.model.method == "none") == bool(dense.choice.relaxed_steps)
+
+
 @pytest.mark.slow
 def test_the_other_way_finds_the_same_inputs(friedman: Data) -> None:
     sparse = fit_path(friedman, model="mlp:16", start="sparse", seeds=2, resamples=0, quiet=True)
@@ -128,6 +137,10 @@ def test_the_same_path_twice_and_the_files_of_both(
     features = pd.read_csv(tmp_path / "a" / "features.csv")
     assert set(features["feature"][features["kept"] == 1]) == {"town", "age"}
     points = pd.read_csv(tmp_path / "a" / "path.csv")
+    assert list(points["model"]) == [
+        "relaxed" if point.relaxed_steps else "shrunk" for point in first.points
+    ]
+    assert np.allclose(points["shrunk_score"], [point.shrunk_score for point in first.points])
     assert list(points["inputs"]) == [len(point.kept) for point in first.points]
     model = load_model(tmp_path / "a")
     assert np.allclose(model.predict(town_frame), first.model.predict(town_frame))

@@ -70,7 +70,18 @@ def _to_plain(value: object) -> object:
 
 
 def _path_rows(results: PathResults) -> Iterable[Sequence[object]]:
-    yield ("strength", "inputs", "score", "error", "choice", "entering", "leaving", "kept")
+    yield (
+        "strength",
+        "inputs",
+        "score",
+        "error",
+        "model",
+        "shrunk_score",
+        "choice",
+        "entering",
+        "leaving",
+        "kept",
+    )
     for place, point in enumerate(results.points):
         marks = [("best", results.best), ("one-se", results.chosen)]
         yield (
@@ -78,6 +89,8 @@ def _path_rows(results: PathResults) -> Iterable[Sequence[object]]:
             len(point.kept),
             point.score,
             "" if math.isnan(point.error) else point.error,
+            "relaxed" if point.relaxed_steps else "shrunk",
+            "" if math.isnan(point.shrunk_score) else point.shrunk_score,
             " ".join(name for name, where in marks if where == place),
             *("; ".join(names) for names in (point.entering, point.leaving, point.kept)),
         )

@@ -60,8 +60,10 @@ def fit_path(
     text column are one input. All models are trained at once: one on all rows but the test part,
     whose inputs the path names; one for each seed on a training part, whose validation scores give
     the mean and the error band; one for each resample, a half of the rows, whose kept inputs give
-    the stability. The choice is the fewest inputs within one standard error of the best score. It
-    is refitted without a penalty, and the better of the two on validation rows is `results.model`.
+    the stability. At every strength copies of the models are trained on without a penalty on the
+    inputs that they keep ("relaxed"); the score is that of the shrunk or of the relaxed models,
+    whichever is better on validation rows. The choice is the fewest inputs within one standard
+    error of the best score; `results.model` is its model, shrunk or relaxed.
 
     Parameters
     ----------
@@ -192,8 +194,6 @@ def _collect(
         points=fitted.points,
         best=fitted.best,
         chosen=fitted.chosen,
-        refit=fitted.refit,
-        is_refit=fitted.is_refit,
         test_score=facts["test score"],
         test_error=facts["test error"],
         trivial={
@@ -256,10 +256,11 @@ def _make_model(
     state: dict[str, np.ndarray],
     facts: dict[str, Any],
 ) -> FittedModel:
+    choice = fitted.points[fitted.chosen]
     return FittedModel(
         model=study.model,
-        method="none" if fitted.is_refit else study.methods[-1],
-        strength=0.0 if fitted.is_refit else fitted.points[fitted.chosen].strength,
+        method="none" if choice.relaxed_steps else study.methods[-1],
+        strength=0.0 if choice.relaxed_steps else choice.strength,
         task=table.task,
         classes=table.classes,
         encoding=rows.encoding,

@@ -15,7 +15,8 @@ from shrinkage.study.path.choosing import choose_points
 from shrinkage.study.path.descent import Descent
 from shrinkage.study.path.inputs import arrange_inputs
 from shrinkage.study.path.networks import Parameters, gather_rows, initialize, predict
-from shrinkage.study.path.records import Point, Refit
+from shrinkage.study.path.records import Point
+from shrinkage.study.path.relaxing import relax
 from shrinkage.study.path.rows import PathRows
 from shrinkage.study.path.shrinking import Shrinker, parse_path_penalty
 from shrinkage.study.path.walking import SPARSE_STEPS, Walk, find_kept, weigh_by_norm
@@ -25,10 +26,11 @@ from shrinkage.study.summary import mean_and_error
 from shrinkage.study.training.fit import use_one_thread
 
 DENSE_STEPS = 100  # without a penalty, before the first strength: more would overfit
-REFIT_STEPS = 200
-FACTOR = 1.3  # from one strength to the next
+FACTOR = 1.3  # from one strength to the next, at most
+FINEST = 1.03  # the same, at least
+MOST_LOST = 0.1  # the share of inputs that may leave at once; then the next strength is nearer
 PILOT_SPAN = 300.0  # from the vanishing strength down to the first of the pilot path
-SPAN = 100.0  # from the pilot's best strength down to the densest of the adaptive path
+SPAN = 10.0  # from the pilot's best strength down to the densest of the adaptive path
 PATIENCE = 5  # strengths of the pilot without a better score
 MOST_STRENGTHS = 100
 
@@ -41,12 +43,23 @@ class FittedPath:
     best: int
     chosen: int
     stability: tuple[float, ...]  # of each input at the chosen strength; () without resamples
-    refit: Refit | None  # None where no input is kept
     inputs: tuple[str, ...]
     order: np.ndarray  # (columns,): the place in the encoded table of each column of `state`
     state: Parameters  # of the network that is recommended: (1, in, out) and (1, 1, out) in turn
-    is_refit: bool  # whether that is the refit
     weights: tuple[Parameters, ...]  # of every network but the resamples', at each point
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """The networks at one strength, after so many steps without a penalty."""
+
+    steps: int  # 0: as the penalty shrank them
+    scores: list[float]  # of each seed, on its validation part
+    parameters: Parameters
+
+    @property
+    def score(self) -> float:
+        return mean_and_error(self.scores)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +68,9 @@ class _Measurement:
 
     strength: float
     kept: Tensor  # (S, inputs)
-    norms: Tensor  # (S, inputs)
-    scores: list[float]
-    parameters: Parameters
+    norms: Tensor  # (S, inputs), of the shrunk networks
+    shrunk: _Candidate
+    step: Tensor  # (S, 1)
 
 
 class PathFitter:
@@ -76,7 +89,6 @@ class PathFitter:
         self.inputs = arrange_inputs(rows.encoding.slices())
         self.shrinker = Shrinker(parse_path_penalty(study.methods[-1]), self.inputs)
         self._X = rows.rest.X[:, self.inputs.order]
-        self._test = torch.tensor(rows.test.X[:, self.inputs.order], dtype=self.dtype)
         self._validation = [torch.tensor(self._X[p], dtype=self.dtype) for p in rows.validations]
 
     def fit(self) -> FittedPath:
@@ -97,25 +109,20 @@ class PathFitter:
             low = pilot[-1] / SPAN
         walked = self._measure(walk, descent, low)
         ordered = walked[::-1] if self.start == "dense" else walked
-        points = self._make_points(ordered)
+        candidates = self._relax(walk, ordered)
+        points = self._make_points(ordered, candidates)
         best, chosen = choose_points(points, self.metric)
         last = walked.index(ordered[chosen])
         strengths = [measurement.strength for measurement in walked[: last + 1]]
-        weights = ordered[chosen].parameters
-        refit, refitted = self._refit(walk, points[chosen], weights)
-        gain = self.metric.gain
-        is_refit = refit is not None and gain(refit.score) > gain(points[chosen].score)
         return FittedPath(
             points=tuple(points),
             best=best,
             chosen=chosen,
             stability=self._count_resamples(pilot, strengths),
-            refit=refit,
             inputs=self.inputs.names,
             order=self.inputs.order,
-            state=[p[:1] for p in (refitted if is_refit else weights)],
-            is_refit=is_refit,
-            weights=tuple(measurement.parameters for measurement in ordered),
+            state=[p[:1] for p in candidates[chosen].parameters],
+            weights=tuple(candidate.parameters for candidate in candidates),
         )
 
     def _make_walk(self, rows: Sequence[np.ndarray], seeds: Sequence[int]) -> Walk:
@@ -160,19 +167,41 @@ class PathFitter:
 
     def _measure(self, walk: Walk, descent: Descent, low: float) -> list[_Measurement]:
         """Every strength in the order of the walk, down to `low` or up to where nothing is left."""
-        strengths = _rise(low)
+        walked: list[_Measurement] = []
+        strengths = _rise_past(low, walked)
         if self.start == "sparse":
             strengths = _fall(self._find_top(walk), low)
             descent = Descent(walk.initial)
-        walked: list[_Measurement] = []
         for lam in walk.follow(descent, strengths, self.start):
             kept, norms = find_kept(descent.x, walk)
-            parameters = [parameter.clone() for parameter in descent.x]
-            scores = self._validate(parameters)
-            walked.append(_Measurement(lam, kept, norms, scores, parameters))
+            shrunk = _Candidate(0, self._validate(descent.x), descent.x)
+            walked.append(_Measurement(lam, kept, norms, shrunk, descent.step))
             if self.start == "dense" and not bool(kept.any()):
                 break
         return walked
+
+    def _relax(self, walk: Walk, ordered: Sequence[_Measurement]) -> list[_Candidate]:
+        """The better of the shrunk and the relaxed networks at each strength, by mean score.
+
+        From the sparsest on, until the shrunk ones are better at five strengths in a row. Where
+        most seeds' networks keep more inputs than the first, whose inputs are named, their
+        relaxed score would flatter it, so that the shrunk one stands.
+        """
+        best: list[_Candidate] = []
+        relaxed: list[_Candidate] = []
+        worse = 0
+        for place, measurement in enumerate(ordered):
+            kept, shrunk = measurement.kept, measurement.shrunk
+            counts = kept.sum(dim=1)
+            if worse == PATIENCE or not bool(counts.all()) or counts[0] < counts[1:].median():
+                relaxed = []
+            elif not relaxed or not torch.equal(kept, ordered[place - 1].kept):
+                pairs = relax(walk, shrunk.parameters, measurement.step)
+                relaxed = [_Candidate(steps, self._validate(x), x) for steps, x in pairs]
+            best.append(max([shrunk, *relaxed], key=lambda each: self.metric.gain(each.score)))
+            if relaxed:
+                worse = worse + 1 if best[-1] is shrunk else 0
+        return best
 
     def _find_top(self, walk: Walk) -> float:
         """A strength at which nothing is left: the one from the gradient, grown where needed."""
@@ -185,41 +214,31 @@ class PathFitter:
             top *= FACTOR
         return top
 
-    def _make_points(self, ordered: Sequence[_Measurement]) -> list[Point]:
+    def _make_points(
+        self, ordered: Sequence[_Measurement], candidates: Sequence[_Candidate]
+    ) -> list[Point]:
         points: list[Point] = []
-        for measurement in ordered:
+        for measurement, best in zip(ordered, candidates, strict=True):
             alive = measurement.kept[0].tolist()
             names = [n for n, keeps in zip(self.inputs.names, alive, strict=True) if keeps]
             before = points[-1].kept if points else ()
-            score, error = mean_and_error(measurement.scores)
+            score, error = mean_and_error(best.scores)
             points.append(
                 Point(
                     strength=float(f"{measurement.strength:.6g}"),
                     kept=tuple(names),
                     entering=tuple(name for name in names if name not in before),
                     leaving=tuple(name for name in before if name not in names),
-                    scores=tuple(measurement.scores),
+                    scores=tuple(best.scores),
                     counts=tuple(int(count) for count in measurement.kept[1:].sum(dim=1)),
                     score=score,
                     error=error,
                     norms=tuple(float(f"{norm:.6g}") for norm in measurement.norms[0].tolist()),
+                    shrunk_score=measurement.shrunk.score,
+                    relaxed_steps=best.steps,
                 )
             )
         return points
-
-    def _refit(
-        self, walk: Walk, point: Point, weights: Parameters
-    ) -> tuple[Refit | None, Parameters]:
-        """Train on without a penalty, while the dropped inputs stay dropped."""
-        if not point.kept:
-            return None, weights
-        mask = (weights[0] != 0).any(dim=2, keepdim=True)
-        descent = Descent(weights)
-        replace(walk, batch=walk.batch.drop_inputs(mask)).settle(descent, 0.0, REFIT_STEPS)
-        scores = self._validate(descent.x)
-        outputs = predict([p[:1] for p in descent.x], self._test[None])[0]
-        test = self._score(outputs, self.rows.test.y)
-        return Refit(tuple(scores), *mean_and_error(scores), test), descent.x
 
     def _count_resamples(
         self, pilot: Sequence[float], strengths: Sequence[float]
@@ -259,6 +278,20 @@ class PathFitter:
 def _rise(low: float) -> Iterable[float]:
     """Strengths upwards, until who takes them stops."""
     return (low * FACTOR**k for k in range(MOST_STRENGTHS))
+
+
+def _rise_past(low: float, walked: Sequence[_Measurement]) -> Iterable[float]:
+    """Strengths upwards, in smaller steps after one at which many inputs left."""
+    lam, factor = low, FACTOR
+    for _ in range(MOST_STRENGTHS):
+        yield lam
+        counts = [float(each.kept.double().sum(dim=1).mean()) for each in walked[-2:]]
+        lost = counts[0] - counts[-1]
+        if lost > max(MOST_LOST * counts[0], 1):
+            factor = max(factor**0.5, FINEST)
+        else:
+            factor = min(factor**1.5, FACTOR)
+        lam *= factor
 
 
 def _fall(top: float, low: float) -> Iterable[float]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Point:
-    """The models at one strength."""
+    """The models at one strength: the shrunk ones or, where they score better, the relaxed ones.
+
+    A relaxed model is trained on without a penalty, on the inputs that the shrunk one keeps.
+    """
 
     strength: float
     kept: tuple[str, ...]  # by the model of all rows but the test part
@@ -19,17 +23,9 @@ class Point:
     error: float  # its standard error; nan for one seed
     norms: tuple[
         float, ...
-    ]  # of the weights of each input, in the order of `PathResults.path_inputs`
-
-
-@dataclass(frozen=True)
-class Refit:
-    """The chosen inputs without a penalty, from the weights of the path on."""
-
-    scores: tuple[float, ...]  # of each seed, on its validation part, on the inputs that it keeps
-    score: float
-    error: float
-    test_score: float
+    ]  # of the shrunk weights of each input, in the order of `PathResults.path_inputs`
+    shrunk_score: float = math.nan  # mean validation score of the shrunk models
+    relaxed_steps: int = 0  # without a penalty before `scores`; 0: those are the shrunk models
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from shrinkage.study.formatting import format_score, pluralize
 from shrinkage.study.model.fitted import FittedModel
-from shrinkage.study.path.records import InputFacts, Point, Refit
+from shrinkage.study.path.records import InputFacts, Point
 
 MOST_LINES = 9  # of the table, beside its heads
 WIDEST = 44  # characters of the names in a line
@@ -44,8 +44,6 @@ class PathResults:
     points: tuple[Point, ...]  # from the largest strength to the smallest
     best: int  # the place among the points
     chosen: int
-    refit: Refit | None  # of the chosen inputs without a penalty; None where none is chosen
-    is_refit: bool  # whether `model` is the refit
     test_score: float  # of the recommended model
     test_error: float
     trivial: dict[str, Any]  # the trivial model: name, validation score, test score
@@ -94,11 +92,10 @@ def _sentences(results: PathResults) -> list[str]:
         f"Use {len(choice.kept)} of {pluralize(len(results.inputs), 'input')}: {shown}"
         f"{f' and {more} more' if more > 0 else ''}."
     ]
-    how = "refitted without a penalty" if results.is_refit else f"at strength {choice.strength:.3g}"
-    part = results.refit if results.is_refit and results.refit else choice
+    how = "trained on without a penalty" if choice.relaxed_steps else "as the penalty shrank it"
     lines.append(
-        f"The model {how} has {metric} {_with_error(part.score, part.error)} on validation rows "
-        f"and {_with_error(results.test_score, results.test_error)} on the test part "
+        f"The model {how} has {metric} {_with_error(choice.score, choice.error)} on validation "
+        f"rows and {_with_error(results.test_score, results.test_error)} on the test part "
         f"({name}: {format_score(level)})."
     )
     best = results.points[results.best]
@@ -145,14 +142,19 @@ def _format_table(results: PathResults) -> str:
         point = results.points[place]
         names = [name for name in point.kept if name not in before]
         left = [f"−{name}" for name in before if name not in point.kept]
+        score = _with_error(point.score, point.error) + (" r" if point.relaxed_steps else "")
         mark = "*" if place == results.chosen else "+" if place == results.best else " "
         lines.append(
             f"{point.strength:>9.3g}  {len(point.kept):>5}{mark}  "
-            f"{_with_error(point.score, point.error):<17}  {_shorten([*names, *left])}".rstrip()
+            f"{score:<17}  {_shorten([*names, *left])}".rstrip()
         )
         before = point.kept
     key = "* the fewest inputs within one standard error of the best score"
-    return "\n".join([*lines, key + ("" if results.best == results.chosen else " (+)")])
+    if results.best != results.chosen:
+        key += " (+)"
+    if any(results.points[place].relaxed_steps for place in choose_lines(results)):
+        key += "\nr the score of models trained on without a penalty, which is better there"
+    return "\n".join([*lines, key])
 
 
 def _shorten(names: Sequence[str]) -> str:
