@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,20 @@ REMEDY = "fit it again, or name another folder"
 def write_model_folder(folder: Path, fields: dict[str, Any], state: dict[str, np.ndarray]) -> None:
     """Write a model's folder whole, or leave what was there as it was.
 
+    An earlier model is moved aside and removed when the new one is in place, so that a process
+    that dies at any moment leaves at least one of them whole, in `folder` or beside it. Where two
+    processes write one folder at once, the model of one of them stays.
+
     Raises
     ------
     UsageError
-        If the folder holds anything but a model, or cannot be written.
+        If the folder holds anything but a model, is the working folder, or cannot be written.
     StoppedError
         If the disk is full.
     """
+    folder = Path(os.path.realpath(folder))  # a link stays, and what it names is replaced
+    if folder == Path(os.path.realpath(os.curdir)):
+        raise UsageError(f"{str(folder)!r} is the working folder: name another one")
     if folder.exists() and not (folder.is_dir() and _holds_a_model(folder)):
         raise UsageError(
             f"folder {str(folder)!r} holds something else than a model, and was left as it is: "
@@ -41,19 +49,16 @@ def write_model_folder(folder: Path, fields: dict[str, Any], state: dict[str, np
     weights = save_tensors({name: np.ascontiguousarray(array) for name, array in state.items()})
     body = {**fields, "weights": hashlib.sha256(weights).hexdigest()}
     description = {"program": PROGRAM, "format": FORMAT, "checksum": _checksum(body), **body}
-    draft = folder.with_name(f".{folder.name}.draft")
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        (draft / WEIGHTS).write_bytes(weights)
-        text = json.dumps(description, indent=1, ensure_ascii=False)
-        (draft / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(draft, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+            draft = Path(beside) / "draft"
+            draft.mkdir()
+            (draft / WEIGHTS).write_bytes(weights)
+            text = json.dumps(description, indent=1, ensure_ascii=False)
+            (draft / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+            _replace_folder(folder, draft, Path(beside) / "earlier")
     except OSError as error:
-        with suppress(OSError):
-            shutil.rmtree(draft, ignore_errors=True)
         if is_full(error):
             raise StoppedError(
                 f"the disk is full: {str(folder)!r} was not written; make room and run again"
@@ -98,6 +103,28 @@ def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarra
         return description, load_tensors(content)
     except SafetensorError as error:
         raise _damaged(weights, str(error)) from None
+
+
+def remove_model_folder(folder: Path) -> None:
+    """Remove a model; what else is in its folder stays."""
+    for name in (DESCRIPTION, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # something else is in it
+        folder.rmdir()
+
+
+def _replace_folder(folder: Path, draft: Path, earlier: Path) -> None:
+    """Move the draft to `folder`, and what is there to `earlier`."""
+    try:
+        with suppress(FileNotFoundError):
+            os.rename(folder, earlier)
+        os.rename(draft, folder)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return  # another process has just put its model there
+        if earlier.exists() and not folder.exists():
+            os.rename(earlier, folder)
+        raise
 
 
 def _holds_a_model(folder: Path) -> bool:
