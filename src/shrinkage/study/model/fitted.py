@@ -99,7 +99,8 @@ class FittedModel:
 
         "kept" says whether this model uses it; "seeds" in which share of the study's models of
         the same method and strength it is used; "importance" is the validation score that these
-        lose when its values are permuted, with its standard error. For a linear model with one
+        lose when its values are permuted, with its standard error; these three are nan at a
+        strength that the study has not tried. For a linear model with one
         output, "coefficient" and "coefficient (original)" are this model's, on the standardized
         and on the original scale; text columns have one for each level, see `coefficients`.
         """
@@ -107,18 +108,20 @@ class FittedModel:
 
         kept, linear = set(self.kept), self._linear_coefficients()
         rows = []
-        ranked = rank_features(self.uses)
-        for use in sorted(ranked, key=lambda use: use.feature not in kept):  # a stable sort
+        use_of = {use.feature: use for use in rank_features(self.uses)}
+        names = [*use_of] or [column.name for column in self.encoding.columns]
+        for name in sorted(names, key=lambda name: name not in kept):  # a stable sort
+            use = use_of.get(name)
             row: dict[str, object] = {
-                "feature": use.feature,
-                "kept": use.feature in kept,
-                "seeds": use.kept / use.seeds,
-                "importance": use.importance,
-                "importance error": use.importance_error,
+                "feature": name,
+                "kept": name in kept,
+                "seeds": use.kept / use.seeds if use else math.nan,
+                "importance": use.importance if use else math.nan,
+                "importance error": use.importance_error if use else math.nan,
             }
             if linear:
                 row["coefficient"], row["coefficient (original)"] = linear.get(
-                    use.feature, (math.nan, math.nan)
+                    name, (math.nan, math.nan)
                 )
             rows.append(row)
         return pd.DataFrame(rows)
