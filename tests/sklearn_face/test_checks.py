@@ -10,7 +10,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from shrinkage.sklearn import MLPClassifier, MLPClassifierCV, MLPRegressor, MLPRegressorCV
 
-CROSS_VALIDATION = {"strengths": 3, "cv": 3}
+CROSS_VALIDATION = {"strengths": 2, "cv": 3}
+GRID = {"strengths": [0.01, 0.001], "cv": 3, "max_iter": 40, "learning_rate_init": 0.05}
 QUICK = [MLPRegressor(()), MLPClassifier((), penalty="l2:0.01")]
 SLOW = [
     MLPRegressor(max_iter=100),
@@ -20,8 +21,8 @@ SLOW = [
     MLPClassifier((), penalty="l1:1e-2"),
     MLPRegressorCV((), **CROSS_VALIDATION),
     MLPClassifierCV((), penalty="l2", **CROSS_VALIDATION),
-    MLPRegressorCV((10,), max_iter=40, learning_rate_init=0.05, rule="best", **CROSS_VALIDATION),
-    MLPClassifierCV((10,), max_iter=40, learning_rate_init=0.05, rule="best", **CROSS_VALIDATION),
+    MLPRegressorCV((10,), rule="best", **GRID),
+    MLPClassifierCV((10,), rule="best", **GRID),
 ]
 
 

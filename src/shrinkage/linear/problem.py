@@ -155,27 +155,42 @@ class Problem:
 
     def value(self, parameters: Array) -> float:
         """The objective."""
-        losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
-        total = float(self.design.shares @ losses) + float(self.penalty.value(parameters[:-1].T))
+        total = self.data_loss(parameters) + float(self.penalty.value(parameters[:-1].T))
         if self.intercept_penalty is not None:
             total += float(self.intercept_penalty.value(parameters[-1]))
         return total
+
+    def data_loss(self, parameters: Array) -> float:
+        """The mean loss over the samples' shares."""
+        losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
+        return float(self.design.shares @ losses)
 
     def gradient(self, parameters: Array) -> Array:
         """The derivative of the data loss: (inputs + 1, outputs)."""
         if self._gram is not None:
             gradient: Array = self._gram[0] @ parameters - self._gram[1]
             return gradient
-        _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets)
-        return self.design.pull_back(self.design.shares[:, None] * residuals)
+        return self.loss_and_gradient(parameters)[1]
 
-    def proximal_step(self, parameters: Array) -> Array:
-        """One step of proximal gradient descent."""
-        moved: Array = parameters - self.steps * self.gradient(parameters)
+    def loss_and_gradient(self, parameters: Array) -> tuple[float, Array]:
+        """The data loss and its derivative."""
+        losses, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets)
+        gradient = self.design.pull_back(self.design.shares[:, None] * residuals)
+        return float(self.design.shares @ losses), gradient
+
+    def proximal_step(
+        self, parameters: Array, gradient: Array | None = None, stretch: float = 1.0
+    ) -> Array:
+        """One step of proximal gradient descent, `stretch` times as long as is always safe."""
+        if gradient is None:
+            gradient = self.gradient(parameters)
+        moved: Array = parameters - stretch * self.steps * gradient
         # Without the checks of `prox`: this is the inner loop, and the steps are known to be good.
-        moved[:-1] = self.penalty._prox(np, moved[:-1].T, self._weight_steps).T
+        steps = stretch * self._weight_steps
+        moved[:-1] = self.penalty._prox(np, moved[:-1].T, steps).T
         if self.intercept_penalty is not None:
-            moved[-1] = self.intercept_penalty._prox(np, moved[-1], float(self.steps[-1, 0]))
+            step = stretch * float(self.steps[-1, 0])
+            moved[-1] = self.intercept_penalty._prox(np, moved[-1], step)
         return moved
 
     @cached_property

@@ -121,7 +121,7 @@ def solve(
     limit = max(tol * problem.size, problem.rounding)
     parameters, iterations = _minimize(problem, parameters, limit, max_iter)
     move = problem.step_size(parameters - problem.proximal_step(parameters))
-    if move > limit:
+    if move > 10.0 * limit:  # the last step was measured where it began, perhaps as a longer one
         warnings.warn(
             f"the linear model was solved to {move / (problem.size or 1.0):.1g} instead of "
             f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "

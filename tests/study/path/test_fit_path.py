@@ -144,6 +144,8 @@ def test_the_choice_is_the_fewest_inputs_within_one_standard_error() -> None:
     assert choose_points(points, METRICS["r2"]) == (4, 2)
     losses = [make_point(n, s) for n, s in [(0, 1.0), (2, 0.3), (9, 0.25)]]
     assert choose_points(losses, METRICS["log_loss"]) == (2, 1)
+    lucky = [make_point(2, 0.9), make_point(3, 0.95), make_point(9, 0.96, 0.001)]
+    assert choose_points(lucky, METRICS["r2"]) == (2, 0)
     alone = [make_point(n, s, float("nan")) for n, s in [(2, 0.9), (3, 0.91)]]
     assert choose_points(alone, METRICS["r2"]) == (1, 1)
 

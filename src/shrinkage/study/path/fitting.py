@@ -24,7 +24,7 @@ from shrinkage.study.spec import Study
 from shrinkage.study.summary import mean_and_error
 from shrinkage.study.training.fit import use_one_thread
 
-DENSE_STEPS = 300  # without a penalty, before the first strength
+DENSE_STEPS = 100  # without a penalty, before the first strength: more would overfit
 REFIT_STEPS = 200
 FACTOR = 1.3  # from one strength to the next
 PILOT_SPAN = 300.0  # from the vanishing strength down to the first of the pilot path

@@ -13,7 +13,7 @@ from shrinkage.study.path.records import InputFacts, Point, Refit
 
 MOST_LINES = 9  # of the table, beside its heads
 WIDEST = 44  # characters of the names in a line
-MOST_NAMED = 20  # inputs in the sentence
+MOST_NAMED = 12  # inputs in the sentence
 
 
 @dataclass(frozen=True, repr=False)

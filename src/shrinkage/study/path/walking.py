@@ -13,7 +13,7 @@ from shrinkage.study.path.descent import FIRST_STEP, Descent
 from shrinkage.study.path.networks import Batch, Parameters, differentiate
 from shrinkage.study.path.shrinking import Shrinker
 
-STEPS = 20  # of a network at each strength
+STEPS = 40  # of a network at each strength
 SPARSE_STEPS = 100  # of a network on the way from sparse to dense, which starts again each time
 LINEAR_STEPS = 300  # of a linear model at most: it ends where it rests
 REST = 1e-7  # the relative move of a linear model that rests
