@@ -1,6 +1,7 @@
 """A model's folder: no pickle, refused when damaged, and readable for ever."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -19,9 +20,11 @@ STATE = {"weight": np.ones((1, 2), dtype=np.float32), "bias": np.zeros(1, dtype=
 
 
 def test_a_folder_gives_back_what_was_written(tmp_path):
-    write_model_folder(tmp_path / "model", {"words": ["é", 1.5]}, STATE)
+    words = ["é", 1.5, math.nan]
+    write_model_folder(tmp_path / "model", {"words": words, "more": {"error": math.inf}}, STATE)
     fields, state = read_model_folder(tmp_path / "model")
-    assert fields["words"] == ["é", 1.5]
+    assert fields["words"] == ["é", 1.5, None]  # JSON has no number that is not finite
+    assert fields["more"] == {"error": None}
     assert all(np.array_equal(state[name], STATE[name]) for name in STATE)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "model.json",

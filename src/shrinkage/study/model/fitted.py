@@ -279,10 +279,16 @@ def load_model(folder: str | Path) -> FittedModel:
                 for reading in fields["readings"]
             ),
             state=state,
-            uses=tuple(FeatureUse(**use) for use in fields["uses"]),
+            uses=tuple(_read_use(use) for use in fields["uses"]),
             facts=fields["facts"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"folder {str(path)!r} holds a model of another version of shrinkage ({error!r})"
         ) from None
+
+
+def _read_use(fields: dict[str, Any]) -> FeatureUse:
+    """What was written of one input; a number that was not finite was written as None."""
+    unknown = {key: math.nan for key in ("importance", "importance_error") if fields[key] is None}
+    return FeatureUse(**{**fields, **unknown})

@@ -18,6 +18,8 @@ from shrinkage.study.model.new_rows import NewRows
 from shrinkage.study.results_text import with_error
 from shrinkage.study.scores import find_metric
 
+TEST_FACTS = ("test score", "test error")
+
 
 def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
     """One row for each new row: what names it, the prediction, and a probability for each class.
@@ -89,7 +91,8 @@ def describe_fit(model: FittedModel) -> str:
     score = "its test rows are in it: the test score above is of models that have not seen them"
     if "test score" in facts:
         metric = find_metric(facts.get("metric"), model.task)
-        score = f"{metric.title} {with_error(facts['test score'], facts['test error'])}"
+        numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
+        score = f"{metric.title} {with_error(*numbers)}"
         score += f" on the {pluralize(facts['test rows'], 'test row')}"
     return (
         f"fitted on {pluralize(facts['fitted rows'], 'row')}, "

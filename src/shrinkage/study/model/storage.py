@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import tempfile
 from contextlib import suppress
@@ -48,14 +49,15 @@ def write_model_folder(folder: Path, fields: dict[str, Any], state: dict[str, np
         )
     weights = save_tensors({name: np.ascontiguousarray(array) for name, array in state.items()})
     body = {**fields, "weights": hashlib.sha256(weights).hexdigest()}
-    description = {"program": PROGRAM, "format": FORMAT, "checksum": _checksum(body), **body}
+    body = _replace_nan({"program": PROGRAM, "format": FORMAT, **body})
+    description = {**body, "checksum": _checksum(body)}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             draft = Path(beside) / "draft"
             draft.mkdir()
             (draft / WEIGHTS).write_bytes(weights)
-            text = json.dumps(description, indent=1, ensure_ascii=False)
+            text = json.dumps(description, indent=1, ensure_ascii=False, allow_nan=False)
             (draft / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
             _replace_folder(folder, draft, Path(beside) / "earlier")
     except OSError as error:
@@ -81,9 +83,9 @@ def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarra
         description = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, f"it is no JSON: {error}") from None
-    if not isinstance(description, dict) or description.pop("program", None) != PROGRAM:
+    if not isinstance(description, dict) or description.get("program") != PROGRAM:
         raise UsageError(f"{str(path)!r} is the file of another program: name another folder")
-    version = description.pop("format", None)
+    version = description.get("format")
     if not isinstance(version, int):
         raise _damaged(path, "its format is missing")
     if version > FORMAT:
@@ -130,6 +132,15 @@ def _replace_folder(folder: Path, draft: Path, earlier: Path) -> None:
 def _holds_a_model(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()}
     return not names or (DESCRIPTION in names and names <= {DESCRIPTION, WEIGHTS})
+
+
+def _replace_nan(value: Any) -> Any:
+    """The same with None for numbers that are not finite: JSON has no word for them."""
+    if isinstance(value, dict):
+        return {key: _replace_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _checksum(body: dict[str, Any]) -> str:
