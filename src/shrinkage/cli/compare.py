@@ -174,6 +174,8 @@ def compare(
         from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
+        if no_refit and refit != "rest":
+            raise UsageError(f"--refit {refit} and --no-refit exclude each other: leave one out")
         rows = None if no_refit else refit
         results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
 

@@ -240,9 +240,11 @@ class FittedModel:
     def __repr__(self) -> str:
         at = f" at {self.strength:.3g}" if self.strength else ""
         all_inputs = len(self.encoding.columns)
+        count = self.facts.get("fitted rows")
+        rows = f", fitted on {pluralize(count, 'row')}" if count else ""
         return (
             f"FittedModel({self.method}{at}, {self.model}, predicts {self.target!r} from "
-            f"{len(self.kept)} of {pluralize(all_inputs, 'input')})"
+            f"{len(self.kept)} of {pluralize(all_inputs, 'input')}{rows})"
         )
 
     def _repr_html_(self) -> str:
@@ -261,7 +263,7 @@ def load_model(folder: str | Path) -> FittedModel:
     --------
     >>> load_model("nowhere")
     Traceback (most recent call last):
-    shrinkage.study.errors.UsageError: folder 'nowhere' holds no model: ...
+    shrinkage.study.errors.UsageError: there is no folder 'nowhere': ...
     """
     path = Path(folder)
     inside = path / MODEL

@@ -77,6 +77,8 @@ def read_model_folder(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarra
         If the folder holds no model, one of a later version, or one that is damaged.
     """
     path = folder / DESCRIPTION
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {str(folder)!r}: name that of a study or a model")
     if not path.is_file():
         raise UsageError(f"folder {str(folder)!r} holds no model: there is no {DESCRIPTION} in it")
     try:
