@@ -130,9 +130,7 @@ def _report_test(results: Results, chosen: Choice) -> str:
     said = f"On {part}, which played no part in the choice, it has {format_score(score)}{error}"
     gain = results.metric.gain
     if baseline and gain(score) <= gain(fmean(baseline.test_scores)):
-        rival += (
-            ", which is no worse: do not rely on this model before it has proved itself on more"
-        )
+        rival += ", which is no worse: try this model on more rows before you rely on it"
     return f"{said}{rival}."
 
 
