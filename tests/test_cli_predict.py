@@ -80,7 +80,7 @@ def test_another_model_of_the_study_is_fitted_when_it_is_named(run, flowers):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nowhere", "new.csv"), "folder 'nowhere' holds no model"),
+        (("nowhere", "new.csv"), "there is no folder 'nowhere': name that of a study or a model"),
         (("shrinkage-study", "absent.csv"), "data 'absent.csv' is no file and no data set"),
         (("shrinkage-study", "new.csv", "--out", "p.txt"), "out must be a file that ends in .csv"),
         (("shrinkage-study", "new.csv", "--method", "l2"), "method 'l2' is not in the study"),
@@ -110,3 +110,6 @@ def test_no_refit_leaves_the_model_out_and_predict_fits_it_later(run, flowers):
     result = run("compare", "flowers.csv", *options, "--refit", "most")
     assert result.exit_code == 2
     assert "refit must be rest or all" in result.stderr
+    result = run("compare", "flowers.csv", *options, "--refit", "all", "--no-refit")
+    assert result.exit_code == 2
+    assert "--refit all and --no-refit exclude each other" in result.stderr

@@ -110,4 +110,14 @@ def test_perfect_predictions_have_the_best_score(name):
     y = np.array([0, 1, 1, 0]) if metric.task == "classes" else np.array([1.0, 2.0, 4.0, 9.0])
     perfect = np.eye(2)[y] if metric.task == "classes" else y
     assert metric.score(y, perfect) == metric.best
-    assert metric.gain(metric.score(y, perfect)) > metric.gain(metric.best + 1e-6) or metric.best
+    assert metric.gain(metric.best) > metric.gain(0.5)
+
+
+def test_a_class_that_is_wholly_found_is_not_certain_to_be():
+    """72 rows of a class, all found, and one row of another, which can move the score by half."""
+    y = np.array([0] * 72 + [1])
+    probability = np.column_stack([1.0 - y, y])
+    metric = METRICS["balanced_accuracy"]
+    assert metric.score(y, probability) == 1.0
+    expected = np.hypot(1 / 72, 1) / 2
+    assert metric.error(y, probability) == pytest.approx(expected, rel=1e-12)

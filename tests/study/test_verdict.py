@@ -53,6 +53,13 @@ def test_the_best_score_is_recommended_beside_no_penalty_and_the_majority_class(
     assert "The lead over no penalty (0.100) and over the majority class (0.400) is more" in said
 
 
+def test_a_test_score_no_better_than_the_trivial_one_is_said_to_be(told):
+    rows = ("none", [0.79, 0.8, 0.81], 0.0), ("l2@coupled", [0.89, 0.9, 0.91], 0.0)
+    warning = "which is no worse: try this model on more rows before you rely on it."
+    assert f"the majority class has 0.760, {warning}" in told(*rows, bar=0.76)
+    assert "no worse" not in told(*rows, bar=0.74)
+
+
 def test_a_lead_that_the_seeds_cannot_tell_from_chance_is_a_best_guess(told):
     # differences 0.00, 0.02, 0.04: s = 0.02, t = 0.02/(√(5/6)·0.02) = 1.10 < 4.30
     said = told(("none", [0.8, 0.8, 0.8], 0.0), ("l2@coupled", [0.80, 0.82, 0.84], 0.0))

@@ -224,7 +224,7 @@ def test_an_old_state_that_was_loaded_before_is_told_at_attach() -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters())
     optimizer.load_state_dict(state)
-    with pytest.warns(UserWarning, match=r"run of 9 steps .* goes on from step 0"):
+    with pytest.warns(UserWarning, match=r"run of 9 steps .* continues from step 0"):
         Regularizer(model, L1(0.1), schedule=schedules.warmup(9)).attach(optimizer, "coupled")
 
 
@@ -406,7 +406,7 @@ def test_an_old_state_under_a_regularizer_inside_is_told() -> None:
     train(model, optimizer, 3)
     state = old(optimizer.state_dict())
     optimizer, _ = inside(make, network(), "proximal")
-    with pytest.warns(UserWarning, match=r"run of 3 steps .* goes on from step 0"):
+    with pytest.warns(UserWarning, match=r"run of 3 steps .* continues from step 0"):
         optimizer.load_state_dict(state)
 
 

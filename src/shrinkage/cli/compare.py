@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -173,6 +174,8 @@ def compare(
         from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
+        if no_refit and refit != "rest":
+            raise UsageError(f"--refit {refit} and --no-refit exclude each other: leave one out")
         rows = None if no_refit else refit
         results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
 
@@ -180,7 +183,7 @@ def compare(
 
         write_report(results, out / "report.html")
         typer.echo(f"{results!r}\n\n{out / 'report.html'}")
-        if rows is not None and results.recommended is not None:
+        with suppress(UsageError):  # there is no model, and why was said before
             typer.echo(describe_model(results.model, out))
     if not results.choices:
         raise typer.Exit(1)

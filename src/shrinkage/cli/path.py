@@ -63,7 +63,9 @@ def path(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="classes or numbers.  [default: judged by the target]"),
+        typer.Option(
+            metavar="TEXT", help="regression or classification.  [default: judged by the target]"
+        ),
     ] = None,
     metric: Annotated[
         str | None,

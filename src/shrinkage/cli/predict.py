@@ -55,8 +55,10 @@ def predict(
         from shrinkage.study.formatting import pluralize
         from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
         from shrinkage.study.model.predictions import describe_score, predict_table
-        from shrinkage.study.storage.atomic_write import write_atomically
+        from shrinkage.study.storage.atomic_write import check_writable, write_atomically
 
+        if out is not None:
+            check_writable(out)  # before any work is done
         model: FittedModel
         is_named = any(option is not None for option in (method, strength, prefer))
         if is_named or ((folder / "study.sqlite").exists() and not (folder / MODEL).exists()):

@@ -104,7 +104,7 @@ def describe_uses(title: str, uses: Sequence[FeatureUse], split: str) -> str:
 def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     first = models[0]
     in_order = results.features_of(first.choice.method, first.choice.strength)  # that of the data
-    metric, split = results.metric, _name_split(results)
+    metric, split = results.metric, results.repeat
     used = sum(use.kept > 0 for use in first.uses)
     said = [
         describe_uses(first.title, in_order, split),
@@ -132,10 +132,6 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
         f'<div class="plot" data-figure="inputs" role="img" style="height: {height}px" '
         'aria-label="Importance of the inputs"></div>\n</figure>'
     )
-
-
-def _name_split(results: Results) -> str:
-    return "fold" if results.folds else "seed"
 
 
 def _count_bars(models: Sequence[_ChosenModel]) -> int:
@@ -218,7 +214,7 @@ def _render_table(
     models: Sequence[_ChosenModel], looks: Mapping[str, Style], results: Results
 ) -> str:
     """A row for each input, with a cell for each model: importance, seeds, coefficient."""
-    metric, split = results.metric, _name_split(results)
+    metric, split = results.metric, results.repeat
     shown = [use.feature for use in models[0].uses[:MOST_ROWS]]
     use_of = [{use.feature: use for use in model.uses} for model in models]
     rows = [

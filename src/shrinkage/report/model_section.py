@@ -78,11 +78,14 @@ def _render_sklearn(model: FittedModel, data: str) -> str:
     reason = explain_sklearn(model)
     if reason:
         return f'<h3>With scikit-learn</h3>\n<p class="remark">{escape(reason)}</p>'
-    path = data if data.lower().endswith(".csv") else "ROWS.csv"
-    remark = (
+    is_csv = data.lower().endswith(".csv")
+    path = data if is_csv else "ROWS.csv"
+    remark = "" if is_csv else "ROWS.csv stands for the study's rows, saved as such. "
+    remark += (
         "The strength is converted, and means the same for any number of rows. Fitted on the same "
         "rows, the coefficients agree as far as the training of this model had converged."
     )
+    remark = " ".join(filter(None, (remark, explain_reading(model))))
     return _render_program("With scikit-learn", write_sklearn(model, path), remark)
 
 

@@ -26,6 +26,7 @@ from shrinkage.study.model.feature_use import measure_features
 from shrinkage.study.model.fitted import MODEL, load_model
 from shrinkage.study.model.refit import ROWS, check_rows
 from shrinkage.study.model.refit import refit as refit_method
+from shrinkage.study.model.storage import remove_model_folder
 from shrinkage.study.progress import Progress, describe_expected, show_progress
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
@@ -178,8 +179,7 @@ def run_study(
             pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
             store.finish(choices, measure_features(list(pairs), records, table, study))
         results = store.read_results()
-        if rows is not None:
-            _keep_model(results, table, study, rows, jobs, progress)
+        _keep_model(results, table, study, rows, jobs, progress)
     write_csv(results, out / "trials.csv")
     write_features_csv(results, out / "features.csv")
     return results
@@ -189,22 +189,26 @@ def _keep_model(
     results: Results,
     table: Table,
     study: Study,
-    rows: str,
+    rows: str | None,
     jobs: int | None,
     progress: Progress,
 ) -> None:
-    """Fit the recommended model into the study's folder, unless it is there."""
-    choice = results.recommended
-    if choice is None:
-        return
+    """Fit the recommended model into the study's folder, unless it is there or `rows` is None.
+
+    A model of the study that is no longer recommended, after another `prefer`, is removed.
+    """
     assert results.folder is not None
-    digest = results.question["digest"]
+    digest, choice = results.question["digest"], results.recommended
     folder = results.folder / MODEL
-    wanted = (choice.method, choice.strength, digest, rows)
     with suppress(UsageError):  # none yet, or one that is damaged: it is fitted again
         model = load_model(folder)
-        if (model.method, model.strength, model.facts["study"], model.facts["rows"]) == wanted:
-            return
+        if model.facts.get("study") == digest:
+            if choice is None or (model.method, model.strength) != (choice.method, choice.strength):
+                remove_model_folder(folder)
+            elif rows in (None, model.facts["rows"]):
+                return
+    if choice is None or rows is None:
+        return
     progress.say(f"fitting the recommended model on {ROWS[rows]}")
     try:
         model = refit_method(
@@ -217,10 +221,9 @@ def _keep_model(
             digest=digest,
             jobs=jobs,
         )
+        model.save(folder)
     except UsageError as error:
         progress.say(f"no model is kept: {error}")
-        return
-    model.save(folder)
 
 
 def _run_pending(

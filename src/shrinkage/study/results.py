@@ -251,7 +251,7 @@ class Results:
     def _describe_inputs(self) -> list[str]:
         chosen = self.recommended
         uses = self.features_of(chosen.method, chosen.strength) if chosen else []
-        return describe_inputs(uses, self.metric, "fold" if self.folds else "seed")
+        return describe_inputs(uses, self.metric, self.repeat)
 
 
 def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:

@@ -70,9 +70,12 @@ def describe_inputs(
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
     said = f"{always} of {pluralize(count, 'input')} are used in every {split}, {never} in none"
+    means = f", mean over the {split}s" if seeds > 1 else ""
+    coefficients = means and any(use.original is not None for use in uses)
     lines = [
         f"Inputs: {said}. Importance is the {metric.title} "
-        f"{'lost' if metric.best else 'added'} when an input is shuffled."
+        f"{'lost' if metric.best else 'added'} when an input is shuffled{means}"
+        f"{', as is a coefficient' if coefficients else ''}."
     ]
     lines += [line] if (line := describe_leading(uses)) else []
     ranked = [use for use in rank_features(uses) if use.kept][:most]

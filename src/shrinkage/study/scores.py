@@ -66,7 +66,7 @@ class Metric:
         0.21650635094610965
         """
         score, influence = self.measure(y, prediction)
-        if self.counts_rows and score in (0.0, 1.0):
+        if self.name == "accuracy" and score in (0.0, 1.0):
             return 1 / len(y)
         error = math.sqrt(float(influence @ influence)) / len(y)
         return error * scale if self.in_units else error
@@ -153,13 +153,15 @@ def _measure_accuracy(y: np.ndarray, probability: np.ndarray) -> Measured:
 def _measure_balanced_accuracy(y: np.ndarray, probability: np.ndarray) -> Measured:
     """The mean over the K classes of these rows of the share p_k of their rows that are found.
 
-    A row of class k has the influence (found − p_k)·n/(K·n_k).
+    A row of class k has the influence (found − p_k)·n/(K·n_k). Where p_k is 0 or 1, this would
+    claim certainty: these rows count as if p_k had the error 1/n_k, as an accuracy has.
     """
     found = (probability.argmax(axis=1) == y).astype(np.float64)
     counts = np.bincount(y)
     recalls = np.bincount(y, weights=found) / np.maximum(counts, 1)
     present = np.count_nonzero(counts)
-    influence = (found - recalls[y]) * len(y) / (present * counts[y])
+    spread = np.where(np.isin(recalls[y], (0.0, 1.0)), counts[y] ** -0.5, found - recalls[y])
+    influence = spread * len(y) / (present * counts[y])
     return float(recalls.sum() / present), influence
 
 

@@ -126,8 +126,12 @@ def _report_test(results: Results, chosen: Choice) -> str:
     part = f"the {pluralize(rows, 'test row')}" if rows else "the test part"
     error = f" ± {format_score(chosen.test_error)}" if chosen.test_error >= 0 else ""
     rival = f"; {baseline.name} has {format_score(fmean(baseline.test_scores))}" if baseline else ""
-    score = format_score(fmean(chosen.test_scores))
-    return f"On {part}, which played no part in the choice, it has {score}{error}{rival}."
+    score = fmean(chosen.test_scores)
+    said = f"On {part}, which played no part in the choice, it has {format_score(score)}{error}"
+    gain = results.metric.gain
+    if baseline and gain(score) <= gain(fmean(baseline.test_scores)):
+        rival += ", which is no worse: try this model on more rows before you rely on it"
+    return f"{said}{rival}."
 
 
 def _describe_sparsity(

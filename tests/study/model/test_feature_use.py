@@ -3,16 +3,19 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from shrinkage.study.data.sources import read_source
+from shrinkage.study.data.sources import Source, read_source
 from shrinkage.study.data.splits import fit_preprocessing, split_rows
 from shrinkage.study.data.table import prepare_table
+from shrinkage.study.model import feature_use
 from shrinkage.study.model.feature_use import REPEATS, measure_features
 from shrinkage.study.model.refit import open_question
 from shrinkage.study.records import FeatureUse, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
+from shrinkage.study.spec import Study
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.summary import find_leading, rank_features
 from shrinkage.study.training import fit
@@ -77,6 +80,24 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
     for use in measured:
         assert use.importance == pytest.approx(lost[use.feature], abs=1e-6)
     assert max(lost.values()) > 0.05
+
+
+def test_the_rows_of_an_importance_are_drawn_from_all_of_them(numbers_study, cars, monkeypatch):
+    """Of two blocks of subjects, only the second has a target that depends on x."""
+    generator = np.random.default_rng(0)
+    x, subject = generator.normal(size=400), np.repeat(np.arange(100), 4)
+    frame = pd.DataFrame({"x": x, "s": subject, "y": np.where(subject < 50, 0.0, x)})
+    study = Study(target="y", subject="s", model="linear", seeds=1, lr=0.1, epochs=20)
+    table = prepare_table(Source("blocks", frame, "y", ""), study)
+    weight = {"weight": np.ones((1, 1), np.float32), "bias": np.zeros(1, np.float32)}
+    record = replace(numbers_study[1].records[0], trial=Trial("none", 0.0, 0), state=weight)
+
+    def importance():
+        return measure_features([("none", 0.0)], [record], table, study)[0].importance
+
+    whole = importance()
+    monkeypatch.setattr(feature_use, "MOST_ROWS", 40)
+    assert importance() == pytest.approx(whole, abs=0.5)  # the first 40 rows have R² 0
 
 
 def test_features_csv_has_every_chosen_method(numbers_study, tmp_path):

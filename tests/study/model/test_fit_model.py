@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,6 +30,12 @@ def test_another_method_is_fitted_once_and_kept(classes_study, monkeypatch):
     assert {k: v.tolist() for k, v in again.state.items()} == {
         k: v.tolist() for k, v in model.state.items()
     }
+    monkeypatch.undo()
+    kept = folder / "models" / "group-lasso-groups-in-proximal-0.05-rest"
+    (kept / "weights.safetensors").write_bytes(b"damaged")
+    again = fit_model(folder, method="group_lasso:groups=in", strength=0.05)
+    assert again.facts["objective"] == model.facts["objective"]
+    assert load_model(kept).facts == again.facts
 
 
 def test_of_several_initializations_the_least_objective_is_kept(classes_study):
@@ -73,12 +80,23 @@ def test_what_is_preferred_or_named_decides(numbers_study):
     assert find(method="l2@coupled") == ("l2@coupled", 0.05)
     assert find(method="none") == ("none", 0.0)
     assert find(strength=0.2) == ("l1@proximal", 0.2)
+    assert find(strength=np.float32(0.25)) == ("l1@proximal", 0.25)
     with pytest.raises(UsageError, match="method 'l2@proximal' is not in the study; did you mean"):
         find(method="l2@proximal")
     with pytest.raises(UsageError, match="prefer must be score or sparse, got 'fast'"):
         find(prefer="fast")
     with pytest.raises(UsageError, match="strength must be a number from 0 up, got -1"):
         find(strength=-1.0)
+    for wrong in ("0.1", float("nan"), True):
+        with pytest.raises(UsageError, match="strength must be a number from 0 up, got"):
+            find(strength=wrong)
+    with pytest.raises(UsageError, match=r"strength must lie between 1\.2e-38 and"):
+        find(strength=1e300)
+    with pytest.raises(UsageError, match="must be left out for 'none', which has no penalty"):
+        find(method="none", strength=0.5)
+    question = {**results.question, "methods": ["l2:0.1@proximal"]}
+    with pytest.raises(UsageError, match=r"left out for 'l2:0\.1@proximal', which states its own"):
+        find_method(replace(results, question=question), method="l2:0.1", strength=0.5, prefer=None)
     unfinished = replace(results, verdict="")
     with pytest.raises(UsageError, match="the study is not finished"):
         find_method(unfinished, method=None, strength=None, prefer=None)
@@ -139,6 +157,11 @@ def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
     run(prefer="score")
     assert load_model(tmp_path).method == load(tmp_path).recommended.method == "none"
     before = load_model(tmp_path).facts["fitted"]
+    assert run(prefer="score", refit=None).model.facts["fitted"] == before
+    sparse = run(prefer="sparse", refit=None)  # the model is no longer the recommended one
+    with pytest.raises(UsageError, match="holds no model"):
+        _ = sparse.model
+    run(prefer="score")
     (tmp_path / "model" / "model.json").write_text("{}")
     with pytest.raises(UsageError, match="is the file of another program"):
         load_model(tmp_path)
@@ -146,6 +169,10 @@ def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
     assert load_model(tmp_path).facts["rows"] == "rest"
     run(prefer="score", refit="all")
     assert load_model(tmp_path).facts["rows"] == "all"
-    assert before
+    (tmp_path / "model" / "thesis.tex").write_text("")  # no model is written over it
+    (tmp_path / "trials.csv").unlink()
+    run(prefer="score", refit="rest")
+    assert load_model(tmp_path).facts["rows"] == "all"
+    assert (tmp_path / "trials.csv").exists()
     with pytest.raises(UsageError, match="refit must be rest or all, or None for no model"):
         run(refit="most")

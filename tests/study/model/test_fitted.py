@@ -1,5 +1,7 @@
 """A fitted model on new rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,16 +71,12 @@ def test_what_is_filled_in_unknown_or_new_is_told(numbers_study, cars):
     model = numbers_study[1].model
     rows = cars.iloc[:6].assign(origin=["mars", "usa", "mars", "venus", None, "usa"], more=1)
     read = model.read(rows)
-    assert (
-        read.notes
-        == (
-            "column 'more': not in the training data, and ignored",
-            f"column 'weight': 1 empty cell filled with the median of training, "
-            f"{model.encoding.columns[1].fill:g}",
-            "column 'origin': 3 rows with a level that training has not seen ('mars', 'venus'), "
-            "which counts as none of them",
-        )
-        or "'thirst'" in read.notes[0]
+    assert read.notes == ("columns 'thirst' and 'more': not in the training data, and ignored",)
+    assert read.doubts == (
+        f"column 'weight': 1 empty cell filled with the median of training, "
+        f"{model.encoding.columns[1].fill:g}",
+        "column 'origin': 3 rows with a level that training has not seen ('mars', 'venus'), "
+        "which counts as none of them",
     )
     with pytest.warns(UserWarning, match="column 'origin': 3 rows with a level"):
         model.predict(rows)
@@ -86,6 +84,46 @@ def test_what_is_filled_in_unknown_or_new_is_told(numbers_study, cars):
         model.predict(rows.assign(power="fast"))
     with pytest.raises(UsageError, match="has no rows"):
         model.predict(rows.iloc[:0])
+
+
+@pytest.mark.parametrize("cell", ["fast", np.inf, 1e300, 2.0])
+def test_what_an_unused_column_holds_does_not_matter(cell, numbers_study, cars):
+    model = numbers_study[1].model
+    rows = cars.dropna()
+    assert "noise" not in model.kept
+    np.testing.assert_array_equal(model.predict(rows.assign(noise=cell)), model.predict(rows))
+
+
+def test_inputs_are_named_at_a_strength_that_the_study_has_not_tried(numbers_study):
+    model = numbers_study[1].model
+    features = replace(model, uses=()).features
+    assert features["feature"].tolist() == ["power", "weight", "origin", "noise"]
+    assert features["kept"].tolist() == [True, True, True, False]
+    assert features[["seeds", "importance", "importance error"]].isna().all(axis=None)
+    assert features["coefficient"].iloc[0] == model.features["coefficient"].iloc[0]
+
+
+def test_predictions_are_as_precise_as_the_spread_of_the_target(numbers_study, cars):
+    """A target far from 0, such as a day number, keeps its decimals."""
+    model = numbers_study[1].model
+    far = replace(model, encoding=replace(model.encoding, center=2.45e9))
+    rows = far.read(cars.dropna())
+    np.testing.assert_allclose(
+        predict_table(far, rows)["mpg"], far.answer(rows.frame), rtol=0, atol=1e-5
+    )
+    assert np.ptp(predict_table(far, rows)["mpg"]) > 10
+
+
+def test_a_target_that_cannot_be_read_gives_no_score(numbers_study, classes_study, cars):
+    model = numbers_study[1].model
+    told = describe_score(model, model.read(cars.assign(mpg="to do")))
+    assert told.startswith("no score: column 'mpg' holds 'to do', but is read as numbers")
+    one = describe_score(model, model.read(cars.dropna().iloc[:1]))
+    assert one == "1 row with a 'mpg': R² 0.000"  # whose error is not known
+    model = classes_study[1].model
+    other = describe_score(model, model.read(cars.assign(thirst=["low", "medium"] * 60)))
+    assert other.startswith("60 rows with a 'thirst': accuracy 0.")
+    assert other.endswith("; 60 rows of other classes left out")
 
 
 def test_cells_are_read_as_those_of_the_training_table_were(classes_study, cars, tmp_path):

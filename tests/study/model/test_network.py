@@ -33,10 +33,12 @@ def test_an_input_is_used_if_a_path_of_weights_leads_to_an_output():
     assert (predict(X) == predict(np.zeros((3, 3)))).ravel().tolist() == [False, True, True]
 
 
-def test_of_other_models_the_first_layer_of_the_inputs_decides():
+def test_of_other_models_the_layers_of_the_inputs_decide():
     state = {
         "norm.weight": np.ones(3),
         "layer.weight": np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 2.0]]),
     }
     assert find_used_inputs("package:function", state, 3).tolist() == [False, True, True]
+    state["skip.weight"] = np.array([[1.0, 0.0, 0.0]])  # a second layer that takes the inputs
+    assert find_used_inputs("package:function", state, 3).all()
     assert find_used_inputs("package:function", {"a": np.ones((2, 2))}, 3).all()

@@ -1,6 +1,8 @@
 """A model's folder: no pickle, refused when damaged, and readable for ever."""
 
 import json
+import math
+import os
 import shutil
 import subprocess
 import sys
@@ -18,9 +20,11 @@ STATE = {"weight": np.ones((1, 2), dtype=np.float32), "bias": np.zeros(1, dtype=
 
 
 def test_a_folder_gives_back_what_was_written(tmp_path):
-    write_model_folder(tmp_path / "model", {"words": ["é", 1.5]}, STATE)
+    words = ["é", 1.5, math.nan]
+    write_model_folder(tmp_path / "model", {"words": words, "more": {"error": math.inf}}, STATE)
     fields, state = read_model_folder(tmp_path / "model")
-    assert fields["words"] == ["é", 1.5]
+    assert fields["words"] == ["é", 1.5, None]  # JSON has no number that is not finite
+    assert fields["more"] == {"error": None}
     assert all(np.array_equal(state[name], STATE[name]) for name in STATE)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "model.json",
@@ -53,6 +57,67 @@ def test_a_failure_leaves_the_earlier_model(tmp_path, monkeypatch):
         write_model_folder(tmp_path / "model", {"number": 2}, STATE)
     assert read_model_folder(tmp_path / "model")[0]["number"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_whatever_ends_a_replacement_the_earlier_model_stays(tmp_path, monkeypatch):
+    write_model_folder(tmp_path / "model", {"number": 1}, STATE)
+    rename = os.rename
+
+    def stop(error):
+        def rename_or_stop(source, target):
+            if Path(source).name == "draft":
+                assert not (tmp_path / "model").exists()
+                raise error
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", rename_or_stop)
+
+    for error, raised in (
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(5, "broken"), UsageError),
+    ):
+        stop(error)
+        with pytest.raises(raised):
+            write_model_folder(tmp_path / "model", {"number": 2}, STATE)
+        assert read_model_folder(tmp_path / "model")[0]["number"] == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_processes_that_die_or_write_at_once_lose_no_model(tmp_path):
+    """A process that is killed between the two renames, and two that replace one folder at once."""
+    folder = tmp_path / "model"
+    write_model_folder(folder, {"number": 1}, STATE)
+    write = (
+        "import os, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from shrinkage.study.model.storage import write_model_folder\n"
+        "state = {'weight': np.ones(1, dtype=np.float32)}\n"
+        f"folder = Path({str(folder)!r})\n"
+    )
+    die = "rename = os.rename\nos.rename = lambda a, b: rename(a, b) or os._exit(9)\n"
+    once = "write_model_folder(folder, {'number': 2}, state)\n"
+    assert subprocess.run([sys.executable, "-c", write + die + once]).returncode == 9
+    (beside,) = tmp_path.iterdir()  # nothing at `folder`, and both models beside it
+    assert read_model_folder(beside / "earlier")[0]["number"] == 1
+    assert read_model_folder(beside / "draft")[0]["number"] == 2
+    shutil.rmtree(beside)
+    often = "for number in range(60): write_model_folder(folder, {'number': number}, state)\n"
+    writers = [subprocess.Popen([sys.executable, "-c", write + often]) for _ in range(2)]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert read_model_folder(folder)[0]["number"] == 59
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_link_stays_and_the_working_folder_is_refused(tmp_path, monkeypatch):
+    write_model_folder(tmp_path / "model", {"number": 1}, STATE)
+    (tmp_path / "latest").symlink_to("model")
+    write_model_folder(tmp_path / "latest", {"number": 2}, STATE)
+    assert (tmp_path / "latest").is_symlink()
+    assert read_model_folder(tmp_path / "model")[0]["number"] == 2
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UsageError, match="is the working folder: name another one"):
+        write_model_folder(Path(), {}, STATE)
 
 
 def test_every_damaged_byte_is_noticed(tmp_path):

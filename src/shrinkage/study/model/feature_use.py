@@ -58,7 +58,7 @@ def measure_features(
         rows = split_rows(table, study, seed)
         preprocessing = fit_preprocessing(table, rows)
         encoding = describe_encoding(preprocessing)
-        validation = preprocessing.examples(table, rows.validation[:MOST_ROWS])
+        validation = preprocessing.examples(table, _draw_rows(rows.validation))
         for pair in uses:
             record = record_of.get(Trial(*pair, seed))
             if record is not None and record.status == "ok":
@@ -70,6 +70,13 @@ def measure_features(
         if of_seeds
         for name in names
     ]
+
+
+def _draw_rows(rows: np.ndarray) -> np.ndarray:
+    """At most MOST_ROWS rows, drawn at random: with subjects they are in the order of the data."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False)
 
 
 def _summarize(method: str, strength: float, name: str, uses: Sequence[_Use]) -> FeatureUse:
@@ -116,7 +123,6 @@ def _permute_inputs(
     used: np.ndarray,
 ) -> dict[str, float]:
     """The score lost when the values of each column are permuted; 0 for a column without use."""
-
     X = examples.X
     predict = build_predictor(study.model, state, encoding.width, table.outputs)
     layers = dense_layers(state) if is_dense(study.model) else []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from shrinkage.study.check_values import check_float32
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.errors import UsageError, nearest
@@ -44,7 +48,7 @@ def fit_model(
         The folder of a study.
     method, strength : optional
         Another method of the study, "l1@proximal", by default at the strength with its best
-        score, or any other strength.
+        score, or any other strength. "none", and a method that states its strength, take no other.
     prefer : "score" or "sparse", optional
         What is recommended, by default as in the study.
     rows : "rest" or "all", optional
@@ -75,11 +79,11 @@ def fit_model(
     digest = results.question["digest"]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows or 'rest'}")
     for kept in (path / MODEL, path / OTHER_MODELS / slug):
-        if kept.is_dir():
+        with suppress(UsageError):  # none yet, or one that is damaged: it is fitted again
             model = load_model(kept)
             is_same = (model.method, model.strength) == (method, strength)
-            is_same &= model.facts["study"] == digest and rows in (None, model.facts["rows"])
-            if is_same:
+            is_same &= model.facts.get("study") == digest
+            if is_same and rows in (None, model.facts["rows"]):
                 return model
     table, study = read_table(results, data)
     uses = measure_features([(method, strength)], results.records, table, study)
@@ -97,7 +101,8 @@ def find_method(
     Raises
     ------
     UsageError
-        If the study is not finished, has no such method, or recommends nothing.
+        If the study is not finished, has no such method, or recommends nothing, and for a
+        strength that is no number from 0 up, or that the method cannot take.
     """
     if not results.verdict:
         raise UsageError("the study is not finished: run the same compare command again")
@@ -105,8 +110,6 @@ def find_method(
         raise UsageError(f"prefer must be score or sparse, got {prefer!r}")
     if prefer is not None:
         results = replace(results, question={**results.question, "prefer": prefer})
-    if strength is not None and not strength >= 0:
-        raise UsageError(f"strength must be a number from 0 up, got {strength!r}")
     recommended = find_recommended(results)
     if method is None:
         if recommended is None:
@@ -114,7 +117,9 @@ def find_method(
                 f"no model is recommended: name a --method of the study "
                 f"({', '.join(results.question['methods'])})"
             )
-        return recommended.method, recommended.strength if strength is None else strength
+        if strength is not None:
+            return recommended.method, _check_strength(strength, recommended.method)
+        return recommended.method, recommended.strength
     text = parse_method(method).text
     methods = results.question["methods"]
     if text not in methods:
@@ -123,12 +128,27 @@ def find_method(
             f"(there are {', '.join(methods)})"
         )
     if strength is not None:
-        return text, strength
+        return text, _check_strength(strength, text)
     rule = "one-se" if results.question.get("prefer") == "sparse" else "best"
     choices = [choice for choice in results.choices if choice.method == text]
     if not choices:
         raise UsageError(f"method {method!r} diverged at every strength: name another one")
     return text, next((c for c in choices if c.rule == rule), choices[0]).strength
+
+
+def _check_strength(strength: object, method: str) -> float:
+    number = float(strength) if isinstance(strength, Real) else math.nan
+    if isinstance(strength, bool) or not number >= 0:
+        raise UsageError(f"strength must be a number from 0 up, got {strength!r}")
+    if number:
+        check_float32("strength", number)
+    stated = parse_method(method).strength
+    if stated not in (None, number):
+        raise UsageError(
+            f"strength must be left out for {method!r}, which "
+            f"{f'states its own, {stated:g}' if stated else 'has no penalty'}, got {strength!r}"
+        )
+    return number
 
 
 def read_table(results: Results, data: Any = None) -> tuple[Table, Study]:

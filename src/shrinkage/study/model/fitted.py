@@ -99,7 +99,8 @@ class FittedModel:
 
         "kept" says whether this model uses it; "seeds" in which share of the study's models of
         the same method and strength it is used; "importance" is the validation score that these
-        lose when its values are permuted, with its standard error. For a linear model with one
+        lose when its values are permuted, with its standard error; these three are nan at a
+        strength that the study has not tried. For a linear model with one
         output, "coefficient" and "coefficient (original)" are this model's, on the standardized
         and on the original scale; text columns have one for each level, see `coefficients`.
         """
@@ -107,18 +108,20 @@ class FittedModel:
 
         kept, linear = set(self.kept), self._linear_coefficients()
         rows = []
-        ranked = rank_features(self.uses)
-        for use in sorted(ranked, key=lambda use: use.feature not in kept):  # a stable sort
+        use_of = {use.feature: use for use in rank_features(self.uses)}
+        names = [*use_of] or [column.name for column in self.encoding.columns]
+        for name in sorted(names, key=lambda name: name not in kept):  # a stable sort
+            use = use_of.get(name)
             row: dict[str, object] = {
-                "feature": use.feature,
-                "kept": use.feature in kept,
-                "seeds": use.kept / use.seeds,
-                "importance": use.importance,
-                "importance error": use.importance_error,
+                "feature": name,
+                "kept": name in kept,
+                "seeds": use.kept / use.seeds if use else math.nan,
+                "importance": use.importance if use else math.nan,
+                "importance error": use.importance_error if use else math.nan,
             }
             if linear:
                 row["coefficient"], row["coefficient (original)"] = linear.get(
-                    use.feature, (math.nan, math.nan)
+                    name, (math.nan, math.nan)
                 )
             rows.append(row)
         return pd.DataFrame(rows)
@@ -237,9 +240,11 @@ class FittedModel:
     def __repr__(self) -> str:
         at = f" at {self.strength:.3g}" if self.strength else ""
         all_inputs = len(self.encoding.columns)
+        count = self.facts.get("fitted rows")
+        rows = f", fitted on {pluralize(count, 'row')}" if count else ""
         return (
             f"FittedModel({self.method}{at}, {self.model}, predicts {self.target!r} from "
-            f"{len(self.kept)} of {pluralize(all_inputs, 'input')})"
+            f"{len(self.kept)} of {pluralize(all_inputs, 'input')}{rows})"
         )
 
     def _repr_html_(self) -> str:
@@ -258,7 +263,7 @@ def load_model(folder: str | Path) -> FittedModel:
     --------
     >>> load_model("nowhere")
     Traceback (most recent call last):
-    shrinkage.study.errors.UsageError: folder 'nowhere' holds no model: ...
+    shrinkage.study.errors.UsageError: there is no folder 'nowhere': ...
     """
     path = Path(folder)
     inside = path / MODEL
@@ -276,10 +281,16 @@ def load_model(folder: str | Path) -> FittedModel:
                 for reading in fields["readings"]
             ),
             state=state,
-            uses=tuple(FeatureUse(**use) for use in fields["uses"]),
+            uses=tuple(_read_use(use) for use in fields["uses"]),
             facts=fields["facts"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"folder {str(path)!r} holds a model of another version of shrinkage ({error!r})"
         ) from None
+
+
+def _read_use(fields: dict[str, Any]) -> FeatureUse:
+    """What was written of one input; a number that was not finite was written as None."""
+    unknown = {key: math.nan for key in ("importance", "importance_error") if fields[key] is None}
+    return FeatureUse(**{**fields, **unknown})

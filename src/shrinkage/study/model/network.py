@@ -50,14 +50,11 @@ def find_used_inputs(model: str, state: State, inputs: int) -> np.ndarray:
     """Whether each input can change an output, (inputs,).
 
     In a dense network this is so if a path of nonzero weights leads from it to an output. Of
-    other models it is known where the first layer that takes the inputs has only zeros for one.
+    other models it is known where every matrix with a column for each input has only zeros for one.
     """
     if not is_dense(model):
-        first = next(
-            (array for array in state.values() if array.ndim == 2 and array.shape[1] == inputs),
-            None,
-        )
-        return np.ones(inputs, dtype=bool) if first is None else (first != 0).any(axis=0)
+        first = [array for array in state.values() if array.ndim == 2 and array.shape[1] == inputs]
+        return (np.concatenate(first) != 0).any(axis=0) if first else np.ones(inputs, dtype=bool)
     layers = dense_layers(state)
     reached = np.ones(len(layers[-1][0]), dtype=bool)  # the outputs
     for weight, _ in reversed(layers):

@@ -23,7 +23,7 @@ MOST_LEVELS = 3  # unknown levels that a note names
 class NewRows:
     """Rows to predict, in their order."""
 
-    frame: pd.DataFrame  # the inputs: float64 columns, and object columns of text
+    frame: pd.DataFrame  # the inputs, float64 or text; those without use are empty
     names: pd.DataFrame  # the columns that training left out as names or numbers of the rows
     target: pd.Series | None  # the column of the target, as it is written, if it is there
     notes: tuple[str, ...]  # sentences on the columns: absent and new ones
@@ -58,7 +58,7 @@ def read_new_rows(
     reading_of = {reading.name: reading for reading in readings}
     columns, notes = {}, list(source.notes)
     for name in names:
-        if name in absent:
+        if name not in kept:  # whatever it holds, it changes no prediction
             text = reading_of[name].kind == "text"
             empty: Any = np.full(len(frame), np.nan, dtype=object if text else float)
             columns[name] = empty

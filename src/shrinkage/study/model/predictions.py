@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ import pandas as pd
 
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.target import label_text
-from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.errors import UsageError
+from shrinkage.study.formatting import pluralize
 from shrinkage.study.model.code_examples import write_command
 from shrinkage.study.model.fitted import MODEL, FittedModel
 from shrinkage.study.model.new_rows import NewRows
+from shrinkage.study.results_text import with_error
 from shrinkage.study.scores import find_metric
+
+TEST_FACTS = ("test score", "test error")
 
 
 def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
@@ -28,8 +33,10 @@ def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
     if not columns:
         columns["row"] = np.arange(1, len(rows.frame) + 1)
     answers = model.answer(rows.frame)
-    # As precise as the network computes: further digits would say nothing.
-    columns[model.target] = answers.astype(np.float32) if model.task == "numbers" else answers
+    if model.task == "numbers":
+        # As precise as float32 outputs, which are of the order of 1: more digits say nothing.
+        answers = answers.round(7 - math.floor(math.log10(model.encoding.scale)))
+    columns[model.target] = answers
     if model.task == "classes":
         shares = model.estimate_probabilities(rows.frame).astype(np.float32)
         columns |= {
@@ -39,17 +46,27 @@ def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
 
 
 def describe_score(model: FittedModel, rows: NewRows) -> str:
-    """A sentence on the score, where the new rows have the target; "" where they have not."""
+    """A sentence on the score, where the new rows have the target; "" where they have not.
+
+    Rows whose class the model does not know count for nothing in it, and are told.
+    """
     if rows.target is None:
         return ""
     reading = next(reading for reading in model.readings if reading.role == "target")
-    values = read_column(reading, rows.target)
+    try:
+        values = read_column(reading, rows.target)
+    except UsageError as refusal:
+        return f"no score: {refusal}"
     known = ~np.asarray(pd.isna(values))
+    more = ""
     metric = find_metric(model.facts.get("metric"), model.task)
     if model.task == "classes":
         index = {label: place for place, label in enumerate(model.classes)}
         labels = [label_text(value) if value == value else "" for value in values]
-        known = np.array([label in index for label in labels])  # the model has no other classes
+        others = int(known.sum())
+        known = np.array([label in index for label in labels])
+        others -= int(known.sum())
+        more = f"; {pluralize(others, 'row')} of other classes left out" if others else ""
         truth = np.array([index[label] for label in labels if label in index])
         predicted = model.estimate_probabilities(rows.frame)[known]
     else:
@@ -59,7 +76,7 @@ def describe_score(model: FittedModel, rows: NewRows) -> str:
     score, error = metric.score(truth, predicted), metric.error(truth, predicted)
     return (
         f"{pluralize(len(truth), 'row')} with a {model.target!r}: "
-        f"{metric.title} {format_score(score)} ± {format_score(error)}"
+        f"{metric.title} {with_error(score, error)}{more}"
     )
 
 
@@ -73,10 +90,9 @@ def describe_fit(model: FittedModel) -> str:
     facts = model.facts
     score = "its test rows are in it: the test score above is of models that have not seen them"
     if "test score" in facts:
-        error = facts["test error"]
         metric = find_metric(facts.get("metric"), model.task)
-        score = f"{metric.title} {format_score(facts['test score'])}"
-        score += f" ± {format_score(error)}" if error >= 0 else ""
+        numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
+        score = f"{metric.title} {with_error(*numbers)}"
         score += f" on the {pluralize(facts['test rows'], 'test row')}"
     return (
         f"fitted on {pluralize(facts['fitted rows'], 'row')}, "

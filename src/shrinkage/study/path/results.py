@@ -96,7 +96,7 @@ def _sentences(results: PathResults) -> list[str]:
     lines.append(
         f"The model {how} has {metric} {_with_error(choice.score, choice.error)} on validation "
         f"rows and {_with_error(results.test_score, results.test_error)} on the test part "
-        f"({name}: {format_score(level)})."
+        f"({name}: {format_score(level)} and {format_score(results.trivial['test_score'])})."
     )
     best = results.points[results.best]
     if len(best.kept) != len(choice.kept):
