@@ -174,9 +174,7 @@ def compare(
         from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
-        if no_refit and refit != "rest":
-            raise UsageError(f"--refit {refit} and --no-refit exclude each other: leave one out")
-        rows = None if no_refit else refit
+        rows = _rows_to_fit(refit, no_refit)
         results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
 
         from shrinkage.report import write_report
@@ -207,6 +205,12 @@ def report(
         write_report(results, folder / "report.html")
         for name in ("trials.csv", "features.csv", "report.html"):
             typer.echo(folder / name)
+
+
+def _rows_to_fit(refit: str, no_refit: bool) -> str | None:
+    if no_refit and refit != "rest":
+        raise UsageError(f"--refit {refit} and --no-refit exclude each other: leave one out")
+    return None if no_refit else refit
 
 
 def _read_text(path: Path) -> str:

@@ -114,10 +114,7 @@ def check_metric_name(name: object) -> str:
 
 
 def estimate_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """The probability of each class, (rows, classes), for logits; one column stands for two.
-
-    The logistic function for one logit, the softmax for several.
-    """
+    """Probabilities (rows, classes): the softmax of logits, of one the logistic function."""
     logits = outputs.astype(np.float64)
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
