@@ -10,8 +10,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from shrinkage.sklearn import MLPClassifier, MLPClassifierCV, MLPRegressor, MLPRegressorCV
 
-CROSS_VALIDATION = {"strengths": 2, "cv": 3}
-GRID = {"strengths": [0.01, 0.001], "cv": 3, "max_iter": 40, "learning_rate_init": 0.05}
+CROSS_VALIDATION = {"strengths": [0.1, 0.01], "cv": 3}
+GRID = {"strengths": [0.01, 0.001], "cv": 3, "max_iter": 20, "learning_rate_init": 0.05}
 QUICK = [MLPRegressor(()), MLPClassifier((), penalty="l2:0.01")]
 SLOW = [
     MLPRegressor(max_iter=100),

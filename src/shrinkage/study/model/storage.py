@@ -22,6 +22,7 @@ from shrinkage.study.errors import StoppedError, UsageError, is_full
 FORMAT = 1  # of the folder; a later version reads every earlier one
 PROGRAM = "shrinkage model"
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
+LOOKS = 3  # at a folder that another process may be moving away and removing
 REMEDY = "fit it again, or name another folder"
 
 
@@ -42,11 +43,7 @@ def write_model_folder(folder: Path, fields: dict[str, Any], state: dict[str, np
     folder = Path(os.path.realpath(folder))  # a link stays, and what it names is replaced
     if folder == Path(os.path.realpath(os.curdir)):
         raise UsageError(f"{str(folder)!r} is the working folder: name another one")
-    if folder.exists() and not (folder.is_dir() and _holds_a_model(folder)):
-        raise UsageError(
-            f"folder {str(folder)!r} holds something else than a model, and was left as it is: "
-            "name another one"
-        )
+    _check_replaceable(folder)
     weights = save_tensors({name: np.ascontiguousarray(array) for name, array in state.items()})
     body = {**fields, "weights": hashlib.sha256(weights).hexdigest()}
     body = _replace_nan({"program": PROGRAM, "format": FORMAT, **body})
@@ -131,9 +128,21 @@ def _replace_folder(folder: Path, draft: Path, earlier: Path) -> None:
         raise
 
 
-def _holds_a_model(folder: Path) -> bool:
-    names = {path.name for path in folder.iterdir()}
-    return not names or (DESCRIPTION in names and names <= {DESCRIPTION, WEIGHTS})
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder that holds anything but a model."""
+    for _ in range(LOOKS):
+        try:
+            names = set(os.listdir(folder))
+        except FileNotFoundError:
+            return
+        except OSError:  # a file, or a folder that must not be read
+            break
+        if not names or (DESCRIPTION in names and names <= {DESCRIPTION, WEIGHTS}):
+            return
+    raise UsageError(
+        f"folder {str(folder)!r} holds something else than a model, and was left as it is: "
+        "name another one"
+    )
 
 
 def _replace_nan(value: Any) -> Any:
