@@ -2,7 +2,7 @@
 
 import gc
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +56,14 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
                 if not is_quick_row:
                     row.add_marker("slow")
     return collected
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The command `shrinkage` in an empty folder, as its user types it."""
+    from typer.testing import CliRunner
+
+    from shrinkage.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))

@@ -11,19 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
-from typer.testing import CliRunner
 
 import shrinkage
-from shrinkage.cli import app
 from shrinkage.study import load
 
 SMALL = ("--strengths", "1e-3,1e-1", "--seeds", "2", "--epochs", "5", "--jobs", "1")
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture

@@ -5,18 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from shrinkage.cli import app
 from shrinkage.study import load_model
 
 SMALL = ("--strengths", "1e-3,1e-1", "--seeds", "1", "--epochs", "20", "--jobs", "1")
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture

@@ -121,3 +121,14 @@ def test_a_class_that_is_wholly_found_is_not_certain_to_be():
     assert metric.score(y, probability) == 1.0
     expected = np.hypot(1 / 72, 1) / 2
     assert metric.error(y, probability) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_order_without_a_mistake_is_not_certain_either():
+    """72 rows of one class below the single row of the other."""
+    y = np.array([0] * 72 + [1])
+    shares = np.linspace(0.1, 0.9, 73)
+    metric = METRICS["roc_auc"]
+    for sign in (1, -1):
+        probability = np.column_stack([1 - shares[::sign], shares[::sign]])
+        assert metric.score(y, probability) == (sign + 1) / 2
+        assert metric.error(y, probability) == pytest.approx(np.hypot(1 / 72, 1), rel=1e-12)

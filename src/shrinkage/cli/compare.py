@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from shrinkage.cli.data_options import Metric, Subject, Target, Task
 from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.cli.option_values import parse_folder as folder_of
 from shrinkage.cli.option_values import parse_number, parse_whole
@@ -27,9 +28,7 @@ def compare(
             "[default: friedman]",
         ),
     ] = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column to learn.")
-    ] = None,
+    target: Target = None,
     penalty: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,24 +91,9 @@ def compare(
             help="Trials at a time.  [default: one a processor]",
         ),
     ] = None,
-    subject: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="A column; all its rows of one value stay in one part."
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="regression or classification.  [default: guessed]"),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="What is compared: accuracy, balanced_accuracy, roc_auc, log_loss; r2, mae, rmse."
-            "  [default: accuracy, or r2]",
-        ),
-    ] = None,
+    subject: Subject = None,
+    task: Task = None,
+    metric: Metric = None,
     balanced: Annotated[
         bool,
         typer.Option("--balanced", help="In training each class counts as much as every other."),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli.data_options import Metric, Subject, Target, Task
 from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.cli.option_values import parse_folder as folder_of
 from shrinkage.cli.option_values import parse_whole
@@ -21,12 +22,10 @@ def path(
             metavar="DATA", help="A data set that comes with the library, or a file: see compare."
         ),
     ],
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column to learn.")
-    ] = None,
+    target: Target = None,
     penalty: Annotated[
         str,
-        typer.Option(metavar="TEXT", help="What makes zeros, without a strength: also l1."),
+        typer.Option(metavar="TEXT", help="A penalty without its strength, such as l1."),
     ] = "group_lasso:groups=in",
     model: Annotated[
         str, typer.Option(metavar="TEXT", help="linear, mlp:64 or mlp:64,32.")
@@ -42,7 +41,7 @@ def path(
     adaptive: Annotated[
         bool,
         typer.Option(
-            help="Weigh each input by the inverse of its weights on a first path, or all alike."
+            help="Penalize more the inputs whose weights a first path left small, or all alike."
         ),
     ] = True,
     seeds: Annotated[
@@ -55,22 +54,9 @@ def path(
             parser=parse_whole, metavar="NUMBER", help="Halves of the rows, for the stability."
         ),
     ] = 20,
-    subject: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="A column; all its rows of one value stay in one part."
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", help="regression or classification.  [default: judged by the target]"
-        ),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The score, as for compare.  [default: accuracy or r2]"),
-    ] = None,
+    subject: Subject = None,
+    task: Task = None,
+    metric: Metric = None,
     out: Annotated[
         Path, typer.Option(parser=folder_of, metavar="DIR", help="The folder for the results.")
     ] = Path("shrinkage-path"),

@@ -53,13 +53,12 @@ def predict(
         if out is not None and out.suffix.lower() != ".csv":
             raise UsageError(f"out must be a file that ends in .csv, got {str(out)!r}")
         from shrinkage.study.formatting import pluralize
-        from shrinkage.study.model.fitted import MODEL, FittedModel, load_model
+        from shrinkage.study.model.fitted import MODEL, load_model
         from shrinkage.study.model.predictions import describe_score, predict_table
         from shrinkage.study.storage.atomic_write import check_writable, write_atomically
 
         if out is not None:
             check_writable(out)  # before any work is done
-        model: FittedModel
         is_named = any(option is not None for option in (method, strength, prefer))
         if is_named or ((folder / "study.sqlite").exists() and not (folder / MODEL).exists()):
             from shrinkage.study.model.fit_model import fit_model  # loads torch

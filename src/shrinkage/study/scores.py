@@ -11,8 +11,7 @@ import numpy as np
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.records import TASKS
 
-# A score, and the influence of each row on it: by how much the score grows, to first order, with
-# the weight of the row.
+# A score, and the influence of each row on it: n times its derivative by the row's weight.
 Measured = tuple[float, np.ndarray]
 
 
@@ -177,6 +176,8 @@ def _measure_roc_auc(y: np.ndarray, probability: np.ndarray) -> Measured:
             continue
         above, below = _share_below(mine, others), 1 - _share_below(others, mine)
         area = float(above.mean())
+        if area in (0.0, 1.0):  # no certainty: both sides count as if they had the error 1/n
+            above, below = (np.full(len(side), area + len(side) ** -0.5) for side in (mine, others))
         influence = np.empty(len(y))
         influence[y == label] = (above - area) * len(y) / len(mine)
         influence[y != label] = (below - area) * len(y) / len(others)

@@ -10,23 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
-
-from shrinkage.cli import app
 
 Run = Callable[..., Result]
 SMALL = ("--seeds", "2", "--resamples", "2", "--model", "mlp:8")
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def towns(run: Run) -> None:
+    """A table in the working folder: the price depends on the town alone."""
     generator = np.random.default_rng(0)
     town = generator.choice(["Oslo", "Rome"], 200)
     frame = pd.DataFrame({"noise": generator.normal(size=200), "town": town})
     frame["price"] = (town == "Oslo") * 2.0 + generator.normal(size=200) / 4
     frame.to_csv("towns.csv", index=False)
-    return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def test_a_path_prints_what_to_use_and_leaves_files_that_predict(run: Run, tmp_path: Path) -> None:

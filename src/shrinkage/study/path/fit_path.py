@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from shrinkage.study.baseline import score_baseline
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.splits import split_rows
 from shrinkage.study.data.table import Table, prepare_table
+from shrinkage.study.describing import collect_provenance
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.model.fitted import FittedModel
@@ -203,7 +201,7 @@ def _collect(
         },
         model=_make_model(fitted, rows, table, study, state, facts),
         notes=notes,
-        provenance=_collect_provenance(command),
+        provenance=collect_provenance(command),
     )
 
 
@@ -283,13 +281,3 @@ def _to_state(fitted: FittedPath, model: str) -> dict[str, np.ndarray]:
         state[f"{prefix}weight"] = np.ascontiguousarray(weight.T)
         state[f"{prefix}bias"] = np.ascontiguousarray(bias[0])
     return state
-
-
-def _collect_provenance(command: str) -> dict[str, str]:
-    return {
-        "command": command,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": sys.version.split()[0],
-        **{name: version(name) for name in ("torch", "numpy", "scikit-learn", "pandas")},
-        "shrinkage": shrinkage.__version__,
-    }

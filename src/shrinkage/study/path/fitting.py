@@ -1,4 +1,4 @@
-"""Fit a path: from rows to points, a choice, its stability and its refit."""
+"""Fit a path: from rows to points, shrunk or relaxed, a choice and its stability."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class PathFitter:
         self._validation = [torch.tensor(self._X[p], dtype=self.dtype) for p in rows.validations]
 
     def fit(self) -> FittedPath:
-        """Walk along the strengths, choose one, refit it, and count how stable it is."""
+        """Walk along the strengths, relax the networks, choose a strength, and count resamples."""
         with use_one_thread():  # small arrays: more threads wait for each other
             return self._fit()
 
@@ -147,16 +147,16 @@ class PathFitter:
         `descent` is left with the weights there.
         """
         passed: list[float] = []
-        best, length, found = -math.inf, 0, (descent.x, descent.step)
+        best, length, at_best = -math.inf, 0, (descent.x, descent.step)
         for lam in walk.follow(descent, _rise(low), "dense"):
             passed.append(lam)
             kept, _ = find_kept(descent.x, walk)
             score = self.metric.gain(mean_and_error(self._validate(descent.x))[0])
             if score > best and bool(kept.any(dim=1).all()):
-                best, length, found = score, len(passed), (descent.x, descent.step)
+                best, length, at_best = score, len(passed), (descent.x, descent.step)
             if not bool(kept.any()) or len(passed) - length >= PATIENCE:
                 break
-        descent.restart(*found)
+        descent.restart(*at_best)
         return passed[: max(length, 1)]
 
     def _weigh(self, walk: Walk, descent: Descent) -> Walk:
