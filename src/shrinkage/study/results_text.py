@@ -69,7 +69,8 @@ def describe_inputs(
     count, seeds = len(uses), max(use.seeds for use in uses)
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
-    said = f"{always} of {pluralize(count, 'input')} are used in every {split}, {never} in none"
+    said = f"{always} of {pluralize(count, 'input')} are used in every {split}"
+    said += f", {never} in none" if never else ""
     means = f", mean over the {split}s" if seeds > 1 else ""
     coefficients = means and any(use.original is not None for use in uses)
     lines = [
