@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from shrinkage.study.spec import Study
 
-FORMAT = 3  # of the meaning of a record; another number makes another study
+FORMAT = 4  # of the meaning of a record; another number makes another study
 # What is said of entries whose values mean nothing to a reader.
 OPAQUE = {
     "data": "other contents",

@@ -37,6 +37,7 @@ class Record:
     seconds: float
     history: dict[str, list[float]]  # "epoch", "data_loss", "penalty", "validation_score"
     state: dict[str, np.ndarray] = field(default_factory=dict)  # the trained parameters, by name
+    engine: str = "torch"  # what trained it: "compiled", "solved" or "torch"
 
 
 @dataclass(frozen=True)

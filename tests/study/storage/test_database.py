@@ -100,7 +100,7 @@ def test_the_database_of_another_program_is_refused_and_stays_as_it_is(tmp_path,
     [
         "ALTER TABLE records ADD COLUMN later TEXT",
         "CREATE TABLE later (a)",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
         EMPTY_FILE + "ALTER TABLE choices ADD COLUMN later TEXT",
     ],
 )
@@ -135,6 +135,13 @@ def test_a_finished_study_from_before_the_header_is_read_and_left_as_it_is(folde
     before = (folder / store.FILE).read_bytes()
     assert repr(again(folder)) == repr(load(folder))
     assert (folder / store.FILE).read_bytes() == before
+
+
+def test_a_study_of_the_first_tables_is_read(folder):
+    expected = repr(load(folder))
+    execute(folder, "ALTER TABLE records DROP COLUMN engine; PRAGMA user_version = 1")
+    assert repr(load(folder)) == expected
+    assert {record.engine for record in load(folder).records} == {"torch"}
 
 
 DAMAGE = {

@@ -12,7 +12,7 @@ from shrinkage.study.errors import StoppedError, UsageError, is_full
 from shrinkage.study.storage import sqlite_rows
 
 APPLICATION = 0x73686B67  # "shkg", which SQLite's header keeps to name the program of a file
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables; in the first, records have no engine
 TIMEOUT = 10.0  # seconds to wait while another program holds the file
 FULL = "the disk is full"
 REMEDY = "move it away, or name another folder"
@@ -45,6 +45,8 @@ def has_study(connection: sqlite3.Connection, path: Path) -> bool:
         for name in ("application_id", "user_version")
     )
     present, expected = list_tables(connection), _expected_tables()
+    if version < VERSION and present.get("records", ["engine"])[-1] != "engine":
+        present["records"].append("engine")
     if application not in (0, APPLICATION) or (application == 0 and version):
         raise UsageError(_foreign_message(path))
     if version > VERSION:

@@ -26,6 +26,7 @@ TABLES = (
         seconds REAL NOT NULL,
         history TEXT NOT NULL,
         state BLOB NOT NULL,
+        engine TEXT NOT NULL,
         PRIMARY KEY (method, strength, seed)
     )""",
     """CREATE TABLE choices (
@@ -38,7 +39,8 @@ TABLES = (
         PRIMARY KEY (method, rule)
     )""",
 )
-INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+FIRST_COLUMNS = 14  # of a record in the first version of the tables, without its engine
+INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_CHOICE = "INSERT INTO choices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SELECT_RECORDS = "SELECT rowid, * FROM records"
 DELETE_RECORD = "DELETE FROM records WHERE rowid = ?"
@@ -65,15 +67,18 @@ def record_to_row(record: Record) -> Row:
         record.seconds,
         json.dumps(record.history),
         pack_arrays(record.state),
+        record.engine,
     )
 
 
 def row_to_record(row: Sequence[Any], question: Mapping[str, Any]) -> Record:
     """The record in a row; an error of any kind if the row is damaged."""
-    method, strength, seed, *measured, history, state = row
+    if len(row) == FIRST_COLUMNS:
+        row = (*row, "torch")
+    method, strength, seed, *measured, history, state, engine = row
     trial = Trial(method, strength, seed)
     _check_trial(trial, question)
-    values = (*measured, json.loads(history), unpack_arrays(state))
+    values = (*measured, json.loads(history), unpack_arrays(state), engine)
     names = [field.name for field in dataclasses.fields(Record)][1:]
     record = Record(trial, **dict(zip(names, values, strict=True)))
     _check_kinds(record)

@@ -19,6 +19,7 @@ COLUMNS = (
     "dead_neurons",
     "neurons",
     "seconds",
+    "engine",
 )
 
 

@@ -15,7 +15,7 @@ from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.records import Record, Trial, name_split
 from shrinkage.study.spec import Study
-from shrinkage.study.training import fit, models
+from shrinkage.study.training import engines, models
 from shrinkage.study.training.parent_watch import end_with_parent
 
 MOST_PER_PROCESSOR = 8  # processes per processor
@@ -100,7 +100,7 @@ def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     """Run a trial; any unexpected error of the model or of torch becomes a StoppedError."""
     try:
         with models.exits_as_errors():
-            return fit.run_trial(study, trial, parts)
+            return engines.run_trial(study, trial, parts)
     except (KeyboardInterrupt, MemoryError, UsageError, StoppedError):
         raise
     except BaseException as error:
