@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -118,11 +118,13 @@ def score_model(model: nn.Module, examples: Examples, metric: Metric) -> float:
     return metric.score(examples.y, prediction, examples.scale)
 
 
-def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
-    """The trained model of a record."""
+def restore_model(
+    text: str, state: Mapping[str, np.ndarray], features: int, outputs: int
+) -> nn.Module:
+    """The trained model of a record's state."""
     with torch.random.fork_rng(devices=[]):
-        model = models.build_model(study.model, parts.train.X.shape[1], parts.outputs)
-    model.load_state_dict({name: torch.tensor(value) for name, value in record.state.items()})
+        model = models.build_model(text, features, outputs)
+    model.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return model
 
 
