@@ -14,10 +14,10 @@ from shrinkage.linear.losses import LOSSES, Array
 from shrinkage.linear.newton import newton, quasi_newton
 from shrinkage.linear.problem import Design, Problem
 from shrinkage.linear.proximal_gradient import descend
-from shrinkage.linear.squares import least_squares
+from shrinkage.linear.squares import lasso, ridge
 from shrinkage.penalties import L2, Penalty
 
-NEWTON_SWEEPS = 200
+NEWTON_STEPS = 200
 
 
 @final
@@ -189,14 +189,13 @@ def _descend_fast(
     absolute, square, rest = problem.penalty.split()
     done = 0
     if not rest and problem.intercept_penalty is None:
-        if problem.is_squared:
-            columns = [
-                least_squares(problem.design, target, column, absolute, square)
-                for target, column in zip(problem.targets.T, parameters.T, strict=True)
-            ]
+        if problem.is_squared and absolute:
+            parameters, done = lasso(problem, parameters, limit, NEWTON_STEPS)
+        elif problem.is_squared:
+            columns = [ridge(problem.design, target, square) for target in problem.targets.T]
             parameters, done = np.column_stack(columns), 1
         elif problem.is_separable:
-            parameters, done = newton(problem, parameters, limit, NEWTON_SWEEPS)
+            parameters, done = newton(problem, parameters, limit, NEWTON_STEPS)
         elif not absolute:
             parameters, done = quasi_newton(problem, parameters, limit, max_iter)
         if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:

@@ -54,8 +54,8 @@ def refit(
     """Fit a method at a strength on all rows but the test part, or on all.
 
     It is trained as in the study, from several initializations, of which the one with the least
-    training objective (data loss + penalty) is kept; what is solved needs one. The strength multiplies a
-    mean over rows, so that it means the same for more of them.
+    training objective (data loss + penalty) is kept; what is solved needs one alone. The strength
+    multiplies a mean over rows, so that it means the same for more of them.
 
     Raises
     ------
