@@ -187,7 +187,7 @@ def test_a_number_that_float32_cannot_hold_beside_the_training_part_is_refused(t
     z = X * 1e-20
     z[rows.test[0]] = 1e30
     table = table_of({"x": X, "z": z, "y": Y})
-    with pytest.raises(UsageError, match="column 'z' holds a number that is beyond float32"):
+    with pytest.raises(UsageError, match=r"column 'z' holds a number .* beyond float32"):
         fit_preprocessing(table, rows).features(table.frame)
     table = table_of({"x": X, "y": z})
     with pytest.raises(UsageError, match="the target holds a number that is beyond float32"):

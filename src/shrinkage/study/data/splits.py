@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from shrinkage.study.data.encoding import (
+    Column,
+    Encoding,
+    fit_number_column,
+    fit_text_column,
+)
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.features import MOST_LEVELS
 from shrinkage.study.data.table import Table
@@ -35,40 +37,23 @@ class RowSplit:
 class Preprocessing:
     """The preprocessing that was fitted on the training part of one seed."""
 
-    columns: ColumnTransformer
-    center: float  # of a number target
-    scale: float
+    encoding: Encoding
 
     def features(self, frame: pd.DataFrame) -> np.ndarray:
-        """The rows as arrays for the model.
-
-        Raises
-        ------
-        UsageError
-            For a number so far from those of the training part that float32 cannot hold it.
-        """
-        with np.errstate(over="ignore"):
-            features = np.asarray(self.columns.transform(frame), dtype=np.float32)
-        bad = ~np.isfinite(features).all(axis=0)
-        if bad.any():
-            name = self.columns.get_feature_names_out()[bad.argmax()].removeprefix("numbers__")
-            raise UsageError(
-                f"column {name!r} holds a number that is beyond float32 in standard deviations of "
-                "its training part: it is a mistake, or its logarithm would serve better"
-            )
-        return features
+        """The rows as arrays for the model; see `Encoding.encode`."""
+        return self.encoding.encode(frame)
 
     def examples(self, table: Table, rows: np.ndarray) -> Examples:
         y = table.target[rows]
         if table.task == "numbers":
             with np.errstate(over="ignore"):
-                y = ((y - self.center) / self.scale).astype(np.float32)
+                y = ((y - self.encoding.center) / self.encoding.scale).astype(np.float32)
             if not np.isfinite(y).all():
                 raise UsageError(
                     "the target holds a number that is beyond float32 in standard deviations of "
                     "its training part: it is a mistake, or its logarithm would serve better"
                 )
-        return Examples(self.features(table.frame.iloc[rows]), y, self.scale)
+        return Examples(self.encoding.encode(table.frame, rows), y, self.encoding.scale)
 
 
 def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
@@ -93,24 +78,19 @@ def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
 
 def fit_preprocessing(table: Table, rows: RowSplit) -> Preprocessing:
     """Fit medians, means, levels and the target's scale on the training part only."""
-    frame = table.frame.iloc[rows.train]
-    numeric = [column for column in frame.columns if is_float_dtype(frame[column])]
-    text = [column for column in frame.columns if column not in numeric]
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    )
-    levels = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="missing"),
-        OneHotEncoder(handle_unknown="ignore", max_categories=MOST_LEVELS, sparse_output=False),
-    )
-    columns = ColumnTransformer(
-        [("numbers", numbers, numeric), ("levels", levels, text)], sparse_threshold=0
-    )
-    columns.fit(frame)
-    target = table.target[rows.train]
+    numbers: list[Column] = []
+    texts: list[Column] = []
+    for name, column in table.frame.items():
+        values = column.to_numpy()[rows.train]
+        if is_float_dtype(column):
+            numbers.append(fit_number_column(str(name), values))
+        else:
+            texts.append(fit_text_column(str(name), values, MOST_LEVELS))
+    columns = (*numbers, *texts)
     if table.task == "classes":
-        return Preprocessing(columns, 0.0, 1.0)
-    return Preprocessing(columns, float(target.mean()), float(target.std()) or 1.0)
+        return Preprocessing(Encoding(columns))
+    target = table.target[rows.train]
+    return Preprocessing(Encoding(columns, float(target.mean()), float(target.std()) or 1.0))
 
 
 def make_parts(table: Table, study: Study, seed: int) -> Parts:
