@@ -150,8 +150,11 @@ def _read_features(
 
 
 def _make_frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    series = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
-    return pd.DataFrame(series)
+    """The columns as a frame, without a second copy of them in memory."""
+    series = {
+        name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in columns.items()
+    }
+    return pd.DataFrame(series, copy=False)
 
 
 def _keep_counters(
