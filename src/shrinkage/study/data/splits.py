@@ -17,7 +17,7 @@ from shrinkage.study.data.encoding import (
 )
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.features import MOST_LEVELS
-from shrinkage.study.data.table import Table
+from shrinkage.study.data.table import Table, shuffle_units
 from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
@@ -159,11 +159,7 @@ def _deal_folds(rows: np.ndarray, table: Table, folds: int, seed: int) -> np.nda
             f"folds must be at most {count // least} here, {what} outside the test part for each, "
             f"got {folds}"
         )
-    order = np.random.default_rng(seed).permutation(count)
-    if table.task == "classes":
-        in_class = np.zeros((count, len(table.classes)))
-        np.add.at(in_class, (unit, table.target[rows]), 1)
-        order = order[np.argsort(in_class.argmax(axis=1)[order], kind="stable")]
+    order = shuffle_units(unit, table.target[rows], len(table.classes), seed)
     fold_of = np.empty(count, dtype=np.int64)
     fold_of[order] = np.arange(count) % folds
     dealt = fold_of[unit]
