@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,7 @@ from shrinkage.study.data.table import Table, shuffle_units
 from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
+MOST_BYTES = 500_000_000  # of parts that are kept, and those of two seeds in any case
 TEST_SEED = 0  # the test part is the same for every seed
 
 
@@ -103,6 +107,53 @@ def make_parts(table: Table, study: Study, seed: int) -> Parts:
         task=table.task,
         outputs=table.outputs,
     )
+
+
+class SeedParts(Sequence[Parts]):
+    """The parts of every seed, of which those asked for last are kept.
+
+    Trials come seed by seed, so that the parts of many rows are made when their seed's turn comes
+    and are in memory for a few seeds only. Those of fewer rows are all made at once, and a number
+    that no model can take is refused before the first trial.
+    """
+
+    def __init__(self, table: Table, study: Study) -> None:
+        self._table, self._study = table, study
+        self._kept: dict[int, Parts] = {}
+        self._lock = threading.Lock()  # trials in threads ask for the parts of a seed at one time
+        self._most = 1
+        self.seed_bytes = sum(part.X.nbytes + part.y.nbytes for part in _examples(self[0]))
+        self._most = min(len(self), max(2, MOST_BYTES // self.seed_bytes))
+        if self._most == len(self):
+            for seed in range(len(self)):
+                self[seed]
+
+    @property
+    def kept_bytes(self) -> int:
+        """The most bytes that the parts have in memory."""
+        return self.seed_bytes * self._most
+
+    def __len__(self) -> int:
+        return self._study.splits
+
+    @overload
+    def __getitem__(self, seed: int) -> Parts: ...
+    @overload
+    def __getitem__(self, seed: slice) -> list[Parts]: ...
+    def __getitem__(self, seed: int | slice) -> Parts | list[Parts]:
+        if isinstance(seed, slice):
+            return [self[each] for each in range(len(self))[seed]]
+        seed = range(len(self))[seed]
+        with self._lock:
+            parts = self._kept.pop(seed, None) or make_parts(self._table, self._study, seed)
+            self._kept[seed] = parts  # the last in order
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+            return parts
+
+
+def _examples(parts: Parts) -> tuple[Examples, Examples]:
+    return parts.train, parts.validation
 
 
 def _split_off(
