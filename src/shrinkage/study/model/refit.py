@@ -15,7 +15,6 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
@@ -96,7 +95,7 @@ def refit(
         strength=strength,
         task=table.task,
         classes=table.classes,
-        encoding=describe_encoding(ready.preprocessing),
+        encoding=ready.preprocessing.encoding,
         readings=table.readings,
         state=best.state,
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),

@@ -24,6 +24,7 @@ from shrinkage.study.training import models, optimizers
 from shrinkage.study.training.class_weights import balance_classes
 from shrinkage.torch import Regularizer
 
+MOST_ROWS = 65_536  # that are predicted at a time: the units of all rows would take much memory
 POINTS = 40  # of a training curve, roughly
 
 
@@ -97,7 +98,8 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        outputs: Tensor = model(torch.tensor(X))
+        starts = range(0, max(len(X), 1), MOST_ROWS)
+        outputs = torch.cat([model(torch.tensor(X[at : at + MOST_ROWS])) for at in starts])
     model.train(was_training)
     return outputs if outputs.ndim == 2 else outputs[:, None]
 
