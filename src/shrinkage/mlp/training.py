@@ -79,23 +79,22 @@ class Training:
     ) -> None:
         shapes: list[tuple[int, ...]] = [*architecture.weight_shapes]
         shapes += [(size,) for size in architecture.sizes[1:]]
-        pieces = plan_pieces(shapes, list(penalties), how)
+        pieces = plan_pieces(shapes, penalties, how)
         if pieces is None:
             raise ValueError("no compiled loop has that penalty")
         self.architecture = architecture
         self.values = np.zeros(sum(map(math.prod, shapes)), dtype)
-        self._gradient = np.zeros_like(self.values)
         views = _views(self.values, shapes)
         layers = len(architecture.sizes) - 1
         self.weights, self.biases = views[:layers], views[layers:]
-        self.stepper = Stepper(rule, pieces, self.values, self._gradient)
+        self.stepper = Stepper(rule, pieces, self.values)
         self._work = compile_training(dtype)
         self._held: dict[str, Array] = {}
         self._network = np.zeros(1, NETWORK)
         self._fill(shapes, alpha, getattr(rule, "eps", 0.0) * getattr(rule, "scales_eps", False))
 
     def run(
-        self, data: Data, order: Array | None, offsets: Array, rates: Array
+        self, data: Data, order: Array | None, ranges: Array, rates: Array
     ) -> tuple[Array, int]:
         """Take a step for each rate, and return the losses before them and how many were taken.
 
@@ -104,8 +103,8 @@ class Training:
         data : Data
         order : array of int64, or None
             Rows of the data one batch after the other; None takes them as they come.
-        offsets : array (steps + 1,) of int64
-            Step i is on the rows ``order[offsets[i]:offsets[i + 1]]``.
+        ranges : array (steps, 2) of int64
+            Step i is on the rows from ranges[i, 0] up to ranges[i, 1] of the order.
         rates : array (steps,) of float64
             Learning rates.
 
@@ -114,7 +113,7 @@ class Training:
         It ends before a step whose loss is not finite, and where `stop` was called.
         """
         losses = np.full(len(rates), np.nan)
-        self._set(inputs=data.inputs, order=order, offsets=offsets, rates=rates, losses=losses)
+        self._set(inputs=data.inputs, order=order, ranges=ranges, rates=rates, losses=losses)
         is_labels = self.architecture.loss is Loss.LOG_LOSS
         self._set(labels=data.targets if is_labels else None)
         self._set(targets=None if is_labels else data.targets, sample_weights=data.weights)
@@ -135,8 +134,8 @@ class Training:
     def _fill(self, shapes: list[tuple[int, ...]], alpha: float, scaled_eps: float) -> None:
         sizes, dtype = self.architecture.sizes, self.values.dtype
         layers = np.zeros(len(sizes) - 1, LAYER)
-        by = _views(self._gradient, shapes)
-        self._set(layers=layers, values=self.values, gradient=self._gradient)
+        by = _views(self.stepper.gradient, shapes)
+        self._set(layers=layers, values=self.values, gradient=self.stepper.gradient)
         widths = [pad(size, self.values) for size in sizes]
         for number, (inner, outer) in enumerate(pairwise(sizes)):
             below, width = widths[number : number + 2]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -81,82 +82,88 @@ class Piece:
 
 
 def plan_pieces(
-    shapes: list[tuple[int, ...]], penalties: list[Penalty | None], how: str
+    shapes: Sequence[tuple[int, ...]], penalties: Sequence[Penalty | None], how: str
 ) -> list[Piece] | None:
     """Plan the steps of arrays that lie one after the other; None where no loop has the penalty.
 
-    Neighbours with the same penalty of single entries are one piece.
+    Neighbours with the same penalty of single entries are one piece. A penalty sees a matrix of
+    weights (inputs, outputs) as torch lays it out, (outputs, inputs).
     """
     pieces: list[Piece] = []
     start = 0
     for shape, penalty in zip(shapes, penalties, strict=True):
         size = math.prod(shape)
-        plan = plan_kernel(penalty, shape)
+        plan = plan_kernel(penalty, shape[::-1])
+        if plan is not None and len(shape) == 2:
+            plan = transpose_plan(plan, *shape)
         if plan is None:
             return None
-        way = How.NONE if penalty is None else How(how)
-        piece = Piece(start, size, plan, way, takes_alpha=len(shape) > 1)
+        piece = Piece(start, size, plan, How.NONE if penalty is None else How(how), len(shape) == 2)
         last = pieces[-1] if pieces else None
-        if last and not plan.width and (plan, way, piece.takes_alpha) == _key(last):
-            pieces[-1] = Piece(last.start, last.size + size, plan, way, piece.takes_alpha)
+        if last and not plan.width and replace(piece, start=last.start, size=last.size) == last:
+            pieces[-1] = replace(last, size=last.size + size)
         else:
             pieces.append(piece)
         start += size
     return pieces
 
 
-def _key(piece: Piece) -> tuple[KernelPlan, How, bool]:
-    return piece.plan, piece.how, piece.takes_alpha
+def transpose_plan(plan: KernelPlan, inputs: int, outputs: int) -> KernelPlan | None:
+    """The plan for (inputs, outputs) of one for (outputs, inputs); None where there is none.
+
+    Rows become columns of as many neighbours, and columns rows.
+
+    >>> transpose_plan(KernelPlan(None, (0.0, 1.0), width=3), inputs=3, outputs=5)
+    KernelPlan(form=None, constants=(0.0, 1.0), width=1, span=5)
+    """
+    size = inputs * outputs
+    if plan.width in (0, size):
+        return plan
+    if not plan.span:
+        fits = plan.width % inputs == 0
+        return plan._replace(width=plan.width // inputs, span=outputs) if fits else None
+    return plan._replace(width=plan.width * outputs, span=0) if plan.span == inputs else None
 
 
 @final
 class Stepper:
     """The optimizer's state of all parameters, and the turns in which their loops step them."""
 
-    def __init__(self, rule: Rule, pieces: list[Piece], values: Array, gradient: Array) -> None:
+    def __init__(self, rule: Rule, pieces: Sequence[Piece], values: Array) -> None:
+        self.gradient = np.zeros_like(values)
         self.first, self.second = np.zeros_like(values), np.zeros_like(values)
         self.counts = np.zeros(len(pieces))  # Adam's t, or how full momentum's buffer is
         members: dict[tuple[Kind, bool], list[int]] = {}
         for number, piece in enumerate(pieces):
             kind = piece.plan.kind(rule.update, piece.how, str(values.dtype))
             members.setdefault((kind, piece.takes_alpha), []).append(number)
-        self.tables: list[Records] = []
         self._held: list[Records] = []
         self.turns = np.zeros(len(members), TURN)
         for turn, ((kind, takes_alpha), numbers) in zip(self.turns, members.items(), strict=True):
             table = np.zeros(len(numbers), PARAMETER)
             for record, number in zip(table, numbers, strict=True):
-                self._fill(record, rule, pieces[number], number, (values, gradient))
+                self._fill(record, rule, pieces[number], number, values)
             cuts = cut(table, False, 1)
             job = make_job(table, cuts)
-            self.tables.append(table)
-            self._held += [cuts, job]
+            self._held += [table, cuts, job]
             has_counts = kind.update in (Update.ADAM, Update.MOMENTUM)
             turn["counts"] = compile_counts(kind.update).address if has_counts else 0
             turn["loop"], turn["job"] = compile_loop(kind).address, job.ctypes.data
             turn["is_decoupled"] = kind.how == How.DECOUPLED
             turn["takes_alpha"] = takes_alpha
 
-    def _fill(
-        self, record: Any, rule: Rule, piece: Piece, number: int, arrays: tuple[Array, Array]
-    ) -> None:
-        values, gradient = arrays
+    def _fill(self, p: Any, rule: Rule, piece: Piece, number: int, values: Array) -> None:
+        """Write the record of a piece."""
         at = piece.start * values.itemsize
-        record["weights"], record["gradient"] = values.ctypes.data + at, gradient.ctypes.data + at
-        record["first"], record["second"] = (
-            self.first.ctypes.data + at,
-            self.second.ctypes.data + at,
-        )
-        record["size"], record["width"], record["span"] = (
-            piece.size,
-            piece.plan.width,
-            piece.plan.span,
-        )
-        record["a"], record["b"] = piece.plan.constants
-        record["sign"] = record["factor"] = 1.0
-        record["count"], record["count_is_double"] = self.counts.ctypes.data + 8 * number, 1
+        arrays = {"weights": values, "gradient": self.gradient}
+        for field, array in (arrays | {"first": self.first, "second": self.second}).items():
+            p[field] = array.ctypes.data + at
+        p["size"], p["width"], p["span"] = piece.size, piece.plan.width, piece.plan.span
+        p["a"], p["b"] = piece.plan.constants
+        p["sign"] = p["factor"] = 1.0
+        p["count"], p["count_is_double"] = self.counts.ctypes.data + 8 * number, 1
         for field, value in rule.numbers().items():
-            record[field] = value
+            p[field] = value
 
     def rescale_momentum(self, factor: float) -> None:
         """Multiply momentum's buffer, and the share that says how full it is."""
