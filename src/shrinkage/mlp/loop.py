@@ -17,10 +17,10 @@ from shrinkage.kernels.jit import Work, compile_job, jitable, tight
 from shrinkage.kernels.records import JOBS, LIKE, PARAMETERS
 from shrinkage.mlp import losses
 from shrinkage.mlp.passes import (
+    copy_derivatives,
     copy_weights,
     layer_backward,
     layer_forward,
-    take_padding_away,
     transpose,
 )
 from shrinkage.mlp.records import LAYERS, NETWORKS, TURNS, Loss
@@ -71,7 +71,7 @@ def compile_training(dtype: str) -> Work:
             loss = 0.0
             for at in range(low, high, net.tile):
                 loss += run_tile(net, at, min(net.tile, high - at), high - low, like)
-            take_padding_away(layers, like)
+            copy_derivatives(layers, like)
             decay = net.alpha / (high - low)
             if decay != 0.0:
                 loss += 0.5 * decay * sum_squares(weights)

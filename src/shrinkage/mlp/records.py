@@ -12,6 +12,7 @@ LAYER = np.dtype(
         ("outputs", np.int64),
         ("width", np.int64),  # outputs, padded to whole vectors
         ("activation", np.int64),
+        ("is_turned", np.int64),  # 1: weights and their derivatives are (outputs, inputs)
         # Addresses: weights (inputs, outputs) and biases, and their derivatives
         ("weights", np.int64),
         ("biases", np.int64),

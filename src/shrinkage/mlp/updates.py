@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -19,7 +20,6 @@ from shrinkage.mlp.records import TURN
 from shrinkage.penalties import Penalty
 
 Array = np.ndarray[Any, Any]
-FREE = KernelPlan(None, (0.0, 0.0))
 
 
 @final
@@ -69,6 +69,10 @@ class Sgd:
 Rule = Adam | Sgd
 
 
+class NoLoopError(ValueError):
+    """No compiled loop steps weights with a penalty."""
+
+
 @final
 @dataclass(frozen=True)
 class Piece:
@@ -79,50 +83,69 @@ class Piece:
     plan: KernelPlan
     how: How
     takes_alpha: bool
+    is_turned: bool = False  # a matrix of weights (outputs, inputs), where others are transposed
+
+    def join(self, other: Piece) -> Piece | None:
+        """One piece of both, where `other` follows with the same penalty of single entries."""
+        if self.plan.width or replace(other, start=self.start, size=self.size) != self:
+            return None
+        return replace(self, size=self.size + other.size)
 
 
 def plan_pieces(
-    shapes: Sequence[tuple[int, ...]], penalties: Sequence[Penalty | None], how: str
-) -> list[Piece] | None:
-    """Plan the steps of arrays that lie one after the other; None where no loop has the penalty.
+    sizes: Sequence[int], penalty: Penalty | None, how: str, on: str = "weights"
+) -> list[Piece]:
+    """Plan the steps of all weights, one layer after the other, and then of all biases.
 
-    Neighbours with the same penalty of single entries are one piece. A penalty sees a matrix of
-    weights (inputs, outputs) as torch lays it out, (outputs, inputs).
+    Raises
+    ------
+    NoLoopError
+        If no compiled loop has the penalty, on "weights", "biases" or "all".
     """
     pieces: list[Piece] = []
     start = 0
-    for shape, penalty in zip(shapes, penalties, strict=True):
-        size = math.prod(shape)
-        plan = plan_kernel(penalty, shape[::-1])
-        if plan is not None and len(shape) == 2:
-            plan = transpose_plan(plan, *shape)
-        if plan is None:
-            return None
-        piece = Piece(start, size, plan, How.NONE if penalty is None else How(how), len(shape) == 2)
-        last = pieces[-1] if pieces else None
-        if last and not plan.width and replace(piece, start=last.start, size=last.size) == last:
-            pieces[-1] = replace(last, size=last.size + size)
-        else:
-            pieces.append(piece)
-        start += size
+    for inputs, outputs in pairwise(sizes):
+        given = penalty if on != "biases" else None
+        plan, is_turned = plan_matrix(given, inputs, outputs)
+        way = How.NONE if given is None else How(how)
+        pieces.append(Piece(start, inputs * outputs, plan, way, True, is_turned))
+        start += inputs * outputs
+    for outputs in sizes[1:]:
+        given = penalty if on != "weights" else None
+        bias_plan = plan_kernel(given, (outputs,))
+        if bias_plan is None:
+            raise NoLoopError(f"no compiled loop has {penalty!r} on biases")
+        way = How.NONE if given is None else How(how)
+        pieces.append(Piece(start, outputs, bias_plan, way, False))
+        start += outputs
     return pieces
 
 
-def transpose_plan(plan: KernelPlan, inputs: int, outputs: int) -> KernelPlan | None:
-    """The plan for (inputs, outputs) of one for (outputs, inputs); None where there is none.
+def plan_matrix(penalty: Penalty | None, inputs: int, outputs: int) -> tuple[KernelPlan, bool]:
+    """The plan for a matrix of weights, and whether it is stored as (outputs, inputs).
 
-    Rows become columns of as many neighbours, and columns rows.
+    A penalty sees weights as torch lays them out, (outputs, inputs). They are stored as (inputs,
+    outputs), or that way round where its groups are rows then.
 
-    >>> transpose_plan(KernelPlan(None, (0.0, 1.0), width=3), inputs=3, outputs=5)
-    KernelPlan(form=None, constants=(0.0, 1.0), width=1, span=5)
+    Raises
+    ------
+    NoLoopError
+
+    >>> from shrinkage import GroupLasso
+    >>> plan, is_turned = plan_matrix(GroupLasso(0.1, groups="in"), inputs=3, outputs=5)
+    >>> plan.width, is_turned
+    (5, False)
     """
-    size = inputs * outputs
-    if plan.width in (0, size):
-        return plan
+    plan = plan_kernel(penalty, (outputs, inputs))
+    if plan is None:
+        raise NoLoopError(f"no compiled loop has {penalty!r} on weights ({outputs}, {inputs})")
+    if plan.width in (0, inputs * outputs):
+        return plan, False
     if not plan.span:
-        fits = plan.width % inputs == 0
-        return plan._replace(width=plan.width // inputs, span=outputs) if fits else None
-    return plan._replace(width=plan.width * outputs, span=0) if plan.span == inputs else None
+        return plan, True
+    if plan.span != inputs:
+        raise NoLoopError(f"no compiled loop has the groups of {penalty!r}")
+    return plan._replace(width=plan.width * outputs, span=0), False
 
 
 @final
@@ -133,6 +156,7 @@ class Stepper:
         self.gradient = np.zeros_like(values)
         self.first, self.second = np.zeros_like(values), np.zeros_like(values)
         self.counts = np.zeros(len(pieces))  # Adam's t, or how full momentum's buffer is
+        pieces = _join_neighbours(pieces)
         members: dict[tuple[Kind, bool], list[int]] = {}
         for number, piece in enumerate(pieces):
             kind = piece.plan.kind(rule.update, piece.how, str(values.dtype))
@@ -169,3 +193,14 @@ class Stepper:
         """Multiply momentum's buffer, and the share that says how full it is."""
         self.first *= factor
         self.counts *= factor
+
+
+def _join_neighbours(pieces: Sequence[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        one = joined[-1].join(piece) if joined else None
+        if one is None:
+            joined.append(piece)
+        else:
+            joined[-1] = one
+    return joined

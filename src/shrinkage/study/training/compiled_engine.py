@@ -34,10 +34,6 @@ MOST_LAYERS = 5  # with weights
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
-class NotServedError(Exception):
-    """No compiled loop has the penalty on a layer of this shape."""
-
-
 def serves(study: Study, method: str, outputs: int) -> bool:
     """Whether compiled loops have the model, the optimizer and the method.
 
@@ -59,10 +55,10 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     if is_possible is not None:
         return False
     try:
-        penalties = [penalty] * (len(sizes) - 1)
-        return plan_pieces(list(pairwise(sizes)), penalties, _way(parsed.how)) is not None
-    except ValueError:  # the penalty does not fit a layer, which torch's engine says
+        plan_pieces(sizes, penalty, _way(parsed.how))
+    except ValueError:  # no loop, or the penalty does not fit a layer, which the torch engine says
         return False
+    return True
 
 
 def find_rule(optimizer: str) -> Rule | None:
@@ -87,8 +83,8 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
 
     Raises
     ------
-    NotServedError
-        If no compiled loop has the penalty on a layer of the network.
+    ValueError
+        If no compiled loop has the penalty on a layer of the network, or it does not fit one.
     """
     started = time.perf_counter()
     fitting = Fitting(study, trial, parts)
@@ -109,12 +105,8 @@ class Fitting:
         self.penalty, how = _read_method(trial)
         rule = find_rule(study.optimizer)
         assert rule is not None
-        penalties = [self.penalty] * (len(sizes) - 1) + [None] * (len(sizes) - 1)
         architecture = Architecture(tuple(sizes), Activation.RELU, _find_loss(parts))
-        try:
-            self.training = Training(architecture, rule, penalties, how)
-        except ValueError as error:
-            raise NotServedError(str(error)) from None
+        self.training = Training(architecture, rule, self.penalty, how)
         layers = draw_layers(sizes, TorchGenerator(trial.seed))
         for number, (weights, biases) in enumerate(layers):
             self.training.weights[number][...] = weights.T

@@ -49,7 +49,7 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
         from shrinkage.study.training import compiled_engine
 
         if compiled_engine.serves(study, trial.method, parts.outputs):
-            with suppress(compiled_engine.NotServedError):
+            with suppress(ValueError):
                 return compiled_engine.run_trial(study, trial, parts)
     from shrinkage.study.training import fit
 
