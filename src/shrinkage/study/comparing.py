@@ -28,8 +28,12 @@ from shrinkage.study.model.refit import ROWS, check_rows
 from shrinkage.study.model.refit import refit as refit_method
 from shrinkage.study.model.storage import remove_model_folder
 from shrinkage.study.progress import Progress, describe_expected, show_progress
+from shrinkage.study.records import Trial
 from shrinkage.study.results import Results
+from shrinkage.study.running.backends import Backend, check_backend, open_backend
+from shrinkage.study.running.one_trial import needs_torch
 from shrinkage.study.scores import find_metric
+from shrinkage.study.sharding import deal_trials, find_missing
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.store import Store, open_store
@@ -37,9 +41,9 @@ from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.models import hash_model_source
 from shrinkage.study.training.optimizers import default_lr
 from shrinkage.study.training.rehearsal import rehearse
-from shrinkage.study.training.workers import START, check_jobs, count_processes, run_trials
 
 OUT = "shrinkage-study"
+START = 4.0  # seconds, roughly, until several processes have loaded torch
 
 
 def compare(
@@ -55,6 +59,9 @@ def compare(
     lr: float | None = None,
     epochs: int | None = None,
     jobs: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
     subject: str | None = None,
     task: str | None = None,
     metric: str | None = None,
@@ -77,6 +84,13 @@ def compare(
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
         How many trials run at a time; by default one per processor.
+    backend : "local", "dask" or "ray", optional
+        Where trials run: here, or on a cluster, whose workers need shrinkage as well.
+    scheduler : str, optional
+        The address of the cluster, "tcp://host:8786" or "ray://host:10001"; by default what
+        this process is connected to, or a Ray on this machine.
+    shard : str, optional
+        "2/8" runs the second of eight shares of the trials; `merge` puts the folders together.
     prefer : "score" or "sparse"
         What the verdict recommends. Changing it for a finished study trains nothing.
     refit : "rest", "all" or None
@@ -132,7 +146,17 @@ def compare(
         prefer=prefer,
     )
     frame = None if isinstance(data, str | Path) else data
-    return run_study(study, out=Path(out), jobs=jobs, frame=frame, rows=refit, quiet=quiet)
+    return run_study(
+        study,
+        out=Path(out),
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        shard=shard,
+        frame=frame,
+        rows=refit,
+        quiet=quiet,
+    )
 
 
 def run_study(
@@ -140,14 +164,18 @@ def run_study(
     *,
     out: Path = Path(OUT),
     jobs: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
     frame: object = None,
     rows: str | None = "rest",
     quiet: bool = False,
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
     """Answer the question of `study` in the folder `out`; see `compare` (`rows` is `refit`)."""
-    check_jobs(jobs)
+    check_backend(backend, scheduler, jobs)
     check_rows(rows)
+    trials = deal_trials(study, shard)
     source = read_source(study.data if frame is None else frame)
     table = prepare_table(source, study)
     parts = [make_parts(table, study, seed) for seed in range(study.splits)]
@@ -168,21 +196,33 @@ def run_study(
         "provenance": collect_provenance(command),
         "data": describe_data(table, study),
     }
-    with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
+    with (
+        open_backend(backend, scheduler, jobs) as runner,
+        show_progress(quiet) as progress,
+        open_store(out, identity, metadata) as store,
+    ):
         for line in describe_table(table):
             progress.say(line)
-        _run_pending(study, parts, store, jobs, progress, trial_seconds)
+        _run_pending(study, trials, parts, store, runner, progress, trial_seconds)
         if not store.is_finished():
-            records = store.read_results().records
-            choices = choose(records, study.splits, find_metric(study.metric, table.task))
-            choices = score_test_part.score_test_part(choices, records, table, study, parts)
-            pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
-            store.finish(choices, measure_features(list(pairs), records, table, study))
+            _choose(study, table, parts, store)
         results = store.read_results()
-        _keep_model(results, table, study, rows, jobs, progress)
+        if results.verdict:
+            _keep_model(results, table, study, rows, jobs, progress)
     write_csv(results, out / "trials.csv")
     write_features_csv(results, out / "features.csv")
     return results
+
+
+def _choose(study: Study, table: Table, parts: Sequence[Parts], store: Store) -> None:
+    """Choose strengths and score them on the test part, unless trials are missing."""
+    records = store.read_results().records
+    if find_missing(study, records):
+        return
+    choices = choose(records, study.splits, find_metric(study.metric, table.task))
+    choices = score_test_part.score_test_part(choices, records, table, study, parts)
+    pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
+    store.finish(choices, measure_features(list(pairs), records, table, study))
 
 
 def _keep_model(
@@ -228,30 +268,33 @@ def _keep_model(
 
 def _run_pending(
     study: Study,
+    trials: Sequence[Trial],
     parts: Sequence[Parts],
     store: Store,
-    jobs: int | None,
+    backend: Backend,
     progress: Progress,
     trial_seconds: Mapping[str, float],
 ) -> None:
-    """Run the trials that have no record, and store each record as soon as it is made."""
-    earlier = store.read_results().records
+    """Run those of the trials that have no record, and store each record as soon as it is made."""
+    mine = set(trials)
+    earlier = [record for record in store.read_results().records if record.trial in mine]
     done = {record.trial for record in earlier}
     if store.damaged:
         count = pluralize(store.damaged, "damaged record")
         progress.say(f"{count} removed: the same trials run again")
-    trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    processes = count_processes(jobs, pending)
-    seconds = math.fsum(trial_seconds[trial.method] for trial in pending) / max(processes, 1)
+    at_a_time = backend.count(len(pending))
+    seconds = math.fsum(trial_seconds[trial.method] for trial in pending) / max(at_a_time, 1)
+    if at_a_time > 1 and any(needs_torch(study, trial, parts[0]) for trial in pending):
+        seconds += START
     progress.start(
         len(trials),
         earlier,
         find_metric(study.metric, parts[0].task),
         folds=study.folds,
-        expected=describe_expected(seconds + START * (processes > 1), processes),
+        expected=describe_expected(seconds, at_a_time),
     )
-    with closing(run_trials(study, pending, parts, jobs)) as records:
+    with closing(backend.run(study, pending, parts)) as records:
         for record in records:
             store.add(record)
             progress.advance(record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
@@ -22,11 +24,19 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
     return "torch"
 
 
-def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
+def run_trial(
+    study: Study, trial: Trial, parts: Parts, *, stop: threading.Event | None = None
+) -> Record:
     """Train one model from its seed and measure it; the same arguments give the same record.
 
     `study` must have its `lr` and `epochs`. If a number stops being finite, the record's status is
     "diverged".
+
+    Parameters
+    ----------
+    stop : threading.Event, optional
+        Set from another thread to end the trial early: an engine that runs in threads looks at it
+        now and then, and raises concurrent.futures.CancelledError. torch does not look at it.
     """
     from shrinkage.study.training import fit
 
