@@ -38,7 +38,7 @@ class _DaskPool:
         return self._client.submit(run_remotely, study, trial, sent, origin, pure=False)
 
     def wait(self, handles: Collection[distributed.Future]) -> Collection[distributed.Future]:
-        with suppress(CancelledError):  # raised where one was lost
+        with suppress(CancelledError), self._client.as_current():  # raised where one was lost
             distributed.wait(list(handles), return_when="FIRST_COMPLETED")
         return [handle for handle in handles if handle.status != "pending"]
 
@@ -79,6 +79,7 @@ def connect(scheduler: str | None) -> Iterator[_DaskPool]:
     if scheduler is None:
         raise UsageError(f"no scheduler of Dask is known: {REMEDY}")
     try:
+        distributed.comm.resolve_address(scheduler)  # refuses what is no address
         client = distributed.Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(

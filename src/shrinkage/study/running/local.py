@@ -60,11 +60,10 @@ def run_trials(
         for trial in pending:
             yield run_one(study, trial, parts[trial.seed])
         return
-    threaded: list[Trial] = []
-    others: list[Trial] = []
-    for trial in pending:
-        is_torch = needs_torch(study, trial, parts[trial.seed])
-        (others if is_torch else threaded).append(trial)
+    methods = {trial.method for trial in pending}
+    slow = {method for method in methods if needs_torch(study, method, parts)}
+    threaded = [trial for trial in pending if trial.method not in slow]
+    others = [trial for trial in pending if trial.method in slow]
     if threaded:
         yield from run_in_threads(study, threaded, parts, count)
     if others:

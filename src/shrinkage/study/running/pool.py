@@ -54,16 +54,17 @@ def run_in_pool(
     """
     waiting: Iterator[Trial] = iter(pending)
     running: dict[Any, Trial] = {}
-    sent: dict[int, Any] = {}  # by the identity of the parts
+    sent: dict[int, Any] = {}  # by seed, and let go when its last trial has ended
     losses: Counter[Trial] = Counter()
     try:
         while True:
             most = at_a_time or 2 * max(pool.count_slots(), 1)
             for trial in islice(waiting, max(most - len(running), 0)):
-                data = parts[trial.seed]
-                if id(data) not in sent:
-                    sent[id(data)] = pool.send(data)
-                running[pool.submit(study, trial, sent[id(data)])] = trial
+                if trial.seed not in sent:
+                    in_use = {other.seed for other in running.values()}
+                    sent = {seed: data for seed, data in sent.items() if seed in in_use}
+                    sent[trial.seed] = pool.send(parts[trial.seed])
+                running[pool.submit(study, trial, sent[trial.seed])] = trial
             if not running:
                 return
             lost = []

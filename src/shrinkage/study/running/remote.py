@@ -14,6 +14,7 @@ from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.running.one_trial import run_one
 from shrinkage.study.spec import Study
+from shrinkage.study.training.model_function import hash_model_source
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Origin:
 
 def describe_origin(study: Study) -> Origin:
     """The origin of trials that this process hands in."""
-    return Origin(shrinkage.__version__, os.getcwd(), _hash_model(study.model))
+    return Origin(shrinkage.__version__, os.getcwd(), hash_model_source(study.model))
 
 
 def run_remotely(study: Study, trial: Trial, parts: Parts, origin: Origin) -> Record | Exception:
@@ -50,18 +51,10 @@ def _compare_origins(model: str, origin: Origin) -> None:
         )
     if origin.directory not in sys.path:
         sys.path.append(origin.directory)
-    if _hash_model(model) != origin.model_digest:
+    if hash_model_source(model) != origin.model_digest:
         raise StoppedError(
             f"the source of model {model!r} is another there: copy it to the workers"
         )
-
-
-def _hash_model(model: str) -> str:
-    if model == "linear" or model.startswith("mlp:"):
-        return ""  # without importing torch
-    from shrinkage.study.training.models import hash_model_source
-
-    return hash_model_source(model)
 
 
 def describe_cause(error: BaseException) -> str:

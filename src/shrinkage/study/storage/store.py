@@ -7,7 +7,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial, count_splits
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
@@ -45,9 +45,8 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            self._connection.executemany(
-                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
-            )
+            for row in map(sqlite_rows.record_to_row, records):
+                self._connection.execute(sqlite_rows.INSERT_RECORD, row)
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -131,6 +130,23 @@ def open_store(
         store._delete_damaged()
         store._update_metadata(metadata_values)
         yield store
+
+
+def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
+    """The trials that the folder has records of, where it holds this very study.
+
+    Whatever is wrong with the folder, `open_store` says it.
+    """
+    path = folder / FILE
+    with suppress(UsageError), database.explain_read_errors(path):
+        if path.is_file():
+            with closing(database.connect(path)) as connection:
+                if (
+                    database.has_study(connection, path)
+                    and metadata.read(connection, path)["identity"] == identity
+                ):
+                    return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+    return set()
 
 
 def load(folder: str | Path) -> Results:

@@ -7,6 +7,11 @@ import threading
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
+from shrinkage.study.training.foreign_code import exits_as_errors
+
+# torch's generator of random numbers and its number of threads belong to the whole process, so
+# that it trains one model at a time in each: on a cluster a worker may have several threads.
+_torch = threading.Lock()
 
 
 def choose_engine(study: Study, method: str, outputs: int) -> str:
@@ -19,13 +24,19 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
     Returns
     -------
-    "torch", which trains every model and method.
+    "solved" for a linear model with a convex penalty; else "torch", which trains every model and
+    method. A trial that cannot be solved is trained as well.
     """
+    if study.model == "linear":
+        from shrinkage.study.training import solved_engine
+
+        if solved_engine.serves(study, method):
+            return "solved"
     return "torch"
 
 
 def run_trial(
-    study: Study, trial: Trial, parts: Parts, *, stop: threading.Event | None = None
+    study: Study, trial: Trial, parts: Parts, stop: threading.Event | None = None
 ) -> Record:
     """Train one model from its seed and measure it; the same arguments give the same record.
 
@@ -38,6 +49,14 @@ def run_trial(
         Set from another thread to end the trial early: an engine that runs in threads looks at it
         now and then, and raises concurrent.futures.CancelledError. torch does not look at it.
     """
+    if choose_engine(study, trial.method, parts.outputs) == "solved":
+        from shrinkage.study.training import solved_engine
+
+        try:
+            return solved_engine.run_trial(study, trial, parts)
+        except solved_engine.NotSolvedError:
+            pass  # the record says that it was trained
     from shrinkage.study.training import fit
 
-    return fit.run_trial(study, trial, parts)
+    with _torch, exits_as_errors():
+        return fit.run_trial(study, trial, parts)
