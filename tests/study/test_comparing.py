@@ -60,6 +60,7 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
         raise AssertionError("trained again")
 
     monkeypatch.setattr("shrinkage.study.training.fit.run_trial", never)
+    monkeypatch.setattr("shrinkage.study.training.torch_rehearsal.time_steps", never)
     monkeypatch.setattr("shrinkage.study.score_test_part.score_test_part", never)
     again = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert repr(again) == repr(first) == repr(load(tmp_path))

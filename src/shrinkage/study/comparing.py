@@ -33,9 +33,9 @@ from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
-from shrinkage.study.storage.store import Store, open_store
+from shrinkage.study.storage.store import Store, find_recorded, open_store
 from shrinkage.study.storage.trials_csv import write_csv
-from shrinkage.study.training.models import hash_model_source
+from shrinkage.study.training.model_function import hash_model_source
 from shrinkage.study.training.optimizers import default_lr
 from shrinkage.study.training.rehearsal import rehearse
 from shrinkage.study.training.workers import START, check_jobs, count_processes, run_trials
@@ -161,10 +161,12 @@ def run_study(
     )
     limits = describe_limits(table, split_rows(table, study, 0), study)
     table = dataclasses.replace(table, notes=(*table.notes, *limits))
-    trial_seconds = rehearse(study, parts[0])
     identity = identify(
         study, data_digest=table.digest, model_digest=hash_model_source(study.model)
     )
+    recorded = find_recorded(out, identity)
+    methods = dict.fromkeys(trial.method for trial in study.trials() if trial not in recorded)
+    trial_seconds = rehearse(study, parts[0], list(methods))
     metadata = {
         "question": {**dataclasses.asdict(study), "digest": hash_identity(identity)},
         "provenance": collect_provenance(command),
@@ -177,7 +179,7 @@ def run_study(
         if not store.is_finished():
             records = store.read_results().records
             choices = choose(records, study.splits, find_metric(study.metric, table.task))
-            choices = score_test_part.score_test_part(choices, records, table, study, parts)
+            choices = score_test_part.score_test_part(choices, records, table, study)
             pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
             store.finish(choices, measure_features(list(pairs), records, table, study))
         results = store.read_results()
@@ -251,7 +253,8 @@ def _run_pending(
     trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
     processes = count_processes(jobs, pending)
-    seconds = math.fsum(trial_seconds[trial.method] for trial in pending) / max(processes, 1)
+    seconds = math.fsum(trial_seconds.get(trial.method, 0.0) for trial in pending)
+    seconds /= max(processes, 1)
     progress.start(
         len(trials),
         earlier,

@@ -42,6 +42,7 @@ TABLES = (
 FIRST_COLUMNS = 14  # of a record in the first version of the tables, without its engine
 INSERT_RECORD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_CHOICE = "INSERT INTO choices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SELECT_TRIALS = "SELECT method, strength, seed FROM records"
 SELECT_RECORDS = "SELECT rowid, * FROM records"
 DELETE_RECORD = "DELETE FROM records WHERE rowid = ?"
 SELECT_CHOICES = "SELECT * FROM choices ORDER BY rowid"

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial, count_splits
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
@@ -129,6 +129,23 @@ def open_store(
         store._delete_damaged()
         store._update_metadata(metadata_values)
         yield store
+
+
+def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
+    """The trials that the folder has records of, where it holds this very study.
+
+    Whatever is wrong with the folder, `open_store` says it.
+    """
+    path = folder / FILE
+    with suppress(UsageError), database.explain_read_errors(path):
+        if path.is_file():
+            with closing(database.connect(path)) as connection:
+                if (
+                    database.has_study(connection, path)
+                    and metadata.read(connection, path)["identity"] == identity
+                ):
+                    return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+    return set()
 
 
 def load(folder: str | Path) -> Results:

@@ -15,7 +15,8 @@ from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.records import Record, Trial, name_split
 from shrinkage.study.spec import Study
-from shrinkage.study.training import engines, models
+from shrinkage.study.training import engines
+from shrinkage.study.training.foreign_code import describe_error, exits_as_errors
 from shrinkage.study.training.parent_watch import end_with_parent
 
 MOST_PER_PROCESSOR = 8  # processes per processor
@@ -99,14 +100,14 @@ def _close(records: Generator[Record]) -> None:
 def _run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     """Run a trial; any unexpected error of the model or of torch becomes a StoppedError."""
     try:
-        with models.exits_as_errors():
+        with exits_as_errors():
             return engines.run_trial(study, trial, parts)
     except (KeyboardInterrupt, MemoryError, UsageError, StoppedError):
         raise
     except BaseException as error:
         raise StoppedError(
             f"{trial.method} at {trial.strength:g}, {name_split(trial.seed, study.folds)}, cannot "
-            f"be trained: {models.describe_error(error)}; the records so far are kept"
+            f"be trained: {describe_error(error)}; the records so far are kept"
         ) from None
 
 
