@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, Trial, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
 FILE = "study.sqlite"
@@ -62,7 +62,8 @@ class Store:
         """Whether the choices are written."""
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
-            choices = _read_choices(self._connection, stored["question"])
+            rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
+            choices = _decode_choices(rows, stored["question"])
         return bool(stored["finished"]) and choices is not None
 
     def read_results(self) -> Results:
@@ -226,18 +227,21 @@ def _create_study(
 
 
 def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
-    """The study as it is stored, and the row numbers of damaged records."""
-    stored = metadata.read(connection, path)
+    """The study as it is stored at one moment, and the row numbers of damaged records."""
+    with database.snapshot(connection):
+        stored = metadata.read(connection, path)
+        record_rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
-    records, damaged = _read_records(connection, question)
-    choices = _read_choices(connection, question)
+    records, damaged = _decode_records(record_rows, question)
+    choices = _decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, count_splits(question), metric),
+        choices=choices or choose_so_far(records, question, metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,
@@ -249,12 +253,12 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
     return results, damaged
 
 
-def _read_records(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_records(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
     """The records in the order of the question, and the row numbers of the damaged ones."""
     records, damaged = [], []
-    for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
+    for number, *row in rows:
         try:
             records.append(sqlite_rows.row_to_record(row, question))
         except MemoryError:
@@ -274,16 +278,13 @@ def _read_features(fields: object) -> list[FeatureUse]:
         return []
 
 
-def _read_choices(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_choices(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> list[Choice] | None:
     """The choices that were written; None if one is damaged, since all can be made again."""
     try:
-        return [
-            sqlite_rows.row_to_choice(row, question)
-            for row in connection.execute(sqlite_rows.SELECT_CHOICES)
-        ]
-    except (MemoryError, sqlite3.Error):
+        return [sqlite_rows.row_to_choice(row, question) for row in rows]
+    except MemoryError:
         raise
     except Exception:  # as for records
         return None
