@@ -36,8 +36,8 @@ class Store:
         self._path = folder / FILE
         self._connection = connection
 
-    def add(self, record: Record) -> None:
-        """Write one record, in its own transaction.
+    def add(self, *records: Record) -> None:
+        """Write a record, or several, in one transaction.
 
         Raises
         ------
@@ -45,7 +45,9 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            self._connection.execute(sqlite_rows.INSERT_RECORD, sqlite_rows.record_to_row(record))
+            self._connection.executemany(
+                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
+            )
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
