@@ -94,6 +94,14 @@ def compare(
     subject: Subject = None,
     task: Task = None,
     metric: Metric = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="ROWS",
+            help="For a first look: so many rows, drawn at random.  [default: all]",
+        ),
+    ] = None,
     balanced: Annotated[
         bool,
         typer.Option("--balanced", help="In training each class counts as much as every other."),
@@ -146,6 +154,7 @@ def compare(
             "subject": subject,
             "task": task,
             "metric": metric,
+            "sample": sample,
             "balanced": balanced or None,
             "prefer": prefer,
         }

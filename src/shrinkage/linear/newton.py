@@ -1,8 +1,8 @@
-"""Second-order ways to minimize a log-loss with a·Σ|w| + b·Σw².
+"""Second-order ways to minimize a loss with a·Σ|w| + b·Σw².
 
 *Proximal Newton*, where the outputs do not depend on each other. Each step replaces the loss by its
-parabola in one output's scores, solves these weighted least squares with the penalty in full, and
-goes as far towards the solution as the objective falls.
+parabola in one output's scores, solves these weighted least squares with the penalty, and goes as
+far towards the solution as the objective falls. For squared errors the parabola is the loss.
 
 *L-BFGS*, for softmax without absolute values, whose objective has derivatives everywhere.
 
@@ -16,54 +16,107 @@ from scipy.optimize import minimize
 
 from shrinkage.linear.losses import Array
 from shrinkage.linear.problem import Problem
-from shrinkage.linear.squares import least_squares
+from shrinkage.linear.squares import ridge
+from shrinkage.linear.working_set import WorkingSet
 
 LEAST_CURVATURE = 1e-9  # of one sample, so that the parabola has a minimum
 HALVINGS = 30
 
 
 def newton(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
-    """Parameters whose proximal step is at most `tol`, or the last ones, and the sweeps taken."""
-    parameters = start.copy()
-    value = problem.value(parameters)
-    for iteration in range(1, max_iter + 1):
-        before = value
-        for output in range(parameters.shape[1]):
-            parameters, value = _improve_output(problem, parameters, value, output)
-        if problem.step_size(parameters - problem.proximal_step(parameters)) <= tol:
-            return parameters, iteration
-        if value >= before:  # no digit of the objective is left to gain
-            return parameters, iteration
-    return parameters, max_iter
+    """Parameters whose derivatives differ from those of a minimum by at most `tol`, or the last
+    ones, and the steps taken.
+    """
+    columns, steps = [], 0
+    for output, column in enumerate(start.T):
+        found, taken = _minimize_output(problem, column, output, tol, max_iter)
+        columns.append(found)
+        steps += taken
+    return np.column_stack(columns), steps
 
 
-def _improve_output(
-    problem: Problem, parameters: Array, value: float, output: int
-) -> tuple[Array, float]:
-    """The parameters with one output's column moved, and the objective there."""
-    design = problem.design
+def _minimize_output(
+    problem: Problem, column: Array, output: int, tol: float, max_iter: int
+) -> tuple[Array, int]:
+    """One output's weights, and last its intercept: (inputs + 1,)."""
+    design, loss = problem.design, problem.loss
     absolute, square, _ = problem.penalty.split()
-    scores = design.scores(parameters)
-    predictions = problem.loss.predict(scores)
-    curvature = problem.loss.curvatures(predictions)[:, output]
-    curvature = np.maximum(curvature, LEAST_CURVATURE)
-    residual = predictions[:, output] - problem.targets[:, output]
-    target = scores[:, output] - residual / curvature
+    target = problem.targets[:, output : output + 1]
+    working = WorkingSet(design, absolute, square, tol)
+    scores = design.scores(column[:, None])
+
+    def objective(scores: Array, weights: Array) -> float:
+        losses, _ = loss.evaluate(scores, target)
+        size = absolute * np.abs(weights).sum() + square * (weights @ weights)
+        return float(design.shares @ losses + size)
+
+    value = objective(scores, column[:-1])
+    for iteration in range(1, max_iter + 1):
+        predictions = loss.predict(scores)
+        residual = (predictions - target)[:, 0]
+        gradient = design.pull_back((design.shares * residual)[:, None])[:, 0]
+        worst, places = working.choose(column[:-1], gradient[:-1])
+        if max(worst, abs(gradient[-1])) <= tol:
+            return column, iteration
+        curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
+        if absolute:
+            goal = _solve_over(places, problem, working, column, gradient, residual, curvature)
+        else:
+            goal = _solve_smooth(problem, scores[:, 0] - residual / curvature, curvature)
+        score_way = design.scores((goal - column)[:, None])
+        step = 1.0
+        for _ in range(HALVINGS):
+            # A whole step ends at the goal itself, zeros included.
+            trial = goal if step == 1.0 else column + step * (goal - column)
+            trial_scores = scores + step * score_way
+            trial_value = objective(trial_scores, trial[:-1])
+            if trial_value < value:
+                break
+            step /= 2.0
+        else:  # no digit of the objective is left to gain
+            return column, iteration
+        column, scores, value = trial, trial_scores, trial_value
+    return column, max_iter
+
+
+def _solve_over(
+    places: Array,
+    problem: Problem,
+    working: WorkingSet,
+    column: Array,
+    gradient: Array,  # (inputs + 1,)
+    residual: Array,  # (samples,), the derivative of each one's loss
+    curvature: Array,  # (samples,)
+) -> Array:
+    """The minimum of the parabola plus penalty, over the inputs at `places` and the intercept.
+
+    The best change of the intercept is linear in that of the weights, and is put in its place.
+    """
+    shares = problem.design.shares * curvature
+    total = float(shares.sum())
+    inputs = problem.design.columns(places)  # (samples, places)
+    means = inputs.T @ shares / total
+    centered = np.sqrt(shares)[:, None] * (inputs - means)
+    gram = centered.T @ centered
+    weights = column[places]
+    aim = inputs @ weights - residual / curvature
+    aim -= float(shares @ aim) / total
+    pull = gram @ weights - gradient[places] + means * gradient[-1]
+    found = working.solve(gram, pull, float(shares @ aim**2), weights)
+    goal = column.copy()
+    goal[places] = found
+    goal[-1] -= gradient[-1] / total + float(means @ (found - weights))
+    return goal
+
+
+def _solve_smooth(problem: Problem, aim: Array, curvature: Array) -> Array:
+    """The minimum of the parabola plus square·Σw²."""
+    design = problem.design
     total = float(design.shares @ curvature)
     local = design.reweighted(design.shares * curvature / total)
-    column = least_squares(local, target, parameters[:, output], absolute / total, square / total)
-    column[-1] += float((design.means - local.means) @ column[:-1])
-    step = 1.0
-    for _ in range(HALVINGS):
-        trial = parameters.copy()
-        trial[:, output] += step * (column - parameters[:, output])
-        if step == 1.0:  # as solved, zeros included
-            trial[:, output] = column
-        trial_value = problem.value(trial)
-        if trial_value < value:
-            return trial, trial_value
-        step /= 2.0
-    return parameters, value
+    goal = ridge(local, aim, problem.penalty.split().square / total)
+    goal[-1] += float((design.means - local.means) @ goal[:-1])
+    return goal
 
 
 def quasi_newton(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
@@ -75,9 +128,10 @@ def quasi_newton(problem: Problem, start: Array, tol: float, max_iter: int) -> t
 
     def evaluate(flat: Array) -> tuple[float, Array]:
         parameters = flat.reshape(start.shape) * scale
-        gradient = problem.gradient(parameters)
+        loss, gradient = problem.loss_and_gradient(parameters)
         gradient[:-1] += problem.penalty.gradient(parameters[:-1].T).T
-        return problem.value(parameters), (gradient * scale).ravel()
+        value = loss + float(problem.penalty.value(parameters[:-1].T))
+        return value, (gradient * scale).ravel()
 
     options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": 30, "gtol": tol, "ftol": 0.0}
     result = minimize(

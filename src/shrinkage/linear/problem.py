@@ -20,6 +20,7 @@ from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
 from shrinkage.penalties import L2, Penalty
 
 CONSTANT = 1e-12  # a column whose deviation is below this share of its size is a constant
+EVERY = slice(None)
 DENSE_SIZE = 400  # of a Gram matrix whose eigenvalues are computed in full
 
 
@@ -45,6 +46,13 @@ class Design:
     def reweighted(self, shares: Array) -> Design:
         """The same inputs with other shares of the samples, centered anew."""
         return Design(self.original, shares, centered=True)
+
+    def columns(self, places: Array) -> Array:
+        """Some inputs, dense and centered: (samples, places)."""
+        chosen = self.matrix[:, places]
+        if sparse.issparse(chosen):
+            chosen = chosen.toarray() - self._shift[places]
+        return np.asarray(chosen)
 
     def scores(self, parameters: Array) -> Array:
         """X·W + b for `parameters` with the rows of W and a last row b: (samples, outputs)."""
@@ -165,12 +173,21 @@ class Problem:
         losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
         return float(self.design.shares @ losses)
 
-    def gradient(self, parameters: Array) -> Array:
-        """The derivative of the data loss: (inputs + 1, outputs)."""
+    def gradient(self, parameters: Array, outputs: slice = EVERY) -> Array:
+        """The derivative of the data loss: (inputs + 1, outputs), for all or some outputs."""
         if self._gram is not None:
-            gradient: Array = self._gram[0] @ parameters - self._gram[1]
+            gradient: Array = self._gram[0] @ parameters - self._gram[1][:, outputs]
             return gradient
-        return self.loss_and_gradient(parameters)[1]
+        _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets[:, outputs])
+        return self.design.pull_back(self.design.shares[:, None] * residuals)
+
+    def gram_of(self, places: Array) -> Array:
+        """The inner products of some inputs over the samples' shares: (places, places)."""
+        if self._gram is not None:
+            gram: Array = self._gram[0][np.ix_(places, places)]
+            return gram
+        rows = np.sqrt(self.design.shares)[:, None] * self.design.columns(places)
+        return rows.T @ rows
 
     def loss_and_gradient(self, parameters: Array) -> tuple[float, Array]:
         """The data loss and its derivative."""

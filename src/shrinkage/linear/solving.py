@@ -14,10 +14,10 @@ from shrinkage.linear.losses import LOSSES, Array
 from shrinkage.linear.newton import newton, quasi_newton
 from shrinkage.linear.problem import Design, Problem
 from shrinkage.linear.proximal_gradient import descend
-from shrinkage.linear.squares import least_squares
+from shrinkage.linear.squares import lasso, ridge
 from shrinkage.penalties import L2, Penalty
 
-NEWTON_SWEEPS = 200
+NEWTON_STEPS = 200
 
 
 @final
@@ -35,6 +35,8 @@ class Solution:
     optimality : float
         What a proximal step still moves, as a share of the largest derivative by a standardized
         input of the model without inputs. 0 is the exact minimum.
+    converged : bool
+        Whether that is as small as was asked for.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Solution:
     value: float
     iterations: int
     optimality: float
+    converged: bool
 
 
 def solve(
@@ -110,26 +113,40 @@ def solve(
     >>> solution.weights.round(6).ravel().tolist(), solution.intercepts.round(6).tolist()
     ([2.0, 0.0], [3.0])
     """
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     problem = make_problem(X, y, penalty, loss, sample_weight, intercept_penalty)
-    parameters = problem.null
-    if start is not None:
-        weights, intercepts = start
-        shifted = intercepts + problem.design.means @ weights
-        parameters = np.vstack([weights, shifted]).astype(np.float64)
-    limit = max(tol * problem.size, problem.rounding)
-    parameters, iterations = _minimize(problem, parameters, limit, max_iter)
-    move = problem.step_size(parameters - problem.proximal_step(parameters))
-    if move > 10.0 * limit:  # the last step was measured where it began, perhaps as a longer one
+    solution = minimize(problem, start=start, tol=tol, max_iter=max_iter)
+    if not solution.converged:
         warnings.warn(
-            f"the linear model was solved to {move / (problem.size or 1.0):.1g} instead of "
+            f"the linear model was solved to {solution.optimality:.1g} instead of "
             f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "
             "weights unless the penalty grows without end, as L1 and L2 do; nearly equal columns "
             "of X make it slow",
             ConvergenceWarning,
             stacklevel=2,
         )
+    return solution
+
+
+def minimize(
+    problem: Problem,
+    *,
+    start: tuple[Array, Array] | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 20_000,
+) -> Solution:
+    """The solution of a problem that `make_problem` made; the arguments are those of `solve`.
+
+    It says by `converged` alone whether `tol` was reached. For several strengths, put another
+    `problem.penalty` of the same kind in place.
+    """
+    parameters = problem.null
+    if start is not None:
+        weights, intercepts = start
+        shifted = intercepts + problem.design.means @ weights
+        parameters = np.vstack([weights, shifted]).astype(np.float64)
+    limit = max(tol * problem.size, problem.rounding)
+    parameters, iterations = _descend_fast(problem, parameters, limit, max_iter)
+    move = problem.step_size(parameters - problem.proximal_step(parameters))
     weights = parameters[:-1]
     return Solution(
         weights=weights,
@@ -137,6 +154,8 @@ def solve(
         value=problem.value(parameters),
         iterations=iterations,
         optimality=move / (problem.size or 1.0),
+        # The last step was measured where it began, perhaps as a longer one.
+        converged=move <= 10.0 * limit,
     )
 
 
@@ -149,6 +168,8 @@ def make_problem(
     intercept_penalty: Penalty | None = None,
 ) -> Problem:
     """The problem that `solve` solves, in float64."""
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     for one in (penalty, intercept_penalty):
         if one is not None and (reason := one.why_no_prox()) is not None:
             raise ValueError(reason)
@@ -159,7 +180,7 @@ def make_problem(
     return Problem(design, y.reshape(len(y), -1), loss, penalty or L2(0.0), intercept_penalty)
 
 
-def _minimize(
+def _descend_fast(
     problem: Problem, parameters: Array, limit: float, max_iter: int
 ) -> tuple[Array, int]:
     """First by the fast way that the penalty allows, then by proximal gradients."""
@@ -168,14 +189,13 @@ def _minimize(
     absolute, square, rest = problem.penalty.split()
     done = 0
     if not rest and problem.intercept_penalty is None:
-        if problem.is_squared:
-            columns = [
-                least_squares(problem.design, target, column, absolute, square)
-                for target, column in zip(problem.targets.T, parameters.T, strict=True)
-            ]
+        if problem.is_squared and absolute:
+            parameters, done = lasso(problem, parameters, limit, NEWTON_STEPS)
+        elif problem.is_squared:
+            columns = [ridge(problem.design, target, square) for target in problem.targets.T]
             parameters, done = np.column_stack(columns), 1
         elif problem.is_separable:
-            parameters, done = newton(problem, parameters, limit, NEWTON_SWEEPS)
+            parameters, done = newton(problem, parameters, limit, NEWTON_STEPS)
         elif not absolute:
             parameters, done = quasi_newton(problem, parameters, limit, max_iter)
         if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:

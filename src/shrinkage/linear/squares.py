@@ -1,66 +1,55 @@
-"""Least squares with a·Σ|w| + b·Σw²: scikit-learn's coordinate descent, or linear equations."""
+"""Least squares with a·Σ|w| + b·Σw²: rounds of coordinate descent, or linear equations."""
 
 from __future__ import annotations
-
-import warnings
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, lsqr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import ElasticNet
 
 from shrinkage.linear.losses import Array
-from shrinkage.linear.problem import Design
-
-SWEEPS = 10_000
-GAP = 1e-12  # the duality gap at which coordinate descent ends, as a share of ‖y‖²
+from shrinkage.linear.problem import Design, Problem
+from shrinkage.linear.working_set import WorkingSet
 
 
-def least_squares(
-    design: Design, target: Array, start: Array, absolute: float, square: float
-) -> Array:
-    """argmin over (w, b) of ½·Σ shares·(x·w + b − target)² + absolute·Σ|w| + square·Σw².
+def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
+    """Parameters (inputs + 1, outputs) whose derivatives differ from those of a minimum of squared
+    errors by at most `tol`, or the last ones, and the rounds taken."""
+    parameters, rounds = start.copy(), 0
+    absolute, square, _ = problem.penalty.split()
+    for output, column in enumerate(parameters.T):  # a view
+        target = problem.targets[:, output] - problem.null[-1, output]
+        energy = float(problem.design.shares @ target**2)
+        working = WorkingSet(problem.design, absolute, square, tol)
+        for _ in range(max_iter):
+            gradient = problem.gradient(column[:, None], slice(output, output + 1))[:, 0]
+            weights = column[:-1]
+            worst, places = working.choose(weights, gradient[:-1])
+            if max(worst, abs(gradient[-1])) <= tol:
+                break
+            gram = problem.gram_of(places)
+            pull = gram @ weights[places] - gradient[places]
+            weights[places] = working.solve(gram, pull, energy, weights[places])
+            column[-1] -= gradient[-1]  # inputs are centered: the intercept is by itself
+            rounds += 1
+    return parameters, rounds
+
+
+def ridge(design: Design, target: Array, square: float) -> Array:
+    """argmin over (w, b) of ½·Σ shares·(x·w + b − target)² + square·Σw².
 
     Parameters
     ----------
     design : Design
         Centered.
     target : array (samples,)
-    start : array (inputs + 1,)
-        Where coordinate descent begins: w, then b.
 
     Returns
     -------
     array (inputs + 1,)
     """
     mean = float(design.shares @ target)
-    if absolute:
-        weights = _coordinate_descent(design, target - mean, start[:-1], absolute, square)
-    elif sparse.issparse(design.matrix):
-        weights = _iterate_on_sparse(design, target - mean, square)
-    else:
-        weights = _solve_equations(design, target - mean, square)
-    return np.append(weights, mean) + 0.0  # inputs are centered; −0.0 + 0.0 = 0.0
-
-
-def _coordinate_descent(
-    design: Design, target: Array, start: Array, absolute: float, square: float
-) -> Array:
-    alpha = absolute + 2.0 * square
-    model = ElasticNet(
-        alpha,
-        l1_ratio=absolute / alpha,
-        precompute=design.n_samples > design.n_inputs and not sparse.issparse(design.matrix),
-        max_iter=SWEEPS,
-        tol=GAP,
-        warm_start=True,
-    )
-    model.coef_ = np.ascontiguousarray(start)
-    with warnings.catch_warnings():  # the caller checks how near the minimum is
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(design.matrix, target, sample_weight=design.shares * design.n_samples)
-    return np.asarray(model.coef_, dtype=np.float64)
+    solve = _iterate_on_sparse if sparse.issparse(design.matrix) else _solve_equations
+    return np.append(solve(design, target - mean, square), mean)
 
 
 def _solve_equations(design: Design, target: Array, square: float) -> Array:

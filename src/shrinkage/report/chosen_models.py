@@ -110,7 +110,10 @@ def _draw_zeros(zeros: float, top: float, foot: float) -> Trace:
 
 
 def draw_training(results: Results, looks: Mapping[str, Style]) -> list[Figure]:
-    """Data loss and penalty over the epochs of the chosen models, means over their seeds."""
+    """Data loss and penalty over the epochs of the chosen models, means over their seeds.
+
+    A model that was solved has no curve, but one point.
+    """
     figures = []
     for series in ("data_loss", "penalty"):
         curves = [
@@ -121,7 +124,9 @@ def draw_training(results: Results, looks: Mapping[str, Style]) -> list[Figure]:
             )
             for choice in results.choices
         ]
-        curves = [curve for curve in curves if np.nanmax(curve[3], initial=0) > 0]
+        curves = [
+            curve for curve in curves if len(curve[2]) > 1 and np.nanmax(curve[3], initial=0) > 0
+        ]
         if curves:
             figures.append(_draw_curves(series, curves, looks))
     return figures

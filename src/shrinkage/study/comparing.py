@@ -15,8 +15,9 @@ from shrinkage.study import score_test_part
 from shrinkage.study.choosing import choose
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.limits import describe_limits
+from shrinkage.study.data.memory import describe_memory
 from shrinkage.study.data.sources import read_source
-from shrinkage.study.data.splits import make_parts, split_rows
+from shrinkage.study.data.splits import SeedParts, split_rows
 from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.describing import collect_provenance, describe_data, describe_table
 from shrinkage.study.errors import UsageError
@@ -59,6 +60,7 @@ def compare(
     subject: str | None = None,
     task: str | None = None,
     metric: str | None = None,
+    sample: int | None = None,
     balanced: bool = False,
     prefer: str = "score",
     refit: str | None = "rest",
@@ -121,6 +123,7 @@ def compare(
         subject=subject,
         task=task,
         metric=metric,
+        sample=sample,
         balanced=balanced,
         methods=(penalty,) if isinstance(penalty, str) else tuple(penalty),
         strengths=grid,
@@ -149,11 +152,10 @@ def run_study(
     """Answer the question of `study` in the folder `out`; see `compare` (`rows` is `refit`)."""
     check_jobs(jobs)
     check_rows(rows)
-    source = read_source(study.data if frame is None else frame)
-    table = prepare_table(source, study)
-    parts = [make_parts(table, study, seed) for seed in range(study.splits)]
+    table, target = _read_table(study, frame)
+    parts = SeedParts(table, study)
     study = study.with_defaults(
-        target=study.target or source.target or "",
+        target=target,
         task=table.task,
         lr=default_lr(study.optimizer),
         train_rows=len(parts[0].train.X),
@@ -172,7 +174,7 @@ def run_study(
         "data": describe_data(table, study),
     }
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
-        for line in describe_table(table):
+        for line in [*describe_table(table), *describe_memory(table, parts, 0)]:
             progress.say(line)
         _run_pending(study, parts, store, jobs, progress, trial_seconds)
         if not store.is_finished():
@@ -186,6 +188,12 @@ def run_study(
     write_csv(results, out / "trials.csv")
     write_features_csv(results, out / "features.csv")
     return results
+
+
+def _read_table(study: Study, frame: object) -> tuple[Table, str]:
+    """The table and the name of its target; the source's own columns are not kept in memory."""
+    source = read_source(study.data if frame is None else frame)
+    return prepare_table(source, study), study.target or source.target or ""
 
 
 def _keep_model(

@@ -66,6 +66,15 @@ def round_units(mean: float, total: int) -> int:
     return min(max(round(mean), 1), total - 1)
 
 
+def count_rows(rows: int, of: int | None) -> str:
+    """The rows of a study, and of how many they are a sample.
+
+    >>> count_rows(400, None), count_rows(10_000, 1_000_000)
+    ('400 rows', '10,000 of 1,000,000 rows')
+    """
+    return f"{rows:,} of {pluralize(of, 'row')}" if of else pluralize(rows, "row")
+
+
 def pluralize(amount: int, noun: str) -> str:
     """An amount with its noun.
 

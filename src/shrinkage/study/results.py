@@ -14,7 +14,7 @@ import numpy as np
 
 from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
-from shrinkage.study.formatting import pluralize
+from shrinkage.study.formatting import count_rows, pluralize
 from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
 from shrinkage.study.scores import Metric, find_metric
@@ -186,7 +186,7 @@ class Results:
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
 
     def remarks(self) -> list[str]:
-        """What to know beside the numbers: edges of the grid, constant models, divergence."""
+        """What to know beside the numbers: a sample, edges of the grid, divergence ..."""
         edges = [
             f"{choice.method}: the best strength, {choice.strength:.2g}, is the {choice.edge} "
             "of the grid; a better one may lie beyond it (--strengths)."
@@ -200,7 +200,9 @@ class Results:
             if self.is_constant(choice)
         }
         diverged = Counter(r.trial.method for r in self.records if r.status == "diverged")
-        return [*edges, *sorted(constant)] + [
+        rows, all_rows = self.data.get("rows", 0), self.data.get("all_rows")
+        sample = f"This is a first look, at {count_rows(rows, all_rows)} (--sample)."
+        return [*([sample] if all_rows else []), *edges, *sorted(constant)] + [
             f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged trial is "
             "not chosen."
             for method, count in diverged.items()

@@ -63,8 +63,9 @@ def _predict_surface(predict: Predictor, table: Table, preprocessing: Preprocess
     across, up = np.meshgrid(x, y)  # (rows, columns)
     plane = pd.DataFrame(np.column_stack([across.ravel(), up.ravel()]), columns=table.frame.columns)
     outputs = predict(preprocessing.features(plane))
+    encoding = preprocessing.encoding
     # A number target is standardized; for classes the scale is 1 and the center 0.
-    prediction = answer_outputs(outputs, table.task) * preprocessing.scale + preprocessing.center
+    prediction = answer_outputs(outputs, table.task) * encoding.scale + encoding.center
     return Surface(x, y, prediction.reshape(across.shape))
 
 

@@ -94,8 +94,8 @@ def describe_fit(model: FittedModel) -> str:
         numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
         score = f"{metric.title} {with_error(*numbers)}"
         score += f" on the {pluralize(facts['test rows'], 'test row')}"
-    return (
-        f"fitted on {pluralize(facts['fitted rows'], 'row')}, "
-        f"the best of {pluralize(facts['initializations'], 'initialization')} by its training "
-        f"objective; {score}"
-    )
+    starts = pluralize(facts["initializations"], "initialization")
+    how = f"the best of {starts} by its training objective"
+    if facts.get("engine") == "solved":
+        how = "solved to the minimum of its training objective"
+    return f"fitted on {pluralize(facts['fitted rows'], 'row')}, {how}; {score}"

@@ -15,12 +15,12 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
+from shrinkage.study.training.engines import choose_engine
 from shrinkage.study.training.workers import run_trials
 
 INITIALIZATIONS = 3
@@ -53,8 +53,8 @@ def refit(
     """Fit a method at a strength on all rows but the test part, or on all.
 
     It is trained as in the study, from several initializations, of which the one with the least
-    training objective (data loss + penalty) is kept. The strength multiplies a mean over rows, so
-    that it means the same for more of them.
+    training objective (data loss + penalty) is kept; what is solved needs one alone. The strength
+    multiplies a mean over rows, so that it means the same for more of them.
 
     Raises
     ------
@@ -62,8 +62,9 @@ def refit(
         If every initialization diverges.
     """
     ready = _prepare_rows(table, study, rows)
-    trials = [Trial(method, strength, seed) for seed in range(INITIALIZATIONS)]
-    records = list(run_trials(study, trials, [ready.parts] * INITIALIZATIONS, jobs))
+    is_solved = choose_engine(study, method, table.outputs) == "solved"
+    trials = [Trial(method, strength, seed) for seed in range(1 if is_solved else INITIALIZATIONS)]
+    records = list(run_trials(study, trials, [ready.parts] * len(trials), jobs))
     sound = [record for record in records if record.status == "ok"]
     if not sound:
         raise UsageError(
@@ -79,6 +80,7 @@ def refit(
         "fitted rows": len(ready.parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
+        "engine": best.engine,
         "objective": _objective(best),
         "training score": best.train_score,
         "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -93,7 +95,7 @@ def refit(
         strength=strength,
         task=table.task,
         classes=table.classes,
-        encoding=describe_encoding(ready.preprocessing),
+        encoding=ready.preprocessing.encoding,
         readings=table.readings,
         state=best.state,
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),

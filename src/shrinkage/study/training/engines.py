@@ -17,8 +17,14 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
     Returns
     -------
-    "torch", which trains every model and method.
+    "solved" for a linear model with a convex penalty; else "torch", which trains every model and
+    method. A trial that cannot be solved is trained as well.
     """
+    if study.model == "linear":
+        from shrinkage.study.training import solved_engine
+
+        if solved_engine.serves(study, method):
+            return "solved"
     return "torch"
 
 
@@ -28,6 +34,13 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     `study` must have its `lr` and `epochs`. If a number stops being finite, the record's status is
     "diverged".
     """
+    if choose_engine(study, trial.method, parts.outputs) == "solved":
+        from shrinkage.study.training import solved_engine
+
+        try:
+            return solved_engine.run_trial(study, trial, parts)
+        except solved_engine.NotSolvedError:
+            pass  # the record says that it was trained
     from shrinkage.study.training import fit
 
     return fit.run_trial(study, trial, parts)

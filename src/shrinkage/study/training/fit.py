@@ -21,8 +21,10 @@ from shrinkage.study.records import Record, Trial
 from shrinkage.study.scores import Metric, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
+from shrinkage.study.training.class_weights import balance_classes
 from shrinkage.torch import Regularizer
 
+MOST_ROWS = 65_536  # that are predicted at a time: the units of all rows would take much memory
 POINTS = 40  # of a training curve, roughly
 
 
@@ -43,17 +45,6 @@ def data_loss(outputs: Tensor, y: Tensor, task: str, class_weights: Tensor | Non
         return nn.functional.cross_entropy(outputs, y)
     # cross_entropy's own weights would divide by their sum in the batch, not by its rows.
     return (weights * nn.functional.cross_entropy(outputs, y, reduction="none")).mean()
-
-
-def balance_classes(y: np.ndarray, classes: int) -> Tensor:
-    """The weight of each class, n/(k·n_class) for n rows of k classes; 0 for one without rows.
-
-    >>> balance_classes(np.array([0, 0, 0, 2]), 3)
-    tensor([0.6667, 0.0000, 2.0000])
-    """
-    counts = np.bincount(y, minlength=classes)
-    weights = len(y) / (np.count_nonzero(counts) * np.maximum(counts, 1)) * (counts > 0)
-    return torch.tensor(weights, dtype=torch.float32)
 
 
 class DivergedError(Exception):
@@ -107,7 +98,8 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        outputs: Tensor = model(torch.tensor(X))
+        starts = range(0, max(len(X), 1), MOST_ROWS)
+        outputs = torch.cat([model(torch.tensor(X[at : at + MOST_ROWS])) for at in starts])
     model.train(was_training)
     return outputs if outputs.ndim == 2 else outputs[:, None]
 
@@ -136,7 +128,9 @@ def set_up(study: Study, trial: Trial, parts: Parts) -> Setup:
         raise UsageError("lr must be set before training; Study.with_defaults does it")
     optimizer = optimizers.build_optimizer(study.optimizer, model.parameters(), study.lr)
     metric = find_metric(study.metric, parts.task)
-    weights = balance_classes(parts.train.y, max(parts.outputs, 2)) if study.balanced else None
+    weights = None
+    if study.balanced:
+        weights = torch.tensor(balance_classes(parts.train.y, max(parts.outputs, 2)))
     if trial.method == "none":
         # A strength of 0 does nothing, but lets the record count the same weights.
         return Setup(model, Regularizer(model, parse("l2:0")), optimizer, False, metric, weights)
