@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
+from shrinkage.study.training.model_text import names_function
 
 
 def choose_engine(study: Study, method: str, outputs: int) -> str:
@@ -17,15 +20,17 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
     Returns
     -------
-    "solved" for a linear model with a convex penalty; else "torch", which trains every model and
-    method. A trial that cannot be solved is trained as well.
+    "solved" for a linear model with a convex penalty; "compiled" for dense networks under SGD or
+    Adam; else "torch", which trains every model and method. A trial that the first two cannot
+    bring to its end is trained by the next one, and its record says so.
     """
-    if study.model == "linear":
-        from shrinkage.study.training import solved_engine
+    if names_function(study.model):
+        return "torch"
+    from shrinkage.study.training import compiled_engine, solved_engine
 
-        if solved_engine.serves(study, method):
-            return "solved"
-    return "torch"
+    if solved_engine.serves(study, method):
+        return "solved"
+    return "compiled" if compiled_engine.serves(study, method, outputs) else "torch"
 
 
 def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
@@ -34,13 +39,18 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     `study` must have its `lr` and `epochs`. If a number stops being finite, the record's status is
     "diverged".
     """
-    if choose_engine(study, trial.method, parts.outputs) == "solved":
+    engine = choose_engine(study, trial.method, parts.outputs)
+    if engine == "solved":
         from shrinkage.study.training import solved_engine
 
-        try:
+        with suppress(solved_engine.NotSolvedError):
             return solved_engine.run_trial(study, trial, parts)
-        except solved_engine.NotSolvedError:
-            pass  # the record says that it was trained
+    if engine != "torch":
+        from shrinkage.study.training import compiled_engine
+
+        if compiled_engine.serves(study, trial.method, parts.outputs):
+            with suppress(ValueError):
+                return compiled_engine.run_trial(study, trial, parts)
     from shrinkage.study.training import fit
 
     return fit.run_trial(study, trial, parts)
