@@ -32,6 +32,7 @@ from shrinkage.study.scores import find_metric
 from shrinkage.study.sharding import deal_trials
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
+from shrinkage.study.storage.record_writer import RecordWriter
 from shrinkage.study.storage.store import Store, find_recorded, open_store
 from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.model_function import hash_model_source
@@ -272,7 +273,10 @@ def _run_pending(
         folds=study.folds,
         expected=describe_expected(seconds, at_a_time),
     )
-    with closing(backend.run(study, pending, parts)) as records:
+    with (
+        RecordWriter(store.add) as writer,
+        closing(backend.run(study, pending, parts)) as records,
+    ):
         for record in records:
-            store.add(record)
+            writer.add(record)
             progress.advance(record)

@@ -45,8 +45,9 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            for row in map(sqlite_rows.record_to_row, records):
-                self._connection.execute(sqlite_rows.INSERT_RECORD, row)
+            self._connection.executemany(
+                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
+            )
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
