@@ -192,7 +192,8 @@ def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
     """
     with _open_to_read(folder) as connection:
         stored = metadata.read(connection, folder / FILE)
-        records, damaged = _read_records(connection, stored["question"])
+        rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+    records, damaged = _decode_records(rows, stored["question"])
     return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
 
 
