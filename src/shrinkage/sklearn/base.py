@@ -19,9 +19,11 @@ from shrinkage.penalties import L2, Penalty
 from shrinkage.sklearn.arguments import MLPArguments
 from shrinkage.sklearn.checks import check_sizes, check_way
 from shrinkage.sklearn.importances import importances
+from shrinkage.sklearn.numpy_engine import forward
 from shrinkage.sklearn.parameters import Array, BoundPenalty, Parameters
 from shrinkage.sklearn.penalty_argument import make_penalty
-from shrinkage.sklearn.training import Data, Objective, Progress, forward, train
+from shrinkage.sklearn.problem import Data, Objective, Problem
+from shrinkage.sklearn.training import Progress, train
 from shrinkage.sklearn.update_rules import UpdateRule
 
 LINEAR_TOL = 1e-4  # times tol: what a linear model is solved to
@@ -53,10 +55,18 @@ class BaseMLP(MLPArguments):
         self._check_arguments()
         keep = keep and hasattr(self, "coefs_")
         data, loss = self._prepare(X, y, sample_weight, reset=not keep, classes=classes)
-        return self._fit(data, loss, keep=keep, epochs=epochs)
+        is_done = self._fit(data, loss, keep=keep, epochs=epochs)
+        if not is_done and epochs is None:
+            warnings.warn(
+                f"training ended after max_iter={self.max_iter} epochs, before the loss stopped "
+                "falling by tol: raise max_iter, or learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
 
-    def _fit(self, data: Data, loss: str, *, keep: bool, epochs: int | None = None) -> Self:
-        """Fit to checked data.
+    def _fit(self, data: Data, loss: str, *, keep: bool, epochs: int | None = None) -> bool:
+        """Fit to checked data; return whether there was no more progress to make.
 
         Parameters
         ----------
@@ -77,17 +87,15 @@ class BaseMLP(MLPArguments):
         elif not is_solved:
             parameters.draw(self.activation, rng)
         self.out_activation_, self._loss = OUTPUTS[loss], loss
+        is_done = True
         if is_solved:
             self._solve(parameters, data, penalty, keep=keep)
         else:
-            self._train(parameters, data, penalty, rng, epochs)
+            is_done = self._train(parameters, data, penalty, rng, epochs)
         if not np.isfinite(parameters.values).all():
-            raise ValueError(
-                "training diverged: the weights are no longer finite. Standardize X, or lower "
-                f"learning_rate_init={self.learning_rate_init}"
-            )
+            raise ValueError(self._explain_divergence())
         self._describe(parameters, data.X)
-        return self
+        return is_done
 
     def _solve(
         self, parameters: Parameters, data: Data, penalty: Penalty | None, *, keep: bool
@@ -121,8 +129,8 @@ class BaseMLP(MLPArguments):
         penalty: Penalty | None,
         rng: np.random.RandomState,
         epochs: int | None,
-    ) -> None:
-        """A network, by mini-batches."""
+    ) -> bool:
+        """A network, by mini-batches; return whether there was no more progress to make."""
         if self.early_stopping and epochs is not None:
             raise ValueError("early_stopping must be False for partial_fit, got True")
         validate = None
@@ -136,25 +144,21 @@ class BaseMLP(MLPArguments):
         bound = None
         if penalty is not None and not penalty.is_zero:
             bound = BoundPenalty(penalty, self.on, self.how, parameters)
-        is_done = train(
-            parameters,
-            data.with_mean_weight(),
-            Objective(self._loss, self.activation, self._alpha() / mean, bound),
-            rule,
-            self._schedule(len(data.targets), epochs),
-            progress,
-            rng,
-            validate,
-        )
-        if not is_done and epochs is None:
-            warnings.warn(
-                f"training ended after max_iter={self.max_iter} epochs, before the loss stopped "
-                "falling by tol: raise max_iter, or learning_rate_init",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        objective = Objective(self._loss, self.activation, self._alpha() / mean, bound)
+        problem = Problem(parameters, data.with_mean_weight(), objective, rule)
+        schedule = self._schedule(len(data.targets), epochs)
+        is_done = train(problem, schedule, progress, rng, validate)
+        if progress.has_diverged:
+            raise ValueError(self._explain_divergence())
         self._training = last
         self._report(progress)
+        return is_done
+
+    def _explain_divergence(self) -> str:
+        return (
+            "training diverged: the weights are no longer finite, or so large that the loss is not. "
+            f"Standardize X, or lower learning_rate_init={self.learning_rate_init}"
+        )
 
     def _report(self, progress: Progress) -> None:
         """The fitted attributes that say how training went."""
