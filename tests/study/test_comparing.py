@@ -68,9 +68,9 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
 
 def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
     whole = run_study(small, out=tmp_path / "whole", jobs=1, rows=None, quiet=True)
-    from shrinkage.study.training import fit
+    from shrinkage.study.running import local
 
-    train, calls = fit.run_trial, []
+    train, calls = local.run_one, []
 
     def interrupted(study, trial, parts):
         calls.append(trial)
@@ -78,7 +78,7 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
             raise KeyboardInterrupt
         return train(study, trial, parts)
 
-    monkeypatch.setattr(fit, "run_trial", interrupted)
+    monkeypatch.setattr(local, "run_one", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_study(small, out=tmp_path / "half", jobs=1, rows=None, quiet=True)
     half = load(tmp_path / "half")
@@ -179,11 +179,11 @@ def test_numbers_in_a_data_frame(tmp_path, numbers):
 
 def test_the_test_part_is_seen_once_after_all_trials(small, tmp_path, monkeypatch):
     from shrinkage.study import comparing, score_test_part
-    from shrinkage.study.training import fit
+    from shrinkage.study.running import local
 
     seen = []
-    train, tested = fit.run_trial, score_test_part.score_test_part
-    monkeypatch.setattr(fit, "run_trial", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1])
+    train, tested = local.run_one, score_test_part.score_test_part
+    monkeypatch.setattr(local, "run_one", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1])
     monkeypatch.setattr(
         score_test_part, "score_test_part", lambda *a: (seen.append("test"), tested(*a))[1]
     )
