@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from shrinkage.linear.losses import Array
 from shrinkage.linear.problem import Problem
 from shrinkage.linear.squares import ridge
-from shrinkage.linear.working_set import WorkingSet
+from shrinkage.linear.working_set import Round, choose, solve_round
 
 LEAST_CURVATURE = 1e-9  # of one sample, so that the parabola has a minimum
 HALVINGS = 30
@@ -42,7 +42,6 @@ def _minimize_output(
     design, loss = problem.design, problem.loss
     absolute, square, _ = problem.penalty.split()
     target = problem.targets[:, output : output + 1]
-    working = WorkingSet(design, absolute, square, tol)
     scores = design.scores(column[:, None])
 
     def objective(scores: Array, weights: Array) -> float:
@@ -55,12 +54,12 @@ def _minimize_output(
         predictions = loss.predict(scores)
         residual = (predictions - target)[:, 0]
         gradient = design.pull_back((design.shares * residual)[:, None])[:, 0]
-        worst, places = working.choose(column[:-1], gradient[:-1])
-        if max(worst, abs(gradient[-1])) <= tol:
+        following = choose(column[:-1], gradient[:-1], absolute, square, design.deviations)
+        if max(following.worst, abs(gradient[-1])) <= tol:
             return column, iteration
         curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
         if absolute:
-            goal = _solve_over(places, problem, working, column, gradient, residual, curvature)
+            goal = _solve_over(following, problem, column, gradient, curvature)
         else:
             goal = _solve_smooth(problem, scores[:, 0] - residual / curvature, curvature)
         score_way = design.scores((goal - column)[:, None])
@@ -80,32 +79,29 @@ def _minimize_output(
 
 
 def _solve_over(
-    places: Array,
+    following: Round,
     problem: Problem,
-    working: WorkingSet,
     column: Array,
     gradient: Array,  # (inputs + 1,)
-    residual: Array,  # (samples,), the derivative of each one's loss
     curvature: Array,  # (samples,)
 ) -> Array:
-    """The minimum of the parabola plus penalty, over the inputs at `places` and the intercept.
+    """The minimum of the parabola plus penalty, over the inputs of a round and the intercept.
 
     The best change of the intercept is linear in that of the weights, and is put in its place.
     """
+    _, places, signs = following
     shares = problem.design.shares * curvature
     total = float(shares.sum())
     inputs = problem.design.columns(places)  # (samples, places)
-    means = inputs.T @ shares / total
-    centered = np.sqrt(shares)[:, None] * (inputs - means)
-    gram = centered.T @ centered
+    means = shares @ inputs / total
+    rows = np.sqrt(shares)[:, None] * inputs
+    gram = rows.T @ rows - total * np.outer(means, means)
     weights = column[places]
-    aim = inputs @ weights - residual / curvature
-    aim -= float(shares @ aim) / total
     pull = gram @ weights - gradient[places] + means * gradient[-1]
-    found = working.solve(gram, pull, float(shares @ aim**2), weights)
+    absolute, square, _ = problem.penalty.split()
     goal = column.copy()
-    goal[places] = found
-    goal[-1] -= gradient[-1] / total + float(means @ (found - weights))
+    goal[places] = solve_round(gram, pull, weights, signs, absolute, square)
+    goal[-1] -= gradient[-1] / total + float(means @ (goal[places] - weights))
     return goal
 
 

@@ -42,6 +42,7 @@ class Design:
         if is_sparse:  # the difference of squares has lost its digits there
             is_constant |= variances <= 1e-14 * np.asarray(squares.T @ shares)
         self.variances = np.where(is_constant, 1.0, variances)  # (inputs,)
+        self.deviations = np.sqrt(self.variances)
 
     def reweighted(self, shares: Array) -> Design:
         """The same inputs with other shares of the samples, centered anew."""

@@ -8,7 +8,6 @@ from typing import Any, final
 
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
 from shrinkage.linear.losses import LOSSES, Array
 from shrinkage.linear.newton import newton, quasi_newton
@@ -67,9 +66,9 @@ def solve(
 ) -> Solution:
     """Minimize ``Σ s_i·loss(x_i·W + b, y_i)/Σ s_i + Ω(Wᵀ)`` over W and b.
 
-    Where the penalty is a·Σ|w| + b·Σw², coordinate descent or linear equations solve it, inside
-    proximal Newton steps for the log-losses. All others take accelerated proximal gradient descent
-    in a metric that scales the columns.
+    Where the penalty is a·Σ|w| + b·Σw², linear equations over the inputs that have a weight solve
+    it, inside proximal Newton steps for the log-losses. All others take accelerated proximal
+    gradient descent in a metric that scales the columns.
 
     Parameters
     ----------
@@ -116,6 +115,8 @@ def solve(
     problem = make_problem(X, y, penalty, loss, sample_weight, intercept_penalty)
     solution = minimize(problem, start=start, tol=tol, max_iter=max_iter)
     if not solution.converged:
+        from sklearn.exceptions import ConvergenceWarning  # takes a second, and is rarely needed
+
         warnings.warn(
             f"the linear model was solved to {solution.optimality:.1g} instead of "
             f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "
