@@ -40,7 +40,7 @@ def _minimize_output(
 ) -> tuple[Array, int]:
     """One output's weights, and last its intercept: (inputs + 1,)."""
     design, loss = problem.design, problem.loss
-    absolute, square, _ = problem.penalty.split()
+    absolute, square, _ = problem.split()
     target = problem.targets[:, output : output + 1]
     scores = design.scores(column[:, None])
 
@@ -98,7 +98,7 @@ def _solve_over(
     gram = rows.T @ rows - total * np.outer(means, means)
     weights = column[places]
     pull = gram @ weights - gradient[places] + means * gradient[-1]
-    absolute, square, _ = problem.penalty.split()
+    absolute, square, _ = problem.split()
     goal = column.copy()
     goal[places] = solve_round(gram, pull, weights, signs, absolute, square)
     goal[-1] -= gradient[-1] / total + float(means @ (goal[places] - weights))
@@ -110,7 +110,7 @@ def _solve_smooth(problem: Problem, aim: Array, curvature: Array) -> Array:
     design = problem.design
     total = float(design.shares @ curvature)
     local = design.reweighted(design.shares * curvature / total)
-    goal = ridge(local, aim, problem.penalty.split().square / total)
+    goal = ridge(local, aim, problem.split().square / total)
     goal[-1] += float((design.means - local.means) @ goal[:-1])
     return goal
 

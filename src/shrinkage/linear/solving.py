@@ -114,17 +114,7 @@ def solve(
     """
     problem = make_problem(X, y, penalty, loss, sample_weight, intercept_penalty)
     solution = minimize(problem, start=start, tol=tol, max_iter=max_iter)
-    if not solution.converged:
-        from sklearn.exceptions import ConvergenceWarning  # takes a second, and is rarely needed
-
-        warnings.warn(
-            f"the linear model was solved to {solution.optimality:.1g} instead of "
-            f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "
-            "weights unless the penalty grows without end, as L1 and L2 do; nearly equal columns "
-            "of X make it slow",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    warn_unless_converged(solution, tol)
     return solution
 
 
@@ -160,6 +150,21 @@ def minimize(
     )
 
 
+def warn_unless_converged(solution: Solution, tol: float) -> None:
+    """Warn, as the caller of this function's caller, that `tol` was not reached."""
+    if solution.converged:
+        return
+    from sklearn.exceptions import ConvergenceWarning  # takes a second, and is rarely needed
+
+    warnings.warn(
+        f"the linear model was solved to {solution.optimality:.1g} instead of tol={tol:g} of its "
+        "largest derivative. Classes that inputs separate have no best weights unless the penalty "
+        "grows without end, as L1 and L2 do; nearly equal columns of X make it slow",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
 def make_problem(
     X: Any,
     y: Array,
@@ -187,7 +192,7 @@ def _descend_fast(
     """First by the fast way that the penalty allows, then by proximal gradients."""
     if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
         return problem.proximal_step(parameters), 1
-    absolute, square, rest = problem.penalty.split()
+    absolute, square, rest = problem.split()
     done = 0
     if not rest and problem.intercept_penalty is None:
         if problem.is_squared and absolute:

@@ -16,7 +16,7 @@ def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Ar
     errors by at most `tol`, or the last ones, and the rounds taken.
     """
     parameters, rounds = start.copy(), 0
-    absolute, square, _ = problem.penalty.split()
+    absolute, square, _ = problem.split()
     for output, column in enumerate(parameters.T):  # a view
         weights = column[:-1]
         for _ in range(max_iter):
