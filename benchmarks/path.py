@@ -32,7 +32,6 @@ from sklearn.model_selection import train_test_split
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.splits import RowSplit, fit_preprocessing
 from shrinkage.study.data.table import Table, prepare_table
-from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.path.fit_path import PENALTY, fit_path
 from shrinkage.study.path.fitting import PathFitter
 from shrinkage.study.path.networks import predict
@@ -87,7 +86,7 @@ def split(table: Table, seed: int) -> PathRows:
         test=preprocessing.examples(table, test),
         fits=(train, train),  # the network that names the inputs, and the one that is validated
         validations=(validation,),
-        encoding=describe_encoding(preprocessing),
+        encoding=preprocessing.encoding,
         note="",
     )
 

@@ -12,8 +12,8 @@ from report.document import Document
 from report.synthetic import FEW, HOSTILE, study
 from shrinkage.report.study_page import render_report
 from shrinkage.study.data.column_reading import Reading
+from shrinkage.study.data.encoding import Encoding, NumberColumn
 from shrinkage.study.model.code_examples import write_python, write_sklearn, write_torch
-from shrinkage.study.model.encoding import Encoding, NumberColumn
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.results import Results
 

@@ -12,7 +12,7 @@ from report.browser import OWN_SCHEMES, Browser
 from shrinkage.report import write_path
 from shrinkage.report.path_figures import draw_norms, draw_path_scores, find_front
 from shrinkage.study.data.column_reading import Reading
-from shrinkage.study.model.encoding import Encoding, NumberColumn
+from shrinkage.study.data.encoding import Encoding, NumberColumn
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.path.records import InputFacts, Point
 from shrinkage.study.path.results import PathResults

@@ -84,3 +84,29 @@ def record_of() -> Callable[..., Record]:
         return Record(trial=Trial(method, strength, seed), **{**values, **changes})
 
     return make
+
+
+def make_cars(rows: int = 120) -> pd.DataFrame:
+    """Cars whose consumption depends on power, weight and origin, and not on `noise`."""
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "name": [f"car {row}" for row in range(rows)],
+            "power": generator.integers(50, 250, rows).astype(float),
+            "weight": generator.normal(1500, 300, rows).round(1),
+            "origin": generator.choice(["usa", "japan", "europe"], rows),
+            "noise": generator.normal(size=rows),
+        }
+    )
+    consumption = 60 - 0.1 * frame["power"] - 0.01 * frame["weight"]
+    consumption += 8 * (frame["origin"] == "japan")
+    frame["mpg"] = (consumption + generator.normal(0, 1, rows)).round(1)
+    frame["thirst"] = np.where(frame["mpg"] < frame["mpg"].median(), "high", "low")
+    frame.loc[::15, "weight"] = np.nan
+    frame.loc[::20, "origin"] = None
+    return frame
+
+
+@pytest.fixture(scope="session")
+def cars() -> pd.DataFrame:
+    return make_cars()

@@ -60,6 +60,7 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
         raise AssertionError("trained again")
 
     monkeypatch.setattr("shrinkage.study.training.fit.run_trial", never)
+    monkeypatch.setattr("shrinkage.study.training.torch_rehearsal.time_steps", never)
     monkeypatch.setattr("shrinkage.study.score_test_part.score_test_part", never)
     again = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert repr(again) == repr(first) == repr(load(tmp_path))
@@ -369,3 +370,18 @@ def test_folds_in_place_of_splits(small, tmp_path):
     assert repr(again) == repr(results) == repr(load(tmp_path))
     with pytest.raises(UsageError, match=r"folds \(3 there, None here\)"):
         run_study(dataclasses.replace(study, folds=None), out=tmp_path, jobs=1, quiet=True)
+
+
+def test_a_first_look_at_a_sample_is_another_study_and_says_so(small, tmp_path, capsys):
+    study = dataclasses.replace(small, methods=("l1",), strengths=(1e-3,), sample=60)
+    results = run_study(study, out=tmp_path / "out", jobs=1)
+    assert (results.data["rows"], results.data["all_rows"]) == (60, 150)
+    assert results.data["train"] == 30
+    assert "iris: 60 of 150 rows, 4 features" in capsys.readouterr().err
+    assert "This is a first look, at 60 of 150 rows (--sample)." in repr(results)
+    assert results.model.facts["fitted rows"] == 45
+    assert load(tmp_path / "out").model.facts["study"] == results.question["digest"]
+    with pytest.raises(UsageError, match=r"sample \(60 there, 61 here\)"):
+        run_study(dataclasses.replace(study, sample=61), out=tmp_path / "out", jobs=1, quiet=True)
+    with pytest.raises(UsageError, match=r"sample \(60 there, None here\)"):
+        run_study(dataclasses.replace(study, sample=None), out=tmp_path / "out", quiet=True)

@@ -75,6 +75,8 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"strengths": (True,)}, "got True"),
         ({"seeds": 0}, "seeds must be a whole number from 1 up, got 0"),
         ({"seeds": 2.5}, "got 2.5"),
+        ({"sample": 5}, "sample must be a whole number from 6 up, got 5"),
+        ({"sample": "many"}, "sample must be a whole number from 6 up, got 'many'"),
         ({"folds": 1}, "folds must be a whole number from 2 up, got 1"),
         ({"folds": 2.0}, "folds must be a whole number from 2 up, got 2.0"),
         ({"balanced": 1}, "balanced must be True or False, got 1"),

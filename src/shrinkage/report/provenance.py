@@ -8,7 +8,7 @@ from typing import Any
 from shrinkage.report.html_table import render_table
 from shrinkage.report.page_text import escape, format_number, format_strength, is_number
 from shrinkage.study.data.column_reading import KINDS, Reading
-from shrinkage.study.formatting import MISSING, pluralize
+from shrinkage.study.formatting import MISSING, count_rows, pluralize
 from shrinkage.study.records import TASKS, Record, name_split
 from shrinkage.study.results import Results
 
@@ -24,7 +24,7 @@ def describe_data(results: Results) -> str:
         classes = len(results.data.get("classes", []))
         facts = [f"classification into {classes} classes" if classes else "classification"]
     if "rows" in results.data:
-        facts.append(pluralize(results.data["rows"], "row"))
+        facts.append(count_rows(results.data["rows"], results.data.get("all_rows")))
     if "features" in results.data:
         facts.append(pluralize(results.data["features"], "feature"))
     return " · ".join(facts)
@@ -58,6 +58,8 @@ def render_provenance(results: Results) -> str:
 def _collect_data_facts(results: Results) -> dict[str, object]:
     data = results.data
     facts: dict[str, object] = {key: data.get(key) for key in ("name", "task", "rows")}
+    if data.get("all_rows"):
+        facts["rows"] = count_rows(data.get("rows", 0), data["all_rows"])
     for part, rows in (
         ("train", data.get("train")),
         ("validation", data.get("validation")),

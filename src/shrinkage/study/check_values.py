@@ -16,9 +16,10 @@ MOST = {
     "strengths": 10_000,
     "epochs": 100_000_000,
     "batch": 1_000_000_000,
+    "sample": 1_000_000_000,
 }
-FEWEST = {"folds": 2}
-OPTIONAL = ("epochs", "folds")
+FEWEST = {"folds": 2, "sample": 6}  # two rows for each of training, validation and test
+OPTIONAL = ("epochs", "folds", "sample")
 LEAST, GREATEST = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 

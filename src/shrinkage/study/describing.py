@@ -14,7 +14,7 @@ from shrinkage.study.baseline import score_baseline
 from shrinkage.study.data.column_reading import summarize_features
 from shrinkage.study.data.splits import split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.formatting import pluralize
+from shrinkage.study.formatting import count_rows, pluralize
 from shrinkage.study.records import TASKS, Data
 from shrinkage.study.spec import Study
 
@@ -30,8 +30,8 @@ def describe_table(table: Table) -> list[str]:
     target = f"{len(table.classes)} classes" if table.classes else "numbers"
     other, otherwise = ("numbers", "regression") if table.classes else ("classes", "classification")
     first = (
-        f"{table.name}: {pluralize(rows, 'row')}, {pluralize(features, 'feature')}{kinds}, "
-        f"{TASKS[table.task]} with a target of "
+        f"{table.name}: {count_rows(rows, table.all_rows)}, "
+        f"{pluralize(features, 'feature')}{kinds}, {TASKS[table.task]} with a target of "
         f"{target} (--task {otherwise} if they are {other})"
     )
     notes = [
@@ -61,6 +61,7 @@ def describe_data(table: Table, study: Study) -> Data:
         "name": table.name,
         "task": table.task,
         "rows": len(table.target),
+        **({"all_rows": table.all_rows} if table.all_rows else {}),
         "features": table.frame.shape[1],
         "classes": list(table.classes),
         "train": len(rows.train),

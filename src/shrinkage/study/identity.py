@@ -26,6 +26,8 @@ def identify(study: Study, *, data_digest: str, model_digest: str) -> dict[str, 
     """
     identity = dataclasses.asdict(study)
     del identity["prefer"]
+    if study.sample is None:
+        del identity["sample"]  # as in studies from before it
     identity["data"] = data_digest
     identity["model's source"] = model_digest
     identity["format"] = FORMAT

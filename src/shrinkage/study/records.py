@@ -108,6 +108,7 @@ class Data(TypedDict, total=False):
     name: str
     task: str  # "classes" or "numbers"
     rows: int
+    all_rows: int  # of the data, where the study has a sample of them
     features: int
     classes: list[str]  # [] for numbers
     train: int  # rows of each part
@@ -128,6 +129,7 @@ class Question(TypedDict, total=False):
     subject: str | None
     task: str | None
     metric: str | None
+    sample: int | None
     balanced: bool
     methods: list[str]
     strengths: list[float]

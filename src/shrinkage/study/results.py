@@ -14,11 +14,12 @@ import numpy as np
 
 from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
-from shrinkage.study.formatting import pluralize
+from shrinkage.study.formatting import count_rows, pluralize
 from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
 from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.summary import mean_and_error
+from shrinkage.study.unfinished import describe_unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +61,8 @@ class Results:
     False
     >>> results.remarks()
     []
+    >>> results.describe_progress()
+    'This study is not finished: ...'
     >>> results.explain_terms()[0]
     ('accuracy', 'the share of rows that are predicted correctly')
     """
@@ -186,7 +189,7 @@ class Results:
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
 
     def remarks(self) -> list[str]:
-        """What to know beside the numbers: edges of the grid, constant models, divergence."""
+        """What to know beside the numbers: a sample, edges of the grid, divergence ..."""
         edges = [
             f"{choice.method}: the best strength, {choice.strength:.2g}, is the {choice.edge} "
             "of the grid; a better one may lie beyond it (--strengths)."
@@ -200,11 +203,17 @@ class Results:
             if self.is_constant(choice)
         }
         diverged = Counter(r.trial.method for r in self.records if r.status == "diverged")
-        return [*edges, *sorted(constant)] + [
+        rows, all_rows = self.data.get("rows", 0), self.data.get("all_rows")
+        sample = f"This is a first look, at {count_rows(rows, all_rows)} (--sample)."
+        return [*([sample] if all_rows else []), *edges, *sorted(constant)] + [
             f"{method}: {pluralize(count, 'trial')} diverged; a strength with a diverged trial is "
             "not chosen."
             for method, count in diverged.items()
         ]
+
+    def describe_progress(self) -> str:
+        """How far a study is that has no verdict yet."""
+        return describe_unfinished(self.records, self.question)
 
     def explain_terms(self) -> list[tuple[str, str]]:
         """The words of tables and figures and what they mean, those that occur in this study."""
@@ -237,14 +246,16 @@ class Results:
         table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
         inputs = self._describe_inputs()
-        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict], inputs]
+        told = [self.verdict or self.describe_progress()]
+        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), told, inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
     def _repr_html_(self) -> str:
         import pandas as pd
 
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        lines = [terms, *self.remarks(), self.verdict, *self._describe_inputs()]
+        told = self.verdict or self.describe_progress()
+        lines = [terms, *self.remarks(), told, *self._describe_inputs()]
         table = self.text_table().to_html(index=False)
         return table + pd.DataFrame(lines).to_html(index=False, header=False, border=0)
 

@@ -8,15 +8,13 @@ from statistics import fmean
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
-from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.splits import Preprocessing, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
+from shrinkage.study.model.network import Predictor, build_predictor
 from shrinkage.study.records import Choice, Record, Surface, Trial
 from shrinkage.study.scores import answer_outputs, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
-from shrinkage.study.training.fit import predict, restore_model
 
 RESOLUTION = 81  # points of a surface along each axis
 MARGIN = 0.08  # of the range, on each side
@@ -27,7 +25,6 @@ def score_test_part(
     records: Sequence[Record],
     table: Table,
     study: Study,
-    parts: Sequence[Parts],
 ) -> list[Choice]:
     """The choices with a test score for each seed, and the surface that the first seed predicts.
 
@@ -45,12 +42,12 @@ def score_test_part(
         test = preprocessing.examples(table, rows.test)
         for index, choice in enumerate(choices):
             record = record_of[Trial(choice.method, choice.strength, seed)]
-            model = restore_model(study, record, parts[seed])
-            predicted = predict_from_outputs(predict(model, test.X).numpy(), table.task)
+            predict = build_predictor(study.model, record.state, test.X.shape[1], table.outputs)
+            predicted = predict_from_outputs(predict(test.X), table.task)
             scores[index].append(metric.score(test.y, predicted, test.scale))
             errors[index].append(metric.error(test.y, predicted, test.scale))
             if seed == 0 and table.is_plane:
-                surfaces[index] = _predict_surface(model, table, preprocessing)
+                surfaces[index] = _predict_surface(predict, table, preprocessing)
     return [
         dataclasses.replace(
             choice, test_scores=test_scores, test_error=fmean(error), surface=surface
@@ -61,13 +58,14 @@ def score_test_part(
     ]
 
 
-def _predict_surface(model: nn.Module, table: Table, preprocessing: Preprocessing) -> Surface:
+def _predict_surface(predict: Predictor, table: Table, preprocessing: Preprocessing) -> Surface:
     x, y = (_make_axis(table.frame[column]) for column in table.frame.columns)
     across, up = np.meshgrid(x, y)  # (rows, columns)
     plane = pd.DataFrame(np.column_stack([across.ravel(), up.ravel()]), columns=table.frame.columns)
-    outputs = predict(model, preprocessing.features(plane)).numpy()
+    outputs = predict(preprocessing.features(plane))
+    encoding = preprocessing.encoding
     # A number target is standardized; for classes the scale is 1 and the center 0.
-    prediction = answer_outputs(outputs, table.task) * preprocessing.scale + preprocessing.center
+    prediction = answer_outputs(outputs, table.task) * encoding.scale + encoding.center
     return Surface(x, y, prediction.reshape(across.shape))
 
 

@@ -65,6 +65,9 @@ class Study:
         The score by which strengths and methods are chosen: "accuracy" (the default),
         "balanced_accuracy", "roc_auc" or "log_loss" of classes, "r2" (the default), "mae" or
         "rmse" of numbers.
+    sample : int, optional
+        For a first look, this many rows, drawn at random by class; with a subject whole subjects,
+        so that the number is approximate. Columns are read by all rows. By default all rows.
     balanced : bool
         Whether each class counts as much as every other in the training: the loss of a row is
         multiplied by n/(k·n_class), for n training rows of k classes.
@@ -116,6 +119,7 @@ class Study:
     subject: str | None = None
     task: str | None = None
     metric: str | None = None
+    sample: int | None = None
     balanced: bool = False
     methods: tuple[str, ...] = METHODS
     strengths: tuple[float, ...] = ()
@@ -144,7 +148,7 @@ class Study:
         check_balanced(self.balanced, self.task)
         if self.prefer not in PREFERENCES:
             raise UsageError(f"prefer must be score or sparse, got {self.prefer!r}")
-        for name in ("seeds", "folds", "epochs", "batch"):
+        for name in ("seeds", "folds", "epochs", "batch", "sample"):
             check_count(name, getattr(self, name))
         check_lr(self.lr)
         shares = (self.test, self.validation)

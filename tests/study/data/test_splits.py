@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shrinkage.study.data.splits import fit_preprocessing, make_parts, split_rows
+from shrinkage.study.data import splits
+from shrinkage.study.data.splits import SeedParts, fit_preprocessing, make_parts, split_rows
 from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
@@ -187,8 +188,32 @@ def test_a_number_that_float32_cannot_hold_beside_the_training_part_is_refused(t
     z = X * 1e-20
     z[rows.test[0]] = 1e30
     table = table_of({"x": X, "z": z, "y": Y})
-    with pytest.raises(UsageError, match="column 'z' holds a number that is beyond float32"):
+    with pytest.raises(UsageError, match=r"column 'z' holds a number .* beyond float32"):
         fit_preprocessing(table, rows).features(table.frame)
     table = table_of({"x": X, "y": z})
     with pytest.raises(UsageError, match="the target holds a number that is beyond float32"):
         fit_preprocessing(table, rows).examples(table, rows.test)
+
+
+def test_parts_of_many_rows_are_in_memory_for_a_few_seeds_only(table_of, monkeypatch):
+    table = table_of({"x": X, "y": Y})
+    all_kept = SeedParts(table, STUDY)
+    assert all_kept.seed_bytes == 60 * (4 + 8)  # float32 inputs and int64 classes of 60 rows
+    assert all_kept.kept_bytes == 3 * all_kept.seed_bytes
+    monkeypatch.setattr(splits, "MOST_BYTES", 1)
+    made = []
+    monkeypatch.setattr(
+        splits, "make_parts", lambda *args: made.append(args[2]) or make_parts(*args)
+    )
+    parts = SeedParts(table, STUDY)
+    assert made == [0]
+    assert (len(parts), parts.kept_bytes) == (3, 2 * parts.seed_bytes)
+    assert parts[0] is parts[0]
+    first = parts[0]
+    for seed in (1, 0, 2, -1, 1):  # the seed that was asked for last stays
+        np.testing.assert_array_equal(parts[seed].train.X, all_kept[seed].train.X)
+    assert made == [0, 1, 2, 1]
+    assert parts[0] is not first
+    assert [part.outputs for part in parts[:2]] == [4, 4]
+    with pytest.raises(IndexError):
+        parts[3]

@@ -268,3 +268,34 @@ def test_the_target_in_other_words_is_told(table_of):
 def test_columns_that_repeat_or_never_change_are_told(table_of):
     table = table_of({"x": X, "z": X, "one": 1.0, "y": HALVES})
     assert table.notes == ("column 'z' repeats column 'x'", "column 'one': the same in every row")
+
+
+def test_a_sample_has_every_class_in_its_share(table_of):
+    y = np.repeat(["a", "b", "c"], [600, 300, 100])
+    columns = {"x": np.arange(1000.0)[::-1], "y": y}
+    table, again = (table_of(columns, sample=100) for _ in range(2))
+    assert np.bincount(table.target).tolist() == [60, 30, 10]
+    assert (table.all_rows, table.notes) == (1000, ())
+    drawn = table.frame["x"].tolist()
+    assert drawn == again.frame["x"].tolist() == sorted(drawn, reverse=True)  # as in the data
+    assert (np.diff(drawn) != -10).any()  # at random, not every tenth
+    whole = table_of(columns)
+    assert (whole.all_rows, len(whole.frame)) == (None, 1000)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_a_sample_of_subjects_has_all_rows_of_each(table_of, classes):
+    who = np.arange(1000) % 100
+    columns = {"who": who, "x": who * 1.5, "y": np.where(who < 50, "a", "b") if classes else who}
+    table = table_of(columns, subject="who", sample=100)
+    assert np.bincount(table.subjects)[np.unique(table.subjects)].tolist() == [10] * 10
+    np.testing.assert_array_equal(table.frame["x"], table.subjects * 1.5)
+    if classes:
+        assert np.bincount(table.target).tolist() == [50, 50]
+
+
+def test_a_sample_of_more_rows_than_there_are_is_all_and_it_is_told(table_of):
+    for count in (ROWS, 5000):
+        table = table_of({"x": X, "y": HALVES}, sample=count)
+        assert (len(table.target), table.all_rows) == (ROWS, None)
+        assert table.notes == (f"sample is {count:,}, and there are 40 rows: all are used",)

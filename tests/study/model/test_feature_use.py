@@ -60,11 +60,7 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
     record = next(r for r in records if r.trial == Trial(*pair, 0))
     frame = table.frame.iloc[rows.validation].reset_index(drop=True)
 
-    class Ready:
-        train = validation
-        outputs = table.outputs
-
-    model = fit.restore_model(study, record, Ready)
+    model = fit.restore_model(study.model, record.state, validation.X.shape[1], table.outputs)
     metric = find_metric(None, table.task)
     whole = fit.score_model(model, validation, metric)
     order = np.random.default_rng(0)

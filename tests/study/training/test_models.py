@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from shrinkage.study.errors import UsageError
-from shrinkage.study.training import models, optimizers
+from shrinkage.study.training import foreign_code, models, optimizers, torch_optimizers
 
 MODULE = """
 import os
@@ -76,6 +76,7 @@ def test_a_function_from_the_current_directory_and_its_neighbours():
     [
         ("mlp:", "widths from 1 up"),
         ("mlp:8,0", "widths from 1 up"),
+        ("mlp", "widths from 1 up"),
         ("linea", "model 'linea' is unknown; did you mean 'linear'"),
         ("mpl:64", "No module named 'mpl'.*did you mean 'mlp'"),
         ("nowhere:good", "cannot be imported from .* or the environment .*No module named"),
@@ -127,6 +128,12 @@ def test_optimizers_by_name_decay_no_weights_of_their_own():
     assert optimizer.param_groups[0]["nesterov"] is True
 
 
+@pytest.mark.parametrize("name", optimizers.OPTIONS)
+def test_the_options_that_are_known_without_torch_are_those_of_torch(name):
+    arguments = torch_optimizers.list_arguments(name)
+    assert list(optimizers.OPTIONS[name]) == [key for key in arguments if key != "lr"]
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd", "lbfgs", "muon", "rprop", "adafactor"])
 def test_every_optimizer_has_a_learning_rate(name):
     assert 0 < optimizers.default_lr(name) <= 1
@@ -152,6 +159,6 @@ def test_optimizers_that_cannot_be_built_say_why(text, message):
 
 def test_os_exit_is_itself_again_afterwards():
     before = os._exit
-    with pytest.raises(SystemExit), models.exits_as_errors():
+    with pytest.raises(SystemExit), foreign_code.exits_as_errors():
         os._exit(3)
     assert os._exit is before

@@ -1,12 +1,14 @@
 """What a rehearsal tells of the trials to come."""
 
 import time
+from dataclasses import replace
 
 from torch import nn
 
 from shrinkage.study.records import Trial
-from shrinkage.study.training import rehearsal
+from shrinkage.study.training import engines, torch_rehearsal
 from shrinkage.study.training.fit import run_trial
+from shrinkage.study.training.rehearsal import rehearse
 
 
 def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
@@ -22,26 +24,42 @@ def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
     def score(*arguments: object) -> None:
         clock[0] += 0.5
 
-    monkeypatch.setattr(rehearsal, "take_step", step)
-    monkeypatch.setattr(rehearsal, "score_model", score)
+    monkeypatch.setattr(torch_rehearsal, "take_step", step)
+    monkeypatch.setattr(torch_rehearsal, "score_model", score)
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    seconds = rehearsal.rehearse(study, parts)
+    seconds = rehearse(study, parts, study.methods)
     assert seconds == dict.fromkeys(study.methods, 600 * 2.0 + 40 * 0.5)
 
 
 def test_what_diverges_at_once_takes_no_time(ready):
     study, parts = ready(optimizer="sgd", lr=1e38, model="linear", methods=("none",))
     assert run_trial(study, Trial("none", 0.0, 0), parts).status == "diverged"
-    assert rehearsal.rehearse(study, parts)["none"] >= 0.0
+    assert rehearse(study, parts, study.methods)["none"] >= 0.0
 
 
 def test_long_steps_are_taken_twice(ready, monkeypatch):
-    monkeypatch.setattr(rehearsal, "LONG", 0.0)
+    monkeypatch.setattr(torch_rehearsal, "LONG", 0.0)
     study, parts = ready(methods=("none",))
     calls = []
     forward = nn.Sequential.forward
     monkeypatch.setattr(
         nn.Sequential, "forward", lambda self, x: (calls.append(self.training), forward(self, x))[1]
     )
-    rehearsal.rehearse(study, parts)
+    rehearse(study, parts, study.methods)
     assert calls.count(True) == 2
+
+
+def test_a_compiled_trial_is_timed_by_a_few_of_its_steps(ready, monkeypatch):
+    """By an engine that takes a second for each epoch."""
+    study, parts = ready(epochs=300, batch=40, methods=("none",))  # 2 steps in each epoch
+    record = run_trial(study, Trial("none", 0.0, 0), parts)
+    rows = []
+
+    def train(study, trial, parts):
+        rows.append((len(parts.train.X), len(parts.validation.X)))
+        return replace(record, seconds=float(study.epochs))
+
+    monkeypatch.setattr(engines, "choose_engine", lambda *arguments: "compiled")
+    monkeypatch.setattr(engines, "run_trial", train)
+    assert rehearse(study, parts, study.methods) == {"none": 600.0}
+    assert rows == [(40, min(40, len(parts.validation.X)))] * 2

@@ -152,6 +152,8 @@ def _convert_typed(reading: Reading, column: pd.Series) -> np.ndarray:
         return _total_seconds(to_utc_dates(column) - pd.Timestamp(reading.origin)) / DAY
     if reading.kind == "duration":
         return _total_seconds(column)
+    if column.dtype == np.float64:
+        return column.to_numpy()  # the memory of the column itself
     with np.errstate(
         over="ignore"
     ):  # numbers too large for float64 become infinite, which is refused later

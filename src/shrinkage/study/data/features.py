@@ -17,6 +17,7 @@ from shrinkage.study.errors import UsageError
 
 MOST_LEVELS = 50  # the most one-hot columns of a text column: its most frequent levels
 NEARLY_ALL = 0.9  # share of distinct texts from which a column is taken to name the rows
+FIRST_CELLS = 1000  # of a column, which are compared before the others
 MANY_ROWS = 20  # rows from which a column that numbers them is known by its values alone
 IDENTIFIER = re.compile(
     r"unnamed.*|index|idx|nr|no|num|#|obs|row.*|serial.*|(.*[ _.-])?(id|ids|uuid|guid)|.*[a-z]I[Dd]"
@@ -44,48 +45,47 @@ def read_feature(
         return replace(reading, role="left out", missing=missing, done=done), None
     values = read_column(reading, column)
     reason = _reason_to_leave_out(reading, values)
-    values = values[known]
+    values = values if known.all() else values[known]
     missing = int(pd.isna(values).sum())
     if missing == len(values):
         reason = "missing in every row that has a target"
-    is_text = reading.kind == "text"
-    reading = replace(
-        reading,
-        missing=missing,
-        levels=len(_distinct_values(values, is_text)) if is_text else 0,
-    )
+    levels = _distinct_texts(values) if reading.kind == "text" else []
+    reading = replace(reading, missing=missing, levels=len(levels))
     if reason:
         return replace(reading, role="left out", done=join_clauses(reason, reading.done)), None
-    if not is_text:
+    if reading.kind != "text":
         _refuse_huge(f"column {reading.name!r} of {data}", values)
         return reading, values
-    return replace(
-        reading,
-        done=join_clauses(_describe_levels(list(_distinct_values(values, is_text))), reading.done),
-    ), values
+    return replace(reading, done=join_clauses(_describe_levels(levels), reading.done)), values
 
 
-def _distinct_values(values: np.ndarray, is_text: bool) -> list[str] | np.ndarray:
-    """The distinct values, without nan."""
-    if is_text:
-        return list(dict.fromkeys(value for value in values if value == value))
-    return np.unique(values[~np.isnan(values)])
+def _distinct_texts(values: np.ndarray) -> list[str]:
+    """The distinct texts in the order of the rows, without nan."""
+    return [text for text in pd.unique(values) if text == text]
 
 
 def find_repeats(columns: Mapping[str, np.ndarray]) -> list[str]:
     """A sentence for each column that repeats another, and one for the constant columns."""
-    first_names: dict[object, str] = {}
+    alike: dict[tuple[str, ...], list[str]] = {}  # columns whose first cells are the same
     sentences, constant = [], []
     for name, values in columns.items():
-        content = values.tobytes() if values.dtype != object else tuple(map(str, values))
-        first = first_names.setdefault(content, name)
-        if len(set(values[:2].tolist())) == 1 and len(set(values.tolist())) == 1:
+        if (values == values[0]).all():
             constant.append(name)
-        elif first != name:
+            continue
+        others = alike.setdefault((values.dtype.str, *map(str, values[:FIRST_CELLS])), [])
+        same = (other for other in others if _are_equal(values, columns[other]))
+        first = next(same, None)
+        if first is None:
+            others.append(name)
+        else:
             sentences.append(f"column {name!r} repeats column {first!r}")
     if constant:
         sentences.append(f"{name_columns(constant)}: the same in every row")
     return sentences
+
+
+def _are_equal(values: np.ndarray, others: np.ndarray) -> bool:
+    return pd.Series(values, copy=False).equals(pd.Series(others, copy=False))
 
 
 def find_target_copies(
@@ -121,20 +121,22 @@ def _is_linear(values: np.ndarray, target: np.ndarray) -> bool:
 
 def _reason_to_leave_out(reading: Reading, values: np.ndarray) -> str:
     """Why a column is no feature, or ""."""
-    is_text = reading.kind == "text"
-    distinct = len(_distinct_values(values, is_text))
-    if is_text:
-        present = sum(value == value for value in values)
+    if reading.kind == "text":
+        distinct = len(_distinct_texts(values))
+        present = len(values) - int(pd.isna(values).sum())
         if present >= 3 and distinct == present:
             return "every row has another text, as a name has"
         is_nearly = present >= MANY_ROWS and distinct > NEARLY_ALL * present
         return f"nearly every row has another text ({distinct} in {present})" if is_nearly else ""
-    if reading.kind != "number" or distinct < len(values) or len(values) < 3:
+    if reading.kind != "number" or len(values) < 3:
         return ""
     is_identifier = has_identifier_name(reading.name)
-    if (np.diff(values) == 1).all() and not reading.unit:
+    with np.errstate(invalid="ignore"):  # infinite numbers are refused later
+        rises_by_one = bool((np.diff(values) == 1).all())
+    if rises_by_one and not reading.unit:
         return NUMBERS_THE_ROWS if is_identifier or _is_counter(reading.name, values) else ""
-    if is_identifier and (values == np.round(values)).all():
+    is_whole = is_identifier and bool((values == np.round(values)).all())
+    if is_whole and len(np.unique(values)) == len(values):
         return "every row has another number, as an identifier has"
     return ""
 

@@ -13,10 +13,12 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import feather, parquet
 
 from shrinkage.study.data.parse_csv import parse_csv
 from shrinkage.study.data.rows_to_frame import NoTableError, Row, is_blank, rows_to_frame
@@ -78,8 +80,8 @@ def read_file(path: Path) -> FileContent:
             f"{', '.join(DECOMPRESS)}: convert it first"
         )
     try:
-        content = path.read_bytes()
-        return reader(packed(content) if packed else content)
+        with path.open("rb") as file:
+            return reader(io.BytesIO(packed(file.read())) if packed else file)
     except ImportError as error:
         raise UsageError(
             f"data {str(path)!r} cannot be read without {error.name or 'openpyxl'}: pip install "
@@ -115,26 +117,38 @@ def frame_from_arrays(X: object, y: object) -> pd.DataFrame:
     return pd.DataFrame(features, columns=names).assign(y=target)
 
 
-def _read_text(content: bytes) -> FileContent:
-    frame, remarks, mark = parse_csv(content)
+def _read_text(file: BinaryIO) -> FileContent:
+    frame, remarks, mark = parse_csv(file.read())
     return FileContent(frame, tuple(remarks), mark)
 
 
-def _read_parquet(content: bytes) -> FileContent:
-    return FileContent(pd.read_parquet(io.BytesIO(content)))
+def _read_parquet(file: BinaryIO) -> FileContent:
+    return _from_arrow(parquet.read_table(file, pre_buffer=False))
 
 
-def _read_feather(content: bytes) -> FileContent:
-    return FileContent(pd.read_feather(io.BytesIO(content)))
+def _read_feather(file: BinaryIO) -> FileContent:
+    with warnings.catch_warnings():  # later versions of pyarrow warn of the older format's reader
+        warnings.simplefilter("ignore")
+        return _from_arrow(feather.read_table(file, memory_map=False))
 
 
-def _read_json(content: bytes) -> FileContent:
+def _from_arrow(table: pyarrow.Table) -> FileContent:
+    """The columns each in memory of its own, which arrow gives up column by column."""
+    with warnings.catch_warnings():  # of what versions of pyarrow and pandas think of each other
+        warnings.simplefilter("ignore")
+        frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
+    pyarrow.default_memory_pool().release_unused()
+    return FileContent(frame)
+
+
+def _read_json(file: BinaryIO) -> FileContent:
     """A list of records, or columns by name."""
-    return _from_json(json.loads(content))
+    return _from_json(json.load(file))
 
 
-def _read_json_lines(content: bytes) -> FileContent:
-    return _from_json([json.loads(line) for line in content.splitlines() if line.strip()])
+def _read_json_lines(file: BinaryIO) -> FileContent:
+    return _from_json([json.loads(line) for line in file if line.strip()])
 
 
 def _from_json(parsed: Any) -> FileContent:
@@ -146,8 +160,8 @@ def _from_json(parsed: Any) -> FileContent:
     return FileContent(pd.DataFrame(parsed, dtype=object))
 
 
-def _read_npz(content: bytes) -> FileContent:
-    arrays = np.load(io.BytesIO(content), allow_pickle=False)
+def _read_npz(file: BinaryIO) -> FileContent:
+    arrays = np.load(file, allow_pickle=False)
     if isinstance(arrays, np.ndarray):
         raise NoTableError("it is one array: save X and y with numpy.savez")
     missing = [name for name in ("X", "y") if name not in arrays]
@@ -156,12 +170,12 @@ def _read_npz(content: bytes) -> FileContent:
     return FileContent(frame_from_arrays(arrays["X"], arrays["y"]), target="y")
 
 
-def _read_excel(content: bytes) -> FileContent:
+def _read_excel(file: BinaryIO) -> FileContent:
     """The first sheet that has cells; a remark names the others."""
     with warnings.catch_warnings():  # openpyxl's, of styles and validations
         warnings.simplefilter("ignore")
         sheets = pd.read_excel(
-            io.BytesIO(content),
+            file,
             sheet_name=None,
             header=None,
             dtype=object,
@@ -185,7 +199,7 @@ def _sheet_rows(sheet: pd.DataFrame) -> Iterable[Row]:
             yield line, cells
 
 
-READERS: dict[str, Callable[[bytes], FileContent]] = {
+READERS: dict[str, Callable[[BinaryIO], FileContent]] = {
     ".csv": _read_text,
     ".parquet": _read_parquet,
     ".npz": _read_npz,

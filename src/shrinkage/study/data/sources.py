@@ -68,7 +68,8 @@ def read_source(data: Any) -> Source:
         )
     content = read_file(path)
     frame, notes = _normalize_names(content.frame, f"data {str(path)!r}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Source(
         path.name, frame, content.target, digest, (*content.remarks, *notes), content.mark
     )

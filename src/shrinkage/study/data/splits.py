@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from shrinkage.study.data.draw_rows import draw_rows, draw_stratified
+from shrinkage.study.data.encoding import (
+    Column,
+    Encoding,
+    fit_number_column,
+    fit_text_column,
+)
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.features import MOST_LEVELS
-from shrinkage.study.data.table import Table
+from shrinkage.study.data.table import Table, shuffle_units
 from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
+MOST_BYTES = 500_000_000  # of parts that are kept, and those of two seeds in any case
 TEST_SEED = 0  # the test part is the same for every seed
 
 
@@ -35,40 +41,23 @@ class RowSplit:
 class Preprocessing:
     """The preprocessing that was fitted on the training part of one seed."""
 
-    columns: ColumnTransformer
-    center: float  # of a number target
-    scale: float
+    encoding: Encoding
 
     def features(self, frame: pd.DataFrame) -> np.ndarray:
-        """The rows as arrays for the model.
-
-        Raises
-        ------
-        UsageError
-            For a number so far from those of the training part that float32 cannot hold it.
-        """
-        with np.errstate(over="ignore"):
-            features = np.asarray(self.columns.transform(frame), dtype=np.float32)
-        bad = ~np.isfinite(features).all(axis=0)
-        if bad.any():
-            name = self.columns.get_feature_names_out()[bad.argmax()].removeprefix("numbers__")
-            raise UsageError(
-                f"column {name!r} holds a number that is beyond float32 in standard deviations of "
-                "its training part: it is a mistake, or its logarithm would serve better"
-            )
-        return features
+        """The rows as arrays for the model; see `Encoding.encode`."""
+        return self.encoding.encode(frame)
 
     def examples(self, table: Table, rows: np.ndarray) -> Examples:
         y = table.target[rows]
         if table.task == "numbers":
             with np.errstate(over="ignore"):
-                y = ((y - self.center) / self.scale).astype(np.float32)
+                y = ((y - self.encoding.center) / self.encoding.scale).astype(np.float32)
             if not np.isfinite(y).all():
                 raise UsageError(
                     "the target holds a number that is beyond float32 in standard deviations of "
                     "its training part: it is a mistake, or its logarithm would serve better"
                 )
-        return Examples(self.features(table.frame.iloc[rows]), y, self.scale)
+        return Examples(self.encoding.encode(table.frame, rows), y, self.encoding.scale)
 
 
 def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
@@ -93,24 +82,19 @@ def split_rows(table: Table, study: Study, seed: int) -> RowSplit:
 
 def fit_preprocessing(table: Table, rows: RowSplit) -> Preprocessing:
     """Fit medians, means, levels and the target's scale on the training part only."""
-    frame = table.frame.iloc[rows.train]
-    numeric = [column for column in frame.columns if is_float_dtype(frame[column])]
-    text = [column for column in frame.columns if column not in numeric]
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    )
-    levels = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="missing"),
-        OneHotEncoder(handle_unknown="ignore", max_categories=MOST_LEVELS, sparse_output=False),
-    )
-    columns = ColumnTransformer(
-        [("numbers", numbers, numeric), ("levels", levels, text)], sparse_threshold=0
-    )
-    columns.fit(frame)
-    target = table.target[rows.train]
+    numbers: list[Column] = []
+    texts: list[Column] = []
+    for name, column in table.frame.items():
+        values = column.to_numpy()[rows.train]
+        if is_float_dtype(column):
+            numbers.append(fit_number_column(str(name), values))
+        else:
+            texts.append(fit_text_column(str(name), values, MOST_LEVELS))
+    columns = (*numbers, *texts)
     if table.task == "classes":
-        return Preprocessing(columns, 0.0, 1.0)
-    return Preprocessing(columns, float(target.mean()), float(target.std()) or 1.0)
+        return Preprocessing(Encoding(columns))
+    target = table.target[rows.train]
+    return Preprocessing(Encoding(columns, float(target.mean()), float(target.std()) or 1.0))
 
 
 def make_parts(table: Table, study: Study, seed: int) -> Parts:
@@ -125,6 +109,53 @@ def make_parts(table: Table, study: Study, seed: int) -> Parts:
     )
 
 
+class SeedParts(Sequence[Parts]):
+    """The parts of every seed, of which those asked for last are kept.
+
+    Trials come seed by seed, so that the parts of many rows are made when their seed's turn comes
+    and are in memory for a few seeds only. Those of fewer rows are all made at once, and a number
+    that no model can take is refused before the first trial.
+    """
+
+    def __init__(self, table: Table, study: Study) -> None:
+        self._table, self._study = table, study
+        self._kept: dict[int, Parts] = {}
+        self._lock = threading.Lock()  # trials in threads ask for the parts of a seed at one time
+        self._most = 1
+        self.seed_bytes = sum(part.X.nbytes + part.y.nbytes for part in _examples(self[0]))
+        self._most = min(len(self), max(2, MOST_BYTES // self.seed_bytes))
+        if self._most == len(self):
+            for seed in range(len(self)):
+                self[seed]
+
+    @property
+    def kept_bytes(self) -> int:
+        """The most bytes that the parts have in memory."""
+        return self.seed_bytes * self._most
+
+    def __len__(self) -> int:
+        return self._study.splits
+
+    @overload
+    def __getitem__(self, seed: int) -> Parts: ...
+    @overload
+    def __getitem__(self, seed: slice) -> list[Parts]: ...
+    def __getitem__(self, seed: int | slice) -> Parts | list[Parts]:
+        if isinstance(seed, slice):
+            return [self[each] for each in range(len(self))[seed]]
+        seed = range(len(self))[seed]
+        with self._lock:
+            parts = self._kept.pop(seed, None) or make_parts(self._table, self._study, seed)
+            self._kept[seed] = parts  # the last in order
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+            return parts
+
+
+def _examples(parts: Parts) -> tuple[Examples, Examples]:
+    return parts.train, parts.validation
+
+
 def _split_off(
     rows: np.ndarray, table: Table, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -137,26 +168,27 @@ def _split_off(
             f"data {table.name!r} has {len(table.target)} rows with a target: a study needs 6 or "
             "more, two for each of training, validation and test"
         )
-    labels = table.target[rows] if table.task == "classes" else None
-    if labels is not None and not _can_stratify(labels, size):
-        labels = None
-    first, second = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
-    return np.asarray(first), np.asarray(second)
+    labels = table.target[rows]
+    if table.task == "classes" and _can_stratify(labels, size):
+        first, second = draw_stratified(labels, size, seed)
+    else:
+        first, second = draw_rows(len(rows), size, seed)
+    return rows[first], rows[second]
 
 
 def _split_off_subjects(
     rows: np.ndarray, subjects: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    row_subjects = subjects[rows]
-    different = len(np.unique(row_subjects))
+    present, subject = np.unique(subjects[rows], return_inverse=True)
+    different = len(present)
     size = max(1, round(share * different))
     if different - size < 1:
         raise UsageError(
             f"subject has {len(np.unique(subjects))} different values: a study needs 3 or more, "
             "one for each of training, validation and test"
         )
-    splitter = GroupShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-    first, second = next(splitter.split(rows, groups=row_subjects))
+    is_drawn = np.isin(subject, draw_rows(different, size, seed)[1])
+    first, second = np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
     if len(first) < 2 or len(second) < 2:
         raise UsageError("subject leaves a part with fewer than two rows: name a coarser column")
     return rows[first], rows[second]
@@ -179,11 +211,7 @@ def _deal_folds(rows: np.ndarray, table: Table, folds: int, seed: int) -> np.nda
             f"folds must be at most {count // least} here, {what} outside the test part for each, "
             f"got {folds}"
         )
-    order = np.random.default_rng(seed).permutation(count)
-    if table.task == "classes":
-        in_class = np.zeros((count, len(table.classes)))
-        np.add.at(in_class, (unit, table.target[rows]), 1)
-        order = order[np.argsort(in_class.argmax(axis=1)[order], kind="stable")]
+    order = shuffle_units(unit, table.target[rows], len(table.classes), seed)
     fold_of = np.empty(count, dtype=np.int64)
     fold_of[order] = np.arange(count) % folds
     dealt = fold_of[unit]

@@ -24,6 +24,9 @@ from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.spec import Study
 
+SAMPLE_SEED = 0
+LEAST_SUBJECTS = 3  # one for each of training, validation and test
+
 
 @dataclass(frozen=True)
 class Table:
@@ -38,6 +41,7 @@ class Table:
     digest: str
     notes: tuple[str, ...]  # what was left out and changed, in sentences for the user
     readings: tuple[Reading, ...] = ()  # one per column of the source, including the target
+    all_rows: int | None = None  # how many there are, where these are a sample of them
 
     @property
     def outputs(self) -> int:
@@ -76,7 +80,7 @@ def prepare_table(source: Source, study: Study) -> Table:
     if study.subject:
         special[study.subject] = replace(decisions[study.subject], role="subject", done="")
     columns, readings = _read_features(source, decisions, special, target.known)
-    return Table(
+    table = Table(
         name=source.name,
         frame=_make_frame(columns),
         target=target.values,
@@ -93,6 +97,48 @@ def prepare_table(source: Source, study: Study) -> Table:
         ),
         readings=tuple(readings),
     )
+    return table if study.sample is None else draw_sample(table, study.sample)
+
+
+def draw_sample(table: Table, count: int) -> Table:
+    """Rows drawn at random from every class in its share; of subjects, all rows or none.
+
+    The same table gives the same sample, in the order of its rows.
+    """
+    rows = len(table.target)
+    if count >= rows:
+        told = f"sample is {count:,}, and there are {pluralize(rows, 'row')}: all are used"
+        return replace(table, notes=(*table.notes, told))
+    units = np.arange(rows) if table.subjects is None else table.subjects
+    order = shuffle_units(units, table.target, len(table.classes), SAMPLE_SEED)
+    chosen = max(LEAST_SUBJECTS, round(count * len(order) / rows))
+    drawn = order[np.linspace(0, len(order), min(chosen, len(order)), endpoint=False, dtype=int)]
+    kept = np.flatnonzero(np.isin(units, drawn))
+    return replace(
+        table,
+        frame=table.frame.iloc[kept].reset_index(drop=True),
+        target=table.target[kept],
+        subjects=None if table.subjects is None else table.subjects[kept],
+        all_rows=rows,
+    )
+
+
+def shuffle_units(units: np.ndarray, target: np.ndarray, classes: int, seed: int) -> np.ndarray:
+    """The units 0, 1, ... of rows in random order, and those of one class after another.
+
+    A unit of several rows counts for its most frequent class. Every k-th unit has its share of
+    each class.
+    """
+    count = int(units.max()) + 1
+    order = np.random.default_rng(seed).permutation(count)
+    if not classes:
+        return order
+    if count == len(target):
+        class_of = target[np.argsort(units)]
+    else:
+        pairs = np.bincount(units * classes + target, minlength=count * classes)
+        class_of = pairs.reshape(count, classes).argmax(axis=1)
+    return np.asarray(order[np.argsort(class_of[order], kind="stable")])
 
 
 def _check_column(source: Source, name: str | None, role: str) -> str:
@@ -150,8 +196,11 @@ def _read_features(
 
 
 def _make_frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    series = {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
-    return pd.DataFrame(series)
+    """The columns as a frame, without a second copy of them in memory."""
+    series = {
+        name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in columns.items()
+    }
+    return pd.DataFrame(series, copy=False)
 
 
 def _keep_counters(

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from shrinkage.study.data.column_reading import name_columns
+from shrinkage.study.data.encoding import NumberColumn, TextColumn
 from shrinkage.study.data.features import MOST_LEVELS
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.method import parse_method
-from shrinkage.study.model.encoding import NumberColumn, TextColumn
 from shrinkage.study.model.fitted import MODEL, FittedModel
 from shrinkage.study.model.network import dense_layers, is_dense
 from shrinkage.study.model.storage import DESCRIPTION, WEIGHTS

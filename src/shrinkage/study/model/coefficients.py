@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from shrinkage.study.model.encoding import Encoding, NumberColumn
+from shrinkage.study.data.encoding import Encoding, NumberColumn
 from shrinkage.study.model.network import State, dense_layers
 
 

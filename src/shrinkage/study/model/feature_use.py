@@ -9,11 +9,10 @@ from statistics import fmean
 
 import numpy as np
 
+from shrinkage.study.data.encoding import Encoding, NumberColumn
 from shrinkage.study.data.examples import Examples
 from shrinkage.study.data.splits import fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.model.describe_encoding import describe_encoding
-from shrinkage.study.model.encoding import Encoding, NumberColumn
 from shrinkage.study.model.network import (
     State,
     apply_layers,
@@ -57,7 +56,7 @@ def measure_features(
     for seed in range(study.splits):
         rows = split_rows(table, study, seed)
         preprocessing = fit_preprocessing(table, rows)
-        encoding = describe_encoding(preprocessing)
+        encoding = preprocessing.encoding
         validation = preprocessing.examples(table, _draw_rows(rows.validation))
         for pair in uses:
             record = record_of.get(Trial(*pair, seed))

@@ -23,7 +23,7 @@ from shrinkage.study.recommending import find_recommended
 from shrinkage.study.results import Results
 from shrinkage.study.spec import PREFERENCES, Study
 from shrinkage.study.storage.store import load
-from shrinkage.study.training.models import hash_model_source
+from shrinkage.study.training.model_function import hash_model_source
 
 OTHER_MODELS = "models"  # the folder of models that were asked for by name
 

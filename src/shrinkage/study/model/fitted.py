@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from shrinkage.study.data.column_reading import Reading
+from shrinkage.study.data.encoding import Encoding
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.model.coefficients import tabulate_coefficients
-from shrinkage.study.model.encoding import Encoding
 from shrinkage.study.model.network import State, build_predictor, find_used_inputs
 from shrinkage.study.model.new_rows import NewRows, read_new_rows
 from shrinkage.study.model.storage import read_model_folder, write_model_folder

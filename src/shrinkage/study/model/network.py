@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 State = Mapping[str, np.ndarray]  # the parameters of a model, by name
+Predictor = Callable[[np.ndarray], np.ndarray]  # (rows, inputs) to (rows, outputs), float32
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs) and bias (outputs,)
 
 
@@ -22,20 +23,14 @@ def dense_layers(state: State) -> list[Layer]:
     return [(state[f"{name}weight"], state[f"{name}bias"]) for name in names]
 
 
-def build_predictor(
-    model: str, state: State, inputs: int, outputs: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """The function from inputs (rows, inputs) to outputs (rows, outputs), both float32."""
+def build_predictor(model: str, state: State, inputs: int, outputs: int) -> Predictor:
+    """The function from inputs to the outputs of a trained model."""
     if is_dense(model):
         (weight, bias), *layers = dense_layers(state)
         return lambda X: apply_layers(X @ weight.T + bias, layers)
-    import torch  # only a model that is a user's function needs it
+    from shrinkage.study.training import fit  # only a model that is a user's function needs torch
 
-    from shrinkage.study.training import fit, models
-
-    with torch.random.fork_rng(devices=[]):
-        module = models.build_model(model, inputs, outputs)
-    module.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    module = fit.restore_model(model, state, inputs, outputs)
     return lambda X: fit.predict(module, X).numpy()
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from shrinkage.study.data.column_reading import Reading, name_columns
 from shrinkage.study.data.column_values import read_column
+from shrinkage.study.data.encoding import Encoding, TextColumn
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.errors import UsageError, nearest
 from shrinkage.study.formatting import pluralize
-from shrinkage.study.model.encoding import Encoding, TextColumn
 
 MOST_LEVELS = 3  # unknown levels that a note names
 

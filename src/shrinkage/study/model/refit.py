@@ -15,14 +15,13 @@ from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
-from shrinkage.study.model.describe_encoding import describe_encoding
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
+from shrinkage.study.running.local import run_trials
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training.engines import choose_engine
-from shrinkage.study.training.workers import run_trials
 
 INITIALIZATIONS = 3
 ROWS = {
@@ -96,7 +95,7 @@ def refit(
         strength=strength,
         task=table.task,
         classes=table.classes,
-        encoding=describe_encoding(ready.preprocessing),
+        encoding=ready.preprocessing.encoding,
         readings=table.readings,
         state=best.state,
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),

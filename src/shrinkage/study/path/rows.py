@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shrinkage.study.data.encoding import Encoding
 from shrinkage.study.data.examples import Examples
 from shrinkage.study.data.splits import RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
-from shrinkage.study.model.describe_encoding import describe_encoding
-from shrinkage.study.model.encoding import Encoding
 from shrinkage.study.spec import Study
 
 MOST_ROWS = 5000  # that a network is fitted to; more would take long and change little
@@ -55,7 +54,7 @@ def collect_rows(table: Table, study: Study, resamples: int) -> PathRows:
         test=preprocessing.examples(table, splits[0].test),
         fits=tuple(_draw_rows(rows, most) for rows in [whole, *trains, *halves]),
         validations=tuple(np.searchsorted(inside, np.sort(s.validation)) for s in splits),
-        encoding=describe_encoding(preprocessing),
+        encoding=preprocessing.encoding,
         note=note,
     )
 

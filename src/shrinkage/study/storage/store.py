@@ -7,21 +7,21 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
 FILE = "study.sqlite"
@@ -36,8 +36,8 @@ class Store:
         self._path = folder / FILE
         self._connection = connection
 
-    def add(self, record: Record) -> None:
-        """Write one record, in its own transaction.
+    def add(self, *records: Record) -> None:
+        """Write a record, or several, in one transaction.
 
         Raises
         ------
@@ -45,7 +45,9 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            self._connection.execute(sqlite_rows.INSERT_RECORD, sqlite_rows.record_to_row(record))
+            self._connection.executemany(
+                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
+            )
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -61,7 +63,8 @@ class Store:
         """Whether the choices are written."""
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
-            choices = _read_choices(self._connection, stored["question"])
+            rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
+            choices = _decode_choices(rows, stored["question"])
         return bool(stored["finished"]) and choices is not None
 
     def read_results(self) -> Results:
@@ -131,6 +134,23 @@ def open_store(
         yield store
 
 
+def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
+    """The trials that the folder has records of, where it holds this very study.
+
+    Whatever is wrong with the folder, `open_store` says it.
+    """
+    path = folder / FILE
+    with suppress(UsageError), database.explain_read_errors(path):
+        if path.is_file():
+            with closing(database.connect(path)) as connection:
+                if (
+                    database.has_study(connection, path)
+                    and metadata.read(connection, path)["identity"] == identity
+                ):
+                    return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+    return set()
+
+
 def load(folder: str | Path) -> Results:
     """The study in `folder`, finished or not, without training anything.
 
@@ -151,21 +171,42 @@ def load(folder: str | Path) -> Results:
 
         results = load("mine")
     """
-    path = Path(folder) / FILE
+    with _open_to_read(Path(folder)) as connection:
+        results, damaged = _read_results(connection, Path(folder) / FILE)
+    if damaged:
+        warnings.warn(
+            f"{pluralize(len(damaged), 'damaged record')} of {str(Path(folder) / FILE)!r} left "
+            "out: the same compare command runs these trials again",
+            stacklevel=2,
+        )
+    return results
+
+
+def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
+    """The permanent metadata of a study, its records, and how many are damaged and left out.
+
+    Raises
+    ------
+    UsageError
+        As `load` does.
+    """
+    with _open_to_read(folder) as connection:
+        stored = metadata.read(connection, folder / FILE)
+        rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+    records, damaged = _decode_records(rows, stored["question"])
+    return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
+
+
+@contextmanager
+def _open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    path = folder / FILE
     with database.explain_read_errors(path):
         if not path.is_file():
             raise UsageError(f"folder {str(folder)!r} holds no study: there is no {FILE} in it")
         with closing(database.connect(path)) as connection:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
-            results, damaged = _read_results(connection, path)
-    if damaged:
-        warnings.warn(
-            f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
-            "compare command runs these trials again",
-            stacklevel=2,
-        )
-    return results
+            yield connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -188,18 +229,21 @@ def _create_study(
 
 
 def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
-    """The study as it is stored, and the row numbers of damaged records."""
-    stored = metadata.read(connection, path)
+    """The study as it is stored at one moment, and the row numbers of damaged records."""
+    with database.snapshot(connection):
+        stored = metadata.read(connection, path)
+        record_rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
-    records, damaged = _read_records(connection, question)
-    choices = _read_choices(connection, question)
+    records, damaged = _decode_records(record_rows, question)
+    choices = _decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, count_splits(question), metric),
+        choices=choices or choose_so_far(records, question, metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,
@@ -211,12 +255,12 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
     return results, damaged
 
 
-def _read_records(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_records(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
     """The records in the order of the question, and the row numbers of the damaged ones."""
     records, damaged = [], []
-    for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
+    for number, *row in rows:
         try:
             records.append(sqlite_rows.row_to_record(row, question))
         except MemoryError:
@@ -236,16 +280,13 @@ def _read_features(fields: object) -> list[FeatureUse]:
         return []
 
 
-def _read_choices(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_choices(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> list[Choice] | None:
     """The choices that were written; None if one is damaged, since all can be made again."""
     try:
-        return [
-            sqlite_rows.row_to_choice(row, question)
-            for row in connection.execute(sqlite_rows.SELECT_CHOICES)
-        ]
-    except (MemoryError, sqlite3.Error):
+        return [sqlite_rows.row_to_choice(row, question) for row in rows]
+    except MemoryError:
         raise
     except Exception:  # as for records
         return None

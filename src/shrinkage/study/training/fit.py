@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,9 +22,10 @@ from shrinkage.study.scores import Metric, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.study.training.class_weights import balance_classes
+from shrinkage.study.training.curve import POINTS
 from shrinkage.torch import Regularizer
 
-POINTS = 40  # of a training curve, roughly
+MOST_ROWS = 65_536  # that are predicted at a time: the units of all rows would take much memory
 
 
 def data_loss(outputs: Tensor, y: Tensor, task: str, class_weights: Tensor | None = None) -> Tensor:
@@ -97,7 +98,8 @@ def predict(model: nn.Module, X: np.ndarray) -> Tensor:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        outputs: Tensor = model(torch.tensor(X))
+        starts = range(0, max(len(X), 1), MOST_ROWS)
+        outputs = torch.cat([model(torch.tensor(X[at : at + MOST_ROWS])) for at in starts])
     model.train(was_training)
     return outputs if outputs.ndim == 2 else outputs[:, None]
 
@@ -108,11 +110,13 @@ def score_model(model: nn.Module, examples: Examples, metric: Metric) -> float:
     return metric.score(examples.y, prediction, examples.scale)
 
 
-def restore_model(study: Study, record: Record, parts: Parts) -> nn.Module:
-    """The trained model of a record."""
+def restore_model(
+    text: str, state: Mapping[str, np.ndarray], features: int, outputs: int
+) -> nn.Module:
+    """The trained model of a record's state."""
     with torch.random.fork_rng(devices=[]):
-        model = models.build_model(study.model, parts.train.X.shape[1], parts.outputs)
-    model.load_state_dict({name: torch.tensor(value) for name, value in record.state.items()})
+        model = models.build_model(text, features, outputs)
+    model.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return model
 
 

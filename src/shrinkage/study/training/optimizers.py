@@ -1,43 +1,75 @@
-"""Optimizers of torch.optim by name, with a learning rate that usually works."""
+"""Optimizers by name, with a learning rate that usually works; torch is imported where needed."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from shrinkage.study.errors import UsageError, nearest
 
+if TYPE_CHECKING:
+    import torch
+
 # For standardized data and small networks, decayed to 0 along a cosine.
 DEFAULT_LR = {
-    "Adam": 0.03,
-    "AdamW": 0.03,
-    "NAdam": 0.03,
-    "RAdam": 0.03,
-    "Adamax": 0.05,
-    "Adagrad": 0.1,
-    "Adadelta": 1.0,
-    "RMSprop": 0.01,
-    "SGD": 0.3,
-    "ASGD": 0.3,
-    "LBFGS": 0.5,
+    "adam": 0.03,
+    "adamw": 0.03,
+    "nadam": 0.03,
+    "radam": 0.03,
+    "adamax": 0.05,
+    "adagrad": 0.1,
+    "adadelta": 1.0,
+    "rmsprop": 0.01,
+    "sgd": 0.3,
+    "asgd": 0.3,
+    "lbfgs": 0.5,
+}
+# The options of torch's usual optimizers, which are known without importing it.
+OPTIONS = {
+    "adam": (
+        "betas",
+        "eps",
+        "weight_decay",
+        "amsgrad",
+        "foreach",
+        "maximize",
+        "capturable",
+        "differentiable",
+        "fused",
+        "decoupled_weight_decay",
+    ),
+    "sgd": (
+        "momentum",
+        "dampening",
+        "weight_decay",
+        "nesterov",
+        "maximize",
+        "foreach",
+        "differentiable",
+        "fused",
+    ),
 }
 
 
 def default_lr(text: str) -> float:
-    """The usual learning rate of an optimizer: the tabulated one, or else torch's default."""
-    kind, _ = _parse_text(text)
-    torch_default = inspect.signature(kind).parameters["lr"].default
-    return DEFAULT_LR.get(
-        kind.__name__, float(torch_default) if isinstance(torch_default, int | float) else 0.01
-    )
+    """The usual learning rate of an optimizer: the tabulated one, or else torch's default.
+
+    Raises
+    ------
+    UsageError
+        As `parse_optimizer`.
+    """
+    name, _ = parse_optimizer(text)
+    if name in DEFAULT_LR:
+        return DEFAULT_LR[name]
+    from shrinkage.study.training import torch_optimizers
+
+    default = torch_optimizers.list_arguments(name)["lr"].default
+    return float(default) if isinstance(default, int | float) else 0.01
 
 
 def build_optimizer(
-    text: str, parameters: Iterable[nn.Parameter], lr: float
+    text: str, parameters: Iterable[torch.nn.Parameter], lr: float
 ) -> torch.optim.Optimizer:
     """Build an optimizer without weight decay of its own, so that only the penalties differ.
 
@@ -51,36 +83,43 @@ def build_optimizer(
     UsageError
         For an unknown name or option (with the nearest), and for what the optimizer refuses.
     """
-    kind, options = _parse_text(text)
-    accepted = inspect.signature(kind).parameters
-    options["lr"] = lr
+    from shrinkage.study.training import torch_optimizers
+
+    name, options = parse_optimizer(text)
+    accepted = torch_optimizers.list_arguments(name)
+    defaults: dict[str, object] = {"lr": lr}
     if "weight_decay" in accepted:
-        options = {"weight_decay": 0.0, **options}
+        defaults["weight_decay"] = 0.0
     if "fused" in accepted:
-        options = {"fused": True, **options}  # a third faster for small models
+        defaults["fused"] = True  # a third faster for small models
     try:
-        return kind(parameters, **options)
+        return torch_optimizers.find_kind(name)(parameters, **{**defaults, **options})
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"optimizer {text!r} is refused by torch: {error}") from None
 
 
-def _parse_text(text: str) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
-    name, *pairs = (part.strip() for part in text.split(","))
-    kinds = {
-        name.lower(): kind
-        for name, kind in vars(torch.optim).items()
-        if isinstance(kind, type)
-        and issubclass(kind, torch.optim.Optimizer)
-        and name != "Optimizer"
-    }
-    if name.lower() not in kinds:
-        raise UsageError(
-            f"optimizer {name!r} is not in torch.optim{nearest(name, kinds)} "
-            f"(there are {', '.join(sorted(kinds))})"
-        )
-    kind = kinds[name.lower()]
-    accepted = [name for name in inspect.signature(kind).parameters if name not in ("params", "lr")]
-    options: dict[str, Any] = {}
+def parse_optimizer(text: str) -> tuple[str, dict[str, float | bool]]:
+    """The name of an optimizer in torch.optim, in lower case, and its options.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or option, with the nearest.
+
+    Examples
+    --------
+    >>> parse_optimizer("SGD, momentum=0.9, nesterov=true")
+    ('sgd', {'momentum': 0.9, 'nesterov': True})
+    """
+    written, *pairs = (part.strip() for part in text.split(","))
+    name = written.lower()
+    if name in OPTIONS:
+        accepted = list(OPTIONS[name])
+    else:
+        from shrinkage.study.training import torch_optimizers
+
+        accepted = [key for key in torch_optimizers.list_arguments(written) if key != "lr"]
+    options: dict[str, float | bool] = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if key == "lr":
@@ -92,14 +131,14 @@ def _parse_text(text: str) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]
             )
         if key not in accepted or not equals:
             raise UsageError(
-                f"optimizer {text!r}: {name} has no option {pair!r}{nearest(key, accepted)}; "
+                f"optimizer {text!r}: {written} has no option {pair!r}{nearest(key, accepted)}; "
                 "write for example sgd,momentum=0.9"
             )
         options[key] = _parse_value(text, value)
-    return kind, options
+    return name, options
 
 
-def _parse_value(text: str, written: str) -> object:
+def _parse_value(text: str, written: str) -> float | bool:
     if written.lower() in ("true", "false"):
         return written.lower() == "true"
     try:

@@ -1,35 +1,24 @@
-"""Take steps of every method: what cannot be trained is refused before any trial, and timed."""
+"""Try every method before any trial runs: what cannot be trained is refused, and timed."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
-import torch
-
-from shrinkage.study.data.examples import Parts
+from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.spec import Study
-from shrinkage.study.training import models
-from shrinkage.study.training.fit import (
-    POINTS,
-    DivergedError,
-    score_model,
-    set_up,
-    take_step,
-    to_tensors,
-    use_one_thread,
-)
+from shrinkage.study.training import engines
+from shrinkage.study.training.foreign_code import describe_error, exits_as_errors
 
-TIMED_STEPS = 8  # of each method at two strengths; their mean counts what else the machine does
-LONG = 0.2  # seconds of a step, from which no other is taken to time it
+FEW = 10  # steps by which a compiled trial is timed
 
 
-def rehearse(study: Study, parts: Parts) -> dict[str, float]:
-    """Take steps of every method at its least and greatest strength, before any trial runs.
+def rehearse(study: Study, parts: Parts, methods: Sequence[str]) -> dict[str, float]:
+    """Try each method at its least and greatest strength.
 
     Returns
     -------
@@ -41,66 +30,54 @@ def rehearse(study: Study, parts: Parts) -> dict[str, float]:
     UsageError
         If the model does not fit the data, or the optimizer refuses a method.
     """
-    seconds = {}
-    with use_one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _check_output(study.model, parts)
-        for method in study.methods:
-            grid = study.strengths_of(method)
-            seconds[method] = fmean(
-                _rehearse_trial(study, Trial(method, strength, 0), parts)
-                for strength in {grid[0]: None, grid[-1]: None}
-            )
-    return seconds
+    engine_of = {method: engines.choose_engine(study, method, parts.outputs) for method in methods}
+    if "torch" in engine_of.values():
+        from shrinkage.study.training import torch_rehearsal
+
+        torch_rehearsal.check_output(study.model, parts)
+    return {
+        method: fmean(
+            _rehearse_trial(study, Trial(method, strength, 0), parts, engine)
+            for strength in dict.fromkeys((grid[0], grid[-1]))
+        )
+        for method, engine in engine_of.items()
+        if (grid := study.strengths_of(method))
+    }
 
 
-def _rehearse_trial(study: Study, trial: Trial, parts: Parts) -> float:
+def _rehearse_trial(study: Study, trial: Trial, parts: Parts, engine: str) -> float:
     """The seconds that the trial will take; 0 where it diverges at once."""
     try:
-        with models.exits_as_errors():
-            setup = set_up(study, trial, parts)
-            batch = to_tensors(parts.train.X[: study.batch], parts.train.y[: study.batch])
-            take_step(setup, *batch)  # loads and compiles what the others need
-            step = _time(lambda: take_step(setup, *batch))
-            if step < LONG:
-                step = fmean(_time(lambda: take_step(setup, *batch)) for _ in range(TIMED_STEPS))
-            measuring = _time(lambda: score_model(setup.model, parts.validation, setup.metric))
-        epochs = study.epochs or 1
-        steps = epochs * math.ceil(len(parts.train.X) / study.batch)
-        return steps * step + min(epochs, POINTS) * measuring
+        with exits_as_errors():
+            if engine == "solved":
+                return engines.run_trial(study, trial, parts).seconds
+            if engine == "compiled":
+                return _time_compiled(study, trial, parts)
+            from shrinkage.study.training import torch_rehearsal
+
+            return torch_rehearsal.time_steps(study, trial, parts)
     except (KeyboardInterrupt, UsageError):
         raise
-    except (DivergedError, FloatingPointError):
-        return 0.0
     except BaseException as error:  # torch or the user's model may raise anything
         raise UsageError(
             f"{trial.method} cannot be trained with optimizer {study.optimizer!r} at strength "
-            f"{trial.strength:g}: {models.describe_error(error)} (--penalty names the methods, "
+            f"{trial.strength:g}: {describe_error(error)} (--penalty names the methods, "
             "--strengths the strengths, --optimizer the optimizer)"
         ) from None
 
 
-def _time(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return time.perf_counter() - started
+def _time_compiled(study: Study, trial: Trial, parts: Parts) -> float:
+    """The seconds of a whole trial by a few steps on one batch; the first ones load the loops."""
+    few = replace(
+        parts,
+        train=_first_rows(parts.train, study.batch),
+        validation=_first_rows(parts.validation, study.batch),
+    )
+    short = replace(study, epochs=FEW)
+    engines.run_trial(replace(study, epochs=1), trial, few)
+    steps = (study.epochs or 1) * math.ceil(len(parts.train.X) / study.batch)
+    return engines.run_trial(short, trial, few).seconds * steps / FEW
 
 
-def _check_output(model_text: str, parts: Parts) -> None:
-    X, _ = to_tensors(parts.train.X[:2], parts.train.y[:2])
-    model = models.build_model(model_text, parts.train.X.shape[1], parts.outputs)
-    try:
-        with models.exits_as_errors():
-            shape = tuple(model.eval()(X).shape)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # the user's model may raise anything
-        raise UsageError(
-            f"model {model_text!r} fails on {X.shape[1]} features: {models.describe_error(error)}"
-        ) from None
-    wanted = [(2, parts.outputs)] + ([(2,)] if parts.outputs == 1 else [])
-    if shape not in wanted:
-        raise UsageError(
-            f"model {model_text!r} gives outputs of shape {shape} for 2 rows; "
-            f"{parts.outputs} outputs need shape {wanted[0]}"
-        )
+def _first_rows(examples: Examples, count: int) -> Examples:
+    return replace(examples, X=examples.X[:count], y=examples.y[:count])

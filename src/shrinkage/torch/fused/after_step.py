@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.kernels.kind import Update
+from shrinkage.kernels.plan import plan_kernel
 from shrinkage.torch.binding.bindings import Binding, SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts import own_step
@@ -20,7 +21,6 @@ from shrinkage.torch.facts.own_step import Group, Rule
 from shrinkage.torch.fused import adam
 from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
-from shrinkage.torch.fused.plan import plan_kernel
 from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
 from shrinkage.torch.tensors.kinds import OwnStep

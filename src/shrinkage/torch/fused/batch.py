@@ -18,10 +18,9 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from shrinkage.kernels import launch, threads
-from shrinkage.kernels.column_sums import MIN_WIDTH, block_width
-from shrinkage.kernels.intrinsics import CHUNK
 from shrinkage.kernels.kind import Kind
-from shrinkage.kernels.records import PARAMETER, PIECE, Records, make_job
+from shrinkage.kernels.pieces import cut
+from shrinkage.kernels.records import PARAMETER, Records, make_job
 from shrinkage.kernels.step_counts import compile_counts
 from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
 from shrinkage.torch.fused.parameters import Entry
@@ -29,7 +28,6 @@ from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
 
 SERIAL = 1 << 17  # entries: waking threads takes longer than stepping these
-LENGTH = 1 << 15  # entries of a piece: short ones let all threads end at about the same time
 STATE = ("first", "second", "third")  # fields of a record, in the order of an optimizer's names
 States = MutableMapping[Tensor, State]
 
@@ -260,26 +258,6 @@ class Batch:
                 f"there was no memory left for a step of {self.entries[0].name} and what goes with "
                 "it: its counts of steps are one ahead, and some weights have moved"
             )
-
-
-def cut(table: Records, copies: bool, threads: int) -> Records:
-    """Cut parameters into pieces of whole chunks, rows or columns, enough for all threads."""
-    pieces: list[tuple[float, ...]] = []
-    for index, (entries, width, span) in enumerate(table[["size", "width", "span"]].tolist()):
-        if span:  # a range of every row, since a group has entries in all rows
-            rows, end = entries // span, span
-            share = -(-int(table["size"].sum()) // (2 * threads * rows))
-            unit = width if width > 1 else MIN_WIDTH
-            most = block_width(rows, width, span, copies)
-            length = most if threads == 1 else min(-(-share // unit) * unit, most)
-        else:
-            end, unit = entries, width or CHUNK
-            length = max(1, LENGTH // unit) * unit
-        pieces += [
-            (index, low, min(low + length, end), 0.0, 0.0, 0.0, 0.0, 0.0)
-            for low in range(0, end, length)
-        ]
-    return np.array(pieces, PIECE)
 
 
 def _runs(entries: Sequence[Entry]) -> list[tuple[Entry, slice]]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from shrinkage.kernels.kind import Groups, How, Kind, Update
+from shrinkage.kernels.kind import How, Kind, Update
+from shrinkage.kernels.plan import KernelPlan, plan_kernel
 from shrinkage.penalties import Penalty, parse, to_text
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bindings import Binding, SingleBinding
@@ -24,7 +25,6 @@ from shrinkage.torch.binding.checks import check_fit
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale, decoupled_amount
-from shrinkage.torch.fused.plan import KernelPlan, plan_kernel
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -48,10 +48,7 @@ class Entry:
         """The kind of the compiled loop that steps it."""
         assert self.plan is not None
         dtype = str(self.parameter.dtype).removeprefix("torch.")
-        groups = Groups.ROWS if self.plan.width else Groups.NONE
-        if self.plan.span:
-            groups = Groups.COLUMNS
-        return Kind(update, self.plan.form, How(self.how), groups, dtype)
+        return self.plan.kind(update, How(self.how), dtype)
 
     def update_plan(self) -> None:
         """Plan the compiled loop for the present shape, if there is a shape and a loop.

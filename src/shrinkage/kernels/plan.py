@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.kernels.scalar_forms import ABSOLUTE, ScalarForm, scalar_form_of
 from shrinkage.penalties import Penalty
 
@@ -20,6 +21,13 @@ class KernelPlan(NamedTuple):
     constants: tuple[float, float]
     width: int = 0  # of the rows that are its groups, or neighbours in such a group; 0: no groups
     span: int = 0  # of the rows that the groups go across; 0 where groups are rows
+
+    def kind(self, update: Update, how: How, dtype: str) -> Kind:
+        """The kind of the compiled loop for an optimizer's update."""
+        groups = Groups.ROWS if self.width else Groups.NONE
+        if self.span:
+            groups = Groups.COLUMNS
+        return Kind(update, self.form, how, groups, dtype)
 
 
 def plan_kernel(penalty: Penalty | None, shape: tuple[int, ...]) -> KernelPlan | None:

@@ -30,9 +30,11 @@ class NumberColumn:
         return 1
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Inputs of shape (rows, 1), float64."""
-        filled = np.where(np.isnan(values), self.fill, values)
-        return np.asarray(((filled - self.mean) / self.scale)[:, None])
+        """Inputs of shape (rows, 1), float32."""
+        with np.errstate(over="ignore"):  # infinite ones are refused by `Encoding.encode`
+            inputs = fill_missing(values, self.fill) - self.mean
+            inputs /= self.scale
+            return inputs.astype(np.float32)[:, None]
 
 
 @final
@@ -53,14 +55,14 @@ class TextColumn:
         return len(self.levels) + bool(self.others)
 
     def encode(self, values: np.ndarray) -> np.ndarray:
-        """Inputs of shape (rows, width), float64."""
-        filled = [value if value == value else MISSING for value in values]
+        """Inputs of shape (rows, width), float32."""
         place = {level: index for index, level in enumerate(self.levels)}
         place |= dict.fromkeys(self.others, len(self.levels))
-        inputs = np.zeros((len(filled), self.width))
-        for row, value in enumerate(filled):
-            if value in place:
-                inputs[row, place[value]] = 1.0
+        codes, distinct = pd.factorize(values)
+        places = np.array([place.get(text, -1) for text in [*distinct, MISSING]])[codes]
+        rows = np.flatnonzero(places >= 0)
+        inputs = np.zeros((len(values), self.width), dtype=np.float32)
+        inputs[rows, places[rows]] = 1.0
         return inputs
 
     def find_unknown(self, values: np.ndarray) -> np.ndarray:
@@ -94,8 +96,13 @@ class Encoding:
             for column, end in zip(self.columns, ends, strict=True)
         }
 
-    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+    def encode(self, frame: pd.DataFrame, rows: np.ndarray | None = None) -> np.ndarray:
         """Inputs of shape (rows, width), float32, from float64 and text columns.
+
+        Parameters
+        ----------
+        rows : int array, optional
+            Which rows of the frame, and in which order; by default all.
 
         Raises
         ------
@@ -103,16 +110,17 @@ class Encoding:
             For a number that is infinite, or so far from the training rows that float32 cannot
             hold it.
         """
-        parts = [column.encode(frame[column.name].to_numpy()) for column in self.columns]
-        with np.errstate(over="ignore"):
-            inputs = np.concatenate(parts, axis=1).astype(np.float32)
-        bad = np.asarray(~np.isfinite(inputs).all(axis=0))
-        if bad.any():
-            name = next(name for name, inside in self.slices().items() if bad[inside].any())
-            raise UsageError(
-                f"column {name!r} holds a number that is infinite, or beyond float32 in standard "
-                "deviations of the training rows: correct it, or empty the cell"
-            )
+        inputs = np.empty((len(frame) if rows is None else len(rows), self.width), np.float32)
+        inside = self.slices()
+        for column in self.columns:  # one at a time: no second copy of the table in memory
+            values = frame[column.name].to_numpy()
+            encoded = column.encode(values if rows is None else values[rows])
+            if not np.isfinite(encoded).all():
+                raise UsageError(
+                    f"column {column.name!r} holds a number that is infinite, or beyond float32 in "
+                    "standard deviations of the training rows: correct it, or empty the cell"
+                )
+            inputs[:, inside[column.name]] = encoded
         return inputs
 
     def to_json(self) -> dict[str, Any]:
@@ -124,6 +132,45 @@ class Encoding:
         """The encoding that `to_json` described."""
         columns = [_column_from_json(column) for column in fields["columns"]]
         return cls(tuple(columns), float(fields["center"]), float(fields["scale"]))
+
+
+def fit_number_column(name: str, values: np.ndarray) -> NumberColumn:
+    """The median, mean and standard deviation of a column; the scale of a constant one is 1."""
+    known = values[~np.isnan(values)]
+    fill = float(np.median(known)) if len(known) else 0.0
+    filled = fill_missing(values, fill)
+    mean, variance = float(filled.mean()), float(filled.var())
+    # A variance that rounding alone can make is 0.
+    epsilon, rows = float(np.finfo(float).eps), len(filled)
+    is_constant = variance <= rows * epsilon * variance + (rows * mean * epsilon) ** 2
+    return NumberColumn(name, fill, mean, 1.0 if is_constant else float(np.sqrt(variance)))
+
+
+def fit_text_column(name: str, values: np.ndarray, most: int) -> TextColumn:
+    """The levels of a column in alphabetical order; where they are more than `most`, the rarest
+    share an input: of equally frequent ones the first.
+    """
+    codes, distinct = pd.factorize(values)
+    amounts = np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist()
+    counts = dict(zip(distinct, amounts, strict=True))
+    empty = int((codes < 0).sum())
+    if empty:
+        counts[MISSING] = counts.get(MISSING, 0) + empty
+    levels = sorted(counts)
+    if len(levels) <= most:
+        return TextColumn(name, tuple(levels))
+    rare = set(sorted(levels, key=counts.__getitem__)[: len(levels) - most + 1])
+    return TextColumn(
+        name,
+        tuple(level for level in levels if level not in rare),
+        tuple(level for level in levels if level in rare),
+    )
+
+
+def fill_missing(values: np.ndarray, fill: float) -> np.ndarray:
+    """The numbers with `fill` in place of nan; the array itself where none is missing."""
+    missing = np.isnan(values)
+    return np.where(missing, fill, values) if missing.any() else values
 
 
 def _column_from_json(fields: Mapping[str, Any]) -> Column:

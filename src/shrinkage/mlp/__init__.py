@@ -1,0 +1,1 @@
+"""Networks of dense layers, trained by compiled loops without torch."""
