@@ -6,7 +6,8 @@ Each solver goes through the same 20 strengths, from that at which the first wei
 hundredth of it, each begun at the one before. Tolerances mean something else in each package: each
 gets the loosest power of ten at which its objective is, at every strength, within 1e-6 of the least
 known one, as a share of the objective without weights. What compiles is compiled before. The
-solvers take turns; the table has medians. celer's logistic regression has no intercept, and is held
+solvers take turns; the table has medians, of processor seconds, as they depend less on what else
+the machine does. celer's logistic regression has no intercept, and is held
 against its own minimum; scikit-learn's (saga) is measured on the first shape alone, as the others
 take it minutes. The table is printed, and written to `benchmarks/RESULTS-linear.md`.
 """
@@ -215,9 +216,9 @@ def measure(kind: str, shape: str, rounds: int) -> str:
     seconds: dict[str, list[float]] = {solver: [] for solver in reaching}
     for _ in range(rounds):
         for solver in reaching:
-            started = time.perf_counter()
+            started = time.process_time()
             SOLVERS[solver](task, tolerances[solver])
-            seconds[solver].append(time.perf_counter() - started)
+            seconds[solver].append(time.process_time() - started)
     cells = []
     for solver in SOLVERS:
         if solver not in solvers:
@@ -243,7 +244,7 @@ def main() -> None:
     lines = [
         "# Linear paths beside celer, skglm and scikit-learn",
         "",
-        "Written by `benchmarks/linear.py`, which says what is compared: milliseconds for "
+        "Written by `benchmarks/linear.py`, which says what is compared: milliseconds of the processor for "
         f"{STRENGTHS} strengths, medians of {arguments.rounds} interleaved rounds; all come within "
         f"{EXCESS:g} of the same objective. The last column is our time over that of the faster of "
         "celer and skglm.",
