@@ -200,9 +200,9 @@ def _descend_fast(
         elif problem.is_squared:
             columns = [ridge(problem.design, target, square) for target in problem.targets.T]
             parameters, done = np.column_stack(columns), 1
-        elif problem.is_separable:
+        elif problem.is_separable or absolute:
             parameters, done = newton(problem, parameters, limit, NEWTON_STEPS)
-        elif not absolute:
+        else:
             parameters, done = quasi_newton(problem, parameters, limit, max_iter)
         if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
             return parameters, done
