@@ -26,6 +26,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         uri=True,
         timeout=TIMEOUT,
         isolation_level=None,
+        check_same_thread=False,  # records are written by a thread, while no other uses it
     )
     # A damaged text must not make other rows unreadable; it is noticed by its value.
     connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")

@@ -36,8 +36,8 @@ class Store:
         self._path = folder / FILE
         self._connection = connection
 
-    def add(self, record: Record) -> None:
-        """Write one record, in its own transaction.
+    def add(self, *records: Record) -> None:
+        """Write a record, or several, in one transaction.
 
         Raises
         ------
@@ -45,7 +45,9 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            self._connection.execute(sqlite_rows.INSERT_RECORD, sqlite_rows.record_to_row(record))
+            self._connection.executemany(
+                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
+            )
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -169,21 +171,42 @@ def load(folder: str | Path) -> Results:
 
         results = load("mine")
     """
-    path = Path(folder) / FILE
+    with _open_to_read(Path(folder)) as connection:
+        results, damaged = _read_results(connection, Path(folder) / FILE)
+    if damaged:
+        warnings.warn(
+            f"{pluralize(len(damaged), 'damaged record')} of {str(Path(folder) / FILE)!r} left "
+            "out: the same compare command runs these trials again",
+            stacklevel=2,
+        )
+    return results
+
+
+def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
+    """The permanent metadata of a study, its records, and how many are damaged and left out.
+
+    Raises
+    ------
+    UsageError
+        As `load` does.
+    """
+    with _open_to_read(folder) as connection:
+        stored = metadata.read(connection, folder / FILE)
+        rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+    records, damaged = _decode_records(rows, stored["question"])
+    return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
+
+
+@contextmanager
+def _open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    path = folder / FILE
     with database.explain_read_errors(path):
         if not path.is_file():
             raise UsageError(f"folder {str(folder)!r} holds no study: there is no {FILE} in it")
         with closing(database.connect(path)) as connection:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
-            results, damaged = _read_results(connection, path)
-    if damaged:
-        warnings.warn(
-            f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
-            "compare command runs these trials again",
-            stacklevel=2,
-        )
-    return results
+            yield connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:
