@@ -35,6 +35,7 @@ class Store:
         self.damaged = 0  # how many records were removed when the folder was opened
         self._path = folder / FILE
         self._connection = connection
+        self._records: list[Record] = []  # what the file holds, which no other process changes
 
     def add(self, *records: Record) -> None:
         """Write a record, or several, in one transaction.
@@ -48,6 +49,7 @@ class Store:
             self._connection.executemany(
                 sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
             )
+        self._records += records
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -69,12 +71,13 @@ class Store:
     def read_results(self) -> Results:
         """The whole study, read back."""
         with database.explain_read_errors(self._path):
-            return _read_results(self._connection, self._path)[0]
+            return _read_results(self._connection, self._path, self._records)
 
-    def _delete_damaged(self) -> None:
-        """Delete damaged records, so that their trials run again."""
+    def _read_records(self) -> None:
+        """Read the records; damaged ones are deleted, so that their trials run again."""
         with database.explain_read_errors(self._path):
-            _, damaged = _read_results(self._connection, self._path)
+            question = metadata.read(self._connection, self._path)["question"]
+            self._records, damaged = _read_records(self._connection, question)
         if not damaged:
             return
         with database.transaction(self._connection, self._path):
@@ -128,7 +131,7 @@ def open_store(
                 f"{describe_differences(there, identity)}: name another folder, or delete that one"
             )
         store = Store(folder, connection)
-        store._delete_damaged()
+        store._read_records()
         store._update_metadata(metadata_values)
         yield store
 
@@ -177,7 +180,9 @@ def load(folder: str | Path) -> Results:
         with closing(database.connect(path)) as connection:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
-            results, damaged = _read_results(connection, path)
+            question = metadata.read(connection, path)["question"]
+            records, damaged = _read_records(connection, question)
+            results = _read_results(connection, path, records)
     if damaged:
         warnings.warn(
             f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
@@ -206,11 +211,12 @@ def _create_study(
         metadata.write(connection, metadata_values)
 
 
-def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
-    """The study as it is stored, and the row numbers of damaged records."""
+def _read_results(connection: sqlite3.Connection, path: Path, records: Sequence[Record]) -> Results:
+    """The study as it is stored, with records that were read."""
     stored = metadata.read(connection, path)
     question = stored["question"]
-    records, damaged = _read_records(connection, question)
+    place = {method: index for index, method in enumerate(question["methods"])}
+    records = sorted(records, key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
     choices = _read_choices(connection, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
@@ -227,13 +233,13 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
         results = replace(
             results, verdict=write_verdict(results), recommended=find_recommended(results)
         )
-    return results, damaged
+    return results
 
 
 def _read_records(
     connection: sqlite3.Connection, question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
-    """The records in the order of the question, and the row numbers of the damaged ones."""
+    """The sound records, and the row numbers of the damaged ones."""
     records, damaged = [], []
     for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
         try:
@@ -242,8 +248,6 @@ def _read_records(
             raise
         except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
             damaged.append(number)
-    place = {method: index for index, method in enumerate(question["methods"])}
-    records.sort(key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
     return records, damaged
 
 
