@@ -12,7 +12,7 @@ import numpy as np
 from shrinkage.study.records import Record
 from shrinkage.study.training import engines
 
-def run_trial(study, trial, parts):
+def run_trial(study, trial, parts, stop=None):
     draw = np.random.default_rng(trial.seed).normal
     inputs = parts.train.X.shape[1]
     shapes = {"0.weight": (4, inputs), "0.bias": 4, "2.weight": (1, 4), "2.bias": 1}

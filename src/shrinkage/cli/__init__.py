@@ -13,7 +13,7 @@ except ImportError:
     ) from None
 
 import shrinkage
-from shrinkage.cli import compare, path, predict, probe, sandbox, scratch
+from shrinkage.cli import compare, merge, path, predict, probe, sandbox, scratch
 from shrinkage.cli.exits import end_in_a_sentence, own_the_process
 
 # Plain help: drawn frames would double the time it takes to appear.
@@ -54,6 +54,7 @@ def _options(
 for command in (
     compare.compare,
     compare.report,
+    merge.merge,
     path.path,
     predict.predict,
     probe.probe,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,6 +90,27 @@ def compare(
             help="Trials at a time.  [default: one a processor]",
         ),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where trials run: local, dask or ray.  [default: local]"
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of the cluster: tcp://host:8786 of dask; host:6379, ray://host:10001 or auto of "
+            "ray.",
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Run one of N shares of the trials, as 2/8; `shrinkage merge` joins the folders.",
+        ),
+    ] = None,
     subject: Subject = None,
     task: Task = None,
     metric: Metric = None,
@@ -163,21 +183,14 @@ def compare(
             base, **{key: value for key, value in given.items() if value is not None}
         )
 
+        from shrinkage.cli.ending import end_study
         from shrinkage.study.comparing import run_study
-        from shrinkage.study.model.predictions import describe_model
 
         command = shlex.join(["shrinkage", *sys.argv[1:]])
         rows = _rows_to_fit(refit, no_refit)
-        results = run_study(question, out=out, jobs=jobs, rows=rows, command=command)
-
-        from shrinkage.report import write_report
-
-        write_report(results, out / "report.html")
-        typer.echo(f"{results!r}\n\n{out / 'report.html'}")
-        with suppress(UsageError):  # there is no model, and why was said before
-            typer.echo(describe_model(results.model, out))
-    if not results.choices:
-        raise typer.Exit(1)
+        how: dict[str, Any] = {"jobs": jobs, "backend": backend, "scheduler": scheduler}
+        results = run_study(question, out=out, shard=shard, rows=rows, command=command, **how)
+        end_study(results, out)
 
 
 def report(
@@ -185,17 +198,32 @@ def report(
         Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
     ],
 ) -> None:
-    """Make trials.csv, features.csv and report.html again, from the records alone."""
+    """Make trials.csv, features.csv and report.html again, from the records alone.
+
+    It can be run at any time, also while the study is running, and shows what there is so far.
+    """
     with end_in_a_sentence(folder):
         from shrinkage.report import write_report
         from shrinkage.study.storage.features_csv import write_features_csv
+        from shrinkage.study.storage.folder_lock import is_in_use
         from shrinkage.study.storage.store import load
         from shrinkage.study.storage.trials_csv import write_csv
 
-        results = load(folder)
-        write_csv(results, folder / "trials.csv")
-        write_features_csv(results, folder / "features.csv")
-        write_report(results, folder / "report.html")
+        is_seen = False
+        while not is_seen:
+            results = load(folder)
+            write_csv(results, folder / "trials.csv")
+            write_features_csv(results, folder / "features.csv")
+            write_report(results, folder / "report.html")
+            # A study that was finished meanwhile has written its own page, which is replaced.
+            is_seen = bool(results.verdict) or not load(folder).verdict
+        if not results.verdict:
+            typer.echo(f"{results!r}\n")
+            typer.echo(
+                "The study is running: the same command shows more later."
+                if is_in_use(folder)
+                else "The study is not running: its compare command goes on from here."
+            )
         for name in ("trials.csv", "features.csv", "report.html"):
             typer.echo(folder / name)
 

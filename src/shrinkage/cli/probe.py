@@ -63,7 +63,7 @@ def probe(
         if out is not None:
             check_page(out, "out")
 
-        from shrinkage.study.training.workers import check_jobs
+        from shrinkage.study.running.local import check_jobs
 
         check_jobs(jobs)
 

@@ -62,8 +62,6 @@ def compile_training(dtype: str) -> Work:
         weights = memory(net.values, net.weight_count, like)
         turns = memory(net.turns, net.turn_count, TURNS)
         for step in range(net.step_count):
-            if net.stop != 0:
-                return
             low, high = ranges[2 * step], ranges[2 * step + 1]
             fill(gradient, like.dtype.type(0.0))
             layers = memory(net.layers, net.layer_count, LAYERS)

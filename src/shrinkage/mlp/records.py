@@ -60,7 +60,6 @@ NETWORK = np.dtype(
         ("rates", np.int64),
         ("losses", np.int64),  # what the loss was before each step
         ("done", np.int64),  # how many steps were made
-        ("stop", np.int64),  # not 0: no further step is begun
         # A batch goes through in tiles of so many samples, of which there is a copy.
         ("tile", np.int64),
         ("tile_inputs", np.int64),

@@ -100,7 +100,7 @@ class Training:
 
         Notes
         -----
-        It ends before a step whose loss is not finite, and where `stop` was called.
+        It ends before a step whose loss is not finite.
         """
         losses = np.full(len(rates), np.nan)
         self._set(inputs=data.inputs, order=order, ranges=ranges, rates=rates, losses=losses)
@@ -110,10 +110,6 @@ class Training:
         self._network["step_count"], self._network["done"] = len(rates), 0
         self._work(self._network.ctypes.data)
         return losses, int(self._network["done"][0])
-
-    def stop(self) -> None:
-        """Let `run`, in another thread, end before its next step."""
-        self._network["stop"] = 1
 
     def _set(self, **arrays: Array | None) -> None:
         for name, array in arrays.items():

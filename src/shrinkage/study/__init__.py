@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shrinkage.study.comparing import compare
     from shrinkage.study.errors import StoppedError, UsageError
+    from shrinkage.study.merging import merge
     from shrinkage.study.model.fit_model import fit_model
     from shrinkage.study.model.fitted import FittedModel, load_model
     from shrinkage.study.path.fit_path import fit_path
@@ -27,6 +28,7 @@ __all__ = [
     "fit_path",
     "load",
     "load_model",
+    "merge",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "fit_path": "path.fit_path",
     "load": "storage.store",
     "load_model": "model.fitted",
+    "merge": "merging",
 }
 
 

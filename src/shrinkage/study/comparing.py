@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from shrinkage.study import score_test_part
-from shrinkage.study.choosing import choose
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.data.limits import describe_limits
 from shrinkage.study.data.memory import describe_memory
@@ -21,16 +19,17 @@ from shrinkage.study.data.splits import SeedParts, split_rows
 from shrinkage.study.data.table import Table, prepare_table
 from shrinkage.study.describing import collect_provenance, describe_data, describe_table
 from shrinkage.study.errors import UsageError
+from shrinkage.study.finishing import choose_and_score, keep_model
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import hash_identity, identify
-from shrinkage.study.model.feature_use import measure_features
-from shrinkage.study.model.fitted import MODEL, load_model
-from shrinkage.study.model.refit import ROWS, check_rows
-from shrinkage.study.model.refit import refit as refit_method
-from shrinkage.study.model.storage import remove_model_folder
+from shrinkage.study.model.refit import check_rows
 from shrinkage.study.progress import Progress, describe_expected, show_progress
+from shrinkage.study.records import Trial
 from shrinkage.study.results import Results
+from shrinkage.study.running.backends import Backend, open_backend
+from shrinkage.study.running.one_trial import needs_torch
 from shrinkage.study.scores import find_metric
+from shrinkage.study.sharding import deal_trials
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.storage.record_writer import RecordWriter
@@ -39,9 +38,9 @@ from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.model_function import hash_model_source
 from shrinkage.study.training.optimizers import default_lr
 from shrinkage.study.training.rehearsal import rehearse
-from shrinkage.study.training.workers import START, check_jobs, count_processes, run_trials
 
 OUT = "shrinkage-study"
+START = 4.0  # seconds, roughly, until several processes have loaded torch
 
 
 def compare(
@@ -57,6 +56,9 @@ def compare(
     lr: float | None = None,
     epochs: int | None = None,
     jobs: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
     subject: str | None = None,
     task: str | None = None,
     metric: str | None = None,
@@ -80,6 +82,13 @@ def compare(
         Methods such as "l1@proximal"; "none" is always compared.
     jobs : int, optional
         How many trials run at a time; by default one per processor.
+    backend : "local", "dask" or "ray", optional
+        Where trials run: here, or on a cluster, whose workers need shrinkage as well.
+    scheduler : str, optional
+        The address of the cluster, "tcp://host:8786" or "ray://host:10001"; by default what
+        this process is connected to, or a Ray on this machine.
+    shard : str, optional
+        "2/8" runs the second of eight shares of the trials; `merge` puts the folders together.
     prefer : "score" or "sparse"
         What the verdict recommends. Changing it for a finished study trains nothing.
     refit : "rest", "all" or None
@@ -136,7 +145,17 @@ def compare(
         prefer=prefer,
     )
     frame = None if isinstance(data, str | Path) else data
-    return run_study(study, out=Path(out), jobs=jobs, frame=frame, rows=refit, quiet=quiet)
+    return run_study(
+        study,
+        out=Path(out),
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        shard=shard,
+        frame=frame,
+        rows=refit,
+        quiet=quiet,
+    )
 
 
 def run_study(
@@ -144,14 +163,44 @@ def run_study(
     *,
     out: Path = Path(OUT),
     jobs: int | None = None,
+    backend: str | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
     frame: object = None,
     rows: str | None = "rest",
     quiet: bool = False,
     command: str = "shrinkage.study.compare(...)",
 ) -> Results:
     """Answer the question of `study` in the folder `out`; see `compare` (`rows` is `refit`)."""
-    check_jobs(jobs)
     check_rows(rows)
+    trials = deal_trials(study, shard)
+    with open_backend(backend, scheduler, jobs) as where:
+        return _answer(
+            study,
+            trials,
+            where,
+            out=out,
+            jobs=jobs,
+            frame=frame,
+            rows=rows,
+            quiet=quiet,
+            command=command,
+        )
+
+
+def _answer(
+    study: Study,
+    trials: Sequence[Trial],
+    backend: Backend,
+    *,
+    out: Path,
+    jobs: int | None,
+    frame: object,
+    rows: str | None,
+    quiet: bool,
+    command: str,
+) -> Results:
+    """Run the trials, and finish the study unless others are missing."""
     table, target = _read_table(study, frame)
     parts = SeedParts(table, study)
     study = study.with_defaults(
@@ -166,7 +215,7 @@ def run_study(
         study, data_digest=table.digest, model_digest=hash_model_source(study.model)
     )
     recorded = find_recorded(out, identity)
-    methods = dict.fromkeys(trial.method for trial in study.trials() if trial not in recorded)
+    methods = dict.fromkeys(trial.method for trial in trials if trial not in recorded)
     trial_seconds = rehearse(study, parts[0], list(methods))
     metadata = {
         "question": {**dataclasses.asdict(study), "digest": hash_identity(identity)},
@@ -176,15 +225,12 @@ def run_study(
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
         for line in [*describe_table(table), *describe_memory(table, parts, 0)]:
             progress.say(line)
-        _run_pending(study, parts, store, jobs, progress, trial_seconds)
+        _run_pending(study, trials, parts, store, backend, progress, trial_seconds)
         if not store.is_finished():
-            records = store.read_results().records
-            choices = choose(records, study.splits, find_metric(study.metric, table.task))
-            choices = score_test_part.score_test_part(choices, records, table, study)
-            pairs = dict.fromkeys((choice.method, choice.strength) for choice in choices)
-            store.finish(choices, measure_features(list(pairs), records, table, study))
+            choose_and_score(study, table, store)
         results = store.read_results()
-        _keep_model(results, table, study, rows, jobs, progress)
+        if results.verdict:
+            keep_model(results, table, study, rows, jobs, progress)
     write_csv(results, out / "trials.csv")
     write_features_csv(results, out / "features.csv")
     return results
@@ -196,76 +242,40 @@ def _read_table(study: Study, frame: object) -> tuple[Table, str]:
     return prepare_table(source, study), study.target or source.target or ""
 
 
-def _keep_model(
-    results: Results,
-    table: Table,
-    study: Study,
-    rows: str | None,
-    jobs: int | None,
-    progress: Progress,
-) -> None:
-    """Fit the recommended model into the study's folder, unless it is there or `rows` is None.
-
-    A model of the study that is no longer recommended, after another `prefer`, is removed.
-    """
-    assert results.folder is not None
-    digest, choice = results.question["digest"], results.recommended
-    folder = results.folder / MODEL
-    with suppress(UsageError):  # none yet, or one that is damaged: it is fitted again
-        model = load_model(folder)
-        if model.facts.get("study") == digest:
-            if choice is None or (model.method, model.strength) != (choice.method, choice.strength):
-                remove_model_folder(folder)
-            elif rows in (None, model.facts["rows"]):
-                return
-    if choice is None or rows is None:
-        return
-    progress.say(f"fitting the recommended model on {ROWS[rows]}")
-    try:
-        model = refit_method(
-            table,
-            study,
-            choice.method,
-            choice.strength,
-            rows=rows,
-            uses=results.features,
-            digest=digest,
-            jobs=jobs,
-        )
-        model.save(folder)
-    except UsageError as error:
-        progress.say(f"no model is kept: {error}")
-
-
 def _run_pending(
     study: Study,
+    trials: Sequence[Trial],
     parts: Sequence[Parts],
     store: Store,
-    jobs: int | None,
+    backend: Backend,
     progress: Progress,
     trial_seconds: Mapping[str, float],
 ) -> None:
-    """Run the trials that have no record, and store each record as soon as it is made."""
-    earlier = store.read_results().records
+    """Run those of the trials that have no record, and store each record as soon as it is made."""
+    mine = set(trials)
+    earlier = [record for record in store.read_results().records if record.trial in mine]
     done = {record.trial for record in earlier}
     if store.damaged:
         count = pluralize(store.damaged, "damaged record")
         progress.say(f"{count} removed: the same trials run again")
-    trials = study.trials()
     pending = [trial for trial in trials if trial not in done]
-    processes = count_processes(jobs, pending)
+    at_a_time = backend.count(len(pending))
     seconds = math.fsum(trial_seconds.get(trial.method, 0.0) for trial in pending)
-    seconds /= max(processes, 1)
+    seconds /= max(at_a_time, 1)
+    if at_a_time > 1 and any(
+        needs_torch(study, method, parts) for method in {trial.method for trial in pending}
+    ):
+        seconds += START
     progress.start(
         len(trials),
         earlier,
         find_metric(study.metric, parts[0].task),
         folds=study.folds,
-        expected=describe_expected(seconds + START * (processes > 1), processes),
+        expected=describe_expected(seconds, at_a_time),
     )
     with (
         RecordWriter(store.add) as writer,
-        closing(run_trials(study, pending, parts, jobs)) as records,
+        closing(backend.run(study, pending, parts)) as records,
     ):
         for record in records:
             writer.add(record)

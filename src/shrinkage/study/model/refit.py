@@ -18,10 +18,10 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.model.network import build_predictor
 from shrinkage.study.records import FeatureUse, Record, Trial
+from shrinkage.study.running.local import run_trials
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training.engines import choose_engine
-from shrinkage.study.training.workers import run_trials
 
 INITIALIZATIONS = 3
 ROWS = {

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, Trial, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
 FILE = "study.sqlite"
@@ -65,19 +65,21 @@ class Store:
         """Whether the choices are written."""
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
-            choices = _read_choices(self._connection, stored["question"])
+            rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
+            choices = _decode_choices(rows, stored["question"])
         return bool(stored["finished"]) and choices is not None
 
     def read_results(self) -> Results:
         """The whole study, read back."""
         with database.explain_read_errors(self._path):
-            return _read_results(self._connection, self._path, self._records)
+            return _read_results(self._connection, self._path, self._records)[0]
 
     def _read_records(self) -> None:
         """Read the records; damaged ones are deleted, so that their trials run again."""
         with database.explain_read_errors(self._path):
             question = metadata.read(self._connection, self._path)["question"]
-            self._records, damaged = _read_records(self._connection, question)
+            rows = self._connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        self._records, damaged = _decode_records(rows, question)
         if not damaged:
             return
         with database.transaction(self._connection, self._path):
@@ -173,23 +175,42 @@ def load(folder: str | Path) -> Results:
 
         results = load("mine")
     """
-    path = Path(folder) / FILE
+    with _open_to_read(Path(folder)) as connection:
+        results, damaged = _read_results(connection, Path(folder) / FILE)
+    if damaged:
+        warnings.warn(
+            f"{pluralize(len(damaged), 'damaged record')} of {str(Path(folder) / FILE)!r} left "
+            "out: the same compare command runs these trials again",
+            stacklevel=2,
+        )
+    return results
+
+
+def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
+    """The permanent metadata of a study, its records, and how many are damaged and left out.
+
+    Raises
+    ------
+    UsageError
+        As `load` does.
+    """
+    with _open_to_read(folder) as connection:
+        stored = metadata.read(connection, folder / FILE)
+        rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+    records, damaged = _decode_records(rows, stored["question"])
+    return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
+
+
+@contextmanager
+def _open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
+    path = folder / FILE
     with database.explain_read_errors(path):
         if not path.is_file():
             raise UsageError(f"folder {str(folder)!r} holds no study: there is no {FILE} in it")
         with closing(database.connect(path)) as connection:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
-            question = metadata.read(connection, path)["question"]
-            records, damaged = _read_records(connection, question)
-            results = _read_results(connection, path, records)
-    if damaged:
-        warnings.warn(
-            f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
-            "compare command runs these trials again",
-            stacklevel=2,
-        )
-    return results
+            yield connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -211,20 +232,33 @@ def _create_study(
         metadata.write(connection, metadata_values)
 
 
-def _read_results(connection: sqlite3.Connection, path: Path, records: Sequence[Record]) -> Results:
-    """The study as it is stored, with records that were read."""
-    stored = metadata.read(connection, path)
+def _read_results(
+    connection: sqlite3.Connection, path: Path, known: Sequence[Record] | None = None
+) -> tuple[Results, list[int]]:
+    """The study as it is stored at one moment, and the row numbers of damaged records.
+
+    `known` are its records where they were read before.
+    """
+    with database.snapshot(connection):
+        stored = metadata.read(connection, path)
+        query = sqlite_rows.SELECT_RECORDS
+        record_rows = connection.execute(query).fetchall() if known is None else []
+        choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
+    records, damaged = _decode_records(record_rows, question)
     place = {method: index for index, method in enumerate(question["methods"])}
-    records = sorted(records, key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
-    choices = _read_choices(connection, question)
+    records = sorted(
+        records if known is None else known,
+        key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
+    )
+    choices = _decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, count_splits(question), metric),
+        choices=choices or choose_so_far(records, question, metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,
@@ -233,15 +267,15 @@ def _read_results(connection: sqlite3.Connection, path: Path, records: Sequence[
         results = replace(
             results, verdict=write_verdict(results), recommended=find_recommended(results)
         )
-    return results
+    return results, damaged
 
 
-def _read_records(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_records(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
     """The sound records, and the row numbers of the damaged ones."""
     records, damaged = [], []
-    for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
+    for number, *row in rows:
         try:
             records.append(sqlite_rows.row_to_record(row, question))
         except MemoryError:
@@ -259,16 +293,13 @@ def _read_features(fields: object) -> list[FeatureUse]:
         return []
 
 
-def _read_choices(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_choices(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> list[Choice] | None:
     """The choices that were written; None if one is damaged, since all can be made again."""
     try:
-        return [
-            sqlite_rows.row_to_choice(row, question)
-            for row in connection.execute(sqlite_rows.SELECT_CHOICES)
-        ]
-    except (MemoryError, sqlite3.Error):
+        return [sqlite_rows.row_to_choice(row, question) for row in rows]
+    except MemoryError:
         raise
     except Exception:  # as for records
         return None

@@ -7,7 +7,9 @@ which this is the fast twin. It holds Python's lock only between the points of i
 from __future__ import annotations
 
 import math
+import threading
 import time
+from concurrent.futures import CancelledError
 from itertools import pairwise
 
 import numpy as np
@@ -31,6 +33,7 @@ from shrinkage.study.training.optimizers import parse_optimizer
 
 Array = np.ndarray
 MOST_LAYERS = 5  # with weights
+MOST_WORK = 500_000_000  # weights times rows that go through before `stop` is looked at again
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
@@ -78,18 +81,22 @@ def _way(how: str) -> str:
     return "coupled" if how == "loss" else how
 
 
-def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
+def run_trial(
+    study: Study, trial: Trial, parts: Parts, stop: threading.Event | None = None
+) -> Record:
     """Train one model from its seed and measure it; the same arguments give the same record.
 
     Raises
     ------
+    concurrent.futures.CancelledError
+        Soon after `stop` is set from another thread.
     ValueError
         If no compiled loop has the penalty on a layer of the network, or it does not fit one.
     """
     started = time.perf_counter()
     fitting = Fitting(study, trial, parts)
     with use_one_blas_thread():
-        reason = fitting.fit()
+        reason = fitting.fit(stop)
         return fitting.make_record(reason, started)
 
 
@@ -116,35 +123,51 @@ class Fitting:
             key: [] for key in ("epoch", "data_loss", "penalty", "validation_score")
         }
 
-    def fit(self) -> str:
+    def fit(self, stop: threading.Event | None) -> str:
         """Train for the study's epochs; return why it diverged, or ""."""
         lr, epochs = self.study.lr, self.study.epochs
         assert lr is not None
         assert epochs is not None
-        rows = len(self.parts.train.X)
+        rows = len(self.data.inputs)
         batches = math.ceil(rows / self.study.batch)
-        steps = np.arange(epochs * batches)
-        rates = lr * 0.5 * (1.0 + np.cos(math.pi * steps / len(steps)))
+        rates = (
+            lr * 0.5 * (1.0 + np.cos(math.pi * np.arange(epochs * batches) / (epochs * batches)))
+        )
         ends = np.cumsum([len(part) for part in np.array_split(np.arange(rows), batches)])
         ranges = np.column_stack([np.concatenate([[0], ends[:-1]]), ends])
-        shuffle, every, epoch = TorchGenerator(self.trial.seed), max(1, epochs // POINTS), 0
+        shuffle, every = TorchGenerator(self.trial.seed), max(1, epochs // POINTS)
+        epoch, losses = 0, np.empty(0)
         while epoch < epochs:
-            count = min(1 if epoch == 0 else every, epochs - epoch)
-            order = None
-            low = ranges
-            if batches > 1:
-                order = np.concatenate([shuffle.permutation(rows) for _ in range(count)])
-                low = ranges + rows * np.arange(count)[:, None, None]
-            part = rates[epoch * batches : (epoch + count) * batches]
-            spans = np.ascontiguousarray(np.broadcast_to(low, (count, batches, 2)))
-            losses, done = self.training.run(self.data, order, spans, part)
-            if done < len(part):
-                return self._explain_divergence(epoch * batches + done + 1, losses[done])
+            # Up to the next point of the curve at once, unless each epoch has an order of its own.
+            count = min((-epoch) % every + 1, epochs - epoch) if batches == 1 else 1
+            order = None if batches == 1 else shuffle.permutation(rows)
+            spans = np.tile(ranges, (count, 1))
+            losses = self._run(order, spans, rates[epoch * batches :][: len(spans)], stop)
+            if len(losses) < len(spans) or not np.isfinite(losses[-1]):
+                return self._explain_divergence(epoch * batches + len(losses), losses[-1])
             epoch += count
-            self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
+            if (epoch - 1) % every == 0 or epoch == epochs:
+                self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
         if not np.isfinite(self.training.values).all():
-            return self._explain_divergence(len(steps), 0.0)
+            return self._explain_divergence(len(rates), 0.0)
         return ""
+
+    def _run(
+        self, order: Array | None, spans: Array, rates: Array, stop: threading.Event | None
+    ) -> Array:
+        """Take steps, and return the losses before them; the last is the first not finite one."""
+        work = len(self.training.values) * int(np.diff(spans[0])[0])
+        length = max(1, MOST_WORK // work)
+        losses = []
+        for start in range(0, len(spans), length):
+            if stop is not None and stop.is_set():
+                raise CancelledError
+            part = slice(start, start + length)
+            found, done = self.training.run(self.data, order, spans[part], rates[part])
+            losses.append(found[: done + 1])
+            if done < len(found):
+                break
+        return np.concatenate(losses)
 
     def _append_history(self, epoch: int, loss: float) -> None:
         self.history["epoch"].append(epoch)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
+from shrinkage.study.training.foreign_code import exits_as_errors
 from shrinkage.study.training.model_text import names_function
+
+# torch's generator of random numbers and its number of threads belong to the whole process, so
+# that it trains one model at a time in each: on a cluster a worker may have several threads.
+_torch = threading.Lock()
 
 
 def choose_engine(study: Study, method: str, outputs: int) -> str:
@@ -33,11 +39,19 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
     return "compiled" if compiled_engine.serves(study, method, outputs) else "torch"
 
 
-def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
+def run_trial(
+    study: Study, trial: Trial, parts: Parts, stop: threading.Event | None = None
+) -> Record:
     """Train one model from its seed and measure it; the same arguments give the same record.
 
     `study` must have its `lr` and `epochs`. If a number stops being finite, the record's status is
     "diverged".
+
+    Parameters
+    ----------
+    stop : threading.Event, optional
+        Set from another thread to end the trial early: an engine that runs in threads looks at it
+        now and then, and raises concurrent.futures.CancelledError. torch does not look at it.
     """
     engine = choose_engine(study, trial.method, parts.outputs)
     if engine == "solved":
@@ -50,7 +64,8 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
 
         if compiled_engine.serves(study, trial.method, parts.outputs):
             with suppress(ValueError):
-                return compiled_engine.run_trial(study, trial, parts)
+                return compiled_engine.run_trial(study, trial, parts, stop)
     from shrinkage.study.training import fit
 
-    return fit.run_trial(study, trial, parts)
+    with _torch, exits_as_errors():
+        return fit.run_trial(study, trial, parts)

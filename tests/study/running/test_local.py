@@ -11,13 +11,13 @@ import pytest
 
 from shrinkage.study import StoppedError, UsageError
 from shrinkage.study.records import Trial
-from shrinkage.study.training import workers
+from shrinkage.study.running import local
 
 PATIENCE = 1800  # seconds; a slow machine is no failure
 SLEEPER = """
 import os, sys, time
 sys.modules["torch"] = None  # the watch needs none
-from shrinkage.study.training.parent_watch import end_with_parent
+from shrinkage.study.running.parent_watch import end_with_parent
 end_with_parent(os.getppid(), os.getcwd())
 print(os.getpid(), flush=True)
 time.sleep(600)
@@ -68,20 +68,20 @@ def test_workers_watch_before_their_first_trial(ready, monkeypatch):
 
     monkeypatch.setattr(joblib, "Parallel", Parallel)
     study, parts = ready()
-    assert list(workers.run_trials(study, study.trials(), [parts, parts], 2)) == []
-    assert given["initializer"].__module__ == "shrinkage.study.training.parent_watch"
+    assert list(local.run_trials(study, study.trials(), [parts, parts], 2)) == []
+    assert given["initializer"].__module__ == "shrinkage.study.running.parent_watch"
     assert given["initargs"] == (os.getpid(), os.getcwd())
 
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "2", 10**5, 10**20])
 def test_a_number_of_processes_that_cannot_be_is_refused(jobs):
     with pytest.raises(UsageError, match=rf"jobs must be .*, got '?{jobs}'?"):
-        workers.check_jobs(jobs)
+        local.check_jobs(jobs)
 
 
 def test_some_processes_for_each_processor_are_taken():
     for jobs in (None, 1, 8 * joblib.cpu_count()):
-        workers.check_jobs(jobs)
+        local.check_jobs(jobs)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), SystemExit(0), RecursionError()])
@@ -93,7 +93,7 @@ def test_a_trial_that_raises_stops_the_study_and_names_itself(ready, monkeypatch
     study, parts = ready()
     trial = Trial("l1@proximal", 0.001, 0)
     with pytest.raises(StoppedError, match=r"l1@proximal at 0.001, seed 0, cannot be trained: "):
-        list(workers.run_trials(study, [trial], [parts], 1))
+        list(local.run_trials(study, [trial], [parts], 1))
 
 
 @pytest.mark.slow
@@ -107,4 +107,4 @@ def test_a_process_that_is_killed_stops_the_study_in_a_sentence(ready, tmp_path,
     )
     study, parts = ready(model="killed_nets:build")
     with pytest.raises(StoppedError, match="a trial's process was killed"):
-        list(workers.run_trials(study, study.trials(), [parts, parts], 2))
+        list(local.run_trials(study, study.trials(), [parts, parts], 2))

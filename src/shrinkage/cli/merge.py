@@ -1,0 +1,40 @@
+"""`shrinkage merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import parse_folder as folder_of
+
+
+def merge(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=folder_of, metavar="DIR...", help="Folders of `compare --shard`, of one study."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=folder_of, metavar="DIR", help="The folder for all trials.")
+    ] = Path("shrinkage-study"),
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="The study's data.  [default: where the first folder says]"
+        ),
+    ] = None,
+) -> None:
+    """Put the folders of a study's shards together, and finish the study when none is missing.
+
+    Trials that are missing run with the compare command that made a folder, without --shard and
+    with --out DIR.
+    """
+    with end_in_a_sentence(out):
+        from shrinkage.cli.ending import end_study
+        from shrinkage.study.merging import merge as merge_folders
+
+        end_study(merge_folders(folders, out=out, data=data), out)

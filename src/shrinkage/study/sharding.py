@@ -1,0 +1,74 @@
+"""Deal the trials of a study to several machines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from shrinkage.study.errors import UsageError
+from shrinkage.study.formatting import pluralize
+from shrinkage.study.records import Record, Trial
+from shrinkage.study.spec import Study
+
+MOST_SHARDS = 1000
+
+
+def deal_trials(study: Study, shard: str | None) -> list[Trial]:
+    """The trials of one shard, or all without one.
+
+    In every round of the deal each shard gets one trial. Of the shards that wait for theirs, it
+    is the one that has had the fewest trials of the same method, strength and seed.
+
+    Parameters
+    ----------
+    shard : str, optional
+        "2/8", the second of eight.
+
+    Raises
+    ------
+    UsageError
+        If `shard` cannot be read, or there are fewer trials than shards.
+
+    Examples
+    --------
+    >>> study = Study(methods=("l1@proximal",), strengths=(1e-3, 1e-2), seeds=2)
+    >>> [[trial.strength for trial in deal_trials(study, shard)] for shard in ("1/2", "2/2")]
+    [[0.0, 0.01, 0.001], [0.001, 0.0, 0.01]]
+    """
+    trials = study.trials()
+    if shard is None:
+        return trials
+    number, count = _parse_shard(shard)
+    if count > min(len(trials), MOST_SHARDS):
+        most = f"of {pluralize(len(trials), 'trial')} there are at most"
+        raise UsageError(f"shard {shard!r}: {most} {min(len(trials), MOST_SHARDS)} shards")
+    dealt: list[list[Trial]] = [[] for _ in range(count)]
+    had: Counter[tuple[int, str, object]] = Counter()
+    waiting: list[int] = []
+    for trial in sorted(trials, key=lambda trial: (trial.strength, trial.method, trial.seed)):
+        waiting = waiting or list(range(count))
+        kinds = vars(trial).items()
+        taker = min(waiting, key=lambda shard: sum(had[shard, *kind] for kind in kinds))
+        waiting.remove(taker)
+        dealt[taker].append(trial)
+        had.update((taker, *kind) for kind in kinds)
+    mine = set(dealt[number - 1])
+    return [trial for trial in trials if trial in mine]
+
+
+def find_missing(study: Study, records: Sequence[Record]) -> list[Trial]:
+    """The trials of the whole study that have no record."""
+    done = {record.trial for record in records}
+    return [trial for trial in study.trials() if trial not in done]
+
+
+def _parse_shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", str(text).strip())
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise UsageError(
+            f"shard must be the number of a share and their count, as 2/8 is the second of "
+            f"eight, got {text!r}"
+        )
+    return number, count
