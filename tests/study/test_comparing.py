@@ -70,11 +70,11 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
     whole = run_study(small, out=tmp_path / "whole", jobs=1, rows=None, quiet=True)
     train, calls = engines.run_trial, []
 
-    def interrupted(study, trial, parts):
+    def interrupted(study, trial, *rest):
         calls.append(trial)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return train(study, trial, parts)
+        return train(study, trial, *rest)
 
     monkeypatch.setattr(engines, "run_trial", interrupted)
     monkeypatch.setattr(comparing, "rehearse", lambda *arguments: {})
