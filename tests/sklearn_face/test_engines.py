@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
 
-from shrinkage import L1, L2, MCP, Box, ElasticNet, GroupLasso, NuclearNorm
-from shrinkage.sklearn import MLPClassifier, training
+from shrinkage import L1, L2, MCP, Box, ElasticNet, GroupLasso
 from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import BoundPenalty, Parameters
-from shrinkage.sklearn.problem import Data, Objective, Problem
-from shrinkage.sklearn.training import Progress, Schedule, choose_engine, train
+from shrinkage.sklearn.task import Data, Objective, Task
 from shrinkage.sklearn.update_rules import Adam, Sgd
 
 CompiledEngine = pytest.importorskip("shrinkage.sklearn.compiled_engine").CompiledEngine
@@ -24,7 +21,7 @@ RULES = {
 LOSSES = ["squared_error", "log_loss", "binary_log_loss"]
 
 
-def make_problem(
+def make_task(
     rule="adam",
     activation="tanh",
     loss="squared_error",
@@ -49,25 +46,25 @@ def make_problem(
     bound = None if penalty is None else BoundPenalty(penalty, on, how, parameters)
     data = Data(X, targets, weights).with_mean_weight()
     objective = Objective(loss, activation, alpha, bound)
-    return Problem(parameters, data, objective, RULES[rule](parameters.values))
+    return Task(parameters, data, objective, RULES[rule](parameters.values))
 
 
-def run_epochs(engine, problem, first, last):
+def run_epochs(engine, task, first, last):
     """Epochs of 4 batches, after each of which the rate is lowered where its schedule says so."""
     generator, low = np.random.default_rng(first), np.arange(0, ROWS, 25)
     ranges = np.column_stack([low, np.minimum(low + 25, ROWS)])
     losses = []
     for epoch in range(first, last):
         losses.append(engine.run_epoch(generator.permutation(ROWS), ranges))
-        problem.rule.end_epoch(ROWS * (epoch + 1))
+        task.rule.end_epoch(ROWS * (epoch + 1))
         if epoch % 5 == 4:
-            problem.rule.ends_when_stalled()
+            task.rule.ends_when_stalled()
     engine.finish()
     return losses
 
 
 def assert_same(arguments, rtol=1e-9, atol=1e-11):
-    slow, fast = make_problem(**arguments), make_problem(**arguments)
+    slow, fast = make_task(**arguments), make_task(**arguments)
     start = slow.parameters.values.copy()
     for first, last in [(0, 8), (8, 13)]:  # a second engine goes on from the state of the first
         expected = run_epochs(NumpyEngine(slow), slow, first, last)
@@ -95,7 +92,7 @@ def test_every_loss_and_activation(activation, loss):
 def test_every_update_rule_goes_on_from_the_state_of_the_other_engine(rule, hidden):
     arguments = {"rule": rule, "hidden": hidden, "alpha": 0.3, "loss": "log_loss"}
     assert_same(arguments)
-    first, mixed = make_problem(**arguments), make_problem(**arguments)
+    first, mixed = make_task(**arguments), make_task(**arguments)
     run_epochs(CompiledEngine(first), first, 0, 8)
     run_epochs(CompiledEngine(first), first, 8, 13)
     run_epochs(NumpyEngine(mixed), mixed, 0, 8)

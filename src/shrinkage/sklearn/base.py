@@ -13,8 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from shrinkage.linear import solve
 from shrinkage.linear.losses import LOSSES
+from shrinkage.linear.problem import Problem
+from shrinkage.linear.solving import Solution, make_problem, minimize, warn_unless_converged
 from shrinkage.penalties import L2, Penalty
 from shrinkage.sklearn.arguments import MLPArguments
 from shrinkage.sklearn.checks import check_sizes, check_way
@@ -22,7 +23,7 @@ from shrinkage.sklearn.importances import importances
 from shrinkage.sklearn.numpy_engine import forward
 from shrinkage.sklearn.parameters import Array, BoundPenalty, Parameters
 from shrinkage.sklearn.penalty_argument import make_penalty
-from shrinkage.sklearn.problem import Data, Objective, Problem
+from shrinkage.sklearn.task import Data, Objective, Task
 from shrinkage.sklearn.training import Progress, train
 from shrinkage.sklearn.update_rules import UpdateRule
 
@@ -65,7 +66,15 @@ class BaseMLP(MLPArguments):
             )
         return self
 
-    def _fit(self, data: Data, loss: str, *, keep: bool, epochs: int | None = None) -> bool:
+    def _fit(
+        self,
+        data: Data,
+        loss: str,
+        *,
+        keep: bool,
+        epochs: int | None = None,
+        problem: Problem | None = None,
+    ) -> bool:
         """Fit to checked data; return whether there was no more progress to make.
 
         Parameters
@@ -74,6 +83,8 @@ class BaseMLP(MLPArguments):
             Begin at the present parameters.
         epochs : int, optional
             For a partial fit, which goes on from the last one in everything.
+        problem : Problem, optional
+            That of a linear model with these data, whose penalty is put in place.
         """
         sizes = [data.X.shape[1], *check_sizes(self.hidden_layer_sizes), data.targets.shape[1]]
         is_solved = len(sizes) == 2 and epochs is None
@@ -89,7 +100,10 @@ class BaseMLP(MLPArguments):
         self.out_activation_, self._loss = OUTPUTS[loss], loss
         is_done = True
         if is_solved:
-            self._solve(parameters, data, penalty, keep=keep)
+            made = problem or self._make_problem(data, loss)
+            solution = self._solve(parameters, data, penalty, made, keep=keep)
+            if problem is None:  # along a path a model need not converge at each strength
+                warn_unless_converged(solution, LINEAR_TOL * self.tol)
         else:
             is_done = self._train(parameters, data, penalty, rng, epochs)
         if not np.isfinite(parameters.values).all():
@@ -97,30 +111,35 @@ class BaseMLP(MLPArguments):
         self._describe(parameters, data.X)
         return is_done
 
+    def _make_problem(self, data: Data, loss: str) -> Problem:
+        """The problem of a linear model, whose penalty `_solve` puts in place."""
+        placeholder = None if self.on == "weights" else L2(0.0)
+        return make_problem(data.X, data.targets, None, loss, data.weights, placeholder)
+
     def _solve(
-        self, parameters: Parameters, data: Data, penalty: Penalty | None, *, keep: bool
-    ) -> None:
+        self,
+        parameters: Parameters,
+        data: Data,
+        penalty: Penalty | None,
+        problem: Problem,
+        *,
+        keep: bool,
+    ) -> Solution:
         """A linear model, to the minimum."""
-        ridge = L2(self._alpha() / (2.0 * data.total_weight))
-        terms: list[Penalty] = [] if ridge.is_zero else [ridge]
+        problem.penalty = L2(self._alpha() / (2.0 * data.total_weight))
         if penalty is not None and self.on != "biases":
-            terms.insert(0, penalty)
-        solution = solve(
-            data.X,
-            data.targets,
-            sum(terms[1:], terms[0]) if terms else None,
-            self._loss,
-            intercept_penalty=None if self.on == "weights" else penalty,
-            sample_weight=data.weights,
-            start=(parameters.coefs[0], parameters.intercepts[0]) if keep else None,
-            tol=LINEAR_TOL * self.tol,
-        )
+            problem.penalty = penalty + problem.penalty
+        if self.on != "weights":
+            problem.intercept_penalty = penalty
+        start = (parameters.coefs[0], parameters.intercepts[0]) if keep else None
+        solution = minimize(problem, start=start, tol=LINEAR_TOL * self.tol)
         parameters.read([solution.weights], [solution.intercepts])
         self.n_iter_, self.loss_ = solution.iterations, solution.value
         self.loss_curve_ = [solution.value]
         self.best_loss_: float | None = solution.value
         if self.verbose:
             print(f"Solved in {self.n_iter_} iterations, loss = {self.loss_:.8f}")
+        return solution
 
     def _train(
         self,
@@ -145,9 +164,9 @@ class BaseMLP(MLPArguments):
         if penalty is not None and not penalty.is_zero:
             bound = BoundPenalty(penalty, self.on, self.how, parameters)
         objective = Objective(self._loss, self.activation, self._alpha() / mean, bound)
-        problem = Problem(parameters, data.with_mean_weight(), objective, rule)
+        task = Task(parameters, data.with_mean_weight(), objective, rule)
         schedule = self._schedule(len(data.targets), epochs)
-        is_done = train(problem, schedule, progress, rng, validate)
+        is_done = train(task, schedule, progress, rng, validate)
         if progress.has_diverged:
             raise ValueError(self._explain_divergence())
         self._training = last
@@ -156,7 +175,7 @@ class BaseMLP(MLPArguments):
 
     def _explain_divergence(self) -> str:
         return (
-            "training diverged: the weights are no longer finite, or so large that the loss is not. "
+            "training diverged: the weights are no longer finite, or too large for a finite loss. "
             f"Standardize X, or lower learning_rate_init={self.learning_rate_init}"
         )
 

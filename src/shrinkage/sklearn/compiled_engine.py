@@ -7,7 +7,7 @@ back at the end, so that the next call goes on from it, in either engine.
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from shrinkage.mlp import training, updates
 from shrinkage.mlp.records import Activation, Loss
 from shrinkage.mlp.updates import NoLoopError
 from shrinkage.sklearn.parameters import Array
-from shrinkage.sklearn.problem import Problem
-from shrinkage.sklearn.update_rules import Adam, Sgd, UpdateRule
+from shrinkage.sklearn.task import Task
+from shrinkage.sklearn.update_rules import Sgd, UpdateRule
 
 __all__ = ["CompiledEngine", "NoLoopError"]
 
@@ -31,27 +31,27 @@ class CompiledEngine:
         If no compiled loop has the penalty.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self._parameters, self._rule = problem.parameters, problem.rule
-        objective, dtype = problem.objective, problem.parameters.values.dtype
+    def __init__(self, task: Task) -> None:
+        self._parameters, self._rule = task.parameters, task.rule
+        objective, dtype = task.objective, task.parameters.values.dtype
         loss, bound = Loss[objective.loss.upper()], objective.penalty
         self._training = training.Training(
             training.Architecture(
-                tuple(problem.parameters.sizes), Activation[objective.activation.upper()], loss
+                tuple(task.parameters.sizes), Activation[objective.activation.upper()], loss
             ),
-            _find_rule(problem.rule),
+            _find_rule(task.rule),
             None if bound is None else bound.penalty,
             "none" if bound is None else bound.how,
             on="weights" if bound is None else bound.on,
             dtype=str(dtype),
             alpha=objective.alpha,
         )
-        data = problem.data
+        data = task.data
         targets = data.targets.argmax(axis=1) if loss is Loss.LOG_LOSS else data.targets
         self._data = training.Data(
             np.ascontiguousarray(data.X), np.ascontiguousarray(targets), data.weights
         )
-        self._lr = problem.rule.lr  # which momentum's buffer belongs to
+        self._lr = task.rule.lr  # which momentum's buffer belongs to
         self._write_to_engine(self._parameters.values, self._training.values)
         self._read_state()
 

@@ -1,4 +1,4 @@
-"""Epochs in NumPy: the slow twin of the compiled loops, and what trains where these do not serve."""
+"""Epochs in NumPy: the slow twin of the compiled loops, which trains where there are none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from shrinkage.linear.losses import LOSSES
 from shrinkage.sklearn.parameters import Array, Parameters
-from shrinkage.sklearn.problem import Data, Objective, Problem
+from shrinkage.sklearn.task import Data, Objective, Task
 
 ACTIVATIONS: dict[str, Callable[..., Any]] = {  # in place
     "identity": lambda values, out: out,
@@ -79,25 +79,25 @@ def loss_and_gradient(
 class NumpyEngine:
     """Takes the steps of an epoch one by one."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._gradient = np.empty_like(problem.parameters.values)
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._gradient = np.empty_like(task.parameters.values)
 
     @np.errstate(over="ignore", invalid="ignore")  # training looks at the loss
     def run_epoch(self, order: Array, ranges: Array) -> float:
-        problem, gradient = self._problem, self._gradient
-        theta, penalty = problem.parameters.values, problem.objective.penalty
+        task, gradient = self._task, self._gradient
+        theta, penalty = task.parameters.values, task.objective.penalty
         total = 0.0
         for low, high in ranges.tolist():
-            batch = problem.data.batch(order[low:high])
-            loss = loss_and_gradient(problem.parameters, batch, problem.objective, gradient)
+            batch = task.data.batch(order[low:high])
+            loss = loss_and_gradient(task.parameters, batch, task.objective, gradient)
             total += loss * (high - low)
             if penalty is not None and penalty.how == "coupled":
                 penalty.add_gradient_(theta, gradient)
-            own_step = problem.rule.step_(theta, gradient)
+            own_step = task.rule.step_(theta, gradient)
             if penalty is not None and penalty.how == "proximal":
                 penalty.prox_(theta, own_step)
-        return total / len(problem.data.targets)
+        return total / len(task.data.targets)
 
     def finish(self) -> None:
         pass

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from shrinkage.linear import strongest
+from shrinkage.linear.problem import Problem
 from shrinkage.sklearn.checks import check_sizes
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
-from shrinkage.sklearn.problem import Data
+from shrinkage.sklearn.task import Data
 
 LENGTH = 1e-3  # the weakest strength of the default grid, as a share of the strongest
 FIRST = 1 / 64  # where the search begins for a network, as a share of a linear model's strength
@@ -25,8 +26,9 @@ def fit_path(model: Any, data: Data, loss: str, strengths: Array) -> list[dict[s
     """
     is_linear = not check_sizes(model.hidden_layer_sizes)
     penalty, states = model.penalty, []
+    problem = model._make_problem(data, loss) if is_linear else None
     for lam in strengths if is_linear else strengths[::-1]:
-        _refit(model, data, loss, penalty, float(lam))
+        _refit(model, data, loss, penalty, float(lam), problem)
         states.append(dict(vars(model)))
     return states if is_linear else states[::-1]
 
@@ -52,10 +54,17 @@ def default_strengths(model: Any, data: Data, loss: str, count: int) -> Array:
     return np.geomspace(top, top * LENGTH, count) if count > 1 else np.array([top])
 
 
-def _refit(model: Any, data: Data, loss: str, penalty: PenaltyArgument, lam: float) -> None:
+def _refit(
+    model: Any,
+    data: Data,
+    loss: str,
+    penalty: PenaltyArgument,
+    lam: float,
+    problem: Problem | None = None,
+) -> None:
     """Fit at that strength, from the present parameters on."""
     model.penalty = with_strength(penalty, lam)
-    model._fit(data, loss, keep=hasattr(model, "coefs_"))  # which need not converge for each one
+    model._fit(data, loss, keep=hasattr(model, "coefs_"), problem=problem)
 
 
 def choose(scores: Array, rule: str) -> int:

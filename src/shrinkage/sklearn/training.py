@@ -14,7 +14,7 @@ from scipy import sparse
 
 from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import Array, Parameters
-from shrinkage.sklearn.problem import Problem
+from shrinkage.sklearn.task import Task
 
 LEAST_WORK = 0.1  # seconds in NumPy; loading compiled loops takes one, compiling them many
 STEP, PRODUCT = 1e-4, 1e-9  # seconds in NumPy: for a step, and for each weight and row in it
@@ -62,30 +62,30 @@ class Progress:
     has_diverged: bool = False
 
 
-def choose_engine(problem: Problem, schedule: Schedule) -> Engine:
+def choose_engine(task: Task, schedule: Schedule) -> Engine:
     """Compiled loops where there are some and the work is worth loading them, else NumPy.
 
-    The choice depends on nothing but the problem, so that equal fits give equal models.
+    The choice depends on nothing but the task, so that equal fits give equal models.
     """
-    rows, weights = schedule.max_iter * len(problem.data.targets), problem.parameters.n_weights
+    rows, weights = schedule.max_iter * len(task.data.targets), task.parameters.n_weights
     seconds = rows * (STEP / schedule.batch_size + PRODUCT * weights)
-    if seconds >= LEAST_WORK and not sparse.issparse(problem.data.X):
+    if seconds >= LEAST_WORK and not sparse.issparse(task.data.X):
         with suppress(ImportError):  # of Numba
             from shrinkage.sklearn.compiled_engine import CompiledEngine, NoLoopError
 
             with suppress(NoLoopError):
-                return CompiledEngine(problem)
-    return NumpyEngine(problem)
+                return CompiledEngine(task)
+    return NumpyEngine(task)
 
 
 def train(
-    problem: Problem,
+    task: Task,
     schedule: Schedule,
     progress: Progress,
     rng: np.random.RandomState,
     validate: Callable[[], float] | None = None,
 ) -> bool:
-    """Train the parameters of `problem` for some epochs, and keep count in `progress`.
+    """Train the parameters of `task` for some epochs, and keep count in `progress`.
 
     Parameters
     ----------
@@ -98,10 +98,10 @@ def train(
     Whether it ended because there was no more progress.
     """
     progress.n_iter, is_done = 0, False
-    rows, parameters, rule = len(problem.data.targets), problem.parameters, problem.rule
+    rows, parameters, rule = len(task.data.targets), task.parameters, task.rule
     order, low = np.arange(rows), np.arange(0, rows, schedule.batch_size)
     ranges = np.column_stack([low, np.minimum(low + schedule.batch_size, rows)])
-    engine = choose_engine(problem, schedule)
+    engine = choose_engine(task, schedule)
     try:
         while progress.n_iter < schedule.max_iter and not is_done:
             if schedule.shuffle:
@@ -109,7 +109,7 @@ def train(
             data_loss = engine.run_epoch(order, ranges)
             progress.n_iter += 1
             progress.samples_seen += rows
-            _record_loss(progress, data_loss + problem.penalty_value(), schedule)
+            _record_loss(progress, data_loss + task.penalty_value(), schedule)
             if not math.isfinite(data_loss):
                 is_done = progress.has_diverged = True
                 break

@@ -61,7 +61,7 @@ class Objective:
 
 @final
 @dataclass(frozen=True)
-class Problem:
+class Task:
     """What training works on.
 
     Attributes
