@@ -54,4 +54,4 @@ def _apportion(counts: np.ndarray, total: int, random: np.random.RandomState) ->
         shares[chosen] += 1
         remainders[tied] = -1.0
         left -= len(chosen)
-    return shares.astype(np.int64)
+    return np.asarray(shares, dtype=np.int64)

@@ -184,7 +184,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "float | None": lambda value: value is None or _is_float(value),
     "list[float]": lambda value: isinstance(value, list) and all(map(_is_float, value)),
     "dict[str, list[float]]": lambda value: all(
-        isinstance(curve, list) and all(isinstance(point, int | float) for point in curve)
+        isinstance(curve, list) and set(map(type, curve)) <= {int, float}
         for curve in value.values()
     ),
 }

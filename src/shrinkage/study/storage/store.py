@@ -35,6 +35,7 @@ class Store:
         self.damaged = 0  # how many records were removed when the folder was opened
         self._path = folder / FILE
         self._connection = connection
+        self._records: list[Record] = []  # what the file holds, which no other process changes
 
     def add(self, *records: Record) -> None:
         """Write a record, or several, in one transaction.
@@ -48,6 +49,7 @@ class Store:
             self._connection.executemany(
                 sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
             )
+        self._records += records
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -70,12 +72,14 @@ class Store:
     def read_results(self) -> Results:
         """The whole study, read back."""
         with database.explain_read_errors(self._path):
-            return _read_results(self._connection, self._path)[0]
+            return _read_results(self._connection, self._path, self._records)[0]
 
-    def _delete_damaged(self) -> None:
-        """Delete damaged records, so that their trials run again."""
+    def _read_records(self) -> None:
+        """Read the records; damaged ones are deleted, so that their trials run again."""
         with database.explain_read_errors(self._path):
-            _, damaged = _read_results(self._connection, self._path)
+            question = metadata.read(self._connection, self._path)["question"]
+            rows = self._connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        self._records, damaged = _decode_records(rows, question)
         if not damaged:
             return
         with database.transaction(self._connection, self._path):
@@ -129,7 +133,7 @@ def open_store(
                 f"{describe_differences(there, identity)}: name another folder, or delete that one"
             )
         store = Store(folder, connection)
-        store._delete_damaged()
+        store._read_records()
         store._update_metadata(metadata_values)
         yield store
 
@@ -228,14 +232,25 @@ def _create_study(
         metadata.write(connection, metadata_values)
 
 
-def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
-    """The study as it is stored at one moment, and the row numbers of damaged records."""
+def _read_results(
+    connection: sqlite3.Connection, path: Path, known: Sequence[Record] | None = None
+) -> tuple[Results, list[int]]:
+    """The study as it is stored at one moment, and the row numbers of damaged records.
+
+    `known` are its records where they were read before.
+    """
     with database.snapshot(connection):
         stored = metadata.read(connection, path)
-        record_rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        query = sqlite_rows.SELECT_RECORDS
+        record_rows = connection.execute(query).fetchall() if known is None else []
         choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
     records, damaged = _decode_records(record_rows, question)
+    place = {method: index for index, method in enumerate(question["methods"])}
+    records = sorted(
+        records if known is None else known,
+        key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
+    )
     choices = _decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
@@ -258,7 +273,7 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
 def _decode_records(
     rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
-    """The records in the order of the question, and the row numbers of the damaged ones."""
+    """The sound records, and the row numbers of the damaged ones."""
     records, damaged = [], []
     for number, *row in rows:
         try:
@@ -267,8 +282,6 @@ def _decode_records(
             raise
         except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
             damaged.append(number)
-    place = {method: index for index, method in enumerate(question["methods"])}
-    records.sort(key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
     return records, damaged
 
 

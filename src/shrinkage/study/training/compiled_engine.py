@@ -95,7 +95,7 @@ def run_trial(
     """
     started = time.perf_counter()
     fitting = Fitting(study, trial, parts)
-    with use_one_blas_thread():
+    with use_one_blas_thread(), np.errstate(all="ignore"):  # weights may diverge
         reason = fitting.fit(stop)
         return fitting.make_record(reason, started)
 
