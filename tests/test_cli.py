@@ -66,7 +66,7 @@ def test_a_report_on_a_study_that_is_not_finished_says_how_far_it_is(run, tmp_pa
         running = run("report", "shrinkage-study")
     assert running.exit_code == 0, running.output
     assert "4 of 6 trials are recorded" in running.stdout
-    assert "by the 1 of 2 seeds that are complete" in running.stdout
+    assert "by 1 of 2 seeds, of which every trial is recorded" in running.stdout
     assert "The study is running: the same command shows more later." in running.stdout
     assert "so far" in (folder / "report.html").read_text("utf-8")
     assert (

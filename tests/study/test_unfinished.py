@@ -59,7 +59,7 @@ def test_then_the_complete_seeds_count_alone(first):
         assert find_complete(first(count), QUESTION) == list(range(complete))
         assert ("l1@proximal", "best", 1e-1, "highest", mean) in chosen(first(count))
         said = describe_unfinished(first(count), QUESTION)
-        assert f"by the {complete} of 3 seeds that are complete" in said
+        assert f"by {complete} of 3 seeds, of which every trial is recorded" in said
 
 
 def test_a_strength_with_a_diverged_trial_is_not_chosen(first):
@@ -80,4 +80,4 @@ def test_what_else_there_is_to_say(first):
         first(15), QUESTION
     )
     folds = {**QUESTION, "seeds": 1, "folds": 3}
-    assert "2 of 3 folds that are complete" in describe_unfinished(first(10), folds)
+    assert "2 of 3 folds, of which every" in describe_unfinished(first(10), folds)

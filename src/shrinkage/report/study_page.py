@@ -58,7 +58,7 @@ def write_report(results: Results, path: Path) -> None:
 def render_report(results: Results) -> str:
     """The report as HTML."""
     method_looks = assign_styles(order_methods(results))
-    summary = summarize(results.records)
+    summary = summarize(results.comparable)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
     inputs, inputs_html = render_inputs(results, method_looks)

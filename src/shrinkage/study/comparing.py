@@ -223,7 +223,10 @@ def _answer(
         "data": describe_data(table, study),
     }
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
-        for line in [*describe_table(table), *describe_memory(table, parts, 0)]:
+        at_a_time = backend.count(len(trials))
+        is_slow = at_a_time > 1 and any(needs_torch(study, method, parts) for method in methods)
+        memory = describe_memory(table, parts, at_a_time if is_slow else 0)
+        for line in [*describe_table(table), *memory]:
             progress.say(line)
         _run_pending(study, trials, parts, store, backend, progress, trial_seconds)
         if not store.is_finished():

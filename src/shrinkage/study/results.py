@@ -19,7 +19,7 @@ from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
 from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.summary import mean_and_error
-from shrinkage.study.unfinished import describe_unfinished
+from shrinkage.study.unfinished import describe_unfinished, find_comparable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +61,8 @@ class Results:
     False
     >>> results.remarks()
     []
-    >>> results.describe_progress()
-    'This study is not finished: ...'
+    >>> len(results.comparable), results.describe_progress()[:27]
+    (2, 'This study is not finished:')
     >>> results.explain_terms()[0]
     ('accuracy', 'the share of rows that are predicted correctly')
     """
@@ -211,6 +211,11 @@ class Results:
             for method, count in diverged.items()
         ]
 
+    @property
+    def comparable(self) -> list[Record]:
+        """The records whose means can be compared: in an unfinished study those of whole splits."""
+        return self.records if self.verdict else find_comparable(self.records, self.question)
+
     def describe_progress(self) -> str:
         """How far a study is that has no verdict yet."""
         return describe_unfinished(self.records, self.question)
@@ -232,7 +237,7 @@ class Results:
         return terms + [(how, meaning) for how, meaning in HOWS.items() if how in used]
 
     def _validation(self) -> str:
-        seeds = len({record.trial.seed for record in self.records})
+        seeds = len({record.trial.seed for record in self.comparable})
         if seeds < 2:
             return "one split of the rows, so the variation between splits is unknown"
         splits = f"{seeds} splits of the rows"

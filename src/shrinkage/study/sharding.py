@@ -49,7 +49,7 @@ def deal_trials(study: Study, shard: str | None) -> list[Trial]:
     for trial in sorted(trials, key=lambda trial: (trial.strength, trial.method, trial.seed)):
         waiting = waiting or list(range(count))
         kinds = vars(trial).items()
-        taker = min(waiting, key=lambda shard: sum(had[shard, *kind] for kind in kinds))
+        taker = min(waiting, key=lambda shard: sum(had[shard, *kind] ** 2 for kind in kinds))
         waiting.remove(taker)
         dealt[taker].append(trial)
         had.update((taker, *kind) for kind in kinds)

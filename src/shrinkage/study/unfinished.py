@@ -21,9 +21,20 @@ def count_trials(question: Mapping[str, Any]) -> int:
 
 def find_complete(records: Sequence[Record], question: Mapping[str, Any]) -> list[int]:
     """The splits, numbered as in a trial's seed, of which every trial is recorded."""
+    if not records:
+        return []
     recorded = Counter(record.trial.seed for record in records)
     cells = _count_cells(question)
     return sorted(split for split, trials in recorded.items() if trials == cells)
+
+
+def find_comparable(records: Sequence[Record], question: Mapping[str, Any]) -> list[Record]:
+    """The records of the splits that are complete, or all before there is one.
+
+    Means over different splits would differ by the splits alone.
+    """
+    complete = set(find_complete(records, question))
+    return [record for record in records if not complete or record.trial.seed in complete]
 
 
 def choose_so_far(
@@ -33,8 +44,7 @@ def choose_so_far(
     complete = find_complete(records, question)
     if not complete:  # nor are the ends of the grid known to be its ends
         return [replace(choice, edge="") for choice in choose(records, 1, metric)]
-    inside = [record for record in records if record.trial.seed in complete]
-    return choose(inside, len(complete), metric)
+    return choose(find_comparable(records, question), len(complete), metric)
 
 
 def describe_unfinished(records: Sequence[Record], question: Mapping[str, Any]) -> str:
@@ -52,12 +62,12 @@ def describe_unfinished(records: Sequence[Record], question: Mapping[str, Any]) 
     if all(record.status != "ok" for record in records):
         return f"{told} are recorded. Every trial so far has diverged; trials.csv has the reasons."
     complete = len(find_complete(records, question))
-    by = f"by the {complete} of {pluralize(splits, repeat)} that are complete"
+    by = f"{complete} of {pluralize(splits, repeat)}, of which every trial is recorded"
     if complete == 0:
-        by = f"by the trials that there are, as no {repeat} is complete"
+        by = f"the trials that there are, as no {repeat} is complete"
     return (
-        f"{told} are recorded. Strengths are chosen so far, {by}; shrinkage report shows more as "
-        "trials are recorded."
+        f"{told} are recorded. What is shown is so far, by {by}; shrinkage report shows more when "
+        "there is more."
     )
 
 

@@ -16,7 +16,7 @@ from shrinkage.study.running.local import check_jobs, run_trials
 from shrinkage.study.running.pool import Pool, run_in_pool
 from shrinkage.study.spec import Study
 
-PACKAGES = {"dask": "dask[distributed]", "ray": "ray"}
+PACKAGES = {"dask": "dask[distributed]", "ray": "ray[client]"}
 NAMES = ("local", *PACKAGES)
 
 

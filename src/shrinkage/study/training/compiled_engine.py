@@ -21,7 +21,7 @@ from shrinkage.mlp.updates import Adam, Rule, Sgd, plan_pieces
 from shrinkage.penalties import Penalty
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.method import parse_method
-from shrinkage.study.model.network import apply_layers
+from shrinkage.study.model.network import apply_network
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
@@ -182,9 +182,7 @@ class Fitting:
 
     def _score(self, examples: Examples) -> float:
         layers = [(w.T, b) for w, b in zip(*self._arrays(), strict=True)]
-        (weight, bias), *rest = layers
-        outputs = apply_layers(examples.X @ weight.T + bias, rest)
-        prediction = predict_from_outputs(outputs, self.parts.task)
+        prediction = predict_from_outputs(apply_network(examples.X, layers), self.parts.task)
         return self.metric.score(examples.y, prediction, examples.scale)
 
     def _arrays(self) -> tuple[list[Array], list[Array]]:

@@ -1,0 +1,172 @@
+"""Trials on real clusters of Dask and Ray, which run on this machine for as long as a test."""
+
+import dataclasses
+import importlib
+import os
+import sys
+
+import pytest
+
+from shrinkage.study import StoppedError, UsageError, compare
+from shrinkage.study.merging import is_same
+from shrinkage.study.running.backends import open_backend
+
+pytestmark = pytest.mark.frameworks
+
+# A model that writes down which process builds it, and one that kills the first that does.
+MODELS = f"""
+import os, pathlib, signal
+import torch
+here = pathlib.Path(__file__).parent
+
+def build(features, outputs):
+    with open(here / "processes", "a") as file:
+        file.write(f"{{os.getpid()}}\\n")
+    return torch.nn.Linear(features, outputs)
+
+def fragile(features, outputs):
+    if os.getpid() != {os.getpid()}:
+        try:
+            os.close(os.open(here / "killed", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            pass
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return build(features, outputs)
+
+def deadly(features, outputs):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers import the models from where the study is run
+    (tmp_path / "cluster_models.py").write_text(MODELS)
+    importlib.invalidate_caches()
+    yield tmp_path
+    monkeypatch.delitem(sys.modules, "cluster_models", raising=False)
+
+
+def start_dask():
+    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=2, memory_limit="1GiB", dashboard_address=":0"
+    )
+    return cluster.scheduler_address, cluster.close
+
+
+def start_ray(monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        object_store_memory=80 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    return None, ray.shutdown
+
+
+@pytest.fixture(params=["dask", "ray"])
+def cluster(request, folder, monkeypatch):
+    """The name of a backend and the address of its cluster, with two workers."""
+    address, stop = start_dask() if request.param == "dask" else start_ray(monkeypatch)
+    yield request.param, address
+    stop()
+
+
+def count_sends(name, monkeypatch):
+    """What is sent to the workers beside the trials, in a list that grows."""
+    module, sender = ("distributed.Client", "scatter") if name == "dask" else ("ray", "put")
+    sends = []
+    owner = importlib.import_module(module.partition(".")[0])
+    owner = owner.Client if name == "dask" else owner
+    send = getattr(owner, sender)
+
+    def counted(*values, **options):
+        sends.append(values[-1])
+        return send(*values, **options)
+
+    monkeypatch.setattr(owner, sender, counted)
+    return sends
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_workers_run_the_trials_and_get_the_data_once(cluster, folder, monkeypatch):
+    name, address = cluster
+    sends = count_sends(name, monkeypatch)
+    settings = {
+        "penalty": "l2@coupled",
+        "strengths": [1e-3, 1e-2, 1e-1],
+        "seeds": 2,
+        "epochs": 2,
+        "model": "cluster_models:build",
+        "refit": None,
+        "quiet": True,
+    }
+    there = compare("iris", backend=name, scheduler=address, out="there", **settings)
+    processes = (folder / "processes").read_text().split()
+    away = [process for process in processes if process != str(os.getpid())]
+    assert len(away) == len(there.records) == 8  # each trial once, and none of them here
+    assert len(sends) == 2  # one for each seed
+    here = compare("iris", jobs=1, out="here", **settings)
+    assert all(map(is_same, here.records, there.records))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_worker_costs_its_trial_and_not_the_study(cluster, folder, ready):
+    name, address = cluster
+    study, parts = ready(model="cluster_models:fragile", epochs=2)
+    with open_backend(name, address) as backend:
+        assert backend.count(100) == (4 if name == "dask" else 2)
+        records = list(backend.run(study, study.trials(), [parts, parts]))
+    assert (folder / "killed").exists()
+    assert sorted(map(repr, study.trials())) == sorted(repr(record.trial) for record in records)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_kills_every_worker_stops_the_study(cluster, ready):
+    name, address = cluster
+    study, parts = ready(model="cluster_models:deadly", epochs=2)
+    with (
+        open_backend(name, address, 1) as backend,
+        pytest.raises(StoppedError, match="a trial lost its worker more than 3 times"),
+    ):
+        list(backend.run(study, study.trials(), [parts, parts]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_in_a_trial_is_a_sentence_with_the_machine(cluster, ready):
+    name, address = cluster
+    study, parts = ready(epochs=2)
+    study = dataclasses.replace(study, model="mlp:wide")
+    with (
+        open_backend(name, address) as backend,
+        pytest.raises(StoppedError, match=r"on .*: model 'mlp:wide': after mlp: come"),
+    ):
+        list(backend.run(study, study.trials()[:1], [parts, parts]))
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "said"),
+    [
+        ("dask", "tcp://127.0.0.1:9", "Timed out"),
+        ("dask", "tpc://127.0.0.1:9", "unknown address scheme"),
+        ("dask", None, "no scheduler of Dask is known: name it as --scheduler tcp://HOST:8786"),
+        ("ray", "127.0.0.1:9", "refused"),
+        ("ray", "ray://127.0.0.1:9", "refused"),
+        ("ray", None, "Could not find any running Ray"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_cannot_be_reached_is_said_before_anything_is_done(
+    name, address, said, folder
+):
+    pytest.importorskip({"dask": "distributed"}.get(name, name), reason=f"{name} is not installed")
+    with pytest.raises(UsageError, match=said):
+        compare("iris", backend=name, scheduler=address, out="out", quiet=True)
+    assert not (folder / "out").exists()
