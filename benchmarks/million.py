@@ -23,6 +23,7 @@ import psutil
 import pyarrow as pa
 from pyarrow import parquet
 
+COMMAND = "from shrinkage.cli import main; main()"
 INPUTS = 50
 METHODS = ("--penalty", "l1@proximal", "--penalty", "l2@coupled", "--strengths", "1e-4,1e-3")
 
@@ -64,7 +65,7 @@ def main() -> None:
         write_table(data, given.rows)
         size = data.stat().st_size
         question = [str(data), "--target", "y", "--seeds", str(given.seeds), *METHODS]
-        command = [sys.executable, "-m", "shrinkage", "compare", *question]
+        command = [sys.executable, "-c", COMMAND, "compare", *question]
         seconds, most = watch([*command, "--out", str(Path(folder, "study")), *given.options])
     print(
         f"\n{given.rows:,} rows × {INPUTS} inputs, {size / 1e9:.2f} GB of parquet: "

@@ -13,7 +13,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 import shrinkage
-from shrinkage.study import load
+from shrinkage.study import StoppedError, load
+from shrinkage.study.storage.folder_lock import lock_folder
 
 SMALL = ("--strengths", "1e-3,1e-1", "--seeds", "2", "--epochs", "5", "--jobs", "1")
 
@@ -52,6 +53,30 @@ def test_a_report_is_made_again_from_the_records(run, tmp_path):
     result = run("report", "shrinkage-study")
     assert result.exit_code == 0, result.output
     assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_report_on_a_study_that_is_not_finished_says_how_far_it_is(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("shrinkage.study.storage.store.Store.finish", stop)
+    result = run("compare", "iris", "--penalty", "l1@proximal", *SMALL)
+    assert "stopped before its end" in result.stderr
+    folder = tmp_path / "shrinkage-study"
+    with closing(sqlite3.connect(folder / "study.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM records WHERE seed = 1 AND strength > 0")
+    with lock_folder(folder):
+        running = run("report", "shrinkage-study")
+    assert running.exit_code == 0, running.output
+    assert "4 of 6 trials are recorded" in running.stdout
+    assert "by 1 of 2 seeds, of which every trial is recorded" in running.stdout
+    assert "The study is running: the same command shows more later." in running.stdout
+    assert "so far" in (folder / "report.html").read_text("utf-8")
+    assert (
+        "The study is not running: its compare command goes on"
+        in run("report", "shrinkage-study").stdout
+    )
+
+
+def stop(*_):
+    raise StoppedError("stopped before its end")
 
 
 def test_what_is_preferred_may_change_and_nothing_is_trained(run):

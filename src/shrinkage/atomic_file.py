@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def draft_beside(path: Path) -> Path:
-    """The draft of the file at `path`, with symbolic links resolved."""
+    """This process's draft of the file at `path`, with symbolic links resolved."""
     real = Path(os.path.realpath(path))
-    return real.with_name(f".{real.name}.draft")
+    return real.with_name(f".{real.name}.{os.getpid()}.draft")
 
 
 @contextmanager

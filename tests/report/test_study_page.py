@@ -90,16 +90,29 @@ def test_says_the_verdict_and_the_data_first() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("unfinished", "This study is not finished: 40 trials so far."),
-        ("not yet tested", "This study is not finished: 165 trials so far."),
-        ("all diverged", "Every trial so far has diverged; the reasons are listed below."),
+        (
+            "unfinished",
+            "This study is not finished: 40 of 165 trials are recorded.",
+        ),
+        (
+            "not yet tested",
+            "This study is not finished: all 165 trials are recorded, and",
+        ),
+        ("all diverged", "This study is not finished: all 165 trials are recorded"),
         ("no trials", "This study has no trials yet."),
         ("nothing known", "This study has no trials yet."),
     ],
 )
 def test_says_how_far_an_unfinished_study_is(name: str, sentence: str) -> None:
     document = Document(render_report(kind(name)))
-    assert document.one("p", **{"class": "verdict"}) == sentence
+    assert document.one("p", **{"class": "verdict"}).startswith(sentence)
+
+
+def test_choices_so_far_are_marked_as_such() -> None:
+    page = render_report(kind("not yet tested"))
+    assert "Chosen strengths so far" in page
+    assert "The choices are so far, and the test part is scored at the end." in page
+    assert "Chosen strengths so far" not in render_report(kind("whole"))
 
 
 def test_the_table_has_every_choice_best_first() -> None:

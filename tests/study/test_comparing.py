@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import shrinkage.study
-from shrinkage.study import UsageError, compare, load
+from shrinkage.study import UsageError, compare, comparing, load, score_test_part
 from shrinkage.study.comparing import run_study
 from shrinkage.study.data.splits import split_rows
+from shrinkage.study.training import engines
 
 
 @pytest.fixture
@@ -59,8 +60,7 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
     def never(*arguments: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("shrinkage.study.training.fit.run_trial", never)
-    monkeypatch.setattr("shrinkage.study.training.torch_rehearsal.time_steps", never)
+    monkeypatch.setattr("shrinkage.study.training.engines.run_trial", never)
     monkeypatch.setattr("shrinkage.study.score_test_part.score_test_part", never)
     again = run_study(small, out=tmp_path, jobs=1, quiet=True)
     assert repr(again) == repr(first) == repr(load(tmp_path))
@@ -68,17 +68,16 @@ def test_a_finished_study_is_read_again_and_nothing_is_trained(small, tmp_path, 
 
 def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch):
     whole = run_study(small, out=tmp_path / "whole", jobs=1, rows=None, quiet=True)
-    from shrinkage.study.training import fit
+    train, calls = engines.run_trial, []
 
-    train, calls = fit.run_trial, []
-
-    def interrupted(study, trial, parts):
+    def interrupted(study, trial, *rest):
         calls.append(trial)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return train(study, trial, parts)
+        return train(study, trial, *rest)
 
-    monkeypatch.setattr(fit, "run_trial", interrupted)
+    monkeypatch.setattr(engines, "run_trial", interrupted)
+    monkeypatch.setattr(comparing, "rehearse", lambda *arguments: {})
     with pytest.raises(KeyboardInterrupt):
         run_study(small, out=tmp_path / "half", jobs=1, rows=None, quiet=True)
     half = load(tmp_path / "half")
@@ -178,12 +177,12 @@ def test_numbers_in_a_data_frame(tmp_path, numbers):
 
 
 def test_the_test_part_is_seen_once_after_all_trials(small, tmp_path, monkeypatch):
-    from shrinkage.study import comparing, score_test_part
-    from shrinkage.study.training import fit
-
     seen = []
-    train, tested = fit.run_trial, score_test_part.score_test_part
-    monkeypatch.setattr(fit, "run_trial", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1])
+    train, tested = engines.run_trial, score_test_part.score_test_part
+    monkeypatch.setattr(comparing, "rehearse", lambda *arguments: {})
+    monkeypatch.setattr(
+        engines, "run_trial", lambda *a: (seen.append(len(a[2].train.X)), train(*a))[1]
+    )
     monkeypatch.setattr(
         score_test_part, "score_test_part", lambda *a: (seen.append("test"), tested(*a))[1]
     )
@@ -272,7 +271,9 @@ def test_the_trivial_model_is_a_row_of_every_table(small, tmp_path):
 @pytest.mark.slow
 def test_what_is_preferred_is_asked_of_the_same_records(small, tmp_path, monkeypatch):
     first = run_study(small, out=tmp_path, jobs=1, quiet=True)
-    monkeypatch.setattr("shrinkage.study.training.fit.run_trial", None)  # nothing is trained again
+    monkeypatch.setattr(
+        "shrinkage.study.training.engines.run_trial", None
+    )  # nothing is trained again
     preferred = dataclasses.replace(small, prefer="sparse")
     sparse = run_study(preferred, out=tmp_path, jobs=1, quiet=True)
     assert sparse.question["prefer"] == load(tmp_path).question["prefer"] == "sparse"

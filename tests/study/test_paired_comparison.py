@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from scipy.special import stdtr
 
-from shrinkage.study.paired_comparison import compare_paired
+from shrinkage.study.paired_comparison import compare_paired, find_probability_within
 
 SPLIT = {"train": 200, "validation": 100}
 
@@ -28,6 +29,16 @@ def test_the_limit_is_students(scale, clear):
     assert 3 / math.sqrt(1.75 * 0.816925**2) == pytest.approx(2.776, abs=1e-3)
     assert compare_paired(differences, [0.0] * 5, **SPLIT).is_clear is clear
     assert compare_paired([-d for d in differences], [0.0] * 5, **SPLIT).is_clear is clear
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 10, 49, 200])
+def test_the_probability_is_students(degrees):
+    for t in (0.0, 0.3, 1.0, 2.776, 12.706, 1e3):
+        expected = 1 - 2 * stdtr(degrees, -t)
+        found = find_probability_within(2 * t, 2.0, degrees)
+        assert found == pytest.approx(expected, abs=1e-12)
+    assert find_probability_within(1.0, 0.0, degrees) == pytest.approx(1.0, abs=1e-12)
+    assert find_probability_within(0.0, 0.0, degrees) == 0.0
 
 
 def test_one_seed_is_never_clear():

@@ -100,13 +100,15 @@ class LogLoss:
         return shares
 
     def evaluate(self, scores: Array, targets: Array) -> tuple[Array, Array]:
-        shifted = scores - scores.max(axis=1, keepdims=True)
-        shares = np.exp(shifted)
-        totals = shares.sum(axis=1, keepdims=True)
-        losses = np.log(totals[:, 0]) - np.einsum("ij,ij->i", targets, shifted)
+        by_class = scores.T  # (outputs, samples): sums over classes then run along the samples
+        shifted = by_class - by_class.max(axis=0)
+        losses = -np.einsum("ki,ki->i", targets.T, shifted)
+        shares = np.exp(shifted, out=shifted)
+        totals = shares.sum(axis=0)
+        losses += np.log(totals)
         shares /= totals
-        shares -= targets
-        return losses, shares
+        shares -= targets.T
+        return losses, shares.T
 
     def curvatures(self, predictions: Array) -> Array:
         return predictions * (1.0 - predictions)

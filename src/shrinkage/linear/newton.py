@@ -1,8 +1,8 @@
 """Second-order ways to minimize a loss with a·Σ|w| + b·Σw².
 
-*Proximal Newton*, where the outputs do not depend on each other. Each step replaces the loss by its
-parabola in one output's scores, solves these weighted least squares with the penalty, and goes as
-far towards the solution as the objective falls. For squared errors the parabola is the loss.
+*Proximal Newton*, for absolute values, and where the outputs do not depend on each other. Each step
+replaces the loss by its parabola in the scores, solves these weighted least squares with the
+penalty, and goes as far towards the solution as the objective falls.
 
 *L-BFGS*, for softmax without absolute values, whose objective has derivatives everywhere.
 
@@ -17,95 +17,112 @@ from scipy.optimize import minimize
 from shrinkage.linear.losses import Array
 from shrinkage.linear.problem import Problem
 from shrinkage.linear.squares import ridge
-from shrinkage.linear.working_set import WorkingSet
+from shrinkage.linear.working_set import Round, choose, solve_round
 
 LEAST_CURVATURE = 1e-9  # of one sample, so that the parabola has a minimum
 HALVINGS = 30
+DAMPING = 1e-10  # of the mean second derivative: softmax has directions without any
 
 
 def newton(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
     """Parameters whose derivatives differ from those of a minimum by at most `tol`, or the last
     ones, and the steps taken.
     """
+    if not problem.is_separable:
+        return _minimize(problem, start, slice(None), tol, max_iter)
     columns, steps = [], 0
-    for output, column in enumerate(start.T):
-        found, taken = _minimize_output(problem, column, output, tol, max_iter)
+    for output in range(start.shape[1]):
+        some = slice(output, output + 1)
+        found, taken = _minimize(problem, start[:, some], some, tol, max_iter)
         columns.append(found)
         steps += taken
-    return np.column_stack(columns), steps
+    return np.hstack(columns), steps
 
 
-def _minimize_output(
-    problem: Problem, column: Array, output: int, tol: float, max_iter: int
+def _minimize(
+    problem: Problem, parameters: Array, outputs: slice, tol: float, max_iter: int
 ) -> tuple[Array, int]:
-    """One output's weights, and last its intercept: (inputs + 1,)."""
-    design, loss = problem.design, problem.loss
-    absolute, square, _ = problem.penalty.split()
-    target = problem.targets[:, output : output + 1]
-    working = WorkingSet(design, absolute, square, tol)
-    scores = design.scores(column[:, None])
+    """The parameters (inputs + 1, outputs) of outputs that depend on each other."""
+    design, loss, targets = problem.design, problem.loss, problem.targets[:, outputs]
+    absolute, square, _ = problem.split()
+    deviations = np.repeat(design.deviations, targets.shape[1])
+    scores = design.scores(parameters)
 
     def objective(scores: Array, weights: Array) -> float:
-        losses, _ = loss.evaluate(scores, target)
-        size = absolute * np.abs(weights).sum() + square * (weights @ weights)
+        losses, _ = loss.evaluate(scores, targets)
+        size = absolute * np.abs(weights).sum() + square * (weights**2).sum()
         return float(design.shares @ losses + size)
 
-    value = objective(scores, column[:-1])
+    value = objective(scores, parameters[:-1])
     for iteration in range(1, max_iter + 1):
         predictions = loss.predict(scores)
-        residual = (predictions - target)[:, 0]
-        gradient = design.pull_back((design.shares * residual)[:, None])[:, 0]
-        worst, places = working.choose(column[:-1], gradient[:-1])
-        if max(worst, abs(gradient[-1])) <= tol:
-            return column, iteration
-        curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
+        gradient = design.pull_back(design.shares[:, None] * (predictions - targets))
+        following = choose(
+            parameters[:-1].ravel(), gradient[:-1].ravel(), absolute, square, deviations
+        )
+        if max(following.worst, float(np.abs(gradient[-1]).max())) <= tol:
+            return parameters, iteration
         if absolute:
-            goal = _solve_over(places, problem, working, column, gradient, residual, curvature)
+            goal = _solve_over(following, problem, parameters, gradient, predictions)
         else:
-            goal = _solve_smooth(problem, scores[:, 0] - residual / curvature, curvature)
-        score_way = design.scores((goal - column)[:, None])
+            curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
+            aim = scores[:, 0] - (predictions - targets)[:, 0] / curvature
+            goal = _solve_smooth(problem, aim, curvature)[:, None]
+        score_way = design.scores(goal - parameters)
         step = 1.0
         for _ in range(HALVINGS):
             # A whole step ends at the goal itself, zeros included.
-            trial = goal if step == 1.0 else column + step * (goal - column)
+            trial = goal if step == 1.0 else parameters + step * (goal - parameters)
             trial_scores = scores + step * score_way
             trial_value = objective(trial_scores, trial[:-1])
             if trial_value < value:
                 break
             step /= 2.0
         else:  # no digit of the objective is left to gain
-            return column, iteration
-        column, scores, value = trial, trial_scores, trial_value
-    return column, max_iter
+            return parameters, iteration
+        parameters, scores, value = trial, trial_scores, trial_value
+    return parameters, max_iter
 
 
 def _solve_over(
-    places: Array,
+    following: Round,
     problem: Problem,
-    working: WorkingSet,
-    column: Array,
-    gradient: Array,  # (inputs + 1,)
-    residual: Array,  # (samples,), the derivative of each one's loss
-    curvature: Array,  # (samples,)
+    parameters: Array,
+    gradient: Array,  # (inputs + 1, outputs)
+    predictions: Array,  # (samples, outputs)
 ) -> Array:
-    """The minimum of the parabola plus penalty, over the inputs at `places` and the intercept.
+    """The minimum of the parabola plus penalty, over the weights of a round and the intercepts.
 
-    The best change of the intercept is linear in that of the weights, and is put in its place.
+    The best change of the intercepts is linear in that of the weights, and is put in its place. The
+    second derivatives of softmax by the scores are ``diag(p) − p·pᵀ`` for the shares p of a sample.
     """
-    shares = problem.design.shares * curvature
-    total = float(shares.sum())
-    inputs = problem.design.columns(places)  # (samples, places)
-    means = inputs.T @ shares / total
-    centered = np.sqrt(shares)[:, None] * (inputs - means)
-    gram = centered.T @ centered
-    weights = column[places]
-    aim = inputs @ weights - residual / curvature
-    aim -= float(shares @ aim) / total
-    pull = gram @ weights - gradient[places] + means * gradient[-1]
-    found = working.solve(gram, pull, float(shares @ aim**2), weights)
-    goal = column.copy()
-    goal[places] = found
-    goal[-1] -= gradient[-1] / total + float(means @ (found - weights))
+    _, places, signs = following
+    design, outputs = problem.design, predictions.shape[1]
+    place, output = np.divmod(places, outputs)
+    inputs = np.sqrt(design.shares)[:, None] * design.columns(place)  # (samples, places)
+    ones = np.sqrt(design.shares)[:, None] * np.ones((1, outputs))
+    curvature = predictions if not problem.is_separable else problem.loss.curvatures(predictions)
+    curvature = np.maximum(curvature, LEAST_CURVATURE)
+    is_same = output[:, None] == output
+    scaled = inputs * curvature[:, output]
+    gram = np.where(is_same, scaled.T @ inputs, 0.0)
+    mixed = (output[:, None] == np.arange(outputs)) * (scaled.T @ ones)
+    own = np.diag(design.shares @ curvature)
+    if not problem.is_separable:
+        inputs, ones = inputs * predictions[:, output], ones * predictions
+        gram -= inputs.T @ inputs
+        mixed -= inputs.T @ ones
+        own -= ones.T @ ones
+    inverse = np.linalg.pinv(own, rcond=1e-10, hermitian=True)
+    gram -= mixed @ inverse @ mixed.T
+    gram[np.diag_indices(len(places))] += DAMPING * float(np.mean(np.diag(gram)))
+    weights = parameters[place, output]
+    slopes = gradient[place, output] - mixed @ inverse @ gradient[-1]
+    absolute, square, _ = problem.split()
+    goal = parameters.copy()
+    found = solve_round(gram, gram @ weights - slopes, weights, signs, absolute, square)
+    goal[place, output] = found
+    goal[-1] -= inverse @ (gradient[-1] + mixed.T @ (found - weights))
     return goal
 
 
@@ -114,7 +131,7 @@ def _solve_smooth(problem: Problem, aim: Array, curvature: Array) -> Array:
     design = problem.design
     total = float(design.shares @ curvature)
     local = design.reweighted(design.shares * curvature / total)
-    goal = ridge(local, aim, problem.penalty.split().square / total)
+    goal = ridge(local, aim, problem.split().square / total)
     goal[-1] += float((design.means - local.means) @ goal[:-1])
     return goal
 

@@ -9,6 +9,8 @@ Where b is free, the inputs are centered: that changes b alone, and makes it ind
 
 from __future__ import annotations
 
+import math
+from dataclasses import astuple
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 
 from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
 from shrinkage.penalties import L2, Penalty
+from shrinkage.penalties.base import Split
 
 CONSTANT = 1e-12  # a column whose deviation is below this share of its size is a constant
 EVERY = slice(None)
@@ -42,6 +45,7 @@ class Design:
         if is_sparse:  # the difference of squares has lost its digits there
             is_constant |= variances <= 1e-14 * np.asarray(squares.T @ shares)
         self.variances = np.where(is_constant, 1.0, variances)  # (inputs,)
+        self.deviations = np.sqrt(self.variances)
 
     def reweighted(self, shares: Array) -> Design:
         """The same inputs with other shares of the samples, centered anew."""
@@ -55,10 +59,14 @@ class Design:
         return np.asarray(chosen)
 
     def scores(self, parameters: Array) -> Array:
-        """X·W + b for `parameters` with the rows of W and a last row b: (samples, outputs)."""
+        """X·W + b for `parameters` with the rows of W and a last row b: (samples, outputs).
+
+        Each output's scores lie next to each other, as suits the losses.
+        """
         weights = parameters[:-1]
-        scores: Array = self.matrix @ weights + (parameters[-1] - self._shift @ weights)
-        return scores
+        scores: Array = np.asarray(weights.T @ self.matrix.T)
+        scores += (parameters[-1] - self._shift @ weights)[:, None]
+        return scores.T
 
     def pull_back(self, residuals: Array) -> Array:
         """The derivatives by W and b, given those by the scores: (inputs + 1, outputs)."""
@@ -109,7 +117,7 @@ class Problem:
         penalty: Penalty | None,
         intercept_penalty: Penalty | None = None,
     ) -> None:
-        self.design, self.targets = design, targets
+        self.design, self.targets = design, np.asfortranarray(targets)
         self.loss: Loss = LOSSES[loss]
         self.is_squared = loss == "squared_error"
         self.is_separable = loss != "log_loss"  # a sum over the outputs
@@ -121,6 +129,18 @@ class Problem:
             rows = np.column_stack([design.matrix, np.ones(design.n_samples)])
             full = np.column_stack([weighted, design.shares])
             self._gram = (rows.T @ full, rows.T @ (design.shares[:, None] * targets))
+
+    def split(self) -> Split:
+        """The penalty taken apart for its weights: groups of one weight are absolute values."""
+        absolute, square, rest = self.penalty.split()
+        if len(rest) == 1:
+            shape = self.targets.shape[1], self.design.n_inputs
+            grouped = rest[0]._as_group_norms(shape)
+            if grouped is not None:
+                (view, axes), strength = astuple(grouped[0]), grouped[1]
+                if math.prod(view[axis] for axis in axes) == math.prod(shape):
+                    return Split(absolute + strength, square, ())
+        return Split(absolute, square, rest)
 
     @property
     def _is_sparse(self) -> bool:
@@ -179,7 +199,8 @@ class Problem:
             gradient: Array = self._gram[0] @ parameters - self._gram[1][:, outputs]
             return gradient
         _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets[:, outputs])
-        return self.design.pull_back(self.design.shares[:, None] * residuals)
+        pulled: Array = self.design.pull_back(self.design.shares[:, None] * residuals)
+        return pulled
 
     def gram_of(self, places: Array) -> Array:
         """The inner products of some inputs over the samples' shares: (places, places)."""
@@ -187,11 +208,16 @@ class Problem:
             gram: Array = self._gram[0][np.ix_(places, places)]
             return gram
         rows = np.sqrt(self.design.shares)[:, None] * self.design.columns(places)
-        return rows.T @ rows
+        products: Array = rows.T @ rows
+        return products
 
-    def loss_and_gradient(self, parameters: Array) -> tuple[float, Array]:
-        """The data loss and its derivative."""
-        losses, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets)
+    def loss_and_gradient(
+        self, parameters: Array, scores: Array | None = None
+    ) -> tuple[float, Array]:
+        """The data loss and its derivative; `scores` are those of the parameters, where known."""
+        if scores is None:
+            scores = self.design.scores(parameters)
+        losses, residuals = self.loss.evaluate(scores, self.targets)
         gradient = self.design.pull_back(self.design.shares[:, None] * residuals)
         return float(self.design.shares @ losses), gradient
 

@@ -8,7 +8,6 @@ from typing import Any, final
 
 import numpy as np
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
 from shrinkage.linear.losses import LOSSES, Array
 from shrinkage.linear.newton import newton, quasi_newton
@@ -67,9 +66,9 @@ def solve(
 ) -> Solution:
     """Minimize ``Σ s_i·loss(x_i·W + b, y_i)/Σ s_i + Ω(Wᵀ)`` over W and b.
 
-    Where the penalty is a·Σ|w| + b·Σw², coordinate descent or linear equations solve it, inside
-    proximal Newton steps for the log-losses. All others take accelerated proximal gradient descent
-    in a metric that scales the columns.
+    Where the penalty is a·Σ|w| + b·Σw², linear equations over the inputs that have a weight solve
+    it, inside proximal Newton steps for the log-losses. All others take accelerated proximal
+    gradient descent in a metric that scales the columns.
 
     Parameters
     ----------
@@ -115,15 +114,7 @@ def solve(
     """
     problem = make_problem(X, y, penalty, loss, sample_weight, intercept_penalty)
     solution = minimize(problem, start=start, tol=tol, max_iter=max_iter)
-    if not solution.converged:
-        warnings.warn(
-            f"the linear model was solved to {solution.optimality:.1g} instead of "
-            f"tol={tol:g} of its largest derivative. Classes that inputs separate have no best "
-            "weights unless the penalty grows without end, as L1 and L2 do; nearly equal columns "
-            "of X make it slow",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    warn_unless_converged(solution, tol)
     return solution
 
 
@@ -159,6 +150,21 @@ def minimize(
     )
 
 
+def warn_unless_converged(solution: Solution, tol: float) -> None:
+    """Warn, as the caller of this function's caller, that `tol` was not reached."""
+    if solution.converged:
+        return
+    from sklearn.exceptions import ConvergenceWarning  # takes a second, and is rarely needed
+
+    warnings.warn(
+        f"the linear model was solved to {solution.optimality:.1g} instead of tol={tol:g} of its "
+        "largest derivative. Classes that inputs separate have no best weights unless the penalty "
+        "grows without end, as L1 and L2 do; nearly equal columns of X make it slow",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
 def make_problem(
     X: Any,
     y: Array,
@@ -186,7 +192,7 @@ def _descend_fast(
     """First by the fast way that the penalty allows, then by proximal gradients."""
     if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
         return problem.proximal_step(parameters), 1
-    absolute, square, rest = problem.penalty.split()
+    absolute, square, rest = problem.split()
     done = 0
     if not rest and problem.intercept_penalty is None:
         if problem.is_squared and absolute:
@@ -194,9 +200,9 @@ def _descend_fast(
         elif problem.is_squared:
             columns = [ridge(problem.design, target, square) for target in problem.targets.T]
             parameters, done = np.column_stack(columns), 1
-        elif problem.is_separable:
+        elif problem.is_separable or absolute:
             parameters, done = newton(problem, parameters, limit, NEWTON_STEPS)
-        elif not absolute:
+        else:
             parameters, done = quasi_newton(problem, parameters, limit, max_iter)
         if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
             return parameters, done

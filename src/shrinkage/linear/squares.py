@@ -1,4 +1,4 @@
-"""Least squares with a·Σ|w| + b·Σw²: rounds of coordinate descent, or linear equations."""
+"""Least squares with a·Σ|w| + b·Σw²: rounds over few inputs, or linear equations."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from scipy.sparse.linalg import LinearOperator, lsqr
 
 from shrinkage.linear.losses import Array
 from shrinkage.linear.problem import Design, Problem
-from shrinkage.linear.working_set import WorkingSet
+from shrinkage.linear.working_set import choose, solve_round
 
 
 def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
     """Parameters (inputs + 1, outputs) whose derivatives differ from those of a minimum of squared
-    errors by at most `tol`, or the last ones, and the rounds taken."""
+    errors by at most `tol`, or the last ones, and the rounds taken.
+    """
     parameters, rounds = start.copy(), 0
-    absolute, square, _ = problem.penalty.split()
+    absolute, square, _ = problem.split()
     for output, column in enumerate(parameters.T):  # a view
-        target = problem.targets[:, output] - problem.null[-1, output]
-        energy = float(problem.design.shares @ target**2)
-        working = WorkingSet(problem.design, absolute, square, tol)
+        weights = column[:-1]
         for _ in range(max_iter):
             gradient = problem.gradient(column[:, None], slice(output, output + 1))[:, 0]
-            weights = column[:-1]
-            worst, places = working.choose(weights, gradient[:-1])
+            worst, places, signs = choose(
+                weights, gradient[:-1], absolute, square, problem.design.deviations
+            )
             if max(worst, abs(gradient[-1])) <= tol:
                 break
-            gram = problem.gram_of(places)
-            pull = gram @ weights[places] - gradient[places]
-            weights[places] = working.solve(gram, pull, energy, weights[places])
+            gram, before = problem.gram_of(places), weights[places]
+            pull = gram @ before - gradient[places]
+            weights[places] = solve_round(gram, pull, before, signs, absolute, square)
             column[-1] -= gradient[-1]  # inputs are centered: the intercept is by itself
             rounds += 1
+            if np.array_equal(weights[places], before):  # no digit is left to gain
+                break
     return parameters, rounds
 
 

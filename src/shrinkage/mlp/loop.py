@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from llvmlite import ir
@@ -15,10 +17,10 @@ from shrinkage.kernels.jit import Work, compile_job, jitable, tight
 from shrinkage.kernels.records import JOBS, LIKE, PARAMETERS
 from shrinkage.mlp import losses
 from shrinkage.mlp.passes import (
+    copy_derivatives,
     copy_weights,
     layer_backward,
     layer_forward,
-    take_padding_away,
     transpose,
 )
 from shrinkage.mlp.records import LAYERS, NETWORKS, TURNS, Loss
@@ -53,23 +55,21 @@ def compile_training(dtype: str) -> Work:
 
     def train(address):
         net = memory(address, 1, NETWORKS)[0]
-        offsets = memory(net.offsets, net.step_count + 1, WHOLE)
+        ranges = memory(net.ranges, 2 * net.step_count, WHOLE)
         rates = memory(net.rates, net.step_count, DOUBLE)
         step_losses = memory(net.losses, net.step_count, DOUBLE)
         gradient = memory(net.gradient, net.count, like)
         weights = memory(net.values, net.weight_count, like)
         turns = memory(net.turns, net.turn_count, TURNS)
         for step in range(net.step_count):
-            if net.stop != 0:
-                return
-            low, high = offsets[step], offsets[step + 1]
+            low, high = ranges[2 * step], ranges[2 * step + 1]
             fill(gradient, like.dtype.type(0.0))
             layers = memory(net.layers, net.layer_count, LAYERS)
             copy_weights(layers, like)
             loss = 0.0
             for at in range(low, high, net.tile):
                 loss += run_tile(net, at, min(net.tile, high - at), high - low, like)
-            take_padding_away(layers, like)
+            copy_derivatives(layers, like)
             decay = net.alpha / (high - low)
             if decay != 0.0:
                 loss += 0.5 * decay * sum_squares(weights)
@@ -79,7 +79,14 @@ def compile_training(dtype: str) -> Work:
             take_turns(net, turns, rates[step], decay)
             net.done = step + 1
 
-    return compile_job(train, "mlp", dtype)
+    return compile_job(train, digest_sources(), dtype)
+
+
+@cache
+def digest_sources() -> str:
+    """A digest of this folder's source, as `kernels.jit.sources`."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @tight

@@ -48,21 +48,29 @@ def copy_weights(layers, like):
     for number in range(layers.size):
         layer = layers[number]
         n, k, width = layer.outputs, layer.inputs, layer.width
+        below = layers[number - 1].width if number else 0
+        if layer.is_turned:
+            transpose(layer.weights, k, layer.padded, width, n, k, like)
+            if number:
+                move(layer.weights, k, layer.transposed, below, n, k, like)
+        else:
+            if layer.padded != layer.weights:
+                move(layer.weights, n, layer.padded, width, k, n, like)
+            if number:
+                transpose(layer.weights, n, layer.transposed, below, k, n, like)
         if layer.padded != layer.weights:
-            move(layer.weights, n, layer.padded, width, k, n, like)
             fill(memory(layer.by_padded, k * width, like), like.dtype.type(0.0))
-        if number:
-            below = layers[number - 1].width
-            transpose(layer.weights, n, layer.transposed, below, k, n, like)
 
 
 @jitable
-def take_padding_away(layers, like):
-    """Write the derivatives by weights without padding."""
+def copy_derivatives(layers, like):
+    """Write the derivatives by weights in the layout of these."""
     for number in range(layers.size):
         layer = layers[number]
         n, k, width = layer.outputs, layer.inputs, layer.width
-        if layer.padded != layer.weights:
+        if layer.is_turned:
+            transpose(layer.by_padded, width, layer.by_weights, k, k, n, like)
+        elif layer.padded != layer.weights:
             move(layer.by_padded, width, layer.by_weights, n, k, n, like)
 
 

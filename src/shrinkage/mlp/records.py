@@ -12,6 +12,7 @@ LAYER = np.dtype(
         ("outputs", np.int64),
         ("width", np.int64),  # outputs, padded to whole vectors
         ("activation", np.int64),
+        ("is_turned", np.int64),  # 1: weights and their derivatives are (outputs, inputs)
         # Addresses: weights (inputs, outputs) and biases, and their derivatives
         ("weights", np.int64),
         ("biases", np.int64),
@@ -51,14 +52,14 @@ NETWORK = np.dtype(
         ("targets", np.int64),
         ("labels", np.int64),
         ("sample_weights", np.int64),  # 0: each is 1
-        # Step i is on the rows order[offsets[i] : offsets[i + 1]] with the learning rate rates[i].
+        # Step i is on the rows order[low:high] for (low, high) = ranges[i], with the learning rate
+        # rates[i].
         ("step_count", np.int64),
         ("order", np.int64),  # 0: rows are taken as they come
-        ("offsets", np.int64),
+        ("ranges", np.int64),
         ("rates", np.int64),
         ("losses", np.int64),  # what the loss was before each step
         ("done", np.int64),  # how many steps were made
-        ("stop", np.int64),  # not 0: no further step is begun
         # A batch goes through in tiles of so many samples, of which there is a copy.
         ("tile", np.int64),
         ("tile_inputs", np.int64),

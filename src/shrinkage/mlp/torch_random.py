@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
 
+from shrinkage.kernels.intrinsics import memory
+from shrinkage.kernels.jit import Work, compile_job
+
+WHOLE = np.empty(0, np.int64)
 Array = np.ndarray[Any, Any]
 
 
@@ -46,10 +51,23 @@ class TorchGenerator:
         """The numbers below `count` in a random order, as int64 (Fisher and Yates)."""
         order = np.arange(count)
         jumps = self._words(max(count - 1, 0)).astype(np.int64) % np.arange(count, 1, -1)
-        places = order.tolist()
-        for at, jump in enumerate(jumps.tolist()):
-            places[at], places[at + jump] = places[at + jump], places[at]
-        return np.array(places, np.int64)
+        job = np.array([count, order.ctypes.data, jumps.ctypes.data])
+        compile_exchanges()(job.ctypes.data)
+        return order
+
+
+@cache
+def compile_exchanges() -> Work:
+    """Compile the loop that exchanges each number with one that stands behind it or itself."""
+
+    def exchange(address):
+        job = memory(address, 3, WHOLE)
+        order, jumps = memory(job[1], job[0], WHOLE), memory(job[2], job[0], WHOLE)
+        for at in range(job[0] - 1):
+            other = at + jumps[at]
+            order[at], order[other] = order[other], order[at]
+
+    return compile_job(exchange, "exchanges")
 
 
 def draw_layers(sizes: Sequence[int], generator: TorchGenerator) -> list[tuple[Array, Array]]:

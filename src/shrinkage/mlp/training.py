@@ -5,8 +5,6 @@ The loops hold no lock of Python's, so that trainings run beside each other in t
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, final
@@ -31,11 +29,6 @@ class Architecture:
     sizes: tuple[int, ...]  # of the inputs, each hidden layer, and the outputs
     activation: Activation
     loss: Loss
-
-    @property
-    def weight_shapes(self) -> list[tuple[int, int]]:
-        """(inputs, outputs) of each layer."""
-        return list(pairwise(self.sizes))
 
 
 @final
@@ -71,31 +64,27 @@ class Training:
         self,
         architecture: Architecture,
         rule: Rule,
-        penalties: Sequence[Penalty | None],
+        penalty: Penalty | None = None,
         how: str = "proximal",
         *,
+        on: str = "weights",
         dtype: str = "float32",
         alpha: float = 0.0,
     ) -> None:
-        shapes: list[tuple[int, ...]] = [*architecture.weight_shapes]
-        shapes += [(size,) for size in architecture.sizes[1:]]
-        pieces = plan_pieces(shapes, list(penalties), how)
-        if pieces is None:
-            raise ValueError("no compiled loop has that penalty")
+        sizes = architecture.sizes
+        pieces = plan_pieces(sizes, penalty, how, on)
         self.architecture = architecture
-        self.values = np.zeros(sum(map(math.prod, shapes)), dtype)
-        self._gradient = np.zeros_like(self.values)
-        views = _views(self.values, shapes)
-        layers = len(architecture.sizes) - 1
-        self.weights, self.biases = views[:layers], views[layers:]
-        self.stepper = Stepper(rule, pieces, self.values, self._gradient)
+        self.values = np.zeros(sum(piece.size for piece in pieces), dtype)
+        self.stepper = Stepper(rule, pieces, self.values)
+        self._is_turned = [piece.is_turned for piece in pieces]
+        self.weights, self.biases = self._views(self.values)
         self._work = compile_training(dtype)
         self._held: dict[str, Array] = {}
         self._network = np.zeros(1, NETWORK)
-        self._fill(shapes, alpha, getattr(rule, "eps", 0.0) * getattr(rule, "scales_eps", False))
+        self._fill(alpha, getattr(rule, "eps", 0.0) * getattr(rule, "scales_eps", False))
 
     def run(
-        self, data: Data, order: Array | None, offsets: Array, rates: Array
+        self, data: Data, order: Array | None, ranges: Array, rates: Array
     ) -> tuple[Array, int]:
         """Take a step for each rate, and return the losses before them and how many were taken.
 
@@ -104,17 +93,17 @@ class Training:
         data : Data
         order : array of int64, or None
             Rows of the data one batch after the other; None takes them as they come.
-        offsets : array (steps + 1,) of int64
-            Step i is on the rows ``order[offsets[i]:offsets[i + 1]]``.
+        ranges : array (steps, 2) of int64
+            Step i is on the rows from ranges[i, 0] up to ranges[i, 1] of the order.
         rates : array (steps,) of float64
             Learning rates.
 
         Notes
         -----
-        It ends before a step whose loss is not finite, and where `stop` was called.
+        It ends before a step whose loss is not finite.
         """
         losses = np.full(len(rates), np.nan)
-        self._set(inputs=data.inputs, order=order, offsets=offsets, rates=rates, losses=losses)
+        self._set(inputs=data.inputs, order=order, ranges=ranges, rates=rates, losses=losses)
         is_labels = self.architecture.loss is Loss.LOG_LOSS
         self._set(labels=data.targets if is_labels else None)
         self._set(targets=None if is_labels else data.targets, sample_weights=data.weights)
@@ -122,39 +111,33 @@ class Training:
         self._work(self._network.ctypes.data)
         return losses, int(self._network["done"][0])
 
-    def stop(self) -> None:
-        """Let `run`, in another thread, end before its next step."""
-        self._network["stop"] = 1
-
     def _set(self, **arrays: Array | None) -> None:
         for name, array in arrays.items():
             self._network[name] = 0 if array is None else array.ctypes.data
             if array is not None:
                 self._held[name] = array
 
-    def _fill(self, shapes: list[tuple[int, ...]], alpha: float, scaled_eps: float) -> None:
+    def _views(self, vector: Array) -> tuple[list[Array], list[Array]]:
+        """The weights (inputs, outputs) and the biases of each layer in a vector like `values`."""
+        sizes = self.architecture.sizes
+        weights, biases, start = [], [], 0
+        for (inputs, outputs), is_turned in zip(pairwise(sizes), self._is_turned, strict=False):
+            part = vector[start : start + inputs * outputs]
+            turned = part.reshape(outputs, inputs).T
+            weights.append(turned if is_turned else part.reshape(inputs, outputs))
+            start += inputs * outputs
+        for outputs in sizes[1:]:
+            biases.append(vector[start : start + outputs])
+            start += outputs
+        return weights, biases
+
+    def _fill(self, alpha: float, scaled_eps: float) -> None:
         sizes, dtype = self.architecture.sizes, self.values.dtype
-        layers = np.zeros(len(sizes) - 1, LAYER)
-        by = _views(self._gradient, shapes)
-        self._set(layers=layers, values=self.values, gradient=self._gradient)
-        widths = [pad(size, self.values) for size in sizes]
-        for number, (inner, outer) in enumerate(pairwise(sizes)):
-            below, width = widths[number : number + 2]
-            activation = self.architecture.activation if number < len(layers) - 1 else 0
-            weights, by_weights = self.weights[number], by[number]
-            padded, by_padded = weights, by_weights
-            if width != outer:
-                padded, by_padded = np.zeros((2, inner, width), dtype)
-            transposed = np.zeros(outer * below, dtype)
-            out, delta = np.zeros((2, TILE * width), dtype)
-            arrays = (
-                *(weights, self.biases[number], by_weights, by[len(layers) + number]),
-                *(padded, transposed, by_padded, out, delta),
-            )
-            self._held |= {f"{number} {place}": array for place, array in enumerate(arrays)}
-            addresses = [array.ctypes.data for array in arrays]
-            layers[number] = (inner, outer, width, activation, *addresses)
+        layers = self._make_layers()
         self._set(
+            layers=layers,
+            values=self.values,
+            gradient=self.stepper.gradient,
             turns=self.stepper.turns,
             tile_inputs=np.empty(TILE * sizes[0], dtype),
             tile_targets=np.empty(TILE * sizes[-1], dtype),
@@ -166,7 +149,7 @@ class Training:
         numbers = {
             "layer_count": len(layers),
             "turn_count": len(self.stepper.turns),
-            "weight_count": sum(map(math.prod, self.architecture.weight_shapes)),
+            "weight_count": sum(weights.size for weights in self.weights),
             "count": len(self.values),
             "loss": self.architecture.loss,
             "tile": TILE,
@@ -176,9 +159,35 @@ class Training:
         for name, number in numbers.items():
             self._network[name] = number
 
-
-def _views(vector: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
-    """The arrays of these shapes that lie one after the other in a vector."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-    parts = np.split(vector, ends[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    def _make_layers(self) -> Array:
+        """The record of each layer, with room for what a tile gives."""
+        sizes, dtype = self.architecture.sizes, self.values.dtype
+        layers = np.zeros(len(sizes) - 1, LAYER)
+        widths = [pad(size, self.values) for size in sizes]
+        by_weights, by_biases = self._views(self.stepper.gradient)
+        for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+            below, width = widths[number : number + 2]
+            is_last, is_turned = number == len(layers) - 1, self._is_turned[number]
+            padded, by_padded = self.weights[number], by_weights[number]
+            if width != outputs or is_turned:
+                padded, by_padded = np.zeros((2, inputs, width), dtype)
+            out, delta = np.zeros((2, TILE * width), dtype)
+            arrays = {
+                "weights": self.weights[number],
+                "biases": self.biases[number],
+                "by_weights": by_weights[number],
+                "by_biases": by_biases[number],
+                "padded": padded,
+                "transposed": np.zeros(outputs * below, dtype),
+                "by_padded": by_padded,
+                "out": out,
+                "delta": delta,
+            }
+            layer = layers[number]
+            layer["inputs"], layer["outputs"], layer["width"] = inputs, outputs, width
+            layer["is_turned"] = is_turned
+            layer["activation"] = 0 if is_last else self.architecture.activation
+            for name, array in arrays.items():
+                layer[name] = array.ctypes.data
+                self._held[f"{number} {name}"] = array
+        return layers

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +20,6 @@ from shrinkage.mlp.records import TURN
 from shrinkage.penalties import Penalty
 
 Array = np.ndarray[Any, Any]
-FREE = KernelPlan(None, (0.0, 0.0))
 
 
 @final
@@ -68,6 +69,10 @@ class Sgd:
 Rule = Adam | Sgd
 
 
+class NoLoopError(ValueError):
+    """No compiled loop steps weights with a penalty."""
+
+
 @final
 @dataclass(frozen=True)
 class Piece:
@@ -78,87 +83,124 @@ class Piece:
     plan: KernelPlan
     how: How
     takes_alpha: bool
+    is_turned: bool = False  # a matrix of weights (outputs, inputs), where others are transposed
+
+    def join(self, other: Piece) -> Piece | None:
+        """One piece of both, where `other` follows with the same penalty of single entries."""
+        if self.plan.width or replace(other, start=self.start, size=self.size) != self:
+            return None
+        return replace(self, size=self.size + other.size)
 
 
 def plan_pieces(
-    shapes: list[tuple[int, ...]], penalties: list[Penalty | None], how: str
-) -> list[Piece] | None:
-    """Plan the steps of arrays that lie one after the other; None where no loop has the penalty.
+    sizes: Sequence[int], penalty: Penalty | None, how: str, on: str = "weights"
+) -> list[Piece]:
+    """Plan the steps of all weights, one layer after the other, and then of all biases.
 
-    Neighbours with the same penalty of single entries are one piece.
+    Raises
+    ------
+    NoLoopError
+        If no compiled loop has the penalty, on "weights", "biases" or "all".
     """
     pieces: list[Piece] = []
     start = 0
-    for shape, penalty in zip(shapes, penalties, strict=True):
-        size = math.prod(shape)
-        plan = plan_kernel(penalty, shape)
-        if plan is None:
-            return None
-        way = How.NONE if penalty is None else How(how)
-        piece = Piece(start, size, plan, way, takes_alpha=len(shape) > 1)
-        last = pieces[-1] if pieces else None
-        if last and not plan.width and (plan, way, piece.takes_alpha) == _key(last):
-            pieces[-1] = Piece(last.start, last.size + size, plan, way, piece.takes_alpha)
-        else:
-            pieces.append(piece)
-        start += size
+    for inputs, outputs in pairwise(sizes):
+        given = penalty if on != "biases" else None
+        plan, is_turned = plan_matrix(given, inputs, outputs)
+        way = How.NONE if given is None else How(how)
+        pieces.append(Piece(start, inputs * outputs, plan, way, True, is_turned))
+        start += inputs * outputs
+    for outputs in sizes[1:]:
+        given = penalty if on != "weights" else None
+        bias_plan = plan_kernel(given, (outputs,))
+        if bias_plan is None:
+            raise NoLoopError(f"no compiled loop has {penalty!r} on biases")
+        way = How.NONE if given is None else How(how)
+        pieces.append(Piece(start, outputs, bias_plan, way, False))
+        start += outputs
     return pieces
 
 
-def _key(piece: Piece) -> tuple[KernelPlan, How, bool]:
-    return piece.plan, piece.how, piece.takes_alpha
+def plan_matrix(penalty: Penalty | None, inputs: int, outputs: int) -> tuple[KernelPlan, bool]:
+    """The plan for a matrix of weights, and whether it is stored as (outputs, inputs).
+
+    A penalty sees weights as torch lays them out, (outputs, inputs). They are stored as (inputs,
+    outputs), or that way round where its groups are rows then.
+
+    Raises
+    ------
+    NoLoopError
+
+    >>> from shrinkage import GroupLasso
+    >>> plan, is_turned = plan_matrix(GroupLasso(0.1, groups="in"), inputs=3, outputs=5)
+    >>> plan.width, is_turned
+    (5, False)
+    """
+    plan = plan_kernel(penalty, (outputs, inputs))
+    if plan is None:
+        raise NoLoopError(f"no compiled loop has {penalty!r} on weights ({outputs}, {inputs})")
+    if plan.width in (0, inputs * outputs):
+        return plan, False
+    if not plan.span:
+        return plan, True
+    if plan.span != inputs:
+        raise NoLoopError(f"no compiled loop has the groups of {penalty!r}")
+    return plan._replace(width=plan.width * outputs, span=0), False
 
 
 @final
 class Stepper:
     """The optimizer's state of all parameters, and the turns in which their loops step them."""
 
-    def __init__(self, rule: Rule, pieces: list[Piece], values: Array, gradient: Array) -> None:
+    def __init__(self, rule: Rule, pieces: Sequence[Piece], values: Array) -> None:
+        self.gradient = np.zeros_like(values)
         self.first, self.second = np.zeros_like(values), np.zeros_like(values)
         self.counts = np.zeros(len(pieces))  # Adam's t, or how full momentum's buffer is
+        pieces = _join_neighbours(pieces)
         members: dict[tuple[Kind, bool], list[int]] = {}
         for number, piece in enumerate(pieces):
             kind = piece.plan.kind(rule.update, piece.how, str(values.dtype))
             members.setdefault((kind, piece.takes_alpha), []).append(number)
-        self.tables: list[Records] = []
         self._held: list[Records] = []
         self.turns = np.zeros(len(members), TURN)
         for turn, ((kind, takes_alpha), numbers) in zip(self.turns, members.items(), strict=True):
             table = np.zeros(len(numbers), PARAMETER)
             for record, number in zip(table, numbers, strict=True):
-                self._fill(record, rule, pieces[number], number, (values, gradient))
+                self._fill(record, rule, pieces[number], number, values)
             cuts = cut(table, False, 1)
             job = make_job(table, cuts)
-            self.tables.append(table)
-            self._held += [cuts, job]
+            self._held += [table, cuts, job]
             has_counts = kind.update in (Update.ADAM, Update.MOMENTUM)
             turn["counts"] = compile_counts(kind.update).address if has_counts else 0
             turn["loop"], turn["job"] = compile_loop(kind).address, job.ctypes.data
             turn["is_decoupled"] = kind.how == How.DECOUPLED
             turn["takes_alpha"] = takes_alpha
 
-    def _fill(
-        self, record: Any, rule: Rule, piece: Piece, number: int, arrays: tuple[Array, Array]
-    ) -> None:
-        values, gradient = arrays
+    def _fill(self, p: Any, rule: Rule, piece: Piece, number: int, values: Array) -> None:
+        """Write the record of a piece."""
         at = piece.start * values.itemsize
-        record["weights"], record["gradient"] = values.ctypes.data + at, gradient.ctypes.data + at
-        record["first"], record["second"] = (
-            self.first.ctypes.data + at,
-            self.second.ctypes.data + at,
-        )
-        record["size"], record["width"], record["span"] = (
-            piece.size,
-            piece.plan.width,
-            piece.plan.span,
-        )
-        record["a"], record["b"] = piece.plan.constants
-        record["sign"] = record["factor"] = 1.0
-        record["count"], record["count_is_double"] = self.counts.ctypes.data + 8 * number, 1
+        arrays = {"weights": values, "gradient": self.gradient}
+        for field, array in (arrays | {"first": self.first, "second": self.second}).items():
+            p[field] = array.ctypes.data + at
+        p["size"], p["width"], p["span"] = piece.size, piece.plan.width, piece.plan.span
+        p["a"], p["b"] = piece.plan.constants
+        p["sign"] = p["factor"] = 1.0
+        p["count"], p["count_is_double"] = self.counts.ctypes.data + 8 * number, 1
         for field, value in rule.numbers().items():
-            record[field] = value
+            p[field] = value
 
     def rescale_momentum(self, factor: float) -> None:
         """Multiply momentum's buffer, and the share that says how full it is."""
         self.first *= factor
         self.counts *= factor
+
+
+def _join_neighbours(pieces: Sequence[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        one = joined[-1].join(piece) if joined else None
+        if one is None:
+            joined.append(piece)
+        else:
+            joined[-1] = one
+    return joined

@@ -38,6 +38,7 @@ COLUMNS = (
     ("Notes", "text"),
 )
 REMARK = "Means over seeds{folds}. Only these models were scored on the test part."
+SO_FAR = "Means over seeds{folds}. The choices are so far, and the test part is scored at the end."
 
 
 def render_choices(results: Results, styles: Mapping[str, Style]) -> str:
@@ -61,10 +62,10 @@ def render_choices(results: Results, styles: Mapping[str, Style]) -> str:
     gain = results.metric.gain
     rows.sort(key=lambda row: -gain(row[0]) if is_number(row[0]) else math.inf)
     table = render_sortable_table(
-        "Chosen strengths",
+        "Chosen strengths" if results.verdict else "Chosen strengths so far",
         COLUMNS,
         [row for _, row in rows],
-        REMARK.format(folds=" and folds" if results.folds else ""),
+        (REMARK if results.verdict else SO_FAR).format(folds=" and folds" if results.folds else ""),
         sorted_by="Validation",
         ascending=not results.metric.best,
     )

@@ -58,7 +58,7 @@ def write_report(results: Results, path: Path) -> None:
 def render_report(results: Results) -> str:
     """The report as HTML."""
     method_looks = assign_styles(order_methods(results))
-    summary = summarize(results.records)
+    summary = summarize(results.comparable)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
     inputs, inputs_html = render_inputs(results, method_looks)
@@ -81,22 +81,12 @@ def render_report(results: Results) -> str:
 
 def _render_header(results: Results) -> str:
     name = results.data.get("name", "A study")
-    verdict = escape(results.verdict or _describe_progress(results))
+    verdict = escape(results.verdict or results.describe_progress())
     return (
         '<header>\n<p class="kicker">Weight regularization, compared</p>\n'
         f'<h1>{escape(name)}</h1>\n<p class="facts">{escape(describe_data(results))}</p>\n'
         f'</header>\n<p class="verdict">{verdict}</p>'
     )
-
-
-def _describe_progress(results: Results) -> str:
-    """What to say while there is no verdict."""
-    if not results.records:
-        return "This study has no trials yet."
-    if all(record.status != "ok" for record in results.records):
-        return "Every trial so far has diverged; the reasons are listed below."
-    trials = pluralize(len(results.records), "trial")
-    return f"This study is not finished: {trials} so far."
 
 
 def _render_figures(legend_html: str, curves: str, chosen: str) -> str:

@@ -13,8 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from shrinkage.linear import solve
 from shrinkage.linear.losses import LOSSES
+from shrinkage.linear.problem import Problem
+from shrinkage.linear.solving import make_problem, minimize, warn_unless_converged
 from shrinkage.penalties import L2, Penalty
 from shrinkage.sklearn.arguments import MLPArguments
 from shrinkage.sklearn.checks import check_sizes, check_way
@@ -55,7 +56,15 @@ class BaseMLP(MLPArguments):
         data, loss = self._prepare(X, y, sample_weight, reset=not keep, classes=classes)
         return self._fit(data, loss, keep=keep, epochs=epochs)
 
-    def _fit(self, data: Data, loss: str, *, keep: bool, epochs: int | None = None) -> Self:
+    def _fit(
+        self,
+        data: Data,
+        loss: str,
+        *,
+        keep: bool,
+        epochs: int | None = None,
+        problem: Problem | None = None,
+    ) -> Self:
         """Fit to checked data.
 
         Parameters
@@ -64,6 +73,8 @@ class BaseMLP(MLPArguments):
             Begin at the present parameters.
         epochs : int, optional
             For a partial fit, which goes on from the last one in everything.
+        problem : Problem, optional
+            That of a linear model with these data, whose penalty is put in place.
         """
         sizes = [data.X.shape[1], *check_sizes(self.hidden_layer_sizes), data.targets.shape[1]]
         is_solved = len(sizes) == 2 and epochs is None
@@ -78,7 +89,8 @@ class BaseMLP(MLPArguments):
             parameters.draw(self.activation, rng)
         self.out_activation_, self._loss = OUTPUTS[loss], loss
         if is_solved:
-            self._solve(parameters, data, penalty, keep=keep)
+            problem = problem or self._make_problem(data, loss)
+            self._solve(parameters, data, penalty, problem, keep=keep)
         else:
             self._train(parameters, data, penalty, rng, epochs)
         if not np.isfinite(parameters.values).all():
@@ -89,24 +101,30 @@ class BaseMLP(MLPArguments):
         self._describe(parameters, data.X)
         return self
 
+    def _make_problem(self, data: Data, loss: str) -> Problem:
+        """The problem of a linear model, whose penalty `_solve` puts in place."""
+        placeholder = None if self.on == "weights" else L2(0.0)
+        return make_problem(data.X, data.targets, None, loss, data.weights, placeholder)
+
     def _solve(
-        self, parameters: Parameters, data: Data, penalty: Penalty | None, *, keep: bool
+        self,
+        parameters: Parameters,
+        data: Data,
+        penalty: Penalty | None,
+        problem: Problem,
+        *,
+        keep: bool,
     ) -> None:
         """A linear model, to the minimum."""
-        ridge = L2(self._alpha() / (2.0 * data.total_weight))
-        terms: list[Penalty] = [] if ridge.is_zero else [ridge]
+        problem.penalty = L2(self._alpha() / (2.0 * data.total_weight))
         if penalty is not None and self.on != "biases":
-            terms.insert(0, penalty)
-        solution = solve(
-            data.X,
-            data.targets,
-            sum(terms[1:], terms[0]) if terms else None,
-            self._loss,
-            intercept_penalty=None if self.on == "weights" else penalty,
-            sample_weight=data.weights,
-            start=(parameters.coefs[0], parameters.intercepts[0]) if keep else None,
-            tol=LINEAR_TOL * self.tol,
-        )
+            problem.penalty = penalty + problem.penalty
+        if self.on != "weights":
+            problem.intercept_penalty = penalty
+        tol = LINEAR_TOL * self.tol
+        start = (parameters.coefs[0], parameters.intercepts[0]) if keep else None
+        solution = minimize(problem, start=start, tol=tol)
+        warn_unless_converged(solution, tol)
         parameters.read([solution.weights], [solution.intercepts])
         self.n_iter_, self.loss_ = solution.iterations, solution.value
         self.loss_curve_ = [solution.value]

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from shrinkage.linear import strongest
+from shrinkage.linear.problem import Problem
 from shrinkage.sklearn.checks import check_sizes
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
@@ -27,8 +28,9 @@ def fit_path(model: Any, data: Data, loss: str, strengths: Array) -> list[dict[s
     """
     is_linear = not check_sizes(model.hidden_layer_sizes)
     penalty, states = model.penalty, []
+    problem = model._make_problem(data, loss) if is_linear else None
     for lam in strengths if is_linear else strengths[::-1]:
-        _refit(model, data, loss, penalty, float(lam))
+        _refit(model, data, loss, penalty, float(lam), problem)
         states.append(dict(vars(model)))
     return states if is_linear else states[::-1]
 
@@ -54,12 +56,19 @@ def default_strengths(model: Any, data: Data, loss: str, count: int) -> Array:
     return np.geomspace(top, top * LENGTH, count) if count > 1 else np.array([top])
 
 
-def _refit(model: Any, data: Data, loss: str, penalty: PenaltyArgument, lam: float) -> None:
+def _refit(
+    model: Any,
+    data: Data,
+    loss: str,
+    penalty: PenaltyArgument,
+    lam: float,
+    problem: Problem | None = None,
+) -> None:
     """Fit at that strength, from the present parameters on."""
     model.penalty = with_strength(penalty, lam)
     with warnings.catch_warnings():  # along a path a model need not converge for each strength
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model._fit(data, loss, keep=hasattr(model, "coefs_"))
+        model._fit(data, loss, keep=hasattr(model, "coefs_"), problem=problem)
 
 
 def choose(scores: Array, rule: str) -> int:

@@ -21,7 +21,7 @@ def choose(records: Sequence[Record], seeds: int, metric: Metric) -> list[Choice
     choices: list[Choice] = []
     for method in dict.fromkeys(cell.method for cell in summary):
         cells = [cell for cell in summary if cell.method == method]
-        sound = [cell for cell in cells if cell.seeds >= seeds]
+        sound = [cell for cell in cells if cell.is_sound and cell.seeds >= seeds]
         if not sound:
             continue
         grid = [cell.strength for cell in cells]

@@ -32,6 +32,7 @@ from shrinkage.study.scores import find_metric
 from shrinkage.study.sharding import deal_trials
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text
 from shrinkage.study.storage.features_csv import write_features_csv
+from shrinkage.study.storage.record_writer import RecordWriter
 from shrinkage.study.storage.store import Store, find_recorded, open_store
 from shrinkage.study.storage.trials_csv import write_csv
 from shrinkage.study.training.model_function import hash_model_source
@@ -222,7 +223,10 @@ def _answer(
         "data": describe_data(table, study),
     }
     with show_progress(quiet) as progress, open_store(out, identity, metadata) as store:
-        for line in [*describe_table(table), *describe_memory(table, parts, 0)]:
+        at_a_time = backend.count(len(trials))
+        is_slow = at_a_time > 1 and any(needs_torch(study, method, parts) for method in methods)
+        memory = describe_memory(table, parts, at_a_time if is_slow else 0)
+        for line in [*describe_table(table), *memory]:
             progress.say(line)
         _run_pending(study, trials, parts, store, backend, progress, trial_seconds)
         if not store.is_finished():
@@ -272,7 +276,10 @@ def _run_pending(
         folds=study.folds,
         expected=describe_expected(seconds, at_a_time),
     )
-    with closing(backend.run(study, pending, parts)) as records:
+    with (
+        RecordWriter(store.add) as writer,
+        closing(backend.run(study, pending, parts)) as records,
+    ):
         for record in records:
-            store.add(record)
+            writer.add(record)
             progress.advance(record)

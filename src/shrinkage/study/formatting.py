@@ -55,6 +55,22 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 95 * 60 else f"{seconds / 3600:.2g} h"
 
 
+def format_rate(seconds: float) -> str:
+    """How fast trials end, from the seconds from one to the next.
+
+    >>> [format_rate(seconds) for seconds in (0.0, 0.0123, 0.31, 1.0, 41.3)]
+    ['', '81 trials/s', '3.2 trials/s', '1.0 s a trial', '41 s a trial']
+    """
+    if seconds <= 0:
+        return ""
+    per_second = 1 / seconds
+    if per_second > 1:
+        return f"{per_second:.{0 if per_second >= 9.95 else 1}f} trials/s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s a trial"
+    return f"{format_duration(seconds) if seconds >= 95 else f'{seconds:.0f} s'} a trial"
+
+
 def round_units(mean: float, total: int) -> int:
     """A mean over seeds as a whole number; it is 0 or `total` only where every seed's is.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 
@@ -11,11 +12,10 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
 
-from shrinkage.study.formatting import format_duration, format_score, pluralize
+from shrinkage.study.formatting import format_duration, format_rate, format_score, pluralize
 from shrinkage.study.records import Record, name_split
 from shrinkage.study.scores import METRICS, Metric
 
@@ -23,11 +23,18 @@ LINES = 10  # plain lines in a whole study, roughly
 
 
 class Progress:
-    """Counts records, remembers the best mean score so far, and prints both."""
+    """Counts records, remembers the best mean score so far, and prints both with the rate.
 
-    def __init__(self, console: Console, bar: Bar | None) -> None:
+    `clock` gives the seconds from which the rate follows.
+    """
+
+    def __init__(
+        self, console: Console, bar: Bar | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
         self._bar = bar
+        self._clock = clock
+        self._started, self._earlier = clock(), 0
         self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
         self._total = 0
         self._done = 0
@@ -53,6 +60,7 @@ class Progress:
         `expected` says how long the others will take.
         """
         self._total, self._done = total, len(earlier)
+        self._started, self._earlier = self._clock(), len(earlier)
         self._metric, self._folds = metric, folds
         done = len(earlier)
         for record in earlier:
@@ -75,14 +83,23 @@ class Progress:
                 f"{name_split(trial.seed, self._folds)}, {record.reason}"
             )
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, description=self._best())
+            self._bar.update(self._task, advance=1, description=self._news())
         elif self._done * LINES // self._total > (self._done - 1) * LINES // self._total:
-            self.say(f"{self._done}/{self._total} trials, {self._best()}")
+            self.say(f"{self._done}/{self._total} trials, {self._news()}")
 
     def _count(self, record: Record) -> None:
         if record.validation_score is not None:
             key = (record.trial.method, record.trial.strength)
             self._scores.setdefault(key, []).append(record.validation_score)
+
+    def _news(self) -> str:
+        """What is best so far, the rate of this run, and the time that the others take at it."""
+        each = (self._clock() - self._started) / (self._done - self._earlier)
+        left = self._total - self._done
+        news = [self._best(), *([format_rate(each)] if each else [])]
+        if each and left:
+            news.append(f"about {format_duration(each * left)} left")
+        return ", ".join(news)
 
     def _best(self) -> str:
         if not self._scores:
@@ -96,13 +113,16 @@ class Progress:
 
 
 def describe_expected(seconds: float, processes: int) -> str:
-    """How long trials will take, as the end of a sentence.
+    """How long trials will take, as the end of a sentence that says what this leaves out.
 
-    >>> describe_expected(41.3, 2), describe_expected(9000.0, 1)
-    (', about 40 s with 2 at a time', ', about 2.5 h')
+    >>> describe_expected(41.3, 2)
+    ', about 40 s with 2 at a time, without compiling and the fit of the recommended model'
     """
     at_a_time = f" with {processes} at a time" if processes > 1 else ""
-    return f", about {format_duration(seconds)}{at_a_time}"
+    return (
+        f", about {format_duration(seconds)}{at_a_time}, without compiling and the fit of the "
+        "recommended model"
+    )
 
 
 @contextmanager
@@ -115,7 +135,6 @@ def show_progress(quiet: bool) -> Iterator[Progress]:
     columns = (
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
     with Bar(*columns, console=console) as bar:

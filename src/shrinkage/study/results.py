@@ -19,6 +19,7 @@ from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
 from shrinkage.study.scores import Metric, find_metric
 from shrinkage.study.summary import mean_and_error
+from shrinkage.study.unfinished import describe_unfinished, find_comparable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +61,8 @@ class Results:
     False
     >>> results.remarks()
     []
+    >>> len(results.comparable), results.describe_progress()[:27]
+    (2, 'This study is not finished:')
     >>> results.explain_terms()[0]
     ('accuracy', 'the share of rows that are predicted correctly')
     """
@@ -208,6 +211,15 @@ class Results:
             for method, count in diverged.items()
         ]
 
+    @property
+    def comparable(self) -> list[Record]:
+        """The records whose means can be compared: in an unfinished study those of whole splits."""
+        return self.records if self.verdict else find_comparable(self.records, self.question)
+
+    def describe_progress(self) -> str:
+        """How far a study is that has no verdict yet."""
+        return describe_unfinished(self.records, self.question)
+
     def explain_terms(self) -> list[tuple[str, str]]:
         """The words of tables and figures and what they mean, those that occur in this study."""
         if not self.choices:
@@ -225,7 +237,7 @@ class Results:
         return terms + [(how, meaning) for how, meaning in HOWS.items() if how in used]
 
     def _validation(self) -> str:
-        seeds = len({record.trial.seed for record in self.records})
+        seeds = len({record.trial.seed for record in self.comparable})
         if seeds < 2:
             return "one split of the rows, so the variation between splits is unknown"
         splits = f"{seeds} splits of the rows"
@@ -239,14 +251,16 @@ class Results:
         table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
         inputs = self._describe_inputs()
-        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), [self.verdict], inputs]
+        told = [self.verdict or self.describe_progress()]
+        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), told, inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
     def _repr_html_(self) -> str:
         import pandas as pd
 
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        lines = [terms, *self.remarks(), self.verdict, *self._describe_inputs()]
+        told = self.verdict or self.describe_progress()
+        lines = [terms, *self.remarks(), told, *self._describe_inputs()]
         table = self.text_table().to_html(index=False)
         return table + pd.DataFrame(lines).to_html(index=False, header=False, border=0)
 

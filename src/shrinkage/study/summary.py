@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from shrinkage.study.records import FeatureUse, Record
 
@@ -38,9 +38,15 @@ def mean_and_error(scores: Iterable[float | None]) -> tuple[float, float]:
     (0.75, 0.25)
     """
     finite = [score for score in scores if score is not None and math.isfinite(score)]
-    mean = fmean(finite) if finite else math.nan
-    error = stdev(finite) / math.sqrt(len(finite)) if len(finite) > 1 else math.nan
-    return mean, error
+    if not finite:
+        return math.nan, math.nan
+    mean, count = fmean(finite), len(finite)
+    if count == 1:
+        return mean, math.nan
+    steps = [score - finite[0] for score in finite]  # exactly 0 where all are equal
+    middle = fmean(steps)
+    squares = math.fsum((step - middle) * (step - middle) for step in steps)
+    return mean, math.sqrt(squares / (count - 1) / count)
 
 
 def summarize(records: Sequence[Record]) -> list[Cell]:
@@ -62,6 +68,10 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
         and math.isfinite(record.validation_score)
     ]
     score, error = mean_and_error(record.validation_score for record in sound)
+
+    def mean(values: Iterable[float]) -> float:
+        return fmean(values) if sound else math.nan
+
     return Cell(
         method=records[0].trial.method,
         strength=records[0].trial.strength,
@@ -69,10 +79,10 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
         diverged=len(records) - len(sound),
         score=score,
         error=error,
-        zeros=mean_and_error(record.zeros for record in sound)[0],
-        dead_neurons=mean_and_error(record.dead_neurons for record in sound)[0],
+        zeros=mean(record.zeros for record in sound),
+        dead_neurons=mean(record.dead_neurons for record in sound),
         neurons=records[0].neurons,
-        seconds=mean_and_error(record.seconds for record in sound)[0],
+        seconds=mean(record.seconds for record in sound),
     )
 
 

@@ -23,6 +23,7 @@ def test_small_data_need_no_word(ready):
 def test_much_is_told_and_more_than_there_is_names_a_remedy(ready, monkeypatch):
     monkeypatch.setattr(memory, "MUCH", 1.0)
     monkeypatch.setattr(memory, "LIBRARIES", 0.0)
+    monkeypatch.setattr(memory, "TORCH", 0.0)
     table, parts = ready
     (told,) = memory.describe_memory(table, parts, 0, machine=1e9)
     assert told == "it takes about 0.0 GB of memory for 2,000 rows × 10 inputs"

@@ -12,6 +12,7 @@ import pytest
 from shrinkage.study import StoppedError, UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.running import local
+from shrinkage.study.training import engines
 
 PATIENCE = 1800  # seconds; a slow machine is no failure
 SLEEPER = """
@@ -67,6 +68,7 @@ def test_workers_watch_before_their_first_trial(ready, monkeypatch):
             return (task for task in ())
 
     monkeypatch.setattr(joblib, "Parallel", Parallel)
+    monkeypatch.setattr(engines, "choose_engine", lambda *arguments: "torch")
     study, parts = ready()
     assert list(local.run_trials(study, study.trials(), [parts, parts], 2)) == []
     assert given["initializer"].__module__ == "shrinkage.study.running.parent_watch"
@@ -90,7 +92,7 @@ def test_a_trial_that_raises_stops_the_study_and_names_itself(ready, monkeypatch
         raise error
 
     monkeypatch.setattr("shrinkage.study.training.fit.run_trial", failing)
-    study, parts = ready()
+    study, parts = ready(optimizer="rmsprop")
     trial = Trial("l1@proximal", 0.001, 0)
     with pytest.raises(StoppedError, match=r"l1@proximal at 0.001, seed 0, cannot be trained: "):
         list(local.run_trials(study, [trial], [parts], 1))

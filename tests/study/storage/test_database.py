@@ -1,11 +1,13 @@
 """A study's file that is foreign, damaged, busy, or on a disk that fails: one sentence, no loss."""
 
+import io
 import random
 import shutil
 import sqlite3
 import warnings
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from shrinkage.report.study_page import render_report
@@ -295,6 +297,7 @@ class Failing:
 
     def __init__(self, connection, error):
         self._connection, self._error = connection, error
+        self.executemany = connection.executemany
 
     def execute(self, statement, *values):
         if statement == "COMMIT":
@@ -404,6 +407,38 @@ def test_states_may_be_named_as_numpys_own_arguments_are(tmp_path, record_of):
     with opened(tmp_path) as kept:
         kept.add(record_of("none", 0.0, 0, 0.5, state={"file": state, "allow_pickle": state}))
     assert list(load(tmp_path).records[0].state) == ["file", "allow_pickle"]
+
+
+def test_states_of_every_kind_of_array_come_back(tmp_path, record_of):
+    state = {
+        "half": np.ones((2, 3), dtype=np.float16)[:, ::2],
+        "none": np.empty((0, 4)),
+        "count": np.array(7),
+        "line\n": np.array([True, False]),
+        "waves": np.array([[1j]], order="F"),
+    }
+    with opened(tmp_path) as kept:
+        kept.add(record_of("none", 0.0, 0, 0.5, state=state))
+    (record,) = load(tmp_path).records
+    assert list(record.state) == list(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(record.state[name], array, strict=True)
+        assert record.state[name].flags.writeable
+
+
+def test_the_states_of_earlier_versions_are_read(folder):
+    """They were compressed .npz files."""
+    before = load(folder).records
+    with closing(sqlite3.connect(folder / store.FILE)) as connection:
+        for record in before:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **record.state)
+            change = "UPDATE records SET state = ? WHERE method = ? AND strength = ?"
+            trial = record.trial
+            connection.execute(change, (buffer.getvalue(), trial.method, trial.strength))
+        connection.commit()
+    for one, other in zip(load(folder).records, before, strict=True):
+        assert repr(one) == repr(other)
 
 
 def test_a_study_without_records_can_be_taken_up(tmp_path, small):

@@ -1,8 +1,10 @@
 """The folder of a study: every record as it comes, one owner, one question."""
 
 import csv
+import itertools
 import math
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.records import Choice, Surface
 from shrinkage.study.storage import store
+from shrinkage.study.storage.folder_lock import is_in_use
 from shrinkage.study.storage.trials_csv import write_csv
 
 FACTS = {
@@ -218,3 +221,25 @@ def test_trials_csv_is_made_from_the_records_alone(tmp_path, records):
     assert rows[2]["validation_score"] == ""
     assert rows[2]["reason"] == "step 3: the loss is nan"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_running_study_can_be_read_at_any_time(tmp_path, record_of):
+    """A reader and the writer wait for each other, and neither is told of a lock."""
+    question = {**FACTS["question"], "seeds": 100_000}
+    numbers = itertools.count(1)
+    with store.open_store(tmp_path, IDENTITY, {**FACTS, "question": question}) as kept:
+        kept.add(record_of("l1@proximal", 1e-3, 0, 0.5))
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(lambda: [len(store.load(tmp_path).records) for _ in range(20)])
+            while not reading.done():
+                kept.add(record_of("l1@proximal", 1e-3, next(numbers), 0.5))
+        counts = reading.result()
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] <= len(store.load(tmp_path).records)
+
+
+def test_a_process_that_runs_the_study_is_known(tmp_path):
+    assert not is_in_use(tmp_path)
+    with store.open_store(tmp_path, IDENTITY, FACTS):
+        assert is_in_use(tmp_path)
+    assert not is_in_use(tmp_path)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import pytest
 from torch import nn
 
 from shrinkage.study.records import Trial
@@ -11,9 +12,15 @@ from shrinkage.study.training.fit import run_trial
 from shrinkage.study.training.rehearsal import rehearse
 
 
+@pytest.fixture
+def by_torch(monkeypatch):
+    monkeypatch.setattr(engines, "choose_engine", lambda *arguments: "torch")
+
+
+@pytest.mark.usefixtures("by_torch")
 def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
     """By a clock that each step puts forward by 2 seconds, the first by an hour."""
-    study, parts = ready(epochs=300, batch=40)  # 2 steps in each epoch of 75 rows
+    study, parts = ready(epochs=300, batch=40, optimizer="rmsprop")  # 2 steps in each epoch of 75 rows
     clock = [0.0]
     taken: list[int] = []
 
@@ -37,9 +44,10 @@ def test_what_diverges_at_once_takes_no_time(ready):
     assert rehearse(study, parts, study.methods)["none"] >= 0.0
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_long_steps_are_taken_twice(ready, monkeypatch):
     monkeypatch.setattr(torch_rehearsal, "LONG", 0.0)
-    study, parts = ready(methods=("none",))
+    study, parts = ready(methods=("none",), optimizer="rmsprop")
     calls = []
     forward = nn.Sequential.forward
     monkeypatch.setattr(

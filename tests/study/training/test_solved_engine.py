@@ -143,7 +143,7 @@ def test_what_cannot_be_solved_is_trained(ready, monkeypatch):
     trial = Trial("l1@proximal", 1e-4, 0)
     with pytest.raises(solved_engine.NotSolvedError, match=r"l1@proximal at 0.0001 was solved to"):
         solved_engine.run_trial(study, trial, parts)
-    assert engines.run_trial(study, trial, parts).engine == "torch"
+    assert engines.run_trial(study, trial, parts).engine == "compiled"
 
 
 def test_seed_optimizer_and_epochs_do_not_matter(ready):

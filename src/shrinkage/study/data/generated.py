@@ -18,9 +18,10 @@ def make_friedman(rows: int = 400, inputs: int = 30, noise: float = 1.0) -> pd.D
     ----------
     Friedman, Multivariate Adaptive Regression Splines, The Annals of Statistics 19 (1991), p. 37.
     """
-    from sklearn.datasets import make_friedman1  # takes a second, as other data do not need
-
-    X, y = make_friedman1(rows, inputs, noise=noise, random_state=0)
+    random = np.random.RandomState(0)  # as scikit-learn's make_friedman1, with the same numbers
+    X = random.uniform(size=(rows, inputs))
+    y = 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2
+    y = y + 10 * X[:, 3] + 5 * X[:, 4] + noise * random.standard_normal(rows)
     names = [f"x{place}" for place in range(1, inputs + 1)]
     return pd.DataFrame(X, columns=names).assign(target=y)
 

@@ -9,7 +9,8 @@ from shrinkage.study.data.splits import SeedParts
 from shrinkage.study.data.table import Table
 from shrinkage.study.formatting import pluralize
 
-LIBRARIES = 0.4e9  # bytes of a process that has loaded what a study needs
+LIBRARIES = 0.4e9  # bytes of a process that has loaded what a study needs, without torch
+TORCH = 0.6e9  # bytes of one that has loaded torch, too
 MUCH = 0.1e9  # bytes of the data, from which the memory is told
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -24,7 +25,7 @@ def describe_memory(
     Parameters
     ----------
     processes : int
-        Others that run trials, each of which loads the libraries and copies a seed's rows.
+        Others that run trials, each of which loads torch and copies a seed's rows.
     machine : float, optional
         The bytes that the machine has; by default asked of the system.
     """
@@ -33,7 +34,7 @@ def describe_memory(
         return []
     # The recommended model is fitted on rows of its own; processes share a file in memory.
     data = columns + parts.kept_bytes + parts.seed_bytes * (1 + len(parts) * (processes > 0))
-    fixed = LIBRARIES * (1 + processes)
+    fixed = LIBRARIES + TORCH * processes
     total = fixed + data + parts.seed_bytes * processes
     inputs = parts[0].train.X.shape[1]
     rows = len(table.target)

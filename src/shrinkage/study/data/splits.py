@@ -10,8 +10,8 @@ from typing import overload
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from shrinkage.study.data.draw_rows import draw_rows, draw_stratified
 from shrinkage.study.data.encoding import (
     Column,
     Encoding,
@@ -168,26 +168,27 @@ def _split_off(
             f"data {table.name!r} has {len(table.target)} rows with a target: a study needs 6 or "
             "more, two for each of training, validation and test"
         )
-    labels = table.target[rows] if table.task == "classes" else None
-    if labels is not None and not _can_stratify(labels, size):
-        labels = None
-    first, second = train_test_split(rows, test_size=size, random_state=seed, stratify=labels)
-    return np.asarray(first), np.asarray(second)
+    labels = table.target[rows]
+    if table.task == "classes" and _can_stratify(labels, size):
+        first, second = draw_stratified(labels, size, seed)
+    else:
+        first, second = draw_rows(len(rows), size, seed)
+    return rows[first], rows[second]
 
 
 def _split_off_subjects(
     rows: np.ndarray, subjects: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    row_subjects = subjects[rows]
-    different = len(np.unique(row_subjects))
+    present, subject = np.unique(subjects[rows], return_inverse=True)
+    different = len(present)
     size = max(1, round(share * different))
     if different - size < 1:
         raise UsageError(
             f"subject has {len(np.unique(subjects))} different values: a study needs 3 or more, "
             "one for each of training, validation and test"
         )
-    splitter = GroupShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-    first, second = next(splitter.split(rows, groups=row_subjects))
+    is_drawn = np.isin(subject, draw_rows(different, size, seed)[1])
+    first, second = np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
     if len(first) < 2 or len(second) < 2:
         raise UsageError("subject leaves a part with fewer than two rows: name a coarser column")
     return rows[first], rows[second]

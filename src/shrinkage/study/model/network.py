@@ -10,6 +10,8 @@ State = Mapping[str, np.ndarray]  # the parameters of a model, by name
 Predictor = Callable[[np.ndarray], np.ndarray]  # (rows, inputs) to (rows, outputs), float32
 Layer = tuple[np.ndarray, np.ndarray]  # weights (outputs, inputs) and bias (outputs,)
 
+MOST_ROWS = 16_384  # that go through a network at a time
+
 
 def is_dense(model: str) -> bool:
     """Whether a model's text names a dense network of the library, and no function."""
@@ -26,12 +28,22 @@ def dense_layers(state: State) -> list[Layer]:
 def build_predictor(model: str, state: State, inputs: int, outputs: int) -> Predictor:
     """The function from inputs to the outputs of a trained model."""
     if is_dense(model):
-        (weight, bias), *layers = dense_layers(state)
-        return lambda X: apply_layers(X @ weight.T + bias, layers)
+        layers = dense_layers(state)
+        return lambda X: apply_network(X, layers)
     from shrinkage.study.training import fit  # only a model that is a user's function needs torch
 
     module = fit.restore_model(model, state, inputs, outputs)
     return lambda X: fit.predict(module, X).numpy()
+
+
+def apply_network(X: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
+    """Outputs from inputs, some rows at a time: the units of all rows could take much memory."""
+    (weight, bias), *others = layers
+    outputs = np.empty((len(X), len(layers[-1][0])), dtype=np.result_type(X, weight))
+    for start in range(0, len(X), MOST_ROWS):
+        part = slice(start, start + MOST_ROWS)
+        outputs[part] = apply_layers(X[part] @ weight.T + bias, others)
+    return outputs
 
 
 def apply_layers(hidden: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:

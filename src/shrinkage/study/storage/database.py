@@ -13,7 +13,7 @@ from shrinkage.study.storage import sqlite_rows
 
 APPLICATION = 0x73686B67  # "shkg", which SQLite's header keeps to name the program of a file
 VERSION = 2  # of the tables; in the first, records have no engine
-TIMEOUT = 10.0  # seconds to wait while another program holds the file
+TIMEOUT = 30.0  # seconds to wait while another program holds the file
 FULL = "the disk is full"
 REMEDY = "move it away, or name another folder"
 
@@ -26,6 +26,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         uri=True,
         timeout=TIMEOUT,
         isolation_level=None,
+        check_same_thread=False,  # records are written by a thread, while no other uses it
     )
     # A damaged text must not make other rows unreadable; it is noticed by its value.
     connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
@@ -112,6 +113,20 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         raise
     except (sqlite3.Error, OSError, OverflowError) as error:  # OverflowError: more than 2 GB
         raise StoppedError(_write_error_message(path, error)) from None
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read what is stored at one moment, while another process may be writing.
+
+    The writer waits for the end of the block, which should do nothing else than read.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):  # a file that cannot be read has ended the transaction
+            connection.execute("ROLLBACK")
 
 
 @contextmanager

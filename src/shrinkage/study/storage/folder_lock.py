@@ -11,6 +11,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.storage.database import REMEDY, is_locked
 
 LOCK = "study.lock"
+WAIT = 0.2  # seconds, as `is_in_use` holds the lock for a moment
 
 
 @contextmanager
@@ -26,11 +27,24 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
 
 
+def is_in_use(folder: Path) -> bool:
+    """Whether a process holds the folder's lock."""
+    path = folder / LOCK
+    if not path.is_file():
+        return False
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("SELECT * FROM sqlite_master")
+        except sqlite3.Error as error:
+            return is_locked(error)
+    return False
+
+
 def _acquire_lock(folder: Path) -> sqlite3.Connection:
     """A connection that holds the lock on the lock file and writes nothing into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
+        lock = sqlite3.connect(folder / LOCK, timeout=WAIT, isolation_level=None)
     except (OSError, ValueError, sqlite3.Error) as error:  # ValueError: a null character
         raise UsageError(unwritable_message(folder, error)) from None
     try:

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shrinkage.study.choosing import choose
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.identity import describe_differences
 from shrinkage.study.recommending import find_recommended
-from shrinkage.study.records import Choice, FeatureUse, Record, Trial, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
 FILE = "study.sqlite"
@@ -35,6 +35,7 @@ class Store:
         self.damaged = 0  # how many records were removed when the folder was opened
         self._path = folder / FILE
         self._connection = connection
+        self._records: list[Record] = []  # what the file holds, which no other process changes
 
     def add(self, *records: Record) -> None:
         """Write a record, or several, in one transaction.
@@ -45,8 +46,10 @@ class Store:
             If the disk is full or fails; the records before this one are safe.
         """
         with database.transaction(self._connection, self._path):
-            for row in map(sqlite_rows.record_to_row, records):
-                self._connection.execute(sqlite_rows.INSERT_RECORD, row)
+            self._connection.executemany(
+                sqlite_rows.INSERT_RECORD, map(sqlite_rows.record_to_row, records)
+            )
+        self._records += records
 
     def finish(self, choices: Sequence[Choice], features: Sequence[FeatureUse] = ()) -> None:
         """Write the choices with their test scores, and their inputs, in one transaction."""
@@ -62,18 +65,21 @@ class Store:
         """Whether the choices are written."""
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
-            choices = _read_choices(self._connection, stored["question"])
+            rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
+            choices = _decode_choices(rows, stored["question"])
         return bool(stored["finished"]) and choices is not None
 
     def read_results(self) -> Results:
         """The whole study, read back."""
         with database.explain_read_errors(self._path):
-            return _read_results(self._connection, self._path)[0]
+            return _read_results(self._connection, self._path, self._records)[0]
 
-    def _delete_damaged(self) -> None:
-        """Delete damaged records, so that their trials run again."""
+    def _read_records(self) -> None:
+        """Read the records; damaged ones are deleted, so that their trials run again."""
         with database.explain_read_errors(self._path):
-            _, damaged = _read_results(self._connection, self._path)
+            question = metadata.read(self._connection, self._path)["question"]
+            rows = self._connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+        self._records, damaged = _decode_records(rows, question)
         if not damaged:
             return
         with database.transaction(self._connection, self._path):
@@ -127,7 +133,7 @@ def open_store(
                 f"{describe_differences(there, identity)}: name another folder, or delete that one"
             )
         store = Store(folder, connection)
-        store._delete_damaged()
+        store._read_records()
         store._update_metadata(metadata_values)
         yield store
 
@@ -190,7 +196,8 @@ def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
     """
     with _open_to_read(folder) as connection:
         stored = metadata.read(connection, folder / FILE)
-        records, damaged = _read_records(connection, stored["question"])
+        rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
+    records, damaged = _decode_records(rows, stored["question"])
     return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
 
 
@@ -225,19 +232,33 @@ def _create_study(
         metadata.write(connection, metadata_values)
 
 
-def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, list[int]]:
-    """The study as it is stored, and the row numbers of damaged records."""
-    stored = metadata.read(connection, path)
+def _read_results(
+    connection: sqlite3.Connection, path: Path, known: Sequence[Record] | None = None
+) -> tuple[Results, list[int]]:
+    """The study as it is stored at one moment, and the row numbers of damaged records.
+
+    `known` are its records where they were read before.
+    """
+    with database.snapshot(connection):
+        stored = metadata.read(connection, path)
+        query = sqlite_rows.SELECT_RECORDS
+        record_rows = connection.execute(query).fetchall() if known is None else []
+        choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
-    records, damaged = _read_records(connection, question)
-    choices = _read_choices(connection, question)
+    records, damaged = _decode_records(record_rows, question)
+    place = {method: index for index, method in enumerate(question["methods"])}
+    records = sorted(
+        records if known is None else known,
+        key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
+    )
+    choices = _decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
         provenance=stored["provenance"],
         data=stored["data"],
         records=records,
-        choices=choices or choose(records, count_splits(question), metric),
+        choices=choices or choose_so_far(records, question, metric),
         verdict="",
         features=_read_features(stored["features"]),
         folder=path.parent,
@@ -249,20 +270,18 @@ def _read_results(connection: sqlite3.Connection, path: Path) -> tuple[Results, 
     return results, damaged
 
 
-def _read_records(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_records(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> tuple[list[Record], list[int]]:
-    """The records in the order of the question, and the row numbers of the damaged ones."""
+    """The sound records, and the row numbers of the damaged ones."""
     records, damaged = [], []
-    for number, *row in connection.execute(sqlite_rows.SELECT_RECORDS):
+    for number, *row in rows:
         try:
             records.append(sqlite_rows.row_to_record(row, question))
         except MemoryError:
             raise
         except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
             damaged.append(number)
-    place = {method: index for index, method in enumerate(question["methods"])}
-    records.sort(key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed))
     return records, damaged
 
 
@@ -274,16 +293,13 @@ def _read_features(fields: object) -> list[FeatureUse]:
         return []
 
 
-def _read_choices(
-    connection: sqlite3.Connection, question: Mapping[str, Any]
+def _decode_choices(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
 ) -> list[Choice] | None:
     """The choices that were written; None if one is damaged, since all can be made again."""
     try:
-        return [
-            sqlite_rows.row_to_choice(row, question)
-            for row in connection.execute(sqlite_rows.SELECT_CHOICES)
-        ]
-    except (MemoryError, sqlite3.Error):
+        return [sqlite_rows.row_to_choice(row, question) for row in rows]
+    except MemoryError:
         raise
     except Exception:  # as for records
         return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
 from shrinkage.study.training.foreign_code import exits_as_errors
+from shrinkage.study.training.model_text import names_function
 
 # torch's generator of random numbers and its number of threads belong to the whole process, so
 # that it trains one model at a time in each: on a cluster a worker may have several threads.
@@ -24,15 +26,17 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
     Returns
     -------
-    "solved" for a linear model with a convex penalty; else "torch", which trains every model and
-    method. A trial that cannot be solved is trained as well.
+    "solved" for a linear model with a convex penalty; "compiled" for dense networks under SGD or
+    Adam; else "torch", which trains every model and method. A trial that the first two cannot
+    bring to its end is trained by the next one, and its record says so.
     """
-    if study.model == "linear":
-        from shrinkage.study.training import solved_engine
+    if names_function(study.model):
+        return "torch"
+    from shrinkage.study.training import compiled_engine, solved_engine
 
-        if solved_engine.serves(study, method):
-            return "solved"
-    return "torch"
+    if solved_engine.serves(study, method):
+        return "solved"
+    return "compiled" if compiled_engine.serves(study, method, outputs) else "torch"
 
 
 def run_trial(
@@ -49,13 +53,18 @@ def run_trial(
         Set from another thread to end the trial early: an engine that runs in threads looks at it
         now and then, and raises concurrent.futures.CancelledError. torch does not look at it.
     """
-    if choose_engine(study, trial.method, parts.outputs) == "solved":
+    engine = choose_engine(study, trial.method, parts.outputs)
+    if engine == "solved":
         from shrinkage.study.training import solved_engine
 
-        try:
+        with suppress(solved_engine.NotSolvedError):
             return solved_engine.run_trial(study, trial, parts)
-        except solved_engine.NotSolvedError:
-            pass  # the record says that it was trained
+    if engine != "torch":
+        from shrinkage.study.training import compiled_engine
+
+        if compiled_engine.serves(study, trial.method, parts.outputs):
+            with suppress(ValueError):
+                return compiled_engine.run_trial(study, trial, parts, stop)
     from shrinkage.study.training import fit
 
     with _torch, exits_as_errors():

@@ -22,10 +22,10 @@ from shrinkage.study.scores import Metric, find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models, optimizers
 from shrinkage.study.training.class_weights import balance_classes
+from shrinkage.study.training.curve import POINTS
 from shrinkage.torch import Regularizer
 
 MOST_ROWS = 65_536  # that are predicted at a time: the units of all rows would take much memory
-POINTS = 40  # of a training curve, roughly
 
 
 def data_loss(outputs: Tensor, y: Tensor, task: str, class_weights: Tensor | None = None) -> Tensor:

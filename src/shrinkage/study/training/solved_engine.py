@@ -8,6 +8,7 @@ trained.
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -25,6 +26,10 @@ from shrinkage.study.training.class_weights import balance_classes
 
 TOL = 1e-6  # what a step of gradient descent still moves, as a share of the first one
 MAX_ITER = 5_000  # steps of proximal gradient descent; training is faster than more of them
+
+
+# Solvers take many short steps of NumPy, in which several threads would wait for each other.
+_turn = threading.Lock()
 
 
 class NotSolvedError(Exception):
@@ -62,15 +67,19 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     NotSolvedError
         If the solver does not come within `TOL` of the minimum, which may be infinitely far away.
     """
+    with _turn, use_one_blas_thread():
+        return _solve_trial(study, trial, parts)
+
+
+def _solve_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     started = time.perf_counter()
     train, penalty = parts.train, _make_penalty(trial)
     loss, targets = _read_targets(train, parts)
     weights = None
     if study.balanced:
         weights = balance_classes(train.y, max(parts.outputs, 2)).astype(np.float64)[train.y]
-    with use_one_blas_thread():
-        problem = make_problem(train.X, targets, penalty, loss, weights)
-        solution = minimize(problem, tol=TOL, max_iter=MAX_ITER)
+    problem = make_problem(train.X, targets, penalty, loss, weights)
+    solution = minimize(problem, tol=TOL, max_iter=MAX_ITER)
     if not solution.converged:
         raise NotSolvedError(
             f"{trial.method} at {trial.strength:g} was solved to {solution.optimality:.1g}, not "

@@ -14,8 +14,8 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models
+from shrinkage.study.training.curve import POINTS
 from shrinkage.study.training.fit import (
-    POINTS,
     DivergedError,
     score_model,
     set_up,
