@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -83,8 +85,15 @@ def connect(scheduler: str | None) -> Iterator[_RayPool]:
 
 
 def _check_reachable(scheduler: str) -> None:
-    """Raise an OSError at once where nothing listens, for which Ray itself would wait long."""
-    host, colon, port = scheduler.removeprefix("ray://").rpartition(":")
+    """Raise an OSError at once where nothing listens, for which Ray itself waits a minute.
+
+    "auto" is the address in the environment, or the one that a runtime of this machine has left in
+    its folder, where it stays when the runtime is gone.
+    """
+    if scheduler == "auto":
+        left = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+        scheduler = os.environ.get("RAY_ADDRESS") or (left.read_text() if left.exists() else "")
+    host, colon, port = scheduler.strip().removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 

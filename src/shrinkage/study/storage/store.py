@@ -143,15 +143,9 @@ def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
 
     Whatever is wrong with the folder, `open_store` says it.
     """
-    path = folder / FILE
-    with suppress(UsageError), database.explain_read_errors(path):
-        if path.is_file():
-            with closing(database.connect(path)) as connection:
-                if (
-                    database.has_study(connection, path)
-                    and metadata.read(connection, path)["identity"] == identity
-                ):
-                    return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+    with suppress(UsageError), _open_to_read(folder) as connection:
+        if metadata.read(connection, folder / FILE)["identity"] == identity:
+            return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
     return set()
 
 
