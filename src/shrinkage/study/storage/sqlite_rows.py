@@ -130,6 +130,33 @@ def row_to_choice(row: Sequence[Any], question: Mapping[str, Any]) -> Choice:
     return choice
 
 
+def decode_records(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
+) -> tuple[list[Record], list[int]]:
+    """The sound records, and the row numbers of the damaged ones."""
+    records, damaged = [], []
+    for number, *row in rows:
+        try:
+            records.append(row_to_record(row, question))
+        except MemoryError:
+            raise
+        except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
+            damaged.append(number)
+    return records, damaged
+
+
+def decode_choices(
+    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
+) -> list[Choice] | None:
+    """The choices that were written; None if one is damaged, since all can be made again."""
+    try:
+        return [row_to_choice(row, question) for row in rows]
+    except MemoryError:
+        raise
+    except Exception:  # as for records
+        return None
+
+
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as compressed bytes: a line of JSON that says what they are, and their numbers."""
     kept = {name: np.asarray(array) for name, array in arrays.items()}

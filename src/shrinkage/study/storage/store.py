@@ -66,7 +66,7 @@ class Store:
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
             rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
-            choices = _decode_choices(rows, stored["question"])
+            choices = sqlite_rows.decode_choices(rows, stored["question"])
         return bool(stored["finished"]) and choices is not None
 
     def read_results(self) -> Results:
@@ -79,7 +79,7 @@ class Store:
         with database.explain_read_errors(self._path):
             question = metadata.read(self._connection, self._path)["question"]
             rows = self._connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
-        self._records, damaged = _decode_records(rows, question)
+        self._records, damaged = sqlite_rows.decode_records(rows, question)
         if not damaged:
             return
         with database.transaction(self._connection, self._path):
@@ -191,7 +191,7 @@ def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
     with _open_to_read(folder) as connection:
         stored = metadata.read(connection, folder / FILE)
         rows = connection.execute(sqlite_rows.SELECT_RECORDS).fetchall()
-    records, damaged = _decode_records(rows, stored["question"])
+    records, damaged = sqlite_rows.decode_records(rows, stored["question"])
     return {key: stored[key] for key in metadata.PERMANENT}, records, len(damaged)
 
 
@@ -239,13 +239,13 @@ def _read_results(
         record_rows = connection.execute(query).fetchall() if known is None else []
         choice_rows = connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
     question = stored["question"]
-    records, damaged = _decode_records(record_rows, question)
+    records, damaged = sqlite_rows.decode_records(record_rows, question)
     place = {method: index for index, method in enumerate(question["methods"])}
     records = sorted(
         records if known is None else known,
         key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
     )
-    choices = _decode_choices(choice_rows, question)
+    choices = sqlite_rows.decode_choices(choice_rows, question)
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
@@ -264,36 +264,9 @@ def _read_results(
     return results, damaged
 
 
-def _decode_records(
-    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
-) -> tuple[list[Record], list[int]]:
-    """The sound records, and the row numbers of the damaged ones."""
-    records, damaged = [], []
-    for number, *row in rows:
-        try:
-            records.append(sqlite_rows.row_to_record(row, question))
-        except MemoryError:
-            raise
-        except Exception:  # damaged bytes make zipfile, zlib, json and numpy raise anything
-            damaged.append(number)
-    return records, damaged
-
-
 def _read_features(fields: object) -> list[FeatureUse]:
     """The inputs of the chosen models; none where they are not stored or are damaged."""
     try:
         return [FeatureUse(**use) for use in fields] if isinstance(fields, list) else []
     except TypeError:
         return []
-
-
-def _decode_choices(
-    rows: Sequence[Sequence[Any]], question: Mapping[str, Any]
-) -> list[Choice] | None:
-    """The choices that were written; None if one is damaged, since all can be made again."""
-    try:
-        return [sqlite_rows.row_to_choice(row, question) for row in rows]
-    except MemoryError:
-        raise
-    except Exception:  # as for records
-        return None
