@@ -29,7 +29,7 @@ for _ in range(2):  # anew, and when all trials are recorded
         ["compare", "--model", "mlp:4", "--strengths", "1e-3,1e-1", "--jobs", "1", "--out",
         sys.argv[1]], standalone_mode=False
     )
-    print("imported", sorted({"torch", "sklearn", "scipy"} & set(sys.modules)))
+    print("imported", sorted({"torch", "sklearn", "scipy.linalg"} & set(sys.modules)))
 """
 
 
@@ -41,3 +41,21 @@ def test_a_study_by_engines_without_torch_imports_neither_torch_nor_scikit_learn
         check=True,
     )
     assert result.stdout.count("imported []") == 2, result.stdout
+
+
+REAL = """
+import sys
+from shrinkage.study import compare
+compare(penalty=["l1", "group_lasso"], strengths=[1e-3], epochs=3, seeds=1, out=sys.argv[1])
+print("imported", sorted({"torch", "sklearn", "scipy.linalg"} & set(sys.modules)))
+"""
+
+
+def test_nor_do_the_engines_of_the_default_study(tmp_path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", REAL, str(tmp_path / "study")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "imported []\n"

@@ -20,7 +20,9 @@ def by_torch(monkeypatch):
 @pytest.mark.usefixtures("by_torch")
 def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
     """By a clock that each step puts forward by 2 seconds, the first by an hour."""
-    study, parts = ready(epochs=300, batch=40, optimizer="rmsprop")  # 2 steps in each epoch of 75 rows
+    study, parts = ready(
+        epochs=300, batch=40, optimizer="rmsprop"
+    )  # 2 steps in each epoch of 75 rows
     clock = [0.0]
     taken: list[int] = []
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-import scipy.linalg  # noqa: F401 - loads SciPy's BLAS, so that the controller finds it
 from threadpoolctl import ThreadpoolController
 
 _lock = Lock()
@@ -16,7 +16,8 @@ _inside: list[Any] = []  # the limits in force: one for each thread inside
 
 
 @functools.cache
-def _controller() -> Any:
+def _controller(has_scipy: bool) -> Any:
+    """The libraries that are loaded: SciPy has a BLAS of its own, where it is imported."""
     return ThreadpoolController()
 
 
@@ -29,7 +30,8 @@ def use_one_blas_thread() -> Iterator[None]:
     """
     with _lock:
         if not _inside:
-            _inside.append(_controller().limit(limits=1, user_api="blas"))
+            controller = _controller("scipy.linalg" in sys.modules)
+            _inside.append(controller.limit(limits=1, user_api="blas"))
         _inside.append(None)
     try:
         yield

@@ -32,10 +32,13 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
     """
     if names_function(study.model):
         return "torch"
-    from shrinkage.study.training import compiled_engine, solved_engine
+    if study.model == "linear":
+        from shrinkage.study.training import solved_engine  # imports scikit-learn, in a second
 
-    if solved_engine.serves(study, method):
-        return "solved"
+        if solved_engine.serves(study, method):
+            return "solved"
+    from shrinkage.study.training import compiled_engine
+
     return "compiled" if compiled_engine.serves(study, method, outputs) else "torch"
 
 
