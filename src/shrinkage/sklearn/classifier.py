@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from shrinkage.sklearn.base import BaseMLP
@@ -51,7 +51,7 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
             labels = y if classes is None or is_multilabel else classes
             self._binarizer = LabelBinarizer().fit(labels)
             self.classes_ = self._binarizer.classes_
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        unknown = np.setdiff1d(y if y.ndim == 1 else np.arange(y.shape[1]), self.classes_)
         if len(unknown):
             raise ValueError(
                 f"y has the classes {unknown.tolist()}, which the first fit did not have "
@@ -62,8 +62,13 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
             by_class = compute_sample_weight(self.class_weight, y)
             weights = by_class if weights is None else weights * by_class
         is_softmax = self._binarizer.y_type_ == "multiclass" and len(self.classes_) > 2
-        targets = self._binarizer.transform(y).astype(X.dtype)
-        return Data(X, targets, weights), "log_loss" if is_softmax else "binary_log_loss"
+        if y.ndim == 1:  # as the binarizer, which looks at y again and again
+            codes = np.searchsorted(self.classes_, y)[:, None]
+            targets = codes == (np.arange(len(self.classes_)) if is_softmax else 1)
+        else:
+            targets = self._binarizer.transform(y)
+        name = "log_loss" if is_softmax else "binary_log_loss"
+        return Data(X, targets.astype(X.dtype), weights), name
 
     def _decode(self, outputs: Array) -> Array:
         if outputs.shape[1] == 1:
