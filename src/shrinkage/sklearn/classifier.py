@@ -104,6 +104,10 @@ class MLPClassifier(ClassifierPart):
     weights exactly zero, and whole inputs with ``group_lasso:groups=in``. Two classes have one
     logit, more have softmax, and labels in columns a logit each.
 
+    Compiled loops train networks with penalties of single entries and of groups of inputs or units.
+    The first such training compiles them, which takes seconds, and keeps them on disk. NumPy takes
+    the same steps for other penalties, for sparse X, without Numba, and where a fit is short.
+
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default (100,)
@@ -150,7 +154,8 @@ n_iter_no_change, verbose
     sparsity_ : float
         The share of weights that are exactly 0.
     loss_, loss_curve_, best_loss_, n_iter_, t_
-        The objective, penalty included, after training and by epoch.
+        The objective, after training and by epoch: the mean data loss before the epoch's steps, and
+        Ω after them.
     classes_, n_features_in_, feature_names_in_, n_outputs_, n_layers_, out_activation_, \
 validation_scores_, best_validation_score_
         As in scikit-learn.
