@@ -1,12 +1,19 @@
 """The compiled engine beside its slow twin in NumPy: losses, parameters and optimizer state."""
 
+import pickle
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import sparse
 
-from shrinkage import L1, L2, MCP, Box, ElasticNet, GroupLasso
+from shrinkage import L1, L2, MCP, Box, ElasticNet, GroupLasso, NuclearNorm
+from shrinkage.sklearn import MLPClassifier, training
 from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import BoundPenalty, Parameters
 from shrinkage.sklearn.task import Data, Objective, Task
+from shrinkage.sklearn.training import Progress, Schedule, choose_engine, train
 from shrinkage.sklearn.update_rules import Adam, Sgd
 
 CompiledEngine = pytest.importorskip("shrinkage.sklearn.compiled_engine").CompiledEngine
@@ -103,21 +110,27 @@ def test_every_update_rule_goes_on_from_the_state_of_the_other_engine(rule, hidd
 PENALTIES = [
     (L1(0.02), "proximal", "weights"),
     (L1(0.02), "coupled", "all"),
-    (ElasticNet(0.03, 0.5), "proximal", "biases"),
+    (MCP(0.05, gamma=3.0), "proximal", "biases"),
+    (GroupLasso(0.02, groups="in"), "proximal", "weights"),
+    (GroupLasso(0.02, groups="out"), "proximal", "all"),
+]
+MORE_PENALTIES = [  # each is a loop more to compile
+    (ElasticNet(0.03, 0.5), "proximal", "weights"),
     (L2(0.05), "coupled", "weights"),
     (L2(0.05), "proximal", "all"),
-    (MCP(0.05, gamma=3.0), "proximal", "weights"),
     (Box(-0.3, 0.2), "proximal", "all"),
-    (GroupLasso(0.02, groups="in"), "proximal", "weights"),
-    (GroupLasso(0.02, groups="out"), "proximal", "weights"),
     (GroupLasso(0.02, groups="in"), "coupled", "weights"),
-    (GroupLasso(0.02, groups="out"), "proximal", "all"),
+    (GroupLasso(0.02, groups="out"), "coupled", "weights"),
 ]
 
 
 @pytest.mark.quick_where(rule=["adam"])
 @pytest.mark.parametrize("rule", ["adam", "nesterov"])
-@pytest.mark.parametrize(("penalty", "how", "on"), PENALTIES, ids=str)
+@pytest.mark.parametrize(
+    ("penalty", "how", "on"),
+    [*PENALTIES, *(pytest.param(*row, marks=pytest.mark.slow) for row in MORE_PENALTIES)],
+    ids=str,
+)
 def test_every_way_of_a_penalty(penalty, how, on, rule):
     arguments = {"penalty": penalty, "how": how, "on": on, "rule": rule, "activation": "logistic"}
     slow, fast = assert_same(arguments)
@@ -130,3 +143,79 @@ def test_every_way_of_a_penalty(penalty, how, on, rule):
 def test_single_precision(loss):
     arguments = {"penalty": L1(0.01), "loss": loss, "dtype": "float32", "alpha": 0.3}
     assert_same(arguments, rtol=2e-4, atol=2e-5)  # 52 steps of rounding
+
+
+LONG, SHORT = Schedule(200, 25, True, 0.0, np.inf, False), Schedule(2, 25, True, 0.0, np.inf, False)
+
+
+def sparse_task():
+    task = make_task()
+    thin = replace(task.data, X=sparse.csr_matrix(task.data.X))
+    return replace(task, data=thin)
+
+
+def test_compiled_loops_train_what_they_have_where_that_takes_a_while(monkeypatch):
+    grouped = make_task(penalty=GroupLasso(0.1, groups="in"), on="all")
+    assert isinstance(choose_engine(grouped, LONG), CompiledEngine)
+    assert isinstance(choose_engine(grouped, SHORT), NumpyEngine)
+    singular = make_task("nesterov", penalty=NuclearNorm(0.1))
+    assert isinstance(choose_engine(singular, LONG), NumpyEngine)
+    assert isinstance(choose_engine(sparse_task(), LONG), NumpyEngine)
+    monkeypatch.delitem(sys.modules, "shrinkage.sklearn.compiled_engine")
+    monkeypatch.setitem(sys.modules, "shrinkage.mlp.records", None)  # as without Numba
+    assert isinstance(choose_engine(grouped, LONG), NumpyEngine)
+
+
+def train_for(schedule, task, monkeypatch, least_work, **arguments):
+    monkeypatch.setattr(training, "LEAST_WORK", least_work)
+    progress = Progress()
+    train(task, schedule, progress, np.random.RandomState(0), **arguments)
+    return progress
+
+
+@pytest.mark.parametrize("least_work", [0.0, np.inf], ids=["compiled", "numpy"])
+def test_ctrl_c_keeps_the_model_and_the_optimizer(least_work, monkeypatch):
+    def interrupt():
+        if len(scores) == 3:
+            raise KeyboardInterrupt
+        scores.append(0.0)
+        return 0.0
+
+    interrupted, whole, scores = make_task(), make_task(), []
+    with pytest.warns(UserWarning, match="training was interrupted; the model is what it was"):
+        train_for(LONG, interrupted, monkeypatch, least_work, validate=interrupt)
+    train_for(replace(LONG, max_iter=4), whole, monkeypatch, least_work)
+    np.testing.assert_array_equal(interrupted.rule.mean, whole.rule.mean)
+    assert interrupted.rule.count == 16
+
+
+def test_the_loss_has_the_penalty_after_each_epoch(monkeypatch):
+    for least_work in (0.0, np.inf):
+        free = make_task(penalty=L1(0.0))
+        task = make_task(penalty=L1(0.3))
+        schedule = Schedule(1, ROWS, False, 0.0, np.inf, False)
+        progress = train_for(schedule, task, monkeypatch, least_work)
+        data_loss = train_for(schedule, free, monkeypatch, least_work).loss_curve[0]
+        omega = 0.3 * sum(np.abs(coef).sum() for coef in task.parameters.coefs)
+        assert progress.loss_curve == [pytest.approx(data_loss + omega, rel=1e-12)]
+
+
+def test_an_epoch_that_diverges_ends_training(monkeypatch):
+    for least_work in (0.0, np.inf):
+        task = make_task("sgd", activation="identity")
+        task.rule.lr = 1e3
+        progress = train_for(LONG, task, monkeypatch, least_work)
+        assert progress.has_diverged
+        assert not np.isfinite(progress.loss_curve[-1])
+        assert len(progress.loss_curve) < 100
+
+
+def test_a_model_goes_on_after_a_copy(monkeypatch):
+    monkeypatch.setattr(training, "LEAST_WORK", 0.0)
+    X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3
+    whole, parted = (MLPClassifier((5,), penalty="l1:1e-3", random_state=0) for _ in range(2))
+    for _ in range(4):
+        whole.partial_fit(X, y, classes=[0, 1, 2])
+        parted = pickle.loads(pickle.dumps(parted.partial_fit(X, y, classes=[0, 1, 2])))
+    np.testing.assert_array_equal(parted.coefs_[0], whole.coefs_[0])
+    assert parted.loss_curve_ == whole.loss_curve_

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.metrics import accuracy_score, r2_score
 
 from shrinkage import L1, L2, GroupLasso, NuclearNorm
 from shrinkage.linear import solve
-from shrinkage.sklearn import MLPRegressor
+from shrinkage.sklearn import MLPClassifier, MLPRegressor
 from shrinkage.sklearn.numpy_engine import loss_and_gradient
 from shrinkage.sklearn.parameters import BoundPenalty, Parameters
 from shrinkage.sklearn.task import Data, Objective, Task
@@ -93,3 +94,20 @@ def test_sparse_inputs_train_as_dense_ones():
         thin = MLPRegressor((6,), penalty="l1:1e-3", random_state=0, tol=0.01).fit(kind(inputs), y)
         np.testing.assert_allclose(thin.coefs_[0], dense.coefs_[0], rtol=1e-7)
         np.testing.assert_allclose(thin.feature_importances_, dense.feature_importances_)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(6.0)], ids=["", "weighted"])
+def test_validation_scores_are_scikit_learns(weights):
+    truth = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0], [3.0, 5.0], [0.0, 5.0], [1.0, 5.0]])
+    for error in (0.0, 0.5):
+        guess = truth + error * np.arange(12.0).reshape(6, 2)
+        expected = r2_score(truth, guess, sample_weight=weights)
+        assert MLPRegressor()._score_targets(truth, guess, weights) == pytest.approx(expected)
+    labels, chances = np.arange(6) % 3, np.random.default_rng(0).random((6, 3))
+    for y, loss in ((labels, "log_loss"), (np.eye(3)[labels], "binary_log_loss")):
+        model = MLPClassifier((2,), max_iter=1)
+        data, model._loss = model._prepare(np.eye(6), y, None, reset=True)
+        assert model._loss == loss
+        expected = accuracy_score(y, model._decode(chances), sample_weight=weights)
+        score = model._score_targets(data.targets, chances, weights)
+        assert score == pytest.approx(expected)

@@ -30,7 +30,7 @@ class TorchGenerator:
     --------
     >>> generator = TorchGenerator(0)
     >>> generator.permutation(5).tolist()  # torch.randperm(5) after torch.manual_seed(0)
-    [4, 1, 2, 0, 3]
+    [4, 0, 1, 3, 2]
     """
 
     def __init__(self, seed: int) -> None:

@@ -7,10 +7,9 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from shrinkage.sklearn.base import BaseMLP
@@ -52,7 +51,7 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
             labels = y if classes is None or is_multilabel else classes
             self._binarizer = LabelBinarizer().fit(labels)
             self.classes_ = self._binarizer.classes_
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        unknown = np.setdiff1d(y if y.ndim == 1 else np.arange(y.shape[1]), self.classes_)
         if len(unknown):
             raise ValueError(
                 f"y has the classes {unknown.tolist()}, which the first fit did not have "
@@ -63,8 +62,13 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
             by_class = compute_sample_weight(self.class_weight, y)
             weights = by_class if weights is None else weights * by_class
         is_softmax = self._binarizer.y_type_ == "multiclass" and len(self.classes_) > 2
-        targets = self._binarizer.transform(y).astype(X.dtype)
-        return Data(X, targets, weights), "log_loss" if is_softmax else "binary_log_loss"
+        if y.ndim == 1:  # as the binarizer, which looks at y again and again
+            codes = np.searchsorted(self.classes_, y)[:, None]
+            targets = codes == (np.arange(len(self.classes_)) if is_softmax else 1)
+        else:
+            targets = self._binarizer.transform(y)
+        name = "log_loss" if is_softmax else "binary_log_loss"
+        return Data(X, targets.astype(X.dtype), weights), name
 
     def _decode(self, outputs: Array) -> Array:
         if outputs.shape[1] == 1:
@@ -73,11 +77,17 @@ class ClassifierPart(ClassifierMixin, BaseMLP):
         return labels
 
     def _strata(self, targets: Array) -> Array | None:
-        return targets if targets.shape[1] == 1 else None  # as scikit-learn's
+        return targets[:, 0] if targets.shape[1] == 1 else None  # as scikit-learn's
 
     def _score_targets(self, targets: Array, predictions: Array, weights: Array | None) -> float:
-        truth, predicted = self._decode(targets), self._decode(predictions)
-        return float(accuracy_score(truth, predicted, sample_weight=weights))
+        # scikit-learn's accuracy_score takes longer than an epoch on a few hundred samples.
+        if len(self.classes_) == 1:
+            return 1.0
+        if self._loss == "log_loss":
+            is_right = targets.argmax(axis=1) == predictions.argmax(axis=1)
+        else:
+            is_right = ((predictions > 0.5) == (targets > 0.5)).all(axis=1)
+        return float(np.average(is_right, weights=weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -93,6 +103,10 @@ class MLPClassifier(ClassifierPart):
     Names, defaults and training are those of scikit-learn's ``MLPClassifier``. A penalty makes
     weights exactly zero, and whole inputs with ``group_lasso:groups=in``. Two classes have one
     logit, more have softmax, and labels in columns a logit each.
+
+    Compiled loops train networks with penalties of single entries and of groups of inputs or units.
+    The first such training compiles them, which takes seconds, and keeps them on disk. NumPy takes
+    the same steps for other penalties, for sparse X, without Numba, and where a fit is short.
 
     Parameters
     ----------
@@ -140,7 +154,8 @@ n_iter_no_change, verbose
     sparsity_ : float
         The share of weights that are exactly 0.
     loss_, loss_curve_, best_loss_, n_iter_, t_
-        The objective, penalty included, after training and by epoch.
+        The objective, after training and by epoch: the mean data loss before the epoch's steps, and
+        Ω after them.
     classes_, n_features_in_, feature_names_in_, n_outputs_, n_layers_, out_activation_, \
 validation_scores_, best_validation_score_
         As in scikit-learn.

@@ -62,7 +62,7 @@ class CompiledEngine:
             stepper.rescale_momentum(self._lr / rule.lr)
             self._lr = rule.lr
         losses, _ = self._training.run(self._data, order, ranges, np.full(len(ranges), rule.lr))
-        self._read_from_engine(self._training.values, self._parameters.values)
+        self._parameters.read(self._training.weights, self._training.biases)
         sizes = ranges[:, 1] - ranges[:, 0]
         return float(losses @ sizes) / len(self._data.targets)
 

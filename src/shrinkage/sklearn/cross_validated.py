@@ -13,7 +13,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
 
-from shrinkage.sklearn.checks import check_sample_weight
+from shrinkage.sklearn.checks import check_sample_weight, check_sizes
 from shrinkage.sklearn.classifier import ClassifierPart, MLPClassifier
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.path import choose, default_strengths, fit_path
@@ -68,7 +68,9 @@ class CrossValidated(BaseEstimator):
             self.strengths_ = default_strengths(clone(model), data, loss, self.strengths)
         splits = check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y)
         scorer = check_scoring(model, scoring=self.scoring)
-        scores = Parallel(n_jobs=self.n_jobs)(
+        # Compiled loops hold no lock of Python's; a linear model is solved in NumPy, with many.
+        prefer = "threads" if check_sizes(self.hidden_layer_sizes) else None
+        scores = Parallel(n_jobs=self.n_jobs, prefer=prefer)(
             delayed(_score_fold)(clone(model), X, y, weights, self.strengths_, fold, scorer)
             for fold in splits
         )
@@ -167,7 +169,7 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
     scoring : str or callable, optional
         As in scikit-learn; by default accuracy, or R² of numbers.
     n_jobs : int, optional
-        The folds that run at a time.
+        The folds that run at a time: those of a network in threads, of a linear model in processes.
     **others
         Those of `MLPClassifier`, but for `warm_start`.
 

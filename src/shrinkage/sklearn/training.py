@@ -16,8 +16,8 @@ from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import Array, Parameters
 from shrinkage.sklearn.task import Task
 
-LEAST_WORK = 0.1  # seconds in NumPy; loading compiled loops takes one, compiling them many
-STEP, PRODUCT = 1e-4, 1e-9  # seconds in NumPy: for a step, and for each weight and row in it
+LEAST_WORK = 0.08  # seconds in NumPy; loading compiled loops takes one, compiling them many
+STEP, PRODUCT = 3e-4, 5e-10  # seconds in NumPy: for a step, and for each weight and row in it
 
 
 class Engine(Protocol):
