@@ -7,15 +7,10 @@ from scipy import sparse
 from shrinkage import L1, L2, GroupLasso, NuclearNorm
 from shrinkage.linear import solve
 from shrinkage.sklearn import MLPRegressor
+from shrinkage.sklearn.numpy_engine import loss_and_gradient
 from shrinkage.sklearn.parameters import BoundPenalty, Parameters
-from shrinkage.sklearn.training import (
-    Data,
-    Objective,
-    Progress,
-    Schedule,
-    loss_and_gradient,
-    train,
-)
+from shrinkage.sklearn.task import Data, Objective, Task
+from shrinkage.sklearn.training import Progress, Schedule, train
 from shrinkage.sklearn.update_rules import Adam, Sgd
 
 rng = np.random.default_rng(0)
@@ -65,10 +60,10 @@ def test_training_rests_where_data_loss_and_penalty_are_least(rule, penalty):
     bound = BoundPenalty(penalty, "weights", "proximal", parameters)
     objective = Objective("squared_error", "relu", 0.0, bound)
     update = RULES[rule](parameters.values)
+    task = Task(parameters, Data(inputs, y, None), objective, update)
     for epochs in (800, 600, 600, 600):
         schedule = Schedule(epochs, 80, True, 0.0, np.inf, False)
-        random = np.random.RandomState(1)
-        train(parameters, Data(inputs, y, None), objective, update, schedule, Progress(), random)
+        train(task, schedule, Progress(), np.random.RandomState(1))
         update.lr /= 10
     best = solve(inputs, y, penalty)
     np.testing.assert_allclose(parameters.coefs[0], best.weights, atol=1e-6)

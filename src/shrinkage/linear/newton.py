@@ -21,6 +21,7 @@ from shrinkage.linear.working_set import Round, choose, solve_round
 
 LEAST_CURVATURE = 1e-9  # of one sample, so that the parabola has a minimum
 HALVINGS = 30
+WORTH = 75  # proximal steps that cost as much as one of Newton's, where softmax takes few of these
 DAMPING = 1e-10  # of the mean second derivative: softmax has directions without any
 
 
@@ -62,6 +63,8 @@ def _minimize(
         )
         if max(following.worst, float(np.abs(gradient[-1]).max())) <= tol:
             return parameters, iteration
+        if not problem.is_separable and len(following.places) ** 2 > WORTH * len(deviations):
+            return parameters, iteration  # proximal gradient descent goes on from here
         if absolute:
             goal = _solve_over(following, problem, parameters, gradient, predictions)
         else:

@@ -19,6 +19,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
 from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
+from shrinkage.linear.working_set import find_excess
 from shrinkage.penalties import L2, Penalty
 from shrinkage.penalties.base import Split
 
@@ -247,6 +248,20 @@ class Problem:
     @cached_property
     def _units(self) -> Array:
         return 1.0 / (self.steps * np.sqrt(self.metric))
+
+    def distance(self, parameters: Array) -> float:
+        """How far from a minimum the parameters are: a derivative in standardized units.
+
+        Of a·Σ|w| + b·Σw² it is the largest derivative of the objective; of others, how large a
+        proximal step is.
+        """
+        absolute, square, rest = self.split()
+        if rest or self.intercept_penalty is not None:
+            return self.step_size(parameters - self.proximal_step(parameters))
+        weights, gradient = parameters[:-1], self.gradient(parameters)
+        excess = find_excess(weights, gradient[:-1] + 2.0 * square * weights, absolute)
+        largest = (excess / self.design.deviations[:, None]).max(initial=0.0)
+        return max(float(largest), float(np.abs(gradient[-1]).max()))
 
     def step_size(self, move: Array) -> float:
         """How large a proximal step is, as a derivative in standardized units."""

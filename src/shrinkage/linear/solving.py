@@ -32,8 +32,8 @@ class Solution:
         The objective: data loss + Ω.
     iterations : int
     optimality : float
-        What a proximal step still moves, as a share of the largest derivative by a standardized
-        input of the model without inputs. 0 is the exact minimum.
+        The largest derivative of the objective by a standardized input, or what a proximal step
+        still moves, as a share of that of the model without inputs. 0 is the exact minimum.
     converged : bool
         Whether that is as small as was asked for.
 
@@ -136,17 +136,23 @@ def minimize(
         shifted = intercepts + problem.design.means @ weights
         parameters = np.vstack([weights, shifted]).astype(np.float64)
     limit = max(tol * problem.size, problem.rounding)
-    parameters, iterations = _descend_fast(problem, parameters, limit, max_iter)
-    move = problem.step_size(parameters - problem.proximal_step(parameters))
+    parameters, iterations = _solve_fast(problem, parameters, limit, max_iter)
+    distance = problem.distance(parameters)
+    if iterations == 0 and distance <= limit:
+        parameters = problem.proximal_step(parameters)  # zeros included
+    elif distance > limit:
+        parameters, steps = descend(problem, parameters, limit, max_iter)
+        iterations += steps
+        distance = problem.distance(parameters)
     weights = parameters[:-1]
     return Solution(
         weights=weights,
         intercepts=parameters[-1] - problem.design.means @ weights,
         value=problem.value(parameters),
         iterations=iterations,
-        optimality=move / (problem.size or 1.0),
+        optimality=distance / (problem.size or 1.0),
         # The last step was measured where it began, perhaps as a longer one.
-        converged=move <= 10.0 * limit,
+        converged=distance <= 10.0 * limit,
     )
 
 
@@ -186,25 +192,20 @@ def make_problem(
     return Problem(design, y.reshape(len(y), -1), loss, penalty or L2(0.0), intercept_penalty)
 
 
-def _descend_fast(
+def _solve_fast(
     problem: Problem, parameters: Array, limit: float, max_iter: int
 ) -> tuple[Array, int]:
-    """First by the fast way that the penalty allows, then by proximal gradients."""
-    if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
-        return problem.proximal_step(parameters), 1
+    """The fast way for a·Σ|w| + b·Σw², where it is one: parameters near the minimum, if not at it,
+    and the steps taken.
+    """
     absolute, square, rest = problem.split()
-    done = 0
-    if not rest and problem.intercept_penalty is None:
-        if problem.is_squared and absolute:
-            parameters, done = lasso(problem, parameters, limit, NEWTON_STEPS)
-        elif problem.is_squared:
-            columns = [ridge(problem.design, target, square) for target in problem.targets.T]
-            parameters, done = np.column_stack(columns), 1
-        elif problem.is_separable or absolute:
-            parameters, done = newton(problem, parameters, limit, NEWTON_STEPS)
-        else:
-            parameters, done = quasi_newton(problem, parameters, limit, max_iter)
-        if problem.step_size(parameters - problem.proximal_step(parameters)) <= limit:
-            return parameters, done
-    parameters, steps = descend(problem, parameters, limit, max_iter)
-    return parameters, done + steps
+    if rest or problem.intercept_penalty is not None:
+        return parameters, 0
+    if problem.is_squared and absolute:
+        return lasso(problem, parameters, limit, NEWTON_STEPS)
+    if problem.is_squared:
+        columns = [ridge(problem.design, target, square) for target in problem.targets.T]
+        return np.column_stack(columns), 1
+    if problem.is_separable or absolute:
+        return newton(problem, parameters, limit, NEWTON_STEPS)
+    return quasi_newton(problem, parameters, limit, max_iter)

@@ -20,6 +20,7 @@ def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Ar
     for output, column in enumerate(parameters.T):  # a view
         weights = column[:-1]
         for _ in range(max_iter):
+            rounds += 1
             gradient = problem.gradient(column[:, None], slice(output, output + 1))[:, 0]
             worst, places, signs = choose(
                 weights, gradient[:-1], absolute, square, problem.design.deviations
@@ -30,7 +31,6 @@ def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Ar
             pull = gram @ before - gradient[places]
             weights[places] = solve_round(gram, pull, before, signs, absolute, square)
             column[-1] -= gradient[-1]  # inputs are centered: the intercept is by itself
-            rounds += 1
             if np.array_equal(weights[places], before):  # no digit is left to gain
                 break
     return parameters, rounds

@@ -33,14 +33,23 @@ class Round(NamedTuple):
     signs: Array  # 1 or −1 for each of them
 
 
+def find_excess(weights: Array, slope: Array, absolute: float) -> Array:
+    """How far each derivative of loss plus absolute·Σ|w| is from 0, given that of the loss.
+
+    >>> find_excess(np.array([2.0, 0.0, 0.0]), np.array([-1.0, 0.5, -3.0]), 1.0)
+    array([0., 0., 2.])
+    """
+    at_zero = np.maximum(np.abs(slope) - absolute, 0.0)
+    excess: Array = np.where(weights == 0, at_zero, np.abs(slope + absolute * np.sign(weights)))
+    return excess
+
+
 def choose(
     weights: Array, gradient: Array, absolute: float, square: float, deviations: Array
 ) -> Round:
     """The round that follows, given the derivatives of the data loss by all inputs."""
     slope = gradient + 2.0 * square * weights
-    at_zero = np.maximum(np.abs(slope) - absolute, 0.0)
-    excess = np.where(weights == 0, at_zero, np.abs(slope + absolute * np.sign(weights)))
-    excess /= deviations
+    excess = find_excess(weights, slope, absolute) / deviations
     kept = np.flatnonzero(weights)
     count = min(max(FIRST, 2 * len(kept)), int(np.count_nonzero(excess)))
     broken = np.argpartition(excess, -count)[-count:] if count else kept

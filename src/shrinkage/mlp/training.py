@@ -77,7 +77,7 @@ class Training:
         self.values = np.zeros(sum(piece.size for piece in pieces), dtype)
         self.stepper = Stepper(rule, pieces, self.values)
         self._is_turned = [piece.is_turned for piece in pieces]
-        self.weights, self.biases = self._views(self.values)
+        self.weights, self.biases = self.views(self.values)
         self._work = compile_training(dtype)
         self._held: dict[str, Array] = {}
         self._network = np.zeros(1, NETWORK)
@@ -117,7 +117,7 @@ class Training:
             if array is not None:
                 self._held[name] = array
 
-    def _views(self, vector: Array) -> tuple[list[Array], list[Array]]:
+    def views(self, vector: Array) -> tuple[list[Array], list[Array]]:
         """The weights (inputs, outputs) and the biases of each layer in a vector like `values`."""
         sizes = self.architecture.sizes
         weights, biases, start = [], [], 0
@@ -164,7 +164,7 @@ class Training:
         sizes, dtype = self.architecture.sizes, self.values.dtype
         layers = np.zeros(len(sizes) - 1, LAYER)
         widths = [pad(size, self.values) for size in sizes]
-        by_weights, by_biases = self._views(self.stepper.gradient)
+        by_weights, by_biases = self.views(self.stepper.gradient)
         for number, (inputs, outputs) in enumerate(pairwise(sizes)):
             below, width = widths[number : number + 2]
             is_last, is_turned = number == len(layers) - 1, self._is_turned[number]

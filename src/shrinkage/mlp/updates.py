@@ -61,7 +61,6 @@ class Sgd:
             "momentum": self.momentum,
             "undamped": 1.0,
             "nesterov": float(self.nesterov),
-            "is_new_buffer": 1,
             "limit": math.inf,
         }
 

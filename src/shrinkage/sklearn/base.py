@@ -15,14 +15,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from shrinkage.linear.losses import LOSSES
 from shrinkage.linear.problem import Problem
-from shrinkage.linear.solving import make_problem, minimize, warn_unless_converged
+from shrinkage.linear.solving import Solution, make_problem, minimize, warn_unless_converged
 from shrinkage.penalties import L2, Penalty
 from shrinkage.sklearn.arguments import MLPArguments
 from shrinkage.sklearn.checks import check_sizes, check_way
 from shrinkage.sklearn.importances import importances
+from shrinkage.sklearn.numpy_engine import forward
 from shrinkage.sklearn.parameters import Array, BoundPenalty, Parameters
 from shrinkage.sklearn.penalty_argument import make_penalty
-from shrinkage.sklearn.training import Data, Objective, Progress, forward, train
+from shrinkage.sklearn.task import Data, Objective, Task
+from shrinkage.sklearn.training import Progress, train
 from shrinkage.sklearn.update_rules import UpdateRule
 
 LINEAR_TOL = 1e-4  # times tol: what a linear model is solved to
@@ -54,7 +56,15 @@ class BaseMLP(MLPArguments):
         self._check_arguments()
         keep = keep and hasattr(self, "coefs_")
         data, loss = self._prepare(X, y, sample_weight, reset=not keep, classes=classes)
-        return self._fit(data, loss, keep=keep, epochs=epochs)
+        is_done = self._fit(data, loss, keep=keep, epochs=epochs)
+        if not is_done and epochs is None:
+            warnings.warn(
+                f"training ended after max_iter={self.max_iter} epochs, before the loss stopped "
+                "falling by tol: raise max_iter, or learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
 
     def _fit(
         self,
@@ -64,8 +74,8 @@ class BaseMLP(MLPArguments):
         keep: bool,
         epochs: int | None = None,
         problem: Problem | None = None,
-    ) -> Self:
-        """Fit to checked data.
+    ) -> bool:
+        """Fit to checked data; return whether there was no more progress to make.
 
         Parameters
         ----------
@@ -88,18 +98,18 @@ class BaseMLP(MLPArguments):
         elif not is_solved:
             parameters.draw(self.activation, rng)
         self.out_activation_, self._loss = OUTPUTS[loss], loss
+        is_done = True
         if is_solved:
-            problem = problem or self._make_problem(data, loss)
-            self._solve(parameters, data, penalty, problem, keep=keep)
+            made = problem or self._make_problem(data, loss)
+            solution = self._solve(parameters, data, penalty, made, keep=keep)
+            if problem is None:  # along a path a model need not converge at each strength
+                warn_unless_converged(solution, LINEAR_TOL * self.tol)
         else:
-            self._train(parameters, data, penalty, rng, epochs)
+            is_done = self._train(parameters, data, penalty, rng, epochs)
         if not np.isfinite(parameters.values).all():
-            raise ValueError(
-                "training diverged: the weights are no longer finite. Standardize X, or lower "
-                f"learning_rate_init={self.learning_rate_init}"
-            )
+            raise ValueError(self._explain_divergence())
         self._describe(parameters, data.X)
-        return self
+        return is_done
 
     def _make_problem(self, data: Data, loss: str) -> Problem:
         """The problem of a linear model, whose penalty `_solve` puts in place."""
@@ -114,23 +124,22 @@ class BaseMLP(MLPArguments):
         problem: Problem,
         *,
         keep: bool,
-    ) -> None:
+    ) -> Solution:
         """A linear model, to the minimum."""
         problem.penalty = L2(self._alpha() / (2.0 * data.total_weight))
         if penalty is not None and self.on != "biases":
             problem.penalty = penalty + problem.penalty
         if self.on != "weights":
             problem.intercept_penalty = penalty
-        tol = LINEAR_TOL * self.tol
         start = (parameters.coefs[0], parameters.intercepts[0]) if keep else None
-        solution = minimize(problem, start=start, tol=tol)
-        warn_unless_converged(solution, tol)
+        solution = minimize(problem, start=start, tol=LINEAR_TOL * self.tol)
         parameters.read([solution.weights], [solution.intercepts])
         self.n_iter_, self.loss_ = solution.iterations, solution.value
         self.loss_curve_ = [solution.value]
         self.best_loss_: float | None = solution.value
         if self.verbose:
             print(f"Solved in {self.n_iter_} iterations, loss = {self.loss_:.8f}")
+        return solution
 
     def _train(
         self,
@@ -139,8 +148,8 @@ class BaseMLP(MLPArguments):
         penalty: Penalty | None,
         rng: np.random.RandomState,
         epochs: int | None,
-    ) -> None:
-        """A network, by mini-batches."""
+    ) -> bool:
+        """A network, by mini-batches; return whether there was no more progress to make."""
         if self.early_stopping and epochs is not None:
             raise ValueError("early_stopping must be False for partial_fit, got True")
         validate = None
@@ -154,25 +163,21 @@ class BaseMLP(MLPArguments):
         bound = None
         if penalty is not None and not penalty.is_zero:
             bound = BoundPenalty(penalty, self.on, self.how, parameters)
-        is_done = train(
-            parameters,
-            data.with_mean_weight(),
-            Objective(self._loss, self.activation, self._alpha() / mean, bound),
-            rule,
-            self._schedule(len(data.targets), epochs),
-            progress,
-            rng,
-            validate,
-        )
-        if not is_done and epochs is None:
-            warnings.warn(
-                f"training ended after max_iter={self.max_iter} epochs, before the loss stopped "
-                "falling by tol: raise max_iter, or learning_rate_init",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        objective = Objective(self._loss, self.activation, self._alpha() / mean, bound)
+        task = Task(parameters, data.with_mean_weight(), objective, rule)
+        schedule = self._schedule(len(data.targets), epochs)
+        is_done = train(task, schedule, progress, rng, validate)
+        if progress.has_diverged:
+            raise ValueError(self._explain_divergence())
         self._training = last
         self._report(progress)
+        return is_done
+
+    def _explain_divergence(self) -> str:
+        return (
+            "training diverged: the weights are no longer finite, or too large for a finite loss. "
+            f"Standardize X, or lower learning_rate_init={self.learning_rate_init}"
+        )
 
     def _report(self, progress: Progress) -> None:
         """The fitted attributes that say how training went."""

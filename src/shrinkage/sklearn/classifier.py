@@ -16,7 +16,7 @@ from sklearn.utils.validation import column_or_1d
 from shrinkage.sklearn.base import BaseMLP
 from shrinkage.sklearn.checks import check_sample_weight, read_data
 from shrinkage.sklearn.parameters import Array
-from shrinkage.sklearn.training import Data
+from shrinkage.sklearn.task import Data
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

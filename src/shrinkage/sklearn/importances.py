@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from shrinkage.sklearn.numpy_engine import DERIVATIVES, forward
 from shrinkage.sklearn.parameters import Array, Parameters
-from shrinkage.sklearn.training import DERIVATIVES, forward
 
 ROWS = 256  # at which the derivatives are taken, spread evenly over the data
 ENTRIES = 4_000_000  # of the derivatives held at a time

@@ -59,18 +59,18 @@ class BoundPenalty:
     """
 
     def __init__(self, penalty: Penalty, on: str, how: str, parameters: Parameters) -> None:
-        self.penalty, self.how = penalty, how
-        self._parameters, self._on = parameters, on
+        self.penalty, self.how, self.on = penalty, how, on
+        self._parameters = parameters
         self._is_flat = penalty.is_separable or not penalty.split().rest
 
     def _parts(self, vector: Array) -> list[Array]:
-        start = self._parameters.n_weights if self._on == "biases" else 0
-        end = self._parameters.n_weights if self._on == "weights" else None
+        start = self._parameters.n_weights if self.on == "biases" else 0
+        end = self._parameters.n_weights if self.on == "weights" else None
         if self._is_flat:
             return [vector[start:end]]
         coefs, intercepts = self._parameters.views(vector)
         weights = [coef.T for coef in coefs]
-        return {"weights": weights, "biases": intercepts, "all": weights + intercepts}[self._on]
+        return {"weights": weights, "biases": intercepts, "all": weights + intercepts}[self.on]
 
     def value(self, theta: Array) -> float:
         """Ω(θ)."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from shrinkage.linear import strongest
 from shrinkage.linear.problem import Problem
 from shrinkage.sklearn.checks import check_sizes
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
-from shrinkage.sklearn.training import Data
+from shrinkage.sklearn.task import Data
 
 LENGTH = 1e-3  # the weakest strength of the default grid, as a share of the strongest
 FIRST = 1 / 64  # where the search begins for a network, as a share of a linear model's strength
@@ -66,9 +64,7 @@ def _refit(
 ) -> None:
     """Fit at that strength, from the present parameters on."""
     model.penalty = with_strength(penalty, lam)
-    with warnings.catch_warnings():  # along a path a model need not converge for each strength
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model._fit(data, loss, keep=hasattr(model, "coefs_"), problem=problem)
+    model._fit(data, loss, keep=hasattr(model, "coefs_"), problem=problem)
 
 
 def choose(scores: Array, rule: str) -> int:

@@ -6,7 +6,7 @@ gradient. A prox with that step, and no other, comes to rest at the minimum of d
 
 from __future__ import annotations
 
-from typing import Protocol, final
+from typing import final
 
 import numpy as np
 
@@ -14,19 +14,6 @@ from shrinkage.scratch.base_optimizer import OwnStep
 from shrinkage.sklearn.parameters import Array
 
 LEAST_RATE = 1e-6  # at which the adaptive schedule ends, as in scikit-learn
-
-
-class UpdateRule(Protocol):
-    """Moves parameters against a gradient, and knows when to lower its learning rate."""
-
-    def step_(self, theta: Array, gradient: Array) -> OwnStep:
-        """Move `theta` in place."""
-
-    def end_epoch(self, samples_seen: int) -> None:
-        """Set the learning rate of the next epoch."""
-
-    def ends_when_stalled(self) -> bool:
-        """Whether training ends, as the loss no longer falls; if not, the rate is lowered."""
 
 
 @final
@@ -101,3 +88,6 @@ class Adam:
 
     def ends_when_stalled(self) -> bool:
         return True
+
+
+UpdateRule = Sgd | Adam

@@ -66,6 +66,9 @@ def distinct_texts(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """
     if isinstance(column.dtype, pd.StringDtype):
         codes, distinct = pd.factorize(column.array)
+    elif isinstance(column.dtype, pd.CategoricalDtype):
+        codes, present = pd.factorize(column.array)
+        distinct = [str(_cell_text(cell)) for cell in present]
     else:
         codes, distinct = pd.factorize(
             np.array([_cell_text(cell) for cell in column], dtype=object)
@@ -217,7 +220,9 @@ def find_nested_type(column: pd.Series) -> str:
     """The type of cells that hold several values, or bytes that are not text; "" without any."""
     if isinstance(column.dtype, pd.StringDtype):
         return ""
-    return next((type(cell).__name__ for cell in column if _is_nested(cell)), "")
+    is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+    cells = column.cat.categories if is_categorical else column
+    return next((type(cell).__name__ for cell in cells if _is_nested(cell)), "")
 
 
 def _is_nested(cell: object) -> bool:

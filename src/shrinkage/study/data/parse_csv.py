@@ -11,9 +11,11 @@ from itertools import islice
 
 import pandas as pd
 
-from shrinkage.study.data.rows_to_frame import NoTableError, Row, rows_to_frame
+from shrinkage.study.data.parse_plain_csv import holds_any, parse_plain_csv
+from shrinkage.study.data.rows_to_frame import NoTableError, Row, is_blank, rows_to_frame
 
 SEPARATORS = ",;\t| "  # a space only where none of the others separates the lines
+LARGE = 1_000_000  # bytes from which a file without anything odd is parsed by pyarrow
 SAMPLE_ROWS = 100  # rows from which the separator is guessed
 BYTE_ORDER_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -37,6 +39,9 @@ def parse_csv(content: bytes) -> tuple[pd.DataFrame, list[str], str]:
     NoTableError
         If the content is not text or not a table.
     """
+    plain = _parse_if_plain(content) if len(content) >= LARGE else None
+    if plain is not None:
+        return plain
     text, remarks = _decode(content)
     if not text.strip():
         raise NoTableError("it is empty")
@@ -44,7 +49,30 @@ def parse_csv(content: bytes) -> tuple[pd.DataFrame, list[str], str]:
     separator = hint[1] if hint else _guess_separator(text)
     text = text[hint.end() :] if hint else text
     frame, more = rows_to_frame(_split_rows(text, separator))
-    return frame, [*remarks, *more], "," if separator == ";" else "."
+    return frame, [*remarks, *more], _usual_mark(separator)
+
+
+def _parse_if_plain(content: bytes) -> tuple[pd.DataFrame, list[str], str] | None:
+    """What `parse_csv` returns, of a file whose first rows have nothing odd; None of others."""
+    head = content[: content.rfind(b"\n", 0, LARGE) + 1]
+    if head.startswith(tuple(BYTE_ORDER_MARKS)) or holds_any(content, CONTROL + b'"'):
+        return None
+    try:
+        text = head.decode()
+        separator = _guess_separator(text) if text.strip() else " "
+        rows = list(_split_rows(text, separator))
+        frame, remarks = rows_to_frame(rows)
+    except ValueError:  # no UTF-8, or no table
+        return None
+    has_names = len(rows) > SAMPLE_ROWS and sum(not is_blank(cell) for cell in rows[0][1]) > 1
+    if remarks or separator == " " or not has_names:
+        return None
+    parsed = parse_plain_csv(content, separator, list(frame.columns))
+    return None if parsed is None else (parsed, [], _usual_mark(separator))
+
+
+def _usual_mark(separator: str) -> str:
+    return "," if separator == ";" else "."
 
 
 def _decode(content: bytes) -> tuple[str, list[str]]:

@@ -73,8 +73,11 @@ def _read_labels(
 ) -> tuple[np.ndarray, Reading]:
     """The cells as labels; a word such as NA is a label where it is frequent enough."""
     codes, distinct = distinct_texts(column)
-    labels = np.array([*(text or np.nan for text in distinct), np.nan], dtype=object)[codes]
-    counts = Counter(label for label in labels if label == label)  # nan is not itself
+    amounts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    counts: Counter[str] = Counter()
+    for text, amount in zip(distinct, amounts.tolist(), strict=True):
+        if text:
+            counts[text] += amount
     holes = sorted(filter(means_missing, counts))
     fewest = min((amount for word, amount in counts.items() if word not in holes), default=0)
     least = min(FREQUENT * counts.total(), max(2, fewest))
@@ -86,7 +89,8 @@ def _read_labels(
         for word in classes
     ]
     done = f"{', '.join(map(repr, lost))} {'means' if len(lost) == 1 else 'mean'} missing"
-    labels[[label in lost for label in labels]] = np.nan
+    known = [np.nan if not text or text in lost else text for text in distinct]
+    labels = np.array([*known, np.nan], dtype=object)[codes]
     return labels, replace(reading, kind="text", done=done if lost else "")
 
 
@@ -102,7 +106,7 @@ def _guess_task(values: np.ndarray, kind: str) -> str:
 
 
 def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    labels, index = np.unique(values, return_inverse=True)
+    index, labels = pd.factorize(values, sort=True)
     classes = tuple(map(label_text, labels))
     if len(classes) < 2:
         raise UsageError(

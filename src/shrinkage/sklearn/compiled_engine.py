@@ -1,0 +1,105 @@
+"""Epochs by the compiled loops of `shrinkage.mlp`, which hold no lock of Python's.
+
+Parameters are written after each epoch. The state of the update rule is read at first and written
+back at the end, so that the next call goes on from it, in either engine.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import final
+
+import numpy as np
+
+from shrinkage.mlp import training, updates
+from shrinkage.mlp.records import Activation, Loss
+from shrinkage.mlp.updates import NoLoopError
+from shrinkage.sklearn.parameters import Array
+from shrinkage.sklearn.task import Task
+from shrinkage.sklearn.update_rules import Sgd, UpdateRule
+
+__all__ = ["CompiledEngine", "NoLoopError"]
+
+
+@final
+class CompiledEngine:
+    """Takes the steps of an epoch in one call.
+
+    Raises
+    ------
+    NoLoopError
+        If no compiled loop has the penalty.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._parameters, self._rule = task.parameters, task.rule
+        objective, dtype = task.objective, task.parameters.values.dtype
+        loss, bound = Loss[objective.loss.upper()], objective.penalty
+        self._training = training.Training(
+            training.Architecture(
+                tuple(task.parameters.sizes), Activation[objective.activation.upper()], loss
+            ),
+            _find_rule(task.rule),
+            None if bound is None else bound.penalty,
+            "none" if bound is None else bound.how,
+            on="weights" if bound is None else bound.on,
+            dtype=str(dtype),
+            alpha=objective.alpha,
+        )
+        data = task.data
+        targets = data.targets.argmax(axis=1) if loss is Loss.LOG_LOSS else data.targets
+        self._data = training.Data(
+            np.ascontiguousarray(data.X), np.ascontiguousarray(targets), data.weights
+        )
+        self._lr = task.rule.lr  # which momentum's buffer belongs to
+        self._write_to_engine(self._parameters.values, self._training.values)
+        self._read_state()
+
+    def run_epoch(self, order: Array, ranges: Array) -> float:
+        rule, stepper = self._rule, self._training.stepper
+        if isinstance(rule, Sgd) and rule.lr != self._lr:
+            # scikit-learn's velocity is −lr·buffer, and is kept where lr changes.
+            stepper.rescale_momentum(self._lr / rule.lr)
+            self._lr = rule.lr
+        losses, _ = self._training.run(self._data, order, ranges, np.full(len(ranges), rule.lr))
+        self._read_from_engine(self._training.values, self._parameters.values)
+        sizes = ranges[:, 1] - ranges[:, 0]
+        return float(losses @ sizes) / len(self._data.targets)
+
+    def finish(self) -> None:
+        rule, stepper = self._rule, self._training.stepper
+        if isinstance(rule, Sgd):
+            self._read_from_engine(stepper.first, rule.velocity)
+            rule.velocity *= -self._lr
+            rule.reach = self._lr * float(stepper.counts[0])
+        else:
+            self._read_from_engine(stepper.first, rule.mean)
+            self._read_from_engine(stepper.second, rule.square)
+            rule.count = int(stepper.counts[0])
+
+    def _read_state(self) -> None:
+        rule, stepper = self._rule, self._training.stepper
+        if isinstance(rule, Sgd):
+            self._write_to_engine(rule.velocity / -self._lr, stepper.first)
+            stepper.counts[:] = rule.reach / self._lr
+        else:
+            self._write_to_engine(rule.mean, stepper.first)
+            self._write_to_engine(rule.square, stepper.second)
+            stepper.counts[:] = rule.count
+
+    def _write_to_engine(self, own: Array, vector: Array) -> None:
+        """Copy a vector like the parameters to one of the engine's, which may transpose weights."""
+        views = chain(*self._parameters.views(own)), chain(*self._training.views(vector))
+        for source, target in zip(*views, strict=True):
+            target[...] = source
+
+    def _read_from_engine(self, vector: Array, own: Array) -> None:
+        views = chain(*self._training.views(vector)), chain(*self._parameters.views(own))
+        for source, target in zip(*views, strict=True):
+            target[...] = source
+
+
+def _find_rule(rule: UpdateRule) -> updates.Rule:
+    if isinstance(rule, Sgd):
+        return updates.Sgd(rule.momentum, rule.nesterov)
+    return updates.Adam(rule.beta_1, rule.beta_2, rule.epsilon, scales_eps=True)
