@@ -29,7 +29,7 @@ for _ in range(2):  # anew, and when all trials are recorded
         ["compare", "--model", "mlp:4", "--strengths", "1e-3,1e-1", "--jobs", "1", "--out",
         sys.argv[1]], standalone_mode=False
     )
-    print("imported", sorted({"torch", "sklearn", "scipy.linalg"} & set(sys.modules)))
+    print("imported", sorted({"torch", "sklearn"} & set(sys.modules)))
 """
 
 
@@ -47,7 +47,7 @@ REAL = """
 import sys
 from shrinkage.study import compare
 compare(penalty=["l1", "group_lasso"], strengths=[1e-3], epochs=3, seeds=1, out=sys.argv[1])
-print("imported", sorted({"torch", "sklearn", "scipy.linalg"} & set(sys.modules)))
+print("imported", sorted({"torch", "sklearn"} & set(sys.modules)))
 """
 
 

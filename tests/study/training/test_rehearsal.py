@@ -20,9 +20,7 @@ def by_torch(monkeypatch):
 @pytest.mark.usefixtures("by_torch")
 def test_a_trial_takes_its_steps_and_its_measurements(ready, monkeypatch):
     """By a clock that each step puts forward by 2 seconds, the first by an hour."""
-    study, parts = ready(
-        epochs=300, batch=40, optimizer="rmsprop"
-    )  # 2 steps in each epoch of 75 rows
+    study, parts = ready(epochs=300, batch=40)  # 2 steps in each epoch of 75 rows
     clock = [0.0]
     taken: list[int] = []
 
@@ -49,7 +47,7 @@ def test_what_diverges_at_once_takes_no_time(ready):
 @pytest.mark.usefixtures("by_torch")
 def test_long_steps_are_taken_twice(ready, monkeypatch):
     monkeypatch.setattr(torch_rehearsal, "LONG", 0.0)
-    study, parts = ready(methods=("none",), optimizer="rmsprop")
+    study, parts = ready(methods=("none",))
     calls = []
     forward = nn.Sequential.forward
     monkeypatch.setattr(

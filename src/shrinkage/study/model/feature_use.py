@@ -129,23 +129,28 @@ def _permute_inputs(
     hidden = X @ layers[0][0].T + layers[0][1] if layers else X
 
     def gain(outputs: np.ndarray) -> float:
-        prediction = predict_from_outputs(outputs, table.task)
-        return metric.gain(metric.score(examples.y, prediction, examples.scale))
+        """The mean score of outputs, which come one permutation after the other."""
+        predictions = predict_from_outputs(outputs, table.task)
+        return fmean(
+            metric.gain(metric.score(examples.y, prediction, examples.scale))
+            for prediction in predictions.reshape(-1, len(X), *predictions.shape[1:])
+        )
 
     order = np.random.default_rng(0)
-    permutations = [order.permutation(len(X)) for _ in range(REPEATS)]
+    permutations = np.concatenate([order.permutation(len(X)) for _ in range(REPEATS)])
+    every = np.tile(np.arange(len(X)), REPEATS)  # the rows, as often as they are permuted
     whole = gain(predict(X))
     lost: dict[str, float] = {}
     for name, inside in encoding.slices().items():
-        gains = []
-        for permutation in permutations if used[inside].any() else ():
-            change = X[permutation, inside] - X[:, inside]
-            if layers:  # only this column's part of the first layer changes
-                moved = hidden + change @ layers[0][0][:, inside].T
-                gains.append(gain(apply_layers(moved, layers[1:])))
-            else:
-                moved = X.copy()
-                moved[:, inside] += change
-                gains.append(gain(predict(moved)))
-        lost[name] = whole - fmean(gains) if gains else 0.0
+        if not used[inside].any():
+            lost[name] = 0.0
+            continue
+        change = X[permutations, inside] - X[every, inside]
+        if layers:  # only this column's part of the first layer changes
+            moved = hidden[every] + change @ layers[0][0][:, inside].T
+            lost[name] = whole - gain(apply_layers(moved, layers[1:]))
+        else:
+            moved = X[every]
+            moved[:, inside] += change
+            lost[name] = whole - gain(predict(moved))
     return lost
