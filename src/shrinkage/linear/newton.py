@@ -71,8 +71,7 @@ def _minimize(
             curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
             aim = scores[:, 0] - (predictions - targets)[:, 0] / curvature
             goal = _solve_smooth(problem, aim, curvature)[:, None]
-        score_way = design.scores(goal - parameters)
-        step = 1.0
+        score_way, step = design.scores(goal - parameters), 1.0
         for _ in range(HALVINGS):
             # A whole step ends at the goal itself, zeros included.
             trial = goal if step == 1.0 else parameters + step * (goal - parameters)

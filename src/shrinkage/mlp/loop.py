@@ -8,14 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from shrinkage.kernels.intrinsics import add, copy, fill, memory, part
 from shrinkage.kernels.jit import Work, compile_job, jitable, tight
 from shrinkage.kernels.records import JOBS, LIKE, PARAMETERS
 from shrinkage.mlp import losses
+from shrinkage.mlp.instructions import call
 from shrinkage.mlp.passes import (
     copy_derivatives,
     copy_weights,
@@ -28,24 +26,6 @@ from shrinkage.mlp.records import LAYERS, NETWORKS, TURNS, Loss
 LOG_LOSS, BINARY = int(Loss.LOG_LOSS), int(Loss.BINARY_LOG_LOSS)
 WHOLE = np.empty(0, np.int64)
 DOUBLE = LIKE["float64"]
-
-
-@intrinsic
-def _call(context, address, argument):
-    """Call the machine code at an address with one number."""
-
-    def code(context, builder, signature, arguments):
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [arguments[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), code
-
-
-@jitable
-def call(address, argument):
-    """Run a compiled loop of `kernels` on its job."""
-    _call(address, argument)
 
 
 @cache

@@ -1,115 +1,19 @@
 """Products of small matrices: C ← A·B or C ← C + A·B, in blocks that stay in registers.
 
-`benchmarks/study.py`: BLAS is made for large matrices. On those of a small network it reaches half
-of this speed, with a few rows or columns a fifth, and on several threads less than on one.
+`benchmarks/study.py`: BLAS is made for large matrices. On those of a small network it is slower,
+with a few rows or columns several times, and more so on several threads.
 
 A may have any strides, so that it may be a transpose. Each row of B and of C is contiguous and
-padded to whole vectors. A block has up to 6 rows and two vectors of columns: 12 sums in registers
-with two vectors of B and one number of A at a time, which is what a processor with 16 vector
-registers holds.
+padded to whole vectors.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-
 from shrinkage.kernels.jit import jitable
+from shrinkage.mlp.instructions import VECTOR, make_block
 
-VECTOR = 32  # bytes; a processor with shorter vectors takes two for one
-INDEX = ir.IntType(64)
-CONTRACT = ("contract",)  # a·b + c is one operation where the processor has it
-
-
-class _Block:
-    """Builds the code of one block of C."""
-
-    def __init__(self, builder: Any, number: Any, rows: int, vectors: int) -> None:
-        self.builder, self.rows, self.vectors, self.number = builder, rows, vectors, number
-        self.itemsize = 4 if isinstance(number, ir.FloatType) else 8
-        self.lanes = VECTOR // self.itemsize
-        self.vector = ir.VectorType(number, self.lanes)
-
-    def point(self, base: Any, items: Any, kind: Any) -> Any:
-        """A pointer to what lies so many numbers behind an address."""
-        offset = self.builder.mul(items, INDEX(self.itemsize))
-        return self.builder.inttoptr(self.builder.add(base, offset), kind.as_pointer())
-
-    def repeat(self, value: Any) -> Any:
-        """A vector of one number."""
-        nothing = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(nothing, value, ir.IntType(32)(0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, nothing, order)
-
-    def sum_products(self, a: Any, strides: tuple[Any, Any], b: Any, width: Any, terms: Any) -> Any:
-        """Σ_k a[row, k]·b[k, :] for each row and vector, in a loop over k ≥ 1 terms."""
-        builder, zeros = self.builder, ir.Constant(self.vector, [0.0] * self.lanes)
-        before, body = builder.block, builder.append_basic_block("terms")
-        after = builder.append_basic_block("summed")
-        builder.branch(body)
-        builder.position_at_end(body)
-        k = builder.phi(INDEX)
-        sums = [[builder.phi(self.vector) for _ in range(self.vectors)] for _ in range(self.rows)]
-        start, column = builder.mul(k, width), builder.mul(k, strides[1])
-        values = [
-            builder.load(self.point(b, builder.add(start, INDEX(at)), self.vector), align=4)
-            for at in range(0, self.vectors * self.lanes, self.lanes)
-        ]
-        totals = []
-        for row, parts in enumerate(sums):
-            place = builder.add(column, builder.mul(strides[0], INDEX(row)))
-            factor = self.repeat(builder.load(self.point(a, place, self.number)))
-            for part, value in zip(parts, values, strict=True):
-                product = builder.fmul(factor, value, flags=CONTRACT)
-                part.add_incoming(zeros, before)
-                part.add_incoming(builder.fadd(part, product, flags=CONTRACT), body)
-                totals.append(part.incomings[1][0])
-        following = builder.add(k, INDEX(1))
-        k.add_incoming(INDEX(0), before)
-        k.add_incoming(following, body)
-        builder.cbranch(builder.icmp_signed("<", following, terms), body, after)
-        builder.position_at_end(after)
-        return totals
-
-    def write(self, totals: list[Any], c: Any, width: Any, accumulate: Any) -> None:
-        """Write the sums to C, or add them to it."""
-        builder = self.builder
-        for number, total in enumerate(totals):
-            row, vector = divmod(number, self.vectors)
-            items = builder.add(builder.mul(width, INDEX(row)), INDEX(vector * self.lanes))
-            place = self.point(c, items, self.vector)
-            present = builder.load(place, align=4)
-            zeros = ir.Constant(self.vector, [0.0] * self.lanes)
-            present = builder.select(accumulate, present, zeros)
-            builder.store(builder.fadd(total, present), place, align=4)
-
-
-def _make_block(rows: int, vectors: int) -> Any:
-    """The intrinsic for a block of that size."""
-
-    @intrinsic
-    def block(context, a, strides, b, b_width, c, c_width, terms, accumulate, like):
-        def code(context, builder, signature, arguments):
-            a, strides, b, b_width, c, c_width, terms, accumulate, _ = arguments
-            block = _Block(builder, context.get_value_type(like.dtype), rows, vectors)
-            pair = tuple(builder.extract_value(strides, index) for index in range(2))
-            block.write(block.sum_products(a, pair, b, b_width, terms), c, c_width, accumulate)
-            return context.get_dummy_value()
-
-        whole = types.int64
-        pair = types.UniTuple(whole, 2)
-        arguments = whole, pair, whole, whole, whole, whole, whole, types.boolean, like
-        return types.void(*arguments), code
-
-    return block
-
-
-six_by_two, four_by_two, two_by_two, one_by_two = (_make_block(rows, 2) for rows in (6, 4, 2, 1))
-six_by_one, four_by_one, two_by_one, one_by_one = (_make_block(rows, 1) for rows in (6, 4, 2, 1))
+six_by_two, four_by_two, two_by_two, one_by_two = (make_block(rows, 2) for rows in (6, 4, 2, 1))
+six_by_one, four_by_one, two_by_one, one_by_one = (make_block(rows, 1) for rows in (6, 4, 2, 1))
 
 
 @jitable
@@ -138,52 +42,47 @@ def multiply(a, a_strides, b, b_width, c, c_width, sizes, accumulate, like):
     rows, columns, terms = sizes
     size = like.itemsize
     lanes = VECTOR // size
-    for column in range(0, columns - lanes, 2 * lanes):
-        row, from_b = 0, b + column * size
+    at = 0
+    while at < columns:
+        is_wide = columns - at >= 2 * lanes
+        row = 0
         while row < rows:
-            from_a, to_c = a + row * a_strides[0] * size, c + (row * c_width + column) * size
-            if rows - row >= 6:
-                six_by_two(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 6
-            elif rows - row >= 4:
-                four_by_two(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 4
-            elif rows - row >= 2:
-                two_by_two(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 2
+            rest = rows - row
+            count = 6 if rest >= 6 else (4 if rest >= 4 else (2 if rest >= 2 else 1))
+            left = a + row * a_strides[0] * size, a_strides
+            right = b + at * size, b_width
+            target = c + (row * c_width + at) * size, c_width
+            if is_wide:
+                multiply_wide(count, left, right, target, terms, accumulate, like)
             else:
-                one_by_two(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 1
-    if columns // lanes % 2:
-        column = columns - lanes
-        row, from_b = 0, b + column * size
-        while row < rows:
-            from_a, to_c = a + row * a_strides[0] * size, c + (row * c_width + column) * size
-            if rows - row >= 6:
-                six_by_one(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 6
-            elif rows - row >= 4:
-                four_by_one(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 4
-            elif rows - row >= 2:
-                two_by_one(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 2
-            else:
-                one_by_one(
-                    from_a, a_strides, from_b, b_width, to_c, c_width, terms, accumulate, like
-                )
-                row += 1
+                multiply_narrow(count, left, right, target, terms, accumulate, like)
+            row += count
+        at += 2 * lanes if is_wide else lanes
+
+
+@jitable
+def multiply_wide(rows, left, right, target, terms, accumulate, like):
+    """A block of two vectors of columns."""
+    (a, strides), (b, b_width), (c, c_width) = left, right, target
+    if rows == 6:
+        six_by_two(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    elif rows == 4:
+        four_by_two(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    elif rows == 2:
+        two_by_two(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    else:
+        one_by_two(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+
+
+@jitable
+def multiply_narrow(rows, left, right, target, terms, accumulate, like):
+    """A block of one vector of columns."""
+    (a, strides), (b, b_width), (c, c_width) = left, right, target
+    if rows == 6:
+        six_by_one(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    elif rows == 4:
+        four_by_one(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    elif rows == 2:
+        two_by_one(a, strides, b, b_width, c, c_width, terms, accumulate, like)
+    else:
+        one_by_one(a, strides, b, b_width, c, c_width, terms, accumulate, like)

@@ -75,9 +75,7 @@ def _solve_trial(study: Study, trial: Trial, parts: Parts) -> Record:
     started = time.perf_counter()
     train, penalty = parts.train, _make_penalty(trial)
     loss, targets = _read_targets(train, parts)
-    weights = None
-    if study.balanced:
-        weights = balance_classes(train.y, max(parts.outputs, 2)).astype(np.float64)[train.y]
+    weights = _weigh_rows(train.y, parts.outputs) if study.balanced else None
     problem = make_problem(train.X, targets, penalty, loss, weights)
     solution = minimize(problem, tol=TOL, max_iter=MAX_ITER)
     if not solution.converged:
@@ -90,18 +88,15 @@ def _solve_trial(study: Study, trial: Trial, parts: Parts) -> Record:
         weight = penalty.prox(weight, 0.0)  # rounding may have led outside
     bias = solution.intercepts.astype(np.float32)
     losses, _ = LOSSES[loss].evaluate(train.X @ weight.T.astype(np.float64) + bias, targets)
-    metric = find_metric(study.metric, parts.task)
-
-    def score(examples: Examples) -> float:
-        prediction = predict_from_outputs(examples.X @ weight.T + bias, parts.task)
-        return metric.score(examples.y, prediction, examples.scale)
-
-    validation_score = score(parts.validation)
+    train_score, validation_score = (
+        _score(study, parts.task, part, part.X @ weight.T + bias)
+        for part in (train, parts.validation)
+    )
     return Record(
         trial=trial,
         status="ok",
         reason="",
-        train_score=score(train),
+        train_score=train_score,
         validation_score=validation_score,
         zeros=float(np.mean(weight == 0)) if weight.size else 0.0,
         weights=weight.size,
@@ -117,6 +112,15 @@ def _solve_trial(study: Study, trial: Trial, parts: Parts) -> Record:
         state={"weight": weight, "bias": bias},
         engine="solved",
     )
+
+
+def _score(study: Study, task: str, examples: Examples, outputs: np.ndarray) -> float:
+    prediction = predict_from_outputs(outputs, task)
+    return find_metric(study.metric, task).score(examples.y, prediction, examples.scale)
+
+
+def _weigh_rows(y: np.ndarray, outputs: int) -> np.ndarray:
+    return balance_classes(y, max(outputs, 2)).astype(np.float64)[y]
 
 
 def _make_penalty(trial: Trial) -> Penalty:
