@@ -99,6 +99,12 @@ def test_what_has_no_loop_is_left_to_torch(changes, method):
     assert engines.choose_engine(Study(**changes), method, 1) == "torch"
 
 
+def test_a_strength_whose_derivative_overflows_diverges(ready):
+    study, parts = ready(data="friedman", model="mlp:8", epochs=5)
+    record = engines.run_trial(study, Trial("l2@coupled", 3e38, 0), parts)
+    assert (record.status, record.engine) == ("diverged", "compiled")
+
+
 def test_a_divergence_names_the_step_and_the_parameter(ready):
     study, parts = ready(data="friedman", model="mlp:8", optimizer="sgd", lr=1e6, epochs=60)
     record = engines.run_trial(study, Trial("none", 0.0, 0), parts)
