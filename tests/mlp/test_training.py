@@ -63,7 +63,7 @@ def start(architecture, **options):
 def test_a_step_of_sgd_is_the_derivative_by_differences(activation, loss):
     """On a batch longer than a tile, whose last tile is short, with layers of odd widths."""
     outputs = 1 if loss is Loss.BINARY_LOG_LOSS else 3
-    architecture = Architecture((5, 7, 6, outputs), activation, loss)
+    architecture = Architecture((5, 7, 8, outputs), activation, loss)
     data = make_data(loss, 150, 5, outputs)
     rows = np.random.default_rng(2).permutation(150)[:131]
     training = start(architecture, alpha=0.3)

@@ -6,7 +6,7 @@ its rows as they lie in memory; only on the way back from a layer above are weig
 
 from __future__ import annotations
 
-from shrinkage.kernels.intrinsics import copy, fill, memory
+from shrinkage.kernels.intrinsics import add, copy, fill, memory
 from shrinkage.kernels.jit import jitable, tight
 from shrinkage.mlp.activations import activate, go_back, sum_samples
 from shrinkage.mlp.products import multiply
@@ -16,8 +16,15 @@ from shrinkage.mlp.products import multiply
 def layer_forward(layer, source, source_width, biases, samples):
     """out ← activation(source·W + b)."""
     n, k = layer.width, layer.inputs
-    strides, sizes = (source_width, 1), (samples, n, k)
-    multiply(source, strides, layer.padded, n, layer.out, n, sizes, False, biases)
+    if layer.is_single:
+        weights = memory(layer.weights, k, biases)
+        out = memory(layer.out, samples * n, biases)
+        for t in range(samples):
+            row = memory(source + t * source_width * biases.itemsize, k, biases)
+            out[t * n] = multiply_rows(row, weights)
+    else:
+        strides, sizes = (source_width, 1), (samples, n, k)
+        multiply(source, strides, layer.padded, n, layer.out, n, sizes, False, biases)
     activate(layer.activation, layer.out, n, samples, biases)
 
 
@@ -32,14 +39,27 @@ def layer_backward(layer, source, source_width, by_source, by_biases, samples):
     outputs = memory(layer.out, samples * n, by_biases)
     go_back(layer.activation, delta, outputs)
     sum_samples(layer.delta, n, samples, by_biases)
-    strides, sizes = (1, source_width), (k, n, samples)
-    multiply(source, strides, layer.delta, n, layer.by_padded, n, sizes, True, by_biases)
+    if layer.is_single:  # the transposed product has whole rows
+        sizes = (1, k, samples)
+        multiply(layer.delta, (1, n), source, k, layer.by_weights, k, sizes, True, by_biases)
+    else:
+        strides, sizes = (1, source_width), (k, n, samples)
+        multiply(source, strides, layer.delta, n, layer.by_padded, n, sizes, True, by_biases)
     if by_source != 0:
         strides, sizes = (n, 1), (samples, source_width, layer.outputs)
         width = source_width
         multiply(
             layer.delta, strides, layer.transposed, width, by_source, width, sizes, False, by_biases
         )
+
+
+@tight
+def multiply_rows(a, b):
+    """Σ a·b."""
+    total = a.dtype.type(0.0)
+    for i in range(a.size):
+        total = add(total, a[i] * b[i])
+    return total
 
 
 @jitable
@@ -49,7 +69,9 @@ def copy_weights(layers, like):
         layer = layers[number]
         n, k, width = layer.outputs, layer.inputs, layer.width
         below = layers[number - 1].width if number else 0
-        if layer.is_turned:
+        if layer.is_single:
+            copy(memory(layer.weights, k, like), memory(layer.transposed, k, like))
+        elif layer.is_turned:
             transpose(layer.weights, k, layer.padded, width, n, k, like)
             if number:
                 move(layer.weights, k, layer.transposed, below, n, k, like)
@@ -58,7 +80,7 @@ def copy_weights(layers, like):
                 move(layer.weights, n, layer.padded, width, k, n, like)
             if number:
                 transpose(layer.weights, n, layer.transposed, below, k, n, like)
-        if layer.padded != layer.weights:
+        if layer.padded != layer.weights and not layer.is_single:
             fill(memory(layer.by_padded, k * width, like), like.dtype.type(0.0))
 
 
@@ -68,6 +90,8 @@ def copy_derivatives(layers, like):
     for number in range(layers.size):
         layer = layers[number]
         n, k, width = layer.outputs, layer.inputs, layer.width
+        if layer.is_single:
+            continue
         if layer.is_turned:
             transpose(layer.by_padded, width, layer.by_weights, k, k, n, like)
         elif layer.padded != layer.weights:

@@ -13,6 +13,7 @@ LAYER = np.dtype(
         ("width", np.int64),  # outputs, padded to whole vectors
         ("activation", np.int64),
         ("is_turned", np.int64),  # 1: weights and their derivatives are (outputs, inputs)
+        ("is_single", np.int64),  # 1: one output above a hidden layer, whose weights are one row
         # Addresses: weights (inputs, outputs) and biases, and their derivatives
         ("weights", np.int64),
         ("biases", np.int64),

@@ -186,6 +186,7 @@ class Training:
             layer = layers[number]
             layer["inputs"], layer["outputs"], layer["width"] = inputs, outputs, width
             layer["is_turned"] = is_turned
+            layer["is_single"] = number > 0 and outputs == 1 and below == inputs
             layer["activation"] = 0 if is_last else self.architecture.activation
             for name, array in arrays.items():
                 layer[name] = array.ctypes.data

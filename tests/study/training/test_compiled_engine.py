@@ -34,7 +34,7 @@ def compare(study, parts, method, tolerance=2e-5):
 
 @pytest.mark.parametrize("method", EVERY)
 def test_weights_are_those_of_torch_to_rounding(ready, method):
-    study, parts = ready(data="friedman", model="mlp:20", epochs=STEPS, methods=(method,))
+    study, parts = ready(data="friedman", model="mlp:24", epochs=STEPS, methods=(method,))
     compare(study, parts, method)
 
 

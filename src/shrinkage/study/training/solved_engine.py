@@ -120,7 +120,8 @@ def _score(study: Study, task: str, examples: Examples, outputs: np.ndarray) -> 
 
 
 def _weigh_rows(y: np.ndarray, outputs: int) -> np.ndarray:
-    return balance_classes(y, max(outputs, 2)).astype(np.float64)[y]
+    weights: np.ndarray = balance_classes(y, max(outputs, 2)).astype(np.float64)[y]
+    return weights
 
 
 def _make_penalty(trial: Trial) -> Penalty:
