@@ -216,7 +216,7 @@ class Attachment:
                 own_steps.read(group, part, self._share(part))
                 for group, part in zip(groups, binding.parts, strict=True)
             ]
-            binding.prox_(readings, self.bound.factor, rows=rows)
+            binding.prox_(readings, self.bound.multiplier, rows=rows)
 
     def _clip(self) -> None:
         """Check whether the loop has clipped, and clip all gradients of the optimizer."""
@@ -232,7 +232,7 @@ class Attachment:
         return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
-        factor = self.bound.factor * grad_scale_of(self.optimizer)
+        factor = self.bound.multiplier * grad_scale_of(self.optimizer)
         for binding, groups in self._pairs.moving():
             factors = [
                 0.0 if group is None else factor * sign_of(group) * self._share(part)
@@ -256,7 +256,7 @@ class Attachment:
         is_relative = self.scale == "schedule"
         first = self._momentum.first_lr(self.optimizer, group) if is_relative else 1.0
         lr = group["lr"] if lr is None else lr
-        return decoupled_amount(self.scale, self.bound.factor, lr, first)
+        return decoupled_amount(self.scale, self.bound.multiplier, lr, first)
 
     def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""

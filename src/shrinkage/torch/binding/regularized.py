@@ -71,6 +71,37 @@ class Regularized:
             }
         return Sparsity(zeros)
 
+    def hold_zeros(self) -> None:
+        """Keep at 0 what is exactly 0 now, whatever optimizer steps it; no penalty acts meanwhile.
+
+        This is the refit of "select, then refit": the weights that are left are trained without
+        shrinkage. Strengths count as 0, and constraints go on holding. All members of a `Joint` are
+        penalized, so the biases and gains of its dead units stay 0 too. The momentum of held
+        weights is kept at 0. A second call holds what has become 0 since. Saved with `state_dict`,
+        also within an optimizer's, and resumed with what is 0 in the weights that are loaded.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> model = torch.nn.Linear(2, 1)
+        >>> _ = model.weight.data.copy_(torch.tensor([[0.0, 2.0]]))
+        >>> regularizer = Regularizer(model, L1(0.5))
+        >>> regularizer.hold_zeros()
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+        >>> model.weight.tolist()
+        [[0.0, 1.5]]
+        >>> regularizer.release()
+        """
+        self.bound.hold_zeros()
+
+    def release(self) -> None:
+        """Let zeros move again, and the penalty act; without `hold_zeros` before, do nothing."""
+        self.bound.release()
+
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
         """Set to exactly 0 in a running average what is exactly 0 in the model: SWA, EMA.
 
