@@ -53,7 +53,7 @@ class L0(Penalty):
 
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False)
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False, is_count=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.astype(w != 0, xp.abs(w).dtype)

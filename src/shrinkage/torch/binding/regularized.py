@@ -99,7 +99,16 @@ class Regularized:
         self.bound.hold_zeros()
 
     def release(self) -> None:
-        """Let zeros move again, and the penalty act; without `hold_zeros` before, do nothing."""
+        """Let zeros move again, and the penalty act; without `hold_zeros` before, do nothing.
+
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> regularizer = Regularizer(nn.Linear(2, 1), L1(0.5))
+        >>> regularizer.hold_zeros()
+        >>> regularizer.penalty().item()
+        0.0
+        >>> regularizer.release()
+        """
         self.bound.release()
 
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
