@@ -10,7 +10,7 @@ from shrinkage.penalties.arguments import COUNT_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import Array, Namespace
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, norms
-from shrinkage.penalties.layout import Grouped, Groups, lay_out, like, restore
+from shrinkage.penalties.layout import Groups, lay_out, like, restore
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
@@ -66,11 +66,11 @@ class GroupL0(Penalty):
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         alive = xp.any(grouped.values != 0, axis=grouped.members, keepdims=True)
-        return xp.sum(self._prices(grouped) * xp.astype(alive, xp.abs(w).dtype))
+        return xp.sum(self._price(grouped.sizes) * xp.astype(alive, xp.abs(w).dtype))
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
-        values, price = grouped.values, 2.0 * self._prices(grouped)
+        values, price = grouped.values, 2.0 * self._price(grouped.sizes)
         if isinstance(step, float) or step.ndim == 0:
             size, threshold = norms(xp, grouped), (step * price) ** 0.5
         else:
@@ -92,8 +92,8 @@ class GroupL0(Penalty):
         """How many groups of `w` are exactly zero, and how many groups there are."""
         return self._norms.group_zeros(w)
 
-    def _prices(self, grouped: Grouped) -> Any:
-        return self.lam * grouped.sizes if self.weight == "size" else self.lam
+    def _price(self, size: float | Array) -> Any:
+        return self.lam * size if self.weight == "size" else self.lam
 
     @property
     def formula(self) -> str:

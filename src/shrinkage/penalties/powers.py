@@ -64,6 +64,9 @@ class L0(Penalty):
     def why_no_gradient(self) -> str | None:
         return f'{self!r} has no gradient to step along: use how="proximal"'
 
+    def _price(self, size: float | Array) -> float | Array:
+        return self.lam * size
+
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return L0_FORM, (self.lam, 0.0)
 

@@ -154,6 +154,8 @@ def _headline(bound: BoundModel) -> str:
                 f"; but {other} has stepped these weights since, to which it is not attached"
             )
     factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
+    if bound.target is not None:
+        headline += f"; {bound.target}"
     if bound.held is not None:
         headline += "; zeros are held, and no strength acts until release()"
     return f"Regularizer of {model}: {count}{factor}; {headline}"

@@ -16,6 +16,7 @@ from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch
 from shrinkage.torch.binding.finite import check_finite
 from shrinkage.torch.binding.held import HeldZeros, stop_watching, watch
 from shrinkage.torch.binding.joint_binding import bind_joints
+from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.models.selection import Selected, select
@@ -94,6 +95,8 @@ class BoundModel:
         self.starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
         self.unknown_starts: set[str] = set()  # to be taken from the weights at the next step
         self.held: HeldZeros | None = None
+        self.target: Target | None = None
+        self.loaded_target: dict[str, Any] | None = None  # of a run that is to be resumed
         self._factor = 1.0
         self._schedule: Schedule | None = None
         self._select = select
@@ -186,6 +189,18 @@ class BoundModel:
         """The number that multiplies every strength now: the factor, or 0 while zeros are held."""
         return self._factor if self.held is None else 0.0
 
+    def pursue(self, target: Target | None) -> Callable[[], None]:
+        """Lead to this target, from where a loaded run was; returns what ends it."""
+        self.target = target
+        if target is not None and self.loaded_target is not None:
+            target.load(self.loaded_target)
+        self.loaded_target = None
+
+        def end() -> None:
+            self.target = None
+
+        return end
+
     def hold_zeros(self, *, of_loaded_weights: bool = False) -> None:
         """Hold what is 0 now, or what is 0 at the next step; see `Regularized.hold_zeros`."""
         self.refresh()
@@ -248,7 +263,7 @@ class BoundModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the host: copied optimizers have no hooks."""
-        return {**self.__dict__, "host": None}
+        return {**self.__dict__, "host": None, "target": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -17,7 +17,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
-OCCASIONAL = ("held",)  # what `_more_of` adds
+OCCASIONAL = ("held", "target")  # what `_more_of` adds
 Record = dict[str, Any]
 
 
@@ -51,7 +51,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     bound.factor = saved["factor"]
     bound.steps = int(saved["step"])
     bound.momentum.load_state_dict(saved)
-    _resume_holding(bound, saved)
+    _resume_zeros(bound, saved)
     bound.unknown_starts.clear()
     for name, start in bound.starts.items():
         if name in saved["starts"]:
@@ -60,7 +60,10 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
 
 def _more_of(bound: BoundModel) -> Record:
     """What only some states hold."""
-    return {"held": True} if bound.held is not None else {}
+    more: Record = {"held": True} if bound.held is not None else {}
+    if bound.target is not None:
+        more["target"] = bound.target.state()
+    return more
 
 
 def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, BoundParameter]]:
@@ -118,14 +121,18 @@ def resume(
         if record.get("first_lr") is not None and number < len(momentum.first_lrs):
             momentum.first_lrs[number] = float(record["first_lr"])
     _load_starts(bound, optimizer)
-    _resume_holding(bound, first)
+    _resume_zeros(bound, first)
 
 
-def _resume_holding(bound: BoundModel, saved: Mapping[str, Any]) -> None:
+def _resume_zeros(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     if saved.get("held", False):
         bound.hold_zeros(of_loaded_weights=True)
     else:
         bound.release()
+    if bound.target is None:
+        bound.loaded_target = saved.get("target")
+    elif saved.get("target") is not None:
+        bound.target.load(saved["target"])
 
 
 def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
