@@ -258,7 +258,7 @@ class Regularizer(Regularized):
         """Start again, as for a second training.
 
         The count of steps is 0, a schedule sets its first factor (one set by hand stays),
-        ``Toward("start")`` starts from the weights at the next step, momentum buffers count as full.
+        ``Toward("start")`` starts from the weights at the next step, momentum buffers are full.
 
         >>> from shrinkage import L1
         >>> from shrinkage.torch import schedules

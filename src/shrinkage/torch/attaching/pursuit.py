@@ -124,8 +124,8 @@ class Pursuit:
         if aim.goal.filled > FILLED:
             warnings.warn(
                 f"target: at step {self.target.done} the strength had made {before:.1%} zeros, "
-                f"where {aim.goal.share:.1%} were wanted; the smallest weights filled the gap: give it "
-                "more target_steps, or a penalty whose zeros are set directly, such as L0(1.0)",
+                f"where {aim.goal.share:.1%} were wanted; the smallest weights filled the gap; "
+                "give it more target_steps, or take L0(1.0), whose zeros are set directly",
                 stacklevel=5,
             )
 
