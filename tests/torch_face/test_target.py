@@ -16,7 +16,9 @@ from torch.optim import Optimizer
 
 import shrinkage.torch
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
+from shrinkage.kernels.smallest import PIECE, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
+from shrinkage.torch.attaching import proximal
 from shrinkage.torch.binding.target import Goal, Target
 from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of, take_smallest
 
@@ -95,6 +97,46 @@ def test_what_becomes_zero_is_worth_least_in_the_optimizers_metric(name: str) ->
         torch.testing.assert_close(mine.detach(), expected, rtol=1e-5, atol=1e-7)
     assert regularizer.factor == pytest.approx(float(threshold), rel=1e-4)
     regularizer.detach()
+
+
+@pytest.mark.parametrize("name", MAKES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compiled_loops_choose_the_same(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+    for large in (0, 1 << 40):
+        monkeypatch.setattr(proximal, "LARGE", large)
+        model = network().to(dtype)
+        optimizer, regularizer = MAKES[name](model.parameters()), Regularizer(model, L0(0.5))
+        regularizer.attach(optimizer, "proximal", target=0.7, target_steps=4, target_floor=0.0)
+        x = torch.linspace(-1, 1, 48, dtype=dtype).view(8, 6).sin()
+        for _ in range(3):
+            optimizer.zero_grad()
+            (model(x) - x[:, :5] ** 2).square().mean().backward()
+            optimizer.step()
+        trained.append(([w.detach() for w in model.parameters()], regularizer))
+    for one, other in zip(trained[0][0], trained[1][0], strict=True):
+        assert torch.equal(one, other)
+    assert trained[0][1].factor == pytest.approx(trained[1][1].factor, rel=1e-5)
+
+
+def test_the_loops_count_and_cut_by_bins() -> None:
+    """Over more than one piece, with NaN on top, against NumPy."""
+    random = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        w = random.standard_normal(PIECE + 5000).astype(dtype)
+        w[7], v = np.nan, random.random(len(w)).astype(dtype)
+        worth = Worth(w, v, 2.0, 0.1)
+        keys = (w * w * (dtype(2.0) * np.sqrt(v) + dtype(0.1))).astype(np.float32).view(np.int32)
+        keys &= 0x7FFFFFFF
+        counts = count_by_bins(worth, 2)
+        assert np.array_equal(counts.sum(0), np.bincount(keys >> TOP, minlength=BINS))
+        middle = int(np.searchsorted(np.cumsum(counts.sum(0)), len(w) // 2))
+        places, found = cut_below(worth, middle, counts[:, middle], 2)
+        assert np.array_equal(places, np.flatnonzero(keys >> TOP == middle))
+        assert np.array_equal(found, keys[places])
+        assert np.array_equal(w == 0, keys >> TOP < middle)
 
 
 def test_ties_and_sleeping_optimizers_give_exactly_k() -> None:

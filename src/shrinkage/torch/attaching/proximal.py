@@ -10,11 +10,15 @@ from torch.optim import Optimizer
 from shrinkage.torch.attaching.own_steps import OwnSteps
 from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
 from shrinkage.torch.attaching.pursuit import Pursuit
+from shrinkage.torch.attaching.scores import ScoredUnits, Units
 from shrinkage.torch.binding.bindings import BoundParameter, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import Target
+from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.tensors.smallest import Pool
 
+LARGE = 1 << 14  # entries: below, torch operations are as fast
 Share = Callable[[BoundParameter], float]  # the c by which clipping scales the gradient
 
 
@@ -33,7 +37,7 @@ class Proximal:
         self._bound, self._optimizer, self._share = bound, optimizer, share
         self._pairs, self._moved = pairs, 0
         self.own_steps = OwnSteps(bound, optimizer, metric)
-        self._pursuit = None if target is None else Pursuit(bound, target)
+        self._pursuit = None if target is None else Pursuit(bound, target, self._make_pool)
 
     def act_(self, moved: Sequence[Pair]) -> None:
         """Apply the penalties to what the optimizer has just moved."""
@@ -54,6 +58,28 @@ class Proximal:
             left = self.own_steps.prox_in_one_pass_(moved, self._pairs.pairs)
         for pair in left:
             pair[0].prox_(self._read(pair), factor, rows=rows)
+
+    def _make_pool(self, units: Units, pair: Pair, most: int) -> Pool:
+        """The units as a pool of numbers: by compiled loops where these serve large weights."""
+        pool = self._make_looped_pool(units, pair, most)
+        return pool or ScoredUnits(units, self._read(pair), most)
+
+    def _make_looped_pool(self, units: Units, pair: Pair, most: int) -> Pool | None:
+        (part, *others), group = units.binding.parts, pair[1][0]
+        w, rule = part.parameter, self.own_steps.rule
+        if others or group is None or units.groups is not None or w.numel() < LARGE:
+            return None
+        # Numba takes seconds to import, so it waits until a step asks for it.
+        from shrinkage.torch.fused.scored import LoopedEntries, worth_by_number, worth_under_adam
+
+        scale = 1.0 / (float(units.price._price(1.0)) * self._share(part))
+        if rule is own_step.adam:
+            worth = worth_under_adam(w, group, self._optimizer.state[w], scale)
+        elif rule is own_step.sgd:
+            worth = worth_by_number(w, float(self.own_steps.of(group, part).step), scale)
+        else:
+            return None
+        return None if worth is None else LoopedEntries(w, worth, most)
 
     def _read(self, pair: Pair) -> list[Reading | None]:
         """How the own step of each part is read."""

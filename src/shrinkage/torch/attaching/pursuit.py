@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from shrinkage.torch.attaching.pairs import Pair
-from shrinkage.torch.attaching.scores import ScoredUnits, Units, zero_making_terms
+from shrinkage.torch.attaching.scores import Units, zero_making_terms
 from shrinkage.torch.binding.bindings import Binding, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
-from shrinkage.torch.tensors.smallest import take_smallest
+from shrinkage.torch.tensors.smallest import Pool, take_smallest
 
 LONGEST_SEARCH = 60  # factors of 2
 SMALL = 1 << 12  # units: so few may all become zero in one step
 Read = Callable[[Pair], Sequence[Reading | None]]
+MakePool = Callable[[Units, Pair, int], Pool]
 
 
 @dataclass
@@ -47,8 +48,8 @@ class Aim:
 class Pursuit:
     """Leads the zeros of a bound model to its target, step by step."""
 
-    def __init__(self, bound: BoundModel, target: Target) -> None:
-        self.bound, self.target = bound, target
+    def __init__(self, bound: BoundModel, target: Target, make_pool: MakePool) -> None:
+        self.bound, self.target, self._make_pool = bound, target, make_pool
         self._aims: list[Aim] = []
         self._totals: dict[str, int] = {}
         self._made_from: object = None
@@ -95,16 +96,17 @@ class Pursuit:
                 prox_(pairs, 0.0)
             elif self.target.is_reached:
                 prox_(pairs, 0.0)
-                self._fill_(aim, pairs, read)
+                self._fill_(aim, pairs)
             elif aim.is_exact:
-                self._project_(aim, pairs, read)
+                self._project_(aim, pairs)
             else:
                 if aim.goal.gap is None:
                     aim.goal.factor = self._first_factor(aim, pairs, read)
                 aim.goal.steer(self.target.wanted(aim.goal), by_groups=aim.by_groups)
                 self._tell_factor()
-                self._shrink_(aim, pairs, read, prox_)
-            if self.target.done > self.target.start:
+                self._shrink_(aim, pairs, prox_)
+            is_counted = self.target.is_reached or not aim.is_exact
+            if is_counted and self.target.done > self.target.start:
                 aim.goal.zeros = self._share(aim)
         self._tell_factor()
         if self.target.is_reached:
@@ -114,10 +116,10 @@ class Pursuit:
         if len(self._aims) == 1:
             self.bound.factor = self._aims[0].goal.factor
 
-    def _fill_(self, aim: Aim, pairs: Sequence[Pair], read: Read) -> None:
+    def _fill_(self, aim: Aim, pairs: Sequence[Pair]) -> None:
         """In the last step set exactly as many units to zero as are wanted, the smallest."""
         before = aim.goal.zeros
-        self._project_(aim, pairs, read)
+        self._project_(aim, pairs)
         if aim.is_exact:
             return
         aim.goal.filled = max(aim.goal.share - before, 0.0)
@@ -129,7 +131,7 @@ class Pursuit:
                 stacklevel=5,
             )
 
-    def _project_(self, aim: Aim, pairs: Sequence[Pair], read: Read) -> None:
+    def _project_(self, aim: Aim, pairs: Sequence[Pair]) -> None:
         """Set the units that are worth least to zero, and leave the others as they are.
 
         Of a count the factor is what the last of them is worth. It is read where there are more
@@ -144,15 +146,16 @@ class Pursuit:
         if not chosen or count <= 0:
             return
         pools = [
-            ScoredUnits(units, read(moving[id(units.binding)]), self._most(aim, units))
+            self._make_pool(units, moving[id(units.binding)], self._most(aim, units))
             for units in chosen
         ]
         worth = take_smallest(pools, count)
-        full = [pool.units for pool in pools if pool.is_full]
+        full = [units for units, pool in zip(chosen, pools, strict=True) if pool.is_full]
         if full:
             self._tell_floor(aim, full[0])
         if aim.is_exact and worth < math.inf and wanted > round(aim.goal.zeros * total):
             aim.goal.factor = worth
+        aim.goal.zeros = wanted / total
 
     def _first_factor(self, aim: Aim, pairs: Sequence[Pair], read: Read) -> float:
         """The factor at which half of the units would be zero after the ramp without a gradient.
@@ -174,9 +177,7 @@ class Pursuit:
             factor *= by
         return factor / self.target.steps
 
-    def _shrink_(
-        self, aim: Aim, pairs: Sequence[Pair], read: Read, prox_: Callable[..., None]
-    ) -> None:
+    def _shrink_(self, aim: Aim, pairs: Sequence[Pair], prox_: Callable[..., None]) -> None:
         """Apply the prox at the steered strength; a layer at its floor keeps its largest units."""
         units_of = {id(units.binding): units for units in aim.units}
         near = []
@@ -189,7 +190,7 @@ class Pursuit:
         for pair, units, most, before in near:
             if units.count_zeros() > most:
                 pair[0].set_(before)
-                take_smallest([ScoredUnits(units, read(pair), most)], most)
+                take_smallest([self._make_pool(units, pair, most)], most)
                 self._tell_floor(aim, units)
 
     def _most(self, aim: Aim, units: Units) -> int:
