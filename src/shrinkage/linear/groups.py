@@ -105,6 +105,7 @@ class _Round:
         limits: Array,  # (groups,): what ‖s_g‖ − κ_g may be
     ) -> None:
         self.gram, self.labels, self.strengths, self.limits = gram, labels, strengths, limits
+        self.firsts = np.searchsorted(labels, np.arange(len(strengths)))
         self.is_free = strengths == 0
         hold = FREE * np.bincount(labels, np.diag(gram), len(strengths))
         self.costs = np.where(self.is_free, np.where(hold > 0, hold, 1.0), strengths)
@@ -152,12 +153,11 @@ class _Round:
     def _newton_step(self, state: State) -> Array:
         """The change of the sizes to the solution of κ/‖s‖ = 1, linearized, over sizes ≥ 0."""
         is_moving = ~self.is_free & ((state.sizes > 0) | (state.norms > self.strengths))
-        moving, places = np.flatnonzero(is_moving), is_moving[self.labels]
+        moving = np.flatnonzero(is_moving)
         norms, strengths = state.norms[moving], self.strengths[moving]
-        directions = (state.pull / np.where(state.norms, state.norms, 1.0)[self.labels])[places]
-        firsts = np.searchsorted(self.labels[places], moving)
-        mixed = np.add.reduceat(self.gram[:, places] * directions, firsts, axis=1)
-        matrix = np.add.reduceat(mixed[places] * directions[:, None], firsts, axis=0)
+        directions = state.pull / np.where(state.norms, state.norms, 1.0)[self.labels]
+        mixed = np.add.reduceat(self.gram * directions, self.firsts, axis=1)[:, moving]
+        matrix = np.add.reduceat(mixed * directions[:, None], self.firsts, axis=0)[moving]
         if len(state.present):
             right = state.roots[:, None] * mixed[state.present]
             solved = solve_triangular(state.factor, right, lower=True, check_finite=False)

@@ -19,7 +19,7 @@ from scipy import sparse
 from shrinkage.linear.design import Design, InnerProducts
 from shrinkage.linear.groups import GroupNorms
 from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
-from shrinkage.linear.working_set import AbsoluteValues, Rule, find_excess
+from shrinkage.linear.working_set import AbsoluteValues, Rule
 from shrinkage.penalties import L2, GroupLasso, Penalty
 from shrinkage.penalties.base import Split
 
@@ -48,6 +48,7 @@ class Problem:
         self.penalty = L2(0.0) if penalty is None else penalty
         self.intercept_penalty = intercept_penalty
         self._gram: tuple[Array, Array] | None = None
+        self._latest: tuple[Array, float, Array] | None = None  # parameters and their derivative
         if self.is_squared and design.n_inputs < design.n_samples and not self._is_sparse:
             root = np.sqrt(design.shares)[:, None]
             rows = root * np.column_stack([design.matrix, np.ones(design.n_samples)])
@@ -146,6 +147,8 @@ class Problem:
 
     def data_loss(self, parameters: Array) -> float:
         """The mean loss over the samples' shares."""
+        if self._gram is None:
+            return self._evaluate(parameters, EVERY)[0]
         losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
         return float(self.design.shares @ losses)
 
@@ -154,9 +157,21 @@ class Problem:
         if self._gram is not None:
             gradient: Array = self._gram[0] @ parameters - self._gram[1][:, outputs]
             return gradient
-        _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets[:, outputs])
-        pulled: Array = self.design.pull_back(self.design.shares[:, None] * residuals)
-        return pulled
+        return self._evaluate(parameters, outputs)[1]
+
+    def _evaluate(self, parameters: Array, outputs: slice) -> tuple[float, Array]:
+        """The data loss and its derivative; where a solver ends, both are asked for again."""
+        targets = self.targets[:, outputs]
+        if self._latest is not None:
+            place, loss, gradient = self._latest
+            if targets.shape[1] == self.targets.shape[1] and np.array_equal(place, parameters):
+                return loss, gradient
+        losses, residuals = self.loss.evaluate(self.design.scores(parameters), targets)
+        loss = float(self.design.shares @ losses)
+        gradient = self.design.pull_back(self.design.shares[:, None] * residuals)
+        if targets.shape[1] == self.targets.shape[1]:
+            self._latest = parameters.copy(), loss, gradient
+        return loss, gradient
 
     def gram_of(self, places: Array) -> Array:
         """The inner products of some inputs over the samples' shares: (places, places)."""
@@ -209,16 +224,15 @@ class Problem:
     def distance(self, parameters: Array) -> float:
         """How far from a minimum the parameters are: a derivative in standardized units.
 
-        Of a·Σ|w| + b·Σw² it is the largest derivative of the objective; of others, how large a
-        proximal step is.
+        Where rounds solve the problem, it is the largest derivative of the objective, of a group
+        the norm; of others, how large a proximal step is, which is at most as much.
         """
-        absolute, square, rest = self.split()
-        if rest or self.intercept_penalty is not None:
+        if not self.has_rule:
             return self.step_size(parameters - self.proximal_step(parameters))
-        weights, gradient = parameters[:-1], self.gradient(parameters)
-        excess = find_excess(weights, gradient[:-1] + 2.0 * square * weights, absolute)
-        largest = (excess / self.design.deviations[:, None]).max(initial=0.0)
-        return max(float(largest), float(np.abs(gradient[-1]).max()))
+        gradient = self.gradient(parameters)
+        rule = self.rule(slice(0, self.targets.shape[1]), 0.0)
+        worst, _ = rule.choose(parameters[:-1].ravel(), gradient[:-1].ravel())
+        return max(worst, float(np.abs(gradient[-1]).max()))
 
     def step_size(self, move: Array) -> float:
         """How large a proximal step is, as a derivative in standardized units."""
