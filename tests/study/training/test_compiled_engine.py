@@ -88,6 +88,7 @@ def test_scores_after_a_whole_training_are_as_good(ready):
         ({"model": "tests.study.conftest:make"}, "none"),
         ({"optimizer": "rmsprop"}, "l1@proximal"),
         ({"optimizer": "adam,amsgrad=true"}, "l1@proximal"),
+        ({"optimizer": "adam,eps=-1"}, "l1@proximal"),  # which it refuses
         ({"model": "mlp:8,8,8,8,8"}, "none"),
         ({"model": "mlp:8"}, "nuclear_norm@proximal"),
         ({"model": "mlp:8"}, "non_negative@coupled"),

@@ -65,10 +65,11 @@ def serves(study: Study, method: str, outputs: int) -> bool:
 
 
 def find_rule(optimizer: str) -> Rule | None:
-    """The compiled optimizer that a text names, or None where there is none."""
+    """The compiled optimizer that a text names; None where torch has it alone, or refuses it."""
     name, options = parse_optimizer(optimizer)
     if name in ("adam", "adamw") and set(options) <= {"eps"}:
-        return Adam(eps=float(options.get("eps", 1e-8)))
+        eps = float(options.get("eps", 1e-8))
+        return Adam(eps=eps) if eps >= 0.0 else None
     if name == "sgd" and set(options) <= {"momentum", "nesterov"}:
         momentum, nesterov = float(options.get("momentum", 0.0)), bool(options.get("nesterov"))
         if momentum >= 0.0 and (momentum or not nesterov):
