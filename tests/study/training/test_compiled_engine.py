@@ -82,6 +82,26 @@ def test_scores_after_a_whole_training_are_as_good(ready):
     assert scores[1] == pytest.approx(scores[0], abs=0.03)
 
 
+def test_the_order_of_many_epochs_is_drawn_in_parts(ready, monkeypatch):
+    """Of 4 epochs from point to point of the curve, of which 3 are drawn at once."""
+    study, parts = ready(data="friedman", model="mlp:8", epochs=170, batch=100)
+    trial, rows, drawn = Trial("none", 0.0, 0), len(parts.train.X), []
+    whole = engines.run_trial(study, trial, parts)
+    permute = compiled_engine.TorchGenerator.permutations
+
+    def note_and_permute(self, times, count):
+        drawn.append(times)
+        return permute(self, times, count)
+
+    monkeypatch.setattr(compiled_engine.TorchGenerator, "permutations", note_and_permute)
+    monkeypatch.setattr(compiled_engine, "MOST_ORDER", 3 * rows)
+    parted = engines.run_trial(study, trial, parts)
+    assert (max(drawn), sum(drawn)) == (3, 170)
+    assert parted.history == whole.history
+    for name, values in whole.state.items():
+        np.testing.assert_array_equal(parted.state[name], values)
+
+
 @pytest.mark.parametrize(
     ("changes", "method"),
     [

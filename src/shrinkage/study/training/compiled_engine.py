@@ -34,6 +34,7 @@ from shrinkage.study.training.optimizers import parse_optimizer
 Array = np.ndarray
 MOST_LAYERS = 5  # with weights
 MOST_WORK = 500_000_000  # weights times rows that go through before `stop` is looked at again
+MOST_ORDER = 1_000_000  # rows of some epochs whose order is in memory, and one epoch in any case
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
@@ -139,7 +140,8 @@ class Fitting:
         shuffle, every = TorchGenerator(self.trial.seed), max(1, epochs // POINTS)
         epoch = 0
         while epoch < epochs:
-            count = min((-epoch) % every + 1, epochs - epoch)  # up to the next point of the curve
+            to_point = min((-epoch) % every + 1, epochs - epoch)  # the next one of the curve
+            count = min(to_point, max(1, MOST_ORDER // rows))
             order, spans = None, np.tile(ranges, (count, 1))
             if batches > 1:  # each epoch has an order of its own
                 order = shuffle.permutations(count, rows).ravel()
@@ -148,7 +150,8 @@ class Fitting:
             if len(losses) < len(spans) or not np.isfinite(losses[-1]):
                 return self._explain_divergence(epoch * batches + len(losses), losses[-1])
             epoch += count
-            self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
+            if count == to_point:
+                self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
         if not np.isfinite(self.training.values).all():
             return self._explain_divergence(len(rates), 0.0)
         return ""
