@@ -64,7 +64,7 @@ def test_so_they_are_under_sgd(ready, method, optimizer):
         ("digits", {"batch": 200, "epochs": 8}),
         ("breast_cancer", {"balanced": True, "epochs": STEPS}),
         ("iris", {"balanced": True, "model": "mlp:13,8", "epochs": STEPS}),
-        ("friedman", {"model": "mlp:8,8,8,4", "batch": 64, "epochs": 12}),
+        ("friedman", {"model": "mlp:8,8,8,4,8,4", "batch": 64, "epochs": 12}),
     ],
 )
 def test_so_they_are_on_classes_in_batches_and_in_depth(ready, data, changes):
@@ -109,8 +109,7 @@ def test_the_order_of_many_epochs_is_drawn_in_parts(ready, monkeypatch):
         ({"optimizer": "rmsprop"}, "l1@proximal"),
         ({"optimizer": "adam,amsgrad=true"}, "l1@proximal"),
         ({"optimizer": "adam,eps=-1"}, "l1@proximal"),  # which it refuses
-        ({"model": "mlp:8,8,8,8,8"}, "none"),
-        ({"model": "mlp:8"}, "nuclear_norm@proximal"),
+        ({"model": "mlp:8,8,8,8,8,8"}, "nuclear_norm@proximal"),
         ({"model": "mlp:8"}, "non_negative@coupled"),
     ],
 )

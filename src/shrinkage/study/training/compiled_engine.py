@@ -32,7 +32,6 @@ from shrinkage.study.training.model_text import names_function, parse_widths
 from shrinkage.study.training.optimizers import parse_optimizer
 
 Array = np.ndarray
-MOST_LAYERS = 5  # with weights
 MOST_WORK = 500_000_000  # weights times rows that go through before `stop` is looked at again
 MOST_ORDER = 1_000_000  # rows of some epochs whose order is in memory, and one epoch in any case
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
@@ -49,8 +48,6 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     if names_function(study.model) or find_rule(study.optimizer) is None:
         return False
     sizes = parse_widths(study.model, FEATURES, outputs)
-    if len(sizes) > MOST_LAYERS + 1:
-        return False
     parsed = parse_method(method)
     if parsed.text == "none":
         return True
