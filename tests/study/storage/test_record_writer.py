@@ -49,18 +49,18 @@ def test_ctrl_c_on_leaving_waits_for_what_is_being_written(record_of, monkeypatc
         assert left.wait(PATIENCE)
         written.extend(group)
 
-    with pytest.raises(KeyboardInterrupt), RecordWriter(write) as writer:
-        join = writer._thread.join
+    def release_and_join():
+        left.set()
+        join()
 
-        def release_and_join():
-            left.set()
-            join()
+    def interrupted_join():
+        monkeypatch.setattr(writer._thread, "join", release_and_join)
+        raise KeyboardInterrupt
 
-        def interrupted_join():
-            monkeypatch.setattr(writer._thread, "join", release_and_join)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(writer._thread, "join", interrupted_join)
+    writer = RecordWriter(write)
+    join = writer._thread.join
+    monkeypatch.setattr(writer._thread, "join", interrupted_join)
+    with pytest.raises(KeyboardInterrupt), writer:
         writer.add(record_of("none", 0.0, 0, 0.5))
     assert not writer._thread.is_alive()
     assert len(written) == 1
