@@ -9,7 +9,7 @@ import pytest
 from shrinkage import L1, GroupLasso, NuclearNorm
 from shrinkage.mlp.records import Activation, Loss
 from shrinkage.mlp.training import Architecture, Data, Training
-from shrinkage.mlp.updates import NoLoopError, Sgd, plan_matrix
+from shrinkage.mlp.updates import NoLoopError, Sgd, plan_matrix, plan_pieces
 
 ACTIVATIONS = {
     Activation.IDENTITY: lambda z: z,
@@ -50,8 +50,9 @@ def mean_loss(training, data, rows, alpha):
     return float(np.mean(weights * losses)) + alpha / (2 * len(a)) * squares
 
 
-def start(architecture, **options):
-    training = Training(architecture, Sgd(), dtype="float64", **options)
+def start(architecture, penalty=None, **options):
+    pieces = plan_pieces(architecture.sizes, penalty, "proximal")
+    training = Training(architecture, Sgd(), pieces, dtype="float64", **options)
     rng = np.random.default_rng(0)
     for array in (*training.weights, *training.biases):
         array[...] = rng.normal(size=array.shape) / 2
@@ -114,9 +115,9 @@ def test_groups_are_rows_in_memory(groups, turned):
 
 
 def test_a_penalty_without_a_loop_is_refused():
-    architecture = Architecture((3, 4), Activation.RELU, Loss.SQUARED_ERROR)
-    with pytest.raises(NoLoopError, match=r"no compiled loop has NuclearNorm"):
-        Training(architecture, Sgd(), NuclearNorm(0.1))
+    for on in ("weights", "biases"):
+        with pytest.raises(NoLoopError, match=r"no compiled loop has NuclearNorm"):
+            plan_pieces((3, 4), NuclearNorm(0.1), "proximal", on)
 
 
 def test_trainings_beside_each_other_give_what_they_give_alone():
