@@ -83,6 +83,21 @@ def test_a_step_of_sgd_is_the_derivative_by_differences(activation, loss):
         assert moved[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-7)
 
 
+def test_hits_are_counted_for_each_step():
+    """Of equal scores, here all of those of the inputs 0, the first is predicted."""
+    architecture = Architecture((5, 7, 3), Activation.RELU, Loss.LOG_LOSS)
+    data = make_data(Loss.LOG_LOSS, 150, 5, 3)
+    data.inputs[::4] = 0.0
+    training, hits = start(architecture), np.zeros(2, np.int64)
+    training.values[-10:] = 0.0  # the biases
+    ranges = np.array([[0, 131], [131, 150]])
+    training.run(data, None, ranges, np.zeros(2), hits)
+    scores = np.maximum(data.inputs @ training.weights[0], 0) @ training.weights[1]
+    is_hit = scores.argmax(axis=1) == data.targets
+    assert hits.tolist() == [is_hit[:131].sum(), is_hit[131:].sum()]
+    assert is_hit[::4].any()
+
+
 def test_rows_in_their_own_order_need_none():
     architecture = Architecture((5, 4, 1), Activation.RELU, Loss.SQUARED_ERROR)
     data = make_data(Loss.SQUARED_ERROR, 120, 5, 1, weighted=False)

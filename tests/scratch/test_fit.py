@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grid import covering
-from scratch.twins import OPTIMIZERS, PENALTIES, apart, parameters, steps_by_hand
+from scratch.twins import OPTIMIZERS, PENALTIES, Chosen, apart, parameters, steps_by_hand
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.scratch import (
     SGD,
@@ -99,7 +99,6 @@ def numbers() -> Network:
 
 
 ADAM = OPTIMIZERS["Adam"][0]
-RULES = [name for name in OPTIMIZERS if name.startswith(("SGD", "Adam"))]
 ONE_HOT = np.eye(3)[CLASS]
 NETWORKS: dict[str, tuple[Callable[[], Network], np.ndarray]] = {
     "scores": (scores, CLASS),
@@ -139,26 +138,22 @@ def same(ours: Network, twin: Network, *histories: dict[str, list[float]], withi
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_all_samples_at_once(name: str) -> None:
+def test_all_samples_at_once(name: str, engines: Chosen) -> None:
     make, y = NETWORKS[name]
     ours, twin = make(), make()
     before = parameters(ours.layers)
     history = ours.fit(X, y, epochs=EPOCHS)
-    same(ours, twin, history, steps_by_hand(twin, X, y, EPOCHS), within=0)
+    same(ours, twin, history, steps_by_hand(twin, X, y, EPOCHS), within=engines.within)
     assert apart(before[::2], parameters(ours.layers)[::2]) > 1e-2
     assert history["loss"][-1] < history["loss"][0]
+    is_compiled = engines.within > 1e-14 and name in COMPILED
+    assert engines.names == ["CompiledEngine" if is_compiled else "LayerEngine"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_all_samples_at_once_compiled(name: str, compiled: list[str]) -> None:
-    make, y = NETWORKS[name]
-    ours, twin = make(), make()
-    history = ours.fit(X, y, epochs=EPOCHS)
-    same(ours, twin, history, steps_by_hand(twin, X, y, EPOCHS), within=1e-10)
-    assert compiled == ["CompiledEngine" if name in COMPILED else "LayerEngine"]
-
-
-def fit_batches(name: str, batch_size: int, within: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "batch_size"), covering(NETWORKS, [1, 50, 202, SAMPLES, 10 * SAMPLES])
+)
+def test_mini_batches(name: str, batch_size: int, engines: Chosen) -> None:
     make, y = NETWORKS[name]
     ours, twin = make(), make()
     epochs = 2
@@ -171,89 +166,45 @@ def fit_batches(name: str, batch_size: int, within: float) -> None:
 
     whole = batch_size >= SAMPLES  # nothing to draw: in their own order
     by_hand = steps_by_hand(twin, X, y, epochs, None if whole else batches)
-    same(ours, twin, history, by_hand, within=within)
+    same(ours, twin, history, by_hand, within=engines.within)
     assert ours.optimizer.iterations == epochs * -(-SAMPLES // batch_size)
 
 
-SIZES = [1, 50, 202, SAMPLES, 10 * SAMPLES]
-
-
-@pytest.mark.parametrize(("name", "batch_size"), covering(NETWORKS, SIZES))
-def test_mini_batches(name: str, batch_size: int) -> None:
-    fit_batches(name, batch_size, within=1e-14)
-
-
-@pytest.mark.parametrize(("name", "batch_size"), covering(sorted(COMPILED), SIZES))
-def test_mini_batches_compiled(name: str, batch_size: int, compiled: list[str]) -> None:
-    fit_batches(name, batch_size, within=1e-10)
-    assert compiled == ["CompiledEngine"]
-
-
-def fit_penalty(name: str, how: str, penalty: Penalty, within: float) -> None:
-    def make() -> Network:
-        ours = scores(weight_penalty=penalty, bias_penalty=penalty, how=how)
-        ours.optimizer = OPTIMIZERS[name][0](decay=0.1)
-        return ours
-
-    ours, twin = make(), make()
-    history = ours.fit(X, CLASS, epochs=EPOCHS)
-    same(ours, twin, history, steps_by_hand(twin, X, CLASS, EPOCHS), within=within)
-    for one, other in zip(parameters(ours.layers), parameters(twin.layers), strict=True):
-        assert ((one == 0) == (other == 0)).all()
-    assert min(history["regularization_loss"]) > 0
-
-
+@pytest.mark.quick_where(engines=["layers"])
 @pytest.mark.parametrize(
     ("optimizer", "penalty"),
     covering(itertools.product(OPTIMIZERS, ("coupled", "proximal")), PENALTIES),
     ids=str,
 )
-def test_penalties(optimizer: tuple[str, str], penalty: Penalty) -> None:
-    fit_penalty(*optimizer, penalty, within=0)
+def test_penalties(optimizer: tuple[str, str], penalty: Penalty, engines: Chosen) -> None:
+    name, how = optimizer
+    ours, twin = (scores(weight_penalty=penalty, bias_penalty=penalty, how=how) for _ in range(2))
+    ours.optimizer, twin.optimizer = (OPTIMIZERS[name][0](decay=0.1) for _ in range(2))
+    history, by_hand = ours.fit(X, CLASS, epochs=EPOCHS), steps_by_hand(twin, X, CLASS, EPOCHS)
+    same(ours, twin, history, by_hand, within=engines.within)
+    for one, other in zip(parameters(ours.layers), parameters(twin.layers), strict=True):
+        assert ((one == 0) == (other == 0)).all()
+    assert min(history["regularization_loss"]) > 0
 
 
-@pytest.mark.quick_where(
-    optimizer=[("Adam", "proximal"), ("SGD", "coupled"), ("SGD momentum", "proximal")]
-)
-@pytest.mark.parametrize(
-    ("optimizer", "penalty"),
-    covering(itertools.product(RULES, ("coupled", "proximal")), PENALTIES),
-    ids=str,
-)
-def test_penalties_compiled(
-    optimizer: tuple[str, str], penalty: Penalty, compiled: list[str]
-) -> None:
-    fit_penalty(*optimizer, penalty, within=1e-10)
-    has_loop = len(penalty.split().rest) + (penalty.split()[:2] != (0, 0)) == 1
-    assert compiled == ["CompiledEngine" if has_loop else "LayerEngine"]
+@pytest.mark.quick_where(engines=["layers"])
+def test_ways_and_strengths_of_layers_stay_apart(engines: Chosen) -> None:
+    def mixed() -> Network:
+        first = dense(4, 6, 1, weight_penalty=L1(0.02), how="proximal", bias_penalty=L2(0.3))
+        second = dense(6, 5, 2, weight_penalty=L1(0.001) + L2(0.1), bias_penalty=L1(0.01))
+        third = dense(5, 5, 3, weight_penalty=GroupLasso(0.02), how="proximal")
+        layers = [first, ReLU(), second, ReLU(), third, ReLU(), dense(5, 3, 4)]
+        return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=ADAM())
 
-
-def mixed() -> Network:
-    first = dense(4, 6, 1, weight_penalty=L1(0.02), how="proximal", bias_penalty=L2(0.3))
-    second = dense(6, 5, 2, weight_penalty=L1(0.001) + L2(0.1), bias_penalty=L1(0.01))
-    third = dense(5, 5, 3, weight_penalty=GroupLasso(0.02), how="proximal")
-    layers = [first, ReLU(), second, ReLU(), third, ReLU(), dense(5, 3, 4)]
-    return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=ADAM())
-
-
-@pytest.mark.slow
-def test_ways_and_strengths_of_layers_stay_apart_compiled(compiled: list[str]) -> None:
     ours, twin = mixed(), mixed()
     history, by_hand = ours.fit(X, CLASS, epochs=60), steps_by_hand(twin, X, CLASS, 60)
-    same(ours, twin, history, by_hand, within=1e-9)
-    assert compiled == ["CompiledEngine"]
-
-
-def test_ways_and_strengths_of_layers_stay_apart() -> None:
-    ours, twin = mixed(), mixed()
-    history, by_hand = ours.fit(X, CLASS, epochs=60), steps_by_hand(twin, X, CLASS, 60)
-    same(ours, twin, history, by_hand, within=0)
+    same(ours, twin, history, by_hand, within=10 * engines.within)
     assert (ours.dense[0].weights == 0).any()
     assert (ours.dense[1].weights != 0).all()
     assert (ours.dense[3].weights != 0).all()
 
 
-@pytest.mark.usefixtures("each_engine")
+@pytest.mark.usefixtures("engines")
 def test_single_precision_is_double_precision_rounded() -> None:
     ours, twin = (scores(dtype=dtype, weight_penalty=L2(0.01)) for dtype in ("float32", "float64"))
     histories = [ours.fit(X, CLASS, epochs=EPOCHS), twin.fit(X, CLASS, epochs=EPOCHS)]
@@ -266,7 +217,7 @@ def test_single_precision_is_double_precision_rounded() -> None:
     assert apart(parameters(ours.layers), parameters(by_hand.layers)) < 1e-4
 
 
-@pytest.mark.usefixtures("each_engine")
+@pytest.mark.usefixtures("engines")
 def test_of_equal_scores_the_first_class_is_predicted() -> None:
     for y, accuracy in ((0, 1.0), (1, 0.0), (2, 0.0)):
         network = Network(
@@ -286,7 +237,7 @@ def test_goes_on_where_it_stood() -> None:
     assert all_at_once == {name: first[name] + second[name] for name in first}
 
 
-@pytest.mark.parametrize("optimizer", RULES)
+@pytest.mark.parametrize("optimizer", ["SGD momentum", "Adam"])
 def test_engines_go_on_from_each_other(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, twin = scores(), scores()
     ours.optimizer, twin.optimizer = (OPTIMIZERS[optimizer][0](decay=0.1) for _ in range(2))
@@ -296,43 +247,35 @@ def test_engines_go_on_from_each_other(optimizer: str, monkeypatch: pytest.Monke
     by_hand = steps_by_hand(twin, X, CLASS, 12)
     last = {name: values[8:] for name, values in by_hand.items()}
     same(ours, twin, history, last, within=1e-10)
-    assert ours.optimizer.iterations == 12
 
 
-def test_layers_that_differ_in_their_steps_have_no_compiled_loop(compiled: list[str]) -> None:
+def test_layers_that_differ_in_their_steps_have_no_compiled_loop(engines: Chosen) -> None:
     ours, twin = scores(), scores()
     for one in (ours, twin):
         steps_by_hand(one, X, CLASS, 3)
         one.layers = (*one.layers[:2], dense(8, 3, 5))
     history = ours.fit(X, CLASS, epochs=4)
-    same(ours, twin, history, steps_by_hand(twin, X, CLASS, 4), within=0)
-    assert compiled == ["LayerEngine"]
+    same(ours, twin, history, steps_by_hand(twin, X, CLASS, 4), within=1e-14)
+    assert engines.names == ["LayerEngine"]
 
 
-def test_a_long_training_is_compiled_and_a_short_one_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_long_trainings_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     work: list[float] = []
-
-    def refuse(*arguments: Any) -> training.Engine:
-        work.append(arguments[-1])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "choose_engine", refuse)
-    for epochs, batch_size, before in (
-        (100, None, 0),
-        (10_000, None, 0),
-        (100, 1, 0),
-        (1, 9, 9000),
+    monkeypatch.setattr(training, "choose_engine", lambda *arguments: work.append(arguments[-1]))
+    network = scores()
+    for steps, options in (
+        (0, {"epochs": 100}),
+        (0, {"epochs": 10_000}),
+        (0, {"epochs": 100, "batch_size": 1}),
+        (9000, {"epochs": 1}),
     ):
-        ours = scores()
-        ours.optimizer.iterations = before
-        with pytest.raises(KeyboardInterrupt):
-            ours.fit(X, CLASS, epochs=epochs, batch_size=batch_size)
+        network.optimizer.iterations = steps
+        with pytest.raises(AttributeError):  # there is no engine
+            network.fit(X, CLASS, **options)
     assert work[0] < training.LEAST_WORK < min(work[1:])
 
 
-@pytest.mark.usefixtures("each_engine")
+@pytest.mark.usefixtures("engines")
 def test_leaves_the_data_alone() -> None:
     data, y = X.copy(), ONE_HOT.copy()
     data.setflags(write=False)

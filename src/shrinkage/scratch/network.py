@@ -127,6 +127,13 @@ class Network:
             If the loss is no longer finite. The network is then as it was before.
         KeyboardInterrupt
             The network keeps what it learned; the last step may be incomplete.
+
+        Notes
+        -----
+        Where Numba is installed, compiled loops take the steps of a long training, equal to those
+        of the layers to rounding: under `SGD` or `Adam`, with `ReLU`, `Sigmoid` or nothing between
+        all `Dense` layers, for `MeanSquaredError` or the cross-entropy of a softmax, and for the
+        penalties of single entries and of groups.
         """
         epochs = check_size("epochs", epochs)
         progress = check_size("progress", progress, least=0)
