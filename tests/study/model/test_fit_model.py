@@ -9,6 +9,7 @@ import pytest
 from shrinkage.study import UsageError, compare, fit_model, load, load_model
 from shrinkage.study.model import refit as refitting
 from shrinkage.study.model.fit_model import find_method, read_table
+from shrinkage.study.model.predictions import describe_fit
 
 
 def test_the_recommended_model_is_in_the_folder(classes_study):
@@ -176,3 +177,31 @@ def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
     assert (tmp_path / "trials.csv").exists()
     with pytest.raises(UsageError, match="refit must be rest or all, or None for no model"):
         run(refit="most")
+
+
+def test_hidden_units_that_change_nothing_are_taken_out(tmp_path, cars):
+    """The kept model is smaller, says so, and answers as the whole network does."""
+    rows = cars.drop(columns="thirst")
+    compare(
+        rows,
+        target="mpg",
+        penalty="group_lasso",
+        strengths=[0.1],
+        seeds=1,
+        model="mlp:32",
+        epochs=200,
+        out=tmp_path,
+        refit=None,
+        quiet=True,
+    )
+    model = fit_model(tmp_path, data=rows, method="group_lasso@proximal")
+    widths = [len(bias) for name, bias in model.state.items() if name.endswith("bias")]
+    assert model.facts["trained model"] == "mlp:32"
+    assert model.model == f"mlp:{widths[0]}"
+    assert widths[0] < 32
+    before, after = model.facts["multiplications"]
+    assert (before, after) == (32 * (before // 32), widths[0] * (before // 32))
+    text = describe_fit(model)
+    assert f"{widths[0]} of 32 hidden units are needed" in text
+    assert f"{before / after:.1f} times fewer multiplications" in text
+    assert model.predict(cars).shape == (len(cars),)

@@ -98,4 +98,21 @@ def describe_fit(model: FittedModel) -> str:
     how = f"the best of {starts} by its training objective"
     if facts.get("engine") == "solved":
         how = "solved to the minimum of its training objective"
-    return f"fitted on {pluralize(facts['fitted rows'], 'row')}, {how}; {score}"
+    return (
+        f"fitted on {pluralize(facts['fitted rows'], 'row')}, {how}; {score}{_describe_size(model)}"
+    )
+
+
+def _describe_size(model: FittedModel) -> str:
+    """How much smaller the model is than the one that was trained."""
+    if "trained model" not in model.facts:
+        return ""
+    trained, needed = (
+        sum(int(width) for width in text.partition(":")[2].split(","))
+        for text in (model.facts["trained model"], model.model)
+    )
+    before, after = model.facts["multiplications"]
+    return (
+        f"; {needed} of {pluralize(trained, 'hidden unit')} are needed, and it has only these: "
+        f"{before / after:.1f} times fewer multiplications"
+    )

@@ -16,7 +16,7 @@ from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessi
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.model.fitted import FittedModel
-from shrinkage.study.model.network import build_predictor
+from shrinkage.study.model.network import State, build_predictor, compact_layers, dense_layers
 from shrinkage.study.records import FeatureUse, Record, Trial
 from shrinkage.study.running.local import run_trials
 from shrinkage.study.scores import find_metric, predict_from_outputs
@@ -54,7 +54,8 @@ def refit(
 
     It is trained as in the study, from several initializations, of which the one with the least
     training objective (data loss + penalty) is kept; what is solved needs one alone. The strength
-    multiplies a mean over rows, so that it means the same for more of them.
+    multiplies a mean over rows, so that it means the same for more of them. Hidden units that
+    change no output are taken out.
 
     Raises
     ------
@@ -87,17 +88,24 @@ def refit(
         "shrinkage": shrinkage.__version__,
         "zeros": best.zeros,
     }
+    model, state = _compact_model(study.model, best.state)
+    if model != study.model:
+        sizes = [
+            sum(weights.size for weights, _ in dense_layers(arrays))
+            for arrays in (best.state, state)
+        ]
+        facts |= {"trained model": study.model, "multiplications": sizes}
     if rows == "rest":
-        facts |= _score_test_rows(study, best, table, ready.test)
+        facts |= _score_test_rows(study, model, state, table, ready.test)
     return FittedModel(
-        model=study.model,
+        model=model,
         method=method,
         strength=strength,
         task=table.task,
         classes=table.classes,
         encoding=ready.preprocessing.encoding,
         readings=table.readings,
-        state=best.state,
+        state=state,
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),
         facts=facts,
     )
@@ -131,8 +139,24 @@ def _objective(record: Record) -> float:
     return objective if math.isfinite(objective) else math.inf
 
 
-def _score_test_rows(study: Study, record: Record, table: Table, test: Examples) -> dict[str, Any]:
-    predict = build_predictor(study.model, record.state, test.X.shape[1], table.outputs)
+def _compact_model(text: str, state: State) -> tuple[str, State]:
+    """A dense network without the hidden units that change nothing, and its text."""
+    if not text.startswith("mlp:"):
+        return text, state
+    layers = compact_layers(dense_layers(state))
+    names = [name for name in state if name.endswith("weight")]
+    names.sort(key=lambda name: int(name.partition(".")[0]))
+    small: dict[str, np.ndarray] = {}
+    for name, (weights, bias) in zip(names, layers, strict=True):
+        small[name] = np.ascontiguousarray(weights)
+        small[name.replace("weight", "bias")] = bias
+    return "mlp:" + ",".join(str(len(bias)) for _, bias in layers[:-1]), small
+
+
+def _score_test_rows(
+    study: Study, model: str, state: State, table: Table, test: Examples
+) -> dict[str, Any]:
+    predict = build_predictor(model, state, test.X.shape[1], table.outputs)
     metric = find_metric(study.metric, table.task)
     prediction = predict_from_outputs(predict(test.X), table.task)
     return {

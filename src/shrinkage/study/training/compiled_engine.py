@@ -129,25 +129,25 @@ class Fitting:
         assert lr is not None
         assert epochs is not None
         rows = len(self.data.inputs)
-        batches = math.ceil(rows / self.study.batch)
+        batches = math.ceil(rows / self.study.choose_batch(rows))
         rates = (
             lr * 0.5 * (1.0 + np.cos(math.pi * np.arange(epochs * batches) / (epochs * batches)))
         )
         ends = np.cumsum([len(part) for part in np.array_split(np.arange(rows), batches)])
         ranges = np.column_stack([np.concatenate([[0], ends[:-1]]), ends])
         shuffle, every = TorchGenerator(self.trial.seed), max(1, epochs // POINTS)
-        epoch, losses = 0, np.empty(0)
+        epoch = 0
         while epoch < epochs:
-            # Up to the next point of the curve at once, unless each epoch has an order of its own.
-            count = min((-epoch) % every + 1, epochs - epoch) if batches == 1 else 1
-            order = None if batches == 1 else shuffle.permutation(rows)
-            spans = np.tile(ranges, (count, 1))
+            count = min((-epoch) % every + 1, epochs - epoch)  # up to the next point of the curve
+            order, spans = None, np.tile(ranges, (count, 1))
+            if batches > 1:  # each epoch has an order of its own
+                order = shuffle.permutations(count, rows).ravel()
+                spans += np.repeat(np.arange(count) * rows, batches)[:, None]
             losses = self._run(order, spans, rates[epoch * batches :][: len(spans)], stop)
             if len(losses) < len(spans) or not np.isfinite(losses[-1]):
                 return self._explain_divergence(epoch * batches + len(losses), losses[-1])
             epoch += count
-            if (epoch - 1) % every == 0 or epoch == epochs:
-                self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
+            self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
         if not np.isfinite(self.training.values).all():
             return self._explain_divergence(len(rates), 0.0)
         return ""

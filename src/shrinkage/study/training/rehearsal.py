@@ -68,14 +68,15 @@ def _rehearse_trial(study: Study, trial: Trial, parts: Parts, engine: str) -> fl
 
 def _time_compiled(study: Study, trial: Trial, parts: Parts) -> float:
     """The seconds of a whole trial by a few steps on one batch; the first ones load the loops."""
+    rows = study.choose_batch(len(parts.train.X))
     few = replace(
         parts,
-        train=_first_rows(parts.train, study.batch),
-        validation=_first_rows(parts.validation, study.batch),
+        train=_first_rows(parts.train, rows),
+        validation=_first_rows(parts.validation, rows),
     )
     short = replace(study, epochs=FEW)
     engines.run_trial(replace(study, epochs=1), trial, few)
-    steps = (study.epochs or 1) * math.ceil(len(parts.train.X) / study.batch)
+    steps = (study.epochs or 1) * math.ceil(len(parts.train.X) / rows)
     return engines.run_trial(short, trial, few).seconds * steps / FEW
 
 
