@@ -52,16 +52,7 @@ class Data:
 class Training:
     """The parameters of a network, its optimizer, and the compiled loop that trains it.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    rule : Rule
-        The optimizer.
-    pieces : sequence of Piece
-        How each array of `values` is stepped, with its penalty.
-    dtype : str
-    alpha : float, default 0
-        ``alpha/(2·rows of the batch)·Σw²`` joins the loss of a step.
+    The pieces, as of `plan_pieces`, say how `values` are stepped and with which penalty.
 
     Attributes
     ----------
