@@ -63,15 +63,8 @@ def refit(
         If every initialization diverges.
     """
     ready = _prepare_rows(table, study, rows)
-    count = 1 if choose_engine(study, method, table.outputs) == "solved" else INITIALIZATIONS
-    trials = [Trial(method, strength, seed) for seed in range(count)]
-    records = list(run_trials(study, trials, [ready.parts] * len(trials), jobs))
-    sound = [record for record in records if record.status == "ok"]
-    if not sound:
-        raise UsageError(
-            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
-            "learning rate (--lr)"
-        )
+    parts = ready.parts
+    sound = _train(study, parts, method, strength, rows, jobs)
     best = min(sound, key=lambda record: (_objective(record), record.trial.seed))
     model, state, spared = _compact_model(study.model, best.state)
     facts = {
@@ -79,7 +72,7 @@ def refit(
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
         "balanced": study.balanced,
-        "fitted rows": len(ready.parts.train.X),
+        "fitted rows": len(parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
         "engine": best.engine,
@@ -103,6 +96,22 @@ def refit(
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),
         facts=facts,
     )
+
+
+def _train(
+    study: Study, parts: Parts, method: str, strength: float, rows: str, jobs: int | None
+) -> list[Record]:
+    """Train from each initialization; return those that did not diverge."""
+    count = 1 if choose_engine(study, method, parts.outputs) == "solved" else INITIALIZATIONS
+    trials = [Trial(method, strength, seed) for seed in range(count)]
+    records = list(run_trials(study, trials, [parts] * len(trials), jobs))
+    sound = [record for record in records if record.status == "ok"]
+    if not sound:
+        raise UsageError(
+            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
+            "learning rate (--lr)"
+        )
+    return sound
 
 
 def check_rows(rows: object) -> None:
