@@ -68,8 +68,9 @@ def solve(
     """Minimize ``Σ s_i·loss(x_i·W + b, y_i)/Σ s_i + Ω(Wᵀ)`` over W and b.
 
     Where the penalty is a·Σ|w| + b·Σw², linear equations over the inputs that have a weight solve
-    it, inside proximal Newton steps for the log-losses. All others take accelerated proximal
-    gradient descent in a metric that scales the columns.
+    it, and Newton's method over the groups that have weights where it is a group lasso + b·Σw²;
+    inside proximal Newton steps for the log-losses. All others take accelerated proximal gradient
+    descent in a metric that scales the columns.
 
     Parameters
     ----------

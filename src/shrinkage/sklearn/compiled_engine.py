@@ -14,7 +14,7 @@ import numpy as np
 
 from shrinkage.mlp import training, updates
 from shrinkage.mlp.records import Activation, Loss
-from shrinkage.mlp.updates import NoLoopError
+from shrinkage.mlp.updates import NoLoopError, plan_pieces
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.task import Task
 from shrinkage.sklearn.update_rules import Sgd, UpdateRule
@@ -36,14 +36,13 @@ class CompiledEngine:
         self._parameters, self._rule = task.parameters, task.rule
         objective, dtype = task.objective, task.parameters.values.dtype
         loss, bound = Loss[objective.loss.upper()], objective.penalty
+        sizes = tuple(task.parameters.sizes)
         self._training = training.Training(
-            training.Architecture(
-                tuple(task.parameters.sizes), Activation[objective.activation.upper()], loss
-            ),
+            training.Architecture(sizes, Activation[objective.activation.upper()], loss),
             _find_rule(task.rule),
-            None if bound is None else bound.penalty,
-            "none" if bound is None else bound.how,
-            on="weights" if bound is None else bound.on,
+            plan_pieces(sizes, None, "none")
+            if bound is None
+            else plan_pieces(sizes, bound.penalty, bound.how, bound.on),
             dtype=str(dtype),
             alpha=objective.alpha,
         )

@@ -112,7 +112,7 @@ class Fitting:
         rule = find_rule(study.optimizer)
         assert rule is not None
         architecture = Architecture(tuple(sizes), Activation.RELU, _find_loss(parts))
-        self.training = Training(architecture, rule, self.penalty, how)
+        self.training = Training(architecture, rule, plan_pieces(sizes, self.penalty, how))
         layers = draw_layers(sizes, TorchGenerator(trial.seed))
         for number, (weights, biases) in enumerate(layers):
             self.training.weights[number][...] = weights.T
