@@ -75,6 +75,7 @@ def refit(
     best = min(sound, key=lambda record: (_objective(record), record.trial.seed))
     facts = {
         "study": digest,
+        "data": table.digest,
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
         "balanced": study.balanced,
