@@ -97,7 +97,7 @@ def describe_fit(model: FittedModel) -> str:
         metric = find_metric(facts.get("metric"), model.task)
         numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
         score = f"{metric.title} {with_error(*numbers)}"
-        score += f" on the {pluralize(facts['test rows'], 'test row')}"
+        score += f" of this one model on the {pluralize(facts['test rows'], 'test row')}"
     starts = pluralize(facts["initializations"], "initialization")
     how = f"the best of {starts} by its training objective"
     if facts.get("engine") == "solved":
