@@ -199,7 +199,11 @@ class Study:
         )
 
     def choose_batch(self, train_rows: int) -> int:
-        """The most rows in one step: `batch`, or what suits a training part of this length."""
+        """The most rows in one step: `batch`, or what suits a training part of this length.
+
+        >>> [Study().choose_batch(rows) for rows in (1_000, 20_000, 1_000_000)]
+        [200, 500, 1024]
+        """
         if self.batch is not None:
             return self.batch
         return min(MOST_BATCH, max(LEAST_BATCH, math.ceil(train_rows * LEAST_EPOCHS / STEPS)))

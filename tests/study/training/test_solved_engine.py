@@ -140,10 +140,10 @@ def test_what_is_no_convex_problem_is_trained(ready, model, method):
 def test_what_cannot_be_solved_is_trained(ready, monkeypatch):
     study, parts = ready(model="linear")
     monkeypatch.setattr(solved_engine, "MAX_ITER", 2)
-    trial = Trial("group_lasso:groups=in@proximal", 1e-3, 0)
+    trial = Trial("sparse_group_lasso@proximal", 1e-3, 0)
     with pytest.raises(solved_engine.NotSolvedError, match=r"proximal at 0.001 was solved to"):
         solved_engine.run_trial(study, trial, parts)
-    assert engines.run_trial(study, trial, parts).engine == "compiled"
+    assert engines.run_trial(study, trial, parts).engine == "torch"
 
 
 def test_seed_optimizer_and_epochs_do_not_matter(ready):

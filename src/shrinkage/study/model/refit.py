@@ -63,23 +63,17 @@ def refit(
         If every initialization diverges.
     """
     ready = _prepare_rows(table, study, rows)
-    is_solved = choose_engine(study, method, table.outputs) == "solved"
-    trials = [Trial(method, strength, seed) for seed in range(1 if is_solved else INITIALIZATIONS)]
-    records = list(run_trials(study, trials, [ready.parts] * len(trials), jobs))
-    sound = [record for record in records if record.status == "ok"]
-    if not sound:
-        raise UsageError(
-            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
-            "learning rate (--lr)"
-        )
+    parts = ready.parts
+    sound = _train(study, parts, method, strength, rows, jobs)
     best = min(sound, key=lambda record: (_objective(record), record.trial.seed))
+    model, state, spared = _compact_model(study.model, best.state)
     facts = {
         "study": digest,
         "data": table.digest,
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
         "balanced": study.balanced,
-        "fitted rows": len(ready.parts.train.X),
+        "fitted rows": len(parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
         "engine": best.engine,
@@ -88,16 +82,9 @@ def refit(
         "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
         "shrinkage": shrinkage.__version__,
         "zeros": best.zeros,
+        **spared,
+        **_score_test_rows(study, model, state, table, ready.test if rows == "rest" else None),
     }
-    model, state = _compact_model(study.model, best.state)
-    if model != study.model:
-        sizes = [
-            sum(weights.size for weights, _ in dense_layers(arrays))
-            for arrays in (best.state, state)
-        ]
-        facts |= {"trained model": study.model, "multiplications": sizes}
-    if rows == "rest":
-        facts |= _score_test_rows(study, model, state, table, ready.test)
     return FittedModel(
         model=model,
         method=method,
@@ -110,6 +97,22 @@ def refit(
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),
         facts=facts,
     )
+
+
+def _train(
+    study: Study, parts: Parts, method: str, strength: float, rows: str, jobs: int | None
+) -> list[Record]:
+    """Train from each initialization; return those that did not diverge."""
+    count = 1 if choose_engine(study, method, parts.outputs) == "solved" else INITIALIZATIONS
+    trials = [Trial(method, strength, seed) for seed in range(count)]
+    records = list(run_trials(study, trials, [parts] * len(trials), jobs))
+    sound = [record for record in records if record.status == "ok"]
+    if not sound:
+        raise UsageError(
+            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
+            "learning rate (--lr)"
+        )
+    return sound
 
 
 def check_rows(rows: object) -> None:
@@ -140,23 +143,28 @@ def _objective(record: Record) -> float:
     return objective if math.isfinite(objective) else math.inf
 
 
-def _compact_model(text: str, state: State) -> tuple[str, State]:
-    """A dense network without the hidden units that change nothing, and its text."""
+def _compact_model(text: str, state: State) -> tuple[str, State, dict[str, Any]]:
+    """A network without hidden units that change nothing: its text, its state, what it spares."""
     if not text.startswith("mlp:"):
-        return text, state
-    layers = compact_layers(dense_layers(state))
-    names = [name for name in state if name.endswith("weight")]
-    names.sort(key=lambda name: int(name.partition(".")[0]))
-    small: dict[str, np.ndarray] = {}
-    for name, (weights, bias) in zip(names, layers, strict=True):
-        small[name] = np.ascontiguousarray(weights)
-        small[name.replace("weight", "bias")] = bias
-    return "mlp:" + ",".join(str(len(bias)) for _, bias in layers[:-1]), small
+        return text, state, {}
+    whole = dense_layers(state)
+    layers = compact_layers(whole)
+    small = "mlp:" + ",".join(str(len(bias)) for _, bias in layers[:-1])
+    if small == text:
+        return text, state, {}
+    kept: dict[str, np.ndarray] = {}
+    for number, (weights, bias) in enumerate(layers):  # ReLUs stand between them
+        kept[f"{2 * number}.weight"] = np.ascontiguousarray(weights)
+        kept[f"{2 * number}.bias"] = bias
+    sizes = [sum(weights.size for weights, _ in each) for each in (whole, layers)]
+    return small, kept, {"trained model": text, "multiplications": sizes}
 
 
 def _score_test_rows(
-    study: Study, model: str, state: State, table: Table, test: Examples
+    study: Study, model: str, state: State, table: Table, test: Examples | None
 ) -> dict[str, Any]:
+    if test is None:  # the model has seen these rows
+        return {}
     predict = build_predictor(model, state, test.X.shape[1], table.outputs)
     metric = find_metric(study.metric, table.task)
     prediction = predict_from_outputs(predict(test.X), table.task)
