@@ -69,6 +69,7 @@ def refit(
     model, state, spared = _compact_model(study.model, best.state)
     facts = {
         "study": digest,
+        "data": table.digest,
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
         "balanced": study.balanced,

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
-from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.storage.folder_lock import check_free, lock_folder, unwritable_message
 from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
@@ -111,6 +111,43 @@ def open_store(
         holds a file that is no study or is damaged.
     """
     path = folder / FILE
+    _check_files(folder)
+    with lock_folder(folder), closing(_connect(path)) as connection:
+        with database.explain_read_errors(path):
+            exists = database.has_study(connection, path)
+        if not exists:
+            _create_study(connection, path, {"identity": identity, **metadata_values})
+        with database.explain_read_errors(path):
+            _check_identity(connection, folder, identity)
+        store = Store(folder, connection)
+        store._read_records()
+        store._update_metadata(metadata_values)
+        yield store
+
+
+def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
+    """The trials that the folder has records of; nothing is made or changed.
+
+    Raises
+    ------
+    UsageError
+        If `open_store` would refuse the folder.
+    """
+    _check_files(folder)
+    check_free(folder)
+    path = folder / FILE
+    if not path.exists():
+        return set()
+    with database.explain_read_errors(path), closing(database.connect(path)) as connection:
+        if not database.has_study(connection, path):
+            return set()
+        _check_identity(connection, folder, identity)
+        return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse a folder that holds what is no study."""
+    path = folder / FILE
     try:
         if (folder / "report.html").exists() and not path.exists():
             raise UsageError(
@@ -120,33 +157,17 @@ def open_store(
         database.check_file(path)
     except OSError as error:
         raise UsageError(unwritable_message(folder, error)) from None
-    with lock_folder(folder), closing(_connect(path)) as connection:
-        with database.explain_read_errors(path):
-            exists = database.has_study(connection, path)
-        if not exists:
-            _create_study(connection, path, {"identity": identity, **metadata_values})
-        with database.explain_read_errors(path):
-            there = metadata.read(connection, path)["identity"]
-        if there != identity:
-            raise UsageError(
-                f"out {str(folder)!r} holds another study, different in "
-                f"{describe_differences(there, identity)}: name another folder, or delete that one"
-            )
-        store = Store(folder, connection)
-        store._read_records()
-        store._update_metadata(metadata_values)
-        yield store
 
 
-def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
-    """The trials that the folder has records of, where it holds this very study.
-
-    Whatever is wrong with the folder, `open_store` says it.
-    """
-    with suppress(UsageError), _open_to_read(folder) as connection:
-        if metadata.read(connection, folder / FILE)["identity"] == identity:
-            return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
-    return set()
+def _check_identity(
+    connection: sqlite3.Connection, folder: Path, identity: Mapping[str, object]
+) -> None:
+    there = metadata.read(connection, folder / FILE)["identity"]
+    if there != identity:
+        raise UsageError(
+            f"out {str(folder)!r} holds another study, different in "
+            f"{describe_differences(there, identity)}: name another folder, or delete that one"
+        )
 
 
 def load(folder: str | Path) -> Results:

@@ -48,6 +48,12 @@ def time_steps(study: Study, trial: Trial, parts: Parts) -> float:
     return steps * step + min(epochs, POINTS) * measuring
 
 
+def check_method(study: Study, trial: Trial, parts: Parts) -> None:
+    """Put the model, the penalty and the optimizer of a trial together, which may refuse that."""
+    with use_one_thread(), torch.random.fork_rng(devices=[]):
+        set_up(study, trial, parts)
+
+
 def check_output(model_text: str, parts: Parts) -> None:
     """Refuse a model whose outputs for the data do not have the shape that is needed.
 
