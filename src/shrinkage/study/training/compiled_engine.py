@@ -182,22 +182,22 @@ class Fitting:
         return math.fsum(float(self.penalty._value(np, w.T)) for w in self.training.weights)
 
     def _score(self, examples: Examples) -> float:
-        layers = [(w.T, b) for w, b in zip(*self._arrays(), strict=True)]
-        prediction = predict_from_outputs(apply_network(examples.X, layers), self.parts.task)
+        outputs = apply_network(examples.X, self._layers())
+        prediction = predict_from_outputs(outputs, self.parts.task)
         return self.metric.score(examples.y, prediction, examples.scale)
 
-    def _arrays(self) -> tuple[list[Array], list[Array]]:
-        return self.training.weights, self.training.biases
+    def _layers(self) -> list[tuple[Array, Array]]:
+        """The weights (outputs, inputs) and the biases of each layer, as torch has them."""
+        arrays = zip(self.training.weights, self.training.biases, strict=True)
+        return [(weights.T, biases) for weights, biases in arrays]
 
     def _state(self) -> dict[str, Array]:
-        """The parameters by the names that they have in torch."""
-        weights, biases = self._arrays()
+        """A copy of the parameters by the names that they have in torch."""
         is_single = self.study.model == "linear"
         state = {}
-        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        for number, (weights, biases) in enumerate(self._layers()):
             name = "" if is_single else f"{2 * number}."
-            state[f"{name}weight"] = np.ascontiguousarray(weight.T)
-            state[f"{name}bias"] = bias.copy()
+            state[f"{name}weight"], state[f"{name}bias"] = weights.copy(), biases.copy()
         return state
 
     def _explain_divergence(self, step: int, loss: float) -> str:
