@@ -140,7 +140,7 @@ def test_all_diverged_is_a_failure(run):
         (("cancer.csv",), "target is needed for cancer.csv: name one of its columns"),
         (("cancer.csv", "--target", "diagnose"), "'diagnose' is no column of cancer.csv; did you"),
         (("empty.csv", "--target", "gone"), "column 'gone' of empty.csv is missing in every row"),
-        (("one.csv", "--target", "y"), "target 'y' has one class only, '1'"),
+        (("one.csv", "--target", "y"), "target 'y' is '1' in every row"),
         (("few.csv", "--target", "y"), "has 4 rows with a target"),
         (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean lp"),
         (("--penalty", "l1:-1"), "penalty 'l1:-1'"),
