@@ -74,6 +74,13 @@ def test_a_trial_in_two_folders_is_kept_once(quick, shards, tmp_path, capsys):
     assert "other numbers" not in capsys.readouterr().err
 
 
+def test_what_was_preferred_in_the_merged_folder_stays(quick, shards, tmp_path):
+    merge(shards, out=tmp_path / "all", quiet=True)
+    sparse = dataclasses.replace(quick, prefer="sparse")
+    run_study(sparse, out=tmp_path / "all", jobs=1, quiet=True)
+    assert merge(shards, out=tmp_path / "all", quiet=True).question["prefer"] == "sparse"
+
+
 def test_other_numbers_of_the_same_trial_are_said_and_the_first_stay(shards, tmp_path, capsys):
     other = tmp_path / "other"
     merge(shards[:1], out=other, quiet=True)
@@ -118,6 +125,7 @@ def test_data_that_are_elsewhere_are_named(quick, tmp_path):
         merge(folders, out=tmp_path / "all", quiet=True)
     assert len(load(tmp_path / "all").records) == 6
     assert merge(folders, out=tmp_path / "all", data=moved, quiet=True).verdict
+    assert merge(folders, out=tmp_path / "all", quiet=True).question["data"] == str(moved)
     moved.write_text(moved.read_text() + "1,2,p\n")
     with pytest.raises(StoppedError, match="different in data"):
         merge(folders, out=tmp_path / "more", data=moved, quiet=True)

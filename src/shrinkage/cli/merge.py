@@ -24,7 +24,8 @@ def merge(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="DATA", help="The study's data.  [default: where the first folder says]"
+            metavar="DATA",
+            help="The study's data.  [default: where --out or the first folder says]",
         ),
     ] = None,
 ) -> None:

@@ -3,6 +3,8 @@
 import math
 import subprocess
 import sys
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 import numpy as np
@@ -172,3 +174,23 @@ print(record.engine, "torch" in sys.modules)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["solved", "False"]
+
+
+def test_a_trial_that_waits_for_its_turn_is_not_solved_after_a_stop(ready, monkeypatch):
+    study, parts = ready(model="linear")
+    stop, ended, solved = threading.Event(), [], []
+    monkeypatch.setattr(solved_engine, "_solve_trial", lambda *arguments: solved.append(arguments))
+
+    def wait():
+        try:
+            engines.run_trial(study, Trial("l1@proximal", 0.01, 0), parts, stop)
+        except CancelledError:
+            ended.append(True)
+
+    with solved_engine._turn:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        stop.set()
+    waiting.join()
+    assert ended == [True]
+    assert not solved

@@ -201,6 +201,19 @@ def load(folder: str | Path) -> Results:
     return results
 
 
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """The permanent metadata of a study.
+
+    Raises
+    ------
+    UsageError
+        As `load` does.
+    """
+    with _open_to_read(folder) as connection:
+        stored = metadata.read(connection, folder / FILE)
+    return {key: stored[key] for key in metadata.PERMANENT}
+
+
 def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
     """The permanent metadata of a study, its records, and how many are damaged and left out.
 

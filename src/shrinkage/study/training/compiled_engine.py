@@ -32,8 +32,8 @@ from shrinkage.study.training.model_text import names_function, parse_widths
 from shrinkage.study.training.optimizers import parse_optimizer
 
 Array = np.ndarray
-MOST_LAYERS = 5  # with weights
 MOST_WORK = 500_000_000  # weights times rows that go through before `stop` is looked at again
+MOST_ORDER = 1_000_000  # rows of some epochs whose order is in memory, and one epoch in any case
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
@@ -48,8 +48,6 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     if names_function(study.model) or find_rule(study.optimizer) is None:
         return False
     sizes = parse_widths(study.model, FEATURES, outputs)
-    if len(sizes) > MOST_LAYERS + 1:
-        return False
     parsed = parse_method(method)
     if parsed.text == "none":
         return True
@@ -65,10 +63,11 @@ def serves(study: Study, method: str, outputs: int) -> bool:
 
 
 def find_rule(optimizer: str) -> Rule | None:
-    """The compiled optimizer that a text names, or None where there is none."""
+    """The compiled optimizer that a text names; None where torch has it alone, or refuses it."""
     name, options = parse_optimizer(optimizer)
     if name in ("adam", "adamw") and set(options) <= {"eps"}:
-        return Adam(eps=float(options.get("eps", 1e-8)))
+        eps = float(options.get("eps", 1e-8))
+        return Adam(eps=eps) if eps >= 0.0 else None
     if name == "sgd" and set(options) <= {"momentum", "nesterov"}:
         momentum, nesterov = float(options.get("momentum", 0.0)), bool(options.get("nesterov"))
         if momentum >= 0.0 and (momentum or not nesterov):
@@ -138,7 +137,8 @@ class Fitting:
         shuffle, every = TorchGenerator(self.trial.seed), max(1, epochs // POINTS)
         epoch = 0
         while epoch < epochs:
-            count = min((-epoch) % every + 1, epochs - epoch)  # up to the next point of the curve
+            to_point = min((-epoch) % every + 1, epochs - epoch)  # the next one of the curve
+            count = min(to_point, max(1, MOST_ORDER // rows))
             order, spans = None, np.tile(ranges, (count, 1))
             if batches > 1:  # each epoch has an order of its own
                 order = shuffle.permutations(count, rows).ravel()
@@ -147,7 +147,8 @@ class Fitting:
             if len(losses) < len(spans) or not np.isfinite(losses[-1]):
                 return self._explain_divergence(epoch * batches + len(losses), losses[-1])
             epoch += count
-            self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
+            if count == to_point:
+                self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
         if not np.isfinite(self.training.values).all():
             return self._explain_divergence(len(rates), 0.0)
         return ""
