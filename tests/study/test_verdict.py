@@ -48,7 +48,10 @@ def test_the_best_score_is_recommended_beside_no_penalty_and_the_majority_class(
     said = told(("none", [0.79, 0.8, 0.81], 0.0), ("l2@coupled", [0.89, 0.9, 0.91], 0.0))
     assert said.startswith("Use l2@coupled at 0.01: its accuracy in validation is 0.900, against ")
     assert "0.800 without a penalty and 0.500 for the majority class, 'No'." in said
-    assert "On the 100 test rows, which played no part in the choice, its 2 models have on average" in said
+    assert (
+        "On the 100 test rows, which played no part in the choice, its 2 models have on average"
+        in said
+    )
     assert "on average 0.750 ± 0.041; the majority class has 0.500." in said
     # equal differences of 0.1 with 100 rows: t = 0.1/(√(1/3 + 1/2)·0.01) = 10.95 > 4.30
     assert "The lead over no penalty (0.100) and over the majority class (0.400) is more" in said

@@ -51,7 +51,7 @@ def merge(
     Raises
     ------
     UsageError
-        If a folder holds no study or another one; nothing is written then.
+        If a folder is named twice, holds no study or another one; nothing is written then.
     StoppedError
         If all trials are there, but the data are not: the trials are kept in `out`.
 
@@ -66,6 +66,10 @@ def merge(
     if not str(out):
         raise UsageError("out is empty: name a folder")
     names = [Path(folder) for folder in folders]
+    places = [name.resolve() for name in names]
+    for name, place in zip(names, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"folder {str(name)!r} is named twice: name each folder once")
     shares = [read_share(name) for name in names]
     metadata = shares[0][0]
     for name, (other, _, _) in zip(names, shares, strict=True):

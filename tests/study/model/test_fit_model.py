@@ -22,9 +22,12 @@ def test_the_recommended_model_is_in_the_folder(classes_study):
     assert results.verdict.startswith(f"Use {'no penalty' if choice.method == 'none' else ''}")
 
 
+@pytest.mark.filterwarnings("ignore:the study has not tried strength")
 def test_another_method_is_fitted_once_and_kept(classes_study, monkeypatch):
     folder, _ = classes_study
-    model = fit_model(folder, method="group_lasso:groups=in", strength=0.05, jobs=1)
+    untried = r"has not tried strength 0\.05 of group_lasso.* it has 0\.001 and 0\.02\): this model"
+    with pytest.warns(UserWarning, match=untried):
+        model = fit_model(folder, method="group_lasso:groups=in", strength=0.05, jobs=1)
     assert (model.method, model.strength) == ("group_lasso:groups=in@proximal", 0.05)
     monkeypatch.setattr(refitting, "run_trials", None)  # nothing is trained again
     again = fit_model(folder, method="group_lasso:groups=in", strength=0.05)
