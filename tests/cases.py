@@ -15,6 +15,7 @@ from shrinkage import (
     Box,
     CappedL1,
     ElasticNet,
+    GroupL0,
     GroupLasso,
     Huber,
     L1Ball,
@@ -139,6 +140,11 @@ POWERS = [
     Case(Lp(0.25, 0.9)),
     Case(L0(0.25)),
     Case(L0(0.25) + L2(0.5)),
+    Case(GroupL0(4.0)),
+    Case(GroupL0(0.25), (5,)),
+    Case(GroupL0(16.0, "in", weight="none"), (2, 3, 2)),
+    Case(GroupL0(4.0, INDEX_LISTS)),
+    Case(GroupL0(2.0, "2x2") + L2(0.5)),
 ]
 MATRICES = [
     Case(NuclearNorm(0.5)),
@@ -244,7 +250,8 @@ def derived(penalty: Penalty) -> Iterator[Bad]:
         elif "is_groups" in field.metadata:
             bad = BAD_GROUPS
         elif "choices" in field.metadata:
-            bad = [(value, ValueError, 'must be "sqrt" or "none", got') for value in ("p", [])]
+            message = 'must be "{}" or "{}", got'.format(*field.metadata["choices"])
+            bad = [(value, ValueError, message) for value in ("p", [])]
         for value, error, message in bad:
             said = message if "is_groups" in field.metadata else f"{field.name} {message}"
             yield Bad(type(penalty), arguments(penalty) | {field.name: value}, error, said)

@@ -41,6 +41,7 @@ from shrinkage import (
     Box,
     CappedL1,
     ElasticNet,
+    GroupL0,
     GroupLasso,
     Huber,
     L1Ball,
@@ -151,6 +152,7 @@ SQUARES = [
     Known(CappedL1(0.1, theta=0.2), None),
     Known(LogSum(0.05, eps=0.5), None),
     Known(L0(0.005), None),
+    Known(GroupL0(0.005, GROUPS), None, steps=6000),
     Known(Lp(0.02, 0.5), None),
 ]
 LOGISTIC = [

@@ -22,6 +22,7 @@ from shrinkage import (
     Box,
     CappedL1,
     ElasticNet,
+    GroupL0,
     GroupLasso,
     Huber,
     L1Ball,
@@ -152,6 +153,10 @@ def value(penalty: Penalty, w: np.ndarray) -> float:  # noqa: C901 - a case for 
             )
         case GroupLasso():
             return sum(kappa * norm(w, members) for kappa, members in parts(penalty, w.shape)[2])
+        case GroupL0(lam, groups, weight):
+            every = members_of_groups(groups, w.shape)
+            alive = [g for g in every if any(w[index] != 0 for index in g)]
+            return lam * sum(len(g) if weight == "size" else 1 for g in alive)
         case SparseGroupLasso(lam, ratio, groups, weight):
             between = value(GroupLasso(lam, groups, weight), w)
             return lam * ratio * float(np.abs(w).sum()) + (1 - ratio) * between
@@ -204,6 +209,8 @@ def gradient(penalty: Penalty, w: np.ndarray) -> np.ndarray:  # noqa: C901 - as 
                 for index in members:
                     result[index] += kappa * w[index] / (norm(w, members) or 1.0)
             return result
+        case GroupL0():
+            return np.zeros_like(w)
         case SparseGroupLasso(lam, ratio, groups, weight):
             between = gradient(GroupLasso(lam, groups, weight), w)
             return lam * ratio * np.sign(w) + (1 - ratio) * between

@@ -5,6 +5,7 @@ from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
 from shrinkage.penalties.mixed import LInf, SparseGroupLasso
+from shrinkage.penalties.group_l0 import GroupL0
 from shrinkage.penalties.huber import Huber
 from shrinkage.penalties.powers import L0, Lp
 from shrinkage.penalties.concave import MCP, SCAD
@@ -26,6 +27,7 @@ __all__ = [
     "Box",
     "CappedL1",
     "ElasticNet",
+    "GroupL0",
     "GroupLasso",
     "Huber",
     "L1Ball",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
 
 import array_api_compat
@@ -221,7 +221,7 @@ class Weighted(Penalty):
 
     @property
     def traits(self) -> Traits:
-        return self.penalty.traits
+        return replace(self.penalty.traits, is_count=False)
 
     @property
     def formula(self) -> str:

@@ -55,6 +55,7 @@ STRENGTH: Metadata = {"range": Range()}
 SHARE: Metadata = {"range": Range(high=1.0)}
 GROUPS: Metadata = {"is_groups": True}  # which entries are a group
 GROUP_WEIGHT: Metadata = {"choices": ("sqrt", "none")}
+COUNT_WEIGHT: Metadata = {"choices": ("size", "none")}
 ARRAY: Metadata = {"is_array": True}  # an array of w's shape, or what stands for one
 
 

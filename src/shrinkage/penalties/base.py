@@ -49,11 +49,10 @@ class Penalty:
     """Ω: a function of one array, with its gradient and its prox.
 
     ``prox(w, step) = argmin over u of ½‖u − w‖²/step + Ω(u)``. `step` is a number, or an array of
-    w's shape that gives the step of each entry: the prox in a diagonal metric.
-
-    NumPy arrays and torch tensors serve alike (any library that array-api-compat knows). Integers
-    count as floats, complex numbers by their modulus, and 16-bit floats are calculated in float32.
-    No argument is ever changed. Penalties add up: ``L1(1e-4) + L2(1e-3)``.
+    w's shape that gives the step of each entry: the prox in a diagonal metric. NumPy arrays and
+    torch tensors serve alike (any library that array-api-compat knows). Integers count as floats,
+    complex numbers by their modulus, and 16-bit floats are calculated in float32. No argument is
+    ever changed. Penalties add up: ``L1(1e-4) + L2(1e-3)``.
 
     Notes
     -----
@@ -63,13 +62,12 @@ class Penalty:
     - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is separable, a sum over the
       entries, ``_entries(xp, w)``: what each entry adds (and ``is_separable = True``).
     - ``_gradient(xp, w)``: ∂Ω(w), for ``how="loss"``, "coupled" and "decoupled".
-    - ``_prox(xp, w, step)``: for ``how="proximal"``. Adaptive optimizers such as Adam pass an array
-      as `step`. A prox that takes one number only returns a sentence from ``why_no_metric``, with
-      which these optimizers refuse it.
+    - ``_prox(xp, w, step)``: for ``how="proximal"``. Optimizers such as Adam pass an array `step`;
+      a prox of one number only returns from ``why_no_metric`` the sentence that refuses them.
 
-    A `how` that needs a method which is not defined is refused with a sentence. A constraint sets
-    ``is_indicator = True`` and has no gradient; its prox is a projection, which is applied in full
-    after every step. Further class attributes and properties, False by default unless stated:
+    A `how` whose method is not defined is refused with a sentence. A constraint sets
+    ``is_indicator = True`` and has no gradient; its prox, a projection, is applied in full after
+    every step. Further class attributes and properties, False by default unless stated:
 
     - ``pulls_to_zero``: an entry whose sign a decoupled step would change becomes 0.
     - ``follows_soft_threshold``: the prox of ``L1(lam) + this`` is that of `L1`, then this one.
@@ -79,9 +77,8 @@ class Penalty:
 
     Examples
     --------
-    >>> from dataclasses import dataclass
-    >>> import numpy as np
-    >>> @dataclass(frozen=True)
+    >>> import dataclasses, numpy as np
+    >>> @dataclasses.dataclass(frozen=True)
     ... class UnitNorm(Penalty):
     ...     axis: int = 1
     ...     is_indicator = True
@@ -246,14 +243,14 @@ class Penalty:
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no prox")
 
-    # The library's own penalties also override these, where the default does not fit.
+    # The library's own penalties override these too, where the default does not fit.
     _projects_capped_moves: ClassVar[bool] = False  # `_cap_move` ends with the prox
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
 
-        The entries of a group move in proportion, other entries each by itself. A constraint must
-        hold after every step: it ignores the limit, or ends at the allowed point next to `near`.
+        The entries of a group move in proportion. A constraint ignores the limit, or ends at the
+        allowed point next to `near`.
         """
         near = limited_entries(xp, w, target, limit)
         allowed = self._prox(xp, near, 0.0) if self._projects_capped_moves else target
@@ -270,6 +267,9 @@ class Penalty:
     def _as_group_norms(self, shape: tuple[int, ...]) -> tuple[Layout, float] | None:
         """Ω as κ·Σ_g ‖w_g‖₂ with groups of one size: the groups and κ; None where it is not."""
         return None
+
+    def _price(self, size: float | Array) -> float | Array:
+        return size  # of a group; for a count what it costs unless it is zero
 
     def _step_text(self, step: float) -> str | None:
         """What a prox of that step does, in a few words; None where the formula is shown."""

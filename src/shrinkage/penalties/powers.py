@@ -53,7 +53,7 @@ class L0(Penalty):
 
     pulls_to_zero: ClassVar[bool] = True
     is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False)
+    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False, is_count=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.astype(w != 0, xp.abs(w).dtype)
@@ -63,6 +63,9 @@ class L0(Penalty):
 
     def why_no_gradient(self) -> str | None:
         return f'{self!r} has no gradient to step along: use how="proximal"'
+
+    def _price(self, size: float | Array) -> float | Array:
+        return self.lam * size
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return L0_FORM, (self.lam, 0.0)

@@ -19,6 +19,7 @@ from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.clipping import clip_grad_norm_
 from shrinkage.torch.binding.records import load_state, save_state
 from shrinkage.torch.binding.regularized import Regularized
+from shrinkage.torch.binding.target import make_target
 from shrinkage.torch.facts.own_step import UserMetric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule, check_schedule
@@ -120,10 +121,10 @@ class Regularizer(Regularized):
 
         Notes
         -----
-        It acts once for each ``backward()``. Under gradient accumulation over n micro-batches that
-        is n times a step, unless the loop divides the loss by n: divide ``penalty()`` too, or
-        attach it as "coupled", which adds it once a step. transformers' Trainer does not divide a
-        loss that counts its own items: inside its ``compute_loss`` the division is yours to write.
+        It acts once for each ``backward()``: under gradient accumulation over n micro-batches n
+        times a step, unless the loop divides the loss by n. Divide ``penalty()`` too, or attach it
+        as "coupled". transformers' Trainer does not divide a loss that counts its own items: inside
+        its ``compute_loss`` the division is yours to write.
 
         Raises
         ------
@@ -160,6 +161,10 @@ class Regularizer(Regularized):
         schedule: Schedule | None = None,
         metric: UserMetric | None = None,
         max_norm: float | None = None,
+        target: float | Mapping[str, float] | None = None,
+        target_start: int | None = None,
+        target_steps: int | None = None,
+        target_floor: float | None = None,
     ) -> Attachment:
         """Make every step of `optimizer` apply the penalty; see `Attachment`.
 
@@ -167,8 +172,7 @@ class Regularizer(Regularized):
         ----------
         optimizer : torch.optim.Optimizer
             It must hold every penalized parameter that is not frozen. Wrappers of accelerate and
-            Lightning are looked through; others (Lookahead, SAM) are refused, with what to attach
-            to.
+            Lightning are looked through; others (Lookahead, SAM) are refused.
         how : {"coupled", "decoupled", "proximal"}
             "coupled": ∂Ω is added to the gradients before the step; the same numbers as "loss",
             without a graph. "decoupled": outside the optimizer's arithmetic, by `scale`.
@@ -183,8 +187,22 @@ class Regularizer(Regularized):
             parameter) → its own step, a number or a tensor of the parameter's shape.
         max_norm : float, optional
             Above 0: each step first clips the gradients of all parameters of `optimizer` to this
-            norm, and the strength with them, as `clip_grad_norm_` does; in place of every other
-            clipping, also of one that a framework does by itself.
+            norm, and the strength with them, as `clip_grad_norm_` does; in place of all other
+            clipping, a framework's too.
+        target : float or a mapping of patterns to floats, optional
+            For "proximal": the share of exact zeros to arrive at, between 0 and 1, over everything
+            penalized or for each pattern of names; for penalties on groups the share of groups.
+            Between the steps `target_start` and `target_start + target_steps` it rises as
+            ``target·(1 − (1 − p)³)`` with p from 0 to 1. Nothing acts before; after it the zeros
+            are held, as by `hold_zeros`. Under `L0` and `GroupL0` each step sets exactly so many
+            to 0, those of least ``w²/s`` by the optimizer's own step s, and shrinks no other.
+            Under other penalties the strength is steered, and in the last step the smallest fill
+            the gap. `factor` is the strength found.
+        target_start, target_steps : int
+            Steps, counted from now on; `target_start` is 0 by default.
+        target_floor : float, optional
+            The share of each layer that stays. Default: 0.02 of its entries or a fifth of
+            ``1 − target``, 0.1 of its groups or half of that, the smaller one; at least one.
 
         Returns
         -------
@@ -199,9 +217,9 @@ class Regularizer(Regularized):
 
         Notes
         -----
-        From now on the regularizer is saved in the optimizer's `state_dict`, and resumes when that
-        is loaded, before attach() or after it: nothing else need be saved. (Flattened states of
-        `torch.distributed.checkpoint` must be loaded after it.)
+        From now on the optimizer's `state_dict` holds the regularizer, which resumes when that is
+        loaded, before attach() or after it. (Flattened states of `torch.distributed.checkpoint`
+        must be loaded after it.)
         """
         self.bound.refresh()
         check_schedule(schedule)
@@ -213,6 +231,7 @@ class Regularizer(Regularized):
             schedule=schedule,
             metric=metric,
             max_norm=max_norm,
+            target=make_target(target, target_start, target_steps, target_floor),
         )
 
     clip_grad_norm_ = staticmethod(clip_grad_norm_)
@@ -223,7 +242,7 @@ class Regularizer(Regularized):
             self.bound.host.detach()
 
     def step(self) -> None:
-        """Count a step and let the schedule set the factor, under how="loss"; call it once a step.
+        """Count a step and let the schedule set the factor, under how="loss"; once a step.
 
         While attached, the optimizer's own steps count.
         """
@@ -238,9 +257,8 @@ class Regularizer(Regularized):
     def reset(self) -> None:
         """Start again, as for a second training.
 
-        The count of steps is 0 again, a schedule sets its first factor (one set by hand stays),
-        ``Toward("start")`` starts from the weights at the next step, and existing momentum buffers
-        of SGD count as full.
+        The count of steps is 0, a schedule sets its first factor (one set by hand stays),
+        ``Toward("start")`` starts from the weights at the next step, momentum buffers are full.
 
         >>> from shrinkage import L1
         >>> from shrinkage.torch import schedules

@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, SGD, Optimizer
 
-from shrinkage.torch.attaching.checks import check_attachment
+from shrinkage.torch.attaching.checks import check_attachment, check_target
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
-from shrinkage.torch.attaching.own_steps import OwnSteps
-from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
+from shrinkage.torch.attaching.pairs import Pairs, named_in
+from shrinkage.torch.attaching.proximal import Proximal
 from shrinkage.torch.binding.bindings import Binding, BoundParameter
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
@@ -39,6 +39,7 @@ from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
 from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
 from shrinkage.torch.binding.records import state_of, store_starts
+from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
@@ -84,9 +85,12 @@ class Attachment:
         schedule: Schedule | None,
         metric: UserMetric | None,
         max_norm: float | None,
+        target: Target | None = None,
     ) -> None:
         optimizer = inner_optimizer(optimizer)
         check_attachment(bound, optimizer, how, scale=scale, metric=metric, max_norm=max_norm)
+        if target is not None:
+            check_target(bound, optimizer, how, schedule)
         self.bound = bound
         self.optimizer = optimizer
         self.how = how
@@ -97,14 +101,16 @@ class Attachment:
         self._is_clipped = scales_strength(how, self.scale, is_sgd=isinstance(optimizer, SGD))
         self._watch = ClipWatch() if self._is_clipped else None
         self._nesting = Nesting()
-        self._own_steps = OwnSteps(bound, optimizer, metric) if how == "proximal" else None
         self._pairs = Pairs(bound, optimizer)
+        self._proximal: Proximal | None = None
+        if how == "proximal":
+            self._proximal = Proximal(bound, optimizer, self._pairs, self._share, metric, target)
         self._momentum = bound.momentum
         self._initializes = False  # whether this step only makes the optimizer's state
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
-        self._end = self._begin(schedule)
+        self._end = self._begin(schedule, target)
 
-    def _begin(self, schedule: Schedule | None) -> Callable[[], None]:
+    def _begin(self, schedule: Schedule | None, target: Target | None) -> Callable[[], None]:
         """Install the hooks, or restore everything and raise; returns what removes them."""
         bound, optimizer, momentum = self.bound, self.optimizer, vars(self._momentum)
         with ExitStack() as on_error:
@@ -114,6 +120,7 @@ class Attachment:
             if schedule is not None:
                 bound.schedule = schedule
             self._momentum.start(optimizer)
+            at_end.callback(bound.pursue(target))
             for register, hook in (
                 (optimizer.register_step_pre_hook, self._before),
                 (optimizer.register_step_post_hook, self._after),
@@ -201,22 +208,12 @@ class Attachment:
     def _finish_step(self) -> None:
         """Apply the part of the penalty that comes after the optimizer's own update."""
         moved = list(self._pairs.moving())
-        if self._own_steps is not None:
-            self._prox_(moved, self._own_steps)
+        if self._proximal is not None:
+            self._proximal.act_(moved)
         elif self.how == "decoupled":
             for binding, groups in moved:
                 binding.update_(threshold_, self._amounts(binding, groups))
         self.bound.advance()
-
-    def _prox_(self, moved: Sequence[Pair], own_steps: OwnSteps) -> None:
-        self._momentum.count(self.optimizer, named_in(moved))
-        rows = isinstance(self.optimizer, torch.optim.SparseAdam)
-        for binding, groups in own_steps.prox_in_one_pass_(moved, self._pairs.pairs):
-            readings = [
-                own_steps.read(group, part, self._share(part))
-                for group, part in zip(groups, binding.parts, strict=True)
-            ]
-            binding.prox_(readings, self.bound.factor, rows=rows)
 
     def _clip(self) -> None:
         """Check whether the loop has clipped, and clip all gradients of the optimizer."""
@@ -232,7 +229,7 @@ class Attachment:
         return clipped_share(part.parameter) if self._is_clipped else 1.0
 
     def _add_gradients(self) -> None:
-        factor = self.bound.factor * grad_scale_of(self.optimizer)
+        factor = self.bound.multiplier * grad_scale_of(self.optimizer)
         for binding, groups in self._pairs.moving():
             factors = [
                 0.0 if group is None else factor * sign_of(group) * self._share(part)
@@ -256,19 +253,19 @@ class Attachment:
         is_relative = self.scale == "schedule"
         first = self._momentum.first_lr(self.optimizer, group) if is_relative else 1.0
         lr = group["lr"] if lr is None else lr
-        return decoupled_amount(self.scale, self.bound.factor, lr, first)
+        return decoupled_amount(self.scale, self.bound.multiplier, lr, first)
 
     def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
-        assert self._own_steps is not None
-        return self._own_steps.of(group, part)
+        assert self._proximal is not None
+        return self._proximal.own_steps.of(group, part)
 
     def _lost_without_record(self) -> Iterator[str]:
         """Name what is unknown where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)
-        is_sgd = self._own_steps is not None and self._own_steps.rule is own_step.sgd
+        is_sgd = self._proximal is not None and self._proximal.own_steps.rule is own_step.sgd
         if is_sgd and has_buffers:
             yield "SGD's momentum buffers count as full"
         if self.scale == "schedule" and any("initial_lr" not in group for group in groups):

@@ -72,6 +72,35 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
         raise TypeError(f"metric must be a function (optimizer, group, parameter), got {metric!r}")
 
 
+def check_target(bound: BoundModel, optimizer: Optimizer, how: str, schedule: object) -> None:
+    """Refuse a target that nothing could lead to.
+
+    Raises
+    ------
+    ValueError
+    """
+    if how != "proximal":
+        raise ValueError(
+            f'target= goes with how="proximal" alone, where zeros are exact, not with {how!r}'
+        )
+    if schedule is not None or bound.schedule is not None:
+        raise ValueError(
+            "target= and a schedule would both set the strength; leave out the schedule, since "
+            "target_start and target_steps say when the zeros are made"
+        )
+    if bound.factor == 0.0:
+        raise ValueError(
+            "target= sets the strength from regularizer.factor on, which is 0; set it to 1.0"
+        )
+    if bound.held is not None and bound.loaded_target is None:
+        raise ValueError("zeros are held, so no penalty can act; call release() before attach()")
+    if isinstance(optimizer, torch.optim.SparseAdam):
+        raise ValueError(
+            "target= needs the step of every weight, and SparseAdam moves some rows at a time; use "
+            "an optimizer with dense gradients"
+        )
+
+
 def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
     """Refuse clipping that would come after a penalty's gradients, or twice."""
     name, others = type(optimizer).__name__, attachments_of(optimizer)

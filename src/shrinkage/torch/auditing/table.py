@@ -75,7 +75,7 @@ def _note(binding: Binding, selected: Selected) -> str:
 def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, shape: str) -> Row:
     how = _unattached(binding.penalty) if bound.host is None else bound.host.how
     strengths = _strengths(binding.written)
-    strength = " + ".join(f"{bound.factor * lam:.3g}" for lam in strengths) or "–"
+    strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
     penalty = construct(binding.written)
     if len(binding.parts) > 1:
         penalty += f" on {binding.name}"
@@ -154,4 +154,8 @@ def _headline(bound: BoundModel) -> str:
                 f"; but {other} has stepped these weights since, to which it is not attached"
             )
     factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
+    if bound.target is not None:
+        headline += f"; {bound.target}"
+    if bound.held is not None:
+        headline += "; zeros are held, and no strength acts until release()"
     return f"Regularizer of {model}: {count}{factor}; {headline}"

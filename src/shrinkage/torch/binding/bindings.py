@@ -20,7 +20,7 @@ from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.private import member_values
-from shrinkage.torch.tensors.kinds import is_sharded, widest_dtype
+from shrinkage.torch.tensors.kinds import OwnStep, is_sharded, local_shard, widest_dtype
 from shrinkage.torch.tensors.updates import ReadStep, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
@@ -121,6 +121,18 @@ class Binding(ABC):
         `rows`: only those rows that sparse gradients hold.
         """
 
+    @abstractmethod
+    def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
+        """The own step of the array, 0 in a part that is to stay."""
+
+    @abstractmethod
+    def set_(self, w: Tensor) -> None:
+        """Set the array to `w`."""
+
+    @abstractmethod
+    def zero_(self, mask: Tensor) -> None:
+        """Set the entries of this process to 0 where the mask, of their shape, is True."""
+
 
 @final
 @dataclass(frozen=True)
@@ -144,6 +156,17 @@ class SingleBinding(Binding):
         assert readings[0] is not None
         read_step, state = readings[0]
         (prox_rows_ if rows else prox_)(self.parameter, self.penalty, read_step, state, factor)
+
+    def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
+        assert readings[0] is not None
+        read_step, state = readings[0]
+        return read_step(state)
+
+    def set_(self, w: Tensor) -> None:
+        self.parameter.copy_(w)
+
+    def zero_(self, mask: Tensor) -> None:
+        local_shard(self.parameter.detach()).masked_fill_(mask, 0.0)
 
 
 def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[SingleBinding]:

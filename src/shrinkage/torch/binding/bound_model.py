@@ -14,7 +14,9 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch, bind
 from shrinkage.torch.binding.finite import check_finite
+from shrinkage.torch.binding.held import HeldZeros, stop_watching, watch
 from shrinkage.torch.binding.joint_binding import bind_joints
+from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, UserMetric
 from shrinkage.torch.models.selection import Selected, select
@@ -92,6 +94,9 @@ class BoundModel:
         self.momentum = MomentumFill()
         self.starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
         self.unknown_starts: set[str] = set()  # to be taken from the weights at the next step
+        self.held: HeldZeros | None = None
+        self.target: Target | None = None
+        self.loaded_target: dict[str, Any] | None = None  # of a run that is to be resumed
         self._factor = 1.0
         self._schedule: Schedule | None = None
         self._select = select
@@ -150,7 +155,7 @@ class BoundModel:
         if not tensors:
             return torch.zeros(()) if like is None else like.new_zeros(())
         values = [binding.value(w) for binding, w in zip(bindings, tensors, strict=True)]
-        total = self._factor * stack_scalars(values).sum()
+        total = self.multiplier * stack_scalars(values).sum()
         if like is None:
             total = total.to(widest_dtype(real_dtype(w) for w in tensors))
         else:
@@ -166,7 +171,7 @@ class BoundModel:
         numbers = [value for value in values if isinstance(value, float)]
         tensors = [value for value in values if isinstance(value, Tensor)]
         numbers += stack_scalars(tensors).tolist() if tensors else []
-        total = torch.tensor(self._factor * math.fsum(numbers), dtype=torch.float64)
+        total = torch.tensor(self.multiplier * math.fsum(numbers), dtype=torch.float64)
         check_finite(total, self.active, self.steps, self.factor)
         return float(total)
 
@@ -178,6 +183,34 @@ class BoundModel:
     @factor.setter
     def factor(self, factor: float) -> None:
         self._factor = checked_strength("factor", factor)
+
+    @property
+    def multiplier(self) -> float:
+        """The number that multiplies every strength now: the factor, or 0 while zeros are held."""
+        return self._factor if self.held is None else 0.0
+
+    def pursue(self, target: Target | None) -> Callable[[], None]:
+        """Lead to this target, from where a loaded run was; returns what ends it."""
+        self.target = target
+        if target is not None and self.loaded_target is not None:
+            target.load(self.loaded_target)
+        self.loaded_target = None
+
+        def end() -> None:
+            self.target = None
+
+        return end
+
+    def hold_zeros(self, *, of_loaded_weights: bool = False) -> None:
+        """Hold what is 0 now, or what is 0 at the next step; see `Regularized.hold_zeros`."""
+        self.refresh()
+        self.held = HeldZeros(() if of_loaded_weights else self.parts)
+        watch(self)
+
+    def release(self) -> None:
+        """Let zeros move again, and the penalties act."""
+        self.held = None
+        stop_watching(self)
 
     @property
     def schedule(self) -> Schedule | None:
@@ -230,7 +263,12 @@ class BoundModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the host: copied optimizers have no hooks."""
-        return {**self.__dict__, "host": None}
+        return {**self.__dict__, "host": None, "target": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.held is not None:
+            watch(self)
 
 
 def attachments_of(optimizer: object) -> list[Host]:

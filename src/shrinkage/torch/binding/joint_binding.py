@@ -53,24 +53,32 @@ class JointBinding(Binding):
     def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
         matrix = self.read_array().detach()
         update(matrix, self.penalty, self._spread(amounts))
-        for part, piece in zip(self.parts, self._scatter(matrix), strict=True):
-            part.parameter.copy_(piece)
+        self.set_(matrix)
 
     def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
         if not is_active(self.penalty, factor):
             return
-        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
-        step = self._spread([own_step.step for own_step in own_steps])
-        reason = self.penalty.why_no_metric()
+        own_step = self.read_step(readings)
+        step, reason = own_step.step, self.penalty.why_no_metric()
         if reason is not None and isinstance(step, Tensor) and step.ndim:
             raise ValueError(f"{self.name}: {reason}")
-        limit = self._spread([own_step.limit for own_step in own_steps])
-        matrix = limited_prox(
-            self.read_array().detach(), self.penalty, OwnStep(step, limit), factor
-        )
+        matrix = limited_prox(self.read_array().detach(), self.penalty, own_step, factor)
         for part, piece, reading in zip(self.parts, self._scatter(matrix), readings, strict=True):
             if reading is not None:
                 part.parameter.copy_(piece)
+
+    def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
+        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
+        steps, limits = zip(*own_steps, strict=True)
+        return OwnStep(self._spread(steps), self._spread(limits))
+
+    def set_(self, w: Tensor) -> None:
+        for part, piece in zip(self.parts, self._scatter(w), strict=True):
+            part.parameter.copy_(piece)
+
+    def zero_(self, mask: Tensor) -> None:
+        for part, piece in zip(self.parts, self._scatter(mask), strict=True):
+            part.parameter.detach().masked_fill_(piece.to(part.parameter.device), 0.0)
 
     def _gather(self, tensors: Sequence[Tensor]) -> Tensor:
         """Join the parts to a matrix, on the first one's device, in a type that holds them all."""

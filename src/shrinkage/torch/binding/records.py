@@ -17,6 +17,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
+OCCASIONAL = ("held", "target")  # what `_more_of` adds
 Record = dict[str, Any]
 
 
@@ -27,6 +28,7 @@ def save_state(bound: BoundModel) -> dict[str, Any]:
         "step": bound.steps,
         "penalties": {binding.name: binding.text for binding in bound.bindings},
         "starts": {name: start.clone() for name, start in bound.starts.items()},
+        **_more_of(bound),
         **bound.momentum.state_dict(),
     }
 
@@ -40,7 +42,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
         If `saved` lacks a part; nothing is changed then.
     """
     present = save_state(bound)
-    missing = [key for key in present if key not in saved]
+    missing = [key for key in present if key not in saved and key not in OCCASIONAL]
     if missing:
         raise ValueError(
             f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
@@ -49,10 +51,19 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     bound.factor = saved["factor"]
     bound.steps = int(saved["step"])
     bound.momentum.load_state_dict(saved)
+    _resume_zeros(bound, saved)
     bound.unknown_starts.clear()
     for name, start in bound.starts.items():
         if name in saved["starts"]:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
+
+
+def _more_of(bound: BoundModel) -> Record:
+    """What only some states hold."""
+    more: Record = {"held": True} if bound.held is not None else {}
+    if bound.target is not None:
+        more["target"] = bound.target.state()
+    return more
 
 
 def find_places(bound: BoundModel, group: Group) -> dict[int, tuple[Binding, BoundParameter]]:
@@ -79,6 +90,7 @@ def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
         "penalties": _group_by_value(
             {place: binding.text for place, (binding, _) in places.items()}
         ),
+        **_more_of(bound),
         "momentum": _group_by_value({place: share for place, share in filled.items() if share}),
         "first_lr": momentum.first_lrs[number] if number < len(momentum.first_lrs) else None,
     }
@@ -109,6 +121,18 @@ def resume(
         if record.get("first_lr") is not None and number < len(momentum.first_lrs):
             momentum.first_lrs[number] = float(record["first_lr"])
     _load_starts(bound, optimizer)
+    _resume_zeros(bound, first)
+
+
+def _resume_zeros(bound: BoundModel, saved: Mapping[str, Any]) -> None:
+    if saved.get("held", False):
+        bound.hold_zeros(of_loaded_weights=True)
+    else:
+        bound.release()
+    if bound.target is None:
+        bound.loaded_target = saved.get("target")
+    elif saved.get("target") is not None:
+        bound.target.load(saved["target"])
 
 
 def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from shrinkage.torch.binding.averages import copy_zeros
 from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.binding.bound_model import BoundModel
+from shrinkage.torch.binding.lam_max import LossClosure, find_lam_max
 from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.schedules import Schedule
@@ -70,6 +71,86 @@ class Regularized:
                 for binding in self.bound.bindings
             }
         return Sparsity(zeros)
+
+    def hold_zeros(self) -> None:
+        """Keep at 0 what is exactly 0 now, whatever optimizer steps it; no penalty acts meanwhile.
+
+        This is the refit of "select, then refit": the weights that are left are trained without
+        shrinkage. Strengths count as 0, and constraints go on holding. All members of a `Joint` are
+        penalized, so the biases and gains of its dead units stay 0 too. The momentum of held
+        weights is kept at 0. A second call holds what has become 0 since. Saved with `state_dict`,
+        also within an optimizer's, and resumed with what is 0 in the weights that are loaded.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> model = torch.nn.Linear(2, 1)
+        >>> _ = model.weight.data.copy_(torch.tensor([[0.0, 2.0]]))
+        >>> regularizer = Regularizer(model, L1(0.5))
+        >>> regularizer.hold_zeros()
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        >>> model(torch.ones(1, 2)).sum().backward()
+        >>> optimizer.step()
+        >>> model.weight.tolist()
+        [[0.0, 1.5]]
+        >>> regularizer.release()
+        """
+        self.bound.hold_zeros()
+
+    def release(self) -> None:
+        """Let zeros move again, and the penalty act; without `hold_zeros` before, do nothing.
+
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> regularizer = Regularizer(nn.Linear(2, 1), L1(0.5))
+        >>> regularizer.hold_zeros()
+        >>> regularizer.penalty().item()
+        0.0
+        >>> regularizer.release()
+        """
+        self.bound.release()
+
+    def lam_max(self, loss_closure: LossClosure) -> float:
+        """The strength from which on no penalized weight leaves zero.
+
+        With g the data loss's gradient where penalized weights are 0 and the others are best:
+        ``max|g|`` for `L1`, `MCP`, `SCAD` and `CappedL1`, that over ``l1_ratio`` for `ElasticNet`,
+        times ``eps`` for `LogSum`, ``max_g ‖g_g‖₂/√p_g`` for `GroupLasso`, ``max_g ‖g_g‖₁`` for
+        `LInf`; infinite for what makes no zeros. A grid of strengths goes down from here, as
+        ``numpy.geomspace(lam_max, lam_max / 1000, 20)``. It is that of linear models, and of a
+        network's first layer while the others stay as they are; where two layers in a row are
+        penalized, zero is stationary at any strength.
+
+        Parameters
+        ----------
+        loss_closure : callable
+            Returns the data loss as a tensor, without `backward`; evaluated many times.
+
+        Returns
+        -------
+        float
+            The lam of the first penalty; several keep their ratio to it. Weights and gradients are
+            as before.
+
+        Raises
+        ------
+        ValueError
+            For a count such as `L0`, under which zero is a local minimum at any strength.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from shrinkage import L1
+        >>> from shrinkage.torch import Regularizer
+        >>> model = torch.nn.Linear(1, 1)
+        >>> x, y = torch.tensor([[-1.0], [1.0]]), torch.tensor([[0.0], [2.0]])
+        >>> loss = lambda: (model(x) - y).square().mean() / 2
+        >>> round(Regularizer(model, L1(1e-3)).lam_max(loss), 4)
+        1.0
+        """
+        return find_lam_max(self.bound, loss_closure)
 
     def copy_zeros_to(self, averaged: nn.Module | Mapping[str, Tensor]) -> None:
         """Set to exactly 0 in a running average what is exactly 0 in the model: SWA, EMA.

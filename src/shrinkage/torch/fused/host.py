@@ -75,7 +75,7 @@ class FusedHost:
     def amount(self, group: Group, lr: float | None = None) -> float:
         """The number by which a decoupled strength is multiplied in a group, now or at `lr`."""
         options = group if lr is None else {**group, "lr": lr}
-        return decoupled_amount_in(options, self.bound.factor)
+        return decoupled_amount_in(options, self.bound.multiplier)
 
     def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""

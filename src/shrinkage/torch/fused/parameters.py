@@ -68,7 +68,7 @@ class Entry:
     @property
     def multiplier(self) -> float:
         """The number by which Ω is multiplied."""
-        return 1.0 if self.bound is None else self.bound.factor
+        return 1.0 if self.bound is None else self.bound.multiplier
 
     @property
     def factor(self) -> float:

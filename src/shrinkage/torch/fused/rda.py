@@ -166,7 +166,7 @@ class RDA(SelfClipping, Optimizer):
         bound.begin_step()
         return {
             part.parameter: binding.penalty for binding, part in bound.active_parts
-        }, bound.factor
+        }, bound.multiplier
 
     def _carry(self, bound: BoundModel) -> None:
         """Save the regularizer in this optimizer's state, from its first use on."""

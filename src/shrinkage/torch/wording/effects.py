@@ -55,7 +55,7 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
     host = bound.host
     if host is None:
         has_gradient = penalty.why_no_gradient() is None
-        return _added(penalty, bound.factor) if has_gradient else "nothing"
+        return _added(penalty, bound.multiplier) if has_gradient else "nothing"
     group = next(
         (
             group
@@ -67,7 +67,7 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
     if group is None:
         return "not in the optimizer"
     if host.how == "coupled":
-        return _added(penalty, bound.factor) + _timescale_of_sgd(host, group, penalty)
+        return _added(penalty, bound.multiplier) + _timescale_of_sgd(host, group, penalty)
     if host.how == "decoupled":
         return _moved(penalty, float(host.amount(group)), decay=True)
     return _proximal(host, group, penalty, part)
@@ -85,7 +85,7 @@ def _added(penalty: Penalty, factor: float) -> str:
 
 def _timescale_of_sgd(host: Host, group: Group, penalty: Penalty) -> str:
     steady = steady_step(host.optimizer, group, float(group["lr"]))
-    square = host.bound.factor * penalty.split().square
+    square = host.bound.multiplier * penalty.split().square
     return _timescale(2.0 * steady * square) if steady else ""
 
 
@@ -108,14 +108,14 @@ def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
 def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) -> str:
     if isinstance(host.optimizer, torch.optim.SGD) and host.metric is None:
         coming = _next_step_of_sgd(host, group, part)
-        return _moved(penalty, coming * host.bound.factor, decay=False)
+        return _moved(penalty, coming * host.bound.multiplier, decay=False)
     state = host.optimizer.state.get(part.parameter, {})
     if host.metric is None and not (state and float(state.get("step", 1)) > 0):
         return "by the optimizer's own step, known after its first"
     step, limit = host.own_step(group, part)
     local_step = local_shard(step) if isinstance(step, Tensor) else torch.tensor(step)
     middle = float(local_step.median()) if local_step.numel() else 0.0
-    words = _moved(penalty, middle * host.bound.factor, decay=False)
+    words = _moved(penalty, middle * host.bound.multiplier, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
     is_free = penalty.is_constrained or most == math.inf
     capped = "" if is_free else f", no entry by more than {most:.3g}"

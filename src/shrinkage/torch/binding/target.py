@@ -1,0 +1,147 @@
+"""A wanted share of zeros, the ramp that leads to it, and how far training has come on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shrinkage.penalties.arrays import checked_number
+
+KI, KP = 0.2, 5.0  # gains on the share that is missing and on its change
+KI_GROUPS = 0.02  # a larger one overshoots, since a group that dies is many weights at once
+FASTEST_UP, FASTEST_DOWN = 0.2, -1.0  # by which log(factor) may change in a step
+FLOOR, GROUP_FLOOR = 0.02, 0.1
+FILLED = 0.005  # a larger gap at the end is warned of
+
+
+@dataclass
+class Goal:
+    """One share of zeros, and the strength found for it."""
+
+    share: float
+    factor: float = 1.0
+    gap: float | None = None  # what was missing at the last step
+    zeros: float = 0.0  # the share of zeros after the last step
+    filled: float = 0.0  # how much of the share was set to zero at the end, beyond the strength's
+
+    def steer(self, wanted: float, *, by_groups: bool) -> None:
+        """log f ← log f + clip(ki·e + kp·Δe, −1, 0.2), where e is the share that is missing."""
+        gap = wanted - self.zeros
+        change = 0.0 if self.gap is None else gap - self.gap
+        move = (KI_GROUPS if by_groups else KI) * gap + KP * change
+        self.factor *= math.exp(min(max(move, FASTEST_DOWN), FASTEST_UP))
+        self.gap = gap
+
+
+@dataclass
+class Target:
+    """Shares of zeros by patterns of names, and the cubic ramp from `start` over `steps` steps."""
+
+    goals: dict[str, Goal]
+    start: int
+    steps: int
+    floor: float | None
+    done: int = 0  # steps since it was attached
+    has_told_floor: bool = False
+
+    @property
+    def is_reached(self) -> bool:
+        return self.done >= self.start + self.steps
+
+    def wanted(self, goal: Goal) -> float:
+        """S·(1 − (1 − p)³), where p goes from 0 to 1."""
+        p = min(max((self.done - self.start) / self.steps, 0.0), 1.0)
+        return goal.share * (1.0 - (1.0 - p) ** 3)
+
+    def most(self, goal: Goal, units: int, *, by_groups: bool) -> int:
+        """How many of a layer's units may be zero: at least one stays, and the floor's share."""
+        if self.floor is not None:
+            floor = self.floor
+        elif by_groups:
+            floor = min(GROUP_FLOOR, (1.0 - goal.share) / 2.0)
+        else:
+            floor = min(FLOOR, (1.0 - goal.share) / 5.0)
+        return max(units - max(math.ceil(floor * units - 1e-9), 1), 0)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs, as numbers and text."""
+        kept = ("factor", "gap", "zeros", "filled")
+        goals = {key: {k: getattr(goal, k) for k in kept} for key, goal in self.goals.items()}
+        return {"done": self.done, "has_told_floor": self.has_told_floor, "goals": goals}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`; goals that it does not hold begin anew."""
+        self.done, self.has_told_floor = int(state["done"]), bool(state["has_told_floor"])
+        for pattern, goal in self.goals.items():
+            for name, value in state["goals"].get(pattern, {}).items():
+                setattr(goal, name, value)
+
+    def __str__(self) -> str:
+        texts = []
+        for pattern, goal in self.goals.items():
+            where = "" if pattern == "*" else f" in {pattern}"
+            filled = f", the last {goal.filled:.1%} the smallest" if goal.filled > 0 else ""
+            texts.append(f"{goal.zeros:.1%} zeros of {goal.share:.1%} wanted{where}{filled}")
+        end = self.start + self.steps
+        when = f"reached at step {end}" if self.is_reached else f"step {self.done} of {end}"
+        return f"target: {'; '.join(texts)} ({when})"
+
+
+def make_target(
+    target: float | Mapping[str, float] | None,
+    start: int | None,
+    steps: int | None,
+    floor: float | None,
+) -> Target | None:
+    """The target of `attach`, from its arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the argument, its value and what it must be.
+    """
+    if target is None:
+        for name, value in (("start", start), ("steps", steps), ("floor", floor)):
+            if value is not None:
+                raise ValueError(f"target_{name} goes with target=, a share of zeros such as 0.9")
+        return None
+    shares = target if isinstance(target, Mapping) else {"*": target}
+    if not shares:
+        raise ValueError("target is an empty mapping; give a share such as 0.9, or leave it out")
+    goals = {}
+    for pattern, share in shares.items():
+        name = "target" if pattern == "*" else f"target[{pattern!r}]"
+        if not isinstance(pattern, str):
+            raise TypeError(f"target maps patterns of names to shares, got the key {pattern!r}")
+        goals[pattern] = Goal(_checked_share(name, share))
+    if steps is None:
+        raise ValueError(
+            "target needs target_steps, the steps over which the zeros are made: about a third of "
+            "the training, with as many after it to refit"
+        )
+    if floor is not None:
+        floor = checked_number("target_floor", floor)
+        largest = max(goal.share for goal in goals.values())
+        if not 0.0 <= floor <= 1.0 - largest:
+            raise ValueError(
+                f"target_floor must be between 0 and 1 − target = {1.0 - largest:g}, got "
+                f"{floor:g}: it is the share of each layer that stays"
+            )
+    start = _checked_count("target_start", 0 if start is None else start, 0)
+    return Target(goals, start, _checked_count("target_steps", steps, 1), floor)
+
+
+def _checked_share(name: str, share: object) -> float:
+    number = checked_number(name, share)
+    if not 0.0 < number < 1.0:
+        hint = f"; {number:g} % is {number / 100:g}" if 1.0 < number < 100.0 else ""
+        raise ValueError(f"{name} must be a share of zeros between 0 and 1, got {number:g}{hint}")
+    return number
+
+
+def _checked_count(name: str, value: object, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of steps >= {least}, got {value!r}")
+    return value

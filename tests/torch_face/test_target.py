@@ -1,0 +1,380 @@
+"""A wanted share of zeros: reached exactly, along its ramp, and held."""
+
+import copy
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+import shrinkage.torch
+from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
+from shrinkage.torch import Joint, Regularizer, schedules
+from shrinkage.torch.binding.target import Goal, Target
+from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of, take_smallest
+
+MAKES: dict[str, Callable[[Any], Optimizer]] = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.01),
+    "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
+    "Adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1),
+    "our SGD": lambda p: shrinkage.torch.SGD(p, lr=0.05, momentum=0.9),
+    "our Adam": lambda p: shrinkage.torch.Adam(p, lr=0.01),
+}
+ADAM = MAKES["Adam"]
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 5))
+
+
+def train(model: nn.Module, optimizer: Optimizer, steps: int) -> None:
+    x = torch.linspace(-1, 1, 48).view(8, 6).sin()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (model(x) - x[:, :5] ** 2).square().mean().backward()
+        optimizer.step()
+
+
+def attached(penalty: Any, make: Any = ADAM, **options: Any) -> tuple[Any, Any, Regularizer]:
+    model = network()
+    optimizer, regularizer = make(model.parameters()), Regularizer(model, penalty)
+    options = {"target": 0.8, "target_steps": 20, "target_start": 5} | options
+    regularizer.attach(optimizer, how="proximal", **options)
+    return model, optimizer, regularizer
+
+
+@pytest.mark.filterwarnings("ignore:target. 2.weight keeps:UserWarning")
+@pytest.mark.parametrize("name", MAKES)
+def test_a_count_follows_the_ramp_exactly_and_is_held(name: str) -> None:
+    model, optimizer, regularizer = attached(L0(1.0), MAKES[name])
+    for step in range(1, 31):
+        train(model, optimizer, 1)
+        p = min(max((step - 5) / 20, 0.0), 1.0)
+        assert regularizer.sparsity().zeros == round(0.8 * (1 - (1 - p) ** 3) * 220)
+    before = [w.detach().clone() == 0 for w in model.parameters()]
+    regularizer.detach()
+    train(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), 3)
+    assert all(torch.equal(a, w == 0) for a, w in zip(before, model.parameters(), strict=True))
+    regularizer.release()
+
+
+@pytest.mark.parametrize("name", ["momentum", "Adam"])
+def test_what_becomes_zero_is_worth_least_in_the_optimizers_metric(name: str) -> None:
+    """The twin sorts w²/(2s) of a step without a penalty; the others are not shrunk."""
+    model, optimizer, regularizer = attached(
+        {"0.weight": L0(2.0), "2.weight": L0(0.5)}, MAKES[name], target_start=0, target_steps=4
+    )
+    train(model, optimizer, 1)
+    twin = network()
+    plain = MAKES[name](twin.parameters())
+    train(twin, plain, 1)
+    if name == "Adam":
+        roots = [plain.state[w]["exp_avg_sq"].sqrt() / 0.001**0.5 for w in twin.parameters()]
+        steps = [0.01 / (root + 1e-8) for root in roots]
+    else:
+        steps = [torch.tensor(0.05)] * 4
+    weights = [twin[0].weight.detach(), twin[2].weight.detach()]
+    worth = [
+        (w**2 / (2 * s) / lam).ravel()
+        for w, s, lam in zip(weights, [steps[0], steps[2]], [2.0, 0.5], strict=True)
+    ]
+    count = round(0.8 * (1 - 0.75**3) * 220)
+    threshold = torch.cat(worth).sort()[0][count - 1]
+    for w, cost, mine in zip(weights, worth, [model[0].weight, model[2].weight], strict=True):
+        expected = torch.where(cost.view(w.shape) <= threshold, 0.0, w)
+        torch.testing.assert_close(mine.detach(), expected, rtol=1e-5, atol=1e-7)
+    assert regularizer.factor == pytest.approx(float(threshold), rel=1e-4)
+    regularizer.detach()
+
+
+def test_ties_and_sleeping_optimizers_give_exactly_k() -> None:
+    model, optimizer, regularizer = attached(L0(1.0), MAKES["SGD"], target_start=0, target_steps=1)
+    for w in model.parameters():
+        nn.init.constant_(w, 0.5)
+        w.grad = torch.ones_like(w)
+    optimizer.param_groups[0]["lr"] = 0.0
+    optimizer.step()
+    assert regularizer.sparsity().zeros == 176
+    regularizer.release()
+
+
+@pytest.mark.filterwarnings("ignore:target:UserWarning")
+@pytest.mark.parametrize(
+    "penalty", [L1(1e-3), L1(10.0), MCP(0.1, 1.0), SCAD(0.1), LogSum(1e-3, 0.03)], ids=str
+)
+@pytest.mark.parametrize("name", ["momentum", "our Adam"])
+def test_a_steered_strength_arrives_too(penalty: Penalty, name: str) -> None:
+    model, optimizer, regularizer = attached(penalty, MAKES[name])
+    train(model, optimizer, 5)
+    assert regularizer.sparsity().zeros == 0
+    train(model, optimizer, 20)
+    assert regularizer.sparsity().zeros == 176
+    assert regularizer.factor != 1.0
+    assert "reached at step 25" in repr(regularizer)
+    regularizer.release()
+
+
+@pytest.mark.filterwarnings("ignore:target:UserWarning")
+@pytest.mark.parametrize("penalty", [GroupL0(1.0), GroupL0(1.0, "in"), GroupLasso(1e-3)], ids=str)
+def test_of_groups_the_share_of_dead_ones_is_meant(penalty: Penalty) -> None:
+    model, optimizer, regularizer = attached(penalty, target=0.6, target_floor=0.0)
+    train(model, optimizer, 30)
+    zeros = regularizer.sparsity().parameters.values()
+    groups = sum(z.groups for z in zeros)
+    assert sum(z.dead_groups for z in zeros) == round(0.6 * groups)
+    regularizer.release()
+
+
+def test_dead_units_of_a_joint_stay_dead_with_their_biases() -> None:
+    unit = Joint("0.weight", "0.bias", "2.weight:in")
+    model, optimizer, regularizer = attached({unit: GroupL0(1.0)}, target=0.5)
+    train(model, optimizer, 40)
+    dead = (model[0].weight == 0).all(1)
+    assert int(dead.sum()) == 10
+    assert torch.equal(dead, model[0].bias == 0)
+    assert torch.equal(dead, (model[2].weight == 0).all(0))
+    regularizer.release()
+
+
+def test_no_layer_dies_unasked_and_it_is_said_once() -> None:
+    model, optimizer, regularizer = attached(
+        L0(1.0), MAKES["SGD"], target=0.5, target_floor=0.25, target_start=0, target_steps=2
+    )
+    with torch.no_grad():
+        model[2].weight *= 1e-3
+    with pytest.warns(UserWarning, match=r"2\.weight keeps 25 of its 100 entries"):
+        train(model, optimizer, 3)
+    rows = regularizer.sparsity().parameters
+    assert rows["2.weight"].zeros == 75
+    assert regularizer.sparsity().zeros == 110
+    regularizer.release()
+
+
+@pytest.mark.filterwarnings("ignore:target. at step:UserWarning")
+def test_the_floor_holds_under_a_steered_strength() -> None:
+    penalty = {"0.weight": L1(1e-6), "2.weight": L1(1.0)}
+    model, optimizer, regularizer = attached(penalty, target=0.3, target_floor=0.5)
+    with pytest.warns(UserWarning, match=r"2\.weight keeps 50 of its 100 entries"):
+        train(model, optimizer, 30)
+    assert regularizer.sparsity().parameters["2.weight"].zeros <= 50
+    regularizer.release()
+
+
+def test_a_mapping_has_a_share_for_each_pattern() -> None:
+    model, optimizer, regularizer = attached(
+        {"0*": L0(1.0), "2*": GroupL0(1.0), "*.bias": L2(0.1)}, target={"0*": 0.9, "2*": 0.4}
+    )
+    train(model, optimizer, 30)
+    rows = regularizer.sparsity().parameters
+    assert rows["0.weight"].zeros == 108
+    assert rows["2.weight"].dead_groups == 2
+    assert "in 0*" in repr(regularizer)
+    regularizer.release()
+
+
+@pytest.mark.filterwarnings("ignore:target:UserWarning")
+@pytest.mark.parametrize("penalty", [L0(1.0), L1(1e-3)], ids=str)
+@pytest.mark.parametrize("stop", [3, 12, 27])
+@pytest.mark.parametrize("by", ["optimizer", "optimizer before attach", "regularizer"])
+def test_a_resumed_run_is_the_same(penalty: Penalty, stop: int, by: str) -> None:
+    model, optimizer, regularizer = attached(penalty)
+    train(model, optimizer, stop)
+    state = model.state_dict(), optimizer.state_dict(), regularizer.state_dict()
+    saved: Any = copy.deepcopy(state)
+    again = network()
+    again.load_state_dict(saved[0])
+    other, resumed = ADAM(again.parameters()), Regularizer(again, penalty)
+    if by == "optimizer before attach":
+        other.load_state_dict(saved[1])
+    if by == "regularizer":
+        resumed.load_state_dict(saved[2])
+        for group in saved[1]["param_groups"]:
+            group.pop("shrinkage", None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other.load_state_dict(saved[1])
+    resumed.attach(other, "proximal", target=0.8, target_steps=20, target_start=5)
+    if by == "optimizer":
+        other.load_state_dict(saved[1])
+    train(model, optimizer, 30 - stop)
+    train(again, other, 30 - stop)
+    for a, b in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert resumed.factor == regularizer.factor
+    regularizer.release()
+    resumed.release()
+
+
+BAD: list[tuple[dict[str, Any], Any, str]] = [
+    ({"target": 1.0}, L0(1), "target must be a share of zeros between 0 and 1, got 1"),
+    ({"target": 90}, L0(1), "got 90; 90 % is 0.9"),
+    ({"target": "0.9"}, L0(1), "target must be a number, got '0.9'; write 0.9 without quotes"),
+    ({"target": {}}, L0(1), "target is an empty mapping"),
+    ({"target": {"0*": 0.5, "x*": 0.5}}, L0(1), "no penalty in 'x*' makes zeros"),
+    ({"target_steps": 0}, L0(1), "target_steps must be a whole number of steps >= 1, got 0"),
+    ({"target_steps": None}, L0(1), "target needs target_steps"),
+    ({"target_start": -1}, L0(1), "target_start must be a whole number of steps >= 0, got -1"),
+    ({"target_floor": 0.5}, L0(1), "target_floor must be between 0 and 1 − target = 0.2, got 0.5"),
+    ({"target": None, "target_steps": 5}, L0(1), "target_start goes with target="),
+    ({"how": "decoupled"}, L1(1), 'goes with how="proximal" alone'),
+    ({"schedule": schedules.warmup(3)}, L1(1), "a schedule would both set the strength"),
+    ({}, L2(1), "target: no penalty makes zeros whose share could be led"),
+    ({}, {"0*": L0(1), "2*": GroupL0(1)}, "entries in 0.weight and groups in 2.weight together"),
+]
+
+
+@pytest.mark.parametrize(("options", "penalty", "message"), BAD, ids=[row[2] for row in BAD])
+def test_bad_arguments(options: dict[str, Any], penalty: Any, message: str) -> None:
+    model = network()
+    optimizer, regularizer = ADAM(model.parameters()), Regularizer(model, penalty)
+    options = {"how": "proximal", "target": 0.8, "target_steps": 20, "target_start": 5} | options
+    with pytest.raises((TypeError, ValueError)) as error:
+        regularizer.attach(optimizer, **options)
+    assert message in str(error.value)
+    regularizer.attach(optimizer, how="proximal")
+
+
+def test_a_strength_that_is_zero_or_held_zeros_are_refused() -> None:
+    model = network()
+    optimizer, regularizer = ADAM(model.parameters()), Regularizer(model, L1(1.0))
+    regularizer.factor = 0.0
+    with pytest.raises(ValueError, match="which is 0; set it to 1"):
+        regularizer.attach(optimizer, "proximal", target=0.5, target_steps=3)
+    regularizer.factor = 1.0
+    regularizer.hold_zeros()
+    with pytest.raises(ValueError, match=r"call release\(\) before attach"):
+        regularizer.attach(optimizer, "proximal", target=0.5, target_steps=3)
+    regularizer.release()
+
+
+class Numbers:
+    """A pool of plain numbers, which remembers what was taken."""
+
+    def __init__(self, numbers: Tensor, most: int) -> None:
+        self.bits, self.most, self.is_full = bits_of(numbers.clone()), most, False
+        self.sharded_like = self.bits
+
+    def histogram(self) -> Tensor:
+        return torch.bincount(self.bits >> TOP, minlength=BINS)
+
+    def take_below(self, bin: int) -> Tensor:
+        self.taken = (self.bits >> TOP) < bin
+        self.places = ((self.bits >> TOP) == bin).nonzero()[:, 0]
+        return self.bits[self.places]
+
+    def take(self, mask: Tensor) -> None:
+        self.taken[self.places[mask]] = True
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_smallest_of_several_pools_are_found_without_sorting(seed: int) -> None:
+    """The twin sorts all numbers, and skips those of a pool that has given its most."""
+    random = np.random.default_rng(seed)
+    sizes = random.integers(0, 60, 4)
+    pools = [torch.tensor(random.exponential(size=n), dtype=torch.float32) for n in sizes]
+    pools = [(w * 4).round() / 4 if random.random() < 0.5 else w for w in pools]
+    if seed % 3 == 0 and sizes[0]:
+        pools[0][0] = float("nan")
+    most = [int(random.integers(0, n + 1)) for n in sizes]
+    count = int(random.integers(0, sum(most) + 2))
+    numbered = [(float(x), i, j) for i, pool in enumerate(pools) for j, x in enumerate(pool)]
+    expected, left = [np.zeros(n, bool) for n in sizes], list(most)
+    for _, i, j in sorted(numbered, key=lambda n: (np.isnan(n[0]), n[0], n[1], n[2])):
+        if left[i] and sum(int(e.sum()) for e in expected) < count:
+            left[i] -= 1
+            expected[i][j] = True
+    found = [Numbers(pool, limit) for pool, limit in zip(pools, most, strict=True)]
+    take_smallest(found, count)
+    for pool, mask in zip(found, expected, strict=True):
+        assert pool.taken.tolist() == mask.tolist()
+
+
+def test_the_ramp_and_the_gains() -> None:
+    goal = Goal(0.9)
+    target = Target({"*": goal}, start=100, steps=200, floor=None)
+    wanted = []
+    for target.done in (0, 100, 200, 300, 400):
+        wanted.append(round(target.wanted(goal), 10))
+    assert wanted == [0.0, 0.0, 0.7875, 0.9, 0.9]
+    assert target.most(goal, 1000, by_groups=False) == 980
+    assert target.most(goal, 10, by_groups=False) == 9
+    assert target.most(goal, 100, by_groups=True) == 95
+    goal.steer(0.5, by_groups=False)
+    assert goal.factor == pytest.approx(np.exp(0.1))
+    goal.zeros = 0.49
+    goal.steer(0.5, by_groups=False)
+    assert goal.factor == pytest.approx(np.exp(0.1 - 1.0))
+
+
+SHARDED = """
+import sys, warnings
+import torch, torch.distributed as dist
+from torch import nn
+from torch.distributed.fsdp import fully_shard
+from shrinkage import L0, L1, GroupL0
+from shrinkage.torch import Regularizer
+rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+torch.set_num_threads(1)
+warnings.filterwarnings("ignore")
+dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=world)
+mesh = dist.device_mesh.init_device_mesh("cpu", (world,))
+x = torch.linspace(-1, 1, 48).view(8, 6).sin().double()
+
+def run(shard, penalty, tie):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 21), nn.Tanh(), nn.Linear(21, 5)).double()
+    if tie:
+        for w in model.parameters():
+            nn.init.constant_(w, 0.5)
+    if shard:
+        fully_shard(model, mesh=mesh)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    regularizer = Regularizer(model, penalty)
+    regularizer.attach(optimizer, "proximal", target=0.6, target_start=1, target_steps=6)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (model(x) - x[:, :5] ** 2).square().mean().backward()
+        optimizer.step()
+    weights = [w.full_tensor() if shard else w for w in model.parameters()]
+    regularizer.release()
+    return [w.detach() for w in weights], regularizer.sparsity(), regularizer.factor
+
+for penalty in (L0(1.0), L1(0.01), GroupL0(1.0), GroupL0(1.0, "in")):
+    for tie in (False, True):
+        plain, zeros, factor = run(False, penalty, tie)
+        shards, sharded_zeros, sharded_factor = run(True, penalty, tie)
+        assert zeros == sharded_zeros or tie and zeros.zeros == sharded_zeros.zeros, penalty
+        if not tie:
+            for a, b in zip(plain, shards, strict=True):
+                assert torch.allclose(a, b, atol=1e-9, rtol=0), penalty
+            assert abs(factor - sharded_factor) <= 1e-6 * factor
+print("fine")
+"""
+
+
+@pytest.mark.slow
+def test_the_share_is_over_all_shards(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARDED, str(rank), "2", store],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        said, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, said
+        assert said.strip().endswith("fine")
