@@ -14,8 +14,9 @@ from torch.optim import Optimizer
 from shrinkage.compact.constants import Constants, find_constants
 from shrinkage.compact.graph import Graph, operation, shape, trace
 from shrinkage.compact.keeping import KeepSets, find_keep_sets
+from shrinkage.compact.measuring import count_multiplications, time_calls
 from shrinkage.compact.operations.pointwise import register_pointwise
-from shrinkage.compact.report import Report, make_report
+from shrinkage.compact.report import Change, Report, count_parameters, describe_layers
 from shrinkage.compact.slicing import Plan, apply_plan, make_plan, slice_optimizer
 from shrinkage.compact.verification import (
     Sample,
@@ -167,24 +168,50 @@ def compact(
     >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     >>> with torch.no_grad():
     ...     _ = model[0].weight[1:3].zero_()
-    >>> small = compact(model, torch.randn(8, 3))
+    >>> small = compact(model, torch.randn(8, 3), time_it=False)
     >>> small.model[0].weight.shape
     torch.Size([2, 3])
     """
-    args, kwargs = _arguments(example_inputs)
+    sample = _arguments(example_inputs)
     memo: dict[int, Any] = {}
     small = copy.deepcopy(model, memo)
-    search = _prepare(model, args, kwargs)
+    search = _prepare(model, *sample)
     if isinstance(search, str):
-        report = make_report(model, small, (args, kwargs), None, search, time_it)
+        report = _report(model, small, sample, None, (search,), time_it)
         return Compacted(small, report, copy.deepcopy(optimizer, memo))
     best = search.run()
     new = apply_plan(best.plan, small, best.heads_only)
     small_optimizer = copy.deepcopy(optimizer, memo)
     if small_optimizer is not None:
         slice_optimizer(best.plan, small, new, small_optimizer)
-    report = make_report(model, small, (args, kwargs), best, search.rejected, time_it)
+    remarks = tuple(
+        f"stays whole: {', '.join(f'{name} (axis {axis})' for name, axis in space)}: {why}"
+        for space, why in search.rejected
+    )
+    report = _report(model, small, sample, best, remarks, time_it)
     return Compacted(small, report, small_optimizer)
+
+
+def _report(
+    model: nn.Module,
+    small: nn.Module,
+    sample: Sample,
+    best: Candidate | None,
+    remarks: tuple[str, ...],
+    time_it: bool,
+) -> Report:
+    """Count and time copies in evaluation mode, so that the models stay in theirs."""
+    pair = (copy.deepcopy(model).eval(), copy.deepcopy(small).eval())
+    (before, bytes_before), (after, bytes_after) = map(count_parameters, pair)
+    return Report(
+        layers=describe_layers(best.sets) if best is not None else (),
+        parameters=Change(before, after),
+        multiplications=Change(*(count_multiplications(each, sample) for each in pair)),
+        bytes=Change(bytes_before, bytes_after),
+        seconds=Change(*time_calls(pair, sample)) if time_it else None,
+        difference=best.difference if best is not None else 0.0,
+        remarks=remarks,
+    )
 
 
 def _arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -220,4 +247,4 @@ def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if any(operation(node) == "_to_copy" for node in graph.nodes):
             tolerance = 1e-5  # parts of it are not in float64
         return Search(reference, graph, constants, outputs, tolerance)
-    return f"torch.export could not follow the model ({problem.splitlines()[0]})"
+    return f"nothing was removed: torch.export could not follow the model ({problem.splitlines()[0]})"

@@ -79,6 +79,7 @@ def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
             program = torch.export.export(model, args, dict(kwargs)).run_decompositions({})
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+    program.graph.eliminate_dead_code()
     held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     flat = list(flatten(program.example_inputs))
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}

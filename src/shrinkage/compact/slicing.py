@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from shrinkage.compact.folding import FOLDS, Fold
 from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import KeepSets
+from shrinkage.compact.multihead import drop_heads
 from shrinkage.compact.operations.convolutions import (
     CONVOLUTIONS,
     TRANSPOSED,
@@ -26,7 +27,7 @@ from shrinkage.compact.operations.convolutions import (
 from shrinkage.compact.operations.reductions import group_count
 from shrinkage.compact.operations.shapes import SPLITS, VIEWS
 
-HEADS = re.compile(r"head|group|nhead")
+HEADS = re.compile(r"heads$|groups$|^n_?heads?$|num_\w*(heads|groups)")
 
 
 @dataclass
@@ -189,6 +190,8 @@ def _set_sizes(module: nn.Module, groups: int | None) -> None:
             size = module.num_channels // module.num_groups
             module.num_groups = groups or module.num_groups
             module.num_channels = size * module.num_groups
+        case nn.MultiheadAttention():
+            drop_heads(module)
         case nn.Embedding():
             module.embedding_dim = module.weight.shape[1]
         case nn.PReLU():
@@ -201,6 +204,8 @@ def _set_sizes(module: nn.Module, groups: int | None) -> None:
 
 def _set_numbers(module: nn.Module, sizes: Mapping[int, int], heads_only: bool) -> None:
     """Change the numbers of a module that views or splits tensors, such as ``num_heads``."""
+    if isinstance(module, nn.MultiheadAttention):
+        return
     for name, number in list(vars(module).items()):
         is_size = isinstance(number, int) and not isinstance(number, bool) and number > 1
         if is_size and number in sizes and (HEADS.search(name) or not heads_only):

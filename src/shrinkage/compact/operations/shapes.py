@@ -22,7 +22,7 @@ SPLITS = ("split", "split_with_sizes", "chunk", "slice", "select", "unbind", "te
     *VIEWS,
     *SPLITS,
     *("permute", "transpose", "t", "numpy_T", "movedim", "swapaxes", "expand", "repeat", "cat"),
-    *("stack", "flip", "roll", "clone", "alias", "detach", "pixel_shuffle", "pixel_unshuffle"),
+    *("stack", "flip", "roll", "pixel_shuffle", "pixel_unshuffle"),
     *("reflection_pad1d", "reflection_pad2d", "replication_pad2d", "unfold", "diagonal", "tile"),
 )
 def varies_likewise(call: Call) -> Masks:
@@ -72,6 +72,10 @@ def keep_viewed(sets: KeepSets, node: Node) -> None:
     for before, after in match_axes(shape(source), shape(node)):
         if len(before) == len(after) == 1:
             sets.tie(source, before[0], node, after[0])
+        elif not (before and after):  # an axis of length 1
+            for tensor, axes in ((source, before), (node, after)):
+                for axis in axes:
+                    sets.need(tensor, axis, "it is the only one")
         else:
             sets.tie_product([(source, a) for a in before], [(node, a) for a in after])
 
@@ -231,7 +235,13 @@ def keep_turned(sets: KeepSets, node: Node) -> None:
             sets.need(node, axis, f"{sets.graph.where(node)} moves along it")
 
 
-@keeps("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d")
+@varies("pad")
+def varies_where_padded(call: Call) -> Masks:
+    padded: Tensor = call.run(call.masks[0].float(), *call.args[1:3])
+    return padded > 0
+
+
+@keeps("pad", "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad2d")
 def keep_padded(sets: KeepSets, node: Node) -> None:
     """Axes that become longer keep everything."""
     source = _source(node)
