@@ -127,14 +127,20 @@ class KeepSets:
 
 Rule = Callable[[KeepSets, Node], None]
 KEEPS: dict[str, Rule] = {}
+DEMANDING: set[str] = set()
 EQUAL: dict[str, Callable[[KeepSets, Node], Iterable[Family]]] = {}
 
 
-def keeps(*operations: str) -> Callable[[Rule], Rule]:
-    """Register how some operations relate the sets of their tensors."""
+def keeps(*operations: str, demands: bool = False) -> Callable[[Rule], Rule]:
+    """Register how some operations relate the sets of their tensors.
+
+    Rules of operations that demand something for reasons of their own go first, so that theirs is
+    the reason that is told.
+    """
 
     def register(rule: Rule) -> Rule:
         KEEPS.update(dict.fromkeys(operations, rule))
+        DEMANDING.update(operations if demands else ())
         return rule
 
     return register
@@ -161,6 +167,9 @@ def find_keep_sets(
     for node in graph.tensors:
         if node not in graph.names:
             sets.need_all(node, "it is part of a tensor that the model makes anew")
+    for node in graph.nodes:
+        if operation(node) in DEMANDING or operation(node) not in KEEPS:
+            KEEPS.get(operation(node), keep_everything)(sets, node)
     sets.changed.update(graph.nodes)
     _settle(sets)
     while _equalize(sets) or _fill_empty(sets):
@@ -208,10 +217,11 @@ def _equalize(sets: KeepSets) -> bool:
 
 
 def _fill_empty(sets: KeepSets) -> bool:
-    """Keep one index of an axis that would be empty."""
+    """Keep one index of an axis that would be empty: a constant one, which needs no inputs."""
     for (node, axis), reasons in list(sets.reasons.items()):
         if len(reasons) and not reasons.any():
-            first = np.arange(len(reasons)) == 0
+            constant = sets.constants.along(node, axis, len(reasons)).is_constant
+            first = np.arange(len(reasons)) == int(np.argmax(constant))
             sets.need(node, axis, "a layer keeps at least one unit", first)
             break
     return bool(sets.changed)

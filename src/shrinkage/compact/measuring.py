@@ -21,7 +21,7 @@ def count_multiplications(model: nn.Module, sample: Sample) -> int:
 
 
 def time_calls(
-    models: tuple[nn.Module, nn.Module], sample: Sample, rounds: int = 15, at_most: float = 10.0
+    models: tuple[nn.Module, nn.Module], sample: Sample, rounds: int = 100, at_most: float = 1.0
 ) -> tuple[float, float]:
     """Median seconds of one call of two models, in turn, after a call of each to warm up."""
     seconds: tuple[list[float], list[float]] = ([], [])
@@ -31,7 +31,7 @@ def time_calls(
             elapsed = time_once(lambda model=model: run(model, sample))  # type: ignore[misc]
             if number:
                 taken.append(elapsed)
-        if number and time.perf_counter() > end:
+        if number > 4 and time.perf_counter() > end:
             break
     return median(seconds[0]), median(seconds[1])
 

@@ -93,7 +93,7 @@ def _plan_groups(plan: Plan, sets: KeepSets, node: Node) -> None:
 def _changed_sizes(sets: KeepSets, node: Node) -> dict[int, int]:
     parts = node.users if isinstance(node.meta.get("val"), list | tuple) else [node]
     sizes = {}
-    for part in parts:
+    for part in (*parts, *node.all_input_nodes):
         for axis, size in enumerate(shape(part)):
             left = int(sets.kept(part, axis).sum())
             if 0 < left < size:

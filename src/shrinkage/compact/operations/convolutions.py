@@ -117,6 +117,8 @@ def _tie_weight(sets: KeepSets, conv: Convolution) -> None:
         sets.tie(conv.source, 1, conv.weight, into)
         return
     sets.need(conv.weight, 1, "its group keeps it")  # what goes there is taken out by group
+    if conv.inputs == conv.outputs == 1:
+        sets.tie(conv.node, 1, conv.source, 1)
     sets.tie(*((conv.source, 1) if conv.is_transposed else (conv.node, 1)), conv.weight, 0)
     is_own = conv.weight in sets.graph.names and len(conv.weight.users) == 1
     if not is_own and shape(conv.weight)[1] > 1:

@@ -99,7 +99,7 @@ def reduced_axes(node: Node) -> set[int]:
     return {int(axis) % rank for axis in (axes if isinstance(axes, list | tuple) else [axes])}
 
 
-@keeps(*REDUCTIONS)
+@keeps(*REDUCTIONS, demands=True)
 def keep_reduced(sets: KeepSets, node: Node) -> None:
     """Axes that are reduced keep everything."""
     source: Any = node.args[0]
@@ -154,7 +154,7 @@ def keep_batch_norm(sets: KeepSets, node: Node) -> None:
                 sets.tie(part, 1, vector, 0)
 
 
-@keeps("layer_norm", "native_layer_norm", "rms_norm")
+@keeps("layer_norm", "native_layer_norm", "rms_norm", demands=True)
 def keep_layer_norm(sets: KeepSets, node: Node) -> None:
     """The statistics are of all channels: the width stays."""
     source: Any = node.args[0]
