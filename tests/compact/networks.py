@@ -94,9 +94,9 @@ def _live(model: nn.Module, layer: nn.Module, axis: int, inputs: Tensor) -> Iter
 class _hook:
     def __init__(self, layer: nn.Module, change: Callable[[Tensor], Any]) -> None:
         self.handle = layer.register_forward_hook(
-            lambda _module, _inputs, output: result
-            if isinstance(result := change(output), Tensor)
-            else None
+            lambda _module, _inputs, output: (
+                result if isinstance(result := change(output), Tensor) else None
+            )
         )
 
     def __enter__(self) -> None:

@@ -59,6 +59,7 @@ def test_it_is_exported_and_compacted_again(model: nn.Module, inputs: Tensor) ->
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_it_is_compiled(model: nn.Module, inputs: Tensor) -> None:
     small = compact(model, inputs, time_it=False).model
     torch.testing.assert_close(
@@ -102,7 +103,9 @@ def test_training_goes_on_as_it_would_have(make: object, inputs: Tensor) -> None
         step(model, optimizer)
         step(small.model, small.optimizer)
     assert relative_error(model, small.model, x) <= 1e-10
-    assert [g["lr"] for g in small.optimizer.param_groups] == [g["lr"] for g in optimizer.param_groups]
+    assert [g["lr"] for g in small.optimizer.param_groups] == [
+        g["lr"] for g in optimizer.param_groups
+    ]
 
 
 def test_a_new_bias_is_trained(inputs: Tensor) -> None:

@@ -177,7 +177,9 @@ def test_a_layer_that_is_dead_as_a_whole_keeps_one_unit() -> None:
 
 
 def test_batch_norm_without_a_gain_is_its_bias() -> None:
-    model = stir(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)), 0)
+    model = stir(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)), 0
+    )
     with torch.no_grad():
         model[1].weight[:2] = 0.0
     small, _ = shrink(model, image())

@@ -107,7 +107,9 @@ class Search:
             try:
                 apply_plan(plan, small, heads_only)
                 difference = largest_difference(small, self.reference)
-            except Exception as error:  # whatever a model raises whose sizes are written in its code
+            except (
+                Exception
+            ) as error:  # whatever a model raises whose sizes are written in its code
                 why = f"the model raised {type(error).__name__} without it: {error}"
                 continue
             if difference <= self.tolerance:
@@ -247,4 +249,6 @@ def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if any(operation(node) == "_to_copy" for node in graph.nodes):
             tolerance = 1e-5  # parts of it are not in float64
         return Search(reference, graph, constants, outputs, tolerance)
-    return f"nothing was removed: torch.export could not follow the model ({problem.splitlines()[0]})"
+    return (
+        f"nothing was removed: torch.export could not follow the model ({problem.splitlines()[0]})"
+    )

@@ -92,7 +92,10 @@ def find_constants(graph: Graph) -> Constants:
     found = Constants(values=dict(graph.tensors))
     values: dict[Node, Any] = {**graph.tensors, **graph.inputs}
     masks: dict[Node, Any] = {
-        **{node: torch.zeros_like(tensor, dtype=torch.bool) for node, tensor in graph.tensors.items()},
+        **{
+            node: torch.zeros_like(tensor, dtype=torch.bool)
+            for node, tensor in graph.tensors.items()
+        },
         **{
             node: torch.ones_like(value, dtype=torch.bool) if isinstance(value, Tensor) else value
             for node, value in graph.inputs.items()

@@ -78,7 +78,10 @@ class KeepSets:
     ) -> None:
         """Keep position ``at[i]`` of one axis where position ``there[i]`` of another is kept."""
         one, two = (first, axis % len(shape(first))), (second, other % len(shape(second)))
-        for (source, taken), (target, put) in (((one, at), (two, there)), ((two, there), (one, at))):
+        for (source, taken), (target, put) in (
+            ((one, at), (two, there)),
+            ((two, there), (one, at)),
+        ):
             reasons = np.zeros_like(self[target])
             np.maximum.at(reasons, put, self[source][taken])
             self._grow(target, reasons)

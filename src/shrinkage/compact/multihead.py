@@ -65,7 +65,11 @@ class FewerHeads(nn.MultiheadAttention):
         if mask is not None:
             mask = mask.reshape(-1, *scores.shape[1:]) if mask.ndim == 3 else mask
             scores = _hide(scores, mask)
-        return scores if padding is None else _hide(scores, padding.reshape(-1, 1, 1, scores.shape[-1]))
+        return (
+            scores
+            if padding is None
+            else _hide(scores, padding.reshape(-1, 1, 1, scores.shape[-1]))
+        )
 
 
 def _hide(scores: Tensor, mask: Tensor) -> Tensor:

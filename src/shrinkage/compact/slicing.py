@@ -68,8 +68,12 @@ def make_plan(sets: KeepSets) -> Plan:
             plan.folds += list(fold(sets, node))
         _plan_groups(plan, sets, node)
         if operation(node) in (*VIEWS, *SPLITS, "expand"):
-            sizes = plan.sizes.setdefault(sets.graph.path(node), {})
-            sizes.update(_changed_sizes(sets, node))
+            path = sets.graph.path(node)
+            while sizes := _changed_sizes(sets, node):
+                plan.sizes.setdefault(path, {}).update(sizes)
+                if not path:
+                    break
+                path = path.rpartition(".")[0]  # where its size may be known
     return plan
 
 

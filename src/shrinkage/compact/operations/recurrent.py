@@ -65,7 +65,12 @@ def varies_of_recurrence(call: Call) -> Masks:
     masks = tuple(torch.ones_like(part, dtype=torch.bool) for part in call.result)
     states = call.args[1] if isinstance(call.args[1], list | tuple) else [call.args[1]]
     starts_at_0 = all(isinstance(s, Tensor) and not s.any() for s in states)
-    if isinstance(call.args[3], bool) and starts_at_0 and is_known(call.args) and not call.masks[1][0].any():
+    if (
+        isinstance(call.args[3], bool)
+        and starts_at_0
+        and is_known(call.args)
+        and not call.masks[1][0].any()
+    ):
         name = operation(call.node)
         last = [cell for cell in read_cells(name, call.args) if cell.layer == call.args[4] - 1]
         silent = np.concatenate([silent_units(name, cell) for cell in last])
@@ -129,7 +134,9 @@ def _keep_input(sets: KeepSets, node: Node, cell: Cell, below: list[Cell]) -> No
         silent = np.zeros(size, dtype=bool)
         for start, source in _placed(below):
             units = shape(source.parameters[1])[1]
-            sets.tie_at(source.parameters[1], 1, np.arange(units), weight, 1, start + np.arange(units))
+            sets.tie_at(
+                source.parameters[1], 1, np.arange(units), weight, 1, start + np.arange(units)
+            )
             values = [sets.constants.values[p] for p in source.parameters]
             states = args[1] if isinstance(args[1], list | tuple) else [args[1]]
             if all(operation(state) in FILLED for state in states):

@@ -142,7 +142,12 @@ def keep_split(sets: KeepSets, node: Node) -> None:
     rank = len(shape(source))
     for part, axis, at in _parts(node):
         if operation(node) in ("select", "unbind"):
-            sets.need(source, axis, f"{sets.graph.where(node)} takes it by its number", _at(source, axis, at))
+            sets.need(
+                source,
+                axis,
+                f"{sets.graph.where(node)} takes it by its number",
+                _at(source, axis, at),
+            )
             rest = [a for a in range(rank) if a != axis]
             for new, old in enumerate(rest):
                 sets.tie(part, new, source, old)
@@ -155,9 +160,11 @@ def keep_split(sets: KeepSets, node: Node) -> None:
 
 def _equal_parts(sets: KeepSets, node: Node) -> Iterable[Family]:
     """An axis that is cut into parts of one size is cut so again."""
-    parts = list(_parts(node))
-    if len({len(at) for _, _, at in parts}) == 1 and len(parts) > 1:
-        yield [((part, axis), np.arange(len(at))) for part, axis, at in parts]
+    axis = _arguments(node)["dim"]
+    sizes = [value.shape[axis] for value in node.meta["val"]]
+    if len(set(sizes)) == 1 and len(sizes) > 1:
+        starts = np.arange(0, sum(sizes), sizes[0])
+        yield [((_source(node), axis), start + np.arange(sizes[0])) for start in starts]
 
 
 for _name in ("split", "chunk", "split_with_sizes"):
@@ -168,8 +175,8 @@ def _parts(node: Node) -> Iterator[tuple[Node, int, np.ndarray]]:
     """Each part that is used, the axis and the positions it has there."""
     source = _source(node)
     name, sizes = operation(node), shape(source)
-    arguments = dict(zip(_ARGUMENTS[name], node.args[1:], strict=False)) | dict(node.kwargs)
-    axis = int(arguments.get("dim", 0)) % len(sizes)
+    arguments = _arguments(node)
+    axis = arguments["dim"]
     positions = np.arange(sizes[axis])
     if name == "slice":
         end = min(int(arguments.get("end") or 2**62), 2**62) if arguments.get("end") != 0 else 0
@@ -186,6 +193,12 @@ def _parts(node: Node) -> Iterator[tuple[Node, int, np.ndarray]]:
                 if part.args[1] == number:
                     yield part, axis, positions[start : start + length]
             start += length
+
+
+def _arguments(node: Node) -> dict[str, Any]:
+    """The arguments of an operation that takes parts, by name."""
+    given = dict(zip(_ARGUMENTS[operation(node)], node.args[1:], strict=False)) | dict(node.kwargs)
+    return {**given, "dim": int(given.get("dim", 0)) % len(shape(_source(node)))}  # type: ignore
 
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
