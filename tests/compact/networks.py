@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -73,7 +74,7 @@ def find_live_units(model: nn.Module, draw: Callable[[], Tensor]) -> dict[str, i
 
 def _live(model: nn.Module, layer: nn.Module, axis: int, inputs: Tensor) -> Iterator[bool]:
     seen: list[Tensor] = []
-    with _hook(layer, lambda output: seen.append(output)):
+    with Hook(layer, lambda output: seen.append(output)):
         expected = run(model, inputs)
     units = seen[0].movedim(axis, 0)
     for number, unit in enumerate(units):
@@ -86,12 +87,12 @@ def _live(model: nn.Module, layer: nn.Module, axis: int, inputs: Tensor) -> Iter
                 output.movedim(axis, 0)[number] += size
                 return output
 
-            with _hook(layer, disturb):
+            with Hook(layer, disturb):
                 changed.append(bool((run(model, inputs) - expected).abs().max() > 1e-12))
         yield varies and any(changed)
 
 
-class _hook:
+class Hook:
     def __init__(self, layer: nn.Module, change: Callable[[Tensor], Any]) -> None:
         self.handle = layer.register_forward_hook(
             lambda _module, _inputs, output: (
@@ -112,7 +113,7 @@ def mlp(seed: int) -> nn.Sequential:
     activations = [nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Hardswish]
     widths = [4, *torch.randint(3, 12, (3,), generator=generator).tolist(), 2]
     layers: list[nn.Module] = []
-    for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (before, after) in enumerate(itertools.pairwise(widths)):
         pick = int(torch.randint(len(activations), (), generator=generator))
         layers += [nn.Linear(before, after, bias=number != 1), activations[pick](), nn.Dropout(0.3)]
     return nn.Sequential(*layers[:-2])

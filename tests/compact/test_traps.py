@@ -222,3 +222,42 @@ def test_a_model_that_cannot_be_exported_comes_back_whole() -> None:
 def test_the_example_has_to_be_tensors(example: object) -> None:
     with pytest.raises(TypeError, match="example_inputs must be a tensor, a tuple of arguments"):
         compact(nn.Linear(2, 2), example)
+
+
+def test_a_sum_over_places_is_no_constant() -> None:
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(torch.tanh(self.one(x)).sum(1))
+
+    model = stir(Summed(), 0)
+    zero_row(model.one, 0)
+    small, _ = shrink(model, torch.randn(2, 5, 3, dtype=torch.float64))
+    assert small.one.out_features == 4
+    assert relative_error(model, small, torch.randn(2, 9, 3, dtype=torch.float64)) <= 1e-10
+
+
+def test_what_is_drawn_is_no_constant() -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = torch.tanh(self.one(x))
+            return self.two(hidden * torch.rand(4).to(hidden)) * 0.0 + hidden[:, :2]
+
+    model = stir(Noisy(), 0)
+    zero_row(model.one, 3)
+    small, _ = shrink(model, torch.randn(2, 3, dtype=torch.float64))
+    assert small.one.out_features == 4
+
+
+def test_a_grouped_convolution_without_a_batch_keeps_everything() -> None:
+    model = stir(nn.Sequential(nn.Conv2d(4, 6, 1), nn.Conv2d(6, 4, 1, groups=2)), 0)
+    zero_row(model[0], 0, 3)
+    small, _ = shrink(model, torch.randn(4, 5, 7, dtype=torch.float64))
+    assert small[0].out_channels == 6

@@ -23,6 +23,7 @@ from shrinkage.compact.verification import (
     largest_difference,
     make_samples,
     map_tensors,
+    run,
     run_all,
 )
 
@@ -41,6 +42,14 @@ class Compacted:
         Layer by layer; ``print(report)``.
     optimizer : torch.optim.Optimizer or None
         The optimizer that was given, of the smaller model, with what remains of its state.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    >>> compacted = compact(model, torch.randn(8, 3), time_it=False)
+    >>> compacted.report.parameters.ratio, compacted.optimizer
+    (1.0, None)
     """
 
     model: nn.Module
@@ -204,6 +213,7 @@ def _report(
 ) -> Report:
     """Count and time copies in evaluation mode, so that the models stay in theirs."""
     pair = (copy.deepcopy(model).eval(), copy.deepcopy(small).eval())
+    as_it_is = [(sample, run(pair[0], sample))]
     (before, bytes_before), (after, bytes_after) = map(count_parameters, pair)
     return Report(
         layers=describe_layers(best.sets) if best is not None else (),
@@ -212,6 +222,7 @@ def _report(
         bytes=Change(bytes_before, bytes_after),
         seconds=Change(*time_calls(pair, sample)) if time_it else None,
         difference=best.difference if best is not None else 0.0,
+        rounding=largest_difference(pair[1], as_it_is),
         remarks=remarks,
     )
 
@@ -235,9 +246,9 @@ def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     for dtype, tolerance in ((torch.float64, 1e-10), (None, 1e-5)):
         reference = copy.deepcopy(model).eval().cpu()
         sample = map_tensors((args, kwargs), lambda tensor: tensor.detach().cpu())
-        if dtype is not None:
-            reference = reference.to(dtype)
-            sample = map_tensors(sample, lambda t: t.to(dtype) if t.is_floating_point() else t)
+        if dtype is torch.float64:
+            reference = reference.double()
+            sample = map_tensors(sample, lambda t: t.double() if t.is_floating_point() else t)
         try:
             graph = trace(reference, *sample)
             register_pointwise(graph)

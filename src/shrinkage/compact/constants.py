@@ -63,7 +63,8 @@ class Constant:
 
     @property
     def is_zero(self) -> np.ndarray:
-        return self.is_constant & (self.value == 0)
+        zero: np.ndarray = self.is_constant & (self.value == 0)
+        return zero
 
 
 @dataclass
@@ -136,18 +137,13 @@ def execute(node: Node, args: Any, kwargs: Any) -> Any:
 
 
 def _call(node: Node, values: dict[Node, Any], masks: dict[Node, Any]) -> Call:
-    args = map_arg(node.args, values.__getitem__)
-    kwargs = map_arg(node.kwargs, values.__getitem__)
+    args: Any = map_arg(node.args, values.__getitem__)
+    kwargs: Any = map_arg(node.kwargs, values.__getitem__)
     with torch.no_grad():
         result = execute(node, args, kwargs)
-    return Call(
-        node,
-        args,  # type: ignore[arg-type]
-        kwargs,  # type: ignore[arg-type]
-        map_arg(node.args, masks.__getitem__),  # type: ignore[arg-type]
-        map_arg(node.kwargs, masks.__getitem__),  # type: ignore[arg-type]
-        result,
-    )
+    mask_args: Any = map_arg(node.args, masks.__getitem__)
+    mask_kwargs: Any = map_arg(node.kwargs, masks.__getitem__)
+    return Call(node, args, kwargs, mask_args, mask_kwargs, result)
 
 
 def _mask_of(call: Call) -> Any:
@@ -157,6 +153,8 @@ def _mask_of(call: Call) -> Any:
     varying = any_varies((call.masks, dict(call.mask_kwargs)))
     if varying and (rule := VARIES.get(operation(call.node))):
         return rule(call)
+    if torch.Tag.nondeterministic_seeded in getattr(call.node.target, "tags", ()):
+        varying = True  # it may be drawn at random
     return _filled(call.result, varying)
 
 

@@ -1,4 +1,4 @@
-"""Where the contribution of a constant goes once its unit is gone: into the bias of the next layer."""
+"""Where a constant goes once its unit is gone: into the bias of the next layer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 from torch.fx import Node
-from torch.nn.modules.conv import _ConvNd
 
 from shrinkage.compact.keeping import KeepSets
+
+CONVOLUTION_LAYERS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
 
 
 @dataclass(frozen=True)
@@ -45,5 +49,7 @@ def bias_of(sets: KeepSets, node: Node, bias: object) -> str | None:
     path = sets.graph.path(node)
     layer = sets.model.get_submodule(path)
     calls = sum(sets.graph.path(n) == path for n in sets.graph.nodes if n.target == node.target)
-    takes_bias = isinstance(layer, nn.Linear | _ConvNd) and layer.bias is None and calls == 1
+    takes_bias = (
+        isinstance(layer, (nn.Linear, *CONVOLUTION_LAYERS)) and layer.bias is None and calls == 1
+    )
     return f"{path}.bias" if takes_bias else None

@@ -71,15 +71,7 @@ def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     Parameters that share a tensor become one node. Attention's fast path is turned off meanwhile:
     it is one operation that hides the heads.
     """
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.export(model, args, dict(kwargs)).run_decompositions({})
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-    program.graph.eliminate_dead_code()
+    program = _export(model, args, kwargs)
     held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     flat = list(flatten(program.example_inputs))
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
@@ -90,13 +82,11 @@ def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     for spec in program.graph_signature.input_specs:
         node = nodes[spec.arg.name]
         if spec.kind is InputKind.USER_INPUT:
-            inputs[node] = flat[len(inputs)]
-            if isinstance(spec.arg, ConstantArgument):
-                inputs[node] = spec.arg.value
+            is_number = isinstance(spec.arg, ConstantArgument)
+            inputs[node] = spec.arg.value if is_number else flat[len(inputs)]
             continue
         target = str(spec.target)
-        stored = program.state_dict.get(target, program.constants.get(target))
-        tensor = held.get(target, stored)
+        tensor = held.get(target, program.state_dict.get(target, program.constants.get(target)))
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{target} is a {type(tensor).__name__}, not a tensor")
         key = (tensor.data_ptr(), tuple(tensor.shape))
@@ -108,14 +98,26 @@ def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
         if spec.kind in HELD and target in held:
             names[node] = target
     (last,) = (node for node in program.graph.nodes if node.op == "output")
-    return Graph(
-        nodes=[n for n in program.graph.nodes if n.op not in ("placeholder", "output")],
-        tensors=tensors,
-        names=names,
-        inputs=inputs,
-        outputs=[n for n in flatten(last.args) if isinstance(n, Node)],
-        owner=program.graph_module,
-    )
+    operations = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    outputs = [node for node in flatten(last.args) if isinstance(node, Node)]
+    return Graph(operations, tensors, names, inputs, outputs, program.graph_module)
+
+
+def _export(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> torch.export.ExportedProgram:
+    """A program of ATen operations without effects, nor results that nobody uses."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.export(model, args, dict(kwargs))
+            program: torch.export.ExportedProgram = exported.run_decompositions({})
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    program.graph.eliminate_dead_code()
+    return program
 
 
 def flatten(nested: object) -> Iterator[object]:

@@ -209,13 +209,15 @@ def keep_everything(sets: KeepSets, node: Node) -> None:
 def _equalize(sets: KeepSets) -> bool:
     """Give the sets that have to be of one size as many indices as the largest has."""
     for node in sets.graph.nodes:
-        for family in EQUAL.get(operation(node), lambda *_: ())(sets, node):
+        families = EQUAL.get(operation(node))
+        for family in families(sets, node) if families else ():
             counts = [int((sets[axis][at] > 0).sum()) for axis, at in family]
-            for (axis, at), count in zip(family, counts, strict=True):
-                spare = at[sets[axis][at] == 0][: max(counts) - count]
-                which = np.isin(np.arange(len(sets[axis])), spare)
-                if which.any():
-                    sets.need(*axis, f"{sets.graph.where(node)} needs parts of one size", which)
+            for ((tensor, axis), at), count in zip(family, counts, strict=True):
+                spare = at[sets[tensor, axis][at] == 0][: max(counts) - count]
+                if len(spare):
+                    which = np.isin(np.arange(shape(tensor)[axis]), spare)
+                    why = f"{sets.graph.where(node)} needs parts of one size"
+                    sets.need(tensor, axis, why, which)
     return bool(sets.changed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, softmax
@@ -37,7 +39,7 @@ class FewerHeads(nn.MultiheadAttention):
         if is_batched and not self.batch_first:
             tensors = [tensor.transpose(0, 1) for tensor in tensors]
         heads = [
-            linear(tensor, weight, bias).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            self._split(linear(tensor, weight, bias))
             for tensor, weight, bias in zip(tensors, *self._projections(), strict=True)
         ]
         scores = heads[0] @ heads[1].transpose(-2, -1) * self.head_dim**-0.5
@@ -52,24 +54,25 @@ class FewerHeads(nn.MultiheadAttention):
         result = result if self.batch_first else result.transpose(0, 1)
         return result, weights if need_weights else None
 
-    def _projections(self) -> tuple[list[Tensor], list[Tensor | None]]:
+    def _split(self, projected: Tensor) -> Tensor:
+        """(N, L, heads · head_dim) as (N, heads, L, head_dim)."""
+        rows, places, _ = projected.shape
+        return projected.reshape(rows, places, self.num_heads, self.head_dim).transpose(1, 2)
+
+    def _projections(self) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
         """Weights and biases to queries, keys and values."""
-        weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        if self.in_proj_weight is not None:
-            weights = list(self.in_proj_weight.chunk(3))
-        biases = [None] * 3 if self.in_proj_bias is None else list(self.in_proj_bias.chunk(3))
-        return weights, biases  # type: ignore[return-value]
+        apart = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        weights = apart if self.in_proj_weight is None else self.in_proj_weight.chunk(3)
+        biases = [None] * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        return weights, biases
 
     def _mask(self, scores: Tensor, mask: Tensor | None, padding: Tensor | None) -> Tensor:
         """Add the masks: (L, S) or (N · heads, L, S), and (N, S); True hides."""
+        keys = scores.shape[-1]
         if mask is not None:
             mask = mask.reshape(-1, *scores.shape[1:]) if mask.ndim == 3 else mask
             scores = _hide(scores, mask)
-        return (
-            scores
-            if padding is None
-            else _hide(scores, padding.reshape(-1, 1, 1, scores.shape[-1]))
-        )
+        return scores if padding is None else _hide(scores, padding.reshape(-1, 1, 1, keys))
 
 
 def _hide(scores: Tensor, mask: Tensor) -> Tensor:
@@ -77,7 +80,7 @@ def _hide(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def drop_heads(attention: nn.MultiheadAttention) -> None:
-    """Let an attention whose projections lost the rows of some heads compute without these heads."""
+    """Let an attention whose projections lost rows compute without the heads they belonged to."""
     if attention.bias_k is not None or attention.add_zero_attn:
         raise ValueError("an attention with bias_k, bias_v or add_zero_attn keeps its heads")
     packed = attention.in_proj_weight

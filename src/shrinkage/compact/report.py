@@ -69,7 +69,9 @@ class Report:
         Median latency of one call on the example, None where it was not measured.
     difference : float
         The largest difference between the outputs of both models that was seen, relative to the
-        largest output.
+        largest output: in float64 where the model allows.
+    rounding : float
+        The same for the example in the model's own type.
     remarks : tuple of str
         What kept more from being removed.
 
@@ -98,6 +100,7 @@ class Report:
     bytes: Change
     seconds: Change | None
     difference: float
+    rounding: float
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -128,11 +131,12 @@ class Report:
         if self.seconds is not None:
             before, after = self.seconds.before * 1e3, self.seconds.after * 1e3
             counted.append(
-                f"latency: {before:.3g} ms to {after:.3g} ms ({self.seconds.ratio:.2f} times faster)"
+                f"latency: {before:.3g} to {after:.3g} ms ({self.seconds.ratio:.2f} times faster)"
             )
         return [
             *counted,
-            f"largest relative difference of the outputs: {self.difference:.1e}",
+            f"largest relative difference of the outputs: {self.difference:.1e}, "
+            f"as the model is {self.rounding:.1e}",
             *self.remarks,
         ]
 
@@ -149,10 +153,10 @@ def describe_layers(sets: KeepSets) -> tuple[Layer, ...]:
             label = sets.graph.names[weight].rpartition(".")[0] if weight else path
             rows.setdefault(label, _describe(sets, label, node, axis))
         elif name in GATES:
-            for weight in node.args[2]:  # type: ignore[union-attr]
-                label = sets.graph.names.get(weight, "")  # type: ignore[arg-type]
+            for tensor in node.all_input_nodes:
+                label = sets.graph.names.get(tensor, "")
                 if "weight_hh" in label:
-                    rows.setdefault(label, _describe(sets, label, weight, 1))  # type: ignore[arg-type]
+                    rows.setdefault(label, _describe(sets, label, tensor, 1))
     return tuple(rows.values())
 
 
@@ -161,7 +165,12 @@ def _describe(sets: KeepSets, label: str, node: Node, axis: int) -> Layer:
     is_constant = sets.constants.along(node, axis, len(reasons)).is_constant
     left = is_constant & (reasons > 0)
     counts = Counter(reasons[left].tolist())
-    sentences = list(sets.causes)
+    sentences = [
+        f"shared with units that are not dead, since {cause}"
+        if cause.endswith("uses it")
+        else cause
+        for cause in sets.causes
+    ]
     why = "; ".join(f"{count}: {sentences[number]}" for number, count in counts.most_common())
     return Layer(label, len(reasons), int(np.sum(reasons > 0)), int(left.sum()), why)
 

@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-from shrinkage.compact.folding import FOLDS, Fold
+from shrinkage.compact.folding import CONVOLUTION_LAYERS, FOLDS, Fold
 from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import KeepSets
 from shrinkage.compact.multihead import drop_heads
@@ -27,6 +25,10 @@ from shrinkage.compact.operations.convolutions import (
 from shrinkage.compact.operations.reductions import group_count
 from shrinkage.compact.operations.shapes import SPLITS, VIEWS
 
+BATCH_NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
 HEADS = re.compile(r"heads$|groups$|^n_?heads?$|num_\w*(heads|groups)")
 
 
@@ -179,17 +181,17 @@ def _add_bias(model: nn.Module, fold: Fold) -> nn.Parameter:
 
 def _set_sizes(module: nn.Module, groups: int | None) -> None:
     """Let the sizes that a layer of torch states be those of its weight."""
+    if isinstance(module, CONVOLUTION_LAYERS):
+        module.groups = groups or module.groups
+        first, second = module.weight.shape[0], module.weight.shape[1] * module.groups
+        sizes = (first, second) if module.transposed else (second, first)
+        module.in_channels, module.out_channels = sizes
+    if isinstance(module, BATCH_NORMS):
+        tensors = (module.weight, module.running_mean)
+        module.num_features = next(len(t) for t in tensors if t is not None)
     match module:
         case nn.Linear():
             module.out_features, module.in_features = module.weight.shape
-        case _ConvNd():
-            module.groups = groups or module.groups
-            first, second = module.weight.shape[0], module.weight.shape[1] * module.groups
-            sizes = (first, second) if module.transposed else (second, first)
-            module.in_channels, module.out_channels = sizes
-        case _NormBase():
-            tensors = (module.weight, module.running_mean)
-            module.num_features = next(len(t) for t in tensors if t is not None)
         case nn.GroupNorm():
             size = module.num_channels // module.num_groups
             module.num_groups = groups or module.num_groups
@@ -201,8 +203,8 @@ def _set_sizes(module: nn.Module, groups: int | None) -> None:
         case nn.PReLU():
             module.num_parameters = module.weight.numel()
         case nn.RNNBase():
-            module.hidden_size = module.weight_hh_l0.shape[1]
-            module.input_size = module.weight_ih_l0.shape[1]
+            module.hidden_size = module.get_parameter("weight_hh_l0").shape[1]
+            module.input_size = module.get_parameter("weight_ih_l0").shape[1]
             module.flatten_parameters()
 
 

@@ -1,4 +1,4 @@
-"""Whether two models compute the same: on the example, on random inputs, on another batch size."""
+"""Whether two models compute the same: on the example, on random inputs, on other sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def make_samples(args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int = 0) -> list[Sample]:
-    """The example, random numbers in its place, and the example with each row twice."""
+    """The example, random numbers in its place, each row twice, and half of its places."""
     generator = torch.Generator().manual_seed(seed)
 
     def randomize(tensor: Tensor) -> Tensor:
@@ -30,7 +30,14 @@ def make_samples(args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int = 0
     tensors = [part for part in flatten(example) if isinstance(part, Tensor)]
     if len({tensor.shape[:1] for tensor in tensors}) == 1 and tensors[0].ndim:
         samples.append(map_tensors(example, lambda tensor: torch.cat([tensor, tensor])))
-    return samples
+    return [*samples, map_tensors(example, _crop)]
+
+
+def _crop(tensor: Tensor) -> Tensor:
+    """Half of the places of an image or a sequence, which models of one size do not take."""
+    if tensor.ndim == 4:
+        return tensor[:, :, : -(-tensor.shape[2] // 2), : -(-tensor.shape[3] // 2)]
+    return tensor[:, : -(-tensor.shape[1] // 2)] if tensor.ndim > 1 else tensor
 
 
 def map_tensors(nested: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -65,7 +72,7 @@ def run_all(model: nn.Module, samples: Sequence[Sample]) -> Iterator[tuple[Sampl
 def largest_difference(
     model: nn.Module, reference: Sequence[tuple[Sample, Sequence[Tensor]]]
 ) -> float:
-    """The largest difference from the outputs of a reference, each relative to its largest entry."""
+    """The largest difference from the outputs of a reference, relative to the largest entry."""
     largest = 0.0
     for sample, expected in reference:
         found = run(model, sample)

@@ -5,14 +5,11 @@ the result vary (`varies`), how the sets to keep are related (`keeps`), which se
 (`EQUAL`) and where constants go (`FOLDS`).
 """
 
-from shrinkage.compact.operations import (
-    attention,
-    convolutions,
-    pointwise,
-    products,
-    recurrent,
-    reductions,
-    shapes,
-)
-
-__all__: list[str] = []
+from shrinkage.compact.operations import attention as attention
+from shrinkage.compact.operations import convolutions as convolutions
+from shrinkage.compact.operations import parts as parts
+from shrinkage.compact.operations import pointwise as pointwise
+from shrinkage.compact.operations import products as products
+from shrinkage.compact.operations import recurrent as recurrent
+from shrinkage.compact.operations import reductions as reductions
+from shrinkage.compact.operations import shapes as shapes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.fx import Node
 
@@ -18,6 +19,8 @@ from shrinkage.compact.operations.products import WIDTH
 def varies_of_attention(call: Call) -> Masks:
     """The average of values that are all one number is that number."""
     value, mask = call.args[2], call.masks[2]
+    if (len(call.args) > 4 and call.args[4]) or call.kwargs.get("dropout_p"):
+        return torch.ones_like(call.result, dtype=torch.bool)
     is_same = (value == value[..., :1, :]).all(-2, keepdim=True) & ~mask.any(-2, keepdim=True)
     moves: Tensor = ~is_same
     if moves.ndim > 2 and moves.shape[-3] != call.result.shape[-3]:

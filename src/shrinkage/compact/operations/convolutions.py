@@ -51,6 +51,12 @@ class Convolution:
         return weight.reshape(self.groups, self.outputs, self.inputs, -1)
 
 
+def is_known(sets: KeepSets, conv: Convolution) -> bool:
+    """Whether a convolution has a batch, and weights that do not vary."""
+    has_batch = len(shape(conv.node)) == len(shape(conv.weight))
+    return has_batch and conv.weight in sets.constants.values
+
+
 def read_convolution(node: Node) -> Convolution:
     """The arguments of a convolution."""
     is_transposed = operation(node) in TRANSPOSED
@@ -87,7 +93,7 @@ def varies_of_convolution(call: Call) -> Masks:
 def keep_convolution(sets: KeepSets, node: Node) -> None:
     """A channel is needed where a kernel that is kept has a weight for it that is not 0."""
     conv = read_convolution(node)
-    if len(shape(node)) != len(shape(conv.weight)) or conv.weight not in sets.constants.values:
+    if not is_known(sets, conv):
         for tensor in (node, *node.all_input_nodes):
             sets.need_all(tensor, f"{sets.graph.where(node)} has weights that vary, or no batch")
         return
@@ -138,7 +144,7 @@ def _tie_weight(sets: KeepSets, conv: Convolution) -> None:
 def _equal_groups(sets: KeepSets, node: Node) -> Iterable[Family]:
     """All groups that stay have as many inputs, and as many outputs."""
     conv = read_convolution(node)
-    if conv.groups > 1:
+    if conv.groups > 1 and is_known(sets, conv):
         for tensor in (conv.source, node):
             places = np.arange(shape(tensor)[1]).reshape(conv.groups, -1)
             lives = sets.kept(tensor, 1).reshape(conv.groups, -1).any(1)
@@ -148,6 +154,8 @@ def _equal_groups(sets: KeepSets, node: Node) -> Iterable[Family]:
 def fold_convolution(sets: KeepSets, node: Node) -> Iterator[Fold]:
     """The constants of channels that go."""
     conv = read_convolution(node)
+    if not is_known(sets, conv):
+        return
     constant = sets.constants.along(conv.source, 1, shape(conv.source)[1])
     gone = ~sets.kept(conv.source, 1) & constant.is_constant & ~constant.is_zero
     name = None if conv.is_padded else bias_of(sets, node, conv.bias)
@@ -160,7 +168,7 @@ def fold_convolution(sets: KeepSets, node: Node) -> Iterator[Fold]:
 def rows_of_groups(sets: KeepSets, node: Node) -> tuple[np.ndarray, int] | None:
     """Which entries along axis 1 each slice of a grouped weight keeps, and how many groups stay."""
     conv = read_convolution(node)
-    if conv.groups == 1:
+    if conv.groups == 1 or not is_known(sets, conv):
         return None
     tensor, other = (conv.node, conv.source) if conv.is_transposed else (conv.source, conv.node)
     kept = sets.kept(tensor, 1).reshape(conv.groups, -1)

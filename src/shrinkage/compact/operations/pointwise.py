@@ -13,7 +13,6 @@ from shrinkage.compact.keeping import KEEPS, KeepSets, keeps
 POINTWISE = (  # which torch does not tag so
     "hardswish",
     "_to_copy",
-    "dropout",
     "contiguous",
     "alias",
     "detach",
@@ -52,10 +51,13 @@ def varies_anywhere(call: Call) -> Masks:
 def varies_of_product(call: Call) -> Masks:
     """A product with a constant 0 is 0."""
     if not isinstance(call.args[1], Tensor):
-        return call.masks[0] & torch.tensor(call.args[1] != 0)
-    first, second = call.masks[:2]
+        scaled: Tensor = call.masks[0]
+        return scaled & torch.tensor(call.args[1] != 0)
+    first: Tensor = call.masks[0]
+    second: Tensor = call.masks[1]
     is_zero = (~first & (call.args[0] == 0)) | (~second & (call.args[1] == 0))
-    return (first | second) & ~is_zero
+    mask: Tensor = (first | second) & ~is_zero
+    return mask
 
 
 @keeps(*POINTWISE)

@@ -52,6 +52,8 @@ def varies_of_sums(call: Call) -> Masks:
     if masks[0].any() and is_average(call.node.args[at]):
         is_same = (second == second[..., :1, :]).all(-2, keepdim=True)
         result = result & ~(is_same & ~masks[1].any(-2, keepdim=True)).expand(result.shape)
+    if name in ("bmm", "matmul", "baddbmm"):  # a sum over places, of which there may be more
+        result = result | (call.result != 0 if not is_average(call.node.args[at]) else False)
     has_more = len(call.masks) > added and isinstance(call.masks[added], Tensor)
     result = result | call.masks[added] if has_more else result
     return result.expand(call.result.shape).clone()
@@ -65,7 +67,7 @@ def _products(first: Tensor, second: Tensor) -> Tensor:
 
 def is_average(node: object) -> bool:
     """Whether the last axis of a tensor holds weights of an average, as softmax makes them."""
-    passing = ("clone", "expand", "view", "reshape", "_to_copy", "alias", "dropout", "contiguous")
+    passing = ("clone", "expand", "view", "reshape", "_to_copy", "alias", "contiguous")
     while isinstance(node, Node) and operation(node) in passing:
         source = node.args[0]
         if not isinstance(source, Node) or shape(source)[-1:] != shape(node)[-1:]:

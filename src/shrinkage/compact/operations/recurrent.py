@@ -30,7 +30,7 @@ class Cell:
 
 
 def read_cells(name: str, args: Any) -> list[Cell]:
-    """The cells of a call: ``(input, states, parameters, has_biases, layers, ..., bidirectional)``."""
+    """The cells of a call of torch's LSTM or GRU, whose third argument holds all parameters."""
     parameters, directions = args[2], 2 if args[7] else 1
     size = 4 if args[3] else 2
     return [
@@ -42,7 +42,7 @@ def read_cells(name: str, args: Any) -> list[Cell]:
 def is_known(args: Any) -> bool:
     """Whether a call has all parameters apart, and none that projects hidden units."""
     size = 4 if args[3] else 2
-    return len(args[2]) == size * args[4] * (2 if args[7] else 1)
+    return bool(len(args[2]) == size * args[4] * (2 if args[7] else 1))
 
 
 def silent_units(name: str, cell: Cell) -> np.ndarray:

@@ -23,7 +23,7 @@ REDUCTIONS = ("mean", "sum", "amax", "amin", "var", "std", "linalg_vector_norm",
 ALONG = ("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "sort", "topk")
 
 
-@varies(*(name for name in POOLS if "bicubic" not in name), "mean", "sum")
+@varies(*(name for name in POOLS if "bicubic" not in name), "mean")
 def varies_where_seen(call: Call) -> Masks:
     """The same operation on the mask as numbers: what sees an entry that varies is above 0."""
     result = call.run(call.masks[0].to(torch.float32), *call.args[1:], **call.kwargs)
@@ -32,27 +32,36 @@ def varies_where_seen(call: Call) -> Masks:
     return tuple(result[0] > 0 for _ in result)
 
 
-@varies("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum")
+@varies("sum")
+def varies_unless_0(call: Call) -> Masks:
+    """A sum depends on how many there are: of places, which other inputs may have more of."""
+    mask: Tensor = (call.run(call.masks[0].float(), *call.args[1:]) > 0) | (call.result != 0)
+    return mask
+
+
+@varies("softmax", "_softmax", "log_softmax", "_log_softmax")
 def varies_along(call: Call) -> Masks:
     """One entry that varies lets all entries along the axis vary."""
     mask: Tensor = call.masks[0]
     return mask.any(int(call.args[1]), keepdim=True).expand(mask.shape).clone()
 
 
-@varies("amax", "amin", "linalg_vector_norm", "var")
+@varies("amax", "amin", "var")
 def varies_of_reduced(call: Call) -> Masks:
     node = call.node
     axes = sorted(reduced_axes(node), reverse=True)
     mask: Tensor = call.masks[0]
     for axis in axes:
         mask = mask.any(axis, keepdim=True)
-    return mask.reshape(call.result.shape)
+    reduced: Tensor = mask.reshape(call.result.shape)
+    return reduced
 
 
 @varies("batch_norm", "_native_batch_norm_legit_no_training")
 def varies_of_batch_norm(call: Call) -> Masks:
     """A channel whose weight is 0 is its bias."""
-    mask, weight = call.masks[0], call.args[1]
+    mask: Tensor = call.masks[0]
+    weight = call.args[1]
     if weight is not None:
         mask = mask & (weight != 0).reshape(1, -1, *[1] * (mask.ndim - 2))
     if isinstance(call.result, Tensor):
@@ -62,7 +71,7 @@ def varies_of_batch_norm(call: Call) -> Masks:
 
 @varies("layer_norm", "native_layer_norm", "rms_norm")
 def varies_of_layer_norm(call: Call) -> Masks:
-    mask = call.masks[0]
+    mask: Tensor = call.masks[0]
     for axis in range(1, len(call.args[1]) + 1):
         mask = mask.any(-axis, keepdim=True)
     mask = mask.expand(call.args[0].shape).clone()
@@ -152,6 +161,23 @@ def keep_batch_norm(sets: KeepSets, node: Node) -> None:
         for vector in node.args[1:5]:
             if isinstance(vector, Node):
                 sets.tie(part, 1, vector, 0)
+
+
+@keeps("_native_batch_norm_legit", demands=True)
+def keep_standardized(sets: KeepSets, node: Node) -> None:
+    """A BatchNorm with the statistics of what it gets, as weights are standardized."""
+    source: Any = node.args[0]
+    for part in results(node):
+        if shape(part) != shape(source):
+            sets.need_all(part, "it is a statistic")
+            continue
+        sets.tie(part, 1, source, 1)
+        for axis in (0, *range(2, len(shape(source)))):
+            for tensor in (part, source):
+                sets.need(tensor, axis, f"{sets.graph.where(node)} sees all of it")
+    for vector in node.all_input_nodes:
+        if vector is not source:
+            sets.tie(source, 1, vector, 0)
 
 
 @keeps("layer_norm", "native_layer_norm", "rms_norm", demands=True)
