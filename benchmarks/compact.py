@@ -160,7 +160,8 @@ def make(name: str) -> tuple[nn.Module, Any]:
     model = timm.create_model(name, pretrained=False, num_classes=10)
     size = model.default_cfg["input_size"]
     if not model.default_cfg.get("fixed_input_size"):
-        size = (3, min(size[1], 64), min(size[2], 64))
+        most = 96 if "inception" in name else 64
+        size = (3, min(size[1], most), min(size[2], most))
     return model, torch.randn(2, *size)
 
 

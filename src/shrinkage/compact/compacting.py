@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from shrinkage.compact.report import Change, Report, count_parameters, describe_
 from shrinkage.compact.slicing import Plan, apply_plan, make_plan, slice_optimizer
 from shrinkage.compact.verification import (
     Sample,
+    as_sample,
     largest_difference,
     make_samples,
     map_tensors,
@@ -183,7 +184,7 @@ def compact(
     >>> small.model[0].weight.shape
     torch.Size([2, 3])
     """
-    sample = _arguments(example_inputs)
+    sample = as_sample(example_inputs)
     memo: dict[int, Any] = {}
     small = copy.deepcopy(model, memo)
     search = _prepare(model, *sample)
@@ -224,19 +225,6 @@ def _report(
         difference=best.difference if best is not None else 0.0,
         rounding=largest_difference(pair[1], as_it_is),
         remarks=remarks,
-    )
-
-
-def _arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(example_inputs, Tensor):
-        return (example_inputs,), {}
-    if isinstance(example_inputs, Mapping):
-        return (), dict(example_inputs)
-    if isinstance(example_inputs, list | tuple):
-        return tuple(example_inputs), {}
-    raise TypeError(
-        "example_inputs must be a tensor, a tuple of arguments or a dict of keyword arguments, "
-        f"got {type(example_inputs).__name__}"
     )
 
 

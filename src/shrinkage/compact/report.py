@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import KeepSets
 from shrinkage.compact.operations.convolutions import CONVOLUTIONS, TRANSPOSED
 from shrinkage.compact.operations.recurrent import GATES
+from shrinkage.compact.text_table import align, as_html
 
 LAYERS = ("linear", "addmm", "mm", *CONVOLUTIONS, *TRANSPOSED)
 
@@ -104,19 +104,15 @@ class Report:
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        names = tuple(name.replace("_", " ") for name in Layer.__dataclass_fields__)
-        rows = [names, *(tuple(map(str, astuple(layer))) for layer in self.layers)]
-        return "\n".join([_align(rows), "", *self._lines()])
+        return "\n".join([align(self._rows()), "", *self._lines()])
 
     def _repr_html_(self) -> str:
-        names = (name.replace("_", " ") for name in Layer.__dataclass_fields__)
-        head = "".join(f"<th>{name}</th>" for name in names)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in astuple(layer)) + "</tr>"
-            for layer in self.layers
-        )
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self._lines())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{lines}</ul>"
+        return f"{as_html(self._rows())}<ul>{lines}</ul>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        names = tuple(name.replace("_", " ") for name in Layer.__dataclass_fields__)
+        return [names, *(tuple(map(str, astuple(layer))) for layer in self.layers)]
 
     def _lines(self) -> list[str]:
         counted = [
@@ -180,11 +176,3 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     parameters = list(model.parameters())
     held = [*parameters, *model.buffers()]
     return sum(p.numel() for p in parameters), sum(t.numel() * t.element_size() for t in held)
-
-
-def _align(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )

@@ -13,6 +13,20 @@ from shrinkage.compact.graph import flatten
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
+def as_sample(example_inputs: Any) -> Sample:
+    """Arguments and keyword arguments of what the user gave as an example."""
+    if isinstance(example_inputs, Tensor):
+        return (example_inputs,), {}
+    if isinstance(example_inputs, Mapping):
+        return (), dict(example_inputs)
+    if isinstance(example_inputs, list | tuple):
+        return tuple(example_inputs), {}
+    raise TypeError(
+        "example_inputs must be a tensor, a tuple of arguments or a dict of keyword arguments, "
+        f"got {type(example_inputs).__name__}"
+    )
+
+
 def make_samples(args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int = 0) -> list[Sample]:
     """The example, random numbers in its place, each row twice, and half of its places."""
     generator = torch.Generator().manual_seed(seed)
