@@ -1,17 +1,10 @@
 """Outputs in NumPy equal those of the torch model; an input counts as used by its paths."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
 
-from shrinkage.study.model.network import (
-    apply_network,
-    build_predictor,
-    compact_layers,
-    find_used_inputs,
-)
+from shrinkage.study.model.network import build_predictor, find_used_inputs
 from shrinkage.study.training import fit, models
 
 
@@ -49,47 +42,3 @@ def test_of_other_models_the_layers_of_the_inputs_decide():
     state["skip.weight"] = np.array([[1.0, 0.0, 0.0]])  # a second layer that takes the inputs
     assert find_used_inputs("package:function", state, 3).all()
     assert find_used_inputs("package:function", {"a": np.ones((2, 2))}, 3).all()
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_compact_network_has_the_units_on_paths_from_inputs_to_outputs(seed):
-    rng = np.random.default_rng(seed)
-    sizes = [5, 12, 9, 7, 3]
-    layers = []
-    for inputs, outputs in pairwise(sizes):
-        weights = rng.normal(size=(outputs, inputs))
-        weights[rng.random(outputs) < 0.4] = 0.0
-        weights[:, rng.random(inputs) < 0.3] = 0.0
-        layers.append((weights, rng.normal(size=outputs)))
-    X = rng.normal(size=(50, 5))
-    compact = compact_layers(layers)
-    np.testing.assert_allclose(
-        apply_network(X, compact), apply_network(X, layers), rtol=1e-12, atol=1e-12
-    )
-    found = [len(bias) for _, bias in compact[:-1]]
-    assert found == [max(1, count) for count in count_units_on_paths(layers)]
-
-
-def count_units_on_paths(layers):
-    """By search, unit after unit: what an input reaches, and what reaches an output."""
-    edges = {
-        ((at, i), (at + 1, o))
-        for at, (weights, _) in enumerate(layers)
-        for o, i in zip(*np.nonzero(weights), strict=True)
-    }
-
-    def reach(starts, pairs):
-        reached, open_ends = set(starts), list(starts)
-        while open_ends:
-            unit = open_ends.pop()
-            for one, other in pairs:
-                if one == unit and other not in reached:
-                    reached.add(other)
-                    open_ends.append(other)
-        return reached
-
-    from_inputs = reach([(0, i) for i in range(layers[0][0].shape[1])], edges)
-    backward = {(other, one) for one, other in edges}
-    to_outputs = reach([(len(layers), o) for o in range(len(layers[-1][1]))], backward)
-    both = from_inputs & to_outputs
-    return [sum(unit[0] == at for unit in both) for at in range(1, len(layers))]

@@ -53,50 +53,6 @@ def apply_layers(hidden: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
     return hidden
 
 
-def compact_layers(layers: Sequence[Layer]) -> list[Layer]:
-    """The same function of a network with ReLU from fewer hidden units.
-
-    A unit whose weights are all 0 is the constant max(b, 0), which goes into the biases behind it;
-    one that nothing behind it needs goes without a trace. Of each hidden layer a unit stays.
-
-    Parameters
-    ----------
-    layers : sequence of ((outputs, inputs), (outputs,)) arrays
-
-    Returns
-    -------
-    list of the same; outputs differ by the rounding of other sums alone.
-
-    Examples
-    --------
-    >>> first = np.array([[2.0, 1.0], [0.0, 0.0], [1.0, 3.0]]), np.array([0.0, 5.0, 1.0])
-    >>> last = np.array([[1.0, 10.0, 0.0]]), np.array([0.5])
-    >>> for weights, bias in compact_layers([first, last]):
-    ...     print(weights.tolist(), bias.tolist())
-    [[2.0, 1.0]] [0.0]
-    [[1.0]] [50.5]
-    """
-    compact = list(layers)
-    for at in range(len(compact) - 1):  # from the inputs on: what is constant
-        (weights, bias), (following, shift) = compact[at : at + 2]
-        is_kept = _keep_one((weights != 0).any(axis=1))
-        constants = np.maximum(bias[~is_kept], 0).astype(np.float64)
-        moved = (shift + following[:, ~is_kept] @ constants).astype(shift.dtype)
-        compact[at : at + 2] = (weights[is_kept], bias[is_kept]), (following[:, is_kept], moved)
-    for at in reversed(range(len(compact) - 1)):  # from the outputs on: what nothing needs
-        (weights, bias), (following, shift) = compact[at : at + 2]
-        is_needed = (following != 0).any(axis=0)
-        is_kept = _keep_one(is_needed)
-        weights = (weights * is_needed[:, None])[is_kept]  # one that is not needed needs nothing
-        compact[at : at + 2] = (weights, bias[is_kept]), (following[:, is_kept], shift)
-    return compact
-
-
-def _keep_one(is_kept: np.ndarray) -> np.ndarray:
-    """A layer without units would be no layer."""
-    return is_kept if is_kept.any() else np.arange(len(is_kept)) == 0
-
-
 def find_used_inputs(model: str, state: State, inputs: int) -> np.ndarray:
     """Whether each input can change an output, (inputs,).
 

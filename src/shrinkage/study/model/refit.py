@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 import shrinkage
+from shrinkage.compact.dense import compact_dense
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.model.fitted import FittedModel
-from shrinkage.study.model.network import State, build_predictor, compact_layers, dense_layers
+from shrinkage.study.model.network import State, build_predictor, dense_layers
 from shrinkage.study.records import FeatureUse, Record, Trial
 from shrinkage.study.running.local import run_trials
 from shrinkage.study.scores import find_metric, predict_from_outputs
@@ -147,16 +148,20 @@ def _compact_model(text: str, state: State) -> tuple[str, State, dict[str, Any]]
     """A network without hidden units that change nothing: its text, its state, what it spares."""
     if not text.startswith("mlp:"):
         return text, state, {}
+
+    def relu(units: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(units, 0))
+
     whole = dense_layers(state)
-    layers = compact_layers(whole)
-    small = "mlp:" + ",".join(str(len(bias)) for _, bias in layers[:-1])
+    layers = compact_dense([(weights.T, bias, relu) for weights, bias in whole])
+    small = "mlp:" + ",".join(str(len(bias)) for _, bias, _ in layers[:-1])
     if small == text:
         return text, state, {}
     kept: dict[str, np.ndarray] = {}
-    for number, (weights, bias) in enumerate(layers):  # ReLUs stand between them
-        kept[f"{2 * number}.weight"] = np.ascontiguousarray(weights)
+    for number, (weights, bias, _) in enumerate(layers):  # ReLUs stand between them
+        kept[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
         kept[f"{2 * number}.bias"] = bias
-    sizes = [sum(weights.size for weights, _ in each) for each in (whole, layers)]
+    sizes = [sum(weights.size for weights, *_ in each) for each in (whole, layers)]
     return small, kept, {"trained model": text, "multiplications": sizes}
 
 
