@@ -112,7 +112,7 @@ def open_store(
     """
     path = folder / FILE
     _check_files(folder)
-    with lock_folder(folder), closing(_connect(path)) as connection:
+    with lock_folder(folder), closing(database.connect_to_write(path)) as connection:
         with database.explain_read_errors(path):
             exists = database.has_study(connection, path)
         if not exists:
@@ -239,15 +239,6 @@ def _open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
             yield connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A connection for writing."""
-    with database.explain_read_errors(path):
-        connection = database.connect(path, create=True)
-        # A finished transaction is on the disk, and a kill at any moment leaves it whole or undone.
-        connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _create_study(
