@@ -14,7 +14,7 @@ from typing import Any
 
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
-from shrinkage.study.identity import describe_differences
+from shrinkage.study.identity import check_same
 from shrinkage.study.recommending import find_recommended
 from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
@@ -118,7 +118,7 @@ def open_store(
         if not exists:
             _create_study(connection, path, {"identity": identity, **metadata_values})
         with database.explain_read_errors(path):
-            _check_identity(connection, folder, identity)
+            check_same(folder, metadata.read(connection, path)["identity"], identity)
         store = Store(folder, connection)
         store._read_records()
         store._update_metadata(metadata_values)
@@ -141,7 +141,7 @@ def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
     with database.explain_read_errors(path), closing(database.connect(path)) as connection:
         if not database.has_study(connection, path):
             return set()
-        _check_identity(connection, folder, identity)
+        check_same(folder, metadata.read(connection, path)["identity"], identity)
         return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
 
 
@@ -157,17 +157,6 @@ def _check_files(folder: Path) -> None:
         database.check_file(path)
     except OSError as error:
         raise UsageError(unwritable_message(folder, error)) from None
-
-
-def _check_identity(
-    connection: sqlite3.Connection, folder: Path, identity: Mapping[str, object]
-) -> None:
-    there = metadata.read(connection, folder / FILE)["identity"]
-    if there != identity:
-        raise UsageError(
-            f"out {str(folder)!r} holds another study, different in "
-            f"{describe_differences(there, identity)}: name another folder, or delete that one"
-        )
 
 
 def load(folder: str | Path) -> Results:
