@@ -62,9 +62,12 @@ class Task:
 
     def penalty_at(self, lam: float) -> Penalty:
         if self.kind == "group lasso":
-            lists = [list(range(j, j + GROUP)) for j in range(0, self.X.shape[1], GROUP)]
-            return GroupLasso(lam, groups=lists, weight="none")
+            return GroupLasso(lam, groups=self.groups, weight="none")
         return ElasticNet(lam, self.ratio) if self.ratio < 1 else L1(lam)
+
+    @functools.cached_property
+    def groups(self) -> list[list[int]]:
+        return [list(range(j, j + GROUP)) for j in range(0, self.X.shape[1], GROUP)]
 
     @property
     def loss(self) -> str:

@@ -140,7 +140,7 @@ def test_all_diverged_is_a_failure(run):
         (("cancer.csv",), "target is needed for cancer.csv: name one of its columns"),
         (("cancer.csv", "--target", "diagnose"), "'diagnose' is no column of cancer.csv; did you"),
         (("empty.csv", "--target", "gone"), "column 'gone' of empty.csv is missing in every row"),
-        (("one.csv", "--target", "y"), "target 'y' has one class only, '1'"),
+        (("one.csv", "--target", "y"), "target 'y' is '1' in every row"),
         (("few.csv", "--target", "y"), "has 4 rows with a target"),
         (("--penalty", "l3"), "penalty 'l3': unknown penalty 'l3'; did you mean lp"),
         (("--penalty", "l1:-1"), "penalty 'l1:-1'"),
@@ -199,6 +199,24 @@ def test_a_usage_error_is_a_sentence_and_leaves_nothing(run, tmp_path, arguments
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_an_incomplete_merge_says_what_is_missing_and_fails(run):
+    options = ("iris", "--penalty", "l1@proximal", *SMALL, "--shard", "1/2", "--out", "a")
+    assert run("compare", *options).exit_code == 0
+    result = run("merge", "a", "--out", "all")
+    assert result.exit_code == 1
+    assert "all has 3 of 6 trials." in result.stdout
+    assert "To run the 3 that are missing here" in result.stdout
+
+
+def test_an_end_before_there_is_a_study_promises_nothing(run, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shrinkage.study.comparing.run_study", interrupt)
+    result = run("compare", "iris")
+    assert (result.exit_code, result.stderr) == (130, "shrinkage: interrupted\n")
 
 
 def test_a_report_of_nothing_is_a_usage_error(run, tmp_path):

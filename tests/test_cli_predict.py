@@ -54,6 +54,9 @@ def test_a_model_is_used_without_its_study_and_scored_where_the_answers_are_ther
     result = run("predict", "elsewhere", "flowers.csv")
     assert result.exit_code == 0, result.output
     assert "150 rows with a 'target': accuracy 0." in result.stderr
+    assert "these include the 112 rows that the model was fitted on" in result.stderr
+    flowers[0].iloc[::2].to_csv("half.csv", index=False)
+    assert "these include" not in run("predict", "elsewhere", "half.csv").stderr
 
 
 def test_another_model_of_the_study_is_fitted_when_it_is_named(run, flowers):

@@ -128,8 +128,8 @@ def test_a_warm_start_ends_at_once():
     penalty = GroupLasso(1.0)
     first = solve(X, y, penalty)
     again = solve(X, y, penalty, start=(first.weights, first.intercepts))
-    assert first.iterations > 3
-    assert again.iterations <= 3
+    assert first.iterations > 1
+    assert again.iterations == 1
 
 
 @pytest.mark.parametrize(

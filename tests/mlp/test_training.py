@@ -9,7 +9,7 @@ import pytest
 from shrinkage import L1, GroupLasso, NuclearNorm
 from shrinkage.mlp.records import Activation, Loss
 from shrinkage.mlp.training import Architecture, Data, Training
-from shrinkage.mlp.updates import NoLoopError, Sgd, plan_matrix
+from shrinkage.mlp.updates import NoLoopError, Sgd, plan_matrix, plan_pieces
 
 ACTIVATIONS = {
     Activation.IDENTITY: lambda z: z,
@@ -50,8 +50,9 @@ def mean_loss(training, data, rows, alpha):
     return float(np.mean(weights * losses)) + alpha / (2 * len(a)) * squares
 
 
-def start(architecture, **options):
-    training = Training(architecture, Sgd(), dtype="float64", **options)
+def start(architecture, penalty=None, **options):
+    pieces = plan_pieces(architecture.sizes, penalty, "proximal")
+    training = Training(architecture, Sgd(), pieces, dtype="float64", **options)
     rng = np.random.default_rng(0)
     for array in (*training.weights, *training.biases):
         array[...] = rng.normal(size=array.shape) / 2
@@ -80,6 +81,21 @@ def test_a_step_of_sgd_is_the_derivative_by_differences(activation, loss):
             training.values[place] += sign * 1e-6
             values.append(mean_loss(training, data, rows, 0.3))
         assert moved[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-7)
+
+
+def test_hits_are_counted_for_each_step():
+    """Of equal scores, here all of those of the inputs 0, the first is predicted."""
+    architecture = Architecture((5, 7, 3), Activation.RELU, Loss.LOG_LOSS)
+    data = make_data(Loss.LOG_LOSS, 150, 5, 3)
+    data.inputs[::4] = 0.0
+    training, hits = start(architecture), np.zeros(2, np.int64)
+    training.values[-10:] = 0.0  # the biases
+    ranges = np.array([[0, 131], [131, 150]])
+    training.run(data, None, ranges, np.zeros(2), hits)
+    scores = np.maximum(data.inputs @ training.weights[0], 0) @ training.weights[1]
+    is_hit = scores.argmax(axis=1) == data.targets
+    assert hits.tolist() == [is_hit[:131].sum(), is_hit[131:].sum()]
+    assert is_hit[::4].any()
 
 
 def test_rows_in_their_own_order_need_none():
@@ -114,9 +130,9 @@ def test_groups_are_rows_in_memory(groups, turned):
 
 
 def test_a_penalty_without_a_loop_is_refused():
-    architecture = Architecture((3, 4), Activation.RELU, Loss.SQUARED_ERROR)
-    with pytest.raises(NoLoopError, match=r"no compiled loop has NuclearNorm"):
-        Training(architecture, Sgd(), NuclearNorm(0.1))
+    for on in ("weights", "biases"):
+        with pytest.raises(NoLoopError, match=r"no compiled loop has NuclearNorm"):
+            plan_pieces((3, 4), NuclearNorm(0.1), "proximal", on)
 
 
 def test_trainings_beside_each_other_give_what_they_give_alone():

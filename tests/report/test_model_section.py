@@ -70,8 +70,8 @@ def test_the_page_ends_with_programs_that_use_the_model(tmp_path: Path) -> None:
     section = document.one("section", **{"class": "use"})
     assert "l1@proximal at 0.01: fitted on 480 rows, the best of 3 initializations" in section
     assert (
-        "accuracy 0.910 ± 0.026 on the 120 test rows. It uses x of 2 inputs; new rows need no other"
-        in section
+        "accuracy 0.910 ± 0.026 of this one model on the 120 test rows. It uses x of 2 inputs; new "
+        "rows need no other" in section
     )
 
 

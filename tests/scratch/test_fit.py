@@ -1,4 +1,4 @@
-"""`fit` is the loop by hand, number by number, however it is laid out."""
+"""`fit` is the loop by hand, through the layers exactly and by compiled loops to rounding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grid import covering
-from scratch.twins import OPTIMIZERS, PENALTIES, apart, parameters, steps_by_hand
+from scratch.twins import OPTIMIZERS, PENALTIES, Chosen, apart, parameters, steps_by_hand
 from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.scratch import (
     SGD,
@@ -26,7 +26,7 @@ from shrinkage.scratch import (
     Sigmoid,
     Softmax,
     SoftmaxCategoricalCrossEntropy,
-    passes,
+    training,
 )
 
 SAMPLES, EPOCHS = 203, 12  # no multiple of a vector's entries, nor of a batch
@@ -88,6 +88,11 @@ def one_layer() -> Network:
     return Network([dense(4, 2, 1)], loss=MeanSquaredError(), optimizer=SGD(lr=0.1))
 
 
+def linear() -> Network:
+    layers = [dense(4, 8, 1, bias_penalty=L1(0.01)), dense(8, 2, 2)]
+    return Network(layers, loss=MeanSquaredError(), optimizer=SGD(lr=0.1, momentum=0.9, decay=0.01))
+
+
 ADAM = OPTIMIZERS["Adam"][0]
 ONE_HOT = np.eye(3)[CLASS]
 NETWORKS: dict[str, tuple[Callable[[], Network], np.ndarray]] = {
@@ -102,41 +107,47 @@ NETWORKS: dict[str, tuple[Callable[[], Network], np.ndarray]] = {
     "squares": (squares, NUMBERS),
     "absolutes": (absolutes, NUMBERS),
     "one layer": (one_layer, NUMBERS),
+    "linear": (linear, NUMBERS),
 }
 
 
-@pytest.fixture(params=["one tile", "small tiles"])
-def tiling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "small tiles":
-        monkeypatch.setattr(passes, "TILE", 1)
-        monkeypatch.setattr(passes, "FEWEST", 16)
+COMPILED = {"scores", "scores, one-hot", "probabilities", "probabilities, one-hot", "deep"}
+COMPILED |= {"linear", "one layer"}
 
 
-def same(ours: Network, twin: Network, histories: list[dict[str, list[float]]]) -> None:
-    """The two networks, and what they went through, agree."""
-    assert apart(parameters(ours.layers), parameters(twin.layers)) < 1e-10
+def same(ours: Network, twin: Network, *histories: dict[str, list[float]], within: float) -> None:
+    """The two networks, what they went through and what their optimizers remember agree."""
+    assert apart(parameters(ours.layers), parameters(twin.layers)) <= within
     assert list(histories[0]) == list(histories[1])
     for name, values in histories[0].items():
-        np.testing.assert_allclose(values, histories[1][name], rtol=1e-10, atol=0, err_msg=name)
+        np.testing.assert_allclose(values, histories[1][name], rtol=within, atol=0, err_msg=name)
+    for one, other in zip(ours.dense, twin.dense, strict=True):
+        for array, memory in twin.optimizer.memories[other].items():
+            ours_of_it = ours.optimizer.memories.get(one, {}).get(array, {})
+            assert ours_of_it.keys() == memory.keys()
+            for name, values in memory.items():
+                assert type(ours_of_it[name]) is type(values)
+                atol = within * np.abs(values).max()
+                np.testing.assert_allclose(ours_of_it[name], values, rtol=within, atol=atol)
 
 
-@pytest.mark.usefixtures("tiling")
 @pytest.mark.parametrize("name", NETWORKS)
-def test_all_samples_at_once(name: str) -> None:
+def test_all_samples_at_once(name: str, engines: Chosen) -> None:
     make, y = NETWORKS[name]
     ours, twin = make(), make()
     before = parameters(ours.layers)
-    histories = [ours.fit(X, y, epochs=EPOCHS), steps_by_hand(twin, X, y, EPOCHS)]
-    same(ours, twin, histories)
+    history = ours.fit(X, y, epochs=EPOCHS)
+    same(ours, twin, history, steps_by_hand(twin, X, y, EPOCHS), within=engines.within)
     assert apart(before[::2], parameters(ours.layers)[::2]) > 1e-2
-    assert histories[0]["loss"][-1] < histories[0]["loss"][0]
+    assert history["loss"][-1] < history["loss"][0]
+    is_compiled = engines.within > 1e-14 and name in COMPILED
+    assert engines.names == ["CompiledEngine" if is_compiled else "LayerEngine"]
 
 
-@pytest.mark.usefixtures("tiling")
 @pytest.mark.parametrize(
     ("name", "batch_size"), covering(NETWORKS, [1, 50, 202, SAMPLES, 10 * SAMPLES])
 )
-def test_mini_batches(name: str, batch_size: int) -> None:
+def test_mini_batches(name: str, batch_size: int, engines: Chosen) -> None:
     make, y = NETWORKS[name]
     ours, twin = make(), make()
     epochs = 2
@@ -149,27 +160,29 @@ def test_mini_batches(name: str, batch_size: int) -> None:
 
     whole = batch_size >= SAMPLES  # nothing to draw: in their own order
     by_hand = steps_by_hand(twin, X, y, epochs, None if whole else batches)
-    same(ours, twin, [history, by_hand])
+    same(ours, twin, history, by_hand, within=engines.within)
     assert ours.optimizer.iterations == epochs * -(-SAMPLES // batch_size)
 
 
+@pytest.mark.quick_where(engines=["layers"])
 @pytest.mark.parametrize(
     ("optimizer", "penalty"),
     covering(itertools.product(OPTIMIZERS, ("coupled", "proximal")), PENALTIES),
     ids=str,
 )
-def test_penalties(optimizer: tuple[str, str], penalty: Penalty) -> None:
+def test_penalties(optimizer: tuple[str, str], penalty: Penalty, engines: Chosen) -> None:
     name, how = optimizer
     ours, twin = (scores(weight_penalty=penalty, bias_penalty=penalty, how=how) for _ in range(2))
     ours.optimizer, twin.optimizer = (OPTIMIZERS[name][0](decay=0.1) for _ in range(2))
-    histories = [ours.fit(X, CLASS, epochs=EPOCHS), steps_by_hand(twin, X, CLASS, EPOCHS)]
-    same(ours, twin, histories)
+    history, by_hand = ours.fit(X, CLASS, epochs=EPOCHS), steps_by_hand(twin, X, CLASS, EPOCHS)
+    same(ours, twin, history, by_hand, within=engines.within)
     for one, other in zip(parameters(ours.layers), parameters(twin.layers), strict=True):
         assert ((one == 0) == (other == 0)).all()
-    assert min(histories[0]["regularization_loss"]) > 0
+    assert min(history["regularization_loss"]) > 0
 
 
-def test_ways_and_strengths_of_layers_stay_apart() -> None:
+@pytest.mark.quick_where(engines=["layers"])
+def test_ways_and_strengths_of_layers_stay_apart(engines: Chosen) -> None:
     def mixed() -> Network:
         first = dense(4, 6, 1, weight_penalty=L1(0.02), how="proximal", bias_penalty=L2(0.3))
         second = dense(6, 5, 2, weight_penalty=L1(0.001) + L2(0.1), bias_penalty=L1(0.01))
@@ -178,12 +191,14 @@ def test_ways_and_strengths_of_layers_stay_apart() -> None:
         return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=ADAM())
 
     ours, twin = mixed(), mixed()
-    same(ours, twin, [ours.fit(X, CLASS, epochs=60), steps_by_hand(twin, X, CLASS, 60)])
+    history, by_hand = ours.fit(X, CLASS, epochs=60), steps_by_hand(twin, X, CLASS, 60)
+    same(ours, twin, history, by_hand, within=10 * engines.within)
     assert (ours.dense[0].weights == 0).any()
     assert (ours.dense[1].weights != 0).all()
     assert (ours.dense[3].weights != 0).all()
 
 
+@pytest.mark.usefixtures("engines")
 def test_single_precision_is_double_precision_rounded() -> None:
     ours, twin = (scores(dtype=dtype, weight_penalty=L2(0.01)) for dtype in ("float32", "float64"))
     histories = [ours.fit(X, CLASS, epochs=EPOCHS), twin.fit(X, CLASS, epochs=EPOCHS)]
@@ -196,6 +211,7 @@ def test_single_precision_is_double_precision_rounded() -> None:
     assert apart(parameters(ours.layers), parameters(by_hand.layers)) < 1e-4
 
 
+@pytest.mark.usefixtures("engines")
 def test_of_equal_scores_the_first_class_is_predicted() -> None:
     for y, accuracy in ((0, 1.0), (1, 0.0), (2, 0.0)):
         network = Network(
@@ -215,6 +231,46 @@ def test_goes_on_where_it_stood() -> None:
     assert all_at_once == {name: first[name] + second[name] for name in first}
 
 
+@pytest.mark.parametrize("optimizer", ["SGD momentum", "Adam"])
+def test_engines_go_on_from_each_other(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, twin = scores(), scores()
+    ours.optimizer, twin.optimizer = (OPTIMIZERS[optimizer][0](decay=0.1) for _ in range(2))
+    for least in (np.inf, 0.0, np.inf):
+        monkeypatch.setattr(training, "LEAST_WORK", least)
+        history = ours.fit(X, CLASS, epochs=4)
+    by_hand = steps_by_hand(twin, X, CLASS, 12)
+    last = {name: values[8:] for name, values in by_hand.items()}
+    same(ours, twin, history, last, within=1e-10)
+
+
+def test_layers_that_differ_in_their_steps_have_no_compiled_loop(engines: Chosen) -> None:
+    ours, twin = scores(), scores()
+    for one in (ours, twin):
+        steps_by_hand(one, X, CLASS, 3)
+        one.layers = (*one.layers[:2], dense(8, 3, 5))
+    history = ours.fit(X, CLASS, epochs=4)
+    same(ours, twin, history, steps_by_hand(twin, X, CLASS, 4), within=1e-14)
+    assert engines.names == ["LayerEngine"]
+
+
+def test_long_trainings_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps before count, so that many calls of `fit` are one long training."""
+    work: list[float] = []
+    monkeypatch.setattr(training, "choose_engine", lambda *arguments: work.append(arguments[-1]))
+    network = scores()
+    for steps, epochs, batch_size in (
+        (0, 100, None),
+        (0, 10_000, None),
+        (0, 100, 1),
+        (9000, 1, 50),
+    ):
+        network.optimizer.iterations = steps
+        with pytest.raises(AttributeError):  # there is no engine
+            network.fit(X, CLASS, epochs=epochs, batch_size=batch_size)
+    assert work[0] < training.LEAST_WORK < min(work[1:])
+
+
+@pytest.mark.usefixtures("engines")
 def test_leaves_the_data_alone() -> None:
     data, y = X.copy(), ONE_HOT.copy()
     data.setflags(write=False)
@@ -223,30 +279,3 @@ def test_leaves_the_data_alone() -> None:
     scores().fit(data, y, epochs=2, batch_size=10)
     assert (data == X).all()
     assert (y == ONE_HOT).all()
-
-
-@pytest.mark.parametrize("samples", [1, 7, 511, 512, 513, 3000, 100_001])
-def test_tiles_cover_all_samples_once(samples: int) -> None:
-    for width, itemsize in itertools.product((1, 64, 5000), (4, 8)):
-        check_tiles(samples, width, itemsize)
-
-
-def check_tiles(samples: int, width: int, itemsize: int) -> None:
-    slices = passes.split_into_tiles(samples, width, itemsize)
-    assert [here.start for here in slices] == [0, *(here.stop for here in slices[:-1])]
-    assert slices[-1].stop == samples
-    sizes = [here.stop - here.start for here in slices]
-    assert min(sizes) > 0
-    assert len(set(sizes[:-1])) <= 1
-    assert all(size * itemsize % passes.VECTOR == 0 for size in sizes[:-1])
-    fewest = passes.FEWEST + passes.VECTOR // itemsize
-    assert max(sizes) * width * itemsize <= max(passes.TILE + 64 * width, fewest * width * itemsize)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 203), (64, 512)])
-def test_memory_begins_where_vectors_do(shape: tuple[int, int]) -> None:
-    for dtype in 5 * ("float32", "float64", "bool"):
-        array = passes.aligned_ones(shape, np.dtype(dtype))
-        assert array.ctypes.data % passes.VECTOR == 0
-        assert array.shape == shape
-        assert (array == 1).all()

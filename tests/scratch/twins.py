@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,14 @@ from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.layers import Layer
 from shrinkage.scratch.network import Network
+
+
+class Chosen(NamedTuple):
+    """The engines of the trainings in a test, by name, and how close to the layers they are."""
+
+    names: list[str]
+    within: float
+
 
 PENALTIES = [
     L1(0.02),

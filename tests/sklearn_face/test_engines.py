@@ -189,6 +189,24 @@ def test_ctrl_c_keeps_the_model_and_the_optimizer(least_work, monkeypatch):
     assert interrupted.rule.count == 16
 
 
+def test_ctrl_c_during_an_epoch_keeps_the_weights_that_the_state_belongs_to():
+    interrupted, whole = make_task(), make_task()
+    engine = CompiledEngine(interrupted)
+    run = engine._training.run
+
+    def run_and_interrupt(*arguments):
+        run(*arguments)
+        raise KeyboardInterrupt
+
+    engine._training.run = run_and_interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run_epochs(engine, interrupted, 0, 1)
+    engine.finish()
+    run_epochs(CompiledEngine(whole), whole, 0, 1)
+    assert interrupted.rule.count == whole.rule.count == 4
+    np.testing.assert_array_equal(interrupted.parameters.values, whole.parameters.values)
+
+
 def test_the_loss_has_the_penalty_after_each_epoch(monkeypatch):
     for least_work in (0.0, np.inf):
         free = make_task(penalty=L1(0.0))

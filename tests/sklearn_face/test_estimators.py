@@ -182,6 +182,7 @@ BAD_ARGUMENTS = [
     ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be whole numbers from 1 up, such as"),
     ({"penalty": 0.1}, 'penalty must be a penalty such as L1(1e-3), text such as "l1:1e-3", or'),
     ({"penalty": "l1"}, "'l1': l1 has no strength; write for example l1:1e-4"),
+    ({"penalty": "none"}, "penalty='none' is no penalty: write None, without quotes"),
     ({"penalty": NuclearNorm(1.0)}, 'use solver="sgd" for it'),
     ({"penalty": Box(0, 1), "how": "coupled"}, 'has no gradient: use how="proximal"'),
     ({"learning_rate_init": 1e200, "max_iter": 3}, "training diverged: the weights are no longer"),
@@ -197,6 +198,8 @@ def test_bad_arguments_are_told(arguments, message):
 
 
 def test_bad_data_are_told():
+    with pytest.raises(ValueError, match="squares are too large; standardize them"):
+        MLPRegressor((), penalty="l1:0.1").fit(X, Y * 1e200)
     with pytest.raises(ValueError, match="sample_weight must be >= 0, got -1"):
         MLPRegressor(()).fit(X, Y, sample_weight=-np.ones(200))
     with pytest.raises(ValueError, match="classes must be passed on the first call"):

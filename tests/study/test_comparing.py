@@ -13,6 +13,7 @@ import shrinkage.study
 from shrinkage.study import UsageError, compare, comparing, load, score_test_part
 from shrinkage.study.comparing import run_study
 from shrinkage.study.data.splits import split_rows
+from shrinkage.study.storage.folder_lock import lock_folder
 from shrinkage.study.training import engines
 
 
@@ -93,6 +94,16 @@ def test_an_interrupted_study_goes_on_where_it_was(small, tmp_path, monkeypatch)
 def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, monkeypatch):
     run_study(small, out=tmp_path, jobs=1, quiet=True)
     before = (tmp_path / "study.sqlite").read_bytes()
+
+    def never(*arguments: object) -> None:
+        raise AssertionError("compiled and trained before the folder was looked at")
+
+    monkeypatch.setattr(comparing, "rehearse", never)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        run_study(small, out=tmp_path / "file" / "below", jobs=1, quiet=True)
+    with lock_folder(tmp_path), pytest.raises(UsageError, match="in use by another"):
+        run_study(small, out=tmp_path, jobs=1, quiet=True)
     for changes, said in (
         ({"seeds": 3}, r"seeds \(2 there, 3 here\)"),
         ({"lr": 0.5}, r"lr \(0.03 there, 0.5 here\)"),
@@ -101,6 +112,7 @@ def test_a_different_question_in_the_same_folder_is_refused(small, tmp_path, mon
         with pytest.raises(UsageError, match=said):
             run_study(dataclasses.replace(small, **changes), out=tmp_path, jobs=1, quiet=True)
     assert (tmp_path / "study.sqlite").read_bytes() == before
+    monkeypatch.undo()
     # what is written out as the default is the same question
     run_study(dataclasses.replace(small, lr=0.03, task="classes"), out=tmp_path, jobs=1, quiet=True)
 

@@ -1,6 +1,7 @@
 """Folders of one study are put together, and the whole is the study in one go."""
 
 import dataclasses
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -66,10 +67,18 @@ def test_what_is_missing_runs_in_the_merged_folder(quick, shards, tmp_path):
 
 
 def test_a_trial_in_two_folders_is_kept_once(quick, shards, tmp_path, capsys):
-    merged = merge([*shards, shards[0]], out=shards[0])  # also into one of them
+    shutil.copytree(shards[0], tmp_path / "copy")
+    merged = merge([*shards, tmp_path / "copy"], out=shards[0])  # also into one of them
     assert len(merged.records) == 6
     assert merged.verdict
     assert "other numbers" not in capsys.readouterr().err
+
+
+def test_what_was_preferred_in_the_merged_folder_stays(quick, shards, tmp_path):
+    merge(shards, out=tmp_path / "all", quiet=True)
+    sparse = dataclasses.replace(quick, prefer="sparse")
+    run_study(sparse, out=tmp_path / "all", jobs=1, quiet=True)
+    assert merge(shards, out=tmp_path / "all", quiet=True).question["prefer"] == "sparse"
 
 
 def test_other_numbers_of_the_same_trial_are_said_and_the_first_stay(shards, tmp_path, capsys):
@@ -93,7 +102,11 @@ def test_another_study_is_refused_and_nothing_is_written(quick, shards, tmp_path
     run_shard(dataclasses.replace(quick, epochs=6), tmp_path / "c", "2/2")
     with pytest.raises(UsageError, match=r"c' holds another study .*epochs \(5 there, 6 here\)"):
         merge([*shards, tmp_path / "c"], out=tmp_path / "all", quiet=True)
-    for folders, said in (([], "folders is empty"), ([tmp_path / "nowhere"], "holds no study")):
+    for folders, said in (
+        ([], "folders is empty"),
+        ([tmp_path / "nowhere"], "holds no study"),
+        ([shards[0], tmp_path / "b" / ".." / "a"], "is named twice: name each folder once"),
+    ):
         with pytest.raises(UsageError, match=said):
             merge(folders, out=tmp_path / "all", quiet=True)
     assert not (tmp_path / "all").exists()
@@ -112,6 +125,7 @@ def test_data_that_are_elsewhere_are_named(quick, tmp_path):
         merge(folders, out=tmp_path / "all", quiet=True)
     assert len(load(tmp_path / "all").records) == 6
     assert merge(folders, out=tmp_path / "all", data=moved, quiet=True).verdict
+    assert merge(folders, out=tmp_path / "all", quiet=True).question["data"] == str(moved)
     moved.write_text(moved.read_text() + "1,2,p\n")
     with pytest.raises(StoppedError, match="different in data"):
         merge(folders, out=tmp_path / "more", data=moved, quiet=True)

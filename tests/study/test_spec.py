@@ -84,7 +84,7 @@ def test_strengths_that_cannot_be_are_refused(text, message):
         ({"metric": "f1"}, "metric 'f1' is unknown"),
         ({"task": "regression", "metric": "accuracy"}, "regression has r2, mae, rmse"),
         ({"epochs": 0}, "epochs must be a whole number"),
-        ({"batch": None}, "batch must be a whole number"),
+        ({"batch": 0}, "batch must be a whole number"),
         ({"lr": -0.1}, "lr must be a number above 0, got -0.1"),
         ({"lr": math.nan}, "got nan"),
         ({"task": "ranking"}, "task must be regression or classification, got 'ranking'"),
@@ -198,3 +198,10 @@ def test_a_grid_over_a_penalty_with_arguments(written: str, method: str) -> None
     assert study.methods == ("none", method)
     assert study.strengths_of(method) == (0.01, 0.1)
     assert from_toml(study.to_toml()) == study
+
+
+def test_a_batch_suits_the_rows_unless_it_is_given():
+    """200 rows, more where 400 steps would not see each row 10 times, at most 1024."""
+    batches = {rows: Study().choose_batch(rows) for rows in (50, 8_000, 20_000, 1_000_000)}
+    assert batches == {50: 200, 8_000: 200, 20_000: 500, 1_000_000: 1024}
+    assert Study(batch=7).choose_batch(20_000) == 7

@@ -38,7 +38,7 @@ def told(record_of):
             for choice in choose(records, seeds, find_metric(metric, task))
         ]
         data = {"task": task, "train": 200, "validation": 100, "test": 100, "trivial": trivial}
-        question = {"model": "mlp:4", "prefer": prefer, "metric": metric}
+        question = {"model": "mlp:4", "prefer": prefer, "metric": metric, "lr": 0.3}
         return write_verdict(Results(question, {}, data, records, choices, ""))
 
     return make
@@ -48,7 +48,11 @@ def test_the_best_score_is_recommended_beside_no_penalty_and_the_majority_class(
     said = told(("none", [0.79, 0.8, 0.81], 0.0), ("l2@coupled", [0.89, 0.9, 0.91], 0.0))
     assert said.startswith("Use l2@coupled at 0.01: its accuracy in validation is 0.900, against ")
     assert "0.800 without a penalty and 0.500 for the majority class, 'No'." in said
-    assert "On the 100 test rows, which played no part in the choice, it has 0.750 ± 0.041" in said
+    assert (
+        "On the 100 test rows, which played no part in the choice, its 2 models have on average"
+        in said
+    )
+    assert "on average 0.750 ± 0.041; the majority class has 0.500." in said
     # equal differences of 0.1 with 100 rows: t = 0.1/(√(1/3 + 1/2)·0.01) = 10.95 > 4.30
     assert "The lead over no penalty (0.100) and over the majority class (0.400) is more" in said
 
@@ -104,6 +108,15 @@ def test_why_nothing_beats_the_majority_class(told, fitted, why):
     assert why in told(("none", [0.5, 0.5], 0.0), bar=0.51, train_score=fitted)
 
 
+def test_what_was_solved_is_not_told_to_train_longer(told):
+    rows = ("none", [1e6, 1e6], 0.0)
+    said = told(rows, bar=2e4, task="numbers", metric="mae", train_score=2e6, engine="solved")
+    assert "a linear model may be too simple: try --model mlp:64." in said
+    assert "--epochs" not in said
+    assert "may dominate the squared error that training minimizes" in said
+    assert "predict the logarithm of the target" in said
+
+
 def test_where_no_penalty_scores_higher_regularization_does_not_help(told):
     said = told(("none", [0.94, 0.95, 0.96], 0.0), ("l1@proximal", [0.8, 0.8, 0.8], 0.9))
     assert said.startswith("Use no penalty: its accuracy in validation is 0.950, against 0.500 for")
@@ -138,6 +151,14 @@ def test_of_equal_scores_the_sparse_one_and_then_no_penalty(told):
     plain, l2, l1 = ((m, [0.9, 0.9], z) for m, z in (("none", 0), ("l2@coupled", 0), ("l1", 0.5)))
     assert told(plain, l2).startswith("Use no penalty")
     assert told(plain, l2, l1).startswith("Use l1 ")
+    assert "It is level with no penalty: it is sparser, and preferred" in told(plain, l1)
+
+
+def test_scores_that_read_the_same_are_no_lead(told):
+    said = told(("none", [0.9730, 0.9730], 0.0), ("l2@coupled", [0.9731, 0.9734], 0.0), bar=0.3)
+    assert "is 0.973, against 0.973 without a penalty" in said
+    assert "It is level with no penalty: no penalty is simpler, and as good." in said
+    assert "over no penalty" not in said
 
 
 def test_almost_all_is_not_all(told):
@@ -148,7 +169,8 @@ def test_almost_all_is_not_all(told):
 
 
 def test_divergence_has_its_sentences(told):
-    assert "every trial diverged" in told(("none", [None, None], 0.0))
+    lower = "lower the learning rate (--lr 0.03 in place of 0.3, into another --out)"
+    assert f"every trial diverged; {lower}." in told(("none", [None, None], 0.0))
     said = told(("none", [None, None], 0.0), ("l2@coupled", [0.9, 0.9], 0.0))
     assert "Without a penalty the training diverges." in said
 

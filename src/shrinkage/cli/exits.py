@@ -51,7 +51,8 @@ def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, InterruptedBySignal) else signal.SIGINT
         kept = f"; {study} keeps what is done, and the same command goes on from it"
-        _exit_with(f"{SIGNALS[signal.Signals(number).name]}{kept if study else ''}", 128 + number)
+        is_kept = study is not None and (study / "study.sqlite").exists()
+        _exit_with(f"{SIGNALS[signal.Signals(number).name]}{kept if is_kept else ''}", 128 + number)
 
 
 @contextmanager

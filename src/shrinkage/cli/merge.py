@@ -24,17 +24,21 @@ def merge(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="DATA", help="The study's data.  [default: where the first folder says]"
+            metavar="DATA",
+            help="The study's data.  [default: where --out or the first folder says]",
         ),
     ] = None,
 ) -> None:
     """Put the folders of a study's shards together, and finish the study when none is missing.
 
     Trials that are missing run with the compare command that made a folder, without --shard and
-    with --out DIR.
+    with --out DIR; the exit code is 1 then.
     """
     with end_in_a_sentence(out):
         from shrinkage.cli.ending import end_study
         from shrinkage.study.merging import merge as merge_folders
 
-        end_study(merge_folders(folders, out=out, data=data), out)
+        results = merge_folders(folders, out=out, data=data)
+        end_study(results, out)
+        if not results.verdict:
+            raise typer.Exit(1)

@@ -1,8 +1,8 @@
-"""Second-order ways to minimize a loss with a·Σ|w| + b·Σw².
+"""Second-order ways to minimize a loss with a·Σ|w| + b·Σw², or with norms of groups.
 
-*Proximal Newton*, for absolute values, and where the outputs do not depend on each other. Each step
-replaces the loss by its parabola in the scores, solves these weighted least squares with the
-penalty, and goes as far towards the solution as the objective falls.
+*Proximal Newton*, for absolute values and norms, and where the outputs do not depend on each other.
+Each step replaces the loss by its parabola in the scores, solves these weighted least squares with
+the penalty, and goes as far towards the solution as the objective falls.
 
 *L-BFGS*, for softmax without absolute values, whose objective has derivatives everywhere.
 
@@ -17,24 +17,21 @@ from scipy.optimize import minimize
 from shrinkage.linear.losses import Array
 from shrinkage.linear.problem import Problem
 from shrinkage.linear.squares import ridge
-from shrinkage.linear.working_set import Round, choose, solve_round
+from shrinkage.linear.working_set import Rule
 
 LEAST_CURVATURE = 1e-9  # of one sample, so that the parabola has a minimum
 HALVINGS = 30
 WORTH = 75  # proximal steps that cost as much as one of Newton's, where softmax takes few of these
-DAMPING = 1e-10  # of the mean second derivative: softmax has directions without any
+DAMPING = 1e-10  # of the second derivatives: softmax has directions without any
 
 
 def newton(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
     """Parameters whose derivatives differ from those of a minimum by at most `tol`, or the last
     ones, and the steps taken.
     """
-    if not problem.is_separable:
-        return _minimize(problem, start, slice(None), tol, max_iter)
     columns, steps = [], 0
-    for output in range(start.shape[1]):
-        some = slice(output, output + 1)
-        found, taken = _minimize(problem, start[:, some], some, tol, max_iter)
+    for outputs in problem.blocks:
+        found, taken = _minimize(problem, start[:, outputs], outputs, tol, max_iter)
         columns.append(found)
         steps += taken
     return np.hstack(columns), steps
@@ -45,28 +42,24 @@ def _minimize(
 ) -> tuple[Array, int]:
     """The parameters (inputs + 1, outputs) of outputs that depend on each other."""
     design, loss, targets = problem.design, problem.loss, problem.targets[:, outputs]
-    absolute, square, _ = problem.split()
-    deviations = np.repeat(design.deviations, targets.shape[1])
+    rule = problem.rule(outputs, tol)
     scores = design.scores(parameters)
 
     def objective(scores: Array, weights: Array) -> float:
         losses, _ = loss.evaluate(scores, targets)
-        size = absolute * np.abs(weights).sum() + square * (weights**2).sum()
-        return float(design.shares @ losses + size)
+        return float(design.shares @ losses) + rule.value(weights)
 
     value = objective(scores, parameters[:-1])
     for iteration in range(1, max_iter + 1):
         predictions = loss.predict(scores)
         gradient = design.pull_back(design.shares[:, None] * (predictions - targets))
-        following = choose(
-            parameters[:-1].ravel(), gradient[:-1].ravel(), absolute, square, deviations
-        )
-        if max(following.worst, float(np.abs(gradient[-1]).max())) <= tol:
+        worst, places = rule.choose(parameters[:-1].ravel(), gradient[:-1].ravel())
+        if max(worst, float(np.abs(gradient[-1]).max())) <= tol:
             return parameters, iteration
-        if not problem.is_separable and len(following.places) ** 2 > WORTH * len(deviations):
+        if not problem.is_separable and len(places) ** 2 > WORTH * parameters[:-1].size:
             return parameters, iteration  # proximal gradient descent goes on from here
-        if absolute:
-            goal = _solve_over(following, problem, parameters, gradient, predictions)
+        if not problem.is_smooth:
+            goal = _solve_over(places, rule, problem, parameters, gradient, predictions)
         else:
             curvature = np.maximum(loss.curvatures(predictions)[:, 0], LEAST_CURVATURE)
             aim = scores[:, 0] - (predictions - targets)[:, 0] / curvature
@@ -87,7 +80,8 @@ def _minimize(
 
 
 def _solve_over(
-    following: Round,
+    places: Array,
+    rule: Rule,
     problem: Problem,
     parameters: Array,
     gradient: Array,  # (inputs + 1, outputs)
@@ -98,7 +92,6 @@ def _solve_over(
     The best change of the intercepts is linear in that of the weights, and is put in its place. The
     second derivatives of softmax by the scores are ``diag(p) − p·pᵀ`` for the shares p of a sample.
     """
-    _, places, signs = following
     design, outputs = problem.design, predictions.shape[1]
     place, output = np.divmod(places, outputs)
     inputs = np.sqrt(design.shares)[:, None] * design.columns(place)  # (samples, places)
@@ -117,12 +110,11 @@ def _solve_over(
         own -= ones.T @ ones
     inverse = np.linalg.pinv(own, rcond=1e-10, hermitian=True)
     gram -= mixed @ inverse @ mixed.T
-    gram[np.diag_indices(len(places))] += DAMPING * float(np.mean(np.diag(gram)))
+    gram[np.diag_indices(len(places))] *= 1.0 + DAMPING
     weights = parameters[place, output]
     slopes = gradient[place, output] - mixed @ inverse @ gradient[-1]
-    absolute, square, _ = problem.split()
     goal = parameters.copy()
-    found = solve_round(gram, gram @ weights - slopes, weights, signs, absolute, square)
+    found = rule.solve(gram, gram @ weights - slopes, weights, places)
     goal[place, output] = found
     goal[-1] -= inverse @ (gradient[-1] + mixed.T @ (found - weights))
     return goal

@@ -12,95 +12,18 @@ from __future__ import annotations
 import math
 from dataclasses import astuple
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
 
+from shrinkage.linear.design import Design, InnerProducts
+from shrinkage.linear.groups import GroupNorms
 from shrinkage.linear.losses import LEAST_SHARE, LOSSES, Array, Loss
-from shrinkage.linear.working_set import find_excess
-from shrinkage.penalties import L2, Penalty
+from shrinkage.linear.working_set import AbsoluteValues, Rule
+from shrinkage.penalties import L2, GroupLasso, Penalty
 from shrinkage.penalties.base import Split
 
-CONSTANT = 1e-12  # a column whose deviation is below this share of its size is a constant
 EVERY = slice(None)
-DENSE_SIZE = 400  # of a Gram matrix whose eigenvalues are computed in full
-
-
-class Design:
-    """The inputs (samples, inputs), dense or sparse, with the samples' shares."""
-
-    def __init__(self, X: Any, shares: Array, *, centered: bool) -> None:
-        self.shares, self.original = shares, X
-        self.n_samples, self.n_inputs = X.shape
-        is_sparse = sparse.issparse(X)
-        self.means = np.asarray(X.T @ shares) if centered else np.zeros(self.n_inputs)
-        # A sparse matrix is centered in each product, so that it stays sparse.
-        self.matrix = X if is_sparse or not centered else X - self.means
-        self._shift = self.means if is_sparse else np.zeros(self.n_inputs)
-        squares = self.matrix.power(2) if is_sparse else self.matrix**2
-        variances = np.asarray(squares.T @ shares) - self._shift**2
-        sizes = np.abs(self.means) + np.sqrt(np.maximum(variances, 0.0))
-        is_constant = variances <= (CONSTANT * sizes) ** 2
-        if is_sparse:  # the difference of squares has lost its digits there
-            is_constant |= variances <= 1e-14 * np.asarray(squares.T @ shares)
-        self.variances = np.where(is_constant, 1.0, variances)  # (inputs,)
-        self.deviations = np.sqrt(self.variances)
-
-    def reweighted(self, shares: Array) -> Design:
-        """The same inputs with other shares of the samples, centered anew."""
-        return Design(self.original, shares, centered=True)
-
-    def columns(self, places: Array) -> Array:
-        """Some inputs, dense and centered: (samples, places)."""
-        chosen = self.matrix[:, places]
-        if sparse.issparse(chosen):
-            chosen = chosen.toarray() - self._shift[places]
-        return np.asarray(chosen)
-
-    def scores(self, parameters: Array) -> Array:
-        """X·W + b for `parameters` with the rows of W and a last row b: (samples, outputs).
-
-        Each output's scores lie next to each other, as suits the losses.
-        """
-        weights = parameters[:-1]
-        scores: Array = np.asarray(weights.T @ self.matrix.T)
-        scores += (parameters[-1] - self._shift @ weights)[:, None]
-        return scores.T
-
-    def pull_back(self, residuals: Array) -> Array:
-        """The derivatives by W and b, given those by the scores: (inputs + 1, outputs)."""
-        totals = residuals.sum(axis=0)
-        weights = self.matrix.T @ residuals - np.outer(self._shift, totals)
-        derivatives: Array = np.vstack([weights, totals])
-        return derivatives
-
-    @cached_property
-    def largest_curvature(self) -> float:
-        """The largest eigenvalue of XᵀX over the samples' shares, columns scaled by `metric`."""
-        scale = 1.0 / np.sqrt(np.append(self.variances, 1.0))[:, None]
-        root = np.sqrt(self.shares)[:, None]
-
-        def multiply(vector: Array) -> Array:
-            product: Array = root * self.scores(scale * vector.reshape(-1, 1))
-            return product.ravel()
-
-        def transpose(vector: Array) -> Array:
-            product: Array = scale * self.pull_back(root * vector.reshape(-1, 1))
-            return product.ravel()
-
-        shape = (self.n_samples, self.n_inputs + 1)
-        if min(shape) <= DENSE_SIZE:
-            matrix = self.matrix.toarray() - self._shift if sparse.issparse(self.matrix) else None
-            rows = self.matrix if matrix is None else matrix
-            scaled = root * np.column_stack([rows, np.ones(self.n_samples)]) * scale.T
-            gram = scaled.T @ scaled if shape[1] <= shape[0] else scaled @ scaled.T
-            return float(np.linalg.eigvalsh(gram)[-1])
-        operator = LinearOperator(shape, matvec=multiply, rmatvec=transpose, dtype=np.float64)
-        start = np.full(min(shape), 1.0 / min(shape) ** 0.5)
-        largest = svds(operator, k=1, v0=start, tol=1e-4, return_singular_vectors=False)[0]
-        return float(largest) ** 2 * 1.01  # Lanczos comes from below
 
 
 class Problem:
@@ -125,15 +48,16 @@ class Problem:
         self.penalty = L2(0.0) if penalty is None else penalty
         self.intercept_penalty = intercept_penalty
         self._gram: tuple[Array, Array] | None = None
+        self._latest: tuple[Array, float, Array] | None = None  # parameters and their derivative
         if self.is_squared and design.n_inputs < design.n_samples and not self._is_sparse:
-            weighted = design.shares[:, None] * design.matrix
-            rows = np.column_stack([design.matrix, np.ones(design.n_samples)])
-            full = np.column_stack([weighted, design.shares])
-            self._gram = (rows.T @ full, rows.T @ (design.shares[:, None] * targets))
+            root = np.sqrt(design.shares)[:, None]
+            rows = root * np.column_stack([design.matrix, np.ones(design.n_samples)])
+            self._gram = (rows.T @ rows, rows.T @ (root * targets))
 
     def split(self) -> Split:
         """The penalty taken apart for its weights: groups of one weight are absolute values."""
         absolute, square, rest = self.penalty.split()
+        rest = tuple(penalty for penalty in rest if not penalty.is_zero)
         if len(rest) == 1:
             shape = self.targets.shape[1], self.design.n_inputs
             grouped = rest[0]._as_group_norms(shape)
@@ -142,6 +66,38 @@ class Problem:
                 if math.prod(view[axis] for axis in axes) == math.prod(shape):
                     return Split(absolute + strength, square, ())
         return Split(absolute, square, rest)
+
+    @property
+    def blocks(self) -> list[slice]:
+        """The outputs, in slices that neither the loss nor the penalty couples with each other."""
+        count = self.targets.shape[1]
+        if self.is_separable and not self.split().rest:
+            return [slice(output, output + 1) for output in range(count)]
+        return [slice(0, count)]
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the penalty is squares alone."""
+        absolute, _, rest = self.split()
+        return not absolute and not rest
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether `rule` knows the penalty."""
+        absolute, _, rest = self.split()
+        if self.intercept_penalty is not None or len(rest) > 1:
+            return False
+        return not rest or (absolute == 0 and isinstance(rest[0], GroupLasso))
+
+    def rule(self, outputs: slice, tol: float) -> Rule:
+        """How rounds find the minimum, for the outputs of a block; iterations stop at `tol`."""
+        absolute, square, rest = self.split()
+        deviations = np.repeat(self.design.deviations, self.targets[:, outputs].shape[1])
+        if not rest:
+            return AbsoluteValues(absolute, square, deviations)
+        assert isinstance(rest[0], GroupLasso)
+        labels, strengths = rest[0].number_groups((self.targets.shape[1], self.design.n_inputs))
+        return GroupNorms(labels.T.ravel(), strengths, square, deviations, tol)
 
     @property
     def _is_sparse(self) -> bool:
@@ -184,13 +140,15 @@ class Problem:
 
     def value(self, parameters: Array) -> float:
         """The objective."""
-        total = self.data_loss(parameters) + float(self.penalty.value(parameters[:-1].T))
+        total = self.data_loss(parameters) + float(self.penalty._value(np, parameters[:-1].T))
         if self.intercept_penalty is not None:
             total += float(self.intercept_penalty.value(parameters[-1]))
         return total
 
     def data_loss(self, parameters: Array) -> float:
         """The mean loss over the samples' shares."""
+        if self._gram is None:
+            return self._evaluate(parameters, EVERY)[0]
         losses, _ = self.loss.evaluate(self.design.scores(parameters), self.targets)
         return float(self.design.shares @ losses)
 
@@ -199,18 +157,32 @@ class Problem:
         if self._gram is not None:
             gradient: Array = self._gram[0] @ parameters - self._gram[1][:, outputs]
             return gradient
-        _, residuals = self.loss.evaluate(self.design.scores(parameters), self.targets[:, outputs])
-        pulled: Array = self.design.pull_back(self.design.shares[:, None] * residuals)
-        return pulled
+        return self._evaluate(parameters, outputs)[1]
+
+    def _evaluate(self, parameters: Array, outputs: slice) -> tuple[float, Array]:
+        """The data loss and its derivative; where a solver ends, both are asked for again."""
+        targets = self.targets[:, outputs]
+        if self._latest is not None:
+            place, loss, gradient = self._latest
+            if targets.shape[1] == self.targets.shape[1] and np.array_equal(place, parameters):
+                return loss, gradient
+        losses, residuals = self.loss.evaluate(self.design.scores(parameters), targets)
+        loss = float(self.design.shares @ losses)
+        gradient = self.design.pull_back(self.design.shares[:, None] * residuals)
+        if targets.shape[1] == self.targets.shape[1]:
+            self._latest = parameters.copy(), loss, gradient
+        return loss, gradient
 
     def gram_of(self, places: Array) -> Array:
         """The inner products of some inputs over the samples' shares: (places, places)."""
         if self._gram is not None:
             gram: Array = self._gram[0][np.ix_(places, places)]
             return gram
-        rows = np.sqrt(self.design.shares)[:, None] * self.design.columns(places)
-        products: Array = rows.T @ rows
-        return products
+        return self._products.of(places)
+
+    @cached_property
+    def _products(self) -> InnerProducts:
+        return InnerProducts(self.design)
 
     def loss_and_gradient(
         self, parameters: Array, scores: Array | None = None
@@ -252,16 +224,15 @@ class Problem:
     def distance(self, parameters: Array) -> float:
         """How far from a minimum the parameters are: a derivative in standardized units.
 
-        Of a·Σ|w| + b·Σw² it is the largest derivative of the objective; of others, how large a
-        proximal step is.
+        Where rounds solve the problem, it is the largest derivative of the objective, of a group
+        the norm; of others, how large a proximal step is, which is at most as much.
         """
-        absolute, square, rest = self.split()
-        if rest or self.intercept_penalty is not None:
+        if not self.has_rule:
             return self.step_size(parameters - self.proximal_step(parameters))
-        weights, gradient = parameters[:-1], self.gradient(parameters)
-        excess = find_excess(weights, gradient[:-1] + 2.0 * square * weights, absolute)
-        largest = (excess / self.design.deviations[:, None]).max(initial=0.0)
-        return max(float(largest), float(np.abs(gradient[-1]).max()))
+        gradient = self.gradient(parameters)
+        rule = self.rule(slice(0, self.targets.shape[1]), 0.0)
+        worst, _ = rule.choose(parameters[:-1].ravel(), gradient[:-1].ravel())
+        return max(worst, float(np.abs(gradient[-1]).max()))
 
     def step_size(self, move: Array) -> float:
         """How large a proximal step is, as a derivative in standardized units."""

@@ -9,11 +9,12 @@ from typing import Any, final
 import numpy as np
 from scipy import sparse
 
+from shrinkage.linear.design import Design
 from shrinkage.linear.losses import LOSSES, Array
 from shrinkage.linear.newton import newton, quasi_newton
-from shrinkage.linear.problem import Design, Problem
+from shrinkage.linear.problem import Problem
 from shrinkage.linear.proximal_gradient import descend
-from shrinkage.linear.squares import lasso, ridge
+from shrinkage.linear.squares import ridge, solve_in_rounds
 from shrinkage.penalties import L2, Penalty
 
 NEWTON_STEPS = 200
@@ -67,8 +68,9 @@ def solve(
     """Minimize ``Σ s_i·loss(x_i·W + b, y_i)/Σ s_i + Ω(Wᵀ)`` over W and b.
 
     Where the penalty is a·Σ|w| + b·Σw², linear equations over the inputs that have a weight solve
-    it, inside proximal Newton steps for the log-losses. All others take accelerated proximal
-    gradient descent in a metric that scales the columns.
+    it, and Newton's method over the groups that have weights where it is a group lasso + b·Σw²;
+    inside proximal Newton steps for the log-losses. All others take accelerated proximal gradient
+    descent in a metric that scales the columns.
 
     Parameters
     ----------
@@ -195,17 +197,17 @@ def make_problem(
 def _solve_fast(
     problem: Problem, parameters: Array, limit: float, max_iter: int
 ) -> tuple[Array, int]:
-    """The fast way for a·Σ|w| + b·Σw², where it is one: parameters near the minimum, if not at it,
-    and the steps taken.
+    """The fast way, where the penalty has one: parameters near the minimum, if not at it, and the
+    steps taken.
     """
-    absolute, square, rest = problem.split()
-    if rest or problem.intercept_penalty is not None:
+    if not problem.has_rule:
         return parameters, 0
-    if problem.is_squared and absolute:
-        return lasso(problem, parameters, limit, NEWTON_STEPS)
+    if problem.is_squared and not problem.is_smooth:
+        return solve_in_rounds(problem, parameters, limit, NEWTON_STEPS)
     if problem.is_squared:
+        square = problem.split().square
         columns = [ridge(problem.design, target, square) for target in problem.targets.T]
         return np.column_stack(columns), 1
-    if problem.is_separable or absolute:
+    if problem.is_separable or not problem.is_smooth:
         return newton(problem, parameters, limit, NEWTON_STEPS)
     return quasi_newton(problem, parameters, limit, max_iter)

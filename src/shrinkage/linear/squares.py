@@ -1,4 +1,6 @@
-"""Least squares with a·Σ|w| + b·Σw²: rounds over few inputs, or linear equations."""
+"""Least squares with a·Σ|w| + b·Σw², or with norms of groups: rounds over few inputs, or linear
+equations.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +8,37 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, lsqr
 
+from shrinkage.linear.design import Design
 from shrinkage.linear.losses import Array
-from shrinkage.linear.problem import Design, Problem
-from shrinkage.linear.working_set import choose, solve_round
+from shrinkage.linear.problem import Problem
+
+MOST = 5000  # weights of a round
 
 
-def lasso(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
+def solve_in_rounds(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
     """Parameters (inputs + 1, outputs) whose derivatives differ from those of a minimum of squared
     errors by at most `tol`, or the last ones, and the rounds taken.
     """
     parameters, rounds = start.copy(), 0
-    absolute, square, _ = problem.split()
-    for output, column in enumerate(parameters.T):  # a view
-        weights = column[:-1]
+    for outputs in problem.blocks:
+        block, rule = parameters[:, outputs], problem.rule(outputs, tol)  # a view
         for _ in range(max_iter):
             rounds += 1
-            gradient = problem.gradient(column[:, None], slice(output, output + 1))[:, 0]
-            worst, places, signs = choose(
-                weights, gradient[:-1], absolute, square, problem.design.deviations
-            )
-            if max(worst, abs(gradient[-1])) <= tol:
+            gradient = problem.gradient(block, outputs)
+            worst, places = rule.choose(block[:-1].ravel(), gradient[:-1].ravel())
+            if max(worst, float(np.abs(gradient[-1]).max())) <= tol:
                 break
-            gram, before = problem.gram_of(places), weights[places]
-            pull = gram @ before - gradient[places]
-            weights[places] = solve_round(gram, pull, before, signs, absolute, square)
-            column[-1] -= gradient[-1]  # inputs are centered: the intercept is by itself
-            if np.array_equal(weights[places], before):  # no digit is left to gain
+            if len(places) > MOST:
+                break  # the descent that follows takes less memory
+            place, output = np.divmod(places, block.shape[1])
+            gram, before = problem.gram_of(place), block[place, output]
+            if block.shape[1] > 1:
+                gram = np.where(output[:, None] == output, gram, 0.0)
+            pull = gram @ before - gradient[place, output]
+            found = rule.solve(gram, pull, before, places)
+            block[place, output] = found
+            block[-1] -= gradient[-1]  # inputs are centered: the intercept is by itself
+            if np.array_equal(found, before):  # no digit is left to gain
                 break
     return parameters, rounds
 

@@ -12,14 +12,15 @@ nonnegative matrix factorization, algorithm 1; Massias, Gramfort and Salmon (201
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, final
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 
 from shrinkage.linear.losses import Array
 
-FIRST = 20  # inputs of the first round; each round then takes twice those with a weight
+FIRST = 20  # inputs, or groups, of the first round; each round then takes twice those with a weight
 PATIENCE = 3  # exchanges of all wrong guesses that may fail to make fewer of them
 TURNS = 200
 JITTER = 1e-13  # of the mean diagonal, for equations of equal columns
@@ -29,8 +30,22 @@ class Round(NamedTuple):
     """What the next round solves over."""
 
     worst: float  # the largest derivative of the objective by a standardized input
-    places: Array  # indices of inputs
-    signs: Array  # 1 or −1 for each of them
+    places: Array  # indices of weights
+
+
+class Rule(Protocol):
+    """A penalty with kinks, whose minimum rounds over few weights find."""
+
+    def value(self, weights: Array) -> float:
+        """The penalty of these weights."""
+
+    def choose(self, weights: Array, gradient: Array) -> Round:
+        """The round that follows, given the derivatives of the data loss by all weights."""
+
+    def solve(self, gram: Array, pull: Array, start: Array, places: Array) -> Array:
+        """argmin of ``½·wᵀGw − pull·w`` + penalty over the weights at `places`, or `start` where
+        none is in sight.
+        """
 
 
 def find_excess(weights: Array, slope: Array, absolute: float) -> Array:
@@ -44,18 +59,38 @@ def find_excess(weights: Array, slope: Array, absolute: float) -> Array:
     return excess
 
 
-def choose(
-    weights: Array, gradient: Array, absolute: float, square: float, deviations: Array
-) -> Round:
-    """The round that follows, given the derivatives of the data loss by all inputs."""
-    slope = gradient + 2.0 * square * weights
-    excess = find_excess(weights, slope, absolute) / deviations
-    kept = np.flatnonzero(weights)
-    count = min(max(FIRST, 2 * len(kept)), int(np.count_nonzero(excess)))
-    broken = np.argpartition(excess, -count)[-count:] if count else kept
-    places = np.union1d(kept, broken)
-    signs = np.sign(np.where(weights == 0, -slope, weights)[places])
-    return Round(float(excess.max(initial=0.0)), places, signs)
+@final
+@dataclass(frozen=True)
+class AbsoluteValues:
+    """absolute·Σ|w| + square·Σw²."""
+
+    absolute: float
+    square: float
+    deviations: Array  # (weights,)
+
+    def value(self, weights: Array) -> float:
+        return float(self.absolute * np.abs(weights).sum() + self.square * (weights**2).sum())
+
+    def choose(self, weights: Array, gradient: Array) -> Round:
+        slope = gradient + 2.0 * self.square * weights
+        excess = find_excess(weights, slope, self.absolute) / self.deviations
+        chosen = pick(weights != 0, excess)
+        return Round(float(excess.max(initial=0.0)), np.flatnonzero(chosen))
+
+    def solve(self, gram: Array, pull: Array, start: Array, places: Array) -> Array:
+        signs = np.sign(np.where(start == 0, pull - gram @ start, start))
+        return solve_round(gram, pull, start, signs, self.absolute, self.square)
+
+
+def pick(kept: Array, excess: Array) -> Array:
+    """Which weights, or groups, the next round solves over: those that are not 0, and those whose
+    derivatives break the condition of the minimum most.
+    """
+    count = max(FIRST, 2 * int(np.count_nonzero(kept)))
+    is_broken = excess > 0
+    if count < np.count_nonzero(is_broken):
+        is_broken &= excess >= np.partition(excess, -count)[-count]
+    return np.asarray(kept | is_broken)
 
 
 def solve_round(
@@ -87,11 +122,9 @@ def solve_round(
     for _ in range(TURNS):
         sizes[:] = 0.0
         if free.any():
-            try:
-                factor = cho_factor(matrix[np.ix_(free, free)], check_finite=False)
-            except np.linalg.LinAlgError:
+            _, sizes[free], failure = dposv(matrix[np.ix_(free, free)], right[free])
+            if failure:
                 return start
-            sizes[free] = cho_solve(factor, right[free], check_finite=False)
         slopes = matrix @ sizes - right
         # By rounding alone, a slope is this far from 0.
         is_wrong = np.where(free, sizes < 0, slopes < -1e-12 * absolute)

@@ -68,9 +68,12 @@ def _split_of(x):
 
 @jitable
 def exponential(x):
-    """e^x; outside ±87 in float32 and ±708 in float64 as at these limits; NaN stays NaN."""
+    """e^x, beyond ±87 in float32 and ±708 in float64 as at these limits; NaN where x is not finite.
+
+    Only weights that diverge give such an x, and their loss becomes NaN.
+    """
     p, scale = _split(x)
-    return scale + scale * p + (x - x)  # a bound hides NaN: x − x brings it back
+    return scale + scale * p + (x - x)  # the bounds hide what is not finite: x − x brings it back
 
 
 @jitable

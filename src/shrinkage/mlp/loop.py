@@ -48,7 +48,7 @@ def compile_training(dtype: str) -> Work:
             copy_weights(layers, like)
             loss = 0.0
             for at in range(low, high, net.tile):
-                loss += run_tile(net, at, min(net.tile, high - at), high - low, like)
+                loss += run_tile(net, step, (at, min(net.tile, high - at), high - low), like)
             copy_derivatives(layers, like)
             decay = net.alpha / (high - low)
             if decay != 0.0:
@@ -104,13 +104,14 @@ def take_turns(net, turns, rate, decay):
 
 
 @jitable
-def run_tile(net, low, samples, batch, like):
+def run_tile(net, step, rows, like):
     """Add the derivatives on some samples of a batch to the gradient; return their loss."""
+    low, samples, batch = rows
     layers = memory(net.layers, net.layer_count, LAYERS)
     source = take_inputs(net, layers[0].inputs, low, samples, like)
     take_targets(net, layers[net.layer_count - 1].outputs, low, samples, batch, like)
     forward(net, layers, source, samples, like)
-    loss = differentiate(net, layers[net.layer_count - 1], samples, like)
+    loss = differentiate(net, step, layers[net.layer_count - 1], samples, like)
     backward(net, layers, source, samples, like)
     return loss
 
@@ -161,7 +162,7 @@ def forward(net, layers, source, samples, like):
 
 
 @jitable
-def differentiate(net, last, samples, like):
+def differentiate(net, step, last, samples, like):
     """Write the derivatives by the scores, and return the loss.
 
     Losses take (outputs, samples): their loops run along samples, in vectors.
@@ -174,6 +175,8 @@ def differentiate(net, last, samples, like):
         sums = memory(net.tile_sums, 2 * samples, like)
         labels = memory(net.tile_labels, samples, WHOLE)
         most, total = part(sums, 0, samples), part(sums, samples, samples)
+        if net.hits != 0:
+            memory(net.hits, net.step_count, WHOLE)[step] += losses.count_hits(turned, labels)
         loss = losses.log_loss(turned, labels, weights, most, total)
     else:
         targets = memory(net.tile_targets, samples * outputs, like)

@@ -29,6 +29,20 @@ def log_loss(scores, labels, weights, most, total):
 
 
 @tight
+def count_hits(scores, labels):
+    """How many samples have their largest score, or the first of several, at their label."""
+    samples, hits = labels.size, 0
+    outputs = scores.size // samples
+    for t in range(samples):
+        score, is_largest = scores[labels[t] * samples + t], True
+        for k in range(outputs):
+            other = scores[k * samples + t]
+            is_largest &= other <= score and (k >= labels[t] or other < score)
+        hits += is_largest
+    return hits
+
+
+@tight
 def _exponentials(scores, most, total, samples, outputs, labels):
     zero = scores.dtype.type(0.0)
     for t in range(samples):

@@ -60,6 +60,7 @@ NETWORK = np.dtype(
         ("ranges", np.int64),
         ("rates", np.int64),
         ("losses", np.int64),  # what the loss was before each step
+        ("hits", np.int64),  # how many samples were predicted right before it; 0: not counted
         ("done", np.int64),  # how many steps were made
         # A batch goes through in tiles of so many samples, of which there is a copy.
         ("tile", np.int64),

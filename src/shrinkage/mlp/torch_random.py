@@ -18,7 +18,7 @@ import numpy as np
 from shrinkage.kernels.intrinsics import memory
 from shrinkage.kernels.jit import Work, compile_job
 
-WHOLE = np.empty(0, np.int64)
+WHOLE, WORDS = np.empty(0, np.int64), np.empty(0, np.uint32)
 Array = np.ndarray[Any, Any]
 
 
@@ -29,8 +29,8 @@ class TorchGenerator:
     Examples
     --------
     >>> generator = TorchGenerator(0)
-    >>> generator.permutation(5).tolist()  # torch.randperm(5) after torch.manual_seed(0)
-    [4, 0, 1, 3, 2]
+    >>> generator.permutations(1, 5).tolist()  # torch.randperm(5) after torch.manual_seed(0)
+    [[4, 0, 1, 3, 2]]
     """
 
     def __init__(self, seed: int) -> None:
@@ -47,13 +47,15 @@ class TorchGenerator:
         # torch rounds once, after the sum.
         return (shares * np.float64(width) + np.float64(first)).astype(np.float32)
 
-    def permutation(self, count: int) -> Array:
-        """The numbers below `count` in a random order, as int64 (Fisher and Yates)."""
-        order = np.arange(count)
-        jumps = self._words(max(count - 1, 0)).astype(np.int64) % np.arange(count, 1, -1)
-        job = np.array([count, order.ctypes.data, jumps.ctypes.data])
+    def permutations(self, times: int, count: int) -> Array:
+        """The numbers below `count` in random orders (Fisher and Yates), (times, count), int64."""
+        orders = np.tile(np.arange(count), (times, 1))
+        jumps = self._words(times * max(count - 1, 0)) % np.tile(
+            np.arange(count, 1, -1, dtype=np.uint32), times
+        )
+        job = np.array([times, count, orders.ctypes.data, jumps.ctypes.data])
         compile_exchanges()(job.ctypes.data)
-        return order
+        return orders
 
 
 @cache
@@ -61,11 +63,15 @@ def compile_exchanges() -> Work:
     """Compile the loop that exchanges each number with one that stands behind it or itself."""
 
     def exchange(address):
-        job = memory(address, 3, WHOLE)
-        order, jumps = memory(job[1], job[0], WHOLE), memory(job[2], job[0], WHOLE)
-        for at in range(job[0] - 1):
-            other = at + jumps[at]
-            order[at], order[other] = order[other], order[at]
+        job = memory(address, 4, WHOLE)
+        times, count = job[0], job[1]
+        orders, jumps = memory(job[2], times * count, WHOLE), memory(job[3], times * count, WORDS)
+        jump = 0
+        for start in range(0, times * count, count):
+            for at in range(start, start + count - 1):
+                other = at + jumps[jump]
+                orders[at], orders[other] = orders[other], orders[at]
+                jump += 1
 
     return compile_job(exchange, "exchanges")
 

@@ -5,6 +5,7 @@ The loops hold no lock of Python's, so that trainings run beside each other in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, final
@@ -14,8 +15,7 @@ import numpy as np
 from shrinkage.mlp.loop import compile_training
 from shrinkage.mlp.products import pad
 from shrinkage.mlp.records import LAYER, NETWORK, Activation, Loss
-from shrinkage.mlp.updates import Rule, Stepper, plan_pieces
-from shrinkage.penalties import Penalty
+from shrinkage.mlp.updates import Piece, Rule, Stepper
 
 Array = np.ndarray[Any, Any]
 TILE = 96  # samples: what they give stays in a core's first caches, in blocks of six rows
@@ -52,6 +52,8 @@ class Data:
 class Training:
     """The parameters of a network, its optimizer, and the compiled loop that trains it.
 
+    The pieces, as of `plan_pieces`, say how `values` are stepped and with which penalty.
+
     Attributes
     ----------
     values : array
@@ -64,15 +66,11 @@ class Training:
         self,
         architecture: Architecture,
         rule: Rule,
-        penalty: Penalty | None = None,
-        how: str = "proximal",
+        pieces: Sequence[Piece],
         *,
-        on: str = "weights",
         dtype: str = "float32",
         alpha: float = 0.0,
     ) -> None:
-        sizes = architecture.sizes
-        pieces = plan_pieces(sizes, penalty, how, on)
         self.architecture = architecture
         self.values = np.zeros(sum(piece.size for piece in pieces), dtype)
         self.stepper = Stepper(rule, pieces, self.values)
@@ -84,7 +82,12 @@ class Training:
         self._fill(alpha, getattr(rule, "eps", 0.0) * getattr(rule, "scales_eps", False))
 
     def run(
-        self, data: Data, order: Array | None, ranges: Array, rates: Array
+        self,
+        data: Data,
+        order: Array | None,
+        ranges: Array,
+        rates: Array,
+        hits: Array | None = None,
     ) -> tuple[Array, int]:
         """Take a step for each rate, and return the losses before them and how many were taken.
 
@@ -97,6 +100,8 @@ class Training:
             Step i is on the rows from ranges[i, 0] up to ranges[i, 1] of the order.
         rates : array (steps,) of float64
             Learning rates.
+        hits : array (steps,) of int64, optional
+            With `Loss.LOG_LOSS`, how many samples were predicted right before the step is added.
 
         Notes
         -----
@@ -104,6 +109,7 @@ class Training:
         """
         losses = np.full(len(rates), np.nan)
         self._set(inputs=data.inputs, order=order, ranges=ranges, rates=rates, losses=losses)
+        self._set(hits=hits)
         is_labels = self.architecture.loss is Loss.LOG_LOSS
         self._set(labels=data.targets if is_labels else None)
         self._set(targets=None if is_labels else data.targets, sample_weights=data.weights)

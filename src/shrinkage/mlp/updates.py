@@ -111,13 +111,23 @@ def plan_pieces(
         start += inputs * outputs
     for outputs in sizes[1:]:
         given = penalty if on != "weights" else None
-        bias_plan = plan_kernel(given, (outputs,))
-        if bias_plan is None:
-            raise NoLoopError(f"no compiled loop has {penalty!r} on biases")
-        way = How.NONE if given is None else How(how)
-        pieces.append(Piece(start, outputs, bias_plan, way, False))
+        pieces.append(plan_piece(start, (outputs,), given, how))
         start += outputs
     return pieces
+
+
+def plan_piece(start: int, shape: tuple[int, ...], penalty: Penalty | None, how: str) -> Piece:
+    """Plan the steps of one array, whose penalty sees it as it lies in memory.
+
+    Raises
+    ------
+    NoLoopError
+    """
+    plan = plan_kernel(penalty, shape)
+    if plan is None:
+        raise NoLoopError(f"no compiled loop has {penalty!r} on an array of shape {shape}")
+    way = How.NONE if penalty is None else How(how)
+    return Piece(start, math.prod(shape), plan, way, takes_alpha=False)
 
 
 def plan_matrix(penalty: Penalty | None, inputs: int, outputs: int) -> tuple[KernelPlan, bool]:

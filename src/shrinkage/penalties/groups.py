@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+import numpy as np
+
 from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
@@ -125,6 +127,25 @@ class GroupLasso(Penalty):
         alive = xp.any(grouped.values != 0, axis=grouped.members)
         total = math.prod(alive.shape)
         return total - int(xp.sum(xp.astype(alive, xp.int64))), total
+
+    def number_groups(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """The number of each entry's group in an array of this shape, and each group's strength.
+
+        An entry in no list of indices is a group of its own, of the strength 0.
+
+        >>> numbers, strengths = GroupLasso(1.0, groups=[[0, 2]], weight="none").number_groups((3,))
+        >>> numbers.tolist(), strengths.tolist()
+        ([0, 1, 0], [1.0, 0.0])
+        """
+        grouped = lay_out(np, np.zeros(shape), self.groups)
+        kept = [1 if axis in grouped.members else n for axis, n in enumerate(grouped.values.shape)]
+        count = math.prod(kept)
+        numbers = np.broadcast_to(np.arange(count).reshape(kept), grouped.values.shape)
+        labels = restore(np, grouped, numbers, np.full(shape, -1))
+        alone = labels < 0
+        numbered = np.where(alone, count - 1 + np.cumsum(alone).reshape(shape), labels)
+        strengths = np.broadcast_to(self._strengths(grouped), kept).ravel()
+        return numbered, np.append(strengths, np.zeros(int(alone.sum())))
 
     def _as_group_norms(self, shape: tuple[int, ...]) -> tuple[Layout, float] | None:
         if is_index_lists(self.groups):

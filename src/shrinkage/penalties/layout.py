@@ -127,14 +127,16 @@ def _is_index(value: object) -> bool:
 
 
 def _are_indices(values: object) -> bool:
-    return isinstance(values, list | tuple | range | np.ndarray) and all(map(_is_index, values))
+    if not isinstance(values, list | tuple | range | np.ndarray):
+        return False
+    return set(map(type, values)) == {int} or all(map(_is_index, values))  # the first is quick
 
 
 def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
     flat = [index for indices in lists for index in indices]
     if any(not indices for indices in lists):
         raise ValueError("groups has an empty list of indices; leave it out")
-    if any(index < 0 for index in flat):
+    if min(flat) < 0:
         raise ValueError(f"groups must hold indices >= 0, got {min(flat)}")
     if len(set(flat)) != len(flat):
         repeated = next(index for index, times in Counter(flat).items() if times > 1)

@@ -1,4 +1,4 @@
-"""Neural networks from scratch, in NumPy: written to be read, and fast to train.
+"""Neural networks from scratch, in NumPy: written to be read, and with Numba fast to train.
 
 Begin with `layers`. `README.md` in this folder explains a training loop by hand.
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+
 from shrinkage.scratch.activations import Sigmoid, Softmax
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
@@ -53,6 +55,21 @@ def check_parts(layers: Sequence[Layer], loss: Loss, optimizer: Optimizer) -> No
         if before.dtype != after.dtype:
             raise ValueError(f"layers must have one dtype, got {before.dtype} and {after.dtype}")
     check_end(layers[-1], loss)
+
+
+def check_parameters(layer: Dense) -> None:
+    """Raise unless `fit` can begin from the weights and biases of a layer, which users may set."""
+    shapes = (layer.n_in, layer.n_out), (1, layer.n_out)
+    for (_, kind, array, _), shape in zip(layer.parameters(), shapes, strict=True):
+        name = f"{kind} of {layer!r}"
+        if not isinstance(array, np.ndarray) or array.dtype != layer.dtype:
+            wrong = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{name} must be an array of {layer.dtype}, got {wrong}")
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        if not np.isfinite(array).all():
+            wrong = array[~np.isfinite(array)][0]
+            raise ValueError(f"{name} must be finite before training, but hold {wrong}")
 
 
 def check_steps(dense: Sequence[Dense], optimizer: Optimizer) -> None:

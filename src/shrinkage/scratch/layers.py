@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -119,6 +119,8 @@ class Dense(Layer):
     >>> layer.backward(np.zeros((4, 3)))  # no loss but the penalty's
     >>> bool(np.all(layer.dweights == 2 * 0.5 * layer.weights))
     True
+    >>> [parameter.name for parameter in layer.parameters()]
+    ['weights', 'biases']
     >>> bool(layer.regularization_loss() == 0.5 * np.sum(layer.weights**2))
     True
     """
@@ -177,12 +179,15 @@ class Dense(Layer):
 
     def regularization_loss(self) -> float:
         """Ω_w(weights) + Ω_b(biases): what the penalties add to the loss."""
-        total = 0.0
-        if self.weight_penalty is not None:
-            total += float(self.weight_penalty(self.weights))
-        if self.bias_penalty is not None:
-            total += float(self.bias_penalty(self.biases))
-        return total
+        parts = [float(penalty(w)) for _, _, w, penalty in self.parameters() if penalty is not None]
+        return sum(parts, 0.0)
+
+    def parameters(self) -> tuple[Parameter, Parameter]:
+        """Its weights, and its biases."""
+        return (
+            Parameter(self, "weights", self.weights, self.weight_penalty),
+            Parameter(self, "biases", self.biases, self.bias_penalty),
+        )
 
     def __repr__(self) -> str:
         arguments = [str(self.n_in), str(self.n_out)]
@@ -195,6 +200,15 @@ class Dense(Layer):
         if self.dtype != np.float64:
             arguments.append(f"dtype={self.dtype.name}")
         return f"Dense({', '.join(arguments)})"
+
+
+class Parameter(NamedTuple):
+    """An array that a layer learns, and its penalty."""
+
+    layer: Dense
+    name: str  # "weights" or "biases"
+    values: Array
+    penalty: Penalty | None
 
 
 def dense_layers(layers: Iterable[Layer]) -> list[Dense]:

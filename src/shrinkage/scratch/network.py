@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import final
 
@@ -13,7 +14,7 @@ from shrinkage.scratch.activations import Softmax
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, Seed, check_inputs, check_size, make_rng
-from shrinkage.scratch.compatibility import check_parts
+from shrinkage.scratch.compatibility import check_parameters, check_parts
 from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
 from shrinkage.scratch.storage import Parts, read_parts, write_parts
@@ -126,38 +127,54 @@ class Network:
             If the loss is no longer finite. The network is then as it was before.
         KeyboardInterrupt
             The network keeps what it learned; the last step may be incomplete.
+
+        Notes
+        -----
+        Where Numba is installed, compiled loops take the steps of a long training, equal to those
+        of the layers to rounding: under `SGD` or `Adam`, with `ReLU`, `Sigmoid` or nothing between
+        all `Dense` layers, for `MeanSquaredError` or the cross-entropy of a softmax, and for the
+        penalties of single entries and of groups.
         """
         epochs = check_size("epochs", epochs)
         progress = check_size("progress", progress, least=0)
         check_parts(self.layers, self.loss, self.optimizer)
+        for layer in self.dense:
+            check_parameters(layer)
         X, targets = self._check_data(X, y)
         size = len(X) if batch_size is None else check_size("batch_size", batch_size)
-        training = Training(
-            self.layers, self.loss, self.optimizer, X, targets, min(size, len(X)), make_rng(rng)
-        )
         history: History = {name: [] for name in (self.loss.score, *HISTORY_COLUMNS)}
         restore = self._remember_state()
         try:
-            for epoch in range(epochs):
-                row = training.run_epoch(epoch)
-                for name, value in row.items():
-                    history[name].append(value)
-                if progress and (epoch % progress == 0 or epoch == epochs - 1):
-                    print(format_progress(epoch, row, heading=epoch == 0), flush=True)
+            training = Training(
+                *(self.layers, self.loss, self.optimizer, X, targets),
+                epochs=epochs,
+                batch_size=min(size, len(X)),
+                rng=make_rng(rng),
+            )
+            try:
+                for epoch in range(epochs):
+                    row = training.run_epoch(epoch)
+                    for name, value in row.items():
+                        history[name].append(value)
+                    if progress and (epoch % progress == 0 or epoch == epochs - 1):
+                        print(format_progress(epoch, row, heading=epoch == 0), flush=True)
+            except KeyboardInterrupt:
+                self.optimizer.cancel_update()
+                training.write_back()
+                raise
             training.write_back()
-        except KeyboardInterrupt:
-            self.optimizer.cancel_update()
-            training.write_back()
-            raise
         except Exception:
             restore()
             raise
         return history
 
     def _remember_state(self) -> Callable[[], None]:
-        """Return a function that puts everything but the weights back to how it is now."""
+        """Return a function that puts everything back to how it is now."""
         optimizer = self.optimizer
         iterations, lr = optimizer.iterations, optimizer.current_lr
+        memories = {layer: deepcopy(memory) for layer, memory in optimizer.memories.items()}
+        arrays = [one.values for layer in self.dense for one in layer.parameters()]
+        before = [array.copy() for array in arrays]
         generators = [
             layer.rng.bit_generator for layer in self.layers if isinstance(layer, Dropout)
         ]
@@ -165,7 +182,10 @@ class Network:
 
         def restore() -> None:
             optimizer.iterations, optimizer.current_lr = iterations, lr
+            optimizer.memories = memories
             optimizer.cancel_update()
+            for array, values in zip(arrays, before, strict=True):
+                array[...] = values
             for generator, state in zip(generators, states, strict=True):
                 generator.state = state
 

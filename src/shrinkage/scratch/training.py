@@ -1,25 +1,68 @@
-"""What `fit` does: data in batches and tiles, and one step of the optimizer for each batch."""
+"""What `fit` does: one step of the optimizer for each batch, and a row of the history an epoch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Protocol
 
 import numpy as np
 
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, NotFiniteError
-from shrinkage.scratch.flat import FlatParameters, FlatPenalty
-from shrinkage.scratch.layers import Layer, dense_layers
-from shrinkage.scratch.passes import Pass, aligned_ones, split_into_tiles
+from shrinkage.scratch.layer_engine import LayerEngine
+from shrinkage.scratch.layers import Layer, Parameter, dense_layers
 
-Tile = tuple[Pass, Array, Array]  # with its inputs (features + 1, samples) and its targets
 HISTORY_COLUMNS = ("loss", "data_loss", "regularization_loss", "lr")
+LEAST_WORK = 2.0  # seconds in the layers; loading compiled loops takes one, compiling them many
+# Seconds in the layers: for a step, and for each output and each weight of a layer and sample.
+STEP, OUTPUT, PRODUCT = 9e-4, 2e-8, 5e-10
+
+
+class Engine(Protocol):
+    """Takes steps on samples that it was given."""
+
+    def step(self, rows: Array | None) -> tuple[float, float, float]:
+        """Take one step on these samples, or on all.
+
+        Returns the sum of the samples' losses, their `score_sum`, and the penalties, as they were
+        before the step. Where the first is not finite, the step may be left out.
+        """
+
+    def memory(self) -> list[Array]:
+        """The arrays that the optimizer remembers."""
+
+    def finish(self) -> None:
+        """Leave in the layers and the optimizer what was learned."""
+
+
+def choose_engine(
+    layers: Sequence[Layer], loss: Loss, optimizer: Optimizer, X: Array, targets: Array, work: float
+) -> Engine:
+    """Compiled loops where there are some and the work is worth loading them, else the layers.
+
+    The choice depends on nothing but the arguments, so that equal trainings give equal networks.
+    """
+    if work >= LEAST_WORK:
+        with suppress(ImportError):  # of Numba
+            from shrinkage.scratch.compiled_engine import CompiledEngine, NoLoopError
+
+            with suppress(NoLoopError):
+                return CompiledEngine(layers, loss, optimizer, X, targets)
+    return LayerEngine(layers, loss, optimizer, X, targets)
+
+
+def project_(parameter: Parameter) -> None:
+    """Move weights to the nearest ones within a constraint that a prox will keep."""
+    layer, _, values, penalty = parameter
+    if penalty is not None and layer.how == "proximal" and penalty.is_constrained:
+        values[...] = penalty.prox(values, 0.0)
 
 
 class Training:
-    """One call of `fit`: the data in batches and tiles, and the parameters as one vector."""
+    """One call of `fit`: the batches, the steps on them, and the history."""
 
     def __init__(
         self,
@@ -28,43 +71,39 @@ class Training:
         optimizer: Optimizer,
         X: Array,  # (samples, features)
         targets: Array,
+        *,
+        epochs: int,
         batch_size: int,
         rng: np.random.Generator,
     ) -> None:
-        self.layers, self.loss, self.optimizer = layers, loss, optimizer
-        self.targets, self.batch_size, self.rng = targets, batch_size, rng
-        self.inputs = np.ones((len(X), X.shape[1] + 1), X.dtype)  # the last feature is the 1 of b
-        self.inputs[:, :-1] = X
-        dense = dense_layers(layers)
-        self.parameters = FlatParameters(dense)
-        self.parameters.read()
-        self.memory = self.parameters.read_memory(optimizer.memories)
-        self.coupled = FlatPenalty(self.parameters, "coupled")
-        self.proximal = FlatPenalty(self.parameters, "proximal")
-        self.proximal.project_(self.parameters.values)
-        self.gradient = np.empty_like(self.parameters.values)  # of the whole batch
-        self.tile_gradient = np.empty_like(self.gradient)  # which each pass overwrites
-        self.width = max(max(layer.n_in, layer.n_out) for layer in dense)
-        self.passes: dict[int, Pass] = {}  # by the number of samples
-        is_whole = batch_size == len(X)
-        self.whole_batch = list(self._tiles(np.arange(len(X)), keep=True)) if is_whole else None
+        self.loss, self.optimizer, self.targets = loss, optimizer, targets
+        self.batch_size, self.rng = batch_size, rng
+        self.dense = dense_layers(layers)
+        for layer in self.dense:
+            for parameter in layer.parameters():
+                project_(parameter)
+        # The steps before count as well: `fit` may be called again and again for an epoch.
+        steps = optimizer.iterations + epochs * math.ceil(len(X) / batch_size)
+        sample = sum(layer.n_out * (OUTPUT + layer.n_in * PRODUCT) for layer in self.dense)
+        work = steps * (STEP + batch_size * sample)
+        self.engine = choose_engine(layers, loss, optimizer, X, targets, work)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # checked after each batch
     def run_epoch(self, number: int) -> dict[str, float]:
         """Take one step for each batch, and return the row of the history."""
         lr, samples = self.optimizer.current_lr, len(self.targets)
         data = score = penalty = 0.0
-        for batch, size in self._batches():
+        for rows in self._batches():
             try:
-                sums = self._step(batch, size)
+                sums = self.engine.step(rows)
             except NotFiniteError:  # arose between the layers: the data were checked before
                 sums = (math.nan, 0.0, 0.0)
+            size = samples if rows is None else len(rows)
             data, score, penalty = data + sums[0], score + sums[1], penalty + sums[2] * size
             if not math.isfinite(data + penalty):
                 raise self._divergence(f"the loss is {data + penalty} at epoch {number}")
             # Adam divides by √v: where v is infinite, it would stop without a word.
-            arrays = [value for value in self.memory.values() if isinstance(value, np.ndarray)]
-            if not all(math.isfinite(np.add.reduce(array)) for array in arrays):
+            if not all(math.isfinite(np.add.reduce(array, None)) for array in self.engine.memory()):
                 raise self._divergence(f"the squares of the derivatives overflow at epoch {number}")
         data, penalty = data / samples, penalty / samples
         return {
@@ -83,10 +122,10 @@ class Training:
         FloatingPointError
             If the last step, after which no loss was computed, led to infinite weights.
         """
-        if not np.isfinite(self.parameters.values).all():
-            raise self._divergence("the last step led to infinite weights")
-        self.parameters.write()
-        self.parameters.write_memory(self.memory, self.optimizer.memories)
+        self.engine.finish()
+        for layer in self.dense:
+            if not all(np.isfinite(parameter.values).all() for parameter in layer.parameters()):
+                raise self._divergence("the last step led to infinite weights")
 
     def _divergence(self, reason: str) -> FloatingPointError:
         return FloatingPointError(
@@ -94,47 +133,13 @@ class Training:
             "scale the data. The network is as it was before"
         )
 
-    def _step(self, batch: Iterable[Tile], size: int) -> tuple[float, float, float]:
-        """Take one step; return the sums of loss and score over the samples, and the penalties."""
-        theta, gradient = self.parameters.values, self.gradient
-        gradient.fill(0.0)
-        data = score = 0.0
-        for tile, inputs, prepared in batch:
-            tile_data, tile_score = tile.run(inputs, prepared, 1.0 / size)
-            gradient += self.tile_gradient
-            data, score = data + tile_data, score + tile_score
-        penalty = self.coupled.value(theta) + self.proximal.value(theta)
-        self.coupled.add_gradient_(theta, gradient)
-        self.optimizer.pre_update()
-        own_step = self.optimizer.move_(theta, gradient, self.memory)
-        self.proximal.prox_(theta, own_step)
-        self.optimizer.post_update()
-        return data, score, penalty
-
-    def _batches(self) -> Iterator[tuple[Iterable[Tile], int]]:
-        """The tiles of each batch, and how many samples it has."""
-        if self.whole_batch is not None:
-            yield self.whole_batch, len(self.targets)
-            return
-        order = self.rng.permutation(len(self.targets))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            yield self._tiles(rows), len(rows)
-
-    def _tiles(self, rows: Array, *, keep: bool = False) -> Iterator[Tile]:
-        """These rows tile by tile; with `keep` each tile has memory of its own for its inputs."""
-        for tile in split_into_tiles(len(rows), self.width, self.inputs.itemsize):
-            size = tile.stop - tile.start
-            if size not in self.passes:
-                self.passes[size] = Pass(
-                    self.layers, self.loss, self.parameters, self.tile_gradient, size
-                )
-            one_pass = self.passes[size]
-            inputs = one_pass.inputs
-            if keep:
-                inputs = aligned_ones(inputs.shape, inputs.dtype)
-            inputs[...] = self.inputs[rows[tile]].T
-            yield one_pass, inputs, one_pass.prepare(self.targets[rows[tile]])
+    def _batches(self) -> Iterable[Array | None]:
+        """The rows of each batch; None stands for all."""
+        samples = len(self.targets)
+        if self.batch_size == samples:
+            return [None]
+        order = self.rng.permutation(samples)
+        return [order[low : low + self.batch_size] for low in range(0, samples, self.batch_size)]
 
 
 def format_progress(epoch: int, row: dict[str, float], *, heading: bool) -> str:

@@ -100,8 +100,14 @@ class BaseMLP(MLPArguments):
         self.out_activation_, self._loss = OUTPUTS[loss], loss
         is_done = True
         if is_solved:
-            made = problem or self._make_problem(data, loss)
-            solution = self._solve(parameters, data, penalty, made, keep=keep)
+            with np.errstate(all="ignore"):  # what overflows is refused
+                made = problem or self._make_problem(data, loss)
+                solution = self._solve(parameters, data, penalty, made, keep=keep)
+            if not np.isfinite([solution.value, solution.optimality]).all():
+                raise ValueError(
+                    "the loss of the linear model is not finite: X or y has values whose squares "
+                    "are too large; standardize them"
+                )
             if problem is None:  # along a path a model need not converge at each strength
                 warn_unless_converged(solution, LINEAR_TOL * self.tol)
         else:

@@ -6,6 +6,7 @@ back at the end, so that the next call goes on from it, in either engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import final
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from shrinkage.mlp import training, updates
 from shrinkage.mlp.records import Activation, Loss
-from shrinkage.mlp.updates import NoLoopError
+from shrinkage.mlp.updates import NoLoopError, plan_pieces
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.task import Task
 from shrinkage.sklearn.update_rules import Sgd, UpdateRule
@@ -35,14 +36,13 @@ class CompiledEngine:
         self._parameters, self._rule = task.parameters, task.rule
         objective, dtype = task.objective, task.parameters.values.dtype
         loss, bound = Loss[objective.loss.upper()], objective.penalty
+        sizes = tuple(task.parameters.sizes)
         self._training = training.Training(
-            training.Architecture(
-                tuple(task.parameters.sizes), Activation[objective.activation.upper()], loss
-            ),
+            training.Architecture(sizes, Activation[objective.activation.upper()], loss),
             _find_rule(task.rule),
-            None if bound is None else bound.penalty,
-            "none" if bound is None else bound.how,
-            on="weights" if bound is None else bound.on,
+            plan_pieces(sizes, None, "none")
+            if bound is None
+            else plan_pieces(sizes, bound.penalty, bound.how, bound.on),
             dtype=str(dtype),
             alpha=objective.alpha,
         )
@@ -62,12 +62,13 @@ class CompiledEngine:
             stepper.rescale_momentum(self._lr / rule.lr)
             self._lr = rule.lr
         losses, _ = self._training.run(self._data, order, ranges, np.full(len(ranges), rule.lr))
-        self._parameters.read(self._training.weights, self._training.biases)
+        self._read_parameters()
         sizes = ranges[:, 1] - ranges[:, 0]
         return float(losses @ sizes) / len(self._data.targets)
 
     def finish(self) -> None:
         rule, stepper = self._rule, self._training.stepper
+        self._read_parameters()  # of an epoch in which Ctrl-C was pressed
         if isinstance(rule, Sgd):
             self._read_from_engine(stepper.first, rule.velocity)
             rule.velocity *= -self._lr
@@ -76,6 +77,9 @@ class CompiledEngine:
             self._read_from_engine(stepper.first, rule.mean)
             self._read_from_engine(stepper.second, rule.square)
             rule.count = int(stepper.counts[0])
+
+    def _read_parameters(self) -> None:
+        self._read_from_engine(self._training.values, self._parameters.values)
 
     def _read_state(self) -> None:
         rule, stepper = self._rule, self._training.stepper
@@ -89,14 +93,16 @@ class CompiledEngine:
 
     def _write_to_engine(self, own: Array, vector: Array) -> None:
         """Copy a vector like the parameters to one of the engine's, which may transpose weights."""
-        views = chain(*self._parameters.views(own)), chain(*self._training.views(vector))
-        for source, target in zip(*views, strict=True):
+        for source, target in self._pair_views(own, vector):
             target[...] = source
 
     def _read_from_engine(self, vector: Array, own: Array) -> None:
-        views = chain(*self._training.views(vector)), chain(*self._parameters.views(own))
-        for source, target in zip(*views, strict=True):
+        for target, source in self._pair_views(own, vector):
             target[...] = source
+
+    def _pair_views(self, own: Array, vector: Array) -> Iterator[tuple[Array, Array]]:
+        views = chain(*self._parameters.views(own)), chain(*self._training.views(vector))
+        return zip(*views, strict=True)
 
 
 def _find_rule(rule: UpdateRule) -> updates.Rule:

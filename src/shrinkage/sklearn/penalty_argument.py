@@ -35,6 +35,8 @@ def make_penalty(argument: PenaltyArgument, lam: float | None = None) -> Penalty
         If it stands for none.
     """
     if isinstance(argument, str):
+        if argument.strip().lower() == "none":
+            raise ValueError(f"penalty={argument!r} is no penalty: write None, without quotes")
         return parse(argument, lam)
     if argument is None or isinstance(argument, Penalty):
         return argument

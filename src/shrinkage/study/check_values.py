@@ -19,7 +19,7 @@ MOST = {
     "sample": 1_000_000_000,
 }
 FEWEST = {"folds": 2, "sample": 6}  # two rows for each of training, validation and test
-OPTIONAL = ("epochs", "folds", "sample")
+OPTIONAL = ("batch", "epochs", "folds", "sample")
 LEAST, GREATEST = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 

@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
+from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
 FORMAT = 4  # of the meaning of a record; another number makes another study
@@ -37,6 +39,20 @@ def identify(study: Study, *, data_digest: str, model_digest: str) -> dict[str, 
 def hash_identity(identity: Mapping[str, object]) -> str:
     """The sha256 of an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def check_same(folder: Path, there: Mapping[str, object], here: Mapping[str, object]) -> None:
+    """Refuse a folder that holds another study.
+
+    Raises
+    ------
+    UsageError
+    """
+    if there != here:
+        raise UsageError(
+            f"out {str(folder)!r} holds another study, different in "
+            f"{describe_differences(there, here)}: name another folder, or delete that one"
+        )
 
 
 def describe_differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from shrinkage.study.progress import Progress, show_progress
 from shrinkage.study.records import Record
 from shrinkage.study.results import Results
 from shrinkage.study.sharding import find_missing
-from shrinkage.study.storage.store import open_store, read_share
+from shrinkage.study.storage.store import open_store, read_metadata, read_share
 
 
 def merge(
@@ -35,9 +36,10 @@ def merge(
         Folders of one question and one data set, as `compare(..., shard="2/8")` makes them. A
         trial that is in several is kept once, as it is in `out`, or in the first of them.
     out : path
-        The folder for all trials, new or of the same study.
+        The folder for all trials, new or of the same study, whose `prefer` it keeps then.
     data : optional
-        The study's data, where they were in memory or lie elsewhere.
+        The study's data, where they were in memory or lie elsewhere. By default they are where
+        `out` says, or the first folder where `out` is new.
     quiet : bool
         Whether to print nothing.
 
@@ -49,7 +51,7 @@ def merge(
     Raises
     ------
     UsageError
-        If a folder holds no study or another one; nothing is written then.
+        If a folder is named twice, holds no study or another one; nothing is written then.
     StoppedError
         If all trials are there, but the data are not: the trials are kept in `out`.
 
@@ -64,6 +66,10 @@ def merge(
     if not str(out):
         raise UsageError("out is empty: name a folder")
     names = [Path(folder) for folder in folders]
+    places = [name.resolve() for name in names]
+    for name, place in zip(names, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"folder {str(name)!r} is named twice: name each folder once")
     shares = [read_share(name) for name in names]
     metadata = shares[0][0]
     for name, (other, _, _) in zip(names, shares, strict=True):
@@ -73,6 +79,9 @@ def merge(
                 f"{describe_differences(metadata['identity'], other['identity'])}, which is the "
                 "first: leave one out"
             )
+    with suppress(UsageError):  # it is new; what is wrong with it, `open_store` says
+        if (there := read_metadata(Path(out)))["identity"] == metadata["identity"]:
+            metadata = there  # with its own preference and place of the data
     with show_progress(quiet) as progress:
         results = _collect(names, shares, Path(out), metadata, progress)
     study = open_question(dict(metadata["question"]))

@@ -139,7 +139,7 @@ class Question(TypedDict, total=False):
     optimizer: str
     lr: float | None
     epochs: int | None
-    batch: int
+    batch: int | None
     test: float
     validation: float
     prefer: str

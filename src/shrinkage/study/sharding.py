@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
+
+import numpy as np
 
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
@@ -43,17 +45,20 @@ def deal_trials(study: Study, shard: str | None) -> list[Trial]:
     if count > min(len(trials), MOST_SHARDS):
         most = f"of {pluralize(len(trials), 'trial')} there are at most"
         raise UsageError(f"shard {shard!r}: {most} {min(len(trials), MOST_SHARDS)} shards")
-    dealt: list[list[Trial]] = [[] for _ in range(count)]
-    had: Counter[tuple[int, str, object]] = Counter()
-    waiting: list[int] = []
+    mine: set[Trial] = set()
+    had: defaultdict[tuple[str, object], np.ndarray] = defaultdict(lambda: np.zeros(count, int))
+    waiting = np.zeros(count, bool)
     for trial in sorted(trials, key=lambda trial: (trial.strength, trial.method, trial.seed)):
-        waiting = waiting or list(range(count))
+        if not waiting.any():
+            waiting[:] = True
         kinds = vars(trial).items()
-        taker = min(waiting, key=lambda shard: sum(had[shard, *kind] ** 2 for kind in kinds))
-        waiting.remove(taker)
-        dealt[taker].append(trial)
-        had.update((taker, *kind) for kind in kinds)
-    mine = set(dealt[number - 1])
+        squares = sum(had[kind] ** 2 for kind in kinds)
+        taker = int(np.where(waiting, squares, np.inf).argmin())
+        waiting[taker] = False
+        for kind in kinds:
+            had[kind][taker] += 1
+        if taker == number - 1:
+            mine.add(trial)
     return [trial for trial in trials if trial in mine]
 
 

@@ -44,6 +44,7 @@ STRENGTHS = "1e-5:1e-1:9"
 PREFERENCES = ("score", "sparse")
 STEPS = 400  # of training, roughly, unless the number of epochs is given
 LEAST_EPOCHS = 10
+LEAST_BATCH, MOST_BATCH = 200, 1024  # rows in one step
 MOST_TRIALS = 1_000_000
 
 
@@ -89,8 +90,9 @@ class Study:
         perhaps with options: "sgd,momentum=0.9".
     lr, epochs : optional
         By default the optimizer's usual learning rate, and enough epochs for about 400 steps.
-    batch : int
-        The most rows in one step; a smaller training part is one batch.
+    batch : int, optional
+        The most rows in one step; a smaller training part is one batch. By default 200, and up to
+        1024 of a long training part, so that about 400 steps see each row 10 times.
     test, validation : float
         Shares of the rows; with folds each fold is a validation part.
     prefer : "score" or "sparse"
@@ -129,7 +131,7 @@ class Study:
     optimizer: str = "adam"
     lr: float | None = None
     epochs: int | None = None
-    batch: int = 1024
+    batch: int | None = None
     test: float = 0.25
     validation: float = 0.25
     prefer: str = "score"
@@ -184,15 +186,27 @@ class Study:
 
     def with_defaults(self, *, target: str, task: str, lr: float, train_rows: int) -> Study:
         """This study with whatever was left open filled in; `lr` is the optimizer's usual one."""
-        steps_per_epoch = math.ceil(train_rows / self.batch)
+        batch = self.choose_batch(train_rows)
+        steps_per_epoch = math.ceil(train_rows / batch)
         return dataclasses.replace(
             self,
             target=target,
             task=task,
             metric=find_metric(self.metric, task).name,
             lr=lr if self.lr is None else self.lr,
+            batch=batch,
             epochs=self.epochs or max(LEAST_EPOCHS, math.ceil(STEPS / steps_per_epoch)),
         )
+
+    def choose_batch(self, train_rows: int) -> int:
+        """The most rows in one step: `batch`, or what suits a training part of this length.
+
+        >>> [Study().choose_batch(rows) for rows in (1_000, 20_000, 1_000_000)]
+        [200, 500, 1024]
+        """
+        if self.batch is not None:
+            return self.batch
+        return min(MOST_BATCH, max(LEAST_BATCH, math.ceil(train_rows * LEAST_EPOCHS / STEPS)))
 
     def to_toml(self) -> str:
         """This specification as TOML, without the fields that are left open."""

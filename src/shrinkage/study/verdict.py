@@ -17,7 +17,7 @@ from shrinkage.study.recommending import (
     mean_validation,
     rank,
 )
-from shrinkage.study.records import Baseline, Choice
+from shrinkage.study.records import Baseline, Choice, Record
 from shrinkage.study.results import Results
 from shrinkage.study.summary import mean_and_error
 
@@ -34,7 +34,7 @@ def write_verdict(results: Results) -> str:
     penalty and with the trivial model, on the same splits (`shrinkage.study.paired_comparison`).
     """
     if not results.choices:
-        return "Nothing can be recommended: every trial diverged; lower the learning rate (--lr)."
+        return f"Nothing can be recommended: every trial diverged; {_lower_lr(results)}."
     best, sparser, chosen = find_candidates(results)
     if best is None or chosen is None:
         return _explain_failure(results)
@@ -66,7 +66,14 @@ def _recommend(results: Results, chosen: Choice) -> str:
     score = f"{results.metric.title} in validation is {format_score(chosen.validation_mean)}"
     advice = f"Use {_name_choice(chosen)}: its {score}{against}."
     if chosen.method != "none":
-        return advice if unpenalized else f"{advice} Without a penalty the training diverges."
+        if unpenalized is None:
+            return f"{advice} Without a penalty the training diverges."
+        if not _is_level(chosen, unpenalized):
+            return advice
+        why = "it is sparser, and preferred for that"
+        if chosen.zeros < unpenalized.zeros + SPARSE:
+            why = "no penalty is simpler, and as good"
+        return f"{advice} It is level with no penalty: {why}."
     penalized = [choice for choice in results.choices if choice.method != "none"]
     if not penalized:
         return f"{advice} There is no model with a penalty to compare it with."
@@ -88,7 +95,7 @@ def _judge_leads(results: Results, chosen: Choice) -> str:
         )
     rivals: list[tuple[str, Sequence[float]]] = []
     unpenalized = _find_unpenalized(results)
-    if unpenalized is not None and chosen.method != "none":
+    if unpenalized and chosen.method != "none" and not _is_level(chosen, unpenalized):
         rivals.append(("no penalty", _validation_scores(results, unpenalized)))
     if results.baseline is not None:
         rivals.append((results.baseline.name, results.baseline.validation_scores))
@@ -127,7 +134,9 @@ def _report_test(results: Results, chosen: Choice) -> str:
     error = f" ± {format_score(chosen.test_error)}" if chosen.test_error >= 0 else ""
     rival = f"; {baseline.name} has {format_score(fmean(baseline.test_scores))}" if baseline else ""
     score = fmean(chosen.test_scores)
-    said = f"On {part}, which played no part in the choice, it has {format_score(score)}{error}"
+    models = len(chosen.test_scores)
+    has = f"its {models} models have on average" if models > 1 else "it has"
+    said = f"On {part}, which played no part in the choice, {has} {format_score(score)}{error}"
     gain = results.metric.gain
     if baseline and gain(score) <= gain(fmean(baseline.test_scores)):
         rival += ", which is no worse: try this model on more rows before you rely on it"
@@ -196,8 +205,8 @@ def _suggest_remedies(results: Results) -> list[str]:
     unpenalized = _find_unpenalized(results)
     if unpenalized is None:
         return [
-            "Without a penalty the training diverges: lower the learning rate (--lr); with "
-            "penalties try weaker --strengths."
+            f"Without a penalty the training diverges: {_lower_lr(results)}; with penalties try "
+            "weaker --strengths."
         ]
     train_score = mean_and_error(r.train_score for r in results.records_of(unpenalized))[0]
     train_rows, metric = results.data.get("train", 0), results.metric
@@ -218,10 +227,13 @@ def _suggest_remedies(results: Results) -> list[str]:
     else:
         sentences = [
             f"Without a penalty {learned}: it has hardly learned; the features may say little "
-            "about the target, or it needs more --epochs, another --lr or a larger --model."
+            f"about the target, or {_say_what_helps(results.records_of(unpenalized))}."
         ]
-    if metric.name == "r2" and level < -0.1:
-        sentences.append("A few extreme target values may dominate the fit and its R²: check them.")
+    if (metric.name == "r2" and level < -0.1) or (metric.in_units and learned_lead < 0.0):
+        sentences.append(
+            "A few extreme target values may dominate the squared error that training minimizes: "
+            "check them, or predict the logarithm of the target."
+        )
     if metric.name == "accuracy" and level >= 0.8:
         sentences.append(
             "Where one class is so frequent, always predicting it gives a high accuracy: "
@@ -230,8 +242,25 @@ def _suggest_remedies(results: Results) -> list[str]:
     return sentences
 
 
+def _say_what_helps(records: Sequence[Record]) -> str:
+    if all(record.engine == "solved" for record in records):  # by no epochs and no lr
+        return "a linear model may be too simple: try --model mlp:64"
+    return "it needs more --epochs, another --lr or a larger --model"
+
+
+def _lower_lr(results: Results) -> str:
+    lr = results.question.get("lr")
+    how = f"--lr {lr / 10:g} in place of {lr:g}" if lr else "--lr"
+    return f"lower the learning rate ({how}, into another --out)"
+
+
 def _find_unpenalized(results: Results) -> Choice | None:
     return next((choice for choice in results.choices if choice.method == "none"), None)
+
+
+def _is_level(choice: Choice, other: Choice) -> bool:
+    """Whether two scores are equal in the digits that are shown."""
+    return format_score(choice.validation_mean) == format_score(other.validation_mean)
 
 
 def _validation_scores(results: Results, choice: Choice) -> list[float]:

@@ -102,7 +102,7 @@ def test_the_subject_is_no_feature(table_of):
         ({"x": X, "y": X * np.nan}, {}, "column 'y' of frame is missing in every row"),
         ({"x": INFINITE, "y": HALVES}, {}, "column 'x' of frame is infinite in 40 rows"),
         ({"x": X, "y": INFINITE}, {}, "target 'y' holds infinite values"),
-        ({"x": X, "y": HALVES * 0}, {}, "target 'y' has one class only, '0'"),
+        ({"x": X, "y": HALVES * 0}, {}, "target 'y' is '0' in every row"),
         ({"x": X, "y": HALVES * 0.0 + 0.5}, {}, "0.5 in every row"),
         ({"x": X, "y": [f"p{i}" for i in range(ROWS)]}, {}, "too many for classes"),
         ({"x": X, "y": ["a", "b"] * 20}, {"task": "numbers"}, "holds text"),

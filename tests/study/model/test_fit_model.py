@@ -9,6 +9,7 @@ import pytest
 from shrinkage.study import UsageError, compare, fit_model, load, load_model
 from shrinkage.study.model import refit as refitting
 from shrinkage.study.model.fit_model import find_method, read_table
+from shrinkage.study.model.predictions import describe_fit
 
 
 def test_the_recommended_model_is_in_the_folder(classes_study):
@@ -21,9 +22,12 @@ def test_the_recommended_model_is_in_the_folder(classes_study):
     assert results.verdict.startswith(f"Use {'no penalty' if choice.method == 'none' else ''}")
 
 
+@pytest.mark.filterwarnings("ignore:the study has not tried strength")
 def test_another_method_is_fitted_once_and_kept(classes_study, monkeypatch):
     folder, _ = classes_study
-    model = fit_model(folder, method="group_lasso:groups=in", strength=0.05, jobs=1)
+    untried = r"has not tried strength 0\.05 of group_lasso.* it has 0\.001 and 0\.02\): this model"
+    with pytest.warns(UserWarning, match=untried):
+        model = fit_model(folder, method="group_lasso:groups=in", strength=0.05, jobs=1)
     assert (model.method, model.strength) == ("group_lasso:groups=in@proximal", 0.05)
     monkeypatch.setattr(refitting, "run_trials", None)  # nothing is trained again
     again = fit_model(folder, method="group_lasso:groups=in", strength=0.05)
@@ -176,3 +180,31 @@ def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
     assert (tmp_path / "trials.csv").exists()
     with pytest.raises(UsageError, match="refit must be rest or all, or None for no model"):
         run(refit="most")
+
+
+def test_hidden_units_that_change_nothing_are_taken_out(tmp_path, cars):
+    """The kept model is smaller, says so, and answers as the whole network does."""
+    rows = cars.drop(columns="thirst")
+    compare(
+        rows,
+        target="mpg",
+        penalty="group_lasso",
+        strengths=[0.1],
+        seeds=1,
+        model="mlp:32",
+        epochs=200,
+        out=tmp_path,
+        refit=None,
+        quiet=True,
+    )
+    model = fit_model(tmp_path, data=rows, method="group_lasso@proximal")
+    widths = [len(bias) for name, bias in model.state.items() if name.endswith("bias")]
+    assert model.facts["trained model"] == "mlp:32"
+    assert model.model == f"mlp:{widths[0]}"
+    assert widths[0] < 32
+    before, after = model.facts["multiplications"]
+    assert (before, after) == (32 * (before // 32), widths[0] * (before // 32))
+    text = describe_fit(model)
+    assert f"{widths[0]} of 32 hidden units are needed" in text
+    assert f"{before / after:.1f} times fewer multiplications" in text
+    assert model.predict(cars).shape == (len(cars),)

@@ -42,6 +42,30 @@ def test_what_was_added_is_written_when_the_trials_end_early(record_of):
     assert [record.trial.seed for record in written] == [0]
 
 
+def test_ctrl_c_on_leaving_waits_for_what_is_being_written(record_of, monkeypatch):
+    written, left = [], threading.Event()
+
+    def write(*group):
+        assert left.wait(PATIENCE)
+        written.extend(group)
+
+    def release_and_join():
+        left.set()
+        join()
+
+    def interrupted_join():
+        monkeypatch.setattr(writer._thread, "join", release_and_join)
+        raise KeyboardInterrupt
+
+    writer = RecordWriter(write)
+    join = writer._thread.join
+    monkeypatch.setattr(writer._thread, "join", interrupted_join)
+    with pytest.raises(KeyboardInterrupt), writer:
+        writer.add(record_of("none", 0.0, 0, 0.5))
+    assert not writer._thread.is_alive()
+    assert len(written) == 1
+
+
 def add_twice(write, record):
     with RecordWriter(write) as writer:
         writer.add(record)

@@ -64,7 +64,7 @@ def test_so_they_are_under_sgd(ready, method, optimizer):
         ("digits", {"batch": 200, "epochs": 8}),
         ("breast_cancer", {"balanced": True, "epochs": STEPS}),
         ("iris", {"balanced": True, "model": "mlp:13,8", "epochs": STEPS}),
-        ("friedman", {"model": "mlp:8,8,8,4", "batch": 64, "epochs": 12}),
+        ("friedman", {"model": "mlp:8,8,8,4,8,4", "batch": 64, "epochs": 12}),
     ],
 )
 def test_so_they_are_on_classes_in_batches_and_in_depth(ready, data, changes):
@@ -82,14 +82,34 @@ def test_scores_after_a_whole_training_are_as_good(ready):
     assert scores[1] == pytest.approx(scores[0], abs=0.03)
 
 
+def test_the_order_of_many_epochs_is_drawn_in_parts(ready, monkeypatch):
+    """Of 4 epochs from point to point of the curve, of which 3 are drawn at once."""
+    study, parts = ready(data="friedman", model="mlp:8", epochs=170, batch=100)
+    trial, rows, drawn = Trial("none", 0.0, 0), len(parts.train.X), []
+    whole = engines.run_trial(study, trial, parts)
+    permute = compiled_engine.TorchGenerator.permutations
+
+    def note_and_permute(self, times, count):
+        drawn.append(times)
+        return permute(self, times, count)
+
+    monkeypatch.setattr(compiled_engine.TorchGenerator, "permutations", note_and_permute)
+    monkeypatch.setattr(compiled_engine, "MOST_ORDER", 3 * rows)
+    parted = engines.run_trial(study, trial, parts)
+    assert (max(drawn), sum(drawn)) == (3, 170)
+    assert parted.history == whole.history
+    for name, values in whole.state.items():
+        np.testing.assert_array_equal(parted.state[name], values)
+
+
 @pytest.mark.parametrize(
     ("changes", "method"),
     [
         ({"model": "tests.study.conftest:make"}, "none"),
         ({"optimizer": "rmsprop"}, "l1@proximal"),
         ({"optimizer": "adam,amsgrad=true"}, "l1@proximal"),
-        ({"model": "mlp:8,8,8,8,8"}, "none"),
-        ({"model": "mlp:8"}, "nuclear_norm@proximal"),
+        ({"optimizer": "adam,eps=-1"}, "l1@proximal"),  # which it refuses
+        ({"model": "mlp:8,8,8,8,8,8"}, "nuclear_norm@proximal"),
         ({"model": "mlp:8"}, "non_negative@coupled"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.training import engines, torch_rehearsal
 from shrinkage.study.training.fit import run_trial
@@ -42,6 +43,16 @@ def test_what_diverges_at_once_takes_no_time(ready):
     study, parts = ready(optimizer="sgd", lr=1e38, model="linear", methods=("none",))
     assert run_trial(study, Trial("none", 0.0, 0), parts).status == "diverged"
     assert rehearse(study, parts, study.methods)["none"] >= 0.0
+
+
+def test_what_torch_refuses_is_refused_before_a_loop_is_compiled(ready, monkeypatch):
+    def compile_loops(*arguments):
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(engines, "run_trial", compile_loops)
+    study, parts = ready(methods=("none", "l1@proximal", "nuclear_norm@proximal"))
+    with pytest.raises(UsageError, match=r"nuclear_norm@proximal cannot be trained .* use SGD"):
+        rehearse(study, parts, study.methods)
 
 
 @pytest.mark.usefixtures("by_torch")

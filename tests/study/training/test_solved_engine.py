@@ -3,6 +3,8 @@
 import math
 import subprocess
 import sys
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 
 import numpy as np
@@ -140,10 +142,10 @@ def test_what_is_no_convex_problem_is_trained(ready, model, method):
 def test_what_cannot_be_solved_is_trained(ready, monkeypatch):
     study, parts = ready(model="linear")
     monkeypatch.setattr(solved_engine, "MAX_ITER", 2)
-    trial = Trial("group_lasso:groups=in@proximal", 1e-3, 0)
+    trial = Trial("sparse_group_lasso@proximal", 1e-3, 0)
     with pytest.raises(solved_engine.NotSolvedError, match=r"proximal at 0.001 was solved to"):
         solved_engine.run_trial(study, trial, parts)
-    assert engines.run_trial(study, trial, parts).engine == "compiled"
+    assert engines.run_trial(study, trial, parts).engine == "torch"
 
 
 def test_seed_optimizer_and_epochs_do_not_matter(ready):
@@ -172,3 +174,23 @@ print(record.engine, "torch" in sys.modules)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["solved", "False"]
+
+
+def test_a_trial_that_waits_for_its_turn_is_not_solved_after_a_stop(ready, monkeypatch):
+    study, parts = ready(model="linear")
+    stop, ended, solved = threading.Event(), [], []
+    monkeypatch.setattr(solved_engine, "_solve_trial", lambda *arguments: solved.append(arguments))
+
+    def wait():
+        try:
+            engines.run_trial(study, Trial("l1@proximal", 0.01, 0), parts, stop)
+        except CancelledError:
+            ended.append(True)
+
+    with solved_engine._turn:
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        stop.set()
+    waiting.join()
+    assert ended == [True]
+    assert not solved

@@ -110,7 +110,7 @@ def _encode_classes(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[st
     classes = tuple(map(label_text, labels))
     if len(classes) < 2:
         raise UsageError(
-            f"target {name!r} has one class only, {classes[0]!r}: there is nothing to learn"
+            f"target {name!r} is {classes[0]!r} in every row: there is nothing to learn"
         )
     if len(classes) > len(values) / 2:
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
@@ -65,6 +66,11 @@ def fit_model(
         If there is no study, it recommends nothing and no method is named, or the data are not
         those of the study.
 
+    Warns
+    -----
+    UserWarning
+        If the study has not tried the strength.
+
     Examples
     --------
     After ``shrinkage compare data.csv --target y --out mine``::
@@ -76,6 +82,7 @@ def fit_model(
     path = Path(folder)
     results = load(path)
     method, strength = find_method(results, method=method, strength=strength, prefer=prefer)
+    _tell_if_untried(results, method, strength)
     digest = results.question["digest"]
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{method} {strength:.6g} {rows or 'rest'}")
     for kept in (path / MODEL, path / OTHER_MODELS / slug):
@@ -149,6 +156,18 @@ def _check_strength(strength: object, method: str) -> float:
             f"{f'states its own, {stated:g}' if stated else 'has no penalty'}, got {strength!r}"
         )
     return number
+
+
+def _tell_if_untried(results: Results, method: str, strength: float) -> None:
+    tried = sorted({r.trial.strength for r in results.records if r.trial.method == method})
+    if strength not in tried:
+        near = sorted(tried, key=lambda other: abs(other - strength))[:2]
+        warnings.warn(
+            f"the study has not tried strength {strength:g} of {method} (near it, it has "
+            f"{' and '.join(f'{other:.6g}' for other in sorted(near))}): this model has no "
+            "validation score",
+            stacklevel=3,
+        )
 
 
 def read_table(results: Results, data: Any = None) -> tuple[Table, Study]:

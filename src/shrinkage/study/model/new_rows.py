@@ -28,6 +28,7 @@ class NewRows:
     target: pd.Series | None  # the column of the target, as it is written, if it is there
     notes: tuple[str, ...]  # sentences on the columns: absent and new ones
     doubts: tuple[str, ...]  # sentences on the cells: filled in, or of a level not known
+    digest: str = ""  # of the data, as a model keeps that of its training table
 
 
 def read_new_rows(
@@ -74,6 +75,7 @@ def read_new_rows(
         frame[target] if target in frame.columns else None,
         tuple(notes),
         tuple(_describe_cells(columns, encoding, kept)),
+        source.digest,
     )
 
 

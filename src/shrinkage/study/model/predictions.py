@@ -48,7 +48,8 @@ def predict_table(model: FittedModel, rows: NewRows) -> pd.DataFrame:
 def describe_score(model: FittedModel, rows: NewRows) -> str:
     """A sentence on the score, where the new rows have the target; "" where they have not.
 
-    Rows whose class the model does not know count for nothing in it, and are told.
+    Rows whose class the model does not know count for nothing in it, and are told; so is a table
+    that the model was fitted on.
     """
     if rows.target is None:
         return ""
@@ -73,6 +74,9 @@ def describe_score(model: FittedModel, rows: NewRows) -> str:
         truth, predicted = values[known], model.answer(rows.frame)[known]
     if not len(truth):
         return ""
+    if rows.digest and rows.digest == model.facts.get("data"):
+        fitted = pluralize(model.facts["fitted rows"], "row")
+        more += f"; these include the {fitted} that the model was fitted on"
     score, error = metric.score(truth, predicted), metric.error(truth, predicted)
     return (
         f"{pluralize(len(truth), 'row')} with a {model.target!r}: "
@@ -93,9 +97,26 @@ def describe_fit(model: FittedModel) -> str:
         metric = find_metric(facts.get("metric"), model.task)
         numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
         score = f"{metric.title} {with_error(*numbers)}"
-        score += f" on the {pluralize(facts['test rows'], 'test row')}"
+        score += f" of this one model on the {pluralize(facts['test rows'], 'test row')}"
     starts = pluralize(facts["initializations"], "initialization")
     how = f"the best of {starts} by its training objective"
     if facts.get("engine") == "solved":
         how = "solved to the minimum of its training objective"
-    return f"fitted on {pluralize(facts['fitted rows'], 'row')}, {how}; {score}"
+    return (
+        f"fitted on {pluralize(facts['fitted rows'], 'row')}, {how}; {score}{_describe_size(model)}"
+    )
+
+
+def _describe_size(model: FittedModel) -> str:
+    """How much smaller the model is than the one that was trained."""
+    if "trained model" not in model.facts:
+        return ""
+    trained, needed = (
+        sum(int(width) for width in text.partition(":")[2].split(","))
+        for text in (model.facts["trained model"], model.model)
+    )
+    before, after = model.facts["multiplications"]
+    return (
+        f"; {needed} of {pluralize(trained, 'hidden unit')} are needed, and it has only these: "
+        f"{before / after:.1f} times fewer multiplications"
+    )

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 import shrinkage
+from shrinkage.compact.dense import compact_dense
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.data.splits import Preprocessing, RowSplit, fit_preprocessing, split_rows
 from shrinkage.study.data.table import Table
 from shrinkage.study.errors import UsageError
 from shrinkage.study.model.fitted import FittedModel
-from shrinkage.study.model.network import build_predictor
+from shrinkage.study.model.network import State, build_predictor, dense_layers
 from shrinkage.study.records import FeatureUse, Record, Trial
 from shrinkage.study.running.local import run_trials
 from shrinkage.study.scores import find_metric, predict_from_outputs
@@ -54,7 +55,8 @@ def refit(
 
     It is trained as in the study, from several initializations, of which the one with the least
     training objective (data loss + penalty) is kept; what is solved needs one alone. The strength
-    multiplies a mean over rows, so that it means the same for more of them.
+    multiplies a mean over rows, so that it means the same for more of them. Hidden units that
+    change no output are taken out.
 
     Raises
     ------
@@ -62,22 +64,17 @@ def refit(
         If every initialization diverges.
     """
     ready = _prepare_rows(table, study, rows)
-    is_solved = choose_engine(study, method, table.outputs) == "solved"
-    trials = [Trial(method, strength, seed) for seed in range(1 if is_solved else INITIALIZATIONS)]
-    records = list(run_trials(study, trials, [ready.parts] * len(trials), jobs))
-    sound = [record for record in records if record.status == "ok"]
-    if not sound:
-        raise UsageError(
-            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
-            "learning rate (--lr)"
-        )
+    parts = ready.parts
+    sound = _train(study, parts, method, strength, rows, jobs)
     best = min(sound, key=lambda record: (_objective(record), record.trial.seed))
+    model, state, spared = _compact_model(study.model, best.state)
     facts = {
         "study": digest,
+        "data": table.digest,
         "rows": rows,
         "metric": find_metric(study.metric, table.task).name,
         "balanced": study.balanced,
-        "fitted rows": len(ready.parts.train.X),
+        "fitted rows": len(parts.train.X),
         "initializations": len(sound),
         "initialization": best.trial.seed,
         "engine": best.engine,
@@ -86,21 +83,37 @@ def refit(
         "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
         "shrinkage": shrinkage.__version__,
         "zeros": best.zeros,
+        **spared,
+        **_score_test_rows(study, model, state, table, ready.test if rows == "rest" else None),
     }
-    if rows == "rest":
-        facts |= _score_test_rows(study, best, table, ready.test)
     return FittedModel(
-        model=study.model,
+        model=model,
         method=method,
         strength=strength,
         task=table.task,
         classes=table.classes,
         encoding=ready.preprocessing.encoding,
         readings=table.readings,
-        state=best.state,
+        state=state,
         uses=tuple(use for use in uses if (use.method, use.strength) == (method, strength)),
         facts=facts,
     )
+
+
+def _train(
+    study: Study, parts: Parts, method: str, strength: float, rows: str, jobs: int | None
+) -> list[Record]:
+    """Train from each initialization; return those that did not diverge."""
+    count = 1 if choose_engine(study, method, parts.outputs) == "solved" else INITIALIZATIONS
+    trials = [Trial(method, strength, seed) for seed in range(count)]
+    records = list(run_trials(study, trials, [parts] * len(trials), jobs))
+    sound = [record for record in records if record.status == "ok"]
+    if not sound:
+        raise UsageError(
+            f"{method} at {strength:g} diverges on {ROWS[rows]} ({records[0].reason}): lower the "
+            "learning rate (--lr)"
+        )
+    return sound
 
 
 def check_rows(rows: object) -> None:
@@ -131,8 +144,33 @@ def _objective(record: Record) -> float:
     return objective if math.isfinite(objective) else math.inf
 
 
-def _score_test_rows(study: Study, record: Record, table: Table, test: Examples) -> dict[str, Any]:
-    predict = build_predictor(study.model, record.state, test.X.shape[1], table.outputs)
+def _compact_model(text: str, state: State) -> tuple[str, State, dict[str, Any]]:
+    """A network without hidden units that change nothing: its text, its state, what it spares."""
+    if not text.startswith("mlp:"):
+        return text, state, {}
+
+    def relu(units: np.ndarray) -> np.ndarray:
+        return np.asarray(np.maximum(units, 0))
+
+    whole = dense_layers(state)
+    layers = compact_dense([(weights.T, bias, relu) for weights, bias in whole])
+    small = "mlp:" + ",".join(str(len(bias)) for _, bias, _ in layers[:-1])
+    if small == text:
+        return text, state, {}
+    kept: dict[str, np.ndarray] = {}
+    for number, (weights, bias, _) in enumerate(layers):  # ReLUs stand between them
+        kept[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
+        kept[f"{2 * number}.bias"] = bias
+    sizes = [sum(weights.size for weights, *_ in each) for each in (whole, layers)]
+    return small, kept, {"trained model": text, "multiplications": sizes}
+
+
+def _score_test_rows(
+    study: Study, model: str, state: State, table: Table, test: Examples | None
+) -> dict[str, Any]:
+    if test is None:  # the model has seen these rows
+        return {}
+    predict = build_predictor(model, state, test.X.shape[1], table.outputs)
     metric = find_metric(study.metric, table.task)
     prediction = predict_from_outputs(predict(test.X), table.task)
     return {

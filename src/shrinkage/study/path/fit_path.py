@@ -214,6 +214,7 @@ def _score_test_rows(
     tested = rows.test.y, predict_from_outputs(predict(rows.test.X), table.task), rows.test.scale
     return {
         "rows": "rest",
+        "data": table.digest,
         "fitted rows": len(rows.fits[0]),
         "metric": metric.name,
         "test rows": len(rows.test.y),

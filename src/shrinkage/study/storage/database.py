@@ -33,6 +33,17 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def connect_to_write(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is created where there is none.
+
+    A finished transaction is on the disk, and a kill at any moment leaves it whole or undone.
+    """
+    with explain_read_errors(path):
+        connection = connect(path, create=True)
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
 def has_study(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the file holds a study; False where it is empty.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -40,6 +42,24 @@ def is_in_use(folder: Path) -> bool:
     return False
 
 
+def check_free(folder: Path) -> None:
+    """Refuse what `lock_folder` would refuse; nothing is made.
+
+    Raises
+    ------
+    UsageError
+    """
+    try:
+        ground = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not (ground.is_dir() and os.access(ground, os.W_OK)):
+            number = errno.EACCES if ground.is_dir() else errno.ENOTDIR
+            raise OSError(number, os.strerror(number))
+    except OSError as error:
+        raise UsageError(unwritable_message(folder, error)) from None
+    if is_in_use(folder):
+        raise _in_use_error(folder)
+
+
 def _acquire_lock(folder: Path) -> sqlite3.Connection:
     """A connection that holds the lock on the lock file and writes nothing into it."""
     try:
@@ -52,10 +72,7 @@ def _acquire_lock(folder: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         lock.close()
         if is_locked(error):
-            raise UsageError(
-                f"out {str(folder)!r} is in use by another shrinkage compare: "
-                "wait for it, or name another folder"
-            ) from None
+            raise _in_use_error(folder) from None
         if isinstance(error, sqlite3.OperationalError):
             raise UsageError(unwritable_message(folder, error)) from None
         raise UsageError(
@@ -67,3 +84,10 @@ def _acquire_lock(folder: Path) -> sqlite3.Connection:
 def unwritable_message(folder: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or error
     return f"out {str(folder)!r} cannot be written ({reason}): name another folder"
+
+
+def _in_use_error(folder: Path) -> UsageError:
+    return UsageError(
+        f"out {str(folder)!r} is in use by another shrinkage compare: wait for it, or name "
+        "another folder"
+    )

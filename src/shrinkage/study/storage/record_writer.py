@@ -16,7 +16,7 @@ class RecordWriter:
     A transaction waits for the disk for some milliseconds, which is longer than a short trial
     takes: records that come meanwhile are written together. Slow ones are written one by one. On
     leaving the context, whatever the reason, all that were added are written. Ctrl-C interrupts
-    the main thread alone, and so no transaction.
+    the main thread alone, and so no transaction; another one on leaving is raised after the last.
 
     Parameters
     ----------
@@ -69,6 +69,13 @@ class RecordWriter:
         with self._news:
             self._is_closed = True
             self._news.notify()
-        self._thread.join()
+        interrupt: KeyboardInterrupt | None = None
+        while self._thread.is_alive():
+            try:
+                self._thread.join()
+            except KeyboardInterrupt as another:
+                interrupt = another
+        if interrupt is not None:
+            raise interrupt
         if self._error is not None and error is None:
             raise self._error

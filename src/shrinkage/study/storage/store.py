@@ -7,20 +7,20 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize
-from shrinkage.study.identity import describe_differences
+from shrinkage.study.identity import check_same
 from shrinkage.study.recommending import find_recommended
 from shrinkage.study.records import Choice, FeatureUse, Record, Trial
 from shrinkage.study.results import Results
 from shrinkage.study.scores import find_metric
 from shrinkage.study.storage import database, metadata, sqlite_rows
-from shrinkage.study.storage.folder_lock import lock_folder, unwritable_message
+from shrinkage.study.storage.folder_lock import check_free, lock_folder, unwritable_message
 from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
 
@@ -111,6 +111,43 @@ def open_store(
         holds a file that is no study or is damaged.
     """
     path = folder / FILE
+    _check_files(folder)
+    with lock_folder(folder), closing(database.connect_to_write(path)) as connection:
+        with database.explain_read_errors(path):
+            exists = database.has_study(connection, path)
+        if not exists:
+            _create_study(connection, path, {"identity": identity, **metadata_values})
+        with database.explain_read_errors(path):
+            check_same(folder, metadata.read(connection, path)["identity"], identity)
+        store = Store(folder, connection)
+        store._read_records()
+        store._update_metadata(metadata_values)
+        yield store
+
+
+def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
+    """The trials that the folder has records of; nothing is made or changed.
+
+    Raises
+    ------
+    UsageError
+        If `open_store` would refuse the folder.
+    """
+    _check_files(folder)
+    check_free(folder)
+    path = folder / FILE
+    if not path.exists():
+        return set()
+    with database.explain_read_errors(path), closing(database.connect(path)) as connection:
+        if not database.has_study(connection, path):
+            return set()
+        check_same(folder, metadata.read(connection, path)["identity"], identity)
+        return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse a folder that holds what is no study."""
+    path = folder / FILE
     try:
         if (folder / "report.html").exists() and not path.exists():
             raise UsageError(
@@ -120,33 +157,6 @@ def open_store(
         database.check_file(path)
     except OSError as error:
         raise UsageError(unwritable_message(folder, error)) from None
-    with lock_folder(folder), closing(_connect(path)) as connection:
-        with database.explain_read_errors(path):
-            exists = database.has_study(connection, path)
-        if not exists:
-            _create_study(connection, path, {"identity": identity, **metadata_values})
-        with database.explain_read_errors(path):
-            there = metadata.read(connection, path)["identity"]
-        if there != identity:
-            raise UsageError(
-                f"out {str(folder)!r} holds another study, different in "
-                f"{describe_differences(there, identity)}: name another folder, or delete that one"
-            )
-        store = Store(folder, connection)
-        store._read_records()
-        store._update_metadata(metadata_values)
-        yield store
-
-
-def find_recorded(folder: Path, identity: Mapping[str, object]) -> set[Trial]:
-    """The trials that the folder has records of, where it holds this very study.
-
-    Whatever is wrong with the folder, `open_store` says it.
-    """
-    with suppress(UsageError), _open_to_read(folder) as connection:
-        if metadata.read(connection, folder / FILE)["identity"] == identity:
-            return {Trial(*row) for row in connection.execute(sqlite_rows.SELECT_TRIALS)}
-    return set()
 
 
 def load(folder: str | Path) -> Results:
@@ -180,6 +190,19 @@ def load(folder: str | Path) -> Results:
     return results
 
 
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """The permanent metadata of a study.
+
+    Raises
+    ------
+    UsageError
+        As `load` does.
+    """
+    with _open_to_read(folder) as connection:
+        stored = metadata.read(connection, folder / FILE)
+    return {key: stored[key] for key in metadata.PERMANENT}
+
+
 def read_share(folder: Path) -> tuple[dict[str, Any], list[Record], int]:
     """The permanent metadata of a study, its records, and how many are damaged and left out.
 
@@ -205,15 +228,6 @@ def _open_to_read(folder: Path) -> Iterator[sqlite3.Connection]:
             if not database.has_study(connection, path):
                 raise UsageError(f"folder {str(folder)!r} holds a study that is still empty")
             yield connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A connection for writing."""
-    with database.explain_read_errors(path):
-        connection = database.connect(path, create=True)
-        # A finished transaction is on the disk, and a kill at any moment leaves it whole or undone.
-        connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
 def _create_study(

@@ -32,8 +32,8 @@ from shrinkage.study.training.model_text import names_function, parse_widths
 from shrinkage.study.training.optimizers import parse_optimizer
 
 Array = np.ndarray
-MOST_LAYERS = 5  # with weights
 MOST_WORK = 500_000_000  # weights times rows that go through before `stop` is looked at again
+MOST_ORDER = 1_000_000  # rows of some epochs whose order is in memory, and one epoch in any case
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
@@ -48,8 +48,6 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     if names_function(study.model) or find_rule(study.optimizer) is None:
         return False
     sizes = parse_widths(study.model, FEATURES, outputs)
-    if len(sizes) > MOST_LAYERS + 1:
-        return False
     parsed = parse_method(method)
     if parsed.text == "none":
         return True
@@ -65,10 +63,11 @@ def serves(study: Study, method: str, outputs: int) -> bool:
 
 
 def find_rule(optimizer: str) -> Rule | None:
-    """The compiled optimizer that a text names, or None where there is none."""
+    """The compiled optimizer that a text names; None where torch has it alone, or refuses it."""
     name, options = parse_optimizer(optimizer)
     if name in ("adam", "adamw") and set(options) <= {"eps"}:
-        return Adam(eps=float(options.get("eps", 1e-8)))
+        eps = float(options.get("eps", 1e-8))
+        return Adam(eps=eps) if eps >= 0.0 else None
     if name == "sgd" and set(options) <= {"momentum", "nesterov"}:
         momentum, nesterov = float(options.get("momentum", 0.0)), bool(options.get("nesterov"))
         if momentum >= 0.0 and (momentum or not nesterov):
@@ -113,7 +112,7 @@ class Fitting:
         rule = find_rule(study.optimizer)
         assert rule is not None
         architecture = Architecture(tuple(sizes), Activation.RELU, _find_loss(parts))
-        self.training = Training(architecture, rule, self.penalty, how)
+        self.training = Training(architecture, rule, plan_pieces(sizes, self.penalty, how))
         layers = draw_layers(sizes, TorchGenerator(trial.seed))
         for number, (weights, biases) in enumerate(layers):
             self.training.weights[number][...] = weights.T
@@ -129,24 +128,26 @@ class Fitting:
         assert lr is not None
         assert epochs is not None
         rows = len(self.data.inputs)
-        batches = math.ceil(rows / self.study.batch)
+        batches = math.ceil(rows / self.study.choose_batch(rows))
         rates = (
             lr * 0.5 * (1.0 + np.cos(math.pi * np.arange(epochs * batches) / (epochs * batches)))
         )
         ends = np.cumsum([len(part) for part in np.array_split(np.arange(rows), batches)])
         ranges = np.column_stack([np.concatenate([[0], ends[:-1]]), ends])
         shuffle, every = TorchGenerator(self.trial.seed), max(1, epochs // POINTS)
-        epoch, losses = 0, np.empty(0)
+        epoch = 0
         while epoch < epochs:
-            # Up to the next point of the curve at once, unless each epoch has an order of its own.
-            count = min((-epoch) % every + 1, epochs - epoch) if batches == 1 else 1
-            order = None if batches == 1 else shuffle.permutation(rows)
-            spans = np.tile(ranges, (count, 1))
+            to_point = min((-epoch) % every + 1, epochs - epoch)  # the next one of the curve
+            count = min(to_point, max(1, MOST_ORDER // rows))
+            order, spans = None, np.tile(ranges, (count, 1))
+            if batches > 1:  # each epoch has an order of its own
+                order = shuffle.permutations(count, rows).ravel()
+                spans += np.repeat(np.arange(count) * rows, batches)[:, None]
             losses = self._run(order, spans, rates[epoch * batches :][: len(spans)], stop)
             if len(losses) < len(spans) or not np.isfinite(losses[-1]):
                 return self._explain_divergence(epoch * batches + len(losses), losses[-1])
             epoch += count
-            if (epoch - 1) % every == 0 or epoch == epochs:
+            if count == to_point:
                 self._append_history(epoch, math.fsum(losses[-batches:]) / batches)
         if not np.isfinite(self.training.values).all():
             return self._explain_divergence(len(rates), 0.0)
@@ -181,22 +182,22 @@ class Fitting:
         return math.fsum(float(self.penalty._value(np, w.T)) for w in self.training.weights)
 
     def _score(self, examples: Examples) -> float:
-        layers = [(w.T, b) for w, b in zip(*self._arrays(), strict=True)]
-        prediction = predict_from_outputs(apply_network(examples.X, layers), self.parts.task)
+        outputs = apply_network(examples.X, self._layers())
+        prediction = predict_from_outputs(outputs, self.parts.task)
         return self.metric.score(examples.y, prediction, examples.scale)
 
-    def _arrays(self) -> tuple[list[Array], list[Array]]:
-        return self.training.weights, self.training.biases
+    def _layers(self) -> list[tuple[Array, Array]]:
+        """The weights (outputs, inputs) and the biases of each layer, as torch has them."""
+        arrays = zip(self.training.weights, self.training.biases, strict=True)
+        return [(weights.T, biases) for weights, biases in arrays]
 
     def _state(self) -> dict[str, Array]:
-        """The parameters by the names that they have in torch."""
-        weights, biases = self._arrays()
+        """A copy of the parameters by the names that they have in torch."""
         is_single = self.study.model == "linear"
         state = {}
-        for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        for number, (weights, biases) in enumerate(self._layers()):
             name = "" if is_single else f"{2 * number}."
-            state[f"{name}weight"] = np.ascontiguousarray(weight.T)
-            state[f"{name}bias"] = bias.copy()
+            state[f"{name}weight"], state[f"{name}bias"] = weights.copy(), biases.copy()
         return state
 
     def _explain_divergence(self, step: int, loss: float) -> str:

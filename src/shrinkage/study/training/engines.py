@@ -61,7 +61,7 @@ def run_trial(
         from shrinkage.study.training import solved_engine
 
         with suppress(solved_engine.NotSolvedError):
-            return solved_engine.run_trial(study, trial, parts)
+            return solved_engine.run_trial(study, trial, parts, stop)
     if engine != "torch":
         from shrinkage.study.training import compiled_engine
 

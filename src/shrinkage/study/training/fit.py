@@ -148,7 +148,7 @@ def _fit(
     assert study.lr is not None
     assert study.epochs is not None
     X, y = to_tensors(parts.train.X, parts.train.y)
-    batches = math.ceil(len(X) / study.batch)
+    batches = math.ceil(len(X) / study.choose_batch(len(X)))
     shuffle = torch.Generator().manual_seed(trial.seed)
     every = max(1, study.epochs // POINTS)
     step, steps = 0, study.epochs * batches

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import numpy as np
 
@@ -56,7 +57,9 @@ def serves(study: Study, method: str) -> bool:
     return parsed.how == "proximal" or penalty.why_no_gradient() is None
 
 
-def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
+def run_trial(
+    study: Study, trial: Trial, parts: Parts, stop: threading.Event | None = None
+) -> Record:
     """Solve one model and measure it; the same arguments give the same record.
 
     The record has the parameters of ``torch.nn.Linear`` by name, and a history of one point, whose
@@ -64,10 +67,14 @@ def run_trial(study: Study, trial: Trial, parts: Parts) -> Record:
 
     Raises
     ------
+    concurrent.futures.CancelledError
+        If `stop` is set before the trial's turn comes; from then on it is not looked at.
     NotSolvedError
         If the solver does not come within `TOL` of the minimum, which may be infinitely far away.
     """
     with _turn, use_one_blas_thread():
+        if stop is not None and stop.is_set():
+            raise CancelledError
         return _solve_trial(study, trial, parts)
 
 

@@ -31,7 +31,8 @@ LONG = 0.2  # seconds of a step, from which no other is taken to time it
 
 def time_steps(study: Study, trial: Trial, parts: Parts) -> float:
     """The seconds that the trial will take, by some of its steps; 0 where it diverges at once."""
-    batch = to_tensors(parts.train.X[: study.batch], parts.train.y[: study.batch])
+    rows = study.choose_batch(len(parts.train.X))
+    batch = to_tensors(parts.train.X[:rows], parts.train.y[:rows])
     try:
         with use_one_thread(), torch.random.fork_rng(devices=[]):
             setup = set_up(study, trial, parts)
@@ -43,8 +44,14 @@ def time_steps(study: Study, trial: Trial, parts: Parts) -> float:
     except (DivergedError, FloatingPointError):
         return 0.0
     epochs = study.epochs or 1
-    steps = epochs * math.ceil(len(parts.train.X) / study.batch)
+    steps = epochs * math.ceil(len(parts.train.X) / rows)
     return steps * step + min(epochs, POINTS) * measuring
+
+
+def check_method(study: Study, trial: Trial, parts: Parts) -> None:
+    """Put the model, the penalty and the optimizer of a trial together, which may refuse that."""
+    with use_one_thread(), torch.random.fork_rng(devices=[]):
+        set_up(study, trial, parts)
 
 
 def check_output(model_text: str, parts: Parts) -> None:

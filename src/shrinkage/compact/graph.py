@@ -1,0 +1,131 @@
+"""A model as a graph of ATen operations, with the tensors that it holds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export.graph_signature import ConstantArgument, InputKind
+from torch.fx import Node
+
+HELD = (InputKind.PARAMETER, InputKind.BUFFER)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The operations of a model in the order in which they run.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        The operations.
+    tensors : dict of Node to Tensor
+        Parameters, buffers and constants.
+    names : dict of Node to str
+        The dotted names of parameters and buffers.
+    inputs : dict of Node to object
+        The example, flattened.
+    outputs : list of Node
+        The tensors that the model returns.
+    owner : torch.fx.GraphModule
+        Holds what a node of kind ``get_attr`` names.
+    """
+
+    nodes: list[Node]
+    tensors: dict[Node, Tensor]
+    names: dict[Node, str]
+    inputs: dict[Node, object]
+    outputs: list[Node]
+    owner: torch.fx.GraphModule
+
+    def path(self, node: Node) -> str:
+        """The module that ran an operation, as in "layers.0.attention"."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        return str(stack[-1][0]) if stack else ""
+
+    def where(self, node: Node) -> str:
+        """An operation for a reader: its name and the module that ran it."""
+        path = self.path(node)
+        return f"{operation(node)} in {path}" if path else operation(node)
+
+
+def operation(node: Node) -> str:
+    """The name of an ATen operation, without its overload: "linear"."""
+    parts = str(node.target).split(".")
+    return parts[1] if parts[0] == "aten" else getattr(node.target, "__name__", str(node.target))
+
+
+def shape(node: Node) -> tuple[int, ...]:
+    """The shape of the tensor that a node makes, () for what is no tensor."""
+    value = node.meta.get("val")
+    return tuple(int(size) for size in value.shape) if isinstance(value, Tensor) else ()
+
+
+def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
+    """Export a model that is in evaluation mode.
+
+    Parameters that share a tensor become one node. Attention's fast path is turned off meanwhile:
+    it is one operation that hides the heads.
+    """
+    program = _export(model, args, kwargs)
+    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    flat = list(flatten(program.example_inputs))
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    tensors: dict[Node, Tensor] = {}
+    names: dict[Node, str] = {}
+    inputs: dict[Node, object] = {}
+    of_tensor: dict[tuple[int, tuple[int, ...]], Node] = {}
+    for spec in program.graph_signature.input_specs:
+        node = nodes[spec.arg.name]
+        if spec.kind is InputKind.USER_INPUT:
+            is_number = isinstance(spec.arg, ConstantArgument)
+            inputs[node] = spec.arg.value if is_number else flat[len(inputs)]
+            continue
+        target = str(spec.target)
+        tensor = held.get(target, program.state_dict.get(target, program.constants.get(target)))
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{target} is a {type(tensor).__name__}, not a tensor")
+        key = (tensor.data_ptr(), tuple(tensor.shape))
+        if tensor.numel() and key in of_tensor:
+            node.replace_all_uses_with(of_tensor[key])
+            continue
+        of_tensor[key] = node
+        tensors[node] = tensor.detach()
+        if spec.kind in HELD and target in held:
+            names[node] = target
+    (last,) = (node for node in program.graph.nodes if node.op == "output")
+    operations = [node for node in program.graph.nodes if node.op not in ("placeholder", "output")]
+    outputs = [node for node in flatten(last.args) if isinstance(node, Node)]
+    return Graph(operations, tensors, names, inputs, outputs, program.graph_module)
+
+
+def _export(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> torch.export.ExportedProgram:
+    """A program of ATen operations without effects, nor results that nobody uses."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exported = torch.export.export(model, args, dict(kwargs))
+            program: torch.export.ExportedProgram = exported.run_decompositions({})
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    program.graph.eliminate_dead_code()
+    return program
+
+
+def flatten(nested: object) -> Iterator[object]:
+    """The leaves of nested lists, tuples and mappings, in order."""
+    if isinstance(nested, Mapping):
+        nested = list(nested.values())
+    if isinstance(nested, list | tuple):
+        for part in nested:
+            yield from flatten(part)
+    else:
+        yield nested
