@@ -92,7 +92,7 @@ def test_heads_go_whole(key_value_heads: int | None, by_hand: bool) -> None:
 
 
 @pytest.mark.parametrize("both_ways", [False, True])
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_hidden_units(kind: type[nn.RNNBase], both_ways: bool) -> None:
     model = stir(Recurrent(kind, both_ways=both_ways), 0)
     with torch.no_grad():
