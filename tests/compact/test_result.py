@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
 
 from compact.networks import Chain, kill, relative_error, run, stir
+from shrinkage import L1
 from shrinkage.compact import compact
+from shrinkage.torch import Adam, Regularizer
 
 
 @pytest.fixture
@@ -67,29 +71,35 @@ def test_it_is_compiled(model: nn.Module, inputs: Tensor) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda p: torch.optim.SGD(p, 0.1, momentum=0.9),
-        lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True),
-        lambda p: torch.optim.Adagrad(p, 0.01),
-        lambda p: torch.optim.RMSprop(p, 0.01, momentum=0.5),
-    ],
-)
-def test_training_goes_on_as_it_would_have(make: object, inputs: Tensor) -> None:
-    """With zeros held by hand, one step of the small model is one step of the large one."""
+def network_with_zeros() -> nn.Sequential:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3))
-    model.double()
     with torch.no_grad():
         for layer, rows in ((model[0], [1, 4]), (model[2], [0])):
             layer.weight[rows], layer.bias[rows] = 0.0, 0.0  # tanh(0) is 0: nothing is folded
         model[2].weight[:, [1, 4]] = 0.0
         model[4].weight[:, 0] = 0.0
-    optimizer = make(list(model.parameters()))  # type: ignore[operator]
+    return model.double()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: torch.optim.SGD(model.parameters(), 0.1, momentum=0.9),
+        lambda model: torch.optim.AdamW(model.parameters(), 0.01, amsgrad=True),
+        lambda model: torch.optim.Adagrad(model.parameters(), 0.01),
+        lambda model: torch.optim.RMSprop(model.parameters(), 0.01, momentum=0.5),
+        lambda model: Adam(model.parameters(), 0.01, penalty=Regularizer(model, L1(0.01))),
+    ],
+    ids=["SGD", "AdamW", "Adagrad", "RMSprop", "a penalty inside"],
+)
+def test_training_goes_on_as_it_would_have(make: Callable[[nn.Module], Optimizer]) -> None:
+    """Dead units of this network have no gradient, so both models take the same steps."""
+    model = network_with_zeros()
+    optimizer = make(model)
     x, y = torch.randn(16, 5).double(), torch.randint(0, 3, (16,))
 
-    def step(net: nn.Module, by: torch.optim.Optimizer) -> None:
+    def step(net: nn.Module, by: Optimizer) -> None:
         by.zero_grad()
         cross_entropy(net(x), y).backward()
         by.step()
@@ -103,9 +113,17 @@ def test_training_goes_on_as_it_would_have(make: object, inputs: Tensor) -> None
         step(model, optimizer)
         step(small.model, small.optimizer)
     assert relative_error(model, small.model, x) <= 1e-10
-    assert [g["lr"] for g in small.optimizer.param_groups] == [
-        g["lr"] for g in optimizer.param_groups
-    ]
+    for new, old in zip(small.optimizer.param_groups, optimizer.param_groups, strict=True):
+        assert new["lr"] == old["lr"]
+
+
+def test_a_copy_of_an_attached_optimizer_warns() -> None:
+    model = network_with_zeros()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    Regularizer(model, L1(0.01)).attach(optimizer, how="proximal")
+    small = compact(model, torch.randn(4, 5).double(), optimizer, time_it=False)
+    with pytest.warns(UserWarning, match="attach a Regularizer of the copied model to it"):
+        small.optimizer.step()
 
 
 def test_a_new_bias_is_trained(inputs: Tensor) -> None:

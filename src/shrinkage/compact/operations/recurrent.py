@@ -1,4 +1,4 @@
-"""LSTM and GRU: hidden units of several layers, in one or two directions."""
+"""LSTM, GRU and RNN: hidden units of several layers, in one or two directions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import EQUAL, Family, KeepSets, keeps
 from shrinkage.compact.operations.pointwise import FILLED
 
-GATES = {"lstm": 4, "gru": 3}
-CANDIDATE = 2  # the part of the rows that makes new content: g of an LSTM, n of a GRU
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+CANDIDATE = {"lstm": 2, "gru": 2, "rnn_tanh": 0, "rnn_relu": 0}  # the rows of new content: g, n
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,16 @@ def silent_units(name: str, cell: Cell) -> np.ndarray:
     units = cell.parameters[1].shape[1]
     silent = np.ones(units, dtype=bool)
     for tensor in cell.parameters[:2]:
-        rows = tensor.reshape(GATES[name], units, -1)[CANDIDATE]
+        rows = tensor.reshape(GATES[name], units, -1)[CANDIDATE[name]]
         silent &= (rows == 0).all(-1).numpy()
     if len(cell.parameters) > 2:
-        into, hidden = (b.reshape(GATES[name], units)[CANDIDATE] for b in cell.parameters[2:])
-        none = (into + hidden == 0) if name == "lstm" else (into == 0) & (hidden == 0)
+        into, hidden = (b.reshape(GATES[name], units)[CANDIDATE[name]] for b in cell.parameters[2:])
+        none = (into == 0) & (hidden == 0) if name == "gru" else into + hidden == 0
         silent &= none.numpy()
     return silent
 
 
-@varies("lstm", "gru")
+@varies(*GATES)
 def varies_of_recurrence(call: Call) -> Masks:
     """Silent units of the last layer are 0."""
     masks = tuple(torch.ones_like(part, dtype=torch.bool) for part in call.result)
@@ -78,7 +78,7 @@ def varies_of_recurrence(call: Call) -> Masks:
     return masks
 
 
-@keeps("lstm", "gru")
+@keeps(*GATES)
 def keep_recurrence(sets: KeepSets, node: Node) -> None:
     """A hidden unit is needed where a gate that is kept or the next layer has a weight for it."""
     args: Any = node.args
