@@ -11,7 +11,7 @@ features, channels, hidden units) went, how many stay although they are one numb
 and the reason that is met most often. A row in which the outputs do not react to the inputs would
 prove nothing: "reacts" is the largest change between two random inputs, relative to the largest
 output. It is printed and, unless some are named, written to `benchmarks/RESULTS-compact.md` after
-each architecture: some 40 minutes on two cores.
+each architecture, which takes more than an hour on two cores.
 """
 
 from __future__ import annotations
@@ -327,7 +327,7 @@ def write(rows: list[Row]) -> None:
         f"One thread of {platform.machine()}, Python {platform.python_version()}, {packages}.",
         "",
         f"Of {len(rows)} architectures {len(same)} compute the same: at most 1e-10 apart in "
-        f"float64 and 1e-5 in float32. In {len(clean)} of them no unit stays that is one number "
+        f"float64 and 1e-5 in float32. In {len(clean)} of them every unit went that is one number "
         "for every input.",
         "",
         HEAD,

@@ -16,11 +16,12 @@ from torch.optim import Optimizer
 
 import shrinkage.torch
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
+from shrinkage.kernels.records import BINS, TOP
 from shrinkage.kernels.smallest import PIECE, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
 from shrinkage.torch.attaching import proximal
 from shrinkage.torch.binding.target import Goal, Target
-from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of, take_smallest
+from shrinkage.torch.tensors.smallest import bits_of, take_smallest
 
 MAKES: dict[str, Callable[[Any], Optimizer]] = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.1),
@@ -420,3 +421,25 @@ def test_the_share_is_over_all_shards(tmp_path: Path) -> None:
         said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
         assert said.strip().endswith("fine")
+
+
+def test_the_table_says_what_a_step_does_before_the_target_on_its_ramp_and_after_it() -> None:
+    model = network()
+    optimizer = ADAM(model.parameters())
+    regularizer = Regularizer(model, {"*weight": L0(1.0)})
+    regularizer.attach(optimizer, how="proximal", target=0.5, target_start=1, target_steps=2)
+    said = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.randn(4, 6)).square().sum().backward()
+        optimizer.step()
+        said.append(repr(regularizer))
+    assert "as many as its target asks for" in said[0]
+    assert "as many as its target asks for" in said[1]
+    assert "nothing: its zeros are held" in said[2]
+    assert "no entry by more than" not in "".join(said)
+    later = Regularizer(network(), {"*weight": L0(1.0)})
+    later.attach(
+        ADAM(later.model.parameters()), how="proximal", target=0.5, target_start=5, target_steps=2
+    )
+    assert "nothing before step 5" in repr(later)

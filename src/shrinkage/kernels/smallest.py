@@ -16,11 +16,9 @@ import numpy as np
 from shrinkage.kernels import threads
 from shrinkage.kernels.intrinsics import CHUNK, bits, memory, next_piece
 from shrinkage.kernels.jit import Work, compile_job, tight
-from shrinkage.kernels.records import LIKE, Vector
+from shrinkage.kernels.records import BINS, LIKE, TOP, Vector
 
 PIECE = 1 << 19  # entries: each piece has a histogram of its own
-TOP = 17  # lower bits; the bin is what is above them
-BINS = 1 << 14
 JOB = np.dtype(
     [
         ("next_piece", np.int64),

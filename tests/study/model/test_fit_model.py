@@ -182,7 +182,7 @@ def test_a_changed_preference_fits_the_other_model(tmp_path, cars):
         run(refit="most")
 
 
-def test_hidden_units_that_change_nothing_are_taken_out(tmp_path, cars):
+def test_hidden_units_that_change_nothing_are_taken_out(tmp_path, cars, monkeypatch):
     """The kept model is smaller, says so, and answers as the whole network does."""
     rows = cars.drop(columns="thirst")
     compare(
@@ -207,4 +207,8 @@ def test_hidden_units_that_change_nothing_are_taken_out(tmp_path, cars):
     text = describe_fit(model)
     assert f"{widths[0]} of 32 hidden units are needed" in text
     assert f"{before / after:.1f} times fewer multiplications" in text
-    assert model.predict(cars).shape == (len(cars),)
+    monkeypatch.setattr(refitting, "_compact_model", lambda text, state: (text, state, {}))
+    table, study = read_table(load(tmp_path), rows)
+    whole = refitting.refit(table, study, model.method, model.strength)
+    assert whole.model == "mlp:32"
+    np.testing.assert_allclose(model.predict(rows), whole.predict(rows), rtol=1e-4)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,10 +150,8 @@ def _compact_model(text: str, state: State) -> tuple[str, State, dict[str, Any]]
     if not text.startswith("mlp:"):
         return text, state, {}
 
-    def relu(units: np.ndarray) -> np.ndarray:
-        return np.asarray(np.maximum(units, 0))
-
     whole = dense_layers(state)
+    relu = partial(np.maximum, 0)
     layers = compact_dense([(weights.T, bias, relu) for weights, bias in whole])
     small = "mlp:" + ",".join(str(len(bias)) for _, bias, _ in layers[:-1])
     if small == text:

@@ -12,7 +12,6 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from shrinkage.torch.attaching.pairs import Pair
 from shrinkage.torch.attaching.scores import Units, zero_making_terms
@@ -225,7 +224,8 @@ def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
     """
     found: dict[str, list[Units]] = {pattern: [] for pattern in target.goals}
     for binding in bindings:
-        pattern = next((p for p in target.goals if _matches(p, binding)), None)
+        aliases = [name for part in binding.parts for name in part.aliases]
+        pattern = target.find_pattern([binding.name, *aliases])
         prices = zero_making_terms(binding.penalty)
         if pattern is None or not prices:
             continue
@@ -247,11 +247,6 @@ def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
                 f"{second.binding.name} together; give a mapping of patterns to shares"
             )
     return [Aim(pattern, target.goals[pattern], units) for pattern, units in found.items()]
-
-
-def _matches(pattern: str, binding: Binding) -> bool:
-    names = [binding.name, *[name for part in binding.parts for name in part.aliases]]
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _names(bindings: Sequence[Binding]) -> str:

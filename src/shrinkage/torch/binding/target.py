@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from shrinkage.penalties.arrays import checked_number
@@ -49,6 +50,11 @@ class Target:
     @property
     def is_reached(self) -> bool:
         return self.done >= self.start + self.steps
+
+    def find_pattern(self, names: Iterable[str]) -> str | None:
+        """The first pattern that matches one of the names of a parameter, or None."""
+        names = list(names)
+        return next((p for p in self.goals if any(fnmatchcase(name, p) for name in names)), None)
 
     def wanted(self, goal: Goal) -> float:
         """S·(1 − (1 − p)³), where p goes from 0 to 1."""

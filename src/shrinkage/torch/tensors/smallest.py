@@ -17,8 +17,6 @@ from torch import Tensor
 
 from shrinkage.torch.tensors.shards import spread_of, sum_of_earlier_shards, sum_over_shards
 
-TOP = 17  # lower bits of a number: its bin is what is above them
-BINS = 1 << 14  # of the 31 bits of a float without its sign
 LOWER = ((8, 1 << 9), (0, 1 << 8))  # how the lower bits are looked at: shift and number of bins
 
 

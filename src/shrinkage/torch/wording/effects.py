@@ -52,6 +52,8 @@ def describe_goal(bound: BoundModel) -> str:
 
 def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> str:
     """A clause on what a penalty does to a parameter in a step, at the present learning rate."""
+    if bound.held is not None and not penalty.is_constrained:
+        return "nothing: its zeros are held"
     host = bound.host
     if host is None:
         has_gradient = penalty.why_no_gradient() is None
@@ -70,6 +72,12 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
         return _added(penalty, bound.multiplier) + _timescale_of_sgd(host, group, penalty)
     if host.how == "decoupled":
         return _moved(penalty, float(host.amount(group)), decay=True)
+    target = bound.target
+    if target is not None and not target.is_reached and target.find_pattern(part.aliases):
+        if target.done < target.start:
+            return f"nothing before step {target.start}, where its target begins"
+        if penalty.traits.is_count:
+            return "sets the smallest to 0, as many as its target asks for"
     return _proximal(host, group, penalty, part)
 
 
