@@ -3,8 +3,8 @@
 Every method trains the same network for the same number of epochs with Adam at 3e-3 and a cosine,
 on the same splits. The zeros are made between a sixth and a half of the steps, and trained on to
 the end; pruning at once comes at two thirds, gradual pruning between a sixth and two thirds. These
-points and the gains of the steered strength were chosen in earlier experiments on the same data, with
-test scores in view, which favours the rows with a target; nothing is chosen on the test part here.
+points and the gains of the steered strength were chosen earlier on the same data, with test scores
+in view, which favours the rows with a target; nothing is chosen on the test part here.
 
     python benchmarks/sparsity.py --write    # benchmarks/RESULTS-sparsity.md
 """
@@ -33,9 +33,9 @@ CHANNELS = (0.5, 0.75)
 INTRODUCTION = """# Zeros that are asked for
 
 Test accuracy in percent on scikit-learn's digits, mean and standard error over random splits. All
-methods in a table train for the same number of epochs, and hold their zeros to the end. The ramp and
-the gains were chosen earlier on the same data with test scores in view, which favours the rows with a
-target.
+methods in a table train for the same number of epochs, and hold their zeros to the end. The ramp
+and the gains were chosen earlier on the same data with test scores in view, which favours the rows
+with a target.
 """
 After = Callable[[int, int], None]  # what comes after a step, of so many
 Begin = Callable[[nn.Module, torch.optim.Optimizer, int], After]
