@@ -14,10 +14,6 @@ import numpy as np
 Records = np.ndarray[tuple[int], Any]
 Vector = np.ndarray[tuple[int], Any]
 
-# A histogram of floats without their signs: a float's bin is its bits, read as a whole number,
-# without the TOP lower ones.
-TOP, BINS = 17, 1 << 14
-
 PARAMETER = np.dtype(
     [
         # Addresses, or 0 where there is nothing. A parameter without a gradient is not stepped.

@@ -16,9 +16,10 @@ import numpy as np
 from shrinkage.kernels import threads
 from shrinkage.kernels.intrinsics import CHUNK, bits, memory, next_piece
 from shrinkage.kernels.jit import Work, compile_job, tight
-from shrinkage.kernels.records import BINS, LIKE, TOP, Vector
+from shrinkage.kernels.records import LIKE, Vector
 
 PIECE = 1 << 19  # entries: each piece has a histogram of its own
+TOP, BINS = 17, 1 << 14  # a bin is a float's bits above the TOP lower ones
 JOB = np.dtype(
     [
         ("next_piece", np.int64),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from shrinkage.torch.tensors.shards import spread_of, sum_of_earlier_shards, sum_over_shards
 
+TOP, BINS = 17, 1 << 14  # a bin is a float's bits above the TOP lower ones; as in the kernels
 LOWER = ((8, 1 << 9), (0, 1 << 8))  # how the lower bits are looked at: shift and number of bins
 
 
