@@ -16,8 +16,7 @@ from torch.optim import Optimizer
 
 import shrinkage.torch
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
-from shrinkage.kernels.records import BINS, TOP
-from shrinkage.kernels.smallest import PIECE, Worth, count_by_bins, cut_below
+from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
 from shrinkage.torch.attaching import proximal
 from shrinkage.torch.binding.target import Goal, Target
