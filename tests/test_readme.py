@@ -13,7 +13,7 @@ from shrinkage.probe.catalogue import Entry
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-SCRATCH = ROOT / "src/shrinkage/scratch/README.md"
+SCRATCH = ROOT / "docs/scratch.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
