@@ -27,6 +27,7 @@ class Settings(Protocol):
     penalty: Penalties
     how: str
     on: Any
+    lam: float | None
     scale: str | None
     schedule: Callable[[int], float] | None
     target: float | Mapping[str, float] | None
@@ -50,7 +51,7 @@ def check_settings(settings: Settings) -> None:
         )
     check_how(settings.how)
     if not _is_function(settings.penalty):
-        read_penalty(settings.penalty)
+        read_penalty(settings.penalty, settings.lam)
     steps = settings.target_steps
     if settings.target is not None and steps is None:
         steps = 1  # a share of the training, which is not known yet
@@ -64,8 +65,13 @@ def check_settings(settings: Settings) -> None:
         raise ValueError("a target holds its zeros when it is reached: leave out hold_zeros_at")
 
 
-def read_penalty(penalty: Any, model: nn.Module | None = None) -> Any:
+def read_penalty(penalty: Any, lam: float | None, model: nn.Module | None = None) -> Any:
     """Parse the texts in `penalty`, and replace "heads" and "neurons" by those of the model.
+
+    Parameters
+    ----------
+    lam : float or None
+        The strength of the terms of a text that state none.
 
     Raises
     ------
@@ -75,10 +81,10 @@ def read_penalty(penalty: Any, model: nn.Module | None = None) -> Any:
     if _is_function(penalty) and model is not None:
         penalty = penalty(model)
     if isinstance(penalty, str):
-        return parse(penalty)
+        return parse(penalty, lam)
     if isinstance(penalty, Mapping):
         penalty = {
-            place: parse(item) if isinstance(item, str) else item
+            place: parse(item, lam) if isinstance(item, str) else item
             for key, item in penalty.items()
             for place in _read_place(key, model)
         }
@@ -123,7 +129,7 @@ def attach(
         places = on if isinstance(on, list) else [on]
         read = [item for place in places for item in _read_place(place, model)]
         on = read if len(read) != 1 else read[0]
-    penalty = read_penalty(settings.penalty, model)
+    penalty = read_penalty(settings.penalty, settings.lam, model)
     regularizer = Regularizer(model, penalty, on, schedule=settings.schedule)
     start, steps = settings.target_start, settings.target_steps
     if settings.target is not None and training_steps and math.isfinite(training_steps):

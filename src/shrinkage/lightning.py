@@ -49,6 +49,8 @@ class RegularizerCallback(Callback):
     on : default "weights"
         Which parameters a single penalty is for, as for `Regularizer`: "weights", a pattern such as
         "encoder.*", "heads", "neurons", or several of these in a list.
+    lam : float, optional
+        The strength of the terms of a text that state none, as in ``("l1", lam=1e-4)``.
     optimizer : int or str, optional
         Which of several optimizers: its place in what ``configure_optimizers`` returns, or the name
         of its class.
@@ -114,6 +116,7 @@ class RegularizerCallback(Callback):
         how: str = "proximal",
         on: On | None = None,
         *,
+        lam: float | None = None,
         optimizer: int | str | None = None,
         scale: str | None = None,
         schedule: Schedule | None = None,
@@ -127,6 +130,7 @@ class RegularizerCallback(Callback):
         self.penalty = penalty
         self.how = how
         self.on = on
+        self.lam = lam
         self.optimizer = optimizer
         self.scale = scale
         self.schedule = schedule
