@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from shrinkage.report.page_text import escape_label, format_strength, format_with_error, is_number
-from shrinkage.report.score_axis import (
+from shrinkage.figures.labels import escape_label, format_strength, is_number
+from shrinkage.figures.style import Figure, Layout, Style, Trace, decade_ticks
+from shrinkage.figures.traces import draw_band, draw_level, draw_mark
+from shrinkage.study.formatting import format_share, format_with_error, pluralize
+from shrinkage.study.plots.score_axis import (
     draw_baseline,
     find_worst_in_view,
     label_baseline,
     make_score_axis,
 )
-from shrinkage.report.style import Figure, Layout, Style, Trace, decade_ticks
-from shrinkage.study.formatting import format_share, pluralize
 from shrinkage.study.records import Baseline, Choice
 from shrinkage.study.scores import Metric
 from shrinkage.study.summary import Cell
@@ -162,27 +163,19 @@ def _draw_points(cells: Sequence[Cell], look: Style, *, x: str, y: str) -> Trace
 
 
 def _draw_band(cells: Sequence[Cell], look: Style) -> list[Trace]:
-    """One standard error to either side, once along the top and back along the bottom."""
+    """One standard error to either side."""
     sound = [
         cell for cell in cells if cell.is_sound and cell.strength > 0 and is_number(cell.error)
     ]
     if len(sound) < 2:
         return []
-    back = sound[::-1]
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [cell.strength for cell in [*sound, *back]],
-            "y": [cell.score + cell.error for cell in sound]
-            + [cell.score - cell.error for cell in back],
-            "fill": "toself",
-            "fillcolor": look.tint(BAND),
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "meta": {"method": sound[0].method},
-        }
-    ]
+    band = draw_band(
+        [cell.strength for cell in sound],
+        [cell.score - cell.error for cell in sound],
+        [cell.score + cell.error for cell in sound],
+        look.tint(BAND),
+    )
+    return [{**band, "meta": {"method": sound[0].method}}]
 
 
 def _draw_unpenalized(
@@ -192,31 +185,13 @@ def _draw_unpenalized(
     cell = cells[0]
     level = getattr(cell, value)
     meta = {"method": cell.method}
-    line: Trace = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": list(span),
-        "y": [level, level],
-        "line": {"color": look.color, "width": 1.5, "dash": "dash"},
-        "hoverinfo": "text",
-        "hovertext": _hover_text(cell),
-        "meta": meta,
-    }
+    dashed: Trace = {"color": look.color, "width": 1.5, "dash": "dash"}
+    line = {**draw_level(span, level, _hover_text(cell), dashed), "meta": meta}
     if value != "score" or not is_number(cell.error):
         return [line]
     low, high = level - cell.error, level + cell.error
-    band: Trace = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [span[0], span[1], span[1], span[0]],
-        "y": [low, low, high, high],
-        "fill": "toself",
-        "fillcolor": look.tint(BAND),
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "meta": meta,
-    }
-    return [band, line]
+    band = draw_band(span, [low, low], [high, high], look.tint(BAND))
+    return [{**band, "meta": meta}, line]
 
 
 def _mark_chosen(
@@ -240,23 +215,11 @@ def _mark_chosen(
 
 
 def _draw_mark(cell: Cell, rules: Sequence[str], look: Style, *, x: str, y: str) -> Trace:
-    best = "best" in rules
     said = " and by ".join(escape_label(RULE_NAMES.get(rule, rule)) for rule in rules)
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [getattr(cell, x)],
-        "y": [getattr(cell, y)],
-        "marker": {
-            "color": look.color,
-            "size": 15 if best else 12,
-            "symbol": "star" if best else "diamond",
-            "line": {"color": "@paper", "width": 1.5},
-        },
-        "hoverinfo": "text",
-        "hovertext": f"{_hover_text(cell)}<br>chosen by {said}",
-        "meta": {"method": cell.method},
-    }
+    text = f"{_hover_text(cell)}<br>chosen by {said}"
+    place = getattr(cell, x), getattr(cell, y)
+    mark = draw_mark(*place, text, color=look.color, is_best="best" in rules)
+    return {**mark, "meta": {"method": cell.method}}
 
 
 def _make_strength_layout(cells: Sequence[Cell], value_axis: Layout) -> Layout:

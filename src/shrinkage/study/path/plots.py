@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from shrinkage.report.page_text import escape_label, format_strength, format_with_error, is_number
-from shrinkage.report.style import Figure, Layout, Trace, decade_ticks, style_of
-from shrinkage.study.formatting import pluralize
+from shrinkage.figures.labels import escape_label, format_strength, is_number
+from shrinkage.figures.style import Figure, Layout, Trace, decade_ticks, style_of
+from shrinkage.figures.traces import draw_band, draw_level, draw_mark, mark_strength
+from shrinkage.study.formatting import format_with_error, pluralize
 from shrinkage.study.path.records import Point
-from shrinkage.study.path.results import PathResults
 
 BAND = 0.13  # opacity of the error band
 MOST_NAMES = 12  # inputs in a hover text
@@ -17,18 +18,30 @@ MOST_LABELS = 12  # inputs that are named at the end of their line
 LINE = style_of(0)
 
 
-def draw_path_scores(results: PathResults) -> Figure:
-    """The score against the number of inputs: the best of each number joined, with its band."""
-    front = find_front(results)
-    others = [p for p in results.points if p not in front and is_number(p.score)]
-    most = max(len(point.kept) for point in results.points)
+def draw_path_scores(
+    points: Sequence[Point],
+    *,
+    best: int,
+    chosen: int,
+    trivial: Mapping[str, Any],
+    is_higher_better: bool,
+) -> Figure:
+    """The score against the number of inputs: the best of each number joined, with its band.
+
+    `best` and `chosen` are places among the points, `trivial` is the model without inputs.
+    """
+    front = find_front(points, is_higher_better=is_higher_better)
+    others = [p for p in points if p not in front and is_number(p.score)]
+    most = max(len(point.kept) for point in points)
+    name = f"<b>{escape_label(trivial['name'])}</b>"
+    dotted: Trace = {"color": "@soft", "width": 1.5, "dash": "dot"}
     traces = [
-        _draw_trivial(results, most),
-        *_draw_band(front),
+        draw_level([0, most], trivial["validation_score"], name, dotted),
+        *_draw_error(front),
         _draw_points(others, size=5, opacity=0.35),
         _draw_points(front, line=True),
-        _mark(results.points[results.best], "star", "the best score"),
-        _mark(results.choice, "diamond", "chosen"),
+        _mark(points[best], "the best score", is_best=True),
+        _mark(points[chosen], "chosen", is_best=False),
     ]
     margin = 0.02 * most + 0.3
     layout: Layout = {
@@ -42,62 +55,43 @@ def draw_path_scores(results: PathResults) -> Figure:
     return Figure("path-score", traces, layout)
 
 
-def _draw_trivial(results: PathResults, most: int) -> Trace:
-    level = results.trivial["validation_score"]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [0, most],
-        "y": [level, level],
-        "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
-        "hoverinfo": "text",
-        "hovertext": f"<b>{escape_label(results.trivial['name'])}</b>",
-    }
-
-
-def _draw_band(front: Sequence[Point]) -> list[Trace]:
-    """One standard error to either side, once along the top and back along the bottom."""
+def _draw_error(front: Sequence[Point]) -> list[Trace]:
+    """One standard error to either side."""
     if len(front) < 2 or not all(is_number(point.error) for point in front):
         return []
-    back = front[::-1]
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [len(point.kept) for point in [*front, *back]],
-            "y": [point.score + point.error for point in front]
-            + [point.score - point.error for point in back],
-            "fill": "toself",
-            "fillcolor": LINE.tint(BAND),
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-        }
-    ]
+    counts = [len(point.kept) for point in front]
+    low = [point.score - point.error for point in front]
+    high = [point.score + point.error for point in front]
+    return [draw_band(counts, low, high, LINE.tint(BAND))]
 
 
-def find_front(results: PathResults) -> list[Point]:
+def find_front(points: Sequence[Point], *, is_higher_better: bool) -> list[Point]:
     """The point with the best score for each number of inputs, the numbers ascending."""
-    higher = results.is_higher_better
     best: dict[int, Point] = {}
-    for point in results.points:
+    for point in points:
         count = len(point.kept)
         if not is_number(point.score):
             continue
-        if count not in best or (point.score > best[count].score) == higher:
+        if count not in best or (point.score > best[count].score) == is_higher_better:
             best[count] = point
     return [best[count] for count in sorted(best)]
 
 
-def draw_norms(results: PathResults) -> Figure:
-    """The norm of each input's weights against the strength; the kept inputs have colours."""
-    strengths = [point.strength for point in results.points]
-    kept = [name for name in results.path_inputs if name in results.selected]
-    order = [name for name in results.path_inputs if name not in kept] + kept
-    traces = [_draw_norm(results, name, kept) for name in order]
+def draw_norms(points: Sequence[Point], inputs: Sequence[str], choice: Point) -> Figure:
+    """The norm of each input's weights against the strength; the inputs of `choice` have colours.
+
+    `inputs` names the norms of each point, in their order.
+    """
+    strengths = [point.strength for point in points]
+    kept = [name for name in inputs if name in choice.kept]
+    order = [name for name in inputs if name not in kept] + kept
+    traces = [
+        _draw_norm(name, strengths, [point.norms[inputs.index(name)] for point in points], kept)
+        for name in order
+    ]
     low, high = math.log10(min(strengths)), math.log10(max(strengths))
     margin = 0.03 * (high - low) or 0.5
     room = margin if len(kept) > MOST_LABELS else 4 * margin  # for the names on the left
-    chosen = results.choice.strength
     layout: Layout = {
         "xaxis": {
             "type": "log",
@@ -106,24 +100,14 @@ def draw_norms(results: PathResults) -> Figure:
             **decade_ticks(low, high),
         },
         "yaxis": {"rangemode": "tozero"},
-        "shapes": [
-            {
-                "type": "line",
-                "x0": chosen,
-                "x1": chosen,
-                "y0": 0,
-                "y1": 1,
-                "yref": "paper",
-                "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
-            }
-        ],
+        "shapes": [mark_strength(choice.strength)],
     }
     return Figure("path-norms", traces, layout)
 
 
-def _draw_norm(results: PathResults, name: str, kept: Sequence[str]) -> Trace:
-    place = results.path_inputs.index(name)
-    norms = [point.norms[place] for point in results.points]
+def _draw_norm(
+    name: str, strengths: Sequence[float], norms: Sequence[float], kept: Sequence[str]
+) -> Trace:
     line: dict[str, object] = {"color": "@series-none/0.45", "width": 1}
     if name in kept:
         look = style_of(kept.index(name))
@@ -131,7 +115,7 @@ def _draw_norm(results: PathResults, name: str, kept: Sequence[str]) -> Trace:
     trace: Trace = {
         "type": "scatter",
         "mode": "lines",
-        "x": [point.strength for point in results.points],
+        "x": strengths,
         "y": norms,
         "line": line,
         "hovertemplate": f"<b>{escape_label(name)}</b> %{{y:.3g}}<br>"
@@ -163,21 +147,9 @@ def _draw_points(
     }
 
 
-def _mark(point: Point, symbol: str, said: str) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [len(point.kept)],
-        "y": [point.score],
-        "marker": {
-            "color": LINE.color,
-            "size": 16 if symbol == "star" else 12,
-            "symbol": symbol,
-            "line": {"color": "@paper", "width": 1.5},
-        },
-        "hoverinfo": "text",
-        "hovertext": f"{_describe(point)}<br>{said}",
-    }
+def _mark(point: Point, said: str, *, is_best: bool) -> Trace:
+    text = f"{_describe(point)}<br>{said}"
+    return draw_mark(len(point.kept), point.score, text, color=LINE.color, is_best=is_best)
 
 
 def _describe(point: Point) -> str:

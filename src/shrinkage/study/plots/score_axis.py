@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from shrinkage.report.page_text import escape_label, format_page_score, is_number
-from shrinkage.report.style import Layout, Trace
+from shrinkage.figures.labels import escape_label, is_number
+from shrinkage.figures.style import Layout, Trace
+from shrinkage.figures.traces import draw_level
+from shrinkage.study.formatting import format_page_score
 from shrinkage.study.records import Baseline, Choice
 from shrinkage.study.scores import Metric
 from shrinkage.study.summary import Cell
@@ -55,16 +57,8 @@ def make_score_axis(
 def draw_baseline(baseline: Baseline, span: tuple[float, float]) -> Trace:
     """The trivial model's score, as a line across a figure."""
     level = fmean(baseline.validation_scores)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": list(span),
-        "y": [level, level],
-        "line": {"color": "@soft", "width": 1.5, "dash": "dot"},
-        "hoverinfo": "text",
-        "hovertext": f"<b>{escape_label(baseline.name)}</b><br>"
-        f"validation {format_page_score(level)}",
-    }
+    text = f"<b>{escape_label(baseline.name)}</b><br>validation {format_page_score(level)}"
+    return draw_level(span, level, text, {"color": "@soft", "width": 1.5, "dash": "dot"})
 
 
 def label_baseline(baseline: Baseline, worst: float | None, metric: Metric) -> Layout:
