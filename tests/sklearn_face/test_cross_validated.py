@@ -1,6 +1,5 @@
 """The strength by cross-validation: against scikit-learn's, and the rules by hand."""
 
-
 import numpy as np
 import pandas as pd
 import pytest

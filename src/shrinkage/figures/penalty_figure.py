@@ -15,7 +15,7 @@ from shrinkage.figures.style import Figure, Layout, Trace, style_of
 POINTS = 161  # of a curve
 SIDE, FINE = 33, 161  # points of a side of the plane; 0 and the reach are among them
 VIEW = 1.6  # the plane goes so many times as far as the reach
-THIN = 0.04  # the distance, in the reach, up to which a point counts as allowed by a constraint
+THIN = 0.02  # the distance, in the reach, up to which a point counts as allowed by a constraint
 BALL, LINE = style_of(0), style_of(3)
 
 

@@ -154,7 +154,8 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
 
     For each strength and fold a model is trained, begun at its neighbour: a linear model from
     strong to weak, a network from weak to strong. The fitted attributes are those of the model of
-    all rows at the strength chosen.
+    all rows at the strength chosen. The other parameters are those of `MLPClassifier`, but for
+    `warm_start`.
 
     Parameters
     ----------
@@ -172,8 +173,6 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
         As in scikit-learn; by default accuracy, or R² of numbers.
     n_jobs : int, optional
         The folds that run at a time: those of a network in threads, of a linear model in processes.
-    **others
-        Those of `MLPClassifier`, but for `warm_start`.
 
     Attributes
     ----------
