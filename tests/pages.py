@@ -22,7 +22,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-SCRATCH = ROOT / "src/shrinkage/scratch/README.md"
+SCRATCH = DOCS / "scratch.md"
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", flags=re.DOTALL | re.MULTILINE)
 MARKER = re.compile(r"<!-- tests: (\w+) -->")
 

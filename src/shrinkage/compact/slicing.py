@@ -48,6 +48,8 @@ class Plan:
         For modules with groups, how many stay.
     sizes : dict of str to dict of int to int
         For modules that view or split tensors, sizes before and after.
+    parts : dict of str to dict of tuple to list of int
+        For modules that split tensors into parts of several sizes, these before and after.
     """
 
     kept: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Plan:
     folds: list[Fold] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, dict[int, int]] = field(default_factory=dict)
+    parts: dict[str, dict[tuple[int, ...], list[int]]] = field(default_factory=dict)
 
 
 def make_plan(sets: KeepSets) -> Plan:
@@ -76,7 +79,20 @@ def make_plan(sets: KeepSets) -> Plan:
                 if not path:
                     break
                 path = path.rpartition(".")[0]  # where its size may be known
+        if operation(node) == "split_with_sizes":
+            before, after = _part_sizes(sets, node)
+            plan.parts.setdefault(sets.graph.path(node), {})[before] = after
     return plan
+
+
+def _part_sizes(sets: KeepSets, node: Node) -> tuple[tuple[int, ...], list[int]]:
+    """The sizes of the parts of a split, before and after; one that is not used stays."""
+    axis = int(node.args[2]) if len(node.args) > 2 else 0  # type: ignore[arg-type]
+    before = [int(value.shape[axis]) for value in node.meta["val"]]
+    after = list(before)
+    for part in node.users:
+        after[int(part.args[1])] = int(sets.kept(part, axis).sum())  # type: ignore[arg-type]
+    return tuple(before), after
 
 
 def _plan_groups(plan: Plan, sets: KeepSets, node: Node) -> None:
@@ -137,6 +153,11 @@ def apply_plan(plan: Plan, model: nn.Module, heads_only: bool = True) -> dict[st
         _set_sizes(model.get_submodule(path), plan.groups.get(path))
     for path, sizes in plan.sizes.items():
         _set_numbers(model.get_submodule(path), sizes, heads_only)
+    for path, parts in plan.parts.items():
+        module = model.get_submodule(path)
+        for name, numbers in list(vars(module).items()):
+            if isinstance(numbers, list | tuple) and tuple(numbers) in parts:
+                setattr(module, name, type(numbers)(parts[tuple(numbers)]))
     return new
 
 

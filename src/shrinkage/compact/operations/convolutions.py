@@ -79,11 +79,16 @@ def read_convolution(node: Node) -> Convolution:
 
 @varies(*CONVOLUTIONS, *TRANSPOSED)
 def varies_of_convolution(call: Call) -> Masks:
-    """A sum varies if one of its products does: a varying factor and one that is not 0."""
+    """A sum varies if one of its products does: a varying factor and one that is not 0.
+
+    With padding a constant other than 0 is missing at the border, and where that is depends on the
+    size of the image: in one of 1x1 every entry has the same share of it.
+    """
     masks = call.masks
     result = torch.zeros_like(call.result, dtype=torch.bool)
     nonzero = [mask | (part != 0) for mask, part in zip(masks[:2], call.args[:2], strict=True)]
-    for one, two in ((masks[0], nonzero[1]), (nonzero[0], masks[1])):
+    reaching = nonzero[0] if read_convolution(call.node).is_padded else masks[0]
+    for one, two in ((reaching, nonzero[1]), (nonzero[0], masks[1])):
         if one.any() and two.any():
             result |= call.run(one.float(), two.float(), None, *call.args[3:], **call.kwargs) > 0.5
     return result
@@ -148,7 +153,8 @@ def _equal_groups(sets: KeepSets, node: Node) -> Iterable[Family]:
         for tensor in (conv.source, node):
             places = np.arange(shape(tensor)[1]).reshape(conv.groups, -1)
             lives = sets.kept(tensor, 1).reshape(conv.groups, -1).any(1)
-            yield [((tensor, 1), at) for at in places[lives]]
+            if lives.any():
+                yield [((tensor, 1), places[lives])]
 
 
 def fold_convolution(sets: KeepSets, node: Node) -> Iterator[Fold]:
