@@ -64,6 +64,12 @@ seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figure
 docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/weight-decay.md
 	$(BIN)/python docs/weight_decay.py
 
+notebooks: $(VENV)/.dev  ## run the notebooks and write their pages; ARGS="six-ways" for one
+	$(BIN)/python docs/run_notebooks.py $(ARGS)
+
+pictures: $(VENV)/.dev  ## draw the pictures of the pages; ARGS="penalty" for some
+	$(BIN)/python docs/pictures.py $(ARGS)
+
 site: $(VENV)/.site  ## the documentation as a site in site/, which opens from disk
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
@@ -76,4 +82,4 @@ soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps whi
 clean:          ## remove the environment and what was made
 	rm -rf $(VENV) site shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test test-all check format scratch bench seeds docs site law soak clean
+.PHONY: help compare test test-all check format scratch bench seeds docs notebooks pictures site law soak clean

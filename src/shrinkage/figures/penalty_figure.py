@@ -13,7 +13,7 @@ from shrinkage.figures.plotly_figure import to_plotly
 from shrinkage.figures.style import Figure, Layout, Trace, style_of
 
 POINTS = 161  # of a curve
-SIDE, FINE = 33, 161  # points of a side of the plane; 0 and the reach are among them
+SIDE, FINE = 33, 65  # points of a side of the plane; 0 and the reach are among them
 VIEW = 1.6  # the plane goes so many times as far as the reach
 THIN = 0.02  # the distance, in the reach, up to which a point counts as allowed by a constraint
 BALL, LINE = style_of(0), style_of(3)
@@ -208,9 +208,9 @@ def _draw_ball(picture: Picture) -> Trace:
         "type": "contour",
         "x": picture.side,
         "y": picture.side,
-        "z": np.minimum(np.asarray(picture.plane), 1e6),
+        "z": np.minimum(np.asarray(picture.plane), 1e6).astype(np.float32),
         # Plotly fills what the condition leaves out.
-        "contours": {"type": "constraint", "operation": ">", "value": 1 + 1e-9},
+        "contours": {"type": "constraint", "operation": ">", "value": 1 + 1e-6},
         "fillcolor": BALL.tint(0.25),
         "line": {"color": BALL.color, "width": 2.5},
         "hoverinfo": "skip",
