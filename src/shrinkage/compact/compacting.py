@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 
 from shrinkage.compact.constants import Constants, find_constants
@@ -21,11 +22,13 @@ from shrinkage.compact.slicing import Plan, apply_plan, make_plan, slice_optimiz
 from shrinkage.compact.verification import (
     Sample,
     as_sample,
+    check_model,
     largest_difference,
     make_samples,
     map_tensors,
     run,
     run_all,
+    run_example,
 )
 
 Space = tuple[tuple[str, int], ...]  # axes of parameters that lose units together
@@ -174,7 +177,11 @@ def compact(
     Raises
     ------
     TypeError
-        If the example is neither a tensor nor a tuple nor a dict.
+        If the model is no module, the example neither a tensor nor a tuple nor a dict, or the
+        optimizer none of torch's kind.
+    ValueError
+        If the model does not take the example, holds no numbers (on the meta device, or lazy), or
+        shares no parameter with the optimizer.
 
     Examples
     --------
@@ -186,7 +193,9 @@ def compact(
     >>> small.model[0].weight.shape
     torch.Size([2, 3])
     """
+    check_model(model, optimizer)
     sample = as_sample(example_inputs)
+    run_example(copy.deepcopy(model).eval(), sample)
     memo: dict[int, Any] = {}
     small = copy.deepcopy(model, memo)
     search = _prepare(model, *sample)
@@ -232,6 +241,10 @@ def _report(
 
 def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search | str:
     """The graph and the reference outputs in float64, else in the model's own type."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return "nothing was removed: a scripted module hides its code; compact what it was made of"
+    if any(isinstance(part, PackedSequence) for part in (*args, *kwargs.values())):
+        return "nothing was removed: what runs on a PackedSequence depends on its lengths"
     problem = ""
     for dtype, tolerance in ((torch.float64, 1e-10), (None, 1e-5)):
         reference = copy.deepcopy(model).eval().cpu()

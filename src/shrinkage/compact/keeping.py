@@ -211,19 +211,23 @@ def keep_everything(sets: KeepSets, node: Node) -> None:
 
 
 def _equalize(sets: KeepSets) -> bool:
-    """Give the parts that have to be of one size as many indices as the largest has."""
+    """Give the parts that have to be of one size as many indices as the largest has, at least one.
+
+    Constants come first, since they need no inputs.
+    """
     for node in sets.graph.nodes:
         families = EQUAL.get(operation(node))
         for family in families(sets, node) if families else ():
-            most = max(int((sets[axis][at] > 0).sum(1).max()) for axis, at in family)
+            most = max(1, *(int((sets[axis][at] > 0).sum(1).max()) for axis, at in family))
             for (tensor, axis), at in family:
-                gone = sets[tensor, axis][at] == 0
-                missing = most - (~gone).sum(1, keepdims=True)
-                spare = at[gone & (gone.cumsum(1) <= missing)]
+                kept = sets.kept(tensor, axis)
+                constant = sets.constants.along(tensor, axis, len(kept)).is_constant
+                rank = np.where(kept, 2, np.where(constant, 0, 1))[at]
+                best = np.take_along_axis(at, rank.argsort(1, kind="stable"), 1)
+                spare = best[np.arange(at.shape[1]) < most - kept[at].sum(1, keepdims=True)]
                 if len(spare):
-                    which = np.isin(np.arange(shape(tensor)[axis]), spare)
                     why = f"{sets.graph.where(node)} needs parts of one size"
-                    sets.need(tensor, axis, why, which)
+                    sets.need(tensor, axis, why, np.isin(np.arange(len(kept)), spare))
     return bool(sets.changed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,19 +81,20 @@ def make_plan(sets: KeepSets) -> Plan:
                     break
                 path = path.rpartition(".")[0]  # where its size may be known
         if operation(node) == "split_with_sizes":
-            before, after = _part_sizes(sets, node)
-            plan.parts.setdefault(sets.graph.path(node), {})[before] = after
+            _plan_parts(plan, sets, node)
     return plan
 
 
-def _part_sizes(sets: KeepSets, node: Node) -> tuple[tuple[int, ...], list[int]]:
-    """The sizes of the parts of a split, before and after; one that is not used stays."""
+def _plan_parts(plan: Plan, sets: KeepSets, node: Node) -> None:
+    """The sizes of the parts of a split; export may split once for each part that is used."""
     axis = int(node.args[2]) if len(node.args) > 2 else 0  # type: ignore[arg-type]
-    before = [int(value.shape[axis]) for value in node.meta["val"]]
-    after = list(before)
-    for part in node.users:
-        after[int(part.args[1])] = int(sets.kept(part, axis).sum())  # type: ignore[arg-type]
-    return tuple(before), after
+    before = tuple(int(value.shape[axis]) for value in node.meta["val"])
+    path = sets.graph.path(node)
+    for owner in {path, path.rpartition(".")[0]}:
+        after = plan.parts.setdefault(owner, {}).setdefault(before, list(before))
+        for part in node.users:
+            number: Any = part.args[1]
+            after[number] = min(after[number], int(sets.kept(part, axis).sum()))
 
 
 def _plan_groups(plan: Plan, sets: KeepSets, node: Node) -> None:

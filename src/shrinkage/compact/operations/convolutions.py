@@ -136,13 +136,6 @@ def _tie_weight(sets: KeepSets, conv: Convolution) -> None:
         sets.need(conv.source, 1, f"the weight of {sets.graph.where(conv.node)} is computed")
         sets.need(conv.node, 1, f"the weight of {sets.graph.where(conv.node)} is computed")
         return
-    entering = sets.kept(conv.source, 1).reshape(conv.groups, -1)
-    leaving = sets.kept(conv.node, 1).reshape(conv.groups, -1)
-    lives = entering.any(1) | leaving.any(1)
-    for tensor, kept in ((conv.source, entering), (conv.node, leaving)):
-        first = np.zeros_like(kept)
-        first[lives & ~kept.any(1), 0] = True
-        sets.need(tensor, 1, f"its group in {sets.graph.where(conv.node)} stays", first.reshape(-1))
     sets.join((conv.source, 1), (conv.node, 1))
 
 
@@ -150,11 +143,13 @@ def _equal_groups(sets: KeepSets, node: Node) -> Iterable[Family]:
     """All groups that stay have as many inputs, and as many outputs."""
     conv = read_convolution(node)
     if conv.groups > 1 and is_known(sets, conv):
-        for tensor in (conv.source, node):
+        entering, leaving = (
+            sets.kept(tensor, 1).reshape(conv.groups, -1) for tensor in (conv.source, node)
+        )
+        lives = entering.any(1) | leaving.any(1)
+        for tensor in (conv.source, node) if lives.any() else ():
             places = np.arange(shape(tensor)[1]).reshape(conv.groups, -1)
-            lives = sets.kept(tensor, 1).reshape(conv.groups, -1).any(1)
-            if lives.any():
-                yield [((tensor, 1), places[lives])]
+            yield [((tensor, 1), places[lives])]
 
 
 def fold_convolution(sets: KeepSets, node: Node) -> Iterator[Fold]:
