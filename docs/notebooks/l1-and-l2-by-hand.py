@@ -21,7 +21,8 @@ l2 = lam * np.square(weights).sum()
 print(f"L1: {l1}, L2: {l2}")
 
 # %% [markdown]
-# The library has a class for each. A penalty is a function of an array; printed, it says its formula.
+# The library has a class for each. A penalty is a function of an array; printed, it says its
+# formula.
 
 # %%
 from shrinkage import L1, L2
@@ -33,10 +34,10 @@ L1(lam)
 # %% [markdown]
 # ## What they do to a weight
 #
-# The value of a penalty is only half of the story. Gradient descent follows its **gradient**. That of
-# L1 is `lam` for each positive weight and `−lam` for each negative one: large and small weights are
-# moved by the same amount. That of L2 is `2·lam·w`: the larger a weight, the more it is moved, and one
-# near zero hardly at all.
+# The value of a penalty is only half of the story. Gradient descent follows its **gradient**. That
+# of L1 is `lam` for each positive weight and `−lam` for each negative one: large and small weights
+# are moved by the same amount. That of L2 is `2·lam·w`: the larger a weight, the more it is moved,
+# and one near zero hardly at all.
 
 # %%
 print("gradient of L1:", L1(lam).gradient(weights))
@@ -54,10 +55,10 @@ print("prox of L1:", L1(lam).prox(small, step=1.0))
 print("prox of L2:", L2(lam).prox(small, step=1.0))
 
 # %% [markdown]
-# The picture shows all of this. On the left is the penalty of one weight. In the middle is the prox:
-# the flat part around zero is where weights become exactly zero. On the right are all pairs of weights
-# with a penalty of at most one. L1's diamond has its corners on the axes, where one of the weights is
-# zero, and that is where solutions like to end.
+# The picture shows all of this. On the left is the penalty of one weight. In the middle is the
+# prox: the flat part around zero is where weights become exactly zero. On the right are all pairs
+# of weights with a penalty of at most one. L1's diamond has its corners on the axes, where one of
+# the weights is zero, and that is where solutions like to end.
 
 # %%
 L1(lam).plot()
@@ -128,6 +129,6 @@ print(with_penalty)
 np.testing.assert_allclose(with_decay, with_penalty, rtol=1e-12)
 
 # %% [markdown]
-# This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an L2
-# in the loss also agree with each other, but *what goes wrong* is another story: see
-# [what people get wrong](what-people-get-wrong.md).
+# This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an
+# L2 in the loss also agree with each other, but *what goes wrong* is another story: see [what
+# people get wrong](what-people-get-wrong.md).
