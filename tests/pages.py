@@ -1,8 +1,8 @@
 """Pages of documentation: their blocks of code, run one after the other, and what these print.
 
 A block of ``text`` directly below a block of Python is what that prints; ``...`` stands for what
-differs from run to run. A page whose blocks need more than a quick test says so in a comment:
-``<!-- tests: slow -->`` or ``<!-- tests: frameworks -->``.
+differs from run to run. A page says in a comment what its blocks need, ``<!-- tests: slow -->``, or
+which file has tests of its own that run them: ``<!-- tests: frameworks/test_stack_page.py -->``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 SCRATCH = DOCS / "scratch.md"
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", flags=re.DOTALL | re.MULTILINE)
-MARKER = re.compile(r"<!-- tests: (\w+) -->")
+MARKER = re.compile(r"<!-- tests: (\S+) -->")
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,14 @@ def pages() -> list[Path]:
 
 
 def parameters() -> list[Any]:
-    """The pages as parameters of a test, with the markers that they name."""
-    return [
-        pytest.param(page, id=name(page), marks=[getattr(pytest.mark, each) for each in marks])
-        for page in pages()
-        for marks in [MARKER.findall(page.read_text(encoding="utf-8"))]
-    ]
+    """The pages that no other test runs as parameters of a test, with the markers they name."""
+    found = []
+    for page in pages():
+        named = MARKER.findall(page.read_text(encoding="utf-8"))
+        if not any(each.endswith(".py") for each in named):
+            marks = [getattr(pytest.mark, each) for each in named]
+            found.append(pytest.param(page, id=name(page), marks=marks))
+    return found
 
 
 def name(page: Path) -> str:

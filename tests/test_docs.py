@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from pages import DOCS, README, ROOT, SCRATCH, command_lines, pages, parameters, run_blocks
+from pages import (
+    DOCS,
+    MARKER,
+    README,
+    ROOT,
+    SCRATCH,
+    command_lines,
+    pages,
+    parameters,
+    run_blocks,
+)
 from shrinkage.probe import survey
 from shrinkage.probe.catalogue import Entry
 
@@ -24,6 +34,13 @@ def test_the_python_blocks_run_one_after_the_other(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_blocks(page)
+
+
+def test_pages_that_are_run_elsewhere_are_named_there() -> None:
+    for page in pages():
+        for named in MARKER.findall(page.read_text("utf-8")):
+            if named.endswith(".py"):
+                assert page.name in (ROOT / "tests" / named).read_text("utf-8")
 
 
 def test_the_page_on_weight_decay_computes_what_it_says() -> None:

@@ -114,9 +114,8 @@ answers = inputs @ truth + 0.5 * rng.standard_normal(100)
 for penalty in (L1(0.1), L2(0.1)):
     weights = solve(inputs, answers, penalty).weights[:, 0]
     kept = np.flatnonzero(weights)
-    print(
-        f"{penalty!r:<22} {len(kept)} weights are not zero, {np.isin(range(5), kept).sum()} of the 5"
-    )
+    right = np.isin(range(5), kept).sum()
+    print(f"{penalty!r:<22} {len(kept)} weights are not zero, {right} of the 5")
 
 # %% [markdown]
 # **Exercise 4.** The weights that L1 keeps are too small, by about lam each. Why? How could one
