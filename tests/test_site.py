@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -109,6 +111,44 @@ def test_the_readme_is_short() -> None:
     lines = README.read_text("utf-8").splitlines()
     assert len(lines) <= 90
     assert any("pip install" in line for line in lines[:25])
+
+
+def script(name: str) -> ModuleType:
+    """A script of docs/, which the build of the site calls."""
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("griffe")
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "is_outside", "link", "on_site"),
+    [
+        ("fused.md", False, "../benchmarks/RESULTS.md", "benchmarks/RESULTS.md"),
+        ("api/torch.md", False, "../../CHANGELOG.md#x", "../CHANGELOG.md#x"),
+        ("api/torch.md", False, "../ways.md", "../ways.md"),
+        ("benchmarks/RESULTS.md", True, "growth.svg", "growth.svg"),
+        ("CONTRIBUTING.md", True, "docs/audit.md", "audit.md"),
+        ("faq.md", False, "https://example.org/a", "https://example.org/a"),
+        ("faq.md", False, "#top", "#top"),
+    ],
+)
+def test_a_link_of_the_repository_holds_on_the_site(
+    page: str, is_outside: bool, link: str, on_site: str
+) -> None:
+    file = SimpleNamespace(src_uri=page, generated_by="a hook" if is_outside else None)
+    moved = script("published").on_page_markdown(f"[a]({link})", SimpleNamespace(file=file))
+    assert moved == f"[a]({on_site})"
+
+
+def test_an_example_outside_its_section_is_fenced() -> None:
+    docstring = "Do it, as in::\n\n    a()\n\n>>> f()\n1\n\nMore.\n\nExamples\n--------\n>>> g()\n2"
+    assert script("docstrings").fence_examples(docstring) == (
+        "Do it, as in:\n\n    a()\n\n```pycon\n>>> f()\n1\n```\n\nMore.\n\n"
+        "Examples\n--------\n>>> g()\n2"
+    )
 
 
 @pytest.fixture(scope="module")
