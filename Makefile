@@ -19,6 +19,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.all
 
+$(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,site]'
+	@touch $@ $(VENV)/.all
+
 # timm and torchvision by themselves: torchvision would bring another torch.
 $(VENV)/.frameworks: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,frameworks]'
@@ -60,6 +64,15 @@ seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figure
 docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/weight-decay.md
 	$(BIN)/python docs/weight_decay.py
 
+notebooks: $(VENV)/.dev  ## run the notebooks and write their pages; ARGS="six-ways" for one
+	$(BIN)/python docs/run_notebooks.py $(ARGS)
+
+pictures: $(VENV)/.dev  ## draw the pictures of the pages; ARGS="penalty" for some
+	$(BIN)/python docs/pictures.py $(ARGS)
+
+site: $(VENV)/.site  ## the documentation as a site in site/, which opens from disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 law: $(VENV)/.dev  ## every penalty, way and optimizer: how near it comes to the known minimum
 	$(BIN)/python tests/law.py $(ARGS)
 
@@ -67,6 +80,6 @@ soak: $(VENV)/.dev  ## the optimizers with the penalty inside: 100 000 steps whi
 	$(BIN)/python tests/fused_soak.py $(ARGS)
 
 clean:          ## remove the environment and what was made
-	rm -rf $(VENV) shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site shrinkage-study shrinkage-scratch.html build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help compare test test-all check format scratch bench seeds docs law soak clean
+.PHONY: help compare test test-all check format scratch bench seeds docs notebooks pictures site law soak clean

@@ -4,20 +4,25 @@
 
 The architectures are timm's and transformers' (random weights, nothing is downloaded), and an MLP,
 a U-Net and an LSTM from here. Gains, biases and statistics are drawn at random, so that no branch
-is switched off at the start. In each layer a third of the units is set to 0 at random, together
-with its entries in a BatchNorm that follows. The table says the largest difference of the outputs
-relative to the largest output, in float64 and in the model's own float32, how many units (output
-features, channels, hidden units) went, how many stay although they are one number for every input,
-and the reason that is met most often. A row in which the outputs do not react to the inputs would
-prove nothing: "reacts" is the largest change between two random inputs, relative to the largest
-output. It is printed and, unless some are named, written to `benchmarks/RESULTS-compact.md` after
-each architecture, which takes more than an hour on two cores.
+is switched off at the start. A unit is what goes as one: a channel with its entries in all weights,
+biases and gains that write it, in all branches of a residual connection; units at one place in all
+groups of a convolution, or cells of an LSTM, count as one. A third of them is set to 0 at random.
+Heads and what else the model cuts an axis into are not among them.
+
+The table says the largest difference of the outputs relative to the largest output, in float64 and
+in the model's own float32; how many units there are, were set to 0, and went; and for a sample of
+those set to 0, how many could go by an experiment that knows nothing of the analysis
+(`tests/dead_units.py`), and how many of these stayed. A row in which the outputs do not
+react to the inputs would prove nothing: "reacts" is the largest change between two random inputs,
+relative to the largest output. It is printed and, unless some are named, written to
+`benchmarks/RESULTS-compact.md` after each architecture, which takes three quarters of an hour on
+two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
 import platform
 import sys
 import time
@@ -34,12 +39,14 @@ from torch.nn.functional import interpolate, max_pool2d
 
 from shrinkage.compact import Compacted, compact
 from shrinkage.compact.graph import flatten
+from shrinkage.compact.verification import as_sample
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from dead_units import Unit, find_gone, find_removable, find_units, plant, tag
 from frameworks.conftest import register_operators
 
 RESULTS = Path(__file__).with_name("RESULTS-compact.md")
-SHARE = 1 / 3
+TRIED = 32  # units of a model on which there is an experiment
 TIMM = (
     *("resnet18", "resnext50_32x4d", "seresnext26d_32x4d", "resnetv2_50", "res2net50_14w_8s"),
     *(
@@ -158,11 +165,14 @@ def make(name: str) -> tuple[nn.Module, Any]:
     import timm
 
     model = timm.create_model(name, pretrained=False, num_classes=10)
-    size = model.default_cfg["input_size"]
+    size = model.default_cfg["input_size"][-1]
     if not model.default_cfg.get("fixed_input_size"):
-        most = 96 if "inception" in name else 64
-        size = (3, min(size[1], most), min(size[2], most))
-    return model, torch.randn(2, *size)
+        size = min(size, 96 if "inception" in name else 64)
+    else:
+        with contextlib.suppress(TypeError, AssertionError, RuntimeError):
+            model = timm.create_model(name, pretrained=False, num_classes=10, img_size=112)
+            size = 112
+    return model, torch.randn(2, 3, size, size)
 
 
 def stir(model: nn.Module) -> None:
@@ -180,51 +190,28 @@ def stir(model: nn.Module) -> None:
                 tensor.normal_(0.0, 0.05)
 
 
-def kill(model: nn.Module) -> int:
-    """Set a third of the units of each layer to 0; returns how many."""
-    killed = 0
-    modules = [module for module in model.modules() if not list(module.children())]
-    with torch.no_grad():
-        for layer, following in itertools.pairwise([*modules, None]):
-            if isinstance(layer, nn.RNNBase):
-                dead = torch.rand(layer.hidden_size) < SHARE
-                killed += int(dead.sum()) * len(list(layer.parameters())) // 4
-                for tensor in layer.parameters():
-                    tensor.view(-1, layer.hidden_size, *tensor.shape[1:])[:, dead] = 0.0
-            if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
-                continue
-            dead = torch.rand(len(layer.weight)) < SHARE
-            killed += int(dead.sum())
-            layer.weight[dead] = 0.0
-            for tensor in getattr(following, "weight", None), getattr(following, "bias", None):
-                if isinstance(following, nn.BatchNorm2d) and len(tensor) == len(dead):
-                    tensor[dead] = 0.0
-    return killed
-
-
 class Row(NamedTuple):
     """What came of one architecture."""
 
     name: str
-    error: str
-    in_float64: float
-    in_float32: float
-    reacts: float
-    killed: int
-    units: tuple[int, int, int]  # before, after, those dead that stay
-    parameters: tuple[int, int]
-    seconds: float
-    why: str
+    error: str = ""
+    in_float64: float = 0.0
+    in_float32: float = 0.0
+    reacts: float = 0.0
+    units: tuple[int, int, int] = (0, 0, 0)  # all, set to 0, gone
+    tried: tuple[int, int, int] = (0, 0, 0)  # in the sample, that could go, of which stayed
+    parameters: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+    why: str = ""
 
     def __str__(self) -> str:
         if self.error:
-            return f"| {self.name} | {self.error} | | | | | | | | |"
-        before, after, left = self.units
+            return f"| {self.name} | {self.error} {'| ' * (len(COLUMNS) - 2)}|"
+        before, after = self.parameters
         return (
             f"| {self.name} | {self.in_float64:.0e} | {self.in_float32:.0e} | {self.reacts:.0e} "
-            f"| {before:,} | {self.killed:,} | {before - after:,} | {left:,} "
-            f"| {self.parameters[0] / 1e6:.2f} → {self.parameters[1] / 1e6:.2f} "
-            f"| {self.seconds:.0f} | {self.why} |"
+            f"| {' | '.join(f'{number:,}' for number in (*self.units, *self.tried))} "
+            f"| {before / 1e6:.2f} → {after / 1e6:.2f} | {self.seconds:.0f} | {self.why} |"
         )
 
 
@@ -248,14 +235,15 @@ def redraw(inputs: Any) -> Any:
     return inputs.flatten()[torch.randperm(inputs.numel())].reshape(inputs.shape)
 
 
-def main_reason(small: Compacted) -> str:
-    """The reason for which most of the dead units stay, without the layer's name."""
+def main_reason(small: Compacted, units: list[Unit]) -> str:
+    """The reason for which most of some units stay, without the layer's name."""
+    reasons = {layer.layer: layer.why_they_stay for layer in small.report.layers}
     counts: Counter[str] = Counter()
-    for layer in small.report.layers:
-        for part in filter(None, layer.why_they_stay.split("; ")):
-            count, _, reason = part.partition(": ")
-            first, *others = reason.split(" in ")
-            counts[" … ".join([first, *(o.partition(" ")[2] for o in others)])] += int(count)
+    for unit in units:
+        of_unit = {reasons.get(name.rpartition(".")[0], "") for name, _, _ in unit.written} - {""}
+        for part in "; ".join(sorted(of_unit)).split("; ")[:1]:
+            first, *others = part.partition(": ")[2].split(" in ")
+            counts[" … ".join([first, *(o.partition(" ")[2] for o in others)])] += 1
     return counts.most_common(1)[0][0] if counts else ""
 
 
@@ -264,38 +252,46 @@ def try_one(name: str) -> Row:
     model, inputs = make(name)
     model.eval()
     stir(model)
-    killed = kill(model)
-    start = time.perf_counter()
+    sample = as_sample(inputs)
     try:
-        small = compact(model, inputs, time_it=False)
+        units = find_units(model, sample)
+        dead = plant(model, units)
+        start = time.perf_counter()
+        small = compact(model, inputs, tag(model), time_it=False)
+        seconds = time.perf_counter() - start
     except Exception as error:
-        message = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Row(name, message, 0, 0, 0, killed, (0, 0, 0), (0, 0), 0, "")
-    seconds = time.perf_counter() - start
+        return Row(name, f"{type(error).__name__}: {error}".splitlines()[0])
     report, fresh = small.report, redraw(inputs)
-    layers = report.layers
-    rejected = f"; {len(report.remarks)} spaces stay whole" if report.remarks else ""
+    if report.remarks and not report.layers:
+        return Row(name, report.remarks[0])
+    gone = dict(zip(dead, find_gone(model, small, dead), strict=True))
+    sources = [unit for unit in dead if list(unit.sources(model))]
+    tried = [sources[number] for number in torch.randperm(len(sources))[:TRIED].tolist()]
+    note = f"; {len(report.remarks)} spaces stay whole" if report.remarks else ""
+    try:
+        answers = zip(tried, find_removable(model, sample, tried), strict=True)
+        removable = [unit for unit, can_go in answers if can_go]
+    except Exception as error:  # a batch that the model does not take
+        tried, removable, note = [], [], f"{note}; no experiment: {type(error).__name__}"
+    missed = [unit for unit in removable if not gone[unit]]
+    why = main_reason(small, missed or [unit for unit in dead if not gone[unit]])
     return Row(
         name,
-        report.remarks[0] if not layers and report.remarks else "",
-        report.difference,
-        difference(model, small.model, fresh, fresh),
-        difference(model, model, inputs, fresh),
-        killed,
-        (
-            sum(layer.units_before for layer in layers),
-            sum(layer.units_after for layer in layers),
-            sum(layer.dead_left for layer in layers),
-        ),
-        (int(report.parameters.before), int(report.parameters.after)),
-        seconds,
-        main_reason(small) + rejected,
+        in_float64=report.difference,
+        in_float32=difference(model, small.model, fresh, fresh),
+        reacts=difference(model, model, inputs, fresh),
+        units=(len(units), len(dead), sum(gone.values())),
+        tried=(len(tried), len(removable), len(missed)),
+        parameters=(int(report.parameters.before), int(report.parameters.after)),
+        seconds=seconds,
+        why=(why + note).removeprefix("; "),
     )
 
 
 COLUMNS = (
-    *("architecture", "float64", "float32", "reacts", "units", "set to 0", "gone", "dead, stay"),
-    *("parameters, millions", "seconds", "most of those stay because"),
+    *("architecture", "float64", "float32", "reacts", "units", "set to 0", "gone", "tried"),
+    *("could go", "of these stayed", "parameters, millions", "seconds"),
+    "most of those stay because",
 )
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
@@ -303,22 +299,36 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="of architectures; all if none is given")
-    names = parser.parse_args().names
+    parser.add_argument(
+        "--missing", action="store_true", help="those that are not in the table, which stay there"
+    )
+    given = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     register_operators()  # so that torchvision can be imported
+    rows = read() if given.missing else {}
     print(HEAD)
-    rows = []
-    for name in names or [*OWN, *TIMM]:
-        rows.append(try_one(name))
-        print(rows[-1], flush=True)
-        if not names:
-            write(rows)
+    for name in given.names or (*OWN, *TIMM):
+        if name not in rows:
+            rows[name] = str(try_one(name))
+            print(rows[name], flush=True)
+            if given.missing or not given.names:
+                write(rows)
 
 
-def write(rows: list[Row]) -> None:
-    same = [r for r in rows if not r.error and r.in_float64 <= 1e-10 and r.in_float32 <= 1e-5]
-    clean = [r for r in same if not r.units[2]]
+def read() -> dict[str, str]:
+    """The rows of the table as it is."""
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    rows = [line for line in lines if line.startswith("| ") and line not in HEAD]
+    return {row.split(" ")[1]: row for row in rows}
+
+
+def write(rows: dict[str, str]) -> None:
+    """The table, in the order of the lists above, and a summary."""
+    found = [row for name in (*OWN, *TIMM) if (row := rows.get(name))]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in found]
+    same = [c for c in cells if c[1][:1].isdigit() and float(c[1]) <= 1e-10 and float(c[2]) <= 1e-5]
+    complete = [c for c in same if c[8] != "0" and c[9] == "0"]
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "transformers"))
     lines = [
         "# Compacted architectures",
@@ -326,12 +336,12 @@ def write(rows: list[Row]) -> None:
         "Written by `benchmarks/compact.py`, which says what the columns are.",
         f"One thread of {platform.machine()}, Python {platform.python_version()}, {packages}.",
         "",
-        f"Of {len(rows)} architectures {len(same)} compute the same: at most 1e-10 apart in "
-        f"float64 and 1e-5 in float32. In {len(clean)} of them every unit went that is one number "
-        "for every input.",
+        f"Of {len(found)} architectures {len(same)} compute the same: at most 1e-10 apart in "
+        f"float64 and 1e-5 in float32. In {len(complete)} of them every unit of the sample went "
+        "that could go by experiment.",
         "",
         HEAD,
-        *map(str, rows),
+        *found,
     ]
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -1,73 +1,125 @@
-"""The page on weight_decay says what the probe finds."""
+"""Every block of code of the README and of the site's pages runs, and prints what the page says."""
 
 from __future__ import annotations
 
-import importlib.util
-from importlib.metadata import version
+import re
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from shrinkage.probe.catalogue import find_installed
-from shrinkage.probe.survey import survey, to_records
+from pages import DOCS, README, ROOT, SCRATCH, command_lines, pages, parameters, run_blocks
+from shrinkage.probe import survey
+from shrinkage.probe.catalogue import Entry
 
-DOCS = Path(__file__).parents[1] / "docs"
-
-
-@pytest.fixture(scope="module")
-def writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("weight_decay", DOCS / "weight_decay.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+# In these the commands run; in all pages they are read.
+RUN = (README, DOCS / "studies.md", DOCS / "probe.md", SCRATCH)
+CLUSTER = {"--backend", "--scheduler", "--shard", "merge"}
 
 
-@pytest.fixture(scope="module")
-def page(writer: ModuleType) -> str:
-    return writer.PAGE.read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-def test_its_rows_are_those_that_the_command_writes(writer: ModuleType, page: str) -> None:
-    found = to_records(
-        survey(
-            [*find_installed(("torch.optim",))[::2], *find_installed(("torch_optimizer",))[::6]],
-            seconds=300.0,
-        )
-    )
-    lines = page.splitlines()
-    for record in found:
-        head = lines.index(f"### {writer.written(record['law'])}")
-        table = lines[
-            head : next((n for n in range(head + 1, len(lines)) if lines[n][:1] == "#"), None)
-        ]
-        assert writer.row(record) in table
-        broken = f"- {writer.written(record['optimizer'])}: {writer.written(record['law'])}"
-        assert (broken in lines) is record["verdict"].startswith("NOT")
-
-
-def test_it_has_every_optimizer_once(writer: ModuleType, page: str) -> None:
-    names = [writer.written(entry.name) for entry in writer.entries()]
-    rows = [line.split(" | ")[0][2:] for line in page.splitlines() if line.startswith("| ")]
-    assert sorted(name for name in rows if name in names) == sorted(names)
-
-
-def test_it_names_the_versions_that_are_installed(page: str) -> None:
-    for name in ("torch", "torch-optimizer", "pytorch-optimizer"):
-        assert f"{name} {version(name).partition('+')[0]}" in page
-
-
-@pytest.mark.slow
-def test_writing_it_changes_no_more_than_what_is_between_the_marks(
-    writer: ModuleType, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", parameters())
+def test_the_python_blocks_run_one_after_the_other(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = tmp_path / "page.md"
-    copy.write_text(page.replace(writer.END, "stale\n" + writer.END), encoding="utf-8")
-    monkeypatch.setattr(writer, "PAGE", copy)
-    monkeypatch.setattr(writer, "entries", lambda: find_installed(("torch.optim",))[:2])
-    writer.main()
-    text = copy.read_text(encoding="utf-8")
-    assert "stale" not in text
-    assert text.partition(writer.BEGIN)[0] == page.partition(writer.BEGIN)[0]
-    assert text.count("| torch.optim.") == 2
+    monkeypatch.chdir(tmp_path)
+    run_blocks(page)
+
+
+def test_the_page_on_weight_decay_computes_what_it_says() -> None:
+    names = run_blocks(DOCS / "weight-decay.md")
+    assert (round(names["alpha"], 12), round(names["decay"], 12)) == (2.0, 0.0001)
+
+
+@pytest.mark.slow
+def test_the_loop_by_hand_learns(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run_blocks(SCRATCH)
+    printed = capsys.readouterr().out
+    assert printed.startswith("epoch 0: accuracy 0.")
+    assert "epoch 100: accuracy 0." in printed
+    assert "lr 0.0499975251" in printed
+    assert "weights are exactly zero" in printed
+    assert 0.75 < names["validation_accuracy"] < 0.95  # type: ignore[operator]
+
+
+def commands(among: Iterable[Path]) -> list[list[str]]:
+    """The commands of these pages, each once."""
+    lines = dict.fromkeys(line for page in among for line in command_lines(page))
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+ALL = commands(pages())
+
+
+def test_the_make_targets_and_the_scripts_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for words in ALL:
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE)
+        if words[0] == "python" and words[1].endswith(".py"):
+            assert (ROOT / words[1]).exists() or not words[1].startswith("benchmarks/")
+    assert [words[1] for words in commands([README]) if words[0] == "make"] == ["compare", "test"]
+
+
+@pytest.mark.parametrize("words", [words for words in ALL if words[0] == "shrinkage"], ids=" ".join)
+def test_the_shrinkage_commands_can_be_parsed(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import typer
+
+    from shrinkage.cli import app
+    from shrinkage.study.method import parse_method
+
+    monkeypatch.chdir(tmp_path)
+    _, name, *arguments = words
+    if name.startswith("-"):
+        return
+    context = typer.main.get_command(app).commands[name].make_context(name, arguments)
+    given = context.params.get("penalty") or []
+    for text in [given] if isinstance(given, str) else given:
+        parse_method(text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        words
+        for words in commands(filter(Path.exists, RUN))
+        if words[0] == "shrinkage" and not CLUSTER & {*words}
+    ],
+    ids=" ".join,
+)
+def test_the_shrinkage_commands_run(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shrinkage.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{n % 7},{'ab'[n % 2]},{n % 7 + n % 2}" for n in range(60)]
+    Path("data.csv").write_text("\n".join(["x,kind,y", *rows]), encoding="utf-8")
+    quick = {
+        "compare": ["--epochs", "2", "--seeds", "1", "--jobs", "1"],
+        "path": ["--seeds", "2", "--resamples", "2", "--model", "linear"],
+        "scratch": ["--epochs", "20", "--samples", "30"],
+        "probe": ["--jobs", "1", "--timeout", "1800"],  # nothing hurries
+    }
+    monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
+    asked = [*words, *quick.get(words[1], [])]
+    lines = [asked]
+    if words[1] == "predict":  # with the model of the study that the command before it made
+        Path("new.csv").write_text("x,kind\n1,a\n", encoding="utf-8")
+        maker = "path" if words[2] == "shrinkage-path" else "compare"
+        before = ["shrinkage", maker, "data.csv", "--target", "y", "--out", words[2]]
+        lines = [[*before, "--penalty", "l1", *quick[maker]], asked]
+    for line in lines:
+        monkeypatch.setattr("sys.argv", line)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code in (0, None)
+    assert words[1] != "compare" or list(Path().glob("*/report.html"))
+    if "predictions.csv" in words:
+        assert Path("predictions.csv").read_text().startswith("row,y,")
+    assert not {"scratch", "--out"} & {*words} or list(Path().glob("**/*.html"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -51,7 +52,21 @@ def test_it_is_saved_and_loaded(model: nn.Module, inputs: Tensor) -> None:
     file.seek(0)
     loaded = torch.load(file, weights_only=False)
     assert relative_error(small, loaded, inputs) == 0.0
-    loaded.load_state_dict(small.state_dict())
+
+
+def test_its_state_dict_is_for_a_model_of_its_sizes(model: nn.Module, inputs: Tensor) -> None:
+    small = compact(model, inputs, time_it=False).model
+    file = io.BytesIO()
+    torch.save(small.state_dict(), file)
+    file.seek(0)
+    other = copy.deepcopy(small)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    other.load_state_dict(torch.load(file))
+    assert relative_error(small, other, inputs) == 0.0
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        model.load_state_dict(small.state_dict())
 
 
 def test_it_is_exported_and_compacted_again(model: nn.Module, inputs: Tensor) -> None:
@@ -63,6 +78,7 @@ def test_it_is_exported_and_compacted_again(model: nn.Module, inputs: Tensor) ->
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_it_is_compiled(model: nn.Module, inputs: Tensor) -> None:
     small = compact(model, inputs, time_it=False).model

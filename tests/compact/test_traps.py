@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -218,12 +217,6 @@ def test_a_model_that_cannot_be_exported_comes_back_whole() -> None:
     assert small.report.parameters.ratio == 1.0
 
 
-@pytest.mark.parametrize("example", [3, "x", None])
-def test_the_example_has_to_be_tensors(example: object) -> None:
-    with pytest.raises(TypeError, match="example_inputs must be a tensor, a tuple of arguments"):
-        compact(nn.Linear(2, 2), example)
-
-
 def test_a_sum_over_places_is_no_constant() -> None:
     class Summed(nn.Module):
         def __init__(self) -> None:
@@ -261,3 +254,39 @@ def test_a_grouped_convolution_without_a_batch_keeps_everything() -> None:
     zero_row(model[0], 0, 3)
     small, _ = shrink(model, torch.randn(4, 5, 7, dtype=torch.float64))
     assert small[0].out_channels == 6
+
+
+def test_a_constant_at_a_border_depends_on_the_size_of_the_image() -> None:
+    padded = nn.Conv2d(6, 4, 3, padding=1, groups=2)
+    model = stir(nn.Sequential(nn.Conv2d(3, 6, 1), padded, nn.Tanh(), nn.Conv2d(4, 2, 1)), 0)
+    zero_row(model[0], 0, 1, 2)  # a whole group gets constants
+    small, _ = shrink(model, torch.randn(2, 3, 1, 1, dtype=torch.float64))
+    assert relative_error(model, small, image()) <= 1e-10
+
+
+def test_sizes_of_several_parts_that_a_module_holds() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes = [4, 2]
+            self.one, self.two = nn.Linear(3, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            first, second = torch.split(self.one(x).tanh(), self.sizes, -1)
+            return self.two(torch.cat([second, first], -1))
+
+    model = stir(Mixed(), 0)
+    zero_row(model.one, 0, 1, 5)
+    small, report = shrink(model, torch.randn(4, 3, dtype=torch.float64))
+    assert small.sizes == [2, 1]
+    assert not report.remarks
+    assert model.sizes == [4, 2]
+
+
+def test_groups_that_stay_keep_what_they_need_alone() -> None:
+    grouped = nn.Conv2d(6, 6, 1, groups=2)
+    model = stir(nn.Sequential(nn.Conv2d(3, 6, 1), grouped, nn.Tanh(), nn.Conv2d(6, 2, 1)), 0)
+    zero_row(model[0], 0, 3)  # the first of each group, which is also what a rule would take first
+    zero_row(model[1], 0, 4)
+    small, _ = shrink(model, image())
+    assert (small[0].out_channels, small[1].out_channels, small[1].groups) == (4, 4, 2)

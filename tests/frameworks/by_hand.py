@@ -36,17 +36,19 @@ def train_by_hand(
     anchored: Sequence[Tensor],
     lam: float = LAM,
     lr: Callable[[int], float] | None = None,
+    accumulate: int = 2,
+    max_norm: float = MAX_NORM,
 ) -> list[float]:
-    """Step once for each two micro-batches; the c of each step's clipping."""
+    """Step once for each `accumulate` micro-batches; the c of each step's clipping."""
     starts = [v.detach().clone() for v in anchored]
     shares = []
-    for count, batches in enumerate(zip(micro_batches[::2], micro_batches[1::2], strict=True)):
+    for count, first in enumerate(range(0, len(micro_batches), accumulate)):
         for group in optimizer.param_groups if lr is not None else ():
             group["lr"] = lr(count)
         optimizer.zero_grad()
-        for batch in batches:
-            (loss_of(model, batch) / 2).backward()
-        shares.append(_clip_by_hand(list(model.parameters())))
+        for batch in micro_batches[first : first + accumulate]:
+            (loss_of(model, batch) / accumulate).backward()
+        shares.append(_clip_by_hand(list(model.parameters()), max_norm))
         strength = shares[-1] * min(1.0, count / WARMUP)
         if how == "coupled":
             for w in sparse:
@@ -64,9 +66,9 @@ def train_by_hand(
     return shares
 
 
-def _clip_by_hand(parameters: Sequence[Tensor]) -> float:
+def _clip_by_hand(parameters: Sequence[Tensor], max_norm: float) -> float:
     norm = math.sqrt(sum(float((p.grad**2).sum()) for p in parameters))
-    share = min(1.0, MAX_NORM / (norm + 1e-6))
+    share = min(1.0, max_norm / (norm + 1e-6))
     for parameter in parameters:
         parameter.grad *= share
     return share

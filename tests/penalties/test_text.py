@@ -66,6 +66,7 @@ def test_a_strength_for_those_that_state_none() -> None:
 
 FOR_A_GRID = [
     ("lasso", "l1"),
+    ("Bridge:p=0.5", "lp:p=0.5"),
     ("Ridge + lasso:1", "l2 + l1:1"),
     ("group_lasso,groups=in", "group_lasso:groups=in"),
     ("group-lasso: groups = heads:64 , weight=none", "group_lasso:groups=heads:64,weight=none"),
@@ -97,7 +98,9 @@ BAD = [
     ("l3:1", "'l3:1': unknown penalty 'l3'; did you mean l"),
     ("elastic:1", "did you mean elastic_net? (there are l1, l2, elastic_net, group_lasso, sparse_"),
     ("grouplaso:1", "did you mean group_lasso?"),
+    ("laso:1", "did you mean lasso?"),
     ("xyz:1", "unknown penalty 'xyz' (there are l1,"),
+    ("xyz:1", "n_of_m, lasso, ridge, bridge)"),
     ("", "unknown penalty ''"),
     ("l1:1 + ", "unknown penalty ''"),
     ("l1", "'l1': l1 has no strength; write for example l1:1e-4"),

@@ -10,9 +10,9 @@ from plotly import graph_objects
 
 from report.document import Document
 from report.synthetic import FEW, KINDS, METHODS, STRENGTHS, kind, study, with_trivial
-from shrinkage.report.strength_curves import find_pareto_front
 from shrinkage.report.study_page import render_report
 from shrinkage.study.formatting import format_share
+from shrinkage.study.plots.strength_curves import find_pareto_front
 from shrinkage.study.scores import METRICS
 from shrinkage.study.summary import summarize
 
@@ -146,3 +146,16 @@ def test_an_error_is_better_below() -> None:
     front = find_pareto_front(summarize(results.records), METRICS["log_loss"])
     assert [cell.score for cell in front] == sorted(cell.score for cell in front)
     assert front[0].score == min(cell.score for cell in summarize(results.records))
+
+
+def test_a_notebook_has_the_same_figures_with_a_legend() -> None:
+    results = study(FEW)
+    figure = results.plot()
+    assert [trace.name for trace in figure.data if trace.showlegend] == list(FEW)
+    assert results.plot("zeros").layout.yaxis.title.text == "exact zeros"
+    assert results.plot("front").layout.xaxis.title.text == "exact zeros among the weights"
+    assert "@" not in figure.to_json().replace("l1@", "").replace("l2@", "")
+    with pytest.raises(ValueError, match="values must be 'score', 'zeros', 'front', got 'loss'"):
+        results.plot("loss")
+    with pytest.raises(ValueError, match="no trial has a score yet"):
+        replace(results, records=[], choices=[]).plot()

@@ -10,10 +10,10 @@ import pytest
 
 from report.browser import OWN_SCHEMES, Browser
 from shrinkage.report import write_path
-from shrinkage.report.path_figures import draw_norms, draw_path_scores, find_front
 from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.data.encoding import Encoding, NumberColumn
 from shrinkage.study.model.fitted import FittedModel
+from shrinkage.study.path.plots import find_front
 from shrinkage.study.path.records import InputFacts, Point
 from shrinkage.study.path.results import PathResults
 
@@ -69,20 +69,23 @@ def results() -> PathResults:
 
 
 def test_the_line_joins_the_best_score_of_each_number_of_inputs(results: PathResults) -> None:
-    assert [(len(point.kept), point.score) for point in find_front(results)] == [
+    assert [
+        (len(point.kept), point.score)
+        for point in find_front(results.points, is_higher_better=True)
+    ] == [
         (0, 0.0),
         (1, 0.4),
         (2, 0.8),
         (4, 0.81),
     ]
-    traces = draw_path_scores(results).traces
+    traces = results.draw_scores().traces
     band = next(trace for trace in traces if trace.get("fill") == "toself")
     assert band["y"][2] == pytest.approx(0.82)
     assert [t["marker"]["symbol"] for t in traces[-2:]] == ["star", "diamond"]
 
 
 def test_each_input_has_a_line_and_the_chosen_ones_a_colour(results: PathResults) -> None:
-    traces = draw_norms(results).traces
+    traces = results.draw_norms().traces
     assert len(traces) == len(NAMES)
     coloured = [trace for trace in traces if "series-none" not in str(trace["line"]["color"])]
     assert [trace["hovertemplate"].split(" %{y")[0] for trace in coloured] == [
@@ -104,7 +107,7 @@ def test_the_page_says_what_to_use_and_escapes_names(results: PathResults, tmp_p
 def test_a_path_of_one_seed_has_no_band_and_no_nan(results: PathResults, tmp_path: Path) -> None:
     points = [make_point(p.strength, len(p.kept), p.score, math.nan) for p in results.points]
     object.__setattr__(results, "points", tuple(points))
-    assert not any("fill" in trace for trace in draw_path_scores(results).traces)
+    assert not any("fill" in trace for trace in results.draw_scores().traces)
     write_path(results, tmp_path / "path.html")
     assert "NaN" not in (tmp_path / "path.html").read_text().split('id="plotly"')[0]
 
@@ -120,3 +123,13 @@ def test_the_page_is_drawn_offline_and_without_an_error(
     assert all(url.startswith(OWN_SCHEMES) for url in browser.requests())
     browser.all("table.sortable thead button")[2].click()
     assert browser.all("table.sortable th[aria-sort]")
+
+
+def test_a_notebook_has_the_figures_and_the_table(results: PathResults) -> None:
+    assert results.plot().layout.yaxis.title.text.endswith("validation")
+    assert len(results.plot("norms").data) == len(NAMES)
+    with pytest.raises(ValueError, match="values must be 'score' or 'norms', got 'zeros'"):
+        results.plot("zeros")
+    page = results._repr_html_()
+    assert "&lt;b&gt;town&lt;/b&gt;" in page
+    assert "<b>town</b>" not in page

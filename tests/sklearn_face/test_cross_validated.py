@@ -1,12 +1,11 @@
 """The strength by cross-validation: against scikit-learn's, and the rules by hand."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold
 
@@ -125,16 +124,14 @@ def test_bad_arguments_are_told():
         MLPRegressorCV((), strengths=[-1.0]).fit(FRAME, Y)
 
 
-def test_the_path_is_drawn(monkeypatch):
-    model = MLPRegressorCV((), strengths=5).fit(FRAME, pd.Series(Y))
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match="not installed: pip install matplotlib, or draw"):
+def test_the_path_is_drawn():
+    model = MLPRegressorCV((), strengths=5)
+    with pytest.raises(NotFittedError):
         model.plot_path()
-    monkeypatch.undo()
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    axes = model.plot_path()
-    assert axes.get_xscale() == "log"
-    assert axes.get_xlabel() == "strength"
-    assert model.plot_path(axes) is axes
-    matplotlib.pyplot.close("all")
+    figure = model.fit(FRAME, pd.Series(Y)).plot_path()
+    band, score, kept = figure.data
+    np.testing.assert_allclose(score.y, model.scores_path_.mean(axis=1))
+    assert len(band.x) == 2 * len(score.x)
+    assert kept.y.tolist() == model.n_selected_path_.tolist()
+    assert (figure.layout.xaxis.type, figure.layout.xaxis.title.text) == ("log", "strength")
+    assert figure.layout.shapes[0].x0 == model.strength_

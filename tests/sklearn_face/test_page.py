@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "sklearn.md"
+PAGE = Path(__file__).parents[2] / "docs" / "estimators.md"
 
 
 def test_the_code_of_the_page_runs(capsys):

@@ -9,8 +9,8 @@ from sklearn.metrics import r2_score
 
 from shrinkage.study.baseline import score_baseline
 from shrinkage.study.data.splits import split_rows
-from shrinkage.study.results import predicts_a_constant
 from shrinkage.study.spec import Study
+from shrinkage.study.summary import predicts_a_constant
 
 
 @pytest.fixture

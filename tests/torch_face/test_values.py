@@ -233,3 +233,5 @@ def test_sparsity_counts_exact_zeros_and_dead_groups() -> None:
     assert (found.zeros, found.entries, found.share) == (5, 10, 0.5)
     assert "0.weight: 5 of 6, 1 of 2 groups" in repr(found)
     assert "5 of 10 penalized weights are exactly zero" in repr(found)
+    assert found._repr_html_().count("<tr>") == 1 + len(found.parameters)
+    assert "<p>5 of 10 penalized weights are exactly zero</p>" in found._repr_html_()

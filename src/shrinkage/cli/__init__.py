@@ -13,16 +13,17 @@ except ImportError:
     ) from None
 
 import shrinkage
-from shrinkage.cli import compare, merge, path, predict, probe, sandbox, scratch
+from shrinkage.cli import compare, merge, path, predict, probe, report, sandbox, scratch
 from shrinkage.cli.exits import end_in_a_sentence, own_the_process
+from shrinkage.cli.help_format import Command
 
 # Plain help: drawn frames would double the time it takes to appear.
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Weight regularization that does exactly what it says.",
+    epilog="shrinkage COMMAND --help shows the options of a command, with examples.",
 )
 
 
@@ -53,7 +54,7 @@ def _options(
 
 for command in (
     compare.compare,
-    compare.report,
+    report.report,
     merge.merge,
     path.path,
     predict.predict,
@@ -61,4 +62,4 @@ for command in (
     sandbox.sandbox,
     scratch.scratch,
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)

@@ -1,4 +1,4 @@
-"""`shrinkage compare` and `shrinkage report`."""
+"""`shrinkage compare`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from shrinkage.cli.data_options import Metric, Subject, Target, Task
+from shrinkage.cli.common_options import (
+    COMPARED,
+    DATA,
+    MACHINES,
+    RESULTS,
+    TRAINING,
+    Metric,
+    Prefer,
+    Subject,
+    Target,
+    Task,
+)
 from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import complete_from, parse_number, parse_whole
 from shrinkage.cli.option_values import parse_folder as folder_of
-from shrinkage.cli.option_values import parse_number, parse_whole
 from shrinkage.study.errors import UsageError
 
 
@@ -22,56 +33,87 @@ def compare(
         str | None,
         typer.Argument(
             metavar="DATA",
-            help="friedman, spiral, digits, breast_cancer, wine, iris, diabetes, or a file: .csv, "
-            ".tsv, .parquet, .npz, .xlsx, .json, .jsonl, .feather, perhaps with .gz.  "
-            "[default: friedman]",
+            help="A file: .csv, .tsv, .parquet, .npz, .xlsx, .json, .jsonl or .feather, also with "
+            ".gz. Or a data set that comes with the library: friedman, spiral, digits, "
+            "breast_cancer, wine, iris, diabetes.  [default: friedman]",
         ),
     ] = None,
     target: Target = None,
+    task: Task = None,
+    subject: Subject = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_whole,
+            metavar="ROWS",
+            help="For a first look: take this many rows, drawn at random.  [default: all]",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     penalty: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TEXT",
-            help="A method, such as l1@proximal, l1+l2:1e-4@coupled or "
-            "group_lasso:groups=in@proximal; may be repeated. Without @ "
-            "the way is proximal; none is always compared.  [default: eight methods]",
+            help="A method: l1@proximal (or lasso@proximal), l1+l2:1e-4@coupled, "
+            "group_lasso:groups=in@proximal. May be repeated. Without @ it is proximal; none is "
+            "always compared.  [default: eight methods]",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
     strengths: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="low:high:count or a,b,c.  [default: 1e-5:1e-1:9]"),
+        typer.Option(
+            metavar="TEXT",
+            help="The grid of strengths: low:high:count or a,b,c.  [default: 1e-5:1e-1:9]",
+            rich_help_panel=COMPARED,
+        ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(parser=parse_whole, metavar="NUMBER", help="How many.  [default: 3]"),
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="How many times everything is repeated, each time with another split and other "
+            "first weights.  [default: 3]",
+            rich_help_panel=COMPARED,
+        ),
     ] = None,
     folds: Annotated[
         int | None,
         typer.Option(
             parser=parse_whole,
             metavar="NUMBER",
-            help="Cross-validation with so many folds, for each seed.  "
+            help="Cross-validate with this many folds, for each seed.  "
             "[default: one train/validation split a seed]",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
+    metric: Metric = None,
+    prefer: Prefer = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
             help="linear, mlp:64, mlp:64,32, or package.module:function, called as "
             "function(features, outputs).  [default: mlp:64]",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A name in torch.optim: adam, sgd,momentum=0.9.  [default: adam]"
+            metavar="NAME",
+            help="A name in torch.optim: adam, sgd,momentum=0.9.  [default: adam]",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     lr: Annotated[
         float | None,
         typer.Option(
-            parser=parse_number, metavar="NUMBER", help="Learning rate at the start; it falls to 0."
+            parser=parse_number,
+            metavar="NUMBER",
+            help="The learning rate at the start; it falls to 0.  [default: the optimizer's usual]",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     epochs: Annotated[
@@ -80,82 +122,86 @@ def compare(
             parser=parse_whole,
             metavar="NUMBER",
             help="Passes over the training part.  [default: some 400 steps]",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
+    balanced: Annotated[
+        bool,
+        typer.Option(
+            "--balanced",
+            help="In training each class counts as much as every other.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
             parser=parse_whole,
             metavar="NUMBER",
             help="Trials at a time.  [default: one a processor]",
+            rich_help_panel=MACHINES,
         ),
     ] = None,
     backend: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Where trials run: local, dask or ray.  [default: local]"
+            metavar="NAME",
+            help="Where trials run: local, dask or ray.  [default: local]",
+            autocompletion=complete_from("local", "dask", "ray"),
+            rich_help_panel=MACHINES,
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Of the cluster: tcp://host:8786 of dask; host:6379, ray://host:10001 or auto of "
-            "ray.",
+            help="The cluster's address: tcp://host:8786 for dask; host:6379, ray://host:10001 or "
+            "auto for ray.",
+            rich_help_panel=MACHINES,
         ),
     ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Run one of N shares of the trials, as 2/8; `shrinkage merge` joins the folders.",
-        ),
-    ] = None,
-    subject: Subject = None,
-    task: Task = None,
-    metric: Metric = None,
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_whole,
-            metavar="ROWS",
-            help="For a first look: so many rows, drawn at random.  [default: all]",
-        ),
-    ] = None,
-    balanced: Annotated[
-        bool,
-        typer.Option("--balanced", help="In training each class counts as much as every other."),
-    ] = False,
-    prefer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="score or sparse: recommend the best score, or of those near it the model with "
-            "the most zeros.  [default: score]",
+            help="Run one of N shares of the trials, such as 2/8; `shrinkage merge` joins them.",
+            rich_help_panel=MACHINES,
         ),
     ] = None,
     refit: Annotated[
         str,
         typer.Option(
             metavar="TEXT",
-            help="rest or all: the rows on which the recommended model is fitted at the end, "
-            "all but the test part or all.",
+            help="The rows on which the recommended model is fitted at the end: rest (all but the "
+            "test part) or all.",
+            autocompletion=complete_from("rest", "all"),
+            rich_help_panel=RESULTS,
         ),
     ] = "rest",
-    no_refit: Annotated[bool, typer.Option("--no-refit", help="Fit no model at the end.")] = False,
+    no_refit: Annotated[
+        bool,
+        typer.Option("--no-refit", help="Fit no model at the end.", rich_help_panel=RESULTS),
+    ] = False,
     out: Annotated[
-        Path, typer.Option(parser=folder_of, metavar="DIR", help="The study's folder.")
+        Path,
+        typer.Option(
+            parser=folder_of, metavar="DIR", help="The study's folder.", rich_help_panel=RESULTS
+        ),
     ] = Path("shrinkage-study"),
     study: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A .toml file with these settings; options go before it."
+            metavar="FILE",
+            help="A .toml file with these settings; an option given here takes precedence.",
+            rich_help_panel=RESULTS,
         ),
     ] = None,
 ) -> None:
-    """Compare weight regularizations on data: methods, strengths and seeds, in one report.
+    """Compare weight regularizations on data, in one report.
 
-    A study that was interrupted goes on where it was when the same command is run again.
+    Every method is trained at every strength, from several seeds. The folder gets the page
+    report.html, the tables trials.csv and features.csv, the records study.sqlite, and model, for
+    predict. A study that was interrupted continues when the same command is run again.
     """
     with end_in_a_sentence(out):
         from shrinkage.study.spec import Study, from_toml, grid_from_text
@@ -191,41 +237,6 @@ def compare(
         how: dict[str, Any] = {"jobs": jobs, "backend": backend, "scheduler": scheduler}
         results = run_study(question, out=out, shard=shard, rows=rows, command=command, **how)
         end_study(results, out)
-
-
-def report(
-    folder: Annotated[
-        Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
-    ],
-) -> None:
-    """Make trials.csv, features.csv and report.html again, from the records alone.
-
-    It can be run at any time, also while the study is running, and shows what there is so far.
-    """
-    with end_in_a_sentence(folder):
-        from shrinkage.report import write_report
-        from shrinkage.study.storage.features_csv import write_features_csv
-        from shrinkage.study.storage.folder_lock import is_in_use
-        from shrinkage.study.storage.store import load
-        from shrinkage.study.storage.trials_csv import write_csv
-
-        is_seen = False
-        while not is_seen:
-            results = load(folder)
-            write_csv(results, folder / "trials.csv")
-            write_features_csv(results, folder / "features.csv")
-            write_report(results, folder / "report.html")
-            # A study that was finished meanwhile has written its own page, which is replaced.
-            is_seen = bool(results.verdict) or not load(folder).verdict
-        if not results.verdict:
-            typer.echo(f"{results!r}\n")
-            typer.echo(
-                "The study is running: the same command shows more later."
-                if is_in_use(folder)
-                else "The study is not running: its compare command goes on from here."
-            )
-        for name in ("trials.csv", "features.csv", "report.html"):
-            typer.echo(folder / name)
 
 
 def _rows_to_fit(refit: str, no_refit: bool) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli.common_options import DATA, RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.cli.option_values import parse_folder as folder_of
 
@@ -15,24 +16,33 @@ def merge(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            parser=folder_of, metavar="DIR...", help="Folders of `compare --shard`, of one study."
+            parser=folder_of,
+            metavar="DIR...",
+            help="The folders that `compare --shard` has written, of one study.",
         ),
     ],
     out: Annotated[
-        Path, typer.Option(parser=folder_of, metavar="DIR", help="The folder for all trials.")
+        Path,
+        typer.Option(
+            parser=folder_of,
+            metavar="DIR",
+            help="The folder for all trials.",
+            rich_help_panel=RESULTS,
+        ),
     ] = Path("shrinkage-study"),
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DATA",
             help="The study's data.  [default: where --out or the first folder says]",
+            rich_help_panel=DATA,
         ),
     ] = None,
 ) -> None:
-    """Put the folders of a study's shards together, and finish the study when none is missing.
+    """Join the folders of a study's shards, and finish the study.
 
-    Trials that are missing run with the compare command that made a folder, without --shard and
-    with --out DIR; the exit code is 1 then.
+    If trials are missing, the exit code is 1. The compare command that made one of the folders
+    runs them, without --shard and with --out DIR.
     """
     with end_in_a_sentence(out):
         from shrinkage.cli.ending import end_study

@@ -1,7 +1,8 @@
-"""Parse the values of options: numbers, folders, and files for pages."""
+"""The values of options: numbers, folders, files for pages, and words to complete."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -33,6 +34,12 @@ def parse_number(text: str) -> float:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"{text[:MOST]!r} is no number; write for example 0.01") from None
+
+
+def complete_from(*words: str) -> Callable[[str], list[str]]:
+    """What a shell asks for the words that complete what was typed so far."""
+    # typer finds the argument by its name.
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
 def check_page(path: Path, name: str = "plot") -> None:

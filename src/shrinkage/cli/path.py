@@ -9,26 +9,61 @@ from typing import Annotated
 
 import typer
 
-from shrinkage.cli.data_options import Metric, Subject, Target, Task
+from shrinkage.cli.common_options import (
+    COMPARED,
+    RESULTS,
+    TRAINING,
+    Metric,
+    Subject,
+    Target,
+    Task,
+)
 from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import complete_from, parse_whole
 from shrinkage.cli.option_values import parse_folder as folder_of
-from shrinkage.cli.option_values import parse_whole
 
 
 def path(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="A data set that comes with the library, or a file: see compare."
+            metavar="DATA",
+            help="A file, or a data set that comes with the library: those that compare reads.",
         ),
     ],
     target: Target = None,
+    task: Task = None,
+    subject: Subject = None,
     penalty: Annotated[
         str,
-        typer.Option(metavar="TEXT", help="A penalty without its strength, such as l1."),
+        typer.Option(
+            metavar="TEXT",
+            help="A penalty without its strength, such as l1 or lasso.",
+            rich_help_panel=COMPARED,
+        ),
     ] = "group_lasso:groups=in",
+    metric: Metric = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Random splits of the rows, for the error band of the score.",
+            rich_help_panel=COMPARED,
+        ),
+    ] = 5,
+    resamples: Annotated[
+        int,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="Random halves of the rows, for the stability of each input.",
+            rich_help_panel=COMPARED,
+        ),
+    ] = 20,
     model: Annotated[
-        str, typer.Option(metavar="TEXT", help="linear, mlp:64 or mlp:64,32.")
+        str,
+        typer.Option(metavar="TEXT", help="linear, mlp:64 or mlp:64,32.", rich_help_panel=TRAINING),
     ] = "mlp:64",
     start: Annotated[
         str,
@@ -36,34 +71,31 @@ def path(
             "--from",
             metavar="TEXT",
             help="dense: from all inputs to none; sparse: from none to many.",
+            autocompletion=complete_from("dense", "sparse"),
+            rich_help_panel=TRAINING,
         ),
     ] = "dense",
     adaptive: Annotated[
         bool,
         typer.Option(
-            help="Penalize more the inputs whose weights a first path left small, or all alike."
+            help="Penalize more the inputs whose weights a first path left small; or all alike.",
+            rich_help_panel=TRAINING,
         ),
     ] = True,
-    seeds: Annotated[
-        int,
-        typer.Option(parser=parse_whole, metavar="NUMBER", help="Splits, for the error band."),
-    ] = 5,
-    resamples: Annotated[
-        int,
-        typer.Option(
-            parser=parse_whole, metavar="NUMBER", help="Halves of the rows, for the stability."
-        ),
-    ] = 20,
-    subject: Subject = None,
-    task: Task = None,
-    metric: Metric = None,
     out: Annotated[
-        Path, typer.Option(parser=folder_of, metavar="DIR", help="The folder for the results.")
+        Path,
+        typer.Option(
+            parser=folder_of,
+            metavar="DIR",
+            help="The folder for the results.",
+            rich_help_panel=RESULTS,
+        ),
     ] = Path("shrinkage-path"),
 ) -> None:
-    """Which inputs matter, and how many: one method at all strengths, with names.
+    """Find which inputs matter, and how many are enough.
 
-    DIR gets the page path.html, path.csv, features.csv, path.json, and model, for predict.
+    One penalty is applied at all strengths, and inputs are told by name. The folder gets the page
+    path.html, the tables path.csv and features.csv, the records path.json, and model, for predict.
     """
     with end_in_a_sentence():
         from shrinkage.report import write_path

@@ -7,15 +7,21 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli.common_options import RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
+from shrinkage.cli.option_values import complete_from, parse_number
 from shrinkage.cli.option_values import parse_folder as folder_of
-from shrinkage.cli.option_values import parse_number
 from shrinkage.study.errors import UsageError
+
+WHICH = "Which model"
 
 
 def predict(
     folder: Annotated[
-        Path, typer.Argument(parser=folder_of, metavar="DIR", help="The folder of a study.")
+        Path,
+        typer.Argument(
+            parser=folder_of, metavar="DIR", help="The folder of a study, of a path, or of a model."
+        ),
     ],
     data: Annotated[
         str,
@@ -23,13 +29,18 @@ def predict(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A .csv file.  [default: standard output]"),
+        typer.Option(
+            metavar="FILE",
+            help="A .csv file.  [default: standard output]",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
     method: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
             help="A method of the study, such as l1@proximal.  [default: the recommended one]",
+            rich_help_panel=WHICH,
         ),
     ] = None,
     strength: Annotated[
@@ -38,16 +49,23 @@ def predict(
             parser=parse_number,
             metavar="NUMBER",
             help="Its strength.  [default: the one with the best score]",
+            rich_help_panel=WHICH,
         ),
     ] = None,
     prefer: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="score or sparse.  [default: as in the study]"),
+        typer.Option(
+            metavar="TEXT",
+            help="score (the best score) or sparse (of those near it, the model with the most "
+            "zeros).  [default: as in the study]",
+            autocompletion=complete_from("score", "sparse"),
+            rich_help_panel=WHICH,
+        ),
     ] = None,
 ) -> None:
-    """Predict new rows with the model of a study.
+    """Predict new rows with the model of a study or a path.
 
-    Another model than the recommended one is fitted on the study's data when it is first used.
+    A model other than the recommended one is fitted, on the study's data, when it is first used.
     """
     with end_in_a_sentence():
         if out is not None and out.suffix.lower() != ".csv":

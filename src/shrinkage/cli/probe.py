@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from shrinkage.cli.common_options import RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.cli.option_values import check_page, parse_number, parse_whole
 from shrinkage.study.errors import UsageError
+
+WHAT, TIME = "What is probed", "Time"
 
 
 def probe(
@@ -17,22 +20,35 @@ def probe(
         str | None,
         typer.Argument(
             metavar="OPTIMIZER",
-            help="A name in torch.optim, package.module.Class or package.module:function, perhaps "
-            "with options: torch.optim.SGD,momentum=0.9.",
+            help="A name in torch.optim, package.module.Class or package.module:function, also "
+            "with arguments: torch.optim.SGD,momentum=0.9.",
         ),
     ] = None,
     lr: Annotated[
-        float, typer.Option(parser=parse_number, metavar="NUMBER", help="The learning rate.")
+        float,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="The learning rate.",
+            rich_help_panel=WHAT,
+        ),
     ] = 0.1,
     weight_decay: Annotated[
-        float, typer.Option(parser=parse_number, metavar="NUMBER", help="The strength.")
+        float,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="The value of its weight_decay.",
+            rich_help_panel=WHAT,
+        ),
     ] = 0.1,
     everything: Annotated[
         bool,
         typer.Option(
             "--all",
-            help="Every optimizer of torch.optim, torch_optimizer, pytorch_optimizer and "
-            "timm.optim that is installed, by law.",
+            help="Probe every optimizer of torch.optim, torch_optimizer, pytorch_optimizer and "
+            "timm.optim that is installed, and sort them by their law.",
+            rich_help_panel=WHAT,
         ),
     ] = False,
     jobs: Annotated[
@@ -41,6 +57,7 @@ def probe(
             parser=parse_whole,
             metavar="NUMBER",
             help="Processes for --all.  [default: one a processor]",
+            rich_help_panel=TIME,
         ),
     ] = None,
     timeout: Annotated[
@@ -48,15 +65,24 @@ def probe(
         typer.Option(
             parser=parse_number,
             metavar="SECONDS",
-            help="Time for one optimizer, after which it is given up.  "
-            "[default: 60, and 18 with --all]",
+            help="The longest time for one optimizer.  [default: 60, and 18 with --all]",
+            rich_help_panel=TIME,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page to search and sort, .html.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page to search and sort, .html.",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
 ) -> None:
-    """What does an optimizer's weight_decay really do? Found by stepping it, from the outside."""
+    """Find what an optimizer's weight_decay does to a weight.
+
+    Give the name of one optimizer, or --all. Each is stepped with and without weight_decay, in a
+    process of its own; its source is not read.
+    """
     with end_in_a_sentence():
         if everything == (optimizer is not None):
             raise UsageError("name one optimizer, such as torch.optim.Adam, or give --all")

@@ -7,29 +7,59 @@ from typing import Annotated
 
 import typer
 
+from shrinkage.cli.common_options import RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.cli.option_values import check_page, parse_number, parse_whole
 from shrinkage.study.errors import UsageError
 
+STEPPED = "What is stepped"
+
 
 def sandbox(
     strength: Annotated[
-        float, typer.Option(parser=parse_number, metavar="NUMBER", help="lam and weight_decay.")
+        float,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="The value of lam and of weight_decay.",
+            rich_help_panel=STEPPED,
+        ),
     ] = 0.1,
     lr: Annotated[
-        float, typer.Option(parser=parse_number, metavar="NUMBER", help="The learning rate.")
+        float,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="The learning rate.",
+            rich_help_panel=STEPPED,
+        ),
     ] = 0.1,
     weights: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="Where the weights start.")
+        str,
+        typer.Option(metavar="NUMBERS", help="The weights at the start.", rich_help_panel=STEPPED),
     ] = "1,-1.5,-1.5",
     steps: Annotated[
-        int, typer.Option(parser=parse_whole, metavar="NUMBER", help="How many steps, at the most.")
+        int,
+        typer.Option(
+            parser=parse_whole,
+            metavar="NUMBER",
+            help="The largest number of steps.",
+            rich_help_panel=STEPPED,
+        ),
     ] = 100,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the weights over steps as .html.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the weights over the steps as a page, .html.",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
 ) -> None:
-    """Regularize the same weights in every way, with no data: one step, and many."""
+    """Step the same weights under thirteen kinds of regularization.
+
+    There are no data, so that only the regularization moves a weight.
+    """
     with end_in_a_sentence():
         from shrinkage.torch.sandbox import as_text, weights_from_text
         from shrinkage.torch.sandbox import sandbox as run

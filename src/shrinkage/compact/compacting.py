@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 
 from shrinkage.compact.constants import Constants, find_constants
 from shrinkage.compact.graph import Graph, operation, shape, trace
-from shrinkage.compact.keeping import KeepSets, find_keep_sets
+from shrinkage.compact.keeping import KeepSets, find_keep_sets, keep_more
 from shrinkage.compact.measuring import count_multiplications, time_calls
 from shrinkage.compact.operations.pointwise import register_pointwise
 from shrinkage.compact.report import Change, Report, count_parameters, describe_layers
@@ -21,11 +22,13 @@ from shrinkage.compact.slicing import Plan, apply_plan, make_plan, slice_optimiz
 from shrinkage.compact.verification import (
     Sample,
     as_sample,
+    check_model,
     largest_difference,
     make_samples,
     map_tensors,
     run,
     run_all,
+    run_example,
 )
 
 Space = tuple[tuple[str, int], ...]  # axes of parameters that lose units together
@@ -81,51 +84,53 @@ class Search:
 
     def run(self) -> Candidate:
         """Try everything at once, and where that fails halves of it, down to single spaces."""
-        first = find_keep_sets(self.graph, self.constants, self.model)
-        spaces = find_spaces(first)
-        best, _ = self.attempt(spaces, spaces)
+        least = find_keep_sets(self.graph, self.constants, self.model)
+        spaces = find_spaces(least)
+        best, _ = self.attempt(least)
         if best is not None:
             return best
         accepted: list[Space] = []
         groups = [spaces]
         while groups:
             group = groups.pop()
-            found, why = self.attempt([*accepted, *group], spaces)
+            allowed = [*accepted, *group]
+            found, why = self.attempt(_freeze(least, [s for s in spaces if s not in allowed]))
             if found is not None:
-                accepted, best = [*accepted, *group], found
+                accepted, best = allowed, found
             elif len(group) == 1:
                 self.rejected.append((group[0], why))
             else:
                 middle = len(group) // 2
                 groups += [group[middle:], group[:middle]]
         if best is None:
-            best, why = self.attempt([], spaces)
+            best, why = self.attempt(_freeze(least, spaces))
         if best is None:
             raise RuntimeError(f"the copy of the model does not compute what the model does: {why}")
         return best
 
-    def attempt(
-        self, allowed: Sequence[Space], spaces: Sequence[Space]
-    ) -> tuple[Candidate | None, str]:
-        """Let some spaces lose units; returns None and the reason where the outputs differ."""
-        frozen = [axis for space in spaces if space not in allowed for axis in space]
-        sets = find_keep_sets(self.graph, self.constants, self.model, frozen)
+    def attempt(self, sets: KeepSets) -> tuple[Candidate | None, str]:
+        """Take out what need not be kept; returns None and the reason where the outputs differ."""
         plan = make_plan(sets)
         why = ""
         for heads_only in (True, False) if any(plan.sizes.values()) else (True,):
             small = copy.deepcopy(self.model)
             try:
                 apply_plan(plan, small, heads_only)
-                difference = largest_difference(small, self.reference)
+                difference = largest_difference(small, self.reference, self.tolerance)
             except (
                 Exception
             ) as error:  # whatever a model raises whose sizes are written in its code
-                why = f"the model raised {type(error).__name__} without it: {error}"
+                why = why or f"the model raised {type(error).__name__} without it: {error}"
                 continue
             if difference <= self.tolerance:
                 return Candidate(sets, plan, heads_only, difference), ""
-            why = why or f"the outputs differed by {difference:.1e} without it"
+            why = f"the outputs differed by {difference:.1e} without it"
         return None, why
+
+
+def _freeze(sets: KeepSets, spaces: Sequence[Space]) -> KeepSets:
+    """Sets that keep some spaces whole."""
+    return keep_more(sets, [axis for space in spaces for axis in space])
 
 
 def find_spaces(sets: KeepSets) -> list[Space]:
@@ -172,7 +177,11 @@ def compact(
     Raises
     ------
     TypeError
-        If the example is neither a tensor nor a tuple nor a dict.
+        If the model is no module, the example neither a tensor nor a tuple nor a dict, or the
+        optimizer none of torch's kind.
+    ValueError
+        If the model does not take the example, holds no numbers (on the meta device, or lazy), or
+        shares no parameter with the optimizer.
 
     Examples
     --------
@@ -184,7 +193,9 @@ def compact(
     >>> small.model[0].weight.shape
     torch.Size([2, 3])
     """
+    check_model(model, optimizer)
     sample = as_sample(example_inputs)
+    run_example(copy.deepcopy(model).eval(), sample)
     memo: dict[int, Any] = {}
     small = copy.deepcopy(model, memo)
     search = _prepare(model, *sample)
@@ -230,6 +241,10 @@ def _report(
 
 def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Search | str:
     """The graph and the reference outputs in float64, else in the model's own type."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return "nothing was removed: a scripted module hides its code; compact what it was made of"
+    if any(isinstance(part, PackedSequence) for part in (*args, *kwargs.values())):
+        return "nothing was removed: what runs on a PackedSequence depends on its lengths"
     problem = ""
     for dtype, tolerance in ((torch.float64, 1e-10), (None, 1e-5)):
         reference = copy.deepcopy(model).eval().cpu()

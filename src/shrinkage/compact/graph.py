@@ -13,6 +13,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.fx import Node
 
 HELD = (InputKind.PARAMETER, InputKind.BUFFER)
+DECOMPOSED = (torch.ops.aten.einsum.default,)  # into products of matrices
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,11 @@ def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     Parameters that share a tensor become one node. Attention's fast path is turned off meanwhile:
     it is one operation that hides the heads.
     """
-    program = _export(model, args, kwargs)
+    return read_program(_export(model, args, kwargs), model)
+
+
+def read_program(program: torch.export.ExportedProgram, model: nn.Module) -> Graph:
+    """The graph of an exported program, with the tensors of the model that it came of."""
     held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     flat = list(flatten(program.example_inputs))
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
@@ -112,8 +117,11 @@ def _export(
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            known = torch.export.default_decompositions()
             exported = torch.export.export(model, args, dict(kwargs))
-            program: torch.export.ExportedProgram = exported.run_decompositions({})
+            program: torch.export.ExportedProgram = exported.run_decompositions(
+                {name: known[name] for name in DECOMPOSED if name in known}
+            )
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     program.graph.eliminate_dead_code()

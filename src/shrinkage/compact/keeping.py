@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import nn
@@ -19,7 +19,7 @@ from shrinkage.compact.graph import Graph, operation, shape
 
 Axis = tuple[Node, int]
 IntArray = np.ndarray
-Family = Sequence[tuple[Axis, np.ndarray]]  # sets of positions that have to keep equally many
+Family = Sequence[tuple[Axis, np.ndarray]]  # positions (parts, size): each part keeps as many
 
 
 @dataclass
@@ -149,24 +149,13 @@ def keeps(*operations: str, demands: bool = False) -> Callable[[Rule], Rule]:
     return register
 
 
-def find_keep_sets(
-    graph: Graph, constants: Constants, model: nn.Module, frozen: Iterable[tuple[str, int]] = ()
-) -> KeepSets:
-    """The least sets with which the outputs are the same.
-
-    Parameters
-    ----------
-    frozen : iterable of (str, int)
-        Names of parameters, with an axis of which everything stays.
-    """
+def find_keep_sets(graph: Graph, constants: Constants, model: nn.Module) -> KeepSets:
+    """The least sets with which the outputs are the same."""
     sets = KeepSets(graph, constants, model)
     for node in graph.outputs:
         sets.need_all(node, "it is an output of the model")
     for node in graph.inputs:
         sets.need_all(node, "it is an input of the model")
-    named = {name: node for node, name in graph.names.items()}
-    for name, axis in frozen:
-        sets.need(named[name], axis, "without it the outputs differ, or the model does not run")
     for node in graph.tensors:
         if node not in graph.names:
             sets.need_all(node, "it is part of a tensor that the model makes anew")
@@ -174,6 +163,21 @@ def find_keep_sets(
         if operation(node) in DEMANDING or operation(node) not in KEEPS:
             KEEPS.get(operation(node), keep_everything)(sets, node)
     sets.changed.update(graph.nodes)
+    return _complete(sets)
+
+
+def keep_more(sets: KeepSets, frozen: Iterable[tuple[str, int]]) -> KeepSets:
+    """The least sets that hold others and all of some axes: names of parameters, with an axis."""
+    reasons = {axis: numbers.copy() for axis, numbers in sets.reasons.items()}
+    more = replace(sets, reasons=reasons, causes=dict(sets.causes), spaces=dict(sets.spaces))
+    named = {name: node for node, name in sets.graph.names.items()}
+    for name, axis in frozen:
+        more.need(named[name], axis, "without it the outputs differ, or the model does not run")
+    return _complete(more)
+
+
+def _complete(sets: KeepSets) -> KeepSets:
+    """Let the sets grow until all rules hold."""
     _settle(sets)
     while _equalize(sets) or _fill_empty(sets):
         _settle(sets)
@@ -207,17 +211,23 @@ def keep_everything(sets: KeepSets, node: Node) -> None:
 
 
 def _equalize(sets: KeepSets) -> bool:
-    """Give the sets that have to be of one size as many indices as the largest has."""
+    """Give the parts that have to be of one size as many indices as the largest has, at least one.
+
+    Constants come first, since they need no inputs.
+    """
     for node in sets.graph.nodes:
         families = EQUAL.get(operation(node))
         for family in families(sets, node) if families else ():
-            counts = [int((sets[axis][at] > 0).sum()) for axis, at in family]
-            for ((tensor, axis), at), count in zip(family, counts, strict=True):
-                spare = at[sets[tensor, axis][at] == 0][: max(counts) - count]
+            most = max(1, *(int((sets[axis][at] > 0).sum(1).max()) for axis, at in family))
+            for (tensor, axis), at in family:
+                kept = sets.kept(tensor, axis)
+                constant = sets.constants.along(tensor, axis, len(kept)).is_constant
+                rank = np.where(kept, 2, np.where(constant, 0, 1))[at]
+                best = np.take_along_axis(at, rank.argsort(1, kind="stable"), 1)
+                spare = best[np.arange(at.shape[1]) < most - kept[at].sum(1, keepdims=True)]
                 if len(spare):
-                    which = np.isin(np.arange(shape(tensor)[axis]), spare)
                     why = f"{sets.graph.where(node)} needs parts of one size"
-                    sets.need(tensor, axis, why, which)
+                    sets.need(tensor, axis, why, np.isin(np.arange(len(kept)), spare))
     return bool(sets.changed)
 
 

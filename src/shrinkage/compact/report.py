@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from torch import nn
@@ -14,7 +14,7 @@ from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import KeepSets
 from shrinkage.compact.operations.convolutions import CONVOLUTIONS, TRANSPOSED
 from shrinkage.compact.operations.recurrent import GATES
-from shrinkage.compact.text_table import align, as_html
+from shrinkage.text_table import align, rows_of, to_html
 
 LAYERS = ("linear", "addmm", "mm", *CONVOLUTIONS, *TRANSPOSED)
 
@@ -108,11 +108,10 @@ class Report:
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<li>{html.escape(line)}</li>" for line in self._lines())
-        return f"{as_html(self._rows())}<ul>{lines}</ul>"
+        return f"{to_html(self._rows())}<ul>{lines}</ul>"
 
     def _rows(self) -> list[tuple[str, ...]]:
-        names = tuple(name.replace("_", " ") for name in Layer.__dataclass_fields__)
-        return [names, *(tuple(map(str, astuple(layer))) for layer in self.layers)]
+        return rows_of(Layer, self.layers)
 
     def _lines(self) -> list[str]:
         counted = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,8 @@ class Plan:
         For modules with groups, how many stay.
     sizes : dict of str to dict of int to int
         For modules that view or split tensors, sizes before and after.
+    parts : dict of str to dict of tuple to list of int
+        For modules that split tensors into parts of several sizes, these before and after.
     """
 
     kept: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class Plan:
     folds: list[Fold] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, dict[int, int]] = field(default_factory=dict)
+    parts: dict[str, dict[tuple[int, ...], list[int]]] = field(default_factory=dict)
 
 
 def make_plan(sets: KeepSets) -> Plan:
@@ -76,7 +80,21 @@ def make_plan(sets: KeepSets) -> Plan:
                 if not path:
                     break
                 path = path.rpartition(".")[0]  # where its size may be known
+        if operation(node) == "split_with_sizes":
+            _plan_parts(plan, sets, node)
     return plan
+
+
+def _plan_parts(plan: Plan, sets: KeepSets, node: Node) -> None:
+    """The sizes of the parts of a split; export may split once for each part that is used."""
+    axis = int(node.args[2]) if len(node.args) > 2 else 0  # type: ignore[arg-type]
+    before = tuple(int(value.shape[axis]) for value in node.meta["val"])
+    path = sets.graph.path(node)
+    for owner in {path, path.rpartition(".")[0]}:
+        after = plan.parts.setdefault(owner, {}).setdefault(before, list(before))
+        for part in node.users:
+            number: Any = part.args[1]
+            after[number] = min(after[number], int(sets.kept(part, axis).sum()))
 
 
 def _plan_groups(plan: Plan, sets: KeepSets, node: Node) -> None:
@@ -137,6 +155,11 @@ def apply_plan(plan: Plan, model: nn.Module, heads_only: bool = True) -> dict[st
         _set_sizes(model.get_submodule(path), plan.groups.get(path))
     for path, sizes in plan.sizes.items():
         _set_numbers(model.get_submodule(path), sizes, heads_only)
+    for path, parts in plan.parts.items():
+        module = model.get_submodule(path)
+        for name, numbers in list(vars(module).items()):
+            if isinstance(numbers, list | tuple) and tuple(numbers) in parts:
+                setattr(module, name, type(numbers)(parts[tuple(numbers)]))
     return new
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from shrinkage.compact.measuring import time_calls
-from shrinkage.compact.text_table import align
 from shrinkage.compact.verification import Sample, as_sample, run
+from shrinkage.text_table import align
 
 WORTH = 1.1  # how many times faster a layer has to be
 FEWEST_ZEROS = 0.5  # below this no layer was ever faster, so none is timed

@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
+from torch.optim import Optimizer
 
 from shrinkage.compact.graph import flatten
 
@@ -15,7 +18,7 @@ Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 def as_sample(example_inputs: Any) -> Sample:
     """Arguments and keyword arguments of what the user gave as an example."""
-    if isinstance(example_inputs, Tensor):
+    if isinstance(example_inputs, Tensor | PackedSequence):
         return (example_inputs,), {}
     if isinstance(example_inputs, Mapping):
         return (), dict(example_inputs)
@@ -25,6 +28,44 @@ def as_sample(example_inputs: Any) -> Sample:
         "example_inputs must be a tensor, a tuple of arguments or a dict of keyword arguments, "
         f"got {type(example_inputs).__name__}"
     )
+
+
+def check_model(model: object, optimizer: object) -> None:
+    """Refuse what is no model of numbers, and an optimizer of something else."""
+    if not isinstance(model, nn.Module):
+        name = model.__name__ if isinstance(model, type) else type(model).__name__
+        what = f"the class {name}: make one" if isinstance(model, type) else name
+        raise TypeError(f"model must be a torch.nn.Module, got {what}")
+    for key, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(tensor) or tensor.is_meta:
+            where = "not initialized yet" if is_lazy(tensor) else "on the meta device"
+            raise ValueError(
+                f"model must hold numbers, but {key} is {where}: call the model once or load its "
+                "weights before it is compacted"
+            )
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}"
+        )
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            "optimizer must hold parameters of the model that is compacted, but holds none of them"
+        )
+
+
+def run_example(model: nn.Module, sample: Sample) -> list[Tensor]:
+    """The outputs on the example, with a sentence where the model does not take it."""
+    try:
+        return run(model, sample)
+    except Exception as error:  # whatever a model raises for inputs that do not fit
+        first = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            "example_inputs must be what the model is called with, but in evaluation mode it "
+            f"raised {type(error).__name__}: {first}"
+        ) from error
 
 
 def make_samples(args: tuple[Any, ...], kwargs: Mapping[str, Any], seed: int = 0) -> list[Sample]:
@@ -62,7 +103,9 @@ def map_tensors(nested: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return {key: map_tensors(value, change) for key, value in nested.items()}
     if isinstance(nested, list | tuple):
         parts = [map_tensors(part, change) for part in nested]
-        return tuple(parts) if isinstance(nested, tuple) else parts
+        if isinstance(nested, tuple):
+            return getattr(type(nested), "_make", tuple)(parts)  # named tuples too
+        return parts
     return nested
 
 
@@ -84,11 +127,18 @@ def run_all(model: nn.Module, samples: Sequence[Sample]) -> Iterator[tuple[Sampl
 
 
 def largest_difference(
-    model: nn.Module, reference: Sequence[tuple[Sample, Sequence[Tensor]]]
+    model: nn.Module,
+    reference: Sequence[tuple[Sample, Sequence[Tensor]]],
+    allowed: float = float("inf"),
 ) -> float:
-    """The largest difference from the outputs of a reference, relative to the largest entry."""
+    """The largest difference from the outputs of a reference, relative to the largest entry.
+
+    After a sample in which it is above what is allowed no other is run.
+    """
     largest = 0.0
     for sample, expected in reference:
+        if largest > allowed:
+            break
         found = run(model, sample)
         if [tensor.shape for tensor in found] != [tensor.shape for tensor in expected]:
             return float("inf")

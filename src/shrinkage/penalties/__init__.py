@@ -1,6 +1,6 @@
 """The mathematics: penalties of one array, for NumPy and torch."""
 
-# ruff: noqa: I001 - the order of these lines is that of README's table and of messages
+# ruff: noqa: I001 - the order of these lines is that of the table in the docs and of messages
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso

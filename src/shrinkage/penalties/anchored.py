@@ -16,7 +16,8 @@ from shrinkage.penalties.arrays import (
     narrow,
     narrow_within,
 )
-from shrinkage.penalties.base import Penalty, construction, terms
+from shrinkage.penalties.base import Penalty, terms
+from shrinkage.penalties.describing import construction
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 

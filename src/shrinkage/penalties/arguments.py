@@ -13,7 +13,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from math import inf
 from typing import Any
 
-from shrinkage.penalties.arrays import checked_above, checked_number, checked_strength
+from shrinkage.penalties.arrays import (
+    Namespace,
+    check_number,
+    checked_above,
+    checked_number,
+    checked_strength,
+)
 from shrinkage.penalties.layout import checked_groups
 
 # What other libraries call an argument.
@@ -82,6 +88,18 @@ def check_arguments(penalty: Any) -> None:
             known = " or ".join(f'"{choice}"' for choice in metadata["choices"])
             raise ValueError(f"{field.name} must be {known}, got {value!r}")
         object.__setattr__(penalty, field.name, value)
+
+
+def check_range(penalty: Any, xp: Namespace, dtype: Any) -> None:
+    """Refuse numbers of one penalty that overflow or vanish in the type of the weights."""
+    for field in fields(penalty):
+        number = getattr(penalty, field.name)
+        if isinstance(number, float):
+            check_number(
+                xp, dtype, field.name, number, divides=field.metadata.get("divides", False)
+            )
+        elif hasattr(number, "_check_range"):  # the penalty inside another
+            number._check_range(xp, dtype)
 
 
 def arguments(kind: type) -> tuple[str, ...]:

@@ -11,30 +11,32 @@ array([ 1.1, -1.3])
 >>> penalty.split().absolute, GroupLasso(1.0).group_zeros(w)
 (0.5, (1, 2))
 >>> assert penalty.why_no_prox() is penalty.why_no_metric() is None
+>>> figure = penalty.plot()
 >>> Box(0, 1).why_no_gradient()
 'Box(low=0.0, high=1.0): 0 ≤ w ≤ 1 is a constraint and has no gradient: use how="proximal"'
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple, Self
 
-from shrinkage.penalties.arguments import arguments, check_arguments, check_names
+from shrinkage.figures.penalty_figure import plot_penalty
+from shrinkage.penalties.arguments import arguments, check_arguments, check_names, check_range
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    check_number,
     checked_step,
     limited_entries,
     namespace,
     narrow,
     widen,
 )
+from shrinkage.penalties.describing import construction, describe_terms
 from shrinkage.penalties.layout import Layout
 from shrinkage.penalties.registry import KINDS
 from shrinkage.penalties.scalars import Constants, ScalarForm
 from shrinkage.penalties.traits import Traits
+from shrinkage.text_table import to_html
 
 
 class Split(NamedTuple):
@@ -179,6 +181,10 @@ class Penalty:
             return f'{self!r} has no gradient, as it defines no _gradient: use how="proximal"'
         return None
 
+    def plot(self, reach: float = 1.0) -> Any:
+        """A Plotly figure: Ω and prox of a weight up to 2·`reach`, the ball up to (`reach`, 0)."""
+        return plot_penalty(self, construction(self), reach)
+
     def split(self) -> Split:
         """This penalty as absolute·Σ|w| + square·Σw² + the rest."""
         return Split(0.0, 0.0, (self,))
@@ -220,6 +226,9 @@ class Penalty:
     def __repr__(self) -> str:
         named = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
         return f"{type(self).__name__}({', '.join(named)}): {self.formula}"
+
+    def _repr_html_(self) -> str:
+        return to_html(describe_terms(self._terms()))
 
     def __add__(self, other: Penalty) -> Penalty:
         if not isinstance(other, Penalty):
@@ -281,20 +290,9 @@ class Penalty:
     def _check_range(self, xp: Namespace, dtype: Any) -> None:
         """Refuse numbers that overflow or vanish in the type of the weights."""
         for term in self._terms():
-            for field in fields(term):  # type: ignore[arg-type]
-                number = getattr(term, field.name)
-                if isinstance(number, float):
-                    divides = field.metadata.get("divides", False)
-                    check_number(xp, dtype, field.name, number, divides=divides)
-                elif isinstance(number, Penalty):
-                    number._check_range(xp, dtype)
+            check_range(term, xp, dtype)
 
 
 def terms(penalty: Penalty) -> tuple[Penalty, ...]:
     """The terms of a sum, or the penalty alone."""
     return penalty._terms()
-
-
-def construction(penalty: Penalty) -> str:
-    """The Python code that makes a single penalty: its repr without the formula."""
-    return repr(penalty).removesuffix(f": {penalty.formula}")

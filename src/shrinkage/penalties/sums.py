@@ -8,7 +8,8 @@ from operator import add
 from typing import final
 
 from shrinkage.penalties.arrays import Array, Namespace, limited_entries, narrow, soft_threshold
-from shrinkage.penalties.base import Penalty, Split, construction, terms
+from shrinkage.penalties.base import Penalty, Split, terms
+from shrinkage.penalties.describing import construction
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, ScalarForm, threshold_form
 from shrinkage.penalties.traits import Traits

@@ -13,15 +13,15 @@ from shrinkage.penalties.registry import NAMES
 from shrinkage.penalties.sums import Sum
 
 PENALTIES: dict[str, Any] = {name: kind for kind, name in NAMES.items()}
-OTHER_NAMES = {"lasso": "l1", "ridge": "l2"}  # what others call them
+OTHER_NAMES = {"lasso": "l1", "ridge": "l2", "bridge": "lp"}  # what others call them
 HOWS = ("loss", "coupled", "decoupled", "proximal")
 
 
 def parse(text: str, lam: float | None = None) -> Penalty:
     """The penalty that `text` stands for: ``name:lam(,key=value)*``, terms joined by ``+``.
 
-    A constraint has no strength: after the colon comes its own first argument, "max_norm:3". Also
-    "lasso" and "ridge" are names, of `L1` and `L2`.
+    A constraint has no strength: after the colon comes its own first argument, "max_norm:3".
+    "lasso" is another name of "l1", "ridge" of "l2" and "bridge" of "lp".
 
     Parameters
     ----------
@@ -111,8 +111,12 @@ def _read_term(term: str, text: str) -> tuple[str, dict[str, object]]:
     """The name of one term of `text`, and the arguments that it states."""
     head, *options = (piece.strip() for piece in term.split(","))
     written, colon, first = (piece.strip() for piece in head.partition(":"))
-    name = _translate(written, text)
-    name = _match(name, list(PENALTIES), f"{text!r}: unknown penalty {written!r}")
+    if _fold(written) == "weightdecay":
+        raise ValueError(
+            f"{text!r}: torch's weight_decay=c is half of c·Σw²; write l2 with half its strength"
+        )
+    name = _match(written, [*PENALTIES, *OTHER_NAMES], f"{text!r}: unknown penalty {written!r}")
+    name = OTHER_NAMES.get(name, name)
     keys = [field.name for field in fields(PENALTIES[name])]
     arguments: dict[str, object] = {}
     if colon and "=" in first:
@@ -148,16 +152,6 @@ def _make(name: str, arguments: dict[str, object], text: str, lam: float | None)
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}") from None
     return penalty
-
-
-def _translate(written: str, text: str) -> str:
-    """The name in this library of what other libraries call by that name."""
-    key = _fold(written)
-    if key == "weightdecay":
-        raise ValueError(
-            f"{text!r}: torch's weight_decay=c is half of c·Σw²; write l2 with half its strength"
-        )
-    return OTHER_NAMES.get(key, written)
 
 
 def _fold(written: str) -> str:

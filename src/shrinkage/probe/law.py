@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shrinkage.text_table import to_html
 
 DOUBTFUL = 0.03  # a misfit above which the formula is the nearest, not the law
 COUPLED = {
@@ -92,6 +96,7 @@ class Law:
       verdict   as documented: an L2 penalty
       objective minimizes f(w) + wd/2·Σw²
       misfit    0.0e+00
+    >>> figure = law.plot()  # in a notebook: what a step does to weights of each size
     """
 
     optimizer: str
@@ -199,8 +204,41 @@ class Law:
         return "; ".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
-        rows = [line.strip().split(maxsplit=1) for line in self.report().splitlines()[1:]]
-        body = "".join(
-            f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in rows
-        )
-        return f"<p>{html.escape(self.report().splitlines()[0])}</p><table>{body}</table>"
+        head, *lines = self.report().splitlines()
+        return to_html([(head, ""), *(line.strip().split(maxsplit=1) for line in lines)])
+
+    def plot(self) -> Any:
+        """A Plotly figure: what a step does to weights of each size, and where they go.
+
+        At the learning rate and the weight_decay of the probe and a data gradient of 0.
+
+        Raises
+        ------
+        ValueError
+            If no formula for a single weight was found.
+        ImportError
+            If Plotly is not installed.
+        """
+        from shrinkage.figures.law_figure import draw_decay
+        from shrinkage.figures.plotly_figure import to_plotly
+
+        drawn = ("proportional", "sign", "power", "constant", "grows", "none")
+        if self.form not in drawn or not self.is_simple:
+            raise ValueError(
+                f"the law of {self.optimizer} is no formula for a single weight, so there is no "
+                "curve to draw: report() says what was found"
+            )
+        return to_plotly(draw_decay(self._change, f"{self.optimizer}: {self.formula}"))
+
+    def _change(self, w: np.ndarray) -> np.ndarray:
+        """What a step adds to weights, where each changes by itself."""
+        if self.form == "none":
+            return np.zeros_like(w)
+        rate = self.coefficient * self.lr ** (self.lr_exponent + self.first_lr_exponent)
+        amount = rate * self.weight_decay**self.strength_exponent
+        if self.form == "constant":
+            return np.full_like(w, -amount)
+        change = amount * np.sign(w) * np.abs(w) ** (self.weight_exponent or 0.0)
+        if "max(" in self.formula:  # smaller weights become 0 and stay there
+            change = np.sign(w) * np.minimum(np.abs(w), np.abs(change))
+        return np.asarray(change if self.form == "grows" else -change)

@@ -6,25 +6,26 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from shrinkage.figures.labels import format_strength, is_number
+from shrinkage.figures.style import Style
 from shrinkage.report.html_table import (
     render_number_cell,
     render_row_head,
     render_sortable_table,
     render_text_cell,
 )
-from shrinkage.report.page_text import (
-    escape,
-    format_number,
+from shrinkage.report.page_text import escape, format_number
+from shrinkage.study.formatting import (
+    MISSING,
     format_page_score,
-    format_strength,
+    format_share,
     format_with_error,
-    is_number,
+    pluralize,
+    round_units,
 )
-from shrinkage.report.style import Style
-from shrinkage.study.formatting import MISSING, format_share, pluralize, round_units
 from shrinkage.study.records import Baseline, Choice
-from shrinkage.study.results import Results, merge_rules
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.results import Results
+from shrinkage.study.summary import mean_and_error, merge_rules
 
 COLUMNS = (
     ("Method", "text"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shrinkage.report.page_text import escape_label, format_strength, is_number
-from shrinkage.report.style import Figure, Layout, Style, Trace, decade_ticks
+from shrinkage.figures.labels import escape_label, format_strength, is_number
+from shrinkage.figures.style import Figure, Layout, Style, Trace, decade_ticks
 from shrinkage.study.formatting import format_share
 from shrinkage.study.records import Choice, Record
 from shrinkage.study.results import Results

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shrinkage.figures.labels import escape_label, is_number
+from shrinkage.figures.style import CLASSES, Figure, Layout, Trace
 from shrinkage.report.chosen_models import Panel, rule_shown_under
-from shrinkage.report.page_text import escape_label, format_page_score, is_number
-from shrinkage.report.style import CLASSES, Figure, Layout, Trace
+from shrinkage.study.formatting import format_page_score
 from shrinkage.study.records import Surface
 from shrinkage.study.results import Results
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shrinkage.report.page_text import escape_label, format_number, format_strength
-from shrinkage.report.style import Figure, Layout, Style, Trace
+from shrinkage.figures.labels import escape_label, format_strength
+from shrinkage.figures.style import Figure, Layout, Style, Trace
+from shrinkage.report.page_text import format_number
 from shrinkage.study.formatting import pluralize
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from shrinkage.figures.labels import format_strength
+from shrinkage.figures.style import CLASSES, Figure, Style
 from shrinkage.report.chosen_models import Panel
-from shrinkage.report.page_text import escape, format_strength
-from shrinkage.report.strength_curves import RULE_NAMES
-from shrinkage.report.style import CLASSES, Figure, Style
+from shrinkage.report.page_text import escape
+from shrinkage.study.plots.strength_curves import RULE_NAMES
 from shrinkage.study.records import Choice
 
 MOST_CLASSES = 12  # in the key of colours

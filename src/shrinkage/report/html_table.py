@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shrinkage.report.page_text import escape, is_number
-from shrinkage.report.style import Style
+from shrinkage.figures.labels import is_number
+from shrinkage.figures.style import Style
+from shrinkage.report.page_text import escape
 
 Columns = Sequence[tuple[str, str]]  # names and kinds, "text" or "number"
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shrinkage.figures.labels import escape_label, format_strength, is_number
+from shrinkage.figures.style import Figure, Style, Trace
 from shrinkage.report.html_table import render_number_cell, render_sortable_table
-from shrinkage.report.page_text import (
-    escape,
-    escape_label,
-    format_strength,
-    format_with_error,
-    is_number,
-)
-from shrinkage.report.style import Figure, Style, Trace
+from shrinkage.report.page_text import escape
 from shrinkage.study.data.column_reading import join_words
-from shrinkage.study.formatting import MISSING, pluralize
+from shrinkage.study.formatting import MISSING, format_with_error, pluralize
 from shrinkage.study.records import Choice, FeatureUse
 from shrinkage.study.results import Results
 from shrinkage.study.results_text import describe_leading

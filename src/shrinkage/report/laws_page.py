@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shrinkage.figures.labels import format_strength
 from shrinkage.report.html_table import (
     render_number_cell,
     render_sortable_table,
     render_text_cell,
 )
 from shrinkage.report.page import render_page
-from shrinkage.report.page_text import escape, format_strength
+from shrinkage.report.page_text import escape
 from shrinkage.study.formatting import MISSING, pluralize
 from shrinkage.study.storage.atomic_write import write_atomically
 

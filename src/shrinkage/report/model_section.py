@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shrinkage.report.page_text import escape, format_strength
+from shrinkage.figures.labels import format_strength
+from shrinkage.report.page_text import escape
 from shrinkage.study.data.column_reading import join_words
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import pluralize

@@ -12,8 +12,8 @@ from string import Template
 
 from plotly.offline import get_plotlyjs
 
+from shrinkage.figures.style import Figure, Trace
 from shrinkage.report.page_text import escape, script_json
-from shrinkage.report.style import Figure, Trace
 
 # Nothing but the two scripts whose digests are named may run, and nothing may be fetched.
 POLICY = (

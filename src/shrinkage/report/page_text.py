@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shrinkage.study.formatting import MISSING, format_score
+from shrinkage.study.formatting import MISSING
 
 
 def escape(text: object) -> str:
@@ -17,51 +17,11 @@ def escape(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
-def escape_label(text: object) -> str:
-    """`text` for a label of plotly's, which reads some HTML and fills in ``%{...}`` itself."""
-    return html.escape(str(text), quote=False).replace("%{", "%&#123;")
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` is a finite number."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
-
-
 def format_number(value: float | None, digits: int = 3) -> str:
     """`value` with `digits` decimals and a true minus sign; a dash when there is none."""
     if value is None or not math.isfinite(value):
         return MISSING
     return f"{value:.{digits}f}".replace("-", "−")
-
-
-def format_strength(value: float) -> str:
-    """A strength as people type it.
-
-    >>> [format_strength(strength) for strength in (1e-05, 0.000316227766, 0.05, 0)]
-    ['1e-5', '3.16e-4', '0.05', '0']
-    """
-    if value == 0 or 0.01 <= abs(value) < 1000:
-        return f"{value:.3g}"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
-
-
-def format_page_score(value: float | None) -> str:
-    """A score with a true minus sign; a dash when there is none.
-
-    >>> format_page_score(-0.25), format_page_score(0.99962), format_page_score(None)
-    ('−0.250', '0.9996', '–')
-    """
-    return MISSING if value is None else format_score(value).replace("-", "−")
-
-
-def format_with_error(mean: float | None, error: float | None) -> str:
-    """A score with its standard error; the score alone where there is none."""
-    return (
-        f"{format_page_score(mean)} ± {format_page_score(error)}"
-        if is_number(error)
-        else format_page_score(mean)
-    )
 
 
 def to_json_value(value: object) -> object:

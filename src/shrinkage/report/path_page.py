@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shrinkage.figures.labels import format_strength
 from shrinkage.report.figure_html import render_figure
 from shrinkage.report.html_table import (
     render_number_cell,
@@ -11,8 +12,7 @@ from shrinkage.report.html_table import (
     render_text_cell,
 )
 from shrinkage.report.page import render_page
-from shrinkage.report.page_text import escape, format_number, format_strength
-from shrinkage.report.path_figures import draw_norms, draw_path_scores
+from shrinkage.report.page_text import escape, format_number
 from shrinkage.report.provenance import render_facts
 from shrinkage.study.formatting import MISSING, format_share, pluralize
 from shrinkage.study.path.files import rank_inputs
@@ -44,7 +44,7 @@ def write_path(results: PathResults, path: Path) -> None:
 
 def render_path(results: PathResults) -> str:
     """The page as HTML."""
-    figures = [draw_path_scores(results), draw_norms(results)]
+    figures = [results.draw_scores(), results.draw_norms()]
     body = "\n".join(
         (
             _render_header(results),

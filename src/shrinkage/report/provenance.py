@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shrinkage.figures.labels import format_strength, is_number
 from shrinkage.report.html_table import render_table
-from shrinkage.report.page_text import escape, format_number, format_strength, is_number
+from shrinkage.report.page_text import escape, format_number
 from shrinkage.study.data.column_reading import KINDS, Reading
 from shrinkage.study.formatting import MISSING, count_rows, pluralize
 from shrinkage.study.records import TASKS, Record, name_split

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shrinkage.figures.style import Figure, assign_styles
 from shrinkage.report.choice_table import render_choices
 from shrinkage.report.chosen_models import draw_training, draw_weight_panels
 from shrinkage.report.decision_regions import draw_points, draw_region_panels
@@ -19,10 +20,9 @@ from shrinkage.report.model_section import render_model
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
-from shrinkage.report.score_axis import find_worst_in_view
-from shrinkage.report.strength_curves import draw_front, draw_scores, draw_zeros
-from shrinkage.report.style import Figure, assign_styles
 from shrinkage.study.formatting import pluralize
+from shrinkage.study.plots.score_axis import find_worst_in_view
+from shrinkage.study.plots.strength_curves import draw_front, draw_scores, draw_zeros
 from shrinkage.study.results import Results
 from shrinkage.study.storage.atomic_write import write_atomically
 from shrinkage.study.summary import Cell, summarize
@@ -57,7 +57,7 @@ def write_report(results: Results, path: Path) -> None:
 
 def render_report(results: Results) -> str:
     """The report as HTML."""
-    method_looks = assign_styles(order_methods(results))
+    method_looks = assign_styles(results.methods)
     summary = summarize(results.comparable)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
@@ -100,7 +100,7 @@ def _render_figures(legend_html: str, curves: str, chosen: str) -> str:
 def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure], str]:
     if not any(cell.seeds for cell in summary):
         return [], ""
-    method_looks = assign_styles(order_methods(results))
+    method_looks = assign_styles(results.methods)
     metric, baseline = results.metric, results.baseline
     drawn = [draw_scores(summary, results.choices, method_looks, baseline, metric)]
     html = [
@@ -150,7 +150,7 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
 
 
 def _draw_chosen_models(results: Results) -> tuple[list[Figure], str]:
-    method_looks = assign_styles(order_methods(results))
+    method_looks = assign_styles(results.methods)
     weights = draw_weight_panels(results, method_looks)
     regions = draw_region_panels(results)
     training = draw_training(results, method_looks)
@@ -171,13 +171,3 @@ def _draw_chosen_models(results: Results) -> tuple[list[Figure], str]:
     html += [render_figure(drawn.name, *TRAINING_TEXT[drawn.name]) for drawn in training]
     drawn = [panel.figure for panel in [*regions, *weights]] + training
     return drawn, "\n".join(part for part in html if part)
-
-
-def order_methods(results: Results) -> list[str]:
-    """Each method that was recorded, once: "none" first, then in the order of the question."""
-    asked = results.question.get("methods", [])
-    recorded = [record.trial.method for record in results.records]
-    chosen = [choice.method for choice in results.choices]
-    present = {*recorded, *chosen}
-    methods = dict.fromkeys(name for name in [*asked, *chosen, *recorded] if name in present)
-    return sorted(methods, key=lambda name: name != "none")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from shrinkage.figures.style import Figure, Style, assign_styles
 from shrinkage.report.decision_regions import MOST_POINTS, draw_class_points, draw_regions
 from shrinkage.report.epoch_curves import (
     caption_accuracy,
@@ -32,9 +33,8 @@ from shrinkage.report.html_table import (
     render_sortable_table,
 )
 from shrinkage.report.page import render_page
-from shrinkage.report.page_text import escape, format_page_score
-from shrinkage.report.style import Figure, Style, assign_styles
-from shrinkage.study.formatting import pluralize
+from shrinkage.report.page_text import escape
+from shrinkage.study.formatting import format_page_score, pluralize
 from shrinkage.study.records import Surface
 from shrinkage.study.storage.atomic_write import write_atomically
 

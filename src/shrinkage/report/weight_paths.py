@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from shrinkage.figures.style import Figure, Layout, Style, Trace, style_of
 from shrinkage.report.figure_html import render_legend, render_plot
 from shrinkage.report.page import render_page
 from shrinkage.report.page_text import escape
-from shrinkage.report.style import Figure, Layout, Style, Trace, style_of
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.storage.atomic_write import write_atomically
 

@@ -1,6 +1,6 @@
 """Neural networks from scratch, in NumPy: written to be read, and with Numba fast to train.
 
-Begin with `layers`. `README.md` in this folder explains a training loop by hand.
+Begin with `layers`. The page *From scratch* of the documentation explains a training loop by hand.
 """
 
 from shrinkage.scratch.activations import ReLU, Sigmoid, Softmax

@@ -12,12 +12,14 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
 
+from shrinkage.figures.plotly_figure import to_plotly
+from shrinkage.figures.strength_path import draw_strength_path
 from shrinkage.sklearn.checks import check_sample_weight, check_sizes
 from shrinkage.sklearn.classifier import ClassifierPart, MLPClassifier
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.path import choose, default_strengths, fit_path
-from shrinkage.sklearn.path_plot import plot_path
 from shrinkage.sklearn.penalty_argument import PenaltyArgument, with_strength
 from shrinkage.sklearn.regressor import MLPRegressor, RegressorPart
 
@@ -35,19 +37,19 @@ class CrossValidated(BaseEstimator):
 
     _model: ClassVar[Any]
 
-    def plot_path(self, ax: Any = None) -> Any:
-        """Draw the scores and the number of kept inputs against the strength, with Matplotlib.
+    def plot_path(self) -> Any:
+        """A Plotly figure of the scores and the number of kept inputs against the strength.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
+        The band is one standard error over the folds, the dotted line the strength chosen.
 
-        Returns
-        -------
-        The axes of the scores.
+        Raises
+        ------
+        ImportError
+            If Plotly is not installed.
         """
-        return plot_path(self, ax)
+        check_is_fitted(self)
+        strengths, kept = np.asarray(self.strengths_), self.n_selected_path_
+        return to_plotly(draw_strength_path(strengths, self.scores_path_, kept, self.strength_))
 
     def _make_model(self) -> Any:
         """One model, without cross-validation, whose parameters this one has."""
@@ -139,7 +141,7 @@ class MLPRegressorCV(CrossValidated, RegressorPart):
     >>> model = MLPRegressorCV(hidden_layer_sizes=()).fit(X, y)
     >>> model.feature_names_in_[model.selected_features_].tolist()
     ['sex', 'bmi', 'bp', 's3', 's5']
-    >>> axes = model.plot_path()  # doctest: +SKIP
+    >>> figure = model.plot_path()  # one of Plotly's
     """
 
     _model: ClassVar[Any] = MLPRegressor
@@ -152,7 +154,8 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
 
     For each strength and fold a model is trained, begun at its neighbour: a linear model from
     strong to weak, a network from weak to strong. The fitted attributes are those of the model of
-    all rows at the strength chosen.
+    all rows at the strength chosen. The other parameters are those of `MLPClassifier`, but for
+    `warm_start`.
 
     Parameters
     ----------
@@ -170,8 +173,6 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
         As in scikit-learn; by default accuracy, or R² of numbers.
     n_jobs : int, optional
         The folds that run at a time: those of a network in threads, of a linear model in processes.
-    **others
-        Those of `MLPClassifier`, but for `warm_start`.
 
     Attributes
     ----------
@@ -194,7 +195,7 @@ class MLPClassifierCV(CrossValidated, ClassifierPart):
     >>> model = MLPClassifierCV(hidden_layer_sizes=(), strengths=5, cv=3).fit(X, y)
     >>> model.n_selected_path_
     array([ 0,  4,  9, 17, 22])
-    >>> axes = model.plot_path()  # doctest: +SKIP
+    >>> figure = model.plot_path()  # one of Plotly's
     """
 
     _model: ClassVar[Any] = MLPClassifier

@@ -71,6 +71,8 @@ def compare(
 ) -> Results:
     """Compare weight regularizations on data: every method, a grid of strengths, several seeds.
 
+    Parameters that are not described here are those of `shrinkage.study.Study`.
+
     Parameters
     ----------
     data : str, path, data frame or pair of arrays
@@ -98,8 +100,6 @@ def compare(
         The study's folder. An unfinished study in it is continued; a different one is refused.
     quiet : bool
         Whether to print no progress.
-
-    The other parameters are those of `shrinkage.study.Study`.
 
     Returns
     -------

@@ -26,6 +26,21 @@ def format_score(value: float, *, digits: int = 3) -> str:
     return f"{round(value, 12) + 0.0:.{digits}f}"  # + 0.0: no minus before a zero
 
 
+def format_page_score(value: float | None) -> str:
+    """A score with a true minus sign; a dash when there is none.
+
+    >>> format_page_score(-0.25), format_page_score(0.99962), format_page_score(None)
+    ('−0.250', '0.9996', '–')
+    """
+    return MISSING if value is None else format_score(value).replace("-", "−")
+
+
+def format_with_error(mean: float | None, error: float | None) -> str:
+    """A score with its standard error; the score alone where there is none."""
+    known = error is not None and math.isfinite(error)
+    return format_page_score(mean) + (f" ± {format_page_score(error)}" if known else "")
+
+
 def format_share(value: float | None) -> str:
     """A share as a percentage; it reads 0% or 100% only where that is exact.
 

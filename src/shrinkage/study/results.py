@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
@@ -18,8 +15,9 @@ from shrinkage.study.formatting import count_rows, pluralize
 from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
 from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
 from shrinkage.study.scores import Metric, find_metric
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.summary import mean_and_error, merge_rules, predicts_a_constant, summarize
 from shrinkage.study.unfinished import describe_unfinished, find_comparable
+from shrinkage.text_table import to_html, to_paragraphs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +59,9 @@ class Results:
     False
     >>> results.remarks()
     []
+    >>> results.methods
+    ['none', 'l1@loss']
+    >>> figure = results.plot()  # or "zeros", or "front"
     >>> len(results.comparable), results.describe_progress()[:27]
     (2, 'This study is not finished:')
     >>> results.explain_terms()[0]
@@ -96,6 +97,14 @@ class Results:
     def repeat(self) -> str:
         """What the trials of one method and strength differ in: "seed", or "fold" of a seed."""
         return "fold" if self.folds else "seed"
+
+    @property
+    def methods(self) -> list[str]:
+        """Each method that was recorded, once: "none" first, then in the order of the question."""
+        recorded = [record.trial.method for record in self.records]
+        chosen = [choice.method for choice in self.choices]
+        asked = [name for name in self.question.get("methods", []) if name in {*recorded, *chosen}]
+        return sorted(dict.fromkeys([*asked, *chosen, *recorded]), key=lambda name: name != "none")
 
     @property
     def baseline(self) -> Baseline | None:
@@ -256,40 +265,26 @@ class Results:
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
     def _repr_html_(self) -> str:
-        import pandas as pd
-
+        frame = self.text_table()
+        table = to_html([tuple(frame.columns), *frame.itertuples(index=False)])
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        told = self.verdict or self.describe_progress()
-        lines = [terms, *self.remarks(), told, *self._describe_inputs()]
-        table = self.text_table().to_html(index=False)
-        return table + pd.DataFrame(lines).to_html(index=False, header=False, border=0)
+        told = [self.verdict or self.describe_progress(), terms, *self.remarks()]
+        return (table if len(frame) else "") + to_paragraphs([*told, *self._describe_inputs()])
+
+    def plot(self, values: str = "score") -> Any:
+        """A Plotly figure of every strength: "score", "zeros", or "front", one over the other.
+
+        Raises
+        ------
+        ValueError
+            If `values` is none of these, or no trial has a score yet.
+        """
+        from shrinkage.study.plots.all_strengths import plot_strengths
+
+        cells = summarize(self.comparable)
+        return plot_strengths(values, cells, self.choices, self.methods, self.baseline, self.metric)
 
     def _describe_inputs(self) -> list[str]:
         chosen = self.recommended
         uses = self.features_of(chosen.method, chosen.strength) if chosen else []
         return describe_inputs(uses, self.metric, self.repeat)
-
-
-def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:
-    """The choices, those together that are of the same method and strength."""
-    groups: dict[tuple[str, float], list[Choice]] = {}
-    for choice in choices:
-        groups.setdefault((choice.method, choice.strength), []).append(choice)
-    return list(groups.values())
-
-
-def predicts_a_constant(record: Record, model: str) -> bool:
-    """Whether zeros cut a trained model's outputs off from its inputs.
-
-    In "linear" and "mlp:..." this is so if no path of nonzero weights leads from an input to an
-    output. Of other models it is only known where all their weights are 0.
-    """
-    weights = [array for array in record.state.values() if array.ndim >= 2]
-    if not weights:
-        return False
-    if model != "linear" and not model.startswith("mlp:"):
-        return not any(array.any() for array in weights)
-    reachable = np.eye(weights[0].shape[1], dtype=bool)  # (units, inputs)
-    for array in weights:
-        reachable = (array != 0) @ reachable
-    return not reachable.any()

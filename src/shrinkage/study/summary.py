@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from shrinkage.study.records import FeatureUse, Record
+import numpy as np
+
+from shrinkage.study.records import Choice, FeatureUse, Record
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,31 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
         neurons=records[0].neurons,
         seconds=mean(record.seconds for record in sound),
     )
+
+
+def merge_rules(choices: Sequence[Choice]) -> list[list[Choice]]:
+    """The choices, those together that are of the same method and strength."""
+    groups: dict[tuple[str, float], list[Choice]] = {}
+    for choice in choices:
+        groups.setdefault((choice.method, choice.strength), []).append(choice)
+    return list(groups.values())
+
+
+def predicts_a_constant(record: Record, model: str) -> bool:
+    """Whether zeros cut a trained model's outputs off from its inputs.
+
+    In "linear" and "mlp:..." this is so if no path of nonzero weights leads from an input to an
+    output. Of other models it is only known where all their weights are 0.
+    """
+    weights = [array for array in record.state.values() if array.ndim >= 2]
+    if not weights:
+        return False
+    if model != "linear" and not model.startswith("mlp:"):
+        return not any(array.any() for array in weights)
+    reachable = np.eye(weights[0].shape[1], dtype=bool)  # (units, inputs)
+    for array in weights:
+        reachable = (array != 0) @ reachable
+    return not reachable.any()
 
 
 def rank_features(uses: Sequence[FeatureUse]) -> list[FeatureUse]:

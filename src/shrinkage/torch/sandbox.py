@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from shrinkage.penalties import L1, L2
+from shrinkage.text_table import align
 from shrinkage.torch.fused.sgdw import SGDW
 from shrinkage.torch.regularizer import Regularizer
-from shrinkage.torch.wording.text_table import align
 
 MOST = 1_000_000  # numbers in the path of one way
 

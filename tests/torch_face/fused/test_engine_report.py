@@ -43,7 +43,7 @@ def test_it_says_how_each_parameter_is_stepped_and_why() -> None:
     }
     assert optimizer.engine_report().by_torch == tuple("acdefgh")
     assert "a          torch operations  its gradient" in str(optimizer.engine_report())
-    assert "<td>frozen</td>" in optimizer.engine_report()._repr_html_()
+    assert ">frozen</td>" in optimizer.engine_report()._repr_html_()
 
 
 @pytest.mark.parametrize("penalty", [NuclearNorm(0.1), GroupLasso(0.1, [[0, 1], [2, 3]])], ids=str)

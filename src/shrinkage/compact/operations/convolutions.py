@@ -79,11 +79,16 @@ def read_convolution(node: Node) -> Convolution:
 
 @varies(*CONVOLUTIONS, *TRANSPOSED)
 def varies_of_convolution(call: Call) -> Masks:
-    """A sum varies if one of its products does: a varying factor and one that is not 0."""
+    """A sum varies if one of its products does: a varying factor and one that is not 0.
+
+    With padding a constant other than 0 is missing at the border, and where that is depends on the
+    size of the image: in one of 1x1 every entry has the same share of it.
+    """
     masks = call.masks
     result = torch.zeros_like(call.result, dtype=torch.bool)
     nonzero = [mask | (part != 0) for mask, part in zip(masks[:2], call.args[:2], strict=True)]
-    for one, two in ((masks[0], nonzero[1]), (nonzero[0], masks[1])):
+    reaching = nonzero[0] if read_convolution(call.node).is_padded else masks[0]
+    for one, two in ((reaching, nonzero[1]), (nonzero[0], masks[1])):
         if one.any() and two.any():
             result |= call.run(one.float(), two.float(), None, *call.args[3:], **call.kwargs) > 0.5
     return result
@@ -131,13 +136,6 @@ def _tie_weight(sets: KeepSets, conv: Convolution) -> None:
         sets.need(conv.source, 1, f"the weight of {sets.graph.where(conv.node)} is computed")
         sets.need(conv.node, 1, f"the weight of {sets.graph.where(conv.node)} is computed")
         return
-    entering = sets.kept(conv.source, 1).reshape(conv.groups, -1)
-    leaving = sets.kept(conv.node, 1).reshape(conv.groups, -1)
-    lives = entering.any(1) | leaving.any(1)
-    for tensor, kept in ((conv.source, entering), (conv.node, leaving)):
-        first = np.zeros_like(kept)
-        first[lives & ~kept.any(1), 0] = True
-        sets.need(tensor, 1, f"its group in {sets.graph.where(conv.node)} stays", first.reshape(-1))
     sets.join((conv.source, 1), (conv.node, 1))
 
 
@@ -145,10 +143,13 @@ def _equal_groups(sets: KeepSets, node: Node) -> Iterable[Family]:
     """All groups that stay have as many inputs, and as many outputs."""
     conv = read_convolution(node)
     if conv.groups > 1 and is_known(sets, conv):
-        for tensor in (conv.source, node):
+        entering, leaving = (
+            sets.kept(tensor, 1).reshape(conv.groups, -1) for tensor in (conv.source, node)
+        )
+        lives = entering.any(1) | leaving.any(1)
+        for tensor in (conv.source, node) if lives.any() else ():
             places = np.arange(shape(tensor)[1]).reshape(conv.groups, -1)
-            lives = sets.kept(tensor, 1).reshape(conv.groups, -1).any(1)
-            yield [((tensor, 1), at) for at in places[lives]]
+            yield [((tensor, 1), places[lives])]
 
 
 def fold_convolution(sets: KeepSets, node: Node) -> Iterator[Fold]:

@@ -44,8 +44,7 @@ def _equal_parts(sets: KeepSets, node: Node) -> Iterable[Family]:
     axis = _arguments(node)["dim"]
     sizes = [value.shape[axis] for value in node.meta["val"]]
     if len(set(sizes)) == 1 and len(sizes) > 1:
-        starts = np.arange(0, sum(sizes), sizes[0])
-        yield [((source_of(node), axis), start + np.arange(sizes[0])) for start in starts]
+        yield [((source_of(node), axis), np.arange(sum(sizes)).reshape(len(sizes), -1))]
 
 
 for _name in ("split", "chunk", "split_with_sizes"):

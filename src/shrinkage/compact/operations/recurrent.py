@@ -157,7 +157,7 @@ def _equal_cells(sets: KeepSets, node: Node) -> Iterable[Family]:
     args: Any = node.args
     if isinstance(args[3], bool) and is_known(args):
         hidden = [cell.parameters[1] for cell in read_cells(operation(node), args)]
-        yield [((tensor, 1), np.arange(shape(tensor)[1])) for tensor in hidden]
+        yield [((tensor, 1), np.arange(shape(tensor)[1])[None]) for tensor in hidden]
 
 
 for _name in GATES:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shrinkage.figures.plotly_figure import to_plotly
+from shrinkage.figures.style import Figure
 from shrinkage.study.formatting import format_score, pluralize
 from shrinkage.study.model.fitted import FittedModel
+from shrinkage.study.path.plots import draw_norms, draw_path_scores
 from shrinkage.study.path.records import InputFacts, Point
+from shrinkage.text_table import to_html, to_paragraphs
 
 MOST_LINES = 9  # of the table, beside its heads
 WIDEST = 44  # characters of the names in a line
@@ -29,6 +33,8 @@ class PathResults:
         path.describe()  # the same in a few sentences, with the scores
         path.choice.strength, path.points  # every strength, with who enters and leaves
         path.stability_of(path.selected)  # the share of resamples that keep each
+        path.plot(), path.plot("norms")  # Plotly figures
+        path.draw_scores(), path.draw_norms()  # what they are made of, for a page
         path.model.predict(new_rows)
     """
 
@@ -73,6 +79,38 @@ class PathResults:
     def describe(self) -> str:
         """What to use, in a few sentences."""
         return " ".join(part for part in _sentences(self) if part)
+
+    def draw_scores(self) -> Figure:
+        """The traces of the score against the number of inputs, for a page."""
+        return draw_path_scores(
+            self.points,
+            best=self.best,
+            chosen=self.chosen,
+            trivial=self.trivial,
+            is_higher_better=self.is_higher_better,
+        )
+
+    def draw_norms(self) -> Figure:
+        """The traces of the norm of each input's weights against the strength, for a page."""
+        return draw_norms(self.points, self.path_inputs, self.choice)
+
+    def plot(self, values: str = "score") -> Any:
+        """A Plotly figure: "score" by the number of inputs, or "norms" of each input's weights.
+
+        Raises
+        ------
+        ValueError
+            If `values` is neither.
+        """
+        if values == "score":
+            return to_plotly(self.draw_scores(), y=f"{self.metric}, validation")
+        if values == "norms":
+            return to_plotly(self.draw_norms(), y="norm of the weights")
+        raise ValueError(f"values must be 'score' or 'norms', got {values!r}")
+
+    def _repr_html_(self) -> str:
+        rows, key = tabulate(self)
+        return to_html(rows) + to_paragraphs([*key, self.describe()])
 
     def __repr__(self) -> str:
         return f"{_format_table(self)}\n\n{self.describe()}"
@@ -135,8 +173,11 @@ def choose_lines(results: PathResults, most: int = MOST_LINES) -> list[int]:
     return sorted({*wanted, *changes[::-1][::every]})
 
 
-def _format_table(results: PathResults) -> str:
-    lines = [f"{'strength':>9}  {'inputs':>6}  {results.metric + ', validation':<17}  entering"]
+def tabulate(results: PathResults) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The rows of the table with its head, and what its signs mean."""
+    rows: list[tuple[str, ...]] = [
+        ("strength", "inputs", f"{results.metric}, validation", "entering")
+    ]
     before: Sequence[str] = ()
     for place in choose_lines(results):
         point = results.points[place]
@@ -144,17 +185,23 @@ def _format_table(results: PathResults) -> str:
         left = [f"−{name}" for name in before if name not in point.kept]
         score = _with_error(point.score, point.error) + (" r" if point.relaxed_steps else "")
         mark = "*" if place == results.chosen else "+" if place == results.best else " "
-        lines.append(
-            f"{point.strength:>9.3g}  {len(point.kept):>5}{mark}  "
-            f"{score:<17}  {_shorten([*names, *left])}".rstrip()
-        )
+        count = f"{len(point.kept)}{mark}"
+        rows.append((f"{point.strength:.3g}", count, score, _shorten([*names, *left])))
         before = point.kept
     key = "* the fewest inputs within one standard error of the best score"
-    if results.best != results.chosen:
-        key += " (+)"
+    lines = [f"{key} (+)" if results.best != results.chosen else key]
     if any(results.points[place].relaxed_steps for place in choose_lines(results)):
-        key += "\nr the score of models trained on without a penalty, which is better there"
-    return "\n".join([*lines, key])
+        lines.append("r the score of models trained on without a penalty, which is better there")
+    return rows, lines
+
+
+def _format_table(results: PathResults) -> str:
+    rows, key = tabulate(results)
+    lines = [
+        f"{strength:>9}  {count:>6}  {score:<17}  {names}".rstrip()
+        for strength, count, score, names in rows
+    ]
+    return "\n".join([*lines, *key])
 
 
 def _shorten(names: Sequence[str]) -> str:

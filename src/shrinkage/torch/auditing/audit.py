@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shrinkage.penalties.arrays import checked_above, checked_number
+from shrinkage.text_table import align, rows_of, to_html, to_paragraphs
 from shrinkage.torch.auditing.finding import Finding, construct, sort_by_severity, to_html_list
 from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
 from shrinkage.torch.auditing.findings_about_optimizers import ABOUT_OPTIMIZERS
@@ -32,7 +32,6 @@ from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
 from shrinkage.torch.wording.effects import describe_step
-from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,13 @@ class Audit:
         return all(finding.severity == "note" for finding in self.findings)
 
     def __repr__(self) -> str:
-        table = [as_columns(Row, self.table)] if self.table else []
+        table = [align(rows_of(Row, self.table))] if self.table else []
         return "\n".join([f"{self.headline}: {self._count()}", *table, *map(str, self.findings)])
 
     def _repr_html_(self) -> str:
-        headline = html.escape(f"{self.headline}: {self._count()}")
-        return f"<p>{headline}</p>{as_html_table(Row, self.table)}{to_html_list(self.findings)}"
+        headline = to_paragraphs([f"{self.headline}: {self._count()}"])
+        table = to_html(rows_of(Row, self.table)) if self.table else ""
+        return f"{headline}{table}{to_html_list(self.findings)}"
 
     def _count(self) -> str:
         warnings = sum(finding.severity == "warning" for finding in self.findings)

@@ -11,7 +11,8 @@ from typing import TypeVar
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.describing import construction
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 
 # Every finding by its slug; docs/audit.md says when each is found.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -10,6 +9,7 @@ import torch
 
 from shrinkage.penalties import Penalty, Toward, Weighted
 from shrinkage.penalties.base import terms
+from shrinkage.text_table import align, rows_of, to_html, to_paragraphs
 from shrinkage.torch.auditing.finding import Finding, construct, sort_by_severity, to_html_list
 from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
 from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
@@ -22,7 +22,6 @@ from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import units_note
 from shrinkage.torch.tensors.kinds import is_sharded, local_shard
 from shrinkage.torch.wording.effects import describe_goal, describe_step
-from shrinkage.torch.wording.text_table import as_columns, as_html_table
 
 
 @dataclass(frozen=True)
@@ -100,13 +99,13 @@ def _zeros(binding: Binding, part: BoundParameter) -> str:
 def as_text(bound: BoundModel) -> str:
     """A line that says what it solves, the table in aligned columns, and what to mend."""
     findings = map(str, _concerning(bound))
-    return "\n".join([_headline(bound), as_columns(Row, rows(bound)), *findings])
+    return "\n".join([_headline(bound), align(rows_of(Row, rows(bound))), *findings])
 
 
 def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
-    headline, findings = html.escape(_headline(bound)), _concerning(bound)
-    return f"<p>{headline}</p>{as_html_table(Row, rows(bound))}{to_html_list(findings)}"
+    table = to_html(rows_of(Row, rows(bound)))
+    return f"{to_paragraphs([_headline(bound)])}{table}{to_html_list(_concerning(bound))}"
 
 
 def _concerning(bound: BoundModel) -> tuple[Finding, ...]:

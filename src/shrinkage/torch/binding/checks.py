@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.describing import construction
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from shrinkage.penalties import Penalty, Toward, Weighted
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.describing import construction
 from shrinkage.torch.binding.bindings import (
     Binding,
     BoundParameter,

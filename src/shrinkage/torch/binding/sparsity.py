@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
+from shrinkage.text_table import to_html, to_paragraphs
 from shrinkage.torch.tensors.kinds import gather_shards
 
 
@@ -42,11 +43,23 @@ class Sparsity:
         return self.zeros / self.entries if self.entries else 0.0
 
     def __repr__(self) -> str:
-        rows = [f"{self.zeros} of {self.entries} penalized weights are exactly zero"]
+        rows = [self._headline()]
         for name, row in self.parameters.items():
             groups = f", {row.dead_groups} of {row.groups} groups" if row.groups else ""
             rows.append(f"  {name}: {row.zeros} of {row.entries}{groups}")
         return "\n".join(rows)
+
+    def _repr_html_(self) -> str:
+        head = ("parameter", "zeros", "weights", "share", "dead groups", "groups")
+        rows = [
+            (name, *map(str, (row.zeros, row.entries)), f"{row.zeros / max(row.entries, 1):.1%}")
+            + (tuple(map(str, (row.dead_groups, row.groups))) if row.groups else ("", ""))
+            for name, row in self.parameters.items()
+        ]
+        return to_paragraphs([self._headline()]) + to_html([head, *rows])
+
+    def _headline(self) -> str:
+        return f"{self.zeros} of {self.entries} penalized weights are exactly zero"
 
 
 def zeros_of(parameter: Tensor, penalty: Penalty) -> Zeros:

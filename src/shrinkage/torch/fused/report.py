@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shrinkage.torch.wording.text_table import as_columns, as_html_table
+from shrinkage.text_table import align, rows_of, to_html
 
 ONE_PASS, BY_TORCH = "one pass", "torch operations"
 
@@ -38,7 +38,7 @@ class EngineReport:
         return tuple(row.parameter for row in self.rows if row.step == BY_TORCH)
 
     def __str__(self) -> str:
-        return as_columns(SteppedParameter, self.rows)
+        return align(rows_of(SteppedParameter, self.rows))
 
     def _repr_html_(self) -> str:
-        return as_html_table(SteppedParameter, self.rows)
+        return to_html(rows_of(SteppedParameter, self.rows))

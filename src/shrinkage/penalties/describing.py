@@ -1,0 +1,30 @@
+"""A penalty in words: the code that makes it, and a row for each of its terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+HEAD = ("penalty", "Ω(w)", "convex", "exact zeros", "how")
+
+
+def construction(penalty: Any) -> str:
+    """The Python code that makes a single penalty: its repr without the formula."""
+    return repr(penalty).removesuffix(f": {penalty.formula}")
+
+
+def describe_terms(terms: Iterable[Any]) -> list[tuple[str, ...]]:
+    """The head and a row for each term."""
+    return [HEAD, *map(_describe, terms)]
+
+
+def _describe(term: Any) -> tuple[str, ...]:
+    hows = ["loss", "coupled", "decoupled"] if term.why_no_gradient() is None else []
+    hows += ["proximal"] if term.why_no_prox() is None else []
+    answers = (term.is_convex, term.traits.makes_zeros and not term.is_zero)
+    return (
+        construction(term),
+        term.formula,
+        *("yes" if each else "no" for each in answers),
+        ", ".join(hows),
+    )
