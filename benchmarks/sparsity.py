@@ -35,7 +35,7 @@ CHOOSING_SEEDS = (100, 101)
 LEARNING_RATES = (0.01, 0.003, 0.02)
 RAMPS = ((1 / 6, 1 / 2), (0.0, 1 / 2), (1 / 6, 2 / 3))
 AT_ONCE = ((1 / 2, 1 / 2), (1 / 3, 1 / 3), (2 / 3, 2 / 3))
-RECOMMENDED = {"entries": "L0 with a target", "channels": "GroupL0 by layer"}
+RECOMMENDED = {"entries": "L0 with a target", "channels": "GroupL0 over all"}
 TABLES = [f"{name} {units}" for name in TASKS for units in SHARES]
 INTRODUCTION = """# Zeros that are asked for
 
