@@ -123,7 +123,13 @@ def attach(
     training_steps : float, optional
         How many steps the optimizer will make: a target without steps of its own has its ramp
         from a sixth of them on, over a third of them.
+
+    Raises
+    ------
+    ValueError
+        If the weights are flattened by FullyShardedDataParallel.
     """
+    check_layout(model)
     on = settings.on
     if on is not None:
         places = on if isinstance(on, list) else [on]
@@ -146,6 +152,21 @@ def attach(
         target_floor=settings.target_floor,
     )
     return regularizer
+
+
+def check_layout(model: nn.Module) -> None:
+    """Refuse weights that are flattened and cut, in which rows and units are not to be found.
+
+    Raises
+    ------
+    ValueError
+    """
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
+        raise ValueError(
+            "FullyShardedDataParallel flattens the weights, so that no penalty finds its units and "
+            "no norm is whole: shard by torch.distributed.fsdp.fully_shard, which Lightning's "
+            "ModelParallelStrategy and accelerate's fsdp_version 2 use"
+        )
 
 
 def hold_when_due(settings: Settings, regularizer: Regularizer) -> None:

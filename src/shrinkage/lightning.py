@@ -1,4 +1,7 @@
-"""A callback for Lightning's Trainer: ``Trainer(callbacks=[RegularizerCallback("l1:1e-4")])``."""
+"""A callback for Lightning's Trainer: ``Trainer(callbacks=[RegularizerCallback("l1:1e-4")])``.
+
+The Trainer may be that of ``lightning`` or that of ``pytorch_lightning``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from torch.optim import Optimizer
 from shrinkage.callback_base import (
     Penalties,
     attach,
+    check_layout,
     check_settings,
     end,
     hold_when_due,
@@ -22,11 +26,13 @@ from shrinkage.torch.schedules import Schedule
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
-    from lightning.pytorch.strategies import FSDPStrategy
-except ImportError as error:
-    raise ImportError(
-        f"shrinkage.lightning needs Lightning: pip install lightning ({error})"
-    ) from error
+except ImportError:
+    try:
+        from pytorch_lightning import Callback, LightningModule, Trainer
+    except ImportError as error:
+        raise ImportError(
+            f"shrinkage.lightning needs Lightning: pip install lightning ({error})"
+        ) from error
 
 
 class RegularizerCallback(Callback):
@@ -147,6 +153,7 @@ class RegularizerCallback(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Attach to the optimizer, which a checkpoint is loaded into after this."""
+        check_layout(trainer.strategy.model)
         optimizer = self._choose(trainer.optimizers)
         max_norm = self._clipping_of(trainer)
         self.regularizer = attach(
@@ -244,7 +251,7 @@ class RegularizerCallback(Callback):
             If it clips single values, with which no strength can be scaled.
         """
         clip_val = trainer.gradient_clip_val
-        if not clip_val or isinstance(trainer.strategy, FSDPStrategy):  # which clips to no norm
+        if not clip_val:
             return None
         if trainer.gradient_clip_algorithm == "value":
             if self.how == "decoupled":
