@@ -49,9 +49,10 @@ def network() -> nn.Sequential:
 def test_a_framework_that_is_not_installed_is_told(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in [key for key in sys.modules if key.partition(".")[0] == name]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, name, None)
+    for missing in (name, f"pytorch_{name}"):
+        for module in [key for key in sys.modules if key.partition(".")[0] == missing]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, f"shrinkage.{name}", raising=False)
     with pytest.raises(ImportError, match=rf"shrinkage\.{name} needs .*: pip install {name}"):
         importlib.import_module(f"shrinkage.{name}")

@@ -119,7 +119,7 @@ figure.update_yaxes(title_text="size in the output projection", **grid)
 # %%
 from shrinkage.compact import compact
 
-model, regularizer, _, _ = runs[3e-4]
+model, regularizer, _, _ = runs[1e-3]
 regularizer.detach()
 sequences, _ = draw_sequences(16, torch.Generator().manual_seed(3))
 small = compact(model, sequences, time_it=False)

@@ -80,10 +80,10 @@ model = nn.Linear(4, 1, bias=False)
 nn.init.constant_(model.weight, 2.0)
 
 by_hand = {
-    "L1": sum(parameter.abs().sum() for parameter in model.parameters()),
-    "L2": sum(parameter.square().sum() for parameter in model.parameters()),
+    "L1": sum(parameter.abs().sum().item() for parameter in model.parameters()),
+    "L2": sum(parameter.square().sum().item() for parameter in model.parameters()),
 }
-print({name: float(value) for name, value in by_hand.items()})
+print(by_hand)
 
 # %% [markdown]
 # A `Regularizer` binds a penalty to a model. It takes the weights and leaves biases alone, and its
@@ -93,8 +93,8 @@ print({name: float(value) for name, value in by_hand.items()})
 from shrinkage.torch import Regularizer
 
 regularizer = Regularizer(model, L1(0.5))
-assert float(regularizer.penalty()) == 0.5 * float(by_hand["L1"])
-assert float(Regularizer(model, L2(0.25)).penalty()) == 0.25 * float(by_hand["L2"])
+assert regularizer.penalty().item() == 0.5 * by_hand["L1"]
+assert Regularizer(model, L2(0.25)).penalty().item() == 0.25 * by_hand["L2"]
 regularizer
 
 # %% [markdown]

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # Six ways side by side
 #
+# <!-- tests: slow -->
+#
 # "Weight decay" has many meanings. The fastest way to tell them apart is a sandbox: two weights, no
 # data at all, and one step. Whatever moves a weight then is the regularization itself.
 #

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # What people get wrong
 #
+# <!-- tests: slow -->
+#
 # A penalty is three lines of code, and each of them can go wrong without an error. Here are six of
 # the usual mistakes, each run beside the right way.
 

@@ -1,4 +1,7 @@
-"""A callback for Lightning's Trainer: ``Trainer(callbacks=[RegularizerCallback("l1:1e-4")])``."""
+"""A callback for Lightning's Trainer: ``Trainer(callbacks=[RegularizerCallback("l1:1e-4")])``.
+
+The Trainer may be that of ``lightning`` or that of ``pytorch_lightning``.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,13 @@ from shrinkage.torch.schedules import Schedule
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
-except ImportError as error:
-    raise ImportError(
-        f"shrinkage.lightning needs Lightning: pip install lightning ({error})"
-    ) from error
+except ImportError:
+    try:
+        from pytorch_lightning import Callback, LightningModule, Trainer
+    except ImportError as error:
+        raise ImportError(
+            f"shrinkage.lightning needs Lightning: pip install lightning ({error})"
+        ) from error
 
 
 class RegularizerCallback(Callback):

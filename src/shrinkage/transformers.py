@@ -187,8 +187,8 @@ class RegularizerCallback(TrainerCallback):
 
     def _end(self) -> None:
         if self._clipped is not None:
-            args, args.max_grad_norm = self._clipped
-            self._clipped = None
+            args, max_norm = self._clipped
+            args.max_grad_norm, self._clipped = max_norm, None
         if self.regularizer is not None:
             end(self.regularizer)
 

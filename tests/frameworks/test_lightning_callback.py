@@ -330,7 +330,7 @@ def test_a_command_line_takes_the_penalty_as_text(
 
     command_line = importlib.import_module("lightning.pytorch.cli").LightningCLI
     monkeypatch.setattr("sys.argv", ["train.py", "--config", str(config)])
-    cli = command_line(Module, run=False)
+    cli = command_line(Module, run=False, save_config_callback=None)
     (callback,) = (c for c in cli.trainer.callbacks if isinstance(c, callback_of))
     assert callback.penalty == {"net.0.weight": "l1:1e-3", "net.2.*": "group_lasso"}
     assert (callback.lam, callback.how, callback.target) == (1e-4, "coupled", None)
@@ -370,6 +370,7 @@ def test_two_processes_equal_a_loop_by_hand_and_resume_where_they_were_killed(
             capture_output=True,
             text=True,
             check=False,
+            timeout=600,
         )
         assert ended.returncode == code, ended.stderr
     end = torch.load(tmp_path / "end.pt", weights_only=True)
@@ -379,3 +380,13 @@ def test_two_processes_equal_a_loop_by_hand_and_resume_where_they_were_killed(
     assert same_weights(net, expected)
     assert end["steps"] == 2 * run.steps
     assert end["zeros"] == int((expected[0].weight == 0).sum())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_trainer_may_be_that_of_the_older_package(callback_of: Any) -> None:
+    older = pytest.importorskip("pytorch_lightning", reason="pytorch_lightning is not installed")
+    callback = callback_of("l1:10")
+    trainer, module = simple(older, callback, gradient_clip_val=1.0)
+    assert not module.net[0].weight.any()
+    assert callback.regularizer.bound.host is None
+    assert trainer.callback_metrics["regularizer/zeros"] == 1.0

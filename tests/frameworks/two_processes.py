@@ -83,8 +83,8 @@ def main(strategy: str, folder: Path, seed: int) -> None:
         name: p.full_tensor() if hasattr(p, "full_tensor") else p
         for name, p in module.net.named_parameters()
     }
+    zeros, steps = callback.regularizer.sparsity().zeros, callback.regularizer.bound.steps
     if trainer.global_rank == 0:
-        zeros, steps = callback.regularizer.sparsity().zeros, callback.regularizer.bound.steps
         torch.save({"weights": weights, "zeros": zeros, "steps": steps}, folder / "end.pt")
 
 

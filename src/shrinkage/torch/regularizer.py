@@ -196,10 +196,10 @@ class Regularizer(Regularized):
             ``target·(1 − (1 − p)³)`` with p from 0 to 1. Nothing acts before; after it the zeros
             are held, as by `hold_zeros`. Under `L0` and `GroupL0` each step sets exactly so many
             to 0, those of least ``w²/s`` by the optimizer's own step s, and shrinks no other.
-            Under other penalties the strength is steered, and in the last step the smallest fill
-            the gap. `factor` is the strength found.
+            Under other penalties each step sets the smallest to 0 too, and the strength is steered:
+            it is the least one that holds these zeros. `factor` is the strength found.
         target_start, target_steps : int
-            Steps, counted from now on; `target_start` is 0 by default.
+            Steps that move what the share is of, from now on; `target_start` is 0 by default.
         target_floor : float, optional
             The share of each layer that stays. Default: 0.02 of its entries or a fifth of
             ``1 − target``, 0.1 of its groups or half of that, the smaller one; at least one.
