@@ -27,15 +27,24 @@ _RULES: dict[type[Optimizer], Rule] = {
     torch.optim.Adadelta: own_step.adadelta,
     torch.optim.SparseAdam: own_step.sparse_adam,
 }
-# Optimizers by package and class, as the packages need not be installed. With Adam's own state:
-LIKE_ADAM = {"timm.AdamWLegacy", "timm.NAdamW"}
-# With a step that is measured: each was shown to rest at the Lasso, but with the option named here.
+# Optimizers whose step is measured, by package and class, as the packages need not be installed:
+# each was shown to rest at the Lasso (tests/other_optimizers.py), but with the option named here.
 MEASURED: dict[str, str | None] = {
     **dict.fromkeys(
         f"timm.{name}"
         for name in (
-            *("AdafactorBigVision", "AdamP", "Adan", "Adopt", "Lamb", "LaProp", "Lars", "Lion"),
-            *("Mars", "Muon", "NAdamLegacy", "NvNovoGrad", "RAdamLegacy", "SGDP", "SGDW"),
+            *(
+                "AdafactorBigVision",
+                "AdamP",
+                "AdamWLegacy",
+                "Adan",
+                "Adopt",
+                "Lamb",
+                "LaProp",
+                "Lars",
+                "Lion",
+            ),
+            *("Mars", "Muon", "NAdamLegacy", "NAdamW", "NvNovoGrad", "RAdamLegacy", "SGDP", "SGDW"),
         )
     ),
     **dict.fromkeys(
@@ -136,8 +145,6 @@ def _rule_by_name(kind: type, optimizer: Optimizer) -> Rule | None:
         groups = optimizer.param_groups
         return option is not None and any(group.get(option) for group in groups)
 
-    if name in LIKE_ADAM:
-        return measured if has("caution") or has("clipping_threshold") else own_step.adam
     return measured if name in MEASURED and not has(MEASURED[name]) else None
 
 
