@@ -3,8 +3,7 @@
 In a table every method trains the same network for the same number of steps with Adam and a cosine.
 The learning rate of each, and between which parts of the training its zeros are made, are those
 with the best accuracy on validation data over seeds of their own, at one share; the seeds of the
-table then run with these. No choice sees the test part, and no method has more choices than the
-others. `--only "MLP entries"` makes one of the tables.
+table then run with these. No choice sees the test part. `--only "MLP entries"` makes one table.
 
     python benchmarks/sparsity.py --write    # benchmarks/RESULTS-sparsity.md
 """
@@ -36,7 +35,7 @@ CHOOSING_SEEDS = (100, 101)
 LEARNING_RATES = (0.01, 0.003, 0.02)
 RAMPS = ((1 / 6, 1 / 2), (0.0, 1 / 2), (1 / 6, 2 / 3))
 AT_ONCE = ((1 / 2, 1 / 2), (1 / 3, 1 / 3), (2 / 3, 2 / 3))
-RECOMMENDED = {"entries": "L0 with a target", "channels": "GroupL0 by layer"}
+RECOMMENDED = {"entries": "L0 with a target", "channels": "GroupL0 over all"}
 TABLES = [f"{name} {units}" for name in TASKS for units in SHARES]
 INTRODUCTION = """# Zeros that are asked for
 
@@ -212,10 +211,8 @@ def choose(task: Task, method: Method, share: float) -> Setting:
             for seed in CHOOSING_SEEDS
         )
 
-    scores = {}
-    for ramp in method.ramps:
-        setting = Setting(LEARNING_RATES[0], *ramp)
-        scores[setting] = score(setting)
+    first = [Setting(LEARNING_RATES[0], *ramp) for ramp in method.ramps]
+    scores = {setting: score(setting) for setting in first}
     best = max(scores, key=scores.__getitem__)
     for lr in LEARNING_RATES[1:]:
         setting = Setting(lr, best.first, best.last)
@@ -230,15 +227,17 @@ def describe(setting: Setting) -> str:
     return f"lr {setting.lr:g}, {' to '.join(parts)}"
 
 
-def make_table(title: str, seeds: int) -> str:
+def make_table(title: str, seeds: int, *, brief: bool) -> str:
     """Choose and measure: a row for each method, a column for each share."""
     name, units = title.split()
-    task, shares = TASKS[name], SHARES[units]
+    task, shares, ours = TASKS[name], SHARES[units], RECOMMENDED[units]
     rows = [
         f"| share of {units} | " + " | ".join(f"{share:.0%}" for share in shares) + " | chosen |",
         "|---" * (len(shares) + 2) + "|",
     ]
     for label, method in METHODS[units].items():
+        if brief and not (label in ("dense", ours) or label.endswith("gradual")):
+            continue
         setting = choose(task, method, CHOSEN_AT[units])
         cells = []
         for share in shares[:1] if label == "dense" else shares:
@@ -249,13 +248,14 @@ def make_table(title: str, seeds: int) -> str:
         cells += cells * (len(shares) - 1) if label == "dense" else []
         rows.append(f"| {label} | {' | '.join(cells)} | {describe(setting)} |")
         print(f"{title}: {rows[-1]}", flush=True)
-    return "\n".join([*rows, compare(rows[2:], RECOMMENDED[units])])
+    return "\n".join([*rows, compare(rows[2:], ours)])
 
 
 def compare(rows: Sequence[str], recommended: str) -> str:
     """A last row: the recommended method against the best pruning, from the numbers as written."""
     numbers = {}
-    for label, *cells, _ in (row.strip("| ").split(" | ") for row in rows):
+    for row in rows:
+        label, *cells, _ = row.strip("| ").split(" | ")
         numbers[label] = [tuple(map(float, cell.split(" ± "))) for cell in cells]
     pruning = [numbers[label] for label in numbers if label.endswith(("at once", "gradual"))]
     texts = []
@@ -271,27 +271,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=TABLES, choices=TABLES, metavar="TABLE")
+    parser.add_argument("--brief", action="store_true", help="gradual pruning and what is advised")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", "target:")  # that a layer keeps its floor, a gap is filled
     for title in options.only:
         start = time.perf_counter()
-        text = make_table(title, options.seeds)
+        text = make_table(title, options.seeds, brief=options.brief)
         if options.write:
             minutes = (time.perf_counter() - start) / 60
-            command = (
-                f'python benchmarks/sparsity.py --write --seeds {options.seeds} --only "{title}"'
-            )
-            write_section(title, f"`{command}`, {minutes:.0f} minutes.\n\n{text}")
+            flags = f"--write{' --brief' * options.brief} --seeds {options.seeds}"
+            command = f'`python benchmarks/sparsity.py {flags} --only "{title}"`'
+            write_section(title, f"{command}, {minutes:.0f} minutes.\n\n{text}")
 
 
 def write_section(title: str, text: str) -> None:
     """Put a table into the results, in place of the one of that title."""
     written = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else INTRODUCTION
-    sections = dict(section.split("\n", 1) for section in written.split("\n## ")[1:]) | {
-        title: f"\n{text}\n"
-    }
+    sections = dict(section.split("\n", 1) for section in written.split("\n## ")[1:])
+    sections[title] = f"\n{text}\n"
     parts = [f"{title}\n{sections[title].rstrip()}\n" for title in TABLES if title in sections]
     RESULTS.write_text("\n## ".join([INTRODUCTION, *parts]), encoding="utf-8")
 

@@ -15,9 +15,10 @@ PURPOSES = {
     "report": "records in, one HTML page out",
     "study": "a question, trials, a choice, a model",
     "sklearn": "scikit-learn's estimators, with penalties",
-    "lightning": "a callback",
-    "transformers": "a callback",
-    "skorch": "a callback",
+    "lightning": "a callback for Lightning",
+    "transformers": "a callback for transformers' Trainer",
+    "skorch": "a callback for skorch",
+    "callback_base": "what the callbacks share",
     "probe": "what an optimizer's weight_decay does",
     "torch": "penalties on a model, under any optimizer",
     "scratch": "networks in plain NumPy",
@@ -28,6 +29,7 @@ PURPOSES = {
     "penalties": "the mathematics: value, gradient, prox",
     "atomic_file": "files written whole or not at all",
     "figures": "pictures from plain arrays",
+    "text_table": "tables as text and HTML",
 }
 WAY = (  # of a strength, from what is typed to the weight
     ("you write", '"l1:1e-4"'),
@@ -56,7 +58,8 @@ def read_layers() -> list[list[str]]:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
     layers = next(each["layers"] for each in contracts if each["containers"] == ["shrinkage"])
-    return [[name.strip(" ()") for name in layer.split("|")] for layer in layers]
+    rooms = [[name.strip(" ()") for name in layer.split("|")] for layer in layers]
+    return [layer for layer in rooms if layer != ["__main__"]]
 
 
 def draw() -> str:

@@ -7,6 +7,7 @@ without the analysis, from the modules at work.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -93,6 +94,8 @@ class Unit:
                 of_last_layer = parameter.startswith(f"weight_hh_l{module.num_layers - 1}")
                 if of_last_layer and index < module.hidden_size:
                     yield path, index + module.hidden_size * parameter.endswith("reverse")
+            elif isinstance(module, nn.Embedding):
+                continue  # whose rows are not those of the batch
             elif isinstance(module, (*WEIGHTED, *NORMS)) and parameter == "weight":
                 yield path, index
 
@@ -110,7 +113,8 @@ def output_axis(model: nn.Module, name: str) -> int | None:
 
 def find_units(model: nn.Module, sample: Sample) -> list[Unit]:
     """All units of a model that are neither inputs nor outputs, those in groups as one of each."""
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # export says so where a model sets attributes
         graph = read_program(torch.export.export(model, *sample), model)
     register_pointwise(graph)
     ties = Ties(graph, Constants(values=dict(graph.tensors)), model)
@@ -321,6 +325,8 @@ class Watch:
         call = self._call(path)
         without = self.inputs[call][1]
         rows = len(args[0]) // len(without)
+        if not rows or len(args[0]) % len(without):
+            return args
         without = without.repeat(rows, *[1] * (without.ndim - 1))
         differs = (args[0] - without).abs() > 1e-9 * without.abs().max()
         by_channel = differs.movedim(_channel_axis(module), 0)
@@ -332,6 +338,8 @@ class Watch:
 def _disturb(module: nn.Module, output: Any, at: list[tuple[int, int]], units: int) -> Any:
     if isinstance(output, tuple):  # of an LSTM
         return (_disturb(module, output[0], at, units), *output[1:])
+    if len(output) % units:
+        return output  # of something else than the inputs
     output = output.clone()
     by_row = output.reshape(units, -1, *output.shape[1:])  # windows of a row lie together
     for row, channel in at:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import shrinkage
 from shrinkage.cli import app
 from shrinkage.cli.help_pages import PAGES, WORDS
 from shrinkage.study.method import parse_method
@@ -100,3 +101,9 @@ def run_main(arguments: tuple[str, ...], variables: dict[str, str]) -> str:
         env=os.environ | variables,
     )
     return done.stdout
+
+
+def test_python_m_is_the_command() -> None:
+    command = [sys.executable, "-m", "shrinkage", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == shrinkage.__version__

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from pages import DOCS, README, ROOT, SCRATCH, command_lines, pages, parameters, run_blocks
+from pages import (
+    DOCS,
+    MARKER,
+    README,
+    ROOT,
+    SCRATCH,
+    command_lines,
+    is_about,
+    pages,
+    parameters,
+    run_blocks,
+)
 from shrinkage.probe import survey
 from shrinkage.probe.catalogue import Entry
 
@@ -24,6 +35,19 @@ def test_the_python_blocks_run_one_after_the_other(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_blocks(page)
+
+
+def test_about_the_same_is_within_a_factor_of_three() -> None:
+    assert is_about("a 0 zeros, 3e-03\nb 6 zeros, 2e-13", "a 0 zeros,  6e-03\nb 6 zeros, 8e-12")
+    for other in ("6 zeros of 10", "0 zeros of 31", "0 zeros in 10"):
+        assert not is_about("0 zeros of 10", other)
+
+
+def test_pages_that_are_run_elsewhere_are_named_there() -> None:
+    for page in pages():
+        for named in MARKER.findall(page.read_text("utf-8")):
+            if named.endswith(".py"):
+                assert page.name in (ROOT / "tests" / named).read_text("utf-8")
 
 
 def test_the_page_on_weight_decay_computes_what_it_says() -> None:

@@ -7,8 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from urllib.parse import unquote
 
 import pytest
 
@@ -30,15 +34,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Requests(HTMLParser):
-    """The addresses that a browser fetches when it shows a page."""
+class Page(HTMLParser):
+    """What a browser fetches when it shows a page, where its links lead, and what has a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
         super().__init__()
         self.addresses: list[str] = []
+        self.links: list[str] = []
+        self.names = {""}
+        self.feed(file.read_text("utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
+        self.names |= {given.get("id") or "", given.get("name") or ""}
+        if tag == "a":
+            self.links.append(given.get("href") or "")
         if tag in FETCHED:
             self.addresses += [given[name] or "" for name in ("src", "data") if name in given]
         elif tag == "link" and given.get("rel") != "canonical":
@@ -51,10 +61,8 @@ def outside_styles(css: str) -> list[str]:
 
 
 def requests(site: Path) -> Iterator[tuple[str, str]]:
-    for page in sorted(site.glob("**/*.html")):
-        parser = Requests()
-        parser.feed(page.read_text("utf-8"))
-        yield from ((page.name, address) for address in parser.addresses)
+    for file in sorted(site.glob("**/*.html")):
+        yield from ((file.name, address) for address in Page(file).addresses)
     for sheet in sorted(site.glob("**/*.css")):
         yield from ((sheet.name, address) for address in outside_styles(sheet.read_text("utf-8")))
 
@@ -64,6 +72,26 @@ def test_no_page_fetches_anything_from_outside(site: Path) -> None:
     found = list(requests(site))
     assert len(found) > 100
     assert [each for each in found if re.match(r"(https?:)?//", each[1])] == []
+
+
+@pytest.mark.slow
+def test_every_link_leads_to_a_place(site: Path) -> None:
+    pages = {file.resolve(): Page(file) for file in site.glob("**/*.html")}
+    count, dead = 0, []
+    for file, page in pages.items():
+        if file.name == "404.html":  # whose links begin at the root of a server
+            continue
+        for link in page.links:
+            path, _, name = unquote(link).partition("#")
+            target = (file.parent / path).resolve() if path else file
+            if re.match(r"\w+:", link):
+                continue
+            count += 1
+            found = pages.get(target)
+            if not target.is_file() or (found and name not in found.names):
+                dead.append((file.name, link))
+    assert count > 1000
+    assert dead == []
 
 
 def test_every_page_stands_in_the_navigation_once() -> None:
@@ -83,6 +111,44 @@ def test_the_readme_is_short() -> None:
     lines = README.read_text("utf-8").splitlines()
     assert len(lines) <= 90
     assert any("pip install" in line for line in lines[:25])
+
+
+def script(name: str) -> ModuleType:
+    """A script of docs/, which the build of the site calls."""
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("griffe")
+    spec = spec_from_file_location(name, DOCS / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "is_outside", "link", "on_site"),
+    [
+        ("fused.md", False, "../benchmarks/RESULTS.md", "benchmarks/RESULTS.md"),
+        ("api/torch.md", False, "../../CHANGELOG.md#x", "../CHANGELOG.md#x"),
+        ("api/torch.md", False, "../ways.md", "../ways.md"),
+        ("benchmarks/RESULTS.md", True, "growth.svg", "growth.svg"),
+        ("CONTRIBUTING.md", True, "docs/audit.md", "audit.md"),
+        ("faq.md", False, "https://example.org/a", "https://example.org/a"),
+        ("faq.md", False, "#top", "#top"),
+    ],
+)
+def test_a_link_of_the_repository_holds_on_the_site(
+    page: str, is_outside: bool, link: str, on_site: str
+) -> None:
+    file = SimpleNamespace(src_uri=page, generated_by="a hook" if is_outside else None)
+    moved = script("published").on_page_markdown(f"[a]({link})", SimpleNamespace(file=file))
+    assert moved == f"[a]({on_site})"
+
+
+def test_an_example_outside_its_section_is_fenced() -> None:
+    docstring = "Do it, as in::\n\n    a()\n\n>>> f()\n1\n\nMore.\n\nExamples\n--------\n>>> g()\n2"
+    assert script("docstrings").fence_examples(docstring) == (
+        "Do it, as in:\n\n    a()\n\n```pycon\n>>> f()\n1\n```\n\nMore.\n\n"
+        "Examples\n--------\n>>> g()\n2"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +175,8 @@ def test_pages_from_disk_fit_their_window_and_ask_nobody(site: Path, browser: Br
             show(browser, page, width, scheme)
             wide = browser.run("return document.documentElement.scrollWidth")
             assert wide <= width, (page.name, wide)
-            is_dark = browser.run("return document.body.dataset.mdColorScheme == 'slate'")
-            assert is_dark == (scheme == "dark")
-            browser.run("localStorage.clear()")  # where the choice of colours is kept
+            colors = {"light": "default", "dark": "slate"}[scheme]
+            browser.until(partial(browser.all, f"body[data-md-color-scheme={colors}]"))
     assert browser.errors() == []
     asked = browser.requests()
     assert asked

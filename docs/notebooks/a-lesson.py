@@ -1,13 +1,14 @@
 # %% [markdown]
 # # A lesson on L1 and L2
 #
-# For a class of an hour and a half. Each part has a question to discuss first, something to run, and an
-# exercise whose answer is folded away below it. No more than high-school algebra is needed until part 4.
+# For a class of an hour and a half. Each part has a question to discuss first, something to run,
+# and an exercise whose answer is folded away below it. No more than high-school algebra is needed
+# until part 4.
 #
 # ## 1. Why would smaller weights be better?
 #
-# *Discuss: ten points lie near a line, with some noise. What does a curve look like that goes through
-# all of them? What are its coefficients like?*
+# *Discuss: ten points lie near a line, with some noise. What does a curve look like that goes
+# through all of them? What are its coefficients like?*
 #
 # We draw ten points near a line, and fit a polynomial with ten coefficients, once without a penalty
 # and once with L2.
@@ -46,8 +47,8 @@ figure.update_layout(
 figure.update_xaxes(**grid).update_yaxes(range=[-2, 2], **grid)
 
 # %% [markdown]
-# A wild curve needs large coefficients that nearly cancel. A penalty on their size makes such a curve
-# expensive.
+# A wild curve needs large coefficients that nearly cancel. A penalty on their size makes such a
+# curve expensive.
 #
 # **Exercise 1.** Which strength of L2 would you choose here by eye? Try `1e-4`, `0.01` and `1`.
 #
@@ -57,11 +58,11 @@ figure.update_xaxes(**grid).update_yaxes(range=[-2, 2], **grid)
 #
 # ## 2. One weight
 #
-# *Discuss: a single weight would be 2 if the data alone decided. We add `lam·|w|` or `lam·w²`. Where does
-# it end?*
+# *Discuss: a single weight would be 2 if the data alone decided. We add `lam·|w|` or `lam·w²`.
+# Where does it end?*
 #
-# The loss is ½(w − 2)². For L2 the minimum is 2/(1 + 2·lam): it is divided. For L1 it is 2 − lam, and
-# zero from lam = 2 on: something is subtracted. The prox of a penalty is exactly this minimum.
+# The loss is ½(w − 2)². For L2 the minimum is 2/(1 + 2·lam): it is divided. For L1 it is 2 − lam,
+# and zero from lam = 2 on: something is subtracted. The prox of a penalty is exactly this minimum.
 
 # %%
 for lam in (0.5, 1.0, 2.0, 3.0):
@@ -77,8 +78,8 @@ for lam in (0.5, 1.0, 2.0, 3.0):
 #
 # ## 3. Two weights: why corners matter
 #
-# *Discuss: on the pictures below, the blue area holds all pairs of weights with a penalty of at most one.
-# Imagine a valley somewhere outside. Which point of the area is nearest to its bottom?*
+# *Discuss: on the pictures below, the blue area holds all pairs of weights with a penalty of at
+# most one. Imagine a valley somewhere outside. Which point of the area is nearest to its bottom?*
 
 # %%
 L1(1.0).plot()
@@ -87,8 +88,8 @@ L1(1.0).plot()
 L2(1.0).plot()
 
 # %% [markdown]
-# A circle can be touched anywhere. A diamond is touched mostly at its corners, and there one weight is
-# zero.
+# A circle can be touched anywhere. A diamond is touched mostly at its corners, and there one weight
+# is zero.
 #
 # **Exercise 3.** Draw the ball of `L1(0.5) + L2(0.5)`. Does it have corners?
 
@@ -97,8 +98,8 @@ L2(1.0).plot()
 
 # %% [markdown]
 # ??? note "Answer"
-#     Yes: its sides are round, its corners are still there. This *elastic net* makes zeros, and treats
-#     inputs that go together more evenly than L1 alone.
+#     Yes: its sides are round, its corners are still there. This *elastic net* makes zeros, and
+#     treats inputs that go together more evenly than L1 alone.
 #
 # ## 4. Many weights
 #
@@ -113,13 +114,12 @@ answers = inputs @ truth + 0.5 * rng.standard_normal(100)
 for penalty in (L1(0.1), L2(0.1)):
     weights = solve(inputs, answers, penalty).weights[:, 0]
     kept = np.flatnonzero(weights)
-    print(
-        f"{penalty!r:<22} {len(kept)} weights are not zero, {np.isin(range(5), kept).sum()} of the 5"
-    )
+    right = np.isin(range(5), kept).sum()
+    print(f"{penalty!r:<22} {len(kept)} weights are not zero, {right} of the 5")
 
 # %% [markdown]
-# **Exercise 4.** The weights that L1 keeps are too small, by about lam each. Why? How could one repair
-# that?
+# **Exercise 4.** The weights that L1 keeps are too small, by about lam each. Why? How could one
+# repair that?
 #
 # ??? note "Answer"
 #     L1 subtracts from every weight, also from the ones that matter. Fit the kept inputs once more
@@ -140,7 +140,8 @@ for name, values in weights.items():
 # ## 5. To take home
 #
 # - L2 divides, L1 subtracts. So L1 makes zeros, and L2 does not.
-# - A penalty trades a worse fit on the data at hand for, one hopes, a better one on the next data. Only
-#   data that were held back can say whether it does: see [choosing a strength](choosing-a-strength.md).
-# - In deep learning the optimizer decides whether zeros come out exact: see
-#   [what people get wrong](what-people-get-wrong.md).
+# - A penalty trades a worse fit on the data at hand for, one hopes, a better one on the next data.
+#   Only data that were held back can say whether it does: see [choosing a
+#   strength](choosing-a-strength.md).
+# - In deep learning the optimizer decides whether zeros come out exact: see [what people get
+#   wrong](what-people-get-wrong.md).

@@ -3,9 +3,10 @@
 #
 # <!-- tests: slow -->
 #
-# Attention comes in heads, and a model often has more of them than a task needs. A head is one group of
-# weights spread over several matrices: its rows of the projections to queries, keys and values, and its
-# columns of the output projection. A penalty on such groups makes whole heads vanish.
+# Attention comes in heads, and a model often has more of them than a task needs. A head is one
+# group of weights spread over several matrices: its rows of the projections to queries, keys and
+# values, and its columns of the output projection. A penalty on such groups makes whole heads
+# vanish.
 #
 # ## A task that one head can solve
 #
@@ -59,8 +60,8 @@ for member in attention.members:
 # %% [markdown]
 # ## Training with and without the penalty
 #
-# The penalty is a group lasso with a group for each head. Applied as a prox, it sets heads exactly to
-# zero that do not earn what they cost.
+# The penalty is a group lasso with a group for each head. Applied as a prox, it sets heads exactly
+# to zero that do not earn what they cost.
 
 
 # %%
@@ -91,8 +92,8 @@ for strength, (_, _, error, sizes) in runs.items():
     print(f"strength {strength:<7} error {error:.3f}   heads that are not zero: {alive} of 4")
 
 # %% [markdown]
-# A model that always answers 0 has an error of about 1, so all of these have learned something. Each
-# bar below is the size of one head in the output projection.
+# A model that always answers 0 has an error of about 1, so all of these have learned something.
+# Each bar below is the size of one head in the output projection.
 
 # %%
 import plotly.graph_objects as go
@@ -112,12 +113,13 @@ figure.update_yaxes(title_text="size in the output projection", **grid)
 # %% [markdown]
 # ## Without the dead heads
 #
-# `compact` takes the dead heads out of the attention. The model computes the same with fewer weights.
+# `compact` takes the dead heads out of the attention. The model computes the same with fewer
+# weights.
 
 # %%
 from shrinkage.compact import compact
 
-model, regularizer, _, _ = runs[3e-4]
+model, regularizer, _, _ = runs[1e-3]
 regularizer.detach()
 sequences, _ = draw_sequences(16, torch.Generator().manual_seed(3))
 small = compact(model, sequences, time_it=False)
@@ -127,5 +129,5 @@ parameters = small.report.parameters
 print(f"parameters: {int(parameters.before):,} before, {int(parameters.after):,} after")
 
 # %% [markdown]
-# The 96 units of the attention are queries, keys and values of 32 each: four heads of eight. One head
-# is left, with eight of each.
+# The 96 units of the attention are queries, keys and values of 32 each: four heads of eight. One
+# head is left, with eight of each.

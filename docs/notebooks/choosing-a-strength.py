@@ -4,11 +4,11 @@
 # <!-- tests: slow -->
 #
 # How strong should a penalty be? Too weak, and it does nothing; too strong, and the model no longer
-# sees the data. The answer is in the data: try a grid of strengths, and look at rows that the training
-# has not seen.
+# sees the data. The answer is in the data: try a grid of strengths, and look at rows that the
+# training has not seen.
 #
-# The table is about 442 patients with diabetes: ten measurements, and how far the disease had gone a
-# year later.
+# The table is about 442 patients with diabetes: ten measurements, and how far the disease had gone
+# a year later.
 
 # %%
 from sklearn.datasets import load_diabetes
@@ -19,8 +19,9 @@ train_X, test_X, train_y, test_y = train_test_split(X, y, random_state=0)
 train_X.head(3).round(1)
 
 # %% [markdown]
-# The measurements have different units. A penalty compares the sizes of weights, so the columns must
-# have one scale first. We take it from the training rows, since the test rows are not ours to know.
+# The measurements have different units. A penalty compares the sizes of weights, so the columns
+# must have one scale first. We take it from the training rows, since the test rows are not ours to
+# know.
 
 # %%
 mean, spread = train_X.mean(), train_X.std()
@@ -31,9 +32,9 @@ train_y, test_y = (train_y - centre) / width, (test_y - centre) / width
 # %% [markdown]
 # ## A grid of strengths
 #
-# `MLPRegressorCV` with no hidden layer is a linear model. It tries twenty strengths, from the one at
-# which no input is left to a thousandth of it, each on five folds: a fifth of the rows is held back,
-# the model is fitted to the others, and the score R² is that on the fifth.
+# `MLPRegressorCV` with no hidden layer is a linear model. It tries twenty strengths, from the one
+# at which no input is left to a thousandth of it, each on five folds: a fifth of the rows is held
+# back, the model is fitted to the others, and the score R² is that on the fifth.
 
 # %%
 from shrinkage.sklearn import MLPRegressorCV
@@ -43,13 +44,13 @@ lasso.fit(train_X, train_y)
 lasso.plot_path()
 
 # %% [markdown]
-# Read it from right to left. At the right end the penalty wins: no input has a weight, and the model
-# predicts the mean. As it weakens, inputs come in and the score rises, until more inputs no longer
-# help. The band is one standard error: the score that other folds might have given.
+# Read it from right to left. At the right end the penalty wins: no input has a weight, and the
+# model predicts the mean. As it weakens, inputs come in and the score rises, until more inputs no
+# longer help. The band is one standard error: the score that other folds might have given.
 #
 # The dotted line is the strength that was chosen. It is not the best score but the **strongest
-# penalty within one standard error of the best**. Its model is simpler, and nobody can tell from these
-# data that it is worse.
+# penalty within one standard error of the best**. Its model is simpler, and nobody can tell from
+# these data that it is worse.
 
 # %%
 chosen = lasso.feature_names_in_[lasso.selected_features_]
@@ -62,8 +63,8 @@ for name, model in (("one standard error", lasso), ("best score", best)):
 # %% [markdown]
 # ## Which penalty?
 #
-# A study asks the same question of several penalties at once. Every training is a record in a folder;
-# strengths are chosen on validation rows; the test rows are looked at once, at the end.
+# A study asks the same question of several penalties at once. Every training is a record in a
+# folder; strengths are chosen on validation rows; the test rows are looked at once, at the end.
 
 # %%
 import tempfile

@@ -21,7 +21,8 @@ l2 = lam * np.square(weights).sum()
 print(f"L1: {l1}, L2: {l2}")
 
 # %% [markdown]
-# The library has a class for each. A penalty is a function of an array; printed, it says its formula.
+# The library has a class for each. A penalty is a function of an array; printed, it says its
+# formula.
 
 # %%
 from shrinkage import L1, L2
@@ -33,10 +34,10 @@ L1(lam)
 # %% [markdown]
 # ## What they do to a weight
 #
-# The value of a penalty is only half of the story. Gradient descent follows its **gradient**. That of
-# L1 is `lam` for each positive weight and `−lam` for each negative one: large and small weights are
-# moved by the same amount. That of L2 is `2·lam·w`: the larger a weight, the more it is moved, and one
-# near zero hardly at all.
+# The value of a penalty is only half of the story. Gradient descent follows its **gradient**. That
+# of L1 is `lam` for each positive weight and `−lam` for each negative one: large and small weights
+# are moved by the same amount. That of L2 is `2·lam·w`: the larger a weight, the more it is moved,
+# and one near zero hardly at all.
 
 # %%
 print("gradient of L1:", L1(lam).gradient(weights))
@@ -54,10 +55,10 @@ print("prox of L1:", L1(lam).prox(small, step=1.0))
 print("prox of L2:", L2(lam).prox(small, step=1.0))
 
 # %% [markdown]
-# The picture shows all of this. On the left is the penalty of one weight. In the middle is the prox:
-# the flat part around zero is where weights become exactly zero. On the right are all pairs of weights
-# with a penalty of at most one. L1's diamond has its corners on the axes, where one of the weights is
-# zero, and that is where solutions like to end.
+# The picture shows all of this. On the left is the penalty of one weight. In the middle is the
+# prox: the flat part around zero is where weights become exactly zero. On the right are all pairs
+# of weights with a penalty of at most one. L1's diamond has its corners on the axes, where one of
+# the weights is zero, and that is where solutions like to end.
 
 # %%
 L1(lam).plot()
@@ -79,10 +80,10 @@ model = nn.Linear(4, 1, bias=False)
 nn.init.constant_(model.weight, 2.0)
 
 by_hand = {
-    "L1": sum(parameter.abs().sum() for parameter in model.parameters()),
-    "L2": sum(parameter.square().sum() for parameter in model.parameters()),
+    "L1": sum(parameter.abs().sum().item() for parameter in model.parameters()),
+    "L2": sum(parameter.square().sum().item() for parameter in model.parameters()),
 }
-print({name: float(value) for name, value in by_hand.items()})
+print(by_hand)
 
 # %% [markdown]
 # A `Regularizer` binds a penalty to a model. It takes the weights and leaves biases alone, and its
@@ -92,8 +93,8 @@ print({name: float(value) for name, value in by_hand.items()})
 from shrinkage.torch import Regularizer
 
 regularizer = Regularizer(model, L1(0.5))
-assert float(regularizer.penalty()) == 0.5 * float(by_hand["L1"])
-assert float(Regularizer(model, L2(0.25)).penalty()) == 0.25 * float(by_hand["L2"])
+assert regularizer.penalty().item() == 0.5 * by_hand["L1"]
+assert Regularizer(model, L2(0.25)).penalty().item() == 0.25 * by_hand["L2"]
 regularizer
 
 # %% [markdown]
@@ -128,6 +129,6 @@ print(with_penalty)
 np.testing.assert_allclose(with_decay, with_penalty, rtol=1e-12)
 
 # %% [markdown]
-# This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an L2
-# in the loss also agree with each other, but *what goes wrong* is another story: see
-# [what people get wrong](what-people-get-wrong.md).
+# This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an
+# L2 in the loss also agree with each other, but *what goes wrong* is another story: see [what
+# people get wrong](what-people-get-wrong.md).

@@ -1,6 +1,8 @@
 # %% [markdown]
 # # Six ways side by side
 #
+# <!-- tests: slow -->
+#
 # "Weight decay" has many meanings. The fastest way to tell them apart is a sandbox: two weights, no
 # data at all, and one step. Whatever moves a weight then is the regularization itself.
 #
@@ -33,8 +35,8 @@ for way in SIX:
 # 4. **Decoupled L1** takes the same amount from each weight, and stops at zero.
 # 5. **L1 in the loss** does the same through the gradient, scaled by the learning rate. It does not
 #    stop at zero.
-# 6. The last one moves *both* weights **down**. The negative weight grows. It is no penalty at all: it
-#    subtracts a constant, whatever the sign of the weight, as one released optimizer does.
+# 6. The last one moves *both* weights **down**. The negative weight grows. It is no penalty at all:
+#    it subtracts a constant, whatever the sign of the weight, as one released optimizer does.
 #
 # ## Many steps
 #
@@ -60,16 +62,16 @@ for way, colour in zip(SIX, COLOURS, strict=True):
 figure.update_layout(
     template="none", height=460, paper_bgcolor=clear, plot_bgcolor=clear, font_color="#80858c"
 )
-figure.update_layout(legend={"orientation": "h", "y": -0.2})
+figure.update_layout(legend={"orientation": "h", "y": -0.25})
 figure.update_xaxes(title_text="step", **grid)
 figure.update_yaxes(title_text="weight", range=[-2.1, 1.2], **grid)
 
 # %% [markdown]
 # ## Let the library find the rule
 #
-# One does not need to read an optimizer's code to know which of these it is. `probe` steps it with and
-# without its decay, from different weights, learning rates and strengths, and writes down the rule that
-# explains what it saw.
+# One does not need to read an optimizer's code to know which of these it is. `probe` steps it with
+# and without its decay, from different weights, learning rates and strengths, and writes down the
+# rule that explains what it saw.
 
 # %%
 import torch
@@ -81,8 +83,8 @@ for law in (sgd, adam, adamw):
     print(law)
 
 # %% [markdown]
-# A law shows itself as a table, and `plot()` draws it: how much a weight of each size changes in one
-# step, and where weights go.
+# A law shows itself as a table, and `plot()` draws it: how much a weight of each size changes in
+# one step, and where weights go.
 
 # %%
 adamw

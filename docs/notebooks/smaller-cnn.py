@@ -4,9 +4,9 @@
 # <!-- tests: slow -->
 #
 # Zeros in a weight matrix save nothing by themselves: the matrix is as large as before. If *whole
-# channels* are zero, they can be taken out, and what is left is a smaller network of the same kind. This
-# page trains a small convolutional network on pictures of digits, asks for half of its channels to be
-# zero, and removes them.
+# channels* are zero, they can be taken out, and what is left is a smaller network of the same kind.
+# This page trains a small convolutional network on pictures of digits, asks for half of its
+# channels to be zero, and removes them.
 
 # %%
 import torch
@@ -33,10 +33,10 @@ model = nn.Sequential(
 # %% [markdown]
 # ## Ask for a share of zeros
 #
-# A channel's weights are one group. Under `GroupL0` with a target, each step on the ramp sets the least
-# important channels to zero, more and more of them, until the share that was asked for is reached. From
-# then on they stay zero, and the rest of the training adapts the others. The convolutions have no
-# biases, so a channel whose weights are zero is zero everywhere.
+# A channel's weights are one group. Under `GroupL0` with a target, each step on the ramp sets the
+# least important channels to zero, more and more of them, until the share that was asked for is
+# reached. From then on they stay zero, and the rest of the training adapts the others. The
+# convolutions have no biases, so a channel whose weights are zero is zero everywhere.
 
 # %%
 from shrinkage import GroupL0
@@ -87,8 +87,8 @@ regularizer.sparsity()
 # %% [markdown]
 # ## Take them out
 #
-# `compact` removes what has no effect, checks that both models give the same outputs, and reports layer
-# by layer.
+# `compact` removes what has no effect, checks that both models give the same outputs, and reports
+# layer by layer.
 
 # %%
 from shrinkage.compact import compact

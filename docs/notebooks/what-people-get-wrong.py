@@ -1,6 +1,8 @@
 # %% [markdown]
 # # What people get wrong
 #
+# <!-- tests: slow -->
+#
 # A penalty is three lines of code, and each of them can go wrong without an error. Here are six of
 # the usual mistakes, each run beside the right way.
 
@@ -41,9 +43,9 @@ print(f"largest gradient, penalty as a tensor: {float(model[0].weight.grad.abs()
 # %% [markdown]
 # ## 2. The norm in place of its square
 #
-# `w.norm(2)` is the length √Σw² and not Σw². The length pulls every weight matrix with the same force,
-# however small it has become; its square pulls less and less. Both are useful, as different penalties:
-# the square is `L2`, the length of groups is `GroupLasso`.
+# `w.norm(2)` is the length √Σw² and not Σw². The length pulls every weight matrix with the same
+# force, however small it has become; its square pulls less and less. Both are useful, as different
+# penalties: the square is `L2`, the length of groups is `GroupLasso`.
 
 # %%
 for scale in (1.0, 0.1, 0.01):
@@ -55,8 +57,8 @@ for scale in (1.0, 0.1, 0.01):
 # %% [markdown]
 # ## 3. The norm of zeros
 #
-# The derivative of a length at zero does not exist. Autograd divides zero by zero there, and one NaN
-# spreads through the whole model. The library takes the subgradient 0, so weights at zero rest.
+# The derivative of a length at zero does not exist. Autograd divides zero by zero there, and one
+# NaN spreads through the whole model. The library takes the subgradient 0, so weights at zero rest.
 
 # %%
 w = torch.zeros(3, requires_grad=True)
@@ -67,8 +69,9 @@ print("by the library:", GroupLasso(1.0).gradient(torch.zeros(3)))
 # %% [markdown]
 # ## 4. One graph for many steps
 #
-# A penalty that is calculated once, before the loop, belongs to the weights of that moment. The second
-# `backward()` fails, as the graph is gone. `penalty()` builds a fresh graph each time it is called.
+# A penalty that is calculated once, before the loop, belongs to the weights of that moment. The
+# second `backward()` fails, as the graph is gone. `penalty()` builds a fresh graph each time it is
+# called.
 
 # %%
 model = make_model()
@@ -96,8 +99,9 @@ Regularizer(make_model(), L2(1e-3))
 # %% [markdown]
 # ## 6. L1 in the loss, and waiting for zeros
 #
-# The gradient of L1 has one size on either side of zero. A weight that should be zero is pushed across,
-# pushed back, and so on. It comes near zero and is never there. A prox after each step stops at zero.
+# The gradient of L1 has one size on either side of zero. A weight that should be zero is pushed
+# across, pushed back, and so on. It comes near zero and is never there. A prox after each step
+# stops at zero.
 
 
 # %%
@@ -129,8 +133,8 @@ proximal
 # %% [markdown]
 # ## Let the audit look
 #
-# Most of these mistakes can be seen before training. `audit` reads a model and its optimizer, says how
-# fast each weight decays, and what to mend.
+# Most of these mistakes can be seen before training. `audit` reads a model and its optimizer, says
+# how fast each weight decays, and what to mend.
 
 # %%
 model = make_model()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -19,7 +21,9 @@ from compact.networks import (
     run,
     stir,
 )
+from dead_units import find_gone, find_removable, find_units, plant, tag
 from shrinkage.compact import compact
+from shrinkage.compact.verification import as_sample
 
 
 def assert_only_live_units(model: nn.Module, small: nn.Module, live: dict[str, int]) -> None:
@@ -121,3 +125,59 @@ def test_the_experiments_see_both_kinds_of_dead_units() -> None:
     live = find_live_units(model, lambda: torch.randn(16, 3, dtype=torch.float64))
     assert live == {"0": 2, "2": 2}
     assert run(model, torch.randn(5, 3).double()).shape == (5, 2)
+
+
+class Residual(nn.Module):
+    """A stem, two blocks that add to it, and a gate for each channel."""
+
+    def __init__(self, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(2, 9, 3, padding=1), norm(9)
+        self.wide, self.deep = nn.Conv2d(9, 12, 1), nn.Conv2d(12, 12, 3, padding=1, groups=3)
+        self.back, self.back_norm = nn.Conv2d(12, 9, 1, bias=False), norm(9)
+        self.squeeze, self.excite = nn.Conv2d(9, 4, 1), nn.Conv2d(4, 9, 1)
+        self.head = nn.Linear(9, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.stem(x)))
+        y = torch.relu(self.deep(torch.relu(self.wide(x))))
+        x = x + self.back_norm(self.back(y))
+        x = x * torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean((2, 3), keepdim=True)))))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("make", [Residual, Branches, lambda: Recurrent(nn.LSTM)])
+def test_units_go_that_are_dead_in_all_tensors_that_write_them(
+    make: Callable[[], nn.Module], seed: int
+) -> None:
+    model = stir(make(), seed)
+    inputs = torch.randn(2, 2, 8, 8, dtype=torch.float64)
+    if isinstance(model, Recurrent):
+        inputs = torch.randint(0, 9, (2, 7))
+    units = find_units(model, as_sample(inputs))
+    dead = plant(model, units, seed)
+    assert 0 < len(dead) < len(units)
+    small = compact(model, inputs, tag(model), time_it=False)
+    sources = [unit for unit in dead if list(unit.sources(model))]
+    assert find_removable(model, as_sample(inputs), sources) == [True] * len(sources)
+    assert find_gone(model, small, dead) == [True] * len(dead)
+    live = [unit for unit in units if unit not in dead]
+    assert not any(find_gone(model, small, live))
+    assert small.report.difference <= 1e-10
+
+
+def test_the_experiment_sees_who_looks_at_a_unit() -> None:
+    model = stir(Residual(lambda width: nn.GroupNorm(3, width)), 0)
+    inputs = torch.randn(2, 2, 8, 8, dtype=torch.float64)
+    units = find_units(model, as_sample(inputs))
+    dead = plant(model, units)
+    small = compact(model, inputs, tag(model), time_it=False)
+    can_go = find_removable(model, as_sample(inputs), dead)
+    normalized = [any(name.startswith("norm") for name, _, _ in unit.written) for unit in dead]
+    assert can_go == [not each for each in normalized]
+    assert 0 < sum(normalized) < len(dead)
+    assert find_gone(model, small, dead) == can_go
+    alive = [unit for unit in units if unit not in dead]
+    found = find_removable(model, as_sample(inputs), alive)
+    assert sum(found) < len(alive) / 4  # a relu may be 0 for every input by chance

@@ -18,7 +18,8 @@ import shrinkage.torch
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
-from shrinkage.torch.attaching import proximal
+from shrinkage.torch.attaching import proximal, scores
+from shrinkage.torch.attaching.strength import find_factor
 from shrinkage.torch.binding.target import Goal, Target
 from shrinkage.torch.tensors.smallest import bits_of, take_smallest
 
@@ -150,20 +151,81 @@ def test_ties_and_sleeping_optimizers_give_exactly_k() -> None:
     regularizer.release()
 
 
-@pytest.mark.filterwarnings("ignore:target:UserWarning")
+@pytest.mark.filterwarnings("ignore:target. 2.weight keeps:UserWarning")
 @pytest.mark.parametrize(
     "penalty", [L1(1e-3), L1(10.0), MCP(0.1, 1.0), SCAD(0.1), LogSum(1e-3, 0.03)], ids=str
 )
 @pytest.mark.parametrize("name", ["momentum", "our Adam"])
-def test_a_steered_strength_arrives_too(penalty: Penalty, name: str) -> None:
+def test_a_steered_strength_follows_the_ramp_and_holds_its_zeros(
+    penalty: Penalty, name: str
+) -> None:
+    """Without a warning: at the end the strength holds nearly all zeros by itself."""
     model, optimizer, regularizer = attached(penalty, MAKES[name])
-    train(model, optimizer, 5)
-    assert regularizer.sparsity().zeros == 0
-    train(model, optimizer, 20)
-    assert regularizer.sparsity().zeros == 176
+    for step in range(1, 26):
+        train(model, optimizer, 1)
+        p = min(max((step - 5) / 20, 0.0), 1.0)
+        wanted = round(0.8 * (1 - (1 - p) ** 3) * 220)
+        assert wanted <= regularizer.sparsity().zeros <= wanted + 1
     assert regularizer.factor != 1.0
     assert "reached at step 25" in repr(regularizer)
     regularizer.release()
+
+
+def test_the_strength_does_not_depend_on_the_one_that_was_written() -> None:
+    found = []
+    for lam in (1e-6, 10.0):
+        model, optimizer, regularizer = attached(L1(lam), target_floor=0.0, target_steps=40)
+        train(model, optimizer, 45)
+        found.append(lam * regularizer.factor)
+        regularizer.release()
+    assert max(found) < 1.3 * min(found)
+
+
+def test_a_strength_that_has_had_no_time_is_told() -> None:
+    model, optimizer, regularizer = attached(L1(1e-3), target_start=0, target_steps=1)
+    with pytest.warns(UserWarning, match=r"at step 1 the strength holds 0\.0% zeros, where 80\.0%"):
+        train(model, optimizer, 1)
+    assert regularizer.sparsity().zeros == 176
+    assert "the last 80.0% the smallest" in repr(regularizer)
+    regularizer.release()
+
+
+@pytest.mark.parametrize("penalty", [L1(1e-3), SCAD(0.1), L1(1e-3) + L2(1e-2)], ids=str)
+@pytest.mark.parametrize("name", ["momentum", "Adam", "Adagrad"])
+def test_a_sample_says_how_many_zeros_a_strength_leaves(
+    penalty: Penalty, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nn.Linear(300, 100, bias=False)
+    optimizer, regularizer = MAKES[name](model.parameters()), Regularizer(model, penalty)
+    attachment = regularizer.attach(optimizer, "proximal", target=0.5, target_steps=10)
+    model(torch.randn(8, 300)).square().mean().backward()
+    optimizer.step()
+    (units,) = attachment._proximal._pursuit._aims[0].units
+    part, group = units.binding.parts[0], optimizer.param_groups[0]
+    readings = [attachment._proximal.own_steps.read(group, part)]
+    whole = units.zeros_after(readings)
+    monkeypatch.setattr(scores, "SAMPLE", 10_000)
+    sample = units.zeros_after(readings)
+    for factor in (0.1, 10.0, 1000.0):
+        assert sample(factor) == pytest.approx(whole(factor), abs=600)  # four standard errors
+    assert whole(1e6) == 30_000
+    assert sample(1e6) == 30_000
+
+
+def test_the_factor_that_leaves_so_many_zeros_is_found_from_anywhere() -> None:
+    at_least = [1e-3, 1e-3, 0.5, 2.0, 2.1, 2.2, 7.0, 1e4]
+
+    def zeros_at(factor: float) -> int:
+        return sum(factor >= score for score in at_least)
+
+    for last in (1e-9, 1.0, 1e9):
+        assert 2.2 <= find_factor(zeros_at, last, 6) <= 7.0
+    assert find_factor(zeros_at, 1.0, 9) == 1.0  # never so many: it stays
+    assert find_factor(lambda factor: 5, 1.0, 3) == 0.0  # more without a penalty
+    factor = 6.9
+    for _ in range(200):
+        factor = find_factor(zeros_at, factor, 6)
+    assert factor == pytest.approx(2.2, rel=0.1)  # the least one, in the course of many steps
 
 
 @pytest.mark.filterwarnings("ignore:target:UserWarning")
@@ -341,21 +403,16 @@ def test_the_smallest_of_several_pools_are_found_without_sorting(seed: int) -> N
         assert pool.taken.tolist() == mask.tolist()
 
 
-def test_the_ramp_and_the_gains() -> None:
+def test_the_ramp_and_the_floors() -> None:
     goal = Goal(0.9)
     target = Target({"*": goal}, start=100, steps=200, floor=None)
     wanted = []
-    for target.done in (0, 100, 200, 300, 400):
+    for goal.done in (0, 100, 200, 300, 400):
         wanted.append(round(target.wanted(goal), 10))
     assert wanted == [0.0, 0.0, 0.7875, 0.9, 0.9]
     assert target.most(goal, 1000, by_groups=False) == 980
     assert target.most(goal, 10, by_groups=False) == 9
     assert target.most(goal, 100, by_groups=True) == 95
-    goal.steer(0.5, by_groups=False)
-    assert goal.factor == pytest.approx(np.exp(0.1))
-    goal.zeros = 0.49
-    goal.steer(0.5, by_groups=False)
-    assert goal.factor == pytest.approx(np.exp(0.1 - 1.0))
 
 
 SHARDED = """
@@ -442,3 +499,4 @@ def test_the_table_says_what_a_step_does_before_the_target_on_its_ramp_and_after
         ADAM(later.model.parameters()), how="proximal", target=0.5, target_start=5, target_steps=2
     )
     assert "nothing before step 5" in repr(later)
+    regularizer.release()

@@ -15,7 +15,7 @@ from shrinkage.figures.style import Figure, Layout, Trace, style_of
 POINTS = 161  # of a curve
 SIDE, FINE = 33, 65  # points of a side of the plane; 0 and the reach are among them
 VIEW = 1.6  # the plane goes so many times as far as the reach
-THIN = 0.02  # the distance, in the reach, up to which a point counts as allowed by a constraint
+THIN = 0.4  # the distance, in steps of a side, up to which a point counts as allowed
 BALL, LINE = style_of(0), style_of(3)
 
 
@@ -74,7 +74,7 @@ def sample(penalty: Drawable, reach: float) -> Picture:
 
 def _sample_plane(penalty: Drawable, reach: float, side: np.ndarray) -> np.ndarray | None:
     """Two weights are a row: one unit with two inputs."""
-    unit = _value(penalty, reach, 0.0) if not penalty.is_indicator else THIN * reach
+    unit = _value(penalty, reach, 0.0) if not penalty.is_indicator else THIN * (side[1] - side[0])
     if not unit > 0:
         return None
     measure = _distance if penalty.is_indicator else _value

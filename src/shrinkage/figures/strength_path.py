@@ -30,6 +30,8 @@ def draw_strength_path(
             "overlaying": "y",
             "side": "right",
             "rangemode": "tozero",
+            "tick0": 0,
+            "dtick": max(1, round(int(kept.max(initial=1)) / 6)),
             "showgrid": False,
         },
         "legend": {"orientation": "h", "x": 0, "y": 1.12},

@@ -14,6 +14,7 @@ from shrinkage.scratch.activations import Softmax
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, Seed, check_inputs, check_size, make_rng
+from shrinkage.scratch.compacting import compact_
 from shrinkage.scratch.compatibility import check_parameters, check_parts
 from shrinkage.scratch.layers import Dense, Dropout, Layer, dense_layers
 from shrinkage.scratch.losses import SoftmaxCategoricalCrossEntropy
@@ -245,6 +246,30 @@ class Network:
         """
         layers, loss, optimizer = read_parts(Path(path))
         return cls(layers, loss=loss, optimizer=optimizer)
+
+    def compact(self) -> Network:
+        """The same predictions from a network without the hidden units that change no output.
+
+        Penalties on groups set all weights of a unit to 0. What the optimizer remembers goes along,
+        so that training continues from the new network. This one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If a unit would go of which a penalty knows by its index.
+
+        Examples
+        --------
+        >>> from shrinkage.scratch import SGD, MeanSquaredError, ReLU
+        >>> layers = [Dense(2, 64, rng=0), ReLU(), Dense(64, 1, rng=1)]
+        >>> network = Network(layers, loss=MeanSquaredError(), optimizer=SGD())
+        >>> network.layers[0].weights[:, 11:] = 0.0
+        >>> network.compact().layers[0]
+        Dense(2, 11)
+        """
+        small = deepcopy(self)
+        compact_(small.layers, small.optimizer)
+        return small
 
     def _outputs(self, X: ArrayLike) -> Array:
         """The output of the last layer, without dropout."""

@@ -20,7 +20,7 @@ from shrinkage.torch.binding.clipping import clip_grad_norm_
 from shrinkage.torch.binding.records import load_state, save_state
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.target import make_target
-from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule, check_schedule
 
@@ -159,7 +159,7 @@ class Regularizer(Regularized):
         *,
         scale: str | None = None,
         schedule: Schedule | None = None,
-        metric: UserMetric | None = None,
+        metric: Metric | None = None,
         max_norm: float | None = None,
         target: float | Mapping[str, float] | None = None,
         target_start: int | None = None,
@@ -182,9 +182,9 @@ class Regularizer(Regularized):
             Loshchilov and Hutter do), or by nothing.
         schedule : callable, optional
             As for `Regularizer`; takes the place of the one given there.
-        metric : callable, optional
-            For "proximal" under an optimizer that is not known: a function (optimizer, group,
-            parameter) → its own step, a number or a tensor of the parameter's shape.
+        metric : "measured" or callable, optional
+            For "proximal" under an unknown optimizer: "measured" from its moves, or a function
+            (optimizer, group, parameter) → its own step, a number or a tensor of its shape.
         max_norm : float, optional
             Above 0: each step first clips the gradients of all parameters of `optimizer` to this
             norm, and the strength with them, as `clip_grad_norm_` does; in place of all other
@@ -196,10 +196,10 @@ class Regularizer(Regularized):
             ``target·(1 − (1 − p)³)`` with p from 0 to 1. Nothing acts before; after it the zeros
             are held, as by `hold_zeros`. Under `L0` and `GroupL0` each step sets exactly so many
             to 0, those of least ``w²/s`` by the optimizer's own step s, and shrinks no other.
-            Under other penalties the strength is steered, and in the last step the smallest fill
-            the gap. `factor` is the strength found.
+            Under other penalties each step sets the smallest to 0 too, and the strength is steered:
+            it is the least one that holds these zeros. `factor` is the strength found.
         target_start, target_steps : int
-            Steps, counted from now on; `target_start` is 0 by default.
+            Steps that move what the share is of, from now on; `target_start` is 0 by default.
         target_floor : float, optional
             The share of each layer that stays. Default: 0.02 of its entries or a fifth of
             ``1 − target``, 0.1 of its groups or half of that, the smaller one; at least one.

@@ -1,9 +1,10 @@
 """The way to a wanted share of zeros: which units become zero in each step.
 
-Under a count of what is not zero (L0, and over groups) each step sets the k units to zero that are
-worth least (`scores`), and leaves the others as they are. Under other penalties the strength is
-steered, so that their own prox makes the zeros. In the last step both set exactly k to zero, and
-from then on these are held.
+Each step sets the k units to zero that are worth least (`scores`). Under a count of what is not
+zero (L0, and over groups) nothing else is moved. Under other penalties their own prox comes first,
+at the strength that holds the zeros of the step before (`strength`), so that these are the
+penalty's own; the step adds what the ramp asks for beyond them. After the last step the zeros are
+held.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 
 from shrinkage.torch.attaching.pairs import Pair
 from shrinkage.torch.attaching.scores import Units, zero_making_terms
+from shrinkage.torch.attaching.strength import find_factor
 from shrinkage.torch.binding.bindings import Binding, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
 from shrinkage.torch.tensors.smallest import Pool, take_smallest
 
-LONGEST_SEARCH = 60  # factors of 2
-SMALL = 1 << 12  # units: so few may all become zero in one step
+NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
 Read = Callable[[Pair], Sequence[Reading | None]]
 MakePool = Callable[[Units, Pair, int], Pool]
 
@@ -85,48 +86,46 @@ class Pursuit:
     def step_(self, moved: Sequence[Pair], read: Read, prox_: Callable[..., None]) -> None:
         """Act in the step that the optimizer has just made; `prox_` applies penalties to pairs."""
         self.refresh()
-        self.target.done += 1
-        aimed = {id(units.binding) for aim in self._aims for units in aim.units}
-        prox_([pair for pair in moved if id(pair[0]) not in aimed], self.bound.multiplier)
-        for aim in self._aims:
-            members = {id(units.binding) for units in aim.units}
-            pairs = [pair for pair in moved if id(pair[0]) in members]
-            if self.target.done <= self.target.start:
-                prox_(pairs, 0.0)
-            elif self.target.is_reached:
-                prox_(pairs, 0.0)
-                self._fill_(aim, pairs)
-            elif aim.is_exact:
-                self._project_(aim, pairs)
-            else:
-                if aim.goal.gap is None:
-                    aim.goal.factor = self._first_factor(aim, pairs, read)
-                aim.goal.steer(self.target.wanted(aim.goal), by_groups=aim.by_groups)
-                self._tell_factor()
-                self._shrink_(aim, pairs, prox_)
-            is_counted = self.target.is_reached or not aim.is_exact
-            if is_counted and self.target.done > self.target.start:
-                aim.goal.zeros = self._share(aim)
+        aim_of = {id(units.binding): aim for aim in self._aims for units in aim.units}
+        prox_([pair for pair in moved if id(pair[0]) not in aim_of], self.bound.multiplier)
+        pairs_of = [[p for p in moved if aim_of.get(id(p[0])) is aim] for aim in self._aims]
+        for aim, pairs in zip(self._aims, pairs_of, strict=True):
+            if pairs:
+                aim.goal.done += 1
+                self._pursue_(aim, pairs, read, prox_)
         self._tell_factor()
         if self.target.is_reached:
             self.bound.hold_zeros()
+
+    def _pursue_(
+        self, aim: Aim, pairs: Sequence[Pair], read: Read, prox_: Callable[..., None]
+    ) -> None:
+        if aim.goal.done <= self.target.start:
+            prox_(pairs, 0.0)
+        elif aim.is_exact:
+            self._project_(aim, pairs)
+        else:
+            self._shrink_(aim, pairs, read, prox_)
+            self._fill_(aim, pairs)
 
     def _tell_factor(self) -> None:
         if len(self._aims) == 1:
             self.bound.factor = self._aims[0].goal.factor
 
     def _fill_(self, aim: Aim, pairs: Sequence[Pair]) -> None:
-        """In the last step set exactly as many units to zero as are wanted, the smallest."""
-        before = aim.goal.zeros
-        self._project_(aim, pairs)
-        if aim.is_exact:
+        """Add the smallest units to the zeros that the strength holds; at the end say how many."""
+        if aim.goal.done != self.target.end:
+            self._project_(aim, pairs)
             return
-        aim.goal.filled = max(aim.goal.share - before, 0.0)
-        if aim.goal.filled > FILLED:
+        held = self._share(aim)
+        self._project_(aim, pairs)
+        aim.goal.filled = max(aim.goal.share - held, 0.0)
+        total = sum(self._totals[units.binding.name] for units in aim.units)
+        if aim.goal.filled > FILLED + 1.0 / total:  # few groups are no finer than a point
             warnings.warn(
-                f"target: at step {self.target.done} the strength had made {before:.1%} zeros, "
-                f"where {aim.goal.share:.1%} were wanted; the smallest weights filled the gap; "
-                "give it more target_steps, or take L0(1.0), whose zeros are set directly",
+                f"target: at step {aim.goal.done} the strength holds {held:.1%} zeros, where "
+                f"{aim.goal.share:.1%} are wanted; the smallest weights fill the gap; give it more "
+                "target_steps, or take L0(1.0), whose zeros are set directly",
                 stacklevel=5,
             )
 
@@ -152,42 +151,40 @@ class Pursuit:
         full = [units for units, pool in zip(chosen, pools, strict=True) if pool.is_full]
         if full:
             self._tell_floor(aim, full[0])
-        if aim.is_exact and worth < math.inf and wanted > round(aim.goal.zeros * total):
+        if aim.is_exact and 0.0 < worth < math.inf and wanted > round(aim.goal.zeros * total):
             aim.goal.factor = worth
-        aim.goal.zeros = wanted / total
+        aim.goal.zeros = wanted / total if worth > 0.0 else self._share(aim)
 
-    def _first_factor(self, aim: Aim, pairs: Sequence[Pair], read: Read) -> float:
-        """The factor at which half of the units would be zero after the ramp without a gradient.
-
-        It is that at which a single prox would do it, found by factors of 2, over the number of
-        steps. So the gains begin at the right order of magnitude, whatever strength was written.
-        """
+    def _shrink_(
+        self, aim: Aim, pairs: Sequence[Pair], read: Read, prox_: Callable[..., None]
+    ) -> None:
+        """Apply the prox at the strength that holds the zeros of the step before."""
+        if aim.goal.zeros == 0.0:
+            aim.goal.factor = self.bound.factor
+            prox_(pairs, 0.0)
+            return
         units_of = {id(units.binding): units for units in aim.units}
-        total = sum(self._totals[units.binding.name] for units in aim.units)
-
-        def zeros_at(factor: float) -> int:
-            return sum(units_of[id(p[0])].count_zeros_after(read(p), factor) for p in pairs)
-
-        factor, half = self.bound.factor, total / 2
-        by = 0.5 if zeros_at(factor) > half else 2.0
-        for _ in range(LONGEST_SEARCH):
-            if (zeros_at(factor * by) > half) is (by > 1.0):
-                break
-            factor *= by
-        return factor / self.target.steps
-
-    def _shrink_(self, aim: Aim, pairs: Sequence[Pair], prox_: Callable[..., None]) -> None:
-        """Apply the prox at the steered strength; a layer at its floor keeps its largest units."""
-        units_of = {id(units.binding): units for units in aim.units}
+        zeros_after = [units_of[id(pair[0])].zeros_after(read(pair)) for pair in pairs]
+        total = sum(self._totals[units_of[id(pair[0])].binding.name] for pair in pairs)
+        factor = find_factor(
+            lambda factor: sum(zeros(factor) for zeros in zeros_after),
+            aim.goal.factor,
+            aim.goal.zeros * total,
+        )
+        if factor == 0.0:
+            prox_(pairs, 0.0)
+            return
+        aim.goal.factor = factor
+        self._tell_factor()
         near = []
-        for pair in pairs:
+        for pair, zeros in zip(pairs, zeros_after, strict=True):
             units = units_of[id(pair[0])]
             most = self._most(aim, units)
-            if most <= SMALL or units.count_zeros() >= most / 2:
+            if zeros(factor) > NEAR * most:
                 near.append((pair, units, most, pair[0].read_array().detach().clone()))
-        prox_(pairs, aim.goal.factor)
+        prox_(pairs, factor)
         for pair, units, most, before in near:
-            if units.count_zeros() > most:
+            if units.count_zeros() > most:  # the layer keeps its largest units
                 pair[0].set_(before)
                 take_smallest([self._make_pool(units, pair, most)], most)
                 self._tell_floor(aim, units)

@@ -9,7 +9,7 @@ price is the group's size.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from shrinkage.torch.tensors.shards import sum_over_shards
 from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of
 from shrinkage.torch.tensors.updates import limited_prox
 
+SAMPLE = 1 << 17  # entries, whose share of zeros is within 0.1 points of that of all
 LEAST_STEP = 1e-30  # what does not move is ranked by size, after what does
 
 
@@ -57,10 +58,32 @@ class Units:
         """How many are zero now, over all processes."""
         return self._count_zeros_in(self._array)
 
-    def count_zeros_after(self, readings: Sequence[Reading | None], factor: float) -> int:
-        """How many a single prox at this factor would leave zero, however far it moves them."""
-        step = OwnStep(self.binding.read_step(readings).step, math.inf)
-        return self._count_zeros_in(limited_prox(self._array, self.binding.penalty, step, factor))
+    def zeros_after(self, readings: Sequence[Reading | None]) -> Callable[[float], float]:
+        """How many a single prox would leave zero, however far it moves them, by its factor.
+
+        Of many entries a sample is looked at, the same one in each step.
+        """
+        penalty, (reading, *others) = self.binding.penalty, readings
+        if others or reading is None or not all(term.is_separable for term in terms(penalty)):
+            whole = OwnStep(self.binding.read_step(readings).step, math.inf)
+            array = self._array
+            return lambda factor: self._count_zeros_in(limited_prox(array, penalty, whole, factor))
+        (read_step, state), w = reading, self._array
+        here, size = _sampled(w), local_shard(w).numel()
+        alike = {key: v for key, v in state.items() if v.shape == w.shape}
+        if all(key in alike or value.numel() == 1 for key, value in state.items()):
+            step = read_step(state | {key: _sampled(value) for key, value in alike.items()}).step
+        else:
+            step = read_step(state).step
+            step = _sampled(step) if isinstance(step, Tensor) and step.shape == w.shape else step
+        own = OwnStep(step, math.inf)
+
+        def count(factor: float) -> float:
+            left = limited_prox(here, penalty, own, factor)
+            share = 1.0 - int(torch.count_nonzero(left)) / max(left.numel(), 1)
+            return int(sum_over_shards(torch.tensor([round(share * size)]), w))
+
+        return count
 
     def _count_zeros_in(self, w: Tensor) -> int:
         if self.groups is not None:
@@ -101,6 +124,16 @@ class Units:
             spread = mask.float().view(shape).expand(size)
             mask = _local_part(restore(xp, grouped, spread, nowhere) > 0, w)
         self.binding.zero_(mask.view(local_shard(w).shape))
+
+
+def _sampled(w: Tensor) -> Tensor:
+    """The entries of this process as a vector, or SAMPLE of them that are drawn the same always."""
+    vector = local_shard(w).reshape(-1)
+    if vector.numel() <= SAMPLE:
+        return vector
+    generator = torch.Generator().manual_seed(0)
+    places = torch.randint(vector.numel(), (SAMPLE,), generator=generator)
+    return vector[places.to(w.device)]
 
 
 def _real32(w: Tensor) -> torch.dtype:

@@ -10,11 +10,8 @@ from typing import Any
 
 from shrinkage.penalties.arrays import checked_number
 
-KI, KP = 0.2, 5.0  # gains on the share that is missing and on its change
-KI_GROUPS = 0.02  # a larger one overshoots, since a group that dies is many weights at once
-FASTEST_UP, FASTEST_DOWN = 0.2, -1.0  # by which log(factor) may change in a step
 FLOOR, GROUP_FLOOR = 0.02, 0.1
-FILLED = 0.005  # a larger gap at the end is warned of
+FILLED = 0.01  # a larger gap at the end is warned of
 
 
 @dataclass
@@ -23,17 +20,9 @@ class Goal:
 
     share: float
     factor: float = 1.0
-    gap: float | None = None  # what was missing at the last step
+    done: int = 0  # steps that have moved some of its weights, since it was attached
     zeros: float = 0.0  # the share of zeros after the last step
     filled: float = 0.0  # how much of the share was set to zero at the end, beyond the strength's
-
-    def steer(self, wanted: float, *, by_groups: bool) -> None:
-        """log f ← log f + clip(ki·e + kp·Δe, −1, 0.2), where e is the share that is missing."""
-        gap = wanted - self.zeros
-        change = 0.0 if self.gap is None else gap - self.gap
-        move = (KI_GROUPS if by_groups else KI) * gap + KP * change
-        self.factor *= math.exp(min(max(move, FASTEST_DOWN), FASTEST_UP))
-        self.gap = gap
 
 
 @dataclass
@@ -44,12 +33,21 @@ class Target:
     start: int
     steps: int
     floor: float | None
-    done: int = 0  # steps since it was attached
     has_told_floor: bool = False
 
     @property
+    def end(self) -> int:
+        """The step in which a goal is reached."""
+        return self.start + self.steps
+
+    @property
+    def done(self) -> int:
+        """The steps that all goals have made."""
+        return min(goal.done for goal in self.goals.values())
+
+    @property
     def is_reached(self) -> bool:
-        return self.done >= self.start + self.steps
+        return self.done >= self.end
 
     def find_pattern(self, names: Iterable[str]) -> str | None:
         """The first pattern that matches one of the names of a parameter, or None."""
@@ -58,7 +56,7 @@ class Target:
 
     def wanted(self, goal: Goal) -> float:
         """S·(1 − (1 − p)³), where p goes from 0 to 1."""
-        p = min(max((self.done - self.start) / self.steps, 0.0), 1.0)
+        p = min(max((goal.done - self.start) / self.steps, 0.0), 1.0)
         return goal.share * (1.0 - (1.0 - p) ** 3)
 
     def most(self, goal: Goal, units: int, *, by_groups: bool) -> int:
@@ -73,13 +71,13 @@ class Target:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as numbers and text."""
-        kept = ("factor", "gap", "zeros", "filled")
+        kept = ("factor", "done", "zeros", "filled")
         goals = {key: {k: getattr(goal, k) for k in kept} for key, goal in self.goals.items()}
-        return {"done": self.done, "has_told_floor": self.has_told_floor, "goals": goals}
+        return {"has_told_floor": self.has_told_floor, "goals": goals}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`; goals that it does not hold begin anew."""
-        self.done, self.has_told_floor = int(state["done"]), bool(state["has_told_floor"])
+        self.has_told_floor = bool(state["has_told_floor"])
         for pattern, goal in self.goals.items():
             for name, value in state["goals"].get(pattern, {}).items():
                 setattr(goal, name, value)
@@ -90,8 +88,8 @@ class Target:
             where = "" if pattern == "*" else f" in {pattern}"
             filled = f", the last {goal.filled:.1%} the smallest" if goal.filled > 0 else ""
             texts.append(f"{goal.zeros:.1%} zeros of {goal.share:.1%} wanted{where}{filled}")
-        end = self.start + self.steps
-        when = f"reached at step {end}" if self.is_reached else f"step {self.done} of {end}"
+        is_reached, end = self.is_reached, self.end
+        when = f"reached at step {end}" if is_reached else f"step {self.done} of {end}"
         return f"target: {'; '.join(texts)} ({when})"
 
 
