@@ -188,19 +188,19 @@ def ratio(
 
 
 def trials(device: str) -> Lines:
-    """A study in small: five strengths with the same seeds, all on the device."""
+    """A study in small: three strengths with the same seeds, all on the device."""
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(512, 64, generator=generator).to(device)
     y = X[:, :4].sum(1, keepdim=True)
     yield "| lam | inputs in use of 64 (4 are real) | loss |"
     yield "|---|---|---|"
-    for lam in (1e-3, 1e-2, 3e-2, 1e-1, 3e-1):
+    for lam in (1e-2, 1e-1, 3e-1):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 1)).to(device)
         penalty = {"0.weight": GroupLasso(lam, "in")}
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
         Regularizer(model, penalty).attach(optimizer, how="proximal")
-        for _ in range(200):
+        for _ in range(100):
             optimizer.zero_grad()
             loss = (model(X) - y).square().mean()
             loss.backward()
@@ -221,7 +221,7 @@ def report(device: str, sizes: list[int], rounds: int, *, compiles: bool) -> Lin
         ("Parity with the CPU after 10 steps", parity(device)),
         ("Accuracy against float64", accuracy(device)),
         ("Mixed precision", scaled(device)),
-        ("Five strengths", trials(device)),
+        ("Three strengths", trials(device)),
         *(
             (f"Cost at {size:,} entries", cost(device, size, rounds, compiles=compiles))
             for size in sizes
