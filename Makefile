@@ -61,7 +61,9 @@ bench: $(VENV)/.dev  ## what a regularized step costs, and how fast scratch netw
 seeds: $(VENV)/.dev  ## the tutorial's network over ten seeds, beside the figures it printed itself
 	$(BIN)/python benchmarks/spiral_seeds.py $(ARGS)
 
-docs: $(VENV)/.dev  ## write what the probe finds in every optimizer into docs/weight-decay.md
+docs: $(VENV)/.dev  ## write the pages that are made from the code: weight decay, the command, the rooms
+	$(BIN)/python docs/command.py
+	$(BIN)/python docs/architecture.py
 	$(BIN)/python docs/weight_decay.py
 
 notebooks: $(VENV)/.dev  ## run the notebooks and write their pages; ARGS="six-ways" for one

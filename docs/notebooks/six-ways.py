@@ -62,7 +62,7 @@ for way, colour in zip(SIX, COLOURS, strict=True):
 figure.update_layout(
     template="none", height=460, paper_bgcolor=clear, plot_bgcolor=clear, font_color="#80858c"
 )
-figure.update_layout(legend={"orientation": "h", "y": -0.2})
+figure.update_layout(legend={"orientation": "h", "y": -0.25})
 figure.update_xaxes(title_text="step", **grid)
 figure.update_yaxes(title_text="weight", range=[-2.1, 1.2], **grid)
 

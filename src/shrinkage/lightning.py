@@ -213,8 +213,10 @@ class RegularizerCallback(Callback):
     def _log(self, pl_module: LightningModule, *, on_step: bool, on_epoch: bool) -> None:
         if self.regularizer is not None:
             numbers = {f"{self.name}/{key}": x for key, x in measure(self.regularizer).items()}
-            # All processes measure the same numbers.
-            pl_module.log_dict(numbers, on_step=on_step, on_epoch=on_epoch, batch_size=1)
+            # All processes measure the same; Lightning warns of what it is not told to average.
+            pl_module.log_dict(
+                numbers, on_step=on_step, on_epoch=on_epoch, sync_dist=on_epoch, batch_size=1
+            )
 
     def _choose(self, optimizers: list[Optimizer]) -> Optimizer:
         """The optimizer that `optimizer` names.

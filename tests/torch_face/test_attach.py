@@ -98,7 +98,6 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (optim.LBFGS, {"how": "proximal"}, "does not work with LBFGS: its metric is a dense matrix"),
     (optim.Rprop, {"how": "proximal"}, "Rprop: it uses the gradient's sign alone"),
     (optim.ASGD, {"how": "proximal"}, "does not work with ASGD"),
-    (optim.Adafactor, {"how": "proximal"}, "does not work with Adafactor"),
     (partial(optim.RMSprop, centered=True), {"how": "proximal"}, "RMSprop(centered=True)"),
     (
         partial(optim.SGD, momentum=0.9, dampening=1.0),

@@ -58,7 +58,7 @@ def to_plotly(figure: Figure, *, y: str = "", height: int = 420) -> Any:
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hovermode": "closest",
-        "legend": {"orientation": "h", "x": 0, "y": -0.2},
+        "legend": {"orientation": "h", "x": 0, "y": -0.25},
         "yaxis": {},
         **figure.layout,
     }

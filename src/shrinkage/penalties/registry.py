@@ -1,8 +1,8 @@
 """Every penalty of the library, by the names under which others find it.
 
 A penalty enters itself, by `register` over its class. The text form, the exports, the table in
-docs/penalties.md and the tests' tables are read from here, in the order in which the package imports
-its modules.
+docs/penalties.md and the tests' tables are read from here, in the order in which the package
+imports its modules.
 """
 
 from __future__ import annotations

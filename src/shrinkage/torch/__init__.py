@@ -11,6 +11,7 @@ from shrinkage.torch import schedules
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.models.effective import Effective
 from shrinkage.torch.models.heads import heads
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.neurons import neurons
@@ -30,6 +31,7 @@ __all__ = [
     "Adam",
     "Attachment",
     "Audit",
+    "Effective",
     "Joint",
     "Law",
     "Regularizer",

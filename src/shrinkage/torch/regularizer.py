@@ -20,7 +20,7 @@ from shrinkage.torch.binding.clipping import clip_grad_norm_
 from shrinkage.torch.binding.records import load_state, save_state
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.target import make_target
-from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule, check_schedule
 
@@ -159,7 +159,7 @@ class Regularizer(Regularized):
         *,
         scale: str | None = None,
         schedule: Schedule | None = None,
-        metric: UserMetric | None = None,
+        metric: Metric | None = None,
         max_norm: float | None = None,
         target: float | Mapping[str, float] | None = None,
         target_start: int | None = None,
@@ -182,9 +182,9 @@ class Regularizer(Regularized):
             Loshchilov and Hutter do), or by nothing.
         schedule : callable, optional
             As for `Regularizer`; takes the place of the one given there.
-        metric : callable, optional
-            For "proximal" under an optimizer that is not known: a function (optimizer, group,
-            parameter) → its own step, a number or a tensor of the parameter's shape.
+        metric : "measured" or callable, optional
+            For "proximal" under an unknown optimizer: "measured" from its moves, or a function
+            (optimizer, group, parameter) → its own step, a number or a tensor of its shape.
         max_norm : float, optional
             Above 0: each step first clips the gradients of all parameters of `optimizer` to this
             norm, and the strength with them, as `clip_grad_norm_` does; in place of all other

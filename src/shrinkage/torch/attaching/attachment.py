@@ -13,13 +13,13 @@ With factor f, strength lam and data gradient g:
 With gradients that were clipped to c·g (`clipping`), coupled and proximal strengths are multiplied
 by the same c in that step, and so are decoupled ones under SGD with ``scale="lr"``.
 
-The parameters of a `Joint` are gathered into one matrix, changed, and scattered again. No penalty
-acts on a parameter without a gradient, nor on any weight in a step that AMP skips.
+No penalty acts on a parameter without a gradient, nor on any weight in a step that AMP skips.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -43,7 +43,7 @@ from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.amp import grad_scale_of, skips_step
 from shrinkage.torch.facts.initializing import is_initializing
-from shrinkage.torch.facts.own_step import Group, UserMetric, check_group, sign_of
+from shrinkage.torch.facts.own_step import Group, Metric, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
@@ -70,6 +70,8 @@ class Attachment:
     >>> group, part = optimizer.param_groups[0], attachment.bound.bindings[0].parts[0]
     >>> attachment.own_step(group, part).step  # what the strength of a prox is multiplied by
     0.1
+    >>> attachment.misfit()  # SGD's own step is known, so it is not measured
+    nan
     >>> attachment.detach()
     >>> Regularizer(model, L1(0.1)).attach(optimizer, how="decoupled").amount(group)
     0.1
@@ -83,7 +85,7 @@ class Attachment:
         *,
         scale: str | None,
         schedule: Schedule | None,
-        metric: UserMetric | None,
+        metric: Metric | None,
         max_norm: float | None,
         target: Target | None = None,
     ) -> None:
@@ -142,6 +144,8 @@ class Attachment:
         self._is_at_work = False
         self._end()
         self._momentum.clear()
+        if self._proximal is not None:
+            self._proximal.forget()
         self.bound.host = None
         if self._before_schedule is not None:
             self.bound.restore_schedule(*self._before_schedule)
@@ -170,10 +174,8 @@ class Attachment:
         if self._initializes or skips_step(optimizer):
             return None
         act = {"coupled": self._add_gradients, "decoupled": self._decay}.get(self.how)
-        if self.how == "proximal":
-            for group in optimizer.param_groups:
-                check_group(optimizer, group)
-            self._momentum.prepare(optimizer, named_in(self._pairs.pairs))
+        if self._proximal is not None:
+            act = self._proximal.prepare()
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
         elif self.how == "decoupled" and isinstance(optimizer, LBFGS):
             self._decay(without_gradient=True)
@@ -260,6 +262,10 @@ class Attachment:
         assert self._proximal is not None
         return self._proximal.own_steps.of(group, part)
 
+    def misfit(self) -> float:
+        """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; 0 at a rest."""
+        return math.nan if self._proximal is None else self._proximal.misfit()
+
     def _lost_without_record(self) -> Iterator[str]:
         """Name what is unknown where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
@@ -275,10 +281,7 @@ class Attachment:
     def _wrap(
         self, closure: Callable[[], Any], act: Callable[[], None] | None
     ) -> Callable[[], Any]:
-        """Wrap the closure: clip its gradients, and add ∂Ω to them and Ω to its loss, or decay.
-
-        The decay comes after the first evaluation, where the optimizer itself would decay.
-        """
+        """Wrap the closure: clip, and add ∂Ω and Ω each time, or act after the first evaluation."""
         calls = 0
 
         def wrapped() -> Any:

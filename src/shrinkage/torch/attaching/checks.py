@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checks import check_fit, check_free, check_holds, warn_of_division
+from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.max_norm import SelfClipping, check_no_late_clipping, checked_max_norm
 from shrinkage.torch.facts.momentum import MomentumFill
-from shrinkage.torch.facts.own_step import rule_for
 from shrinkage.torch.facts.precision import lost_in_rounding
+from shrinkage.torch.facts.rules import rule_for
 from shrinkage.torch.facts.scale import check_how, check_scale
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, decay_on
 from shrinkage.torch.facts.wrappers import check_optimizer
@@ -49,9 +50,10 @@ def check_attachment(
             unseen.first_lr(optimizer, group)
     for binding in bound.active:
         _check_binding(binding, optimizer, how, metric)
-    if how == "proximal" and metric is None:
-        rule_for(optimizer)
-    decay = decay_on(optimizer, (parameter for _, parameter in bound.named_parameters()))
+    parameters = [parameter for _, parameter in bound.named_parameters()]
+    decay = decay_on(optimizer, parameters)
+    if how == "proximal" and not callable(metric):
+        rule_for(optimizer, metric, parameters)
     if decay is not None:
         warnings.warn(beside_weight_decay(optimizer, decay, "attached penalty"), stacklevel=4)
     warn_of_division(bound, how, stacklevel=5)
@@ -68,8 +70,10 @@ def _check_how(how: str, scale: str | None, metric: Any) -> None:
     check_scale(scale, how)
     if metric is not None and how != "proximal":
         raise ValueError(f'metric= goes with how="proximal" alone, not with {how!r}')
-    if metric is not None and not callable(metric):
-        raise TypeError(f"metric must be a function (optimizer, group, parameter), got {metric!r}")
+    if metric is not None and metric != "measured" and not callable(metric):
+        raise TypeError(
+            f'metric must be "measured" or a function (optimizer, group, parameter), got {metric!r}'
+        )
 
 
 def check_target(bound: BoundModel, optimizer: Optimizer, how: str, schedule: object) -> None:
@@ -115,11 +119,13 @@ def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
 
 def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
     check_fit(binding.name, binding.penalty, binding.read_array())
+    if isinstance(binding, EffectiveBinding) and how != "coupled":
+        binding.check_settable(f'how="{how}"')
     if how != "proximal":
         binding.check_gradient()
         return
     reason = binding.penalty.why_no_prox()
-    plain = isinstance(optimizer, torch.optim.SGD) or metric is not None
+    plain = callable(metric) or (metric is None and isinstance(optimizer, torch.optim.SGD))
     if not plain:
         reason = reason or binding.penalty.why_no_metric()
     if reason is not None:

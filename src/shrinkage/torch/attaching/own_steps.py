@@ -17,7 +17,9 @@ from shrinkage.torch.binding.bindings import BoundParameter, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.records import START
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import Group, Rule, UserMetric, rule_for
+from shrinkage.torch.facts.measured import Measurement, measured
+from shrinkage.torch.facts.own_step import Group, Metric, Rule
+from shrinkage.torch.facts.rules import rule_for
 from shrinkage.torch.tensors.kinds import OwnStep
 
 if TYPE_CHECKING:
@@ -27,12 +29,17 @@ if TYPE_CHECKING:
 class OwnSteps:
     """How far an optimizer moves each parameter for each unit of its gradient.
 
-    This comes from `metric` where the user gives one, else from the rule for the optimizer.
+    This comes from `metric` where the user gives a function, else from the rule for the optimizer.
     """
 
-    def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: UserMetric | None) -> None:
-        self._bound, self._optimizer, self._metric = bound, optimizer, metric
-        self.rule: Rule | None = None if metric is not None else rule_for(optimizer)
+    def __init__(self, bound: BoundModel, optimizer: Optimizer, metric: Metric | None) -> None:
+        self._bound, self._optimizer = bound, optimizer
+        self._metric = metric if callable(metric) else None
+        self.rule: Rule | None = None
+        if self._metric is None:
+            parameters = [parameter for _, parameter in bound.named_parameters()]
+            self.rule = rule_for(optimizer, metric, parameters)
+        self.measurement = Measurement(optimizer) if self.rule is measured else None
         self._loops: FusedProx | None = None
 
     def prox_in_one_pass_(self, moved: Sequence[Pair], pairs: Sequence[Pair]) -> Sequence[Pair]:

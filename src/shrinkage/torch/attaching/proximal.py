@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +16,7 @@ from shrinkage.torch.binding.bindings import BoundParameter, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.own_step import UserMetric
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.tensors.smallest import Pool
 
 LARGE = 1 << 14  # entries: below, torch operations are as fast
@@ -31,7 +32,7 @@ class Proximal:
         optimizer: Optimizer,
         pairs: Pairs,
         share: Share,
-        metric: UserMetric | None,
+        metric: Metric | None,
         target: Target | None,
     ) -> None:
         self._bound, self._optimizer, self._share = bound, optimizer, share
@@ -39,9 +40,23 @@ class Proximal:
         self.own_steps = OwnSteps(bound, optimizer, metric)
         self._pursuit = None if target is None else Pursuit(bound, target, self._make_pool)
 
+    def prepare(self) -> Callable[[], None] | None:
+        """Before a step: what to do with its gradients once they are there, if anything."""
+        for group in self._optimizer.param_groups:
+            own_step.check_group(self._optimizer, group)
+        self._bound.momentum.prepare(self._optimizer, named_in(self._pairs.pairs))
+        measurement = self.own_steps.measurement
+        if measurement is None:
+            return None
+        held = [w for _, _, w in named_in(self._pairs.pairs)]
+        measurement.note_weights(held)
+        return lambda: measurement.note_gradients(held)
+
     def act_(self, moved: Sequence[Pair]) -> None:
         """Apply the penalties to what the optimizer has just moved."""
         self._bound.momentum.count(self._optimizer, named_in(moved))
+        if self.own_steps.measurement is not None:
+            self.own_steps.measurement.take((group, w) for group, _, w in named_in(moved))
         self._moved = len(moved)
         if self._pursuit is not None and not self._pursuit.target.is_reached:
             self._pursuit.step_(moved, self._read, self._prox_)
@@ -50,6 +65,18 @@ class Proximal:
         else:
             for pair in moved:
                 self._prox_([pair], self._pursuit.factor_of(pair[0]))
+
+    def misfit(self) -> float:
+        """How far the optimizer's moves are from its measured step times its gradients."""
+        measurement = self.own_steps.measurement
+        if measurement is None:
+            return math.nan
+        return measurement.misfit((group, w) for group, _, w in named_in(self._pairs.pairs))
+
+    def forget(self) -> None:
+        """Take what was measured out of the optimizer's state."""
+        if self.own_steps.measurement is not None:
+            self.own_steps.measurement.forget()
 
     def _prox_(self, moved: Sequence[Pair], factor: float) -> None:
         rows = isinstance(self._optimizer, torch.optim.SparseAdam)

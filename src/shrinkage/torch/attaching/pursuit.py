@@ -120,7 +120,8 @@ class Pursuit:
         held = self._share(aim)
         self._project_(aim, pairs)
         aim.goal.filled = max(aim.goal.share - held, 0.0)
-        if aim.goal.filled > FILLED:
+        total = sum(self._totals[units.binding.name] for units in aim.units)
+        if aim.goal.filled > FILLED + 1.0 / total:  # few groups are no finer than a point
             warnings.warn(
                 f"target: at step {aim.goal.done} the strength holds {held:.1%} zeros, where "
                 f"{aim.goal.share:.1%} are wanted; the smallest weights fill the gap; give it more "

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
-from shrinkage.torch.facts.own_step import rule_for
+from shrinkage.torch.facts.rules import rule_for
 
 LEAVE_OUT = "# give these None in the mapping of the Regularizer"
 
@@ -105,7 +105,7 @@ def how_for_zeros(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) 
     """ "proximal" where that is possible, else "decoupled"."""
     penalties = [applied.penalty for each in parameters for applied in each.penalties]
     try:
-        rule_for(optimizer)
+        rule_for(optimizer, parameters=[each.tensor for each in parameters])
     except ValueError:
         return "decoupled"
     steps_are_scalar = isinstance(optimizer, torch.optim.SGD)

@@ -15,8 +15,9 @@ from shrinkage.torch.auditing.findings_about_models import ABOUT_MODELS
 from shrinkage.torch.auditing.findings_about_penalties import ABOUT_PENALTIES
 from shrinkage.torch.auditing.findings_about_zeros import ABOUT_ZEROS
 from shrinkage.torch.auditing.snapshot import take_snapshot
-from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bindings import Binding, BoundParameter, SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
+from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import units_note
@@ -62,7 +63,7 @@ def rows(bound: BoundModel) -> list[Row]:
 
 def _note(binding: Binding, selected: Selected) -> str:
     """What is not certain of the units that a penalty has for groups."""
-    if len(binding.parts) > 1:
+    if not isinstance(binding, SingleBinding):
         return ""
     noted = (
         units_note(getattr(term, "groups", None), selected.owner, selected.candidate.parameter)
@@ -76,9 +77,11 @@ def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, s
     strengths = _strengths(binding.written)
     strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
     penalty = construct(binding.written)
-    if len(binding.parts) > 1:
+    if binding.name != part.name:
         penalty += f" on {binding.name}"
     one_step = describe_step(bound, binding.penalty, part)
+    if isinstance(binding, EffectiveBinding):
+        one_step += ", through the effective weight"
     return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from shrinkage.penalties import Penalty, to_text
 from shrinkage.penalties.arrays import widen
 from shrinkage.penalties.rebuild import with_arrays, with_groups
+from shrinkage.torch.models.effective import Effective
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected
@@ -178,7 +179,7 @@ def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Single
     return [
         _bound(item, item.penalty, starts, models)
         for item in selected
-        if item.penalty is not None and not isinstance(item.by, Joint)
+        if item.penalty is not None and not isinstance(item.by, Joint | Effective)
     ]
 
 

@@ -13,12 +13,13 @@ from torch.optim import Optimizer
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
 from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch, bind
+from shrinkage.torch.binding.effective_binding import EffectiveBinding, bind_effective
 from shrinkage.torch.binding.finite import check_finite
 from shrinkage.torch.binding.held import HeldZeros, stop_watching, watch
 from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
-from shrinkage.torch.facts.own_step import Group, UserMetric
+from shrinkage.torch.facts.own_step import Group, Metric
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
@@ -34,7 +35,7 @@ class Host(Protocol):
     It is an `Attachment`, or it stands for an optimizer that has the penalty inside.
     """
 
-    metric: UserMetric | None  # the step for "proximal" that the user gave
+    metric: Metric | None  # the step for "proximal" that the user gave
     stepped_by: str | None  # another optimizer that stepped the weights without the penalty
 
     @property
@@ -106,7 +107,8 @@ class BoundModel:
     def _bind(self) -> None:
         self.selected = self._select(self.model, self.penalties, self.on)
         joints = bind_joints(self.selected)
-        self.bindings: list[Binding] = [*bind(self.selected, self.starts), *joints]
+        effective = bind_effective(self.selected)
+        self.bindings: list[Binding] = [*bind(self.selected, self.starts), *joints, *effective]
         self._watch = ModelWatch(self.model)
 
     def refresh(self) -> None:
@@ -204,6 +206,9 @@ class BoundModel:
     def hold_zeros(self, *, of_loaded_weights: bool = False) -> None:
         """Hold what is 0 now, or what is 0 at the next step; see `Regularized.hold_zeros`."""
         self.refresh()
+        for binding in self.bindings:
+            if isinstance(binding, EffectiveBinding):
+                binding.check_settable("holding its zeros")
         self.held = HeldZeros(() if of_loaded_weights else self.parts)
         watch(self)
 

@@ -7,10 +7,9 @@ reads s from the optimizer's state after `step()`; bcK stands for 1 − βK^t.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from shrinkage.torch.tensors.kinds import OwnStep
 
 Group = dict[str, Any]
 UserMetric = Callable[[Optimizer, Group, Tensor], "float | Tensor"]
+Metric = UserMetric | Literal["measured"]
 
 
 Rule = Callable[[Group, dict[str, Any], float], OwnStep]
@@ -106,71 +106,6 @@ def sparse_adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep
     return OwnStep(_over(scale, denominator), 2.0 * group["lr"])
 
 
-_RULES: dict[type[Optimizer], Rule] = {
-    torch.optim.SGD: sgd,
-    torch.optim.Adam: adam,
-    torch.optim.AdamW: adam,
-    torch.optim.NAdam: nadam,
-    torch.optim.RAdam: radam,
-    torch.optim.Adamax: adamax,
-    torch.optim.RMSprop: rmsprop,
-    torch.optim.Adagrad: adagrad,
-    torch.optim.Adadelta: adadelta,
-    torch.optim.SparseAdam: sparse_adam,
-}
-WITHOUT_METRIC = {
-    "LBFGS": "its metric is a dense matrix",
-    "Muon": "it orthogonalizes whole matrices, so no entry has a step of its own",
-    "Rprop": "it uses the gradient's sign alone, and its steps grow at a penalized minimum",
-    "ASGD": "its step is an average over the past that its state does not show",
-    "Adafactor": "its step depends on the size of the weights before the step",
-}
-
-
-def register_step(kind: type[Optimizer], rule: Rule) -> None:
-    """Let "proximal" work with a kind of optimizer, and with subclasses that keep its `step`.
-
-    Parameters
-    ----------
-    kind : type of torch.optim.Optimizer
-    rule : callable
-        From the parameter's group, its state after a step and b, where SGD's momentum buffer holds
-        b·g for a constant gradient g, to the `OwnStep`.
-    """
-    _RULES[kind] = rule
-
-
-def rule_for(optimizer: Optimizer) -> Rule:
-    """The rule that reads the optimizer's own step from its state.
-
-    Raises
-    ------
-    ValueError
-        If there is none, with the reason and what to do.
-    """
-    kind = type(optimizer)
-    remedy = (
-        "pass metric=, a function (optimizer, group, parameter) -> step, or use "
-        'how="coupled" or "decoupled"'
-    )
-    for base in kind.__mro__:
-        if base in _RULES:
-            if inspect.unwrap(kind.step) is not inspect.unwrap(base.step):
-                raise ValueError(
-                    f"{kind.__name__} overrides {base.__name__}.step, so its own step is not known "
-                    f"for proximal; {remedy}"
-                )
-            for group in optimizer.param_groups:
-                check_group(optimizer, group)
-            return _RULES[base]
-        if base.__name__ in WITHOUT_METRIC:
-            raise ValueError(
-                f"proximal does not work with {kind.__name__}: {WITHOUT_METRIC[base.__name__]}; "
-                f"{remedy}"
-            )
-    raise ValueError(f"{kind.__name__}'s own step is not known for proximal; {remedy}")
-
-
 def check_group(optimizer: Optimizer, group: Group) -> None:
     """Refuse the options under which a constant gradient makes no steady step."""
     name = type(optimizer).__name__
@@ -179,10 +114,12 @@ def check_group(optimizer: Optimizer, group: Group) -> None:
             f"proximal does not work with {name}(centered=True): a constant gradient has variance "
             '0, so at a minimum there is no step; use centered=False or how="coupled"'
         )
-    momentum = group.get("momentum", 0.0)
+    momentum = group.get("momentum")
+    if not isinstance(momentum, int | float | Tensor):  # a flag or nothing, outside of torch
+        return
     if not momentum < 1.0:
         raise ValueError(f"momentum must be < 1 for proximal, got {momentum}")
-    if momentum and not group.get("dampening", 0.0) < 1.0:
+    if momentum and not float(group.get("dampening", 0.0)) < 1.0:
         raise ValueError(
             f"dampening must be < 1 for proximal, got {group['dampening']}: the buffer forgets the "
             "gradient, so at a minimum there is no step"

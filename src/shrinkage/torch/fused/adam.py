@@ -18,6 +18,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.facts.rules import register_step
 from shrinkage.torch.fused.base import FusedOptimizer
 from shrinkage.torch.fused.parameters import Entry, ensure_state_, is_fused
 from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
@@ -199,4 +200,4 @@ class Adam(FusedOptimizer, torch.optim.Adam):
         self._check_groups(max_norm)
 
 
-own_step.register_step(Adam, own_step.adam)
+register_step(Adam, own_step.adam)

@@ -19,7 +19,7 @@ from shrinkage.torch.binding.checkpoint import carry, resume_loaded, stop_carryi
 from shrinkage.torch.binding.checks import check_free, check_holds, warn_of_division
 from shrinkage.torch.binding.max_norm import describe_clipping
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts.own_step import Group, UserMetric
+from shrinkage.torch.facts.own_step import Group, Metric
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.parameters import decoupled_amount_in
 from shrinkage.torch.fused.rule import UpdateRule
@@ -30,7 +30,7 @@ from shrinkage.torch.wording.effects import objective
 class FusedHost:
     """The `Host` of penalties inside an optimizer, which reads the optimizer's present groups."""
 
-    metric: UserMetric | None = None
+    metric: Metric | None = None
     stepped_by: str | None = None
 
     def __init__(self, bound: BoundModel, optimizer: Optimizer, rule: UpdateRule) -> None:

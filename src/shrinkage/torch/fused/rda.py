@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty, Toward
 from shrinkage.penalties.arrays import checked_above
+from shrinkage.torch.binding.bindings import SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
@@ -98,7 +99,7 @@ class RDA(SelfClipping, Optimizer):
         if isinstance(penalty, Regularized):
             held = {p for group in self.param_groups for p in group["params"]}
             for binding, part in penalty.bound.active_parts:
-                if len(binding.parts) > 1:
+                if not isinstance(binding, SingleBinding):
                     raise ValueError(
                         f"RDA moves one parameter at a time, so {binding.name} cannot be a Joint "
                         'there; use another optimizer with how="proximal"'

@@ -18,6 +18,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
+from shrinkage.torch.facts.rules import register_step
 from shrinkage.torch.fused.base import FusedOptimizer
 from shrinkage.torch.fused.parameters import Entry, ensure_state_, is_fused
 from shrinkage.torch.fused.rule import State, UpdateRule
@@ -204,4 +205,4 @@ class SGD(FusedOptimizer, torch.optim.SGD):
         self._check_groups(max_norm)
 
 
-own_step.register_step(SGD, own_step.sgd)
+register_step(SGD, own_step.sgd)

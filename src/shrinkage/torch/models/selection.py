@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.models.effective import Effective, effective_name, matching_name
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
 from shrinkage.torch.models.selectors import On, Penalties, Selector
@@ -96,7 +97,7 @@ def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty |
 
 
 def _check_kind(selector: object) -> None:
-    if isinstance(selector, Joint | str | type):
+    if isinstance(selector, Effective | Joint | str | type):
         return
     if not callable(selector) or isinstance(selector, Penalty):
         raise TypeError(
@@ -137,6 +138,8 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
         return isinstance(owner.module, selector)
     if isinstance(selector, Joint):
         return not set(selector.names).isdisjoint(owner.names)
+    if isinstance(selector, Effective):
+        return matching_name(selector, owner) is not None
     if not isinstance(selector, str):
         return bool(selector(owner.name, parameter, owner.module))
     if selector == "all":
@@ -187,7 +190,7 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
 
 
 def _describe(selector: Selector) -> str:
-    if isinstance(selector, Joint):
+    if isinstance(selector, Effective | Joint):
         return repr(selector)
     if isinstance(selector, str):
         return f"pattern {selector!r}"
@@ -200,6 +203,10 @@ def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
     owners = [owner for candidate in pool for owner in candidate.owners]
     if not owners:
         return "the model has no parameter"
+    if isinstance(selector, Effective):
+        names = dict.fromkeys(filter(None, map(effective_name, owners)))
+        there = f"these: {', '.join(names)}" if names else "none"
+        return f"{selector!r} matches no weight that the model computes; there are {there}"
     if isinstance(selector, type):
         types = ", ".join(sorted({type(owner.module).__name__ for owner in owners}))
         return f"no module of {_describe(selector)} owns a parameter; those that do: {types}"

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from shrinkage.penalties import Penalty
+from shrinkage.torch.models.effective import Effective
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, candidates, modules_by_name, unwrapped
 
 Predicate = Callable[[str, torch.Tensor, nn.Module], bool]
-Selector = str | type[nn.Module] | Predicate | Joint
+Selector = str | type[nn.Module] | Predicate | Joint | Effective
 WrittenSelector = (
     Selector | nn.Module | torch.Tensor | tuple[str, torch.Tensor]
 )  # as a user writes it

@@ -29,6 +29,8 @@ def objective(host: Host) -> str:
         return f"converges to {goal}; no exact zeros"
     if host.how == "proximal":
         known = "" if host.metric is None else " if metric= is the optimizer's own step"
+        if host.metric == "measured":
+            known = " where each entry moves against its own gradient"
         return f"converges to {goal}{known}; exact zeros"
     unclaimed = "decoupled from the loss: no objective is claimed for what it converges to"
     if host.scale != "lr":
@@ -118,9 +120,12 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) 
         coming = _next_step_of_sgd(host, group, part)
         return _moved(penalty, coming * host.bound.multiplier, decay=False)
     state = host.optimizer.state.get(part.parameter, {})
-    if host.metric is None and not (state and float(state.get("step", 1)) > 0):
-        return "by the optimizer's own step, known after its first"
+    unknown = "by the optimizer's own step, known after its first"
+    if not callable(host.metric) and not (state and float(state.get("step", 1)) > 0):
+        return unknown
     step, limit = host.own_step(group, part)
+    if not callable(host.metric) and not isinstance(step, Tensor) and step == 0.0:
+        return unknown
     local_step = local_shard(step) if isinstance(step, Tensor) else torch.tensor(step)
     middle = float(local_step.median()) if local_step.numel() else 0.0
     words = _moved(penalty, middle * host.bound.multiplier, decay=False)

@@ -1,0 +1,155 @@
+"""Weights that a model computes from its parameters: products of LoRA, parametrized tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, final
+
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn.utils.parametrize import ParametrizationList
+
+from shrinkage.torch.models.owners import Owner
+
+FACTOR = re.compile(
+    r"(?:(?P<layer>.*)\.)?lora_(?P<side>[ABab])(?:\.(?P<adapter>\w+?))??(?:\.weight)?"
+)
+
+ORIGINAL = re.compile(r"(?P<layer>.*\.)?parametrizations\.(?P<tensor>\w+)\.(?P<key>original\d*)")
+
+
+@final
+@dataclass(frozen=True)
+class Effective:
+    """The weight that a model computes from its parameters, in place of these.
+
+    A key of a `Regularizer`'s mapping. The penalty sees the computed weight, and reaches the
+    parameters by the chain rule. It can be
+
+    - ``"layer.lora"``: the product B·A of a low-rank adapter, times the layer's ``scaling`` if it
+      has one: peft's (``"layer.lora.NAME"`` for adapters that are not called "default"), and any
+      layer with ``lora_A`` and ``lora_B`` or ``lora_a`` and ``lora_b``, modules or parameters;
+    - ``"layer.weight"``, where that is parametrized by `torch.nn.utils.parametrize`: weight
+      normalization, spectral normalization, orthogonal or a parametrization of your own;
+    - ``"up.weight @ down.weight"``: the product of the parameters of these whole names.
+
+    Parameters
+    ----------
+    pattern : str
+        A name of such a weight, or a pattern of names as in ``"*.lora"``.
+
+    Raises
+    ------
+    ValueError
+        In the `Regularizer`: if it matches no computed weight, or an earlier key takes a part of
+        one; in `attach`: for "proximal" and "decoupled", which set weights, since nothing says
+        which of the factors is to be set.
+
+    Notes
+    -----
+    How "loss" and "coupled" converge to a stationary point of data loss + Ω(computed weight),
+    without exact zeros. ``‖B·A‖_*`` is the least ½(‖A‖² + ‖B‖²) over all factors of the product, so
+    ``L2(lam / 2)`` on both factors has the minima of ``NuclearNorm(lam)`` (with ``scaling`` 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from shrinkage import L1
+    >>> from shrinkage.torch import Effective, Regularizer
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 1, bias=False))
+    >>> layer.weight = torch.tensor([[3.0, -4.0]])
+    >>> Regularizer(layer, {Effective("weight"): L1(0.5)}).value()
+    3.5
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, str):
+            raise TypeError(f"Effective takes the name of a computed weight, got {self.pattern!r}")
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The names of the factors of a product that is written out; empty for a pattern."""
+        names = tuple(name.strip() for name in self.pattern.split("@"))
+        return names if len(names) > 1 else ()
+
+    def __str__(self) -> str:
+        return self.pattern
+
+    def __repr__(self) -> str:
+        return f"Effective({self.pattern!r})"
+
+
+def matching_name(key: Effective, owner: Owner) -> str | None:
+    """The name of the weight that the key means and that the owner's parameter is a part of."""
+    if key.factors:
+        return key.pattern if not set(key.factors).isdisjoint(owner.names) else None
+    name = effective_name(owner)
+    return name if name is not None and fnmatchcase(name, key.pattern) else None
+
+
+def effective_name(owner: Owner) -> str | None:
+    """The name of the computed weight that a parameter is a part of, if there is one."""
+    original = ORIGINAL.fullmatch(owner.name)
+    if original is not None and parametrization_of(owner) is not None:
+        return f"{original['layer'] or ''}{original['tensor']}"
+    found = FACTOR.fullmatch(owner.name)
+    if found is None:
+        return None
+    adapter = found["adapter"]
+    parts = (found["layer"], "lora", adapter if adapter != "default" else None)
+    return ".".join(part for part in parts if part)
+
+
+def parametrization_of(owner: Owner) -> tuple[ParametrizationList, str] | None:
+    """The parametrization that a parameter is an input of, and its name there."""
+    found = ORIGINAL.fullmatch(owner.name)
+    if found is None:
+        return None
+    lists: Any = getattr(owner.module, "parametrizations", {})
+    inner = lists[found["tensor"]] if found["tensor"] in lists else None  # noqa: SIM401
+    return (inner, found["key"]) if isinstance(inner, ParametrizationList) else None
+
+
+def is_second_factor(owner: Owner) -> bool:
+    """Whether it is the A of a product B·A."""
+    found = FACTOR.fullmatch(owner.name)
+    return found is not None and found["side"] in "Aa"
+
+
+def scaling_of(owner: Owner) -> float:
+    """The number by which the layer multiplies its B·A; 1 where it does not say."""
+    found = FACTOR.fullmatch(owner.name)
+    for module in (owner.module, *reversed(owner.ancestors)):
+        scaling = getattr(module, "scaling", None)
+        if isinstance(scaling, Mapping) and found is not None:
+            scaling = scaling.get(found["adapter"] or "default")
+        if isinstance(scaling, int | float):
+            return float(scaling)
+        if hasattr(module, "lora_A") or hasattr(module, "lora_a"):
+            return 1.0
+    return 1.0
+
+
+def multiply(tensors: list[Tensor]) -> Tensor:
+    """The product of matrices; of a kernel its entries are one axis."""
+    product = tensors[0].flatten(1)
+    for tensor in tensors[1:]:
+        product = product @ tensor.flatten(1)
+    return product
+
+
+def parametrized(
+    module: ParametrizationList, keys: tuple[str, ...], tensors: list[Tensor]
+) -> Tensor:
+    """What a parametrization makes of these tensors in place of its own."""
+    own = dict(module.named_parameters())
+    if all(own.get(key) is tensor for key, tensor in zip(keys, tensors, strict=True)):
+        result: Tensor = module()
+    else:
+        result = functional_call(module, dict(zip(keys, tensors, strict=True)), ())
+    return result

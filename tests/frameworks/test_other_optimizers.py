@@ -1,0 +1,63 @@
+"""Optimizers of timm, pytorch_optimizer and transformers rest at scikit-learn's Lasso."""
+
+import importlib
+
+import pytest
+import torch
+from torch import nn
+
+from other_optimizers import CLASSES, TIMM, distance
+from shrinkage import L1
+from shrinkage.torch import Regularizer
+
+pytestmark = pytest.mark.frameworks
+
+
+def import_or_skip(name: str) -> None:
+    module = "timm.optim" if name in TIMM else name.rpartition(".")[0]
+    try:
+        importlib.import_module(module)
+    except (ImportError, RuntimeError) as error:  # torchvision beside another torch
+        pytest.skip(f"{module} cannot be imported: {error}")
+
+
+@pytest.mark.parametrize("name", [*TIMM, *CLASSES])
+def test_it_comes_to_scikit_learns_lasso(name: str) -> None:
+    import_or_skip(name)
+    away, right = distance(name, 1000)
+    assert away < 1e-2  # own steps that still grow are followed late: other_optimizers.py runs on
+    assert right
+
+
+@pytest.mark.parametrize("name", ["muon", "nmuon", "adamuon"])
+def test_muon_is_refused_for_matrices_and_served_for_what_it_leaves_to_adamw(name: str) -> None:
+    import_or_skip("lamb")
+    timm = importlib.import_module("timm.optim")
+    model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2)).double()
+    optimizer = timm.create_optimizer_v2(model.parameters(), opt=name, lr=0.01, weight_decay=0.0)
+    with pytest.raises(ValueError, match="it orthogonalizes whole matrices"):
+        Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
+    regularizer = Regularizer(model, {"1.weight": L1(10.0)})
+    regularizer.attach(optimizer, how="proximal")
+    for _ in range(200):
+        optimizer.zero_grad()
+        model(torch.ones(1, 3).double()).square().sum().backward()
+        optimizer.step()
+    assert regularizer.sparsity().zeros == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("madgrad", "its weights come from a sum of all its moves"),
+        ("kron", "its metric is a dense matrix"),
+    ],
+)
+def test_what_has_no_rest_is_refused(name: str, reason: str) -> None:
+    import_or_skip("lamb")
+    timm = importlib.import_module("timm.optim")
+    model = nn.Linear(3, 2)
+    optimizer = timm.create_optimizer_v2(model.parameters(), opt=name, lr=0.01, weight_decay=0.0)
+    for metric in (None, "measured"):
+        with pytest.raises(ValueError, match=reason):
+            Regularizer(model, L1(0.1)).attach(optimizer, how="proximal", metric=metric)
