@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from shrinkage.penalties import Penalty, Toward, Weighted
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.describing import construction
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bindings import Binding, Reading, Update, bind_parameter
 from shrinkage.torch.models.effective import (

@@ -84,6 +84,16 @@ def register_step(kind: type[Optimizer], rule: Rule) -> None:
     rule : callable
         From the parameter's group, its state after a step and b, where SGD's momentum buffer holds
         b·g for a constant gradient g, to the `OwnStep`.
+
+    Examples
+    --------
+    >>> from shrinkage.torch import OwnStep
+    >>> class HalfSGD(torch.optim.SGD):
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p.data.sub_(p.grad, alpha=group["lr"] / 2)
+    >>> register_step(HalfSGD, lambda group, state, b: OwnStep(group["lr"] / 2, float("inf")))
     """
     _RULES[kind] = rule
 
