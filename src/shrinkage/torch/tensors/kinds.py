@@ -19,7 +19,7 @@ class OwnStep(NamedTuple):
     optimizer never takes effect there. Before, it keeps the prox from setting weights to 0 that
     have had no gradient yet.
 
-    Parameters
+    Attributes
     ----------
     step : float or tensor of the parameter's shape
         s, of 0 or more: with a constant gradient g the optimizer moves an entry by s·g.
