@@ -206,9 +206,12 @@ class RegularizerCallback(Callback):
             return
         groups = host.optimizer.param_groups
         records = [(group, str(group[KEY])) for group in groups if KEY in group]
+        states = [(state, dict(state)) for state in host.optimizer.state.values()]
         end(self.regularizer)
         for group, record in records:  # for a `save_checkpoint` after the end
             group[KEY] = record
+        for state, before in states:  # with the starts and what is measured
+            state.update(before)
 
     def _log(self, pl_module: LightningModule, *, on_step: bool, on_epoch: bool) -> None:
         if self.regularizer is not None:

@@ -190,11 +190,18 @@ def test_a_checkpoint_after_the_end_goes_on(
 ) -> None:
     run, path = draw_run(2, accumulate=1), tmp_path / "end.ckpt"
     for start in (None, path):
-        callback = callback_of(**{**run.arguments("net."), "penalty": {"net.0.weight": "l1:0.1"}})
-        module = module_of(lightning, run.network(), run.make_optimizer)
-        trainer = trainer_of(lightning, [callback], max_epochs=2 if start else 1)
+        callback = callback_of(**run.arguments("net."))
+        net = run.network(other=start is not None)
+        module = module_of(lightning, net, run.make_optimizer)
+        trainer = trainer_of(
+            lightning,
+            [callback],
+            max_epochs=2 if start else 1,
+            gradient_clip_val=run.max_norm,
+        )
         trainer.fit(module, loader_of(run.batches()), ckpt_path=start)
         trainer.save_checkpoint(path)
+    assert same_weights(net, run.by_hand())
     assert callback.regularizer.bound.steps == 2 * run.steps
 
 

@@ -118,6 +118,18 @@ def test_the_penalty_of_other_parameters_reaches_them() -> None:
     assert regularizer.penalty(replaced).item() == pytest.approx(2.0 * regularizer.value())
 
 
+def test_the_buffers_of_spectral_norm_in_training_stay_as_they_are() -> None:
+    model = parametrizations.spectral_norm(nn.Linear(4, 3))
+    regularizer = Regularizer(model, {Effective("weight"): L1(0.3)})
+    for w in model.parameters():
+        w.data[0] *= 2.0
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert before
+    regularizer.value()
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, before[name])
+
+
 def test_squares_on_both_factors_end_at_the_nuclear_norm() -> None:
     torch.manual_seed(1)
     target = torch.randn(3, 4).double()

@@ -76,7 +76,7 @@ class Proximal:
     def forget(self) -> None:
         """Take what was measured out of the optimizer's state."""
         if self.own_steps.measurement is not None:
-            self.own_steps.measurement.forget()
+            self.own_steps.measurement.forget(w for _, w in self._bound.named_parameters())
 
     def _prox_(self, moved: Sequence[Pair], factor: float) -> None:
         rows = isinstance(self._optimizer, torch.optim.SparseAdam)
