@@ -169,6 +169,17 @@ def test_the_misfit_shows_an_optimizer_whose_entries_do_not_follow_their_gradien
     assert attachment.misfit() > 0.5
 
 
+def test_a_decay_that_is_set_later_is_refused_at_the_step() -> None:
+    model, optimizer, _, _ = start(partial(Sign, lr=0.1))
+    model["w"].grad = torch.ones(10).double()
+    optimizer.step()
+    before = model["w"].clone()
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    with pytest.raises(ValueError, match="weight_decay=0.5, which would count"):
+        optimizer.step()
+    assert torch.equal(model["w"], before)
+
+
 def test_it_is_refused_beside_weight_decay_and_sparse_gradients() -> None:
     with pytest.raises(
         ValueError, match=r"weight_decay=0.1, which would count .*from_weight_decay"

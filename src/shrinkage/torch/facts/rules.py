@@ -137,14 +137,25 @@ def rule_for(
         check_group(optimizer, group)
     if found is not None and found is not measured and metric is None:
         return found
+    check_no_decay(optimizer, parameters)
+    return measured
+
+
+def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None:
+    """Refuse a decay of the optimizer's own where its step is measured.
+
+    Raises
+    ------
+    ValueError
+        If it decays one of these parameters.
+    """
     decay = decay_on(optimizer, parameters)
     if decay is not None:
         raise ValueError(
-            f"{kind.__name__} has weight_decay={decay.strength:g}, which would count as a part of "
-            "its own step, since that is measured; set weight_decay=0 and write "
+            f"{type(optimizer).__name__} has weight_decay={decay.strength:g}, which would count as "
+            "a part of its own step, since that is measured; set weight_decay=0 and write "
             f"L2.from_weight_decay({decay.strength:g})"
         )
-    return measured
 
 
 def _rule_by_name(kind: type, optimizer: Optimizer) -> Rule | None:
