@@ -133,3 +133,14 @@ def test_weights_that_are_flattened_are_refused() -> None:
 def test_what_is_no_penalty_is_refused(penalty: Any) -> None:
     with pytest.raises(TypeError, match="penalty must be a"):
         check_settings(Settings(penalty=penalty))
+
+
+@pytest.mark.parametrize(
+    "penalty", ["l1:1e-2", "l1:1e-2 + l2:1", L1(1e-2), {"0.weight": "l1:1e-2", "2.weight": None}]
+)
+def test_a_strength_that_would_be_ignored_is_refused(penalty: Any) -> None:
+    message = r"lam=3.0 would be ignored, .*(1e-2|0\.01).*: leave one of the two out"
+    with pytest.raises(ValueError, match=message):
+        check_settings(Settings(penalty=penalty, lam=3.0))
+    with pytest.raises(ValueError, match=message):
+        attached(network(), Settings(penalty=lambda model: penalty, lam=3.0))

@@ -76,13 +76,14 @@ def read_penalty(penalty: Any, lam: float | None, model: nn.Module | None = None
     Raises
     ------
     TypeError, ValueError
-        For what is no penalty.
+        For what is no penalty, and for a `lam` that no term takes.
     """
     if _is_function(penalty) and model is not None:
         penalty = penalty(model)
+    given = penalty
     if isinstance(penalty, str):
-        return parse(penalty, lam)
-    if isinstance(penalty, Mapping):
+        penalty = parse(penalty, lam)
+    elif isinstance(penalty, Mapping):
         penalty = {
             place: parse(item, lam) if isinstance(item, str) else item
             for key, item in penalty.items()
@@ -94,7 +95,25 @@ def read_penalty(penalty: Any, lam: float | None, model: nn.Module | None = None
             f"or a function from the model to one of them, got {penalty!r}"
         )
     check_penalty(penalty)
+    items = list(given.values()) if isinstance(given, Mapping) else [given]
+    if lam is not None and not any(_lacks_strength(item) for item in items):
+        stated = ", ".join(str(item) if isinstance(item, str) else repr(item) for item in items)
+        raise ValueError(
+            f"lam={lam!r} would be ignored, for the penalty states its own strength ({stated}): "
+            "leave one of the two out"
+        )
     return penalty
+
+
+def _lacks_strength(item: object) -> bool:
+    """Whether a sound text has a term that takes `lam`."""
+    if not isinstance(item, str):
+        return False
+    try:
+        parse(item)
+    except ValueError:
+        return True
+    return False
 
 
 def _is_function(penalty: object) -> bool:
