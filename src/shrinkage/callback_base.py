@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -193,6 +194,28 @@ def hold_when_due(settings: Settings, regularizer: Regularizer) -> None:
     due, bound = settings.hold_zeros_at, regularizer.bound
     if due is not None and bound.steps >= due and bound.held is None:
         regularizer.hold_zeros()
+
+
+def warn_if_not_held(settings: Settings, regularizer: Regularizer) -> None:
+    """Warn at the end of a training that has not come to its target, or to `hold_zeros_at`."""
+    bound, due = regularizer.bound, settings.hold_zeros_at
+    if bound.held is not None:
+        return
+    ended = f"the training ended after {bound.steps} steps of the optimizer"
+    target = bound.target
+    if target is not None:
+        warnings.warn(
+            f"{ended}, and the ramp of its target ends at step {target.end}, {target.start} + "
+            f"{target.steps}, so that no zeros are held ({target}): train longer, or give a "
+            "smaller target_start and target_steps",
+            stacklevel=2,
+        )
+    elif due is not None:
+        warnings.warn(
+            f"{ended}, and hold_zeros_at={due} was never reached, so that no zeros are held: train "
+            "longer, or give a smaller hold_zeros_at",
+            stacklevel=2,
+        )
 
 
 def end(regularizer: Regularizer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from shrinkage.callback_base import (
     end,
     hold_when_due,
     measure,
+    warn_if_not_held,
 )
 from shrinkage.torch import Regularizer
 from shrinkage.torch.models.selectors import On
@@ -157,6 +159,18 @@ class RegularizerCallback(Callback):
         """Record Ω, zeros, dead groups and the factor in the history."""
         for key, number in measure(self.regularizer_).items():
             net.history.record(f"{self.name}{key}", number)
+
+    def on_train_end(self, net: NeuralNet, **others: Any) -> None:
+        """Warn if a `fit` was too short for its target, or for `hold_zeros_at`.
+
+        A `partial_fit` may be followed by others. Only the callers tell the two apart.
+        """
+        frame = sys._getframe(1)
+        while frame.f_back is not None:
+            if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is net:
+                warn_if_not_held(self, self.regularizer_)
+                return
+            frame = frame.f_back
 
     def set_params(self, **params: Any) -> RegularizerCallback:
         """Set arguments; a training after this begins anew with them.

@@ -16,6 +16,7 @@ from shrinkage.callback_base import (
     end,
     hold_when_due,
     measure,
+    warn_if_not_held,
 )
 from shrinkage.torch import Regularizer
 from shrinkage.torch.models.selectors import On
@@ -182,7 +183,12 @@ class RegularizerCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
-        """Take the penalty off the optimizer, and give the Trainer its clipping back."""
+        """Take the penalty off the optimizer, and give the Trainer its clipping back.
+
+        A training that was too short for its target, or for `hold_zeros_at`, is warned of.
+        """
+        if self.regularizer is not None and state.is_world_process_zero:
+            warn_if_not_held(self, self.regularizer)
         self._end()
 
     def _end(self) -> None:
