@@ -199,18 +199,16 @@ def hold_when_due(settings: Settings, regularizer: Regularizer) -> None:
 def warn_if_not_held(settings: Settings, regularizer: Regularizer) -> None:
     """Warn at the end of a training that has not come to its target, or to `hold_zeros_at`."""
     bound, due = regularizer.bound, settings.hold_zeros_at
-    if bound.held is not None:
-        return
     ended = f"the training ended after {bound.steps} steps of the optimizer"
     target = bound.target
-    if target is not None:
+    if target is not None and not target.is_reached:
         warnings.warn(
             f"{ended}, and the ramp of its target ends at step {target.end}, {target.start} + "
-            f"{target.steps}, so that no zeros are held ({target}): train longer, or give a "
+            f"{target.steps}, so that its zeros are not held ({target}): train longer, or give a "
             "smaller target_start and target_steps",
             stacklevel=2,
         )
-    elif due is not None:
+    elif due is not None and bound.held is None:
         warnings.warn(
             f"{ended}, and hold_zeros_at={due} was never reached, so that no zeros are held: train "
             "longer, or give a smaller hold_zeros_at",
