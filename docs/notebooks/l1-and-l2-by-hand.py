@@ -130,5 +130,5 @@ np.testing.assert_allclose(with_decay, with_penalty, rtol=1e-12)
 
 # %% [markdown]
 # This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an
-# L2 in the loss also agree with each other, but there they act on each weight differently: see [what
-# people get wrong](what-people-get-wrong.md).
+# L2 in the loss also agree with each other, but there they act on each weight differently: see
+# [what people get wrong](what-people-get-wrong.md).
