@@ -159,6 +159,14 @@ def test_a_way_that_sets_weights_is_refused(how: str) -> None:
         regularizer.hold_zeros()
 
 
+def test_no_way_is_offered_that_it_refuses() -> None:
+    model = symmetric()
+    regularizer = Regularizer(model, {Effective("weight"): L1(0.1)})
+    regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="coupled")
+    assert "no exact zeros" in repr(regularizer)
+    assert "proximal" not in repr(regularizer)
+
+
 def test_optimizers_with_the_penalty_inside_refuse_it() -> None:
     model = symmetric()
     regularizer = Regularizer(model, {Effective("weight"): L1(0.1)})
