@@ -355,11 +355,21 @@ def test_a_resumed_run_with_another_target_or_another_how_is_told(loads_first: b
 
 
 BAD: list[tuple[dict[str, Any], Any, str]] = [
-    ({"target": 1.0}, L0(1), "target must be a share of zeros between 0 and 1, got 1"),
+    ({"target": 1.0}, L0(1), "a share of zeros between 0 and 1, both excluded, got 1"),
     ({"target": 90}, L0(1), "got 90; 90 % is 0.9"),
     ({"target": "0.9"}, L0(1), "target must be a number, got '0.9'; write 0.9 without quotes"),
     ({"target": {}}, L0(1), "target is an empty mapping"),
-    ({"target": {"0*": 0.5, "x*": 0.5}}, L0(1), "no penalty in 'x*' makes zeros"),
+    (
+        {"target": {"0*": 0.5, "00.*": 0.5}},
+        L0(1),
+        "pattern '00.*' matches no penalized parameter; the nearest are 0.weight",
+    ),
+    (
+        {"target": {"*": 0.5, "0*": 0.9}},
+        L0(1),
+        "'0*' is left with nothing, since the earlier pattern '*' takes all it matches; put '0*' f",
+    ),
+    ({"target": {"0*": 0.5, "2*": 0.5}}, {"0*": L0(1), "2*": L2(1)}, "no penalty in '2*' makes"),
     ({"target_steps": 0}, L0(1), "target_steps must be a whole number of steps >= 1, got 0"),
     ({"target_steps": None}, L0(1), "target needs target_steps"),
     ({"target_start": -1}, L0(1), "target_start must be a whole number of steps >= 0, got -1"),

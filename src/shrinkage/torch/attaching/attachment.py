@@ -144,7 +144,7 @@ class Attachment:
         self._momentum.clear()
         if self._proximal is not None:
             self._proximal.forget()
-        self.bound.host = None
+        self.bound.host, self.bound.was_attached = None, True
         if self._before_schedule is not None:
             self.bound.restore_schedule(*self._before_schedule)
 

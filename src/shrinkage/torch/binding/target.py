@@ -160,7 +160,9 @@ def _checked_share(name: str, share: object) -> float:
     number = checked_number(name, share)
     if not 0.0 < number < 1.0:
         hint = f"; {number:g} % is {number / 100:g}" if 1.0 < number < 100.0 else ""
-        raise ValueError(f"{name} must be a share of zeros between 0 and 1, got {number:g}{hint}")
+        raise ValueError(
+            f"{name} must be a share of zeros between 0 and 1, both excluded, got {number:g}{hint}"
+        )
     return number
 
 
