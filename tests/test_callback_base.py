@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from shrinkage import L1, GroupL0, GroupLasso
-from shrinkage.callback_base import attach, check_settings, hold_when_due, measure
+from shrinkage.callback_base import attach, check_settings, hold_when_due, measure, warn_if_not_held
 from shrinkage.torch import neurons
 
 
@@ -23,6 +23,7 @@ class Settings:
     on: Any = None
     lam: Any = None
     scale: Any = None
+    metric: Any = None
     schedule: Any = None
     target: Any = None
     target_start: Any = None
@@ -133,3 +134,43 @@ def test_weights_that_are_flattened_are_refused() -> None:
 def test_what_is_no_penalty_is_refused(penalty: Any) -> None:
     with pytest.raises(TypeError, match="penalty must be a"):
         check_settings(Settings(penalty=penalty))
+
+
+@pytest.mark.parametrize(
+    "penalty", ["l1:1e-2", "l1:1e-2 + l2:1", L1(1e-2), {"0.weight": "l1:1e-2", "2.weight": None}]
+)
+def test_a_strength_that_would_be_ignored_is_refused(penalty: Any) -> None:
+    message = r"lam=3.0 would be ignored, .*(1e-2|0\.01).*: leave one of the two out"
+    with pytest.raises(ValueError, match=message):
+        check_settings(Settings(penalty=penalty, lam=3.0))
+    with pytest.raises(ValueError, match=message):
+        attached(network(), Settings(penalty=lambda model: penalty, lam=3.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"target": 0.5, "target_start": 1, "target_steps": 2},
+            r"ended after 2 steps .* ends at step 3, 1 \+ 2, .* wanted .*smaller target_start",
+        ),
+        (
+            {"hold_zeros_at": 3},
+            r"ended after 2 steps .*hold_zeros_at=3 was never reached.*smaller hold_zeros_at",
+        ),
+    ],
+)
+def test_a_training_that_was_too_short_is_told(given: Any, message: str) -> None:
+    model, settings = network(), Settings(penalty="l0:1", **given)
+    regularizer = attached(model, settings)
+    optimizer = regularizer.bound.host.optimizer
+    for steps in (2, 3):
+        while regularizer.bound.steps < steps:
+            optimizer.zero_grad()
+            model(torch.ones(1, 3)).sum().backward()
+            optimizer.step()
+            hold_when_due(settings, regularizer)
+        if steps == 2:
+            with pytest.warns(UserWarning, match=message):
+                warn_if_not_held(settings, regularizer)
+    warn_if_not_held(settings, regularizer)

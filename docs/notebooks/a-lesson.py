@@ -91,7 +91,7 @@ L2(1.0).plot()
 # A circle can be touched anywhere. A diamond is touched mostly at its corners, and there one weight
 # is zero.
 #
-# **Exercise 3.** Draw the ball of `L1(0.5) + L2(0.5)`. Does it have corners?
+# **Exercise 3.** Draw the same for `L1(0.5) + L2(0.5)`. Does its curve have corners?
 
 # %%
 (L1(0.5) + L2(0.5)).plot()

@@ -47,7 +47,7 @@ print("gradient of L2:", L2(lam).gradient(weights))
 # The **prox** is a step that takes the penalty seriously near its kink. It answers: which point is
 # near the old weights *and* has a small penalty? For L1 it moves each weight towards zero by
 # `step·lam` and stops there, so that small weights become exactly zero. For L2 it divides all
-# weights by one number, so that none ever does.
+# weights by one number, so that none becomes zero.
 
 # %%
 small = np.array([0.3, -0.7, 1.5])
@@ -130,5 +130,5 @@ np.testing.assert_allclose(with_decay, with_penalty, rtol=1e-12)
 
 # %% [markdown]
 # This holds for plain gradient descent, with momentum or without. Under Adam `weight_decay` and an
-# L2 in the loss also agree with each other, but *what goes wrong* is another story: see [what
-# people get wrong](what-people-get-wrong.md).
+# L2 in the loss also agree with each other, but there they act on each weight differently: see
+# [what people get wrong](what-people-get-wrong.md).

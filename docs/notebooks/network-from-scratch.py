@@ -149,5 +149,5 @@ for (name, (_, history)), colour in zip(networks.items(), COLOURS, strict=True):
 figure.update_layout(template="none", height=320, xaxis_title="epoch", yaxis_title="data loss")
 
 # %% [markdown]
-# **To try.** Put `L1(1e-2)` in the place of `L1(3e-4)`: how many weights are left, and what does it
+# **To try.** Put `L1(1e-3)` in the place of `L1(3e-4)`: how many weights are left, and what does it
 # cost? Give the second layer a penalty as well. Replace `ReLU` by `Sigmoid`.

@@ -133,7 +133,7 @@ proximal
 # %% [markdown]
 # ## Let the audit look
 #
-# Most of these mistakes can be seen before training. `audit` reads a model and its optimizer, says
+# Some of these mistakes can be seen before training. `audit` reads a model and its optimizer, says
 # how fast each weight decays, and what to mend.
 
 # %%

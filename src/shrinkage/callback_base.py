@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from shrinkage.penalties import Penalty, parse
 from shrinkage.torch import Regularizer, heads, neurons
 from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.target import make_target
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.facts.scale import check_how
 
 Penalties = str | Penalty | Mapping[Any, str | Penalty | None] | Callable[[nn.Module], Any]
@@ -29,6 +31,7 @@ class Settings(Protocol):
     on: Any
     lam: float | None
     scale: str | None
+    metric: Metric | None
     schedule: Callable[[int], float] | None
     target: float | Mapping[str, float] | None
     target_start: int | None
@@ -76,13 +79,14 @@ def read_penalty(penalty: Any, lam: float | None, model: nn.Module | None = None
     Raises
     ------
     TypeError, ValueError
-        For what is no penalty.
+        For what is no penalty, and for a `lam` that no term takes.
     """
     if _is_function(penalty) and model is not None:
         penalty = penalty(model)
+    given = penalty
     if isinstance(penalty, str):
-        return parse(penalty, lam)
-    if isinstance(penalty, Mapping):
+        penalty = parse(penalty, lam)
+    elif isinstance(penalty, Mapping):
         penalty = {
             place: parse(item, lam) if isinstance(item, str) else item
             for key, item in penalty.items()
@@ -94,7 +98,25 @@ def read_penalty(penalty: Any, lam: float | None, model: nn.Module | None = None
             f"or a function from the model to one of them, got {penalty!r}"
         )
     check_penalty(penalty)
+    items = list(given.values()) if isinstance(given, Mapping) else [given]
+    if lam is not None and not any(_lacks_strength(item) for item in items):
+        stated = ", ".join(str(item) if isinstance(item, str) else repr(item) for item in items)
+        raise ValueError(
+            f"lam={lam!r} would be ignored, for the penalty states its own strength ({stated}): "
+            "leave one of the two out"
+        )
     return penalty
+
+
+def _lacks_strength(item: object) -> bool:
+    """Whether a sound text has a term that takes `lam`."""
+    if not isinstance(item, str):
+        return False
+    try:
+        parse(item)
+    except ValueError:
+        return True
+    return False
 
 
 def _is_function(penalty: object) -> bool:
@@ -145,6 +167,7 @@ def attach(
         optimizer,
         how=settings.how,
         scale=settings.scale,
+        metric=settings.metric,
         max_norm=max_norm,
         target=settings.target,
         target_start=start,
@@ -174,6 +197,26 @@ def hold_when_due(settings: Settings, regularizer: Regularizer) -> None:
     due, bound = settings.hold_zeros_at, regularizer.bound
     if due is not None and bound.steps >= due and bound.held is None:
         regularizer.hold_zeros()
+
+
+def warn_if_not_held(settings: Settings, regularizer: Regularizer) -> None:
+    """Warn at the end of a training that has not come to its target, or to `hold_zeros_at`."""
+    bound, due = regularizer.bound, settings.hold_zeros_at
+    ended = f"the training ended after {bound.steps} steps of the optimizer"
+    target = bound.target
+    if target is not None and not target.is_reached:
+        warnings.warn(
+            f"{ended}, and the ramp of its target ends at step {target.end}, {target.start} + "
+            f"{target.steps}, so that its zeros are not held ({target}): train longer, or give a "
+            "smaller target_start and target_steps",
+            stacklevel=2,
+        )
+    elif due is not None and bound.held is None:
+        warnings.warn(
+            f"{ended}, and hold_zeros_at={due} was never reached, so that no zeros are held: train "
+            "longer, or give a smaller hold_zeros_at",
+            stacklevel=2,
+        )
 
 
 def end(regularizer: Regularizer) -> None:

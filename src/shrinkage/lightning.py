@@ -18,9 +18,11 @@ from shrinkage.callback_base import (
     end,
     hold_when_due,
     measure,
+    warn_if_not_held,
 )
 from shrinkage.torch import Regularizer
 from shrinkage.torch.binding.checkpoint import KEY
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule
 
@@ -60,7 +62,7 @@ class RegularizerCallback(Callback):
     optimizer : int or str, optional
         Which of several optimizers: its place in what ``configure_optimizers`` returns, or the name
         of its class.
-    scale, schedule, target, target_start, target_steps, target_floor
+    scale, metric, schedule, target, target_start, target_steps, target_floor
         As for `Regularizer.attach`. A target without `target_steps` makes its zeros over a third of
         the training, from a sixth on.
     hold_zeros_at : int, optional
@@ -125,6 +127,7 @@ class RegularizerCallback(Callback):
         lam: float | None = None,
         optimizer: int | str | None = None,
         scale: str | None = None,
+        metric: Metric | None = None,
         schedule: Schedule | None = None,
         target: float | Mapping[str, float] | None = None,
         target_start: int | None = None,
@@ -139,6 +142,7 @@ class RegularizerCallback(Callback):
         self.lam = lam
         self.optimizer = optimizer
         self.scale = scale
+        self.metric = metric
         self.schedule = schedule
         self.target = target
         self.target_start = target_start
@@ -156,12 +160,13 @@ class RegularizerCallback(Callback):
         check_layout(trainer.strategy.model)
         optimizer = self._choose(trainer.optimizers)
         max_norm = self._clipping_of(trainer)
+        steps = None
+        if self.target is not None:
+            # A trainer that fits again goes on counting, with a new optimizer.
+            made = 0 if trainer.ckpt_path else trainer.global_step
+            steps = max(trainer.estimated_stepping_batches - made, 1)
         self.regularizer = attach(
-            self,
-            pl_module,
-            optimizer,
-            max_norm=max_norm,
-            training_steps=None if self.target is None else trainer.estimated_stepping_batches,
+            self, pl_module, optimizer, max_norm=max_norm, training_steps=steps
         )
         if max_norm is not None:
             self._clip_val, trainer.gradient_clip_val = trainer.gradient_clip_val, None
@@ -188,6 +193,11 @@ class RegularizerCallback(Callback):
         """Log, for what watches the epochs."""
         self._log(pl_module, on_step=False, on_epoch=True)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Warn if the training was too short for its target, or for `hold_zeros_at`."""
+        if self.regularizer is not None and trainer.is_global_zero:
+            warn_if_not_held(self, self.regularizer)
+
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
@@ -206,9 +216,12 @@ class RegularizerCallback(Callback):
             return
         groups = host.optimizer.param_groups
         records = [(group, str(group[KEY])) for group in groups if KEY in group]
+        states = [(state, dict(state)) for state in host.optimizer.state.values()]
         end(self.regularizer)
         for group, record in records:  # for a `save_checkpoint` after the end
             group[KEY] = record
+        for state, before in states:  # with the starts and what is measured
+            state.update(before)
 
     def _log(self, pl_module: LightningModule, *, on_step: bool, on_epoch: bool) -> None:
         if self.regularizer is not None:

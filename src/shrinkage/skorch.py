@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,10 @@ from shrinkage.callback_base import (
     end,
     hold_when_due,
     measure,
+    warn_if_not_held,
 )
 from shrinkage.torch import Regularizer
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule
 
@@ -49,7 +52,7 @@ class RegularizerCallback(Callback):
     max_norm : float, optional
         Clip the gradients to this norm, and the strength with them: in the place of
         skorch's ``GradientNormClipping``.
-    scale, schedule, target, target_start, target_steps, target_floor
+    scale, metric, schedule, target, target_start, target_steps, target_floor
         As for `Regularizer.attach`.
     hold_zeros_at : int, optional
         From this step of the optimizer on, what is 0 stays 0, and the rest is trained on without
@@ -102,6 +105,7 @@ class RegularizerCallback(Callback):
         optimizer: str = "optimizer",
         max_norm: float | None = None,
         scale: str | None = None,
+        metric: Metric | None = None,
         schedule: Schedule | None = None,
         target: float | Mapping[str, float] | None = None,
         target_start: int | None = None,
@@ -118,6 +122,7 @@ class RegularizerCallback(Callback):
         self.optimizer = optimizer
         self.max_norm = max_norm
         self.scale = scale
+        self.metric = metric
         self.schedule = schedule
         self.target = target
         self.target_start = target_start
@@ -157,6 +162,18 @@ class RegularizerCallback(Callback):
         """Record Ω, zeros, dead groups and the factor in the history."""
         for key, number in measure(self.regularizer_).items():
             net.history.record(f"{self.name}{key}", number)
+
+    def on_train_end(self, net: NeuralNet, **others: Any) -> None:
+        """Warn if a `fit` was too short for its target, or for `hold_zeros_at`.
+
+        A `partial_fit` may be followed by others. Only the callers tell the two apart.
+        """
+        frame = sys._getframe(1)
+        while frame.f_back is not None:
+            if frame.f_code.co_name == "fit" and frame.f_locals.get("self") is net:
+                warn_if_not_held(self, self.regularizer_)
+                return
+            frame = frame.f_back
 
     def set_params(self, **params: Any) -> RegularizerCallback:
         """Set arguments; a training after this begins anew with them.

@@ -16,8 +16,10 @@ from shrinkage.callback_base import (
     end,
     hold_when_due,
     measure,
+    warn_if_not_held,
 )
 from shrinkage.torch import Regularizer
+from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule
 
@@ -58,7 +60,7 @@ class RegularizerCallback(TrainerCallback):
         "bert.encoder.*", "heads", "neurons", or several of these in a list.
     lam : float, optional
         The strength of the terms of a text that state none, as in ``("l1", lam=1e-4)``.
-    scale, schedule, target, target_start, target_steps, target_floor
+    scale, metric, schedule, target, target_start, target_steps, target_floor
         As for `Regularizer.attach`. A target without `target_steps` makes its zeros over a third of
         the training, from a sixth on.
     hold_zeros_at : int, optional
@@ -109,6 +111,7 @@ class RegularizerCallback(TrainerCallback):
         *,
         lam: float | None = None,
         scale: str | None = None,
+        metric: Metric | None = None,
         schedule: Schedule | None = None,
         target: float | Mapping[str, float] | None = None,
         target_start: int | None = None,
@@ -122,6 +125,7 @@ class RegularizerCallback(TrainerCallback):
         self.on = on
         self.lam = lam
         self.scale = scale
+        self.metric = metric
         self.schedule = schedule
         self.target = target
         self.target_start = target_start
@@ -182,7 +186,12 @@ class RegularizerCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
-        """Take the penalty off the optimizer, and give the Trainer its clipping back."""
+        """Take the penalty off the optimizer, and give the Trainer its clipping back.
+
+        A training that was too short for its target, or for `hold_zeros_at`, is warned of.
+        """
+        if self.regularizer is not None and state.is_world_process_zero:
+            warn_if_not_held(self, self.regularizer)
         self._end()
 
     def _end(self) -> None:

@@ -161,3 +161,13 @@ def test_einsum_is_a_product(heads: bool) -> None:
     small = compact(model, torch.randn(2, 5, 8, dtype=torch.float64), time_it=False).model
     assert (small.q.out_features, small.v.out_features) == (9, 9)
     assert relative_error(model, small, torch.randn(3, 4, 8, dtype=torch.float64)) <= 1e-10
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_example_that_shows_nothing_is_refused(bad: float) -> None:
+    example = torch.ones(2, 3)
+    example[1, 2] = bad
+    with pytest.raises(
+        ValueError, match=r"shape \(2, 3\) holds NaN or infinite entries: give rows"
+    ):
+        compact(nn.Linear(3, 2), example, time_it=False)

@@ -33,6 +33,14 @@ def test_heads_of_an_encoder_layer_go(batch_first: bool) -> None:
     assert again.report.parameters.ratio == 1.0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_multiplications_of_attention_are_counted_before_and_after(dtype: torch.dtype) -> None:
+    layer = encoder_layer(True).to(dtype).eval()
+    report = compact(layer, torch.randn(2, 5, 8, dtype=dtype), time_it=False).report
+    assert report.multiplications is not None
+    assert report.multiplications.before > report.multiplications.after >= 2 * 5 * (8 * 16 + 7 * 16)
+
+
 def test_masks_and_weights_are_those_of_torch() -> None:
     layer = encoder_layer(True)
     x = torch.randn(2, 5, 8, dtype=torch.float64)

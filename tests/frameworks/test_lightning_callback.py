@@ -158,6 +158,7 @@ def test_a_second_fit_begins_anew_and_nothing_is_left(lightning: Any, callback_o
     trainer.fit_loop.max_epochs = 3
     trainer.fit(module, loader_of(draw_run(1).batches()[:5]))  # the same trainer goes on
     assert callback.regularizer.bound.steps == 5
+    assert callback.regularizer.sparsity().share == pytest.approx(0.5, abs=0.05)
 
 
 def test_learning_rate_finders_leave_no_trace(
@@ -190,11 +191,18 @@ def test_a_checkpoint_after_the_end_goes_on(
 ) -> None:
     run, path = draw_run(2, accumulate=1), tmp_path / "end.ckpt"
     for start in (None, path):
-        callback = callback_of(**{**run.arguments("net."), "penalty": {"net.0.weight": "l1:0.1"}})
-        module = module_of(lightning, run.network(), run.make_optimizer)
-        trainer = trainer_of(lightning, [callback], max_epochs=2 if start else 1)
+        callback = callback_of(**run.arguments("net."))
+        net = run.network(other=start is not None)
+        module = module_of(lightning, net, run.make_optimizer)
+        trainer = trainer_of(
+            lightning,
+            [callback],
+            max_epochs=2 if start else 1,
+            gradient_clip_val=run.max_norm,
+        )
         trainer.fit(module, loader_of(run.batches()), ckpt_path=start)
         trainer.save_checkpoint(path)
+    assert same_weights(net, run.by_hand())
     assert callback.regularizer.bound.steps == 2 * run.steps
 
 
@@ -314,6 +322,22 @@ def test_units_come_from_a_function_of_the_module_and_zeros_are_held(
     simple(lightning, held, Count())
     assert counts[2] > 0
     assert len(set(counts[2:])) == 1
+
+
+def test_a_fit_that_was_too_short_is_told_and_zeros_outlast_the_callback(
+    lightning: Any, callback_of: Any
+) -> None:
+    with pytest.warns(UserWarning, match="after 10 steps .*hold_zeros_at=11 was never reached"):
+        simple(lightning, callback_of("l1:0.3", hold_zeros_at=11))
+    callback = callback_of("l0:1", target=0.5)
+    _, module = simple(lightning, callback)
+    callback.regularizer.hold_zeros()
+    zeros = callback.regularizer.sparsity().zeros
+    simple(lightning, module=module)  # without the callback
+    optimizer = torch.optim.Adam(module.net.parameters())
+    loss_of(module.net, draw_run(1).batches()[0]).backward()
+    optimizer.step()
+    assert callback.regularizer.sparsity().zeros == zeros > 0
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # jsonargparse, of Lightning

@@ -61,3 +61,16 @@ def test_what_has_no_rest_is_refused(name: str, reason: str) -> None:
     for metric in (None, "measured"):
         with pytest.raises(ValueError, match=reason):
             Regularizer(model, L1(0.1)).attach(optimizer, how="proximal", metric=metric)
+
+
+def test_only_coupled_is_offered_where_a_change_of_the_weights_is_undone() -> None:
+    library = pytest.importorskip("pytorch_optimizer")
+    for name in ("MADGRAD", "ScheduleFreeAdamW", "ScheduleFreeRAdam", "ScheduleFreeSGD"):
+        model = nn.Linear(3, 2)
+        optimizer = getattr(library, name)(model.parameters(), lr=0.01)
+        regularizer = Regularizer(model, L1(0.1))
+        for how, metric in (("decoupled", None), ("proximal", len), ("proximal", "measured")):
+            with pytest.raises(ValueError, match=f'{how} does not work with {name}.*"coupled"'):
+                regularizer.attach(optimizer, how, metric=metric)
+        regularizer.attach(optimizer, "coupled")
+        assert "RDA" in repr(regularizer)

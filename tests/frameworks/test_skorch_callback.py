@@ -156,6 +156,13 @@ def test_zeros_are_aimed_at_and_held(skorch: Any, callback_of: Any) -> None:
     assert held.history[:, "factor"] == [0.0] * 3
 
 
+def test_a_fit_that_was_too_short_is_told(skorch: Any, callback_of: Any) -> None:
+    net, X, y = plain(skorch, callback_of("l0:1", target=0.5, target_steps=500))
+    net.partial_fit(X, y)  # others may follow
+    with pytest.warns(UserWarning, match="the training ended after .* ends at step 500"):
+        net.fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

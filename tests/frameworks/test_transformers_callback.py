@@ -197,6 +197,20 @@ def test_zeros_are_held_from_a_step_on(transformers: Any, callback_of: Any, tmp_
     assert len(set(counts[1:])) == 1
 
 
+def test_a_training_that_was_too_short_is_told_and_zeros_outlast_the_callback(
+    transformers: Any, callback_of: Any, tmp_path: Path
+) -> None:
+    model = language_model(transformers, 0)
+    callback = callback_of("l0:1", target=0.5, target_steps=2)
+    with pytest.warns(UserWarning, match="after 1 steps .*ends at step 2"):
+        trainer_of(transformers, model, tmp_path, [callback], max_steps=1).train()
+    trainer_of(transformers, model, tmp_path, [callback], max_steps=2).train()
+    callback.regularizer.hold_zeros()
+    zeros = callback.regularizer.sparsity().zeros
+    trainer_of(transformers, model, tmp_path, [], max_steps=1).train()
+    assert callback.regularizer.sparsity().zeros == zeros > 0
+
+
 def test_another_penalty_on_the_same_optimizer_is_refused(
     transformers: Any, callback_of: Any, tmp_path: Path
 ) -> None:

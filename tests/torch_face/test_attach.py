@@ -37,6 +37,10 @@ class OtherStep(torch.optim.Adam):
                 parameter.data.sub_(parameter.grad.sign())
 
 
+class MADGRAD(torch.optim.SGD):
+    """Of the name of an optimizer of other packages whose weights come from a sum of its moves."""
+
+
 class Unknown(Optimizer):
     def __init__(self, params: Any, lr: float) -> None:
         super().__init__(params, {"lr": lr})
@@ -95,7 +99,14 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
         {"how": "proximal", "penalty": GroupLasso(1.0) + GroupLasso(1.0, "in")},
         "has no prox in closed form",
     ),
-    (optim.LBFGS, {"how": "proximal"}, "does not work with LBFGS: its metric is a dense matrix"),
+    (
+        optim.LBFGS,
+        {"how": "proximal"},
+        'with LBFGS: its metric is a dense matrix; use how="coupled" or "decoupled"',
+    ),
+    (MADGRAD, {"how": "decoupled"}, "decoupled does not work with MADGRAD, with any metric"),
+    (MADGRAD, {"how": "proximal", "metric": len}, 'use how="coupled", or shrinkage.torch.RDA'),
+    (MADGRAD, {"how": "proximal", "metric": "measured"}, "a sum of all its moves"),
     (optim.Rprop, {"how": "proximal"}, "Rprop: it uses the gradient's sign alone"),
     (optim.ASGD, {"how": "proximal"}, "does not work with ASGD"),
     (partial(optim.RMSprop, centered=True), {"how": "proximal"}, "RMSprop(centered=True)"),
@@ -119,7 +130,7 @@ def test_refused(make: Callable[..., Any], options: dict[str, Any], message: str
 def test_muon_is_refused() -> None:
     model = nn.Linear(3, 4, bias=False)
     optimizer = torch.optim.Muon(model.parameters(), weight_decay=0.0)
-    with pytest.raises(ValueError, match="Muon: it orthogonalizes whole matrices"):
+    with pytest.raises(ValueError, match=r"Muon: it orthogonalizes whole matrices.*; use how=\"c"):
         Regularizer(model, L1(0.1)).attach(optimizer, how="proximal")
 
 

@@ -118,6 +118,18 @@ def test_the_penalty_of_other_parameters_reaches_them() -> None:
     assert regularizer.penalty(replaced).item() == pytest.approx(2.0 * regularizer.value())
 
 
+def test_the_buffers_of_spectral_norm_in_training_stay_as_they_are() -> None:
+    model = parametrizations.spectral_norm(nn.Linear(4, 3))
+    regularizer = Regularizer(model, {Effective("weight"): L1(0.3)})
+    for w in model.parameters():
+        w.data[0] *= 2.0
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert before
+    regularizer.value()
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, before[name])
+
+
 def test_squares_on_both_factors_end_at_the_nuclear_norm() -> None:
     torch.manual_seed(1)
     target = torch.randn(3, 4).double()
@@ -147,6 +159,14 @@ def test_a_way_that_sets_weights_is_refused(how: str) -> None:
         regularizer.hold_zeros()
 
 
+def test_no_way_is_offered_that_it_refuses() -> None:
+    model = symmetric()
+    regularizer = Regularizer(model, {Effective("weight"): L1(0.1)})
+    regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="coupled")
+    assert "no exact zeros" in repr(regularizer)
+    assert "proximal" not in repr(regularizer)
+
+
 def test_optimizers_with_the_penalty_inside_refuse_it() -> None:
     model = symmetric()
     regularizer = Regularizer(model, {Effective("weight"): L1(0.1)})
@@ -158,7 +178,11 @@ def test_optimizers_with_the_penalty_inside_refuse_it() -> None:
     ("keys", "message"),
     [
         ({Effective("weigth"): L1(0.1)}, "matches no weight that the model computes.*0.lora"),
-        ({"0.lora_A*": L1(0.1), Effective("0.lora"): L1(0.1)}, "an earlier key takes one"),
+        ({"0.lora_A*": L1(0.1), Effective("0.lora"): L1(0.1)}, "earlier key takes one: one ma"),
+        (
+            {Effective("0.lora"): L1(0.1), "0.lora_A.d*": L2(1)},
+            "takes 0.lora_A.*cannot penalize bo",
+        ),
         ({Effective("0.lora"): Box(0.0, 1.0)}, "Effective"),
         ({Effective("0.lora"): Toward("start", L1(0.1))}, "is for one parameter"),
         ({Effective("0.lora"): GroupLasso(0.1, "heads:2")}, 'groups must be "out", "in"'),
@@ -171,3 +195,13 @@ def test_optimizers_with_the_penalty_inside_refuse_it() -> None:
 def test_bad_keys_get_a_sentence(keys: dict[object, Penalty], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Regularizer(nn.Sequential(Adapted()), keys)
+
+
+def test_a_weight_and_its_factors_are_penalized_by_two_regularizers() -> None:
+    model = nn.Sequential(Adapted())
+    product, factor = (
+        Regularizer(model, {key: L2(0.1)}) for key in (Effective("0.lora"), "0.lora_A.d*")
+    )
+    product.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="coupled")
+    factor.penalty().backward()
+    assert model.get_parameter("0.lora_A.default.weight").grad is not None

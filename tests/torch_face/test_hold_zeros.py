@@ -100,6 +100,7 @@ def test_no_penalty_acts_while_zeros_are_held(name: str, how: str, is_inside: bo
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert regularizer.factor == 1.0
     assert "zeros are held" in repr(regularizer)
+    assert "converges" not in repr(regularizer)
     regularizer.release()
     assert "zeros are held" not in repr(regularizer)
     before = [w.detach().clone() for w in model.parameters()]

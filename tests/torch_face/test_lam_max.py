@@ -92,3 +92,5 @@ def test_what_has_none_is_refused() -> None:
         Regularizer(model, L0(1.0)).lam_max(loss)
     with pytest.raises(ValueError, match="loss_closure must return the data loss as a tensor"):
         Regularizer(model, L1(1.0)).lam_max(lambda: 1.0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(TypeError, match=r"loss_closure must be a function .* got a Tensor: pass l"):
+        Regularizer(model, L1(1.0)).lam_max(loss())  # type: ignore[arg-type]

@@ -122,6 +122,35 @@ def test_detaching_takes_the_averages_out_of_the_state() -> None:
     assert list(optimizer.state[model["w"]]) == ["mean"]
 
 
+def test_detaching_leaves_what_is_measured_for_other_weights() -> None:
+    models = nn.Linear(2, 1), nn.Linear(2, 1)
+    optimizer = torch.optim.SGD([w for model in models for w in model.parameters()], lr=0.1)
+    one, _ = (
+        Regularizer(model, LASSO).attach(optimizer, how="proximal", metric="measured")
+        for model in models
+    )
+    sum(model(torch.ones(1, 2)).sum() for model in models).backward()
+    optimizer.step()
+    one.detach()
+    assert [set(KEYS) <= optimizer.state[model.weight].keys() for model in models] == [False, True]
+
+
+@pytest.mark.filterwarnings("ignore:.*does not converge exactly:UserWarning")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_small_gradients_of_half_precision_are_measured(dtype: torch.dtype) -> None:
+    model = nn.ParameterDict({"w": torch.full((4,), 2.0**-7, dtype=dtype)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    attachment = Regularizer(model, L1(1e-9), on="all").attach(
+        optimizer, how="proximal", metric="measured"
+    )
+    for sign in (1.0, -1.0):
+        model["w"].grad = torch.full_like(model["w"], sign * 2.0**-13)  # its square is 2⁻²⁶
+        optimizer.step()
+    part = attachment.bound.bindings[0].parts[0]
+    step = attachment.own_step(optimizer.param_groups[0], part).step
+    torch.testing.assert_close(step, torch.full((4,), 0.5))
+
+
 def test_a_learning_rate_of_0_changes_nothing() -> None:
     model, optimizer, _, _ = start(OPTIMIZERS["sign"])
     train(model, optimizer, 0, 20, 100)
@@ -138,6 +167,17 @@ def test_the_misfit_shows_an_optimizer_whose_entries_do_not_follow_their_gradien
     assert math.isnan(attachment.misfit())
     train(model, optimizer, 0, 50, 1000)
     assert attachment.misfit() > 0.5
+
+
+def test_a_decay_that_is_set_later_is_refused_at_the_step() -> None:
+    model, optimizer, _, _ = start(partial(Sign, lr=0.1))
+    model["w"].grad = torch.ones(10).double()
+    optimizer.step()
+    before = model["w"].clone()
+    optimizer.param_groups[0]["weight_decay"] = 0.5
+    with pytest.raises(ValueError, match=r"weight_decay=0\.5, which would count"):
+        optimizer.step()
+    assert torch.equal(model["w"], before)
 
 
 def test_it_is_refused_beside_weight_decay_and_sparse_gradients() -> None:

@@ -104,7 +104,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (L1(1), nn.LSTM, "no module of type LSTM owns a parameter; those that do: BatchNorm2d, Conv2d"),
     (L1(1), lambda name, p, module: False, "is true for no parameter"),
     (L1(1), [], "on=[] selects nothing"),
-    ({}, None, "the mapping of patterns to penalties is empty"),
+    ({}, None, "the mapping of patterns to penalties is empty; give it an entry"),
     ({"conv*": L1(1)}, "weights", "on='weights' beside a mapping: its keys say what is penalized"),
 ]
 

@@ -110,6 +110,7 @@ def test_the_regularizers_state_is_text_in_the_group_of_its_parameters() -> None
             "step": 2,
             "factor": 0.25,
             "penalties": {"l1:0.1": [0, 1]},
+            "how": "proximal",
             "momentum": {"1.5": [0, 1]},  # 0.5·1 + 1
             "first_lr": 0.1,
         }

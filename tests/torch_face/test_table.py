@@ -230,3 +230,12 @@ def test_what_has_no_gradient_is_not_said_to_be_in_the_loss(penalty: Penalty) ->
     assert (row.how, row.one_step) == ("none yet: attach it", "nothing")
     regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="proximal")
     assert "not attached" not in repr(regularizer)
+
+
+def test_what_was_detached_does_not_claim_to_be_in_the_loss() -> None:
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, L1(0.1))
+    assert "in the loss by penalty()" in repr(regularizer)
+    with regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="proximal"):
+        assert "detached" not in repr(regularizer)
+    assert "detached: nothing acts, unless penalty() is added" in repr(regularizer)

@@ -319,12 +319,57 @@ def test_a_resumed_run_is_the_same(penalty: Penalty, stop: int, by: str) -> None
     resumed.release()
 
 
+@pytest.mark.parametrize("loads_first", [True, False])
+def test_a_resumed_run_with_another_target_or_another_how_is_told(loads_first: bool) -> None:
+    model, optimizer, regularizer = attached(L0(1.0), target=0.5, target_start=0, target_steps=4)
+    train(model, optimizer, 5)
+    state = optimizer.state_dict()
+    regularizer.detach()
+    regularizer.release()
+
+    def resume(how: str, penalty: Penalty, **options: Any) -> tuple[Any, Regularizer]:
+        other, resumed = ADAM(model.parameters()), Regularizer(model, penalty)
+        if loads_first:
+            other.load_state_dict(copy.deepcopy(state))
+        resumed.attach(other, how, **options)
+        if not loads_first:
+            other.load_state_dict(copy.deepcopy(state))
+        return other, resumed
+
+    with pytest.warns(UserWarning, match=r"the target 0.5, .* 0.9: .* ends at step 4 .*zeros stay"):
+        other, resumed = resume("proximal", L0(1.0), target=0.9, target_steps=4)
+    train(model, other, 3)
+    assert resumed.sparsity().zeros == 110
+    resumed.detach()
+    resumed.release()
+    options = {"target": 0.9, "target_start": 5, "target_steps": 4}  # as the warning advises
+    with pytest.warns(UserWarning, match="the target 0.5, .* 0.9: the ramp goes on"):
+        other, resumed = resume("proximal", L0(1.0), **options)
+    train(model, other, 6)
+    assert resumed.sparsity().zeros == 198
+    resumed.release()
+    how = 'by how="proximal", and this one does by how="coupled"'
+    with pytest.warns(UserWarning, match="other penalties"), pytest.warns(UserWarning, match=how):
+        _, resumed = resume("coupled", L1(0.1))
+    resumed.release()
+
+
 BAD: list[tuple[dict[str, Any], Any, str]] = [
-    ({"target": 1.0}, L0(1), "target must be a share of zeros between 0 and 1, got 1"),
+    ({"target": 1.0}, L0(1), "a share of zeros between 0 and 1, both excluded, got 1"),
     ({"target": 90}, L0(1), "got 90; 90 % is 0.9"),
     ({"target": "0.9"}, L0(1), "target must be a number, got '0.9'; write 0.9 without quotes"),
     ({"target": {}}, L0(1), "target is an empty mapping"),
-    ({"target": {"0*": 0.5, "x*": 0.5}}, L0(1), "no penalty in 'x*' makes zeros"),
+    (
+        {"target": {"0*": 0.5, "00.*": 0.5}},
+        L0(1),
+        "pattern '00.*' matches no penalized parameter; the nearest are 0.weight",
+    ),
+    (
+        {"target": {"*": 0.5, "0*": 0.9}},
+        L0(1),
+        "'0*' is left with nothing, since the earlier pattern '*' takes all it matches; put '0*' f",
+    ),
+    ({"target": {"0*": 0.5, "2*": 0.5}}, {"0*": L0(1), "2*": L2(1)}, "no penalty in '2*' makes"),
     ({"target_steps": 0}, L0(1), "target_steps must be a whole number of steps >= 1, got 0"),
     ({"target_steps": None}, L0(1), "target needs target_steps"),
     ({"target_start": -1}, L0(1), "target_start must be a whole number of steps >= 0, got -1"),

@@ -180,8 +180,8 @@ def compact(
         If the model is no module, the example neither a tensor nor a tuple nor a dict, or the
         optimizer none of torch's kind.
     ValueError
-        If the model does not take the example, holds no numbers (on the meta device, or lazy), or
-        shares no parameter with the optimizer.
+        If the example is not finite, or the model does not take it, holds no numbers (on the meta
+        device, or lazy), or shares no parameter with the optimizer.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,18 +113,13 @@ def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> torch.export.ExportedProgram:
     """A program of ATen operations without effects, nor results that nobody uses."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            known = torch.export.default_decompositions()
-            exported = torch.export.export(model, args, dict(kwargs))
-            program: torch.export.ExportedProgram = exported.run_decompositions(
-                {name: known[name] for name in DECOMPOSED if name in known}
-            )
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with without_fast_path(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = torch.export.default_decompositions()
+        exported = torch.export.export(model, args, dict(kwargs))
+        program: torch.export.ExportedProgram = exported.run_decompositions(
+            {name: known[name] for name in DECOMPOSED if name in known}
+        )
     program.graph.eliminate_dead_code()
     return program
 
@@ -137,3 +133,14 @@ def flatten(nested: object) -> Iterator[object]:
             yield from flatten(part)
     else:
         yield nested
+
+
+@contextmanager
+def without_fast_path() -> Iterator[None]:
+    """Let torch's attention be the operations it consists of, not one that nothing looks into."""
+    was_enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_enabled)

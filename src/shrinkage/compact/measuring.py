@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from shrinkage.compact.graph import without_fast_path
 from shrinkage.compact.verification import Sample, run
 
 
 def count_multiplications(model: nn.Module, sample: Sample) -> int:
     """Multiplications of one call: half of the floating point operations that torch counts."""
-    with FlopCounterMode(display=False) as counter:
+    with without_fast_path(), FlopCounterMode(display=False) as counter:
         run(model, sample)
     return int(counter.get_total_flops()) // 2
 

@@ -57,7 +57,16 @@ def check_model(model: object, optimizer: object) -> None:
 
 
 def run_example(model: nn.Module, sample: Sample) -> list[Tensor]:
-    """The outputs on the example, with a sentence where the model does not take it."""
+    """The outputs on the example, with a sentence where it shows nothing or is not taken."""
+    for part in flatten(sample):
+        if not isinstance(part, Tensor) or not part.is_floating_point():
+            continue
+        if bool((part.isnan() | part.isposinf()).any()):  # −∞ masks the places of attention
+            raise ValueError(
+                "example_inputs must be finite, since models are compared on them, but a tensor "
+                f"of shape {tuple(part.shape)} holds NaN or infinite entries: give rows without "
+                "them, such as torch.randn of that shape"
+            )
     try:
         return run(model, sample)
     except Exception as error:  # whatever a model raises for inputs that do not fit

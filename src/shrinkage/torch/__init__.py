@@ -11,11 +11,13 @@ from shrinkage.torch import schedules
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing.audit import Audit, audit
 from shrinkage.torch.factors import collapse, reparametrize
+from shrinkage.torch.facts.rules import register_step
 from shrinkage.torch.models.effective import Effective
 from shrinkage.torch.models.heads import heads
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.neurons import neurons
 from shrinkage.torch.regularizer import Regularizer
+from shrinkage.torch.tensors.kinds import OwnStep
 
 if TYPE_CHECKING:
     from shrinkage.probe import Law, probe
@@ -34,12 +36,14 @@ __all__ = [
     "Effective",
     "Joint",
     "Law",
+    "OwnStep",
     "Regularizer",
     "audit",
     "collapse",
     "heads",
     "neurons",
     "probe",
+    "register_step",
     "reparametrize",
     "schedules",
 ]

@@ -13,8 +13,9 @@ from shrinkage.compact.constants import Call, Masks, varies
 from shrinkage.compact.graph import operation, shape
 from shrinkage.compact.keeping import KeepSets, keeps
 
+AVERAGES = ("avg_pool1d", "avg_pool2d", "avg_pool3d")
 POOLS = (
-    *("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"),
+    *(*AVERAGES, "max_pool1d", "max_pool2d", "max_pool3d"),
     *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "_adaptive_avg_pool2d"),
     *("max_pool2d_with_indices", "upsample_nearest2d", "upsample_bilinear2d", "upsample_nearest1d"),
     *("upsample_bicubic2d",),
@@ -23,13 +24,26 @@ REDUCTIONS = ("mean", "sum", "amax", "amin", "var", "std", "linalg_vector_norm",
 ALONG = ("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "sort", "topk")
 
 
-@varies(*(name for name in POOLS if "bicubic" not in name), "mean")
+@varies(*(name for name in POOLS if name not in (*AVERAGES, "upsample_bicubic2d")), "mean")
 def varies_where_seen(call: Call) -> Masks:
     """The same operation on the mask as numbers: what sees an entry that varies is above 0."""
     result = call.run(call.masks[0].to(torch.float32), *call.args[1:], **call.kwargs)
     if isinstance(result, Tensor):
         return result > 0
     return tuple(result[0] > 0 for _ in result)
+
+
+@varies(*AVERAGES)
+def varies_of_average(call: Call) -> Masks:
+    """Where the zeros around an image count, an average of constants depends on the image's size.
+
+    In one of 1x1 every entry has the same share of them, as in a padded convolution.
+    """
+    padding = call.args[3] if len(call.args) > 3 else 0
+    counts_padding = np.any(padding) and (len(call.args) < 6 or call.args[5])
+    reaching = call.masks[0] | (call.args[0] != 0) if counts_padding else call.masks[0]
+    mask: Tensor = call.run(reaching.float(), *call.args[1:], **call.kwargs) > 0
+    return mask
 
 
 @varies("sum")

@@ -123,16 +123,14 @@ class Attachment:
                 bound.schedule = schedule
             self._momentum.start(optimizer)
             at_end.callback(bound.pursue(target))
-            for register, hook in (
-                (optimizer.register_step_pre_hook, self._before),
-                (optimizer.register_step_post_hook, self._after),
-            ):
-                at_end.callback(register(hook).remove)  # type: ignore[arg-type]
+            at_end.callback(optimizer.register_step_pre_hook(self._before).remove)
+            at_end.callback(optimizer.register_step_post_hook(self._after).remove)
             mark(optimizer, self)
             at_end.callback(unmark, optimizer, self)
+            on_error.callback(setattr, bound, "host", None)
+            bound.host = self
             carry(optimizer, bound, self._lost_without_record)
             at_end.callback(stop_carrying, optimizer, bound)
-            bound.host = self
             self._is_at_work = True
             on_error.pop_all()
             return at_end.close
@@ -146,7 +144,7 @@ class Attachment:
         self._momentum.clear()
         if self._proximal is not None:
             self._proximal.forget()
-        self.bound.host = None
+        self.bound.host, self.bound.was_attached = None, True
         if self._before_schedule is not None:
             self.bound.restore_schedule(*self._before_schedule)
 

@@ -15,7 +15,7 @@ from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.max_norm import SelfClipping, check_no_late_clipping, checked_max_norm
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.precision import lost_in_rounding
-from shrinkage.torch.facts.rules import rule_for
+from shrinkage.torch.facts.rules import rule_for, sums_moves
 from shrinkage.torch.facts.scale import check_how, check_scale
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, decay_on
 from shrinkage.torch.facts.wrappers import check_optimizer
@@ -41,6 +41,12 @@ def check_attachment(
     """
     check_optimizer(optimizer)
     _check_how(how, scale, metric)
+    if how != "coupled" and sums_moves(optimizer):
+        raise ValueError(
+            f"{how} does not work with {type(optimizer).__name__}, with any metric: its weights "
+            "come from a sum of all its moves, which undoes at the next step what is done to them "
+            'beside it; use how="coupled", or shrinkage.torch.RDA for exact zeros'
+        )
     check_free(bound, optimizer)
     check_holds(bound, optimizer)
     _check_clipping(optimizer, checked_max_norm(max_norm))

@@ -17,6 +17,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Metric
+from shrinkage.torch.facts.rules import check_no_decay
 from shrinkage.torch.tensors.smallest import Pool
 
 LARGE = 1 << 14  # entries: below, torch operations are as fast
@@ -49,6 +50,7 @@ class Proximal:
         if measurement is None:
             return None
         held = [w for _, _, w in named_in(self._pairs.pairs)]
+        check_no_decay(self._optimizer, held)  # a schedule may have set one since attach
         measurement.note_weights(held)
         return lambda: measurement.note_gradients(held)
 
@@ -76,7 +78,7 @@ class Proximal:
     def forget(self) -> None:
         """Take what was measured out of the optimizer's state."""
         if self.own_steps.measurement is not None:
-            self.own_steps.measurement.forget()
+            self.own_steps.measurement.forget(w for _, w in self._bound.named_parameters())
 
     def _prox_(self, moved: Sequence[Pair], factor: float) -> None:
         rows = isinstance(self._optimizer, torch.optim.SparseAdam)

@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from shrinkage.torch.attaching.pairs import Pair
 from shrinkage.torch.attaching.scores import Units, zero_making_terms
@@ -20,6 +21,7 @@ from shrinkage.torch.attaching.strength import find_factor
 from shrinkage.torch.binding.bindings import Binding, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
+from shrinkage.torch.models.selection import list_nearest
 from shrinkage.torch.tensors.smallest import Pool, take_smallest
 
 NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
@@ -232,10 +234,7 @@ def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
     for pattern, units in found.items():
         where = "" if pattern == "*" else f" in {pattern!r}"
         if not units:
-            raise ValueError(
-                f"target: no penalty{where} makes zeros whose share could be led; give it one that "
-                "does, such as L0(1.0), L1(1e-4) or GroupLasso(1e-3), on " + _names(bindings)
-            )
+            raise ValueError(_explain_nothing(pattern, bindings, target))
         if len({each.groups is None for each in units}) > 1:
             first = next(each for each in units if each.groups is None)
             second = next(each for each in units if each.groups is not None)
@@ -244,6 +243,26 @@ def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
                 f"{second.binding.name} together; give a mapping of patterns to shares"
             )
     return [Aim(pattern, target.goals[pattern], units) for pattern, units in found.items()]
+
+
+def _explain_nothing(pattern: str, bindings: Sequence[Binding], target: Target) -> str:
+    """The sentence for a pattern whose share is of nothing."""
+    aliases = [(b.name, *(name for part in b.parts for name in part.aliases)) for b in bindings]
+    matched = [names for names in aliases if any(fnmatchcase(n, pattern) for n in names)]
+    if not matched and bindings:
+        nearest = list_nearest(pattern, [binding.name for binding in bindings])
+        return f"target: pattern {pattern!r} matches no penalized parameter; {nearest}"
+    earlier = {target.find_pattern(names) for names in matched} - {pattern}
+    if len(earlier) == 1 and all(target.find_pattern(names) != pattern for names in matched):
+        return (
+            f"target: pattern {pattern!r} is left with nothing, since the earlier pattern "
+            f"{earlier.pop()!r} takes all it matches; put {pattern!r} first"
+        )
+    where = "" if pattern == "*" else f" in {pattern!r}"
+    return (
+        f"target: no penalty{where} makes zeros whose share could be led; give it one that "
+        "does, such as L0(1.0), L1(1e-4) or GroupLasso(1e-3), on " + _names(bindings)
+    )
 
 
 def _names(bindings: Sequence[Binding]) -> str:

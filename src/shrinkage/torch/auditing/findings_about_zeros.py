@@ -32,11 +32,12 @@ def find_no_exact_zeros(snapshot: Snapshot) -> Iterator[Finding]:
     for optimizer, pairs in by_regularizer(snapshot):
         applied = pairs[0][1]
         parameters = [
-            audited for audited, each in pairs if makes_zeros(each.penalty) and not audited.divisor
+            audited
+            for audited, each in pairs
+            if makes_zeros(each.penalty) and not audited.divisor and not each.is_effective
         ]
         if parameters and applied.how in {"loss", "coupled"}:
             entries = _count_entries(parameters)
-            how = remedies.how_for_zeros(optimizer, parameters)
             yield warning(
                 "no-exact-zeros",
                 parameters,
@@ -44,7 +45,7 @@ def find_no_exact_zeros(snapshot: Snapshot) -> Iterator[Finding]:
                 f'by gradients (how="{applied.how}") none of the {entries} entries '
                 "stays exactly there",
                 float(entries),
-                remedies.change_how(snapshot, optimizer, applied, how),
+                remedies.make_zeros(snapshot, optimizer, applied, parameters),
             )
 
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
 from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
-from shrinkage.torch.facts.rules import rule_for
+from shrinkage.torch.facts.rules import rule_for, sums_moves
 
 LEAVE_OUT = "# give these None in the mapping of the Regularizer"
 
@@ -101,20 +101,30 @@ def change_how(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty
     return f"{line}  # and leave penalty() out of the loss"
 
 
-def how_for_zeros(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
-    """ "proximal" where that is possible, else "decoupled"."""
+def make_zeros(
+    snapshot: Snapshot,
+    optimizer: Optimizer,
+    applied: AppliedPenalty,
+    parameters: Sequence[AuditedParameter],
+) -> str:
+    """The lines that make exact zeros: by "proximal" where that is possible, else "decoupled"."""
+    if sums_moves(optimizer):
+        return "# use shrinkage.torch.RDA: this optimizer undoes zeros at its next step"
+    how = "proximal" if _can_be_proximal(optimizer, parameters) else "decoupled"
+    return change_how(snapshot, optimizer, applied, how)
+
+
+def _can_be_proximal(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> bool:
     penalties = [applied.penalty for each in parameters for applied in each.penalties]
     try:
         rule_for(optimizer, parameters=[each.tensor for each in parameters])
     except ValueError:
-        return "decoupled"
+        return False
     steps_are_scalar = isinstance(optimizer, torch.optim.SGD)
-    if any(
+    return not any(
         penalty.why_no_prox() or (not steps_are_scalar and penalty.why_no_metric())
         for penalty in penalties
-    ):
-        return "decoupled"
-    return "proximal"
+    )
 
 
 def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty) -> str:

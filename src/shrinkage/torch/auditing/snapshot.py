@@ -19,6 +19,7 @@ from shrinkage.torch.auditing.scale_invariance import (
 )
 from shrinkage.torch.binding.bindings import BoundParameter
 from shrinkage.torch.binding.bound_model import BoundModel, Host, attachments_of
+from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
@@ -38,6 +39,7 @@ class AppliedPenalty:
     how: str
     part: BoundParameter | None  # None: a bare penalty inside the optimizer
     bound: BoundModel | None  # None with a bare penalty, too
+    is_effective: bool = False  # on a weight that the model computes from the parameter
 
     @property
     def host(self) -> Host | None:
@@ -240,9 +242,10 @@ def _applied_penalties(
     for each, how in acting:
         each.refresh()
         for binding, part in each.active_parts:
+            is_effective = isinstance(binding, EffectiveBinding)
             yield (
                 part.parameter,
-                AppliedPenalty(binding.penalty, binding.written, how, part, each),
+                AppliedPenalty(binding.penalty, binding.written, how, part, each, is_effective),
             )
 
 

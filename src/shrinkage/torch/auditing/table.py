@@ -142,22 +142,23 @@ def _headline(bound: BoundModel) -> str:
     count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
     model = type(bound.model).__name__
     host = bound.host
-    if host is None and any(binding.penalty.why_no_gradient() for binding in bound.active):
+    if bound.held is not None:  # so that nothing is converged to
+        where = "" if host is None else f"{host.how} in {type(host.optimizer).__name__}: "
+        headline = f"{where}zeros are held, and no strength acts until release()"
+    elif host is None and any(binding.penalty.why_no_gradient() for binding in bound.active):
         headline = (
             'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
         )
+    elif host is None and bound.was_attached:
+        headline = "detached: nothing acts, unless penalty() is added to the loss"
     elif host is None:
         headline = f"in the loss by penalty(): converges to {describe_goal(bound)}; no exact zeros"
     else:
         headline = repr(host)
-        if host.stepped_by is not None:
-            other = host.stepped_by
-            headline += (
-                f"; but {other} has stepped these weights since, to which it is not attached"
-            )
+    if host is not None and host.stepped_by is not None:
+        other = host.stepped_by
+        headline += f"; but {other} has stepped these weights since, to which it is not attached"
     factor = "" if bound.factor == 1.0 else f", strengths times {bound.factor:g}"
     if bound.target is not None:
         headline += f"; {bound.target}"
-    if bound.held is not None:
-        headline += "; zeros are held, and no strength acts until release()"
     return f"Regularizer of {model}: {count}{factor}; {headline}"

@@ -92,6 +92,7 @@ class BoundModel:
         self.penalties, self.on = replace_by_names(model, penalty, on)
         self.steps = 0
         self.host: Host | None = None
+        self.was_attached = False
         self.momentum = MomentumFill()
         self.starts: dict[str, Tensor] = {}  # references of Toward("start", ...)
         self.unknown_starts: set[str] = set()  # to be taken from the weights at the next step

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from shrinkage.penalties import Penalty, Toward, Weighted
-from shrinkage.penalties.base import construction, terms
+from shrinkage.penalties.base import terms
+from shrinkage.penalties.describing import construction
 from shrinkage.penalties.rebuild import with_groups
 from shrinkage.torch.binding.bindings import Binding, Reading, Update, bind_parameter
 from shrinkage.torch.models.effective import (
+    FACTORS_TAKEN,
     Effective,
     is_second_factor,
     matching_name,
@@ -119,7 +121,7 @@ def _bound(key: Effective, name: str, chosen: Sequence[Selected]) -> EffectiveBi
     if inputs[0] is not None and not key.factors:
         module = inputs[0][0]
         if len(chosen) != len(list(module.parameters(recurse=False))):
-            raise ValueError(f"{key!r}: an earlier key takes a part of {name}; put this one first")
+            raise ValueError(f"{key!r}: an earlier key takes a part of {name}; {FACTORS_TAKEN}")
         compute = partial(parametrized, module, tuple(each[1] for each in inputs if each))
     else:
         ordered = _factors(key, name, chosen)
@@ -137,15 +139,16 @@ def _factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list[Sele
         missing = [each for each in key.factors if each not in by_name]
         if missing:
             raise ValueError(
-                f"{key!r}: there is no parameter {missing[0]}, or an earlier key takes it"
+                f"{key!r}: there is no parameter {missing[0]}, or an earlier key takes it: "
+                f"{FACTORS_TAKEN}"
             )
         ordered = [by_name[each] for each in key.factors]
     else:
         ordered = sorted(chosen, key=lambda item: is_second_factor(item.owner))
         if [is_second_factor(item.owner) for item in ordered] != [False, True]:
             raise ValueError(
-                f"{key!r}: {name} needs its A and its B, and an earlier key takes one, or the "
-                "model has only one of them"
+                f"{key!r}: {name} needs its A and its B, and the model has only one of them, or an "
+                f"earlier key takes one: {FACTORS_TAKEN}"
             )
     shapes = [tuple(item.candidate.parameter.shape) for item in ordered]
     flat = [(shape[0], _size(shape[1:])) for shape in shapes]

@@ -22,6 +22,12 @@ HALVINGS = 200  # at most: of a bisection that ends where no number lies between
 
 def find_lam_max(bound: BoundModel, closure: LossClosure) -> float:
     """See `Regularized.lam_max`."""
+    if not callable(closure):
+        raise TypeError(
+            "loss_closure must be a function that returns the data loss, got a "
+            f"{type(closure).__name__}: pass lambda: criterion(model(x), y), since it is evaluated "
+            "at other weights"
+        )
     bound.refresh()
     bindings = bound.active
     for binding in bindings:

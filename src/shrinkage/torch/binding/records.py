@@ -17,7 +17,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts.own_step import Group
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
-OCCASIONAL = ("held", "target")  # what `_more_of` adds
+OCCASIONAL = ("how", "held", "target")  # what `_more_of` adds
 Record = dict[str, Any]
 
 
@@ -48,6 +48,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
             f"state has no {missing[0]!r}: it was not made by Regularizer.state_dict()"
         )
     _warn_of_other_penalties(present["penalties"], saved["penalties"])
+    _warn_of_another_how(bound, saved)
     bound.factor = saved["factor"]
     bound.steps = int(saved["step"])
     bound.momentum.load_state_dict(saved)
@@ -60,7 +61,9 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
 
 def _more_of(bound: BoundModel) -> Record:
     """What only some states hold."""
-    more: Record = {"held": True} if bound.held is not None else {}
+    more: Record = {} if bound.host is None else {"how": bound.host.how}
+    if bound.held is not None:
+        more["held"] = True
     if bound.target is not None:
         more["target"] = bound.target.state()
     return more
@@ -105,9 +108,10 @@ def resume(
     bound: BoundModel, optimizer: Optimizer, records: Sequence[tuple[Group, Record]]
 ) -> None:
     """Resume from these records, and warn where the penalties differ from the saved ones."""
-    _compare_penalties(bound, records)
-    _warn_of_lost_starts(bound, optimizer)
     first = records[0][1]
+    _compare_penalties(bound, records)
+    _warn_of_another_how(bound, first)
+    _warn_of_lost_starts(bound, optimizer)
     bound.factor = first["factor"]
     bound.steps = int(first["step"])
     momentum, by_group = bound.momentum, {id(group): record for group, record in records}
@@ -215,6 +219,16 @@ def _warn_of_other_penalties(present: Mapping[str, str], saved: Mapping[str, str
         warnings.warn(
             f"the saved run had other penalties, for example {name}: {saved.get(name, 'none')} "
             f"then, {present.get(name, 'none')} now; the present ones are kept",
+            stacklevel=4,
+        )
+
+
+def _warn_of_another_how(bound: BoundModel, saved: Mapping[str, Any]) -> None:
+    how = None if bound.host is None else bound.host.how
+    if how is not None and saved.get("how", how) != how:
+        warnings.warn(
+            f'the saved run applied its penalties by how="{saved["how"]}", and this one does by '
+            f'how="{how}", which is kept',
             stacklevel=4,
         )
 

@@ -136,6 +136,8 @@ class Regularized:
 
         Raises
         ------
+        TypeError
+            If `loss_closure` is not callable, such as a loss that was calculated before.
         ValueError
             For a count such as `L0`, under which zero is a local minimum at any strength.
 

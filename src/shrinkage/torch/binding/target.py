@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -71,16 +72,34 @@ class Target:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as numbers and text."""
-        kept = ("factor", "done", "zeros", "filled")
+        kept = ("share", "factor", "done", "zeros", "filled")
         goals = {key: {k: getattr(goal, k) for k in kept} for key, goal in self.goals.items()}
         return {"has_told_floor": self.has_told_floor, "goals": goals}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; goals that it does not hold begin anew."""
+        """Go on from `state`; goals that it does not hold begin anew, and others are warned of."""
         self.has_told_floor = bool(state["has_told_floor"])
         for pattern, goal in self.goals.items():
-            for name, value in state["goals"].get(pattern, {}).items():
+            saved = dict(state["goals"].get(pattern, {}))
+            share = saved.pop("share", goal.share)
+            for name, value in saved.items():
                 setattr(goal, name, value)
+            if share == goal.share:
+                continue
+            if goal.done >= self.end:
+                then = (
+                    f"the present ramp ends at step {self.end} and the saved run has made "
+                    f"{goal.done}, so that the saved zeros stay; for more of them give a "
+                    f"target_start of {goal.done} and target_steps"
+                )
+            else:
+                then = "the ramp goes on to the present one"
+            where = "" if pattern == "*" else f" in {pattern}"
+            warnings.warn(
+                f"the saved run had the target {share:g}{where}, and this one has "
+                f"{goal.share:g}: {then}",
+                stacklevel=5,
+            )
 
     def __str__(self) -> str:
         texts = []
@@ -141,7 +160,9 @@ def _checked_share(name: str, share: object) -> float:
     number = checked_number(name, share)
     if not 0.0 < number < 1.0:
         hint = f"; {number:g} % is {number / 100:g}" if 1.0 < number < 100.0 else ""
-        raise ValueError(f"{name} must be a share of zeros between 0 and 1, got {number:g}{hint}")
+        raise ValueError(
+            f"{name} must be a share of zeros between 0 and 1, both excluded, got {number:g}{hint}"
+        )
     return number
 
 

@@ -76,7 +76,7 @@ class Measurement:
                     f"{type(self._optimizer).__name__}'s own step is measured for dense gradients "
                     "alone; use sparse=False in the Embedding, or torch.optim.SparseAdam"
                 )
-            self._gradients[id(w)] = w.grad.detach() / scale
+            self._gradients[id(w)] = _widened(w.grad.detach()) / scale
 
     def take(self, moved: Iterable[tuple[Group, Tensor]]) -> None:
         """After the step: take its moves and gradients into the averages."""
@@ -84,14 +84,15 @@ class Measurement:
             before, gradient = self._before.get(id(w)), self._gradients.get(id(w))
             lr = rate_of(group)
             if before is not None and gradient is not None and lr != 0.0:
-                move = torch.sub(w.detach(), before, out=before).div_(lr)
+                move = _widened(torch.sub(w.detach(), before, out=before)).div_(lr)
                 _average(self._optimizer.state[w], move, gradient)
         self._before.clear()
         self._gradients.clear()
 
-    def forget(self) -> None:
-        """Take the averages out of the optimizer's state."""
-        for state in self._optimizer.state.values():
+    def forget(self, parameters: Iterable[Tensor]) -> None:
+        """Take the averages of these out of the optimizer's state."""
+        for w in parameters:
+            state = self._optimizer.state.get(w, {})
             for key in KEYS:
                 state.pop(key, None)
 
@@ -111,9 +112,8 @@ class Measurement:
 
 def _average(state: dict[str, Any], move: Tensor, gradient: Tensor) -> None:
     """Take a move and a gradient into the averages of one parameter."""
-    if MOVES not in state:
-        for key in (MEAN_MOVE, MEAN_GRADIENT, MOVES, GRADIENTS):
-            state[key] = torch.zeros_like(move)
+    for key in (MEAN_MOVE, MEAN_GRADIENT, MOVES, GRADIENTS):  # loaded ones have the weights' type
+        state[key] = _widened(state[key]) if key in state else torch.zeros_like(move)
     for mean, square, value in (
         (MEAN_MOVE, MOVES, move),
         (MEAN_GRADIENT, GRADIENTS, gradient),
@@ -121,3 +121,8 @@ def _average(state: dict[str, Any], move: Tensor, gradient: Tensor) -> None:
         state[mean].mul_(KEEP).add_(value, alpha=1 - KEEP)
         state[square].mul_(KEEP).addcmul_(state[mean], state[mean], value=1 - KEEP)
     state[LARGEST] = move.abs().max() if move.numel() else move.new_zeros(())
+
+
+def _widened(w: Tensor) -> Tensor:
+    """At least float32: the square of a small gradient is 0 in float16, and bfloat16 rounds it."""
+    return w.to(torch.promote_types(w.dtype, torch.float32))

@@ -67,12 +67,19 @@ WITHOUT_METRIC = {
     "ASGD": "its step is an average over the past that its state does not show",
     **dict.fromkeys(("AdaMuon", "MuonClip", "NorMuon"), _ORTHOGONAL),
     **dict.fromkeys(("Kron", "SOAP", "Shampoo", "ScalableShampoo"), _DENSE),
-    **dict.fromkeys(
-        ("MADGRAD", "ScheduleFreeAdamW", "ScheduleFreeSGD", "ScheduleFreeRAdam"),
-        "its weights come from a sum of all its moves, which undoes a prox at the next step; use "
-        "shrinkage.torch.RDA, or the same optimizer without that average",
-    ),
 }
+# Their weights come from a sum of all moves since the start, where a change of the weights from
+# outside is not seen, or is taken for a part of the average.
+SUMMING = {
+    "MADGRAD",
+    *("ScheduleFreeAdamW", "ScheduleFreeRAdam", "ScheduleFreeSGD"),
+    *("AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree"),
+}
+
+
+def sums_moves(optimizer: Optimizer) -> bool:
+    """Whether its weights come from a sum of all its moves, which undoes changes beside it."""
+    return not SUMMING.isdisjoint(base.__name__ for base in type(optimizer).__mro__)
 
 
 def register_step(kind: type[Optimizer], rule: Rule) -> None:
@@ -84,6 +91,16 @@ def register_step(kind: type[Optimizer], rule: Rule) -> None:
     rule : callable
         From the parameter's group, its state after a step and b, where SGD's momentum buffer holds
         b·g for a constant gradient g, to the `OwnStep`.
+
+    Examples
+    --------
+    >>> from shrinkage.torch import OwnStep
+    >>> class HalfSGD(torch.optim.SGD):
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p.data.sub_(p.grad, alpha=group["lr"] / 2)
+    >>> register_step(HalfSGD, lambda group, state, b: OwnStep(group["lr"] / 2, float("inf")))
     """
     _RULES[kind] = rule
 
@@ -101,21 +118,20 @@ def rule_for(
         If there is none, with the reason and what to do.
     """
     kind = type(optimizer)
-    remedy = (
-        "pass metric=, a function (optimizer, group, parameter) -> step, or use "
-        'how="coupled" or "decoupled"'
-    )
+    remedy = 'use how="coupled" or "decoupled"'
+    with_metric = f"pass metric=, a function (optimizer, group, parameter) -> step, or {remedy}"
     found: Rule | None = None
     owner: Any = kind
     for base in kind.__mro__:
         found = _RULES.get(base)
         if found is None and (reason := _why_none(base, optimizer, parameters)):
-            raise ValueError(f"proximal does not work with {kind.__name__}: {reason}; {remedy}")
+            tail = remedy if reason in {_DENSE, _ORTHOGONAL} else with_metric
+            raise ValueError(f"proximal does not work with {kind.__name__}: {reason}; {tail}")
         found = found or _rule_by_name(base, optimizer)
         if found is not None:
             owner = base
             break
-    remedy = f'pass metric="measured" to have it measured from the moves, or {remedy}'
+    remedy = f'pass metric="measured" to have it measured from the moves, or {with_metric}'
     if metric is None and found is None:
         raise ValueError(f"{kind.__name__}'s own step is not known for proximal; {remedy}")
     if metric is None and inspect.unwrap(kind.step) is not inspect.unwrap(owner.step):
@@ -127,14 +143,25 @@ def rule_for(
         check_group(optimizer, group)
     if found is not None and found is not measured and metric is None:
         return found
+    check_no_decay(optimizer, parameters)
+    return measured
+
+
+def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None:
+    """Refuse a decay of the optimizer's own where its step is measured.
+
+    Raises
+    ------
+    ValueError
+        If it decays one of these parameters.
+    """
     decay = decay_on(optimizer, parameters)
     if decay is not None:
         raise ValueError(
-            f"{kind.__name__} has weight_decay={decay.strength:g}, which would count as a part of "
-            "its own step, since that is measured; set weight_decay=0 and write "
+            f"{type(optimizer).__name__} has weight_decay={decay.strength:g}, which would count as "
+            "a part of its own step, since that is measured; set weight_decay=0 and write "
             f"L2.from_weight_decay({decay.strength:g})"
         )
-    return measured
 
 
 def _rule_by_name(kind: type, optimizer: Optimizer) -> Rule | None:

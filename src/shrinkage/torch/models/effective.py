@@ -20,6 +20,11 @@ FACTOR = re.compile(
 
 ORIGINAL = re.compile(r"(?P<layer>.*\.)?parametrizations\.(?P<tensor>\w+)\.(?P<key>original\d*)")
 
+FACTORS_TAKEN = (
+    "one mapping cannot penalize both an effective weight and a parameter that it is computed "
+    "from; give each a Regularizer of its own, and add the penalty() of one of them to the loss"
+)
+
 
 @final
 @dataclass(frozen=True)
@@ -146,10 +151,11 @@ def multiply(tensors: list[Tensor]) -> Tensor:
 def parametrized(
     module: ParametrizationList, keys: tuple[str, ...], tensors: list[Tensor]
 ) -> Tensor:
-    """What a parametrization makes of these tensors in place of its own."""
-    own = dict(module.named_parameters())
-    if all(own.get(key) is tensor for key, tensor in zip(keys, tensors, strict=True)):
-        result: Tensor = module()
-    else:
-        result = functional_call(module, dict(zip(keys, tensors, strict=True)), ())
+    """What a parametrization makes of these tensors in place of its own.
+
+    It gets copies of its buffers, since spectral norm in training writes into them.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    given = dict(zip(keys, tensors, strict=True))
+    result: Tensor = functional_call(module, buffers | given, ())
     return result

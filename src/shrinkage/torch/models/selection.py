@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from shrinkage.penalties import Penalty
-from shrinkage.torch.models.effective import Effective, effective_name, matching_name
+from shrinkage.torch.models.effective import FACTORS_TAKEN, Effective, effective_name, matching_name
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
 from shrinkage.torch.models.selectors import On, Penalties, Selector
@@ -54,6 +54,9 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
         if hit is None:
             raise ValueError(_explain_nothing(selector, pool))
         if isinstance(penalty, Mapping) and not was_used:
+            by = next(each.by for each in chosen if hit in {o.name for o in each.candidate.owners})
+            if isinstance(by, Effective) and not isinstance(selector, Effective):
+                raise ValueError(f"{_describe(selector)}: {by!r} takes {hit}; {FACTORS_TAKEN}")
             raise ValueError(
                 f"{_describe(selector)} is left with nothing: earlier patterns take {hit} and all "
                 "else it matches; put it before them"
@@ -88,7 +91,10 @@ def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty |
                 "reach biases and normalizations too) goes with it"
             )
         if not penalty:
-            raise ValueError("the mapping of patterns to penalties is empty")
+            raise ValueError(
+                "the mapping of patterns to penalties is empty; give it an entry such as "
+                '{"*": L1(1e-4)}, or a penalty in its place'
+            )
         return list(penalty.items()), on == "all"
     selectors = on if isinstance(on, list) else [on]
     if not selectors:
@@ -174,7 +180,8 @@ def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:
         ]
         if not named:
             owners = [owner for selected in chosen for owner in selected.candidate.owners]
-            raise ValueError(f"{joint!r}: there is no {name}; {_list_nearest(name, owners)}")
+            nearest = list_nearest(name, [owner.name for owner in owners])
+            raise ValueError(f"{joint!r}: there is no {name}; {nearest}")
         if len(named) > 1:
             several = " and ".join(selected.candidate.name for selected in named)
             raise ValueError(f"{joint!r}: {name} stands for {several}; name one of them")
@@ -221,12 +228,14 @@ def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
             f"{_describe(selector)} matches no weight, only {_list_owners(passed)}: a bias is "
             'reached by a pattern that ends in "bias", anything else by its whole name or on="all"'
         )
-    return f"{_describe(selector)} matches no parameter; {_list_nearest(selector, owners)}"
+    nearest = list_nearest(selector, [owner.name for owner in owners])
+    return f"{_describe(selector)} matches no parameter; {nearest}"
 
 
-def _list_nearest(pattern: str, owners: Sequence[Owner]) -> str:
+def list_nearest(pattern: str, names: Sequence[str]) -> str:
+    """A clause on the names that are most like a pattern that matches none of them."""
     bare = pattern.replace("*", "").strip(".")
-    near = difflib.get_close_matches(bare, [owner.name for owner in owners], n=3, cutoff=0.0)
+    near = difflib.get_close_matches(bare, names, n=3, cutoff=0.0)
     return f"the nearest are {', '.join(near)}"
 
 

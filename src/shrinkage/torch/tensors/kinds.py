@@ -18,6 +18,18 @@ class OwnStep(NamedTuple):
     prox undoes the optimizer's own move, so a limit of twice the largest steady move of that
     optimizer never takes effect there. Before, it keeps the prox from setting weights to 0 that
     have had no gradient yet.
+
+    Attributes
+    ----------
+    step : float or tensor of the parameter's shape
+        s, of 0 or more: with a constant gradient g the optimizer moves an entry by s·g.
+    limit : float or tensor
+        The farthest that a prox may move an entry in one step; `math.inf` where s is bounded.
+
+    Examples
+    --------
+    >>> OwnStep(0.1, float("inf")).step
+    0.1
     """
 
     step: float | Tensor
