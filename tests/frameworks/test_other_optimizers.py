@@ -24,8 +24,8 @@ def import_or_skip(name: str) -> None:
 @pytest.mark.parametrize("name", [*TIMM, *CLASSES])
 def test_it_comes_to_scikit_learns_lasso(name: str) -> None:
     import_or_skip(name)
-    away, right = distance(name, 1000)
-    assert away < 1e-2  # own steps that still grow are followed late: other_optimizers.py runs on
+    away, right = distance(name, 2000 if name == "torch.optim.Adafactor" else 1000)
+    assert away < 1e-2  # own steps that still grow, Adafactor's for longest, are followed late
     assert right
 
 
