@@ -222,6 +222,9 @@ def test_the_factor_that_leaves_so_many_zeros_is_found_from_anywhere() -> None:
         assert 2.2 <= find_factor(zeros_at, last, 6) <= 7.0
     assert find_factor(zeros_at, 1.0, 9) == 1.0  # never so many: it stays
     assert find_factor(lambda factor: 5, 1.0, 3) == 0.0  # more without a penalty
+    answers = iter([0.0] * 100)  # and then an error, where the search would go on for ever
+    assert np.isnan(find_factor(lambda factor: next(answers), float("nan"), 3))
+    assert find_factor(lambda factor: next(answers), float("inf"), 3) == float("inf")
     factor = 6.9
     for _ in range(200):
         factor = find_factor(zeros_at, factor, 6)

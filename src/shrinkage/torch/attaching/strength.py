@@ -37,7 +37,7 @@ def find_factor(zeros_at: Callable[[float], float], last: float, zeros: float) -
         found, factor = factor, factor * by
         if factor < SMALLEST:
             return 0.0  # more is zero without a penalty
-        if factor > LARGEST:
+        if not factor <= LARGEST:  # NaN too, with which nothing would ever change
             return last
         gap = excess(factor)
         by = min(by * by, MOST) if by > 1.0 else max(by * by, 1.0 / MOST)
