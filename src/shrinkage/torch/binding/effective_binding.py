@@ -176,6 +176,6 @@ def _check_penalty(key: Effective, penalty: Penalty) -> None:
     for term in terms(penalty):
         if isinstance(term, Toward | Weighted):
             raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
-        reason = term.why_no_gradient()
+        reason = term.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{key!r}: {reason}")

@@ -34,7 +34,7 @@ def _explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
     for binding in bindings:
         w = binding.read_array().detach()
         if not math.isfinite(stack_scalars([binding.value(w)]).item()):
-            if binding.written.is_constrained:
+            if binding.written.traits.is_constrained:
                 return (
                     f"the penalty is infinite: {binding.name} is outside "
                     f"{binding.written.formula}; after a proximal step it will be inside"
