@@ -41,10 +41,9 @@ from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
 from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.amp import grad_scale_of, skips_step
-from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import Group, Metric, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
+from shrinkage.torch.facts.special_steps import grad_scale_of, is_initializing, skips_step
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
 from shrinkage.torch.schedules import Schedule

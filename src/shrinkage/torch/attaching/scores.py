@@ -21,8 +21,13 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Groups, lay_out, restore
 from shrinkage.torch.binding.bindings import Binding, Reading
-from shrinkage.torch.tensors.kinds import OwnStep, gather_shards, is_sharded, local_shard
-from shrinkage.torch.tensors.shards import sum_over_shards
+from shrinkage.torch.tensors.kinds import (
+    OwnStep,
+    gather_shards,
+    is_sharded,
+    local_shard,
+    sum_over_shards,
+)
 from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of
 from shrinkage.torch.tensors.updates import limited_prox
 

@@ -245,7 +245,7 @@ class BoundModel:
     def advance(self) -> None:
         """Count a step, and let the schedule set the factor for the next one."""
         self.steps += 1
-        self.momentum.note_step()
+        self.momentum.is_restored = False
         if self._schedule is not None:
             self.factor = factor_at(self._schedule, self.steps)
 
@@ -254,7 +254,9 @@ class BoundModel:
         self.refresh()
         self.steps = 0
         self.schedule = self._schedule
-        self.momentum.reset(None if self.host is None else self.host.optimizer)
+        self.momentum.clear()
+        if self.host is not None:
+            self.momentum.start(self.host.optimizer)
         self.unknown_starts = set(self.starts)
         self._take_unknown_starts()
         self.unknown_starts = set(self.starts)  # the model may still be initialized again
