@@ -121,7 +121,8 @@ class Attachment:
             if schedule is not None:
                 bound.schedule = schedule
             self._momentum.start(optimizer)
-            at_end.callback(bound.pursue(target))
+            bound.pursue(target)
+            at_end.callback(setattr, bound, "target", None)
             at_end.callback(optimizer.register_step_pre_hook(self._before).remove)
             at_end.callback(optimizer.register_step_post_hook(self._after).remove)
             mark(optimizer, self)

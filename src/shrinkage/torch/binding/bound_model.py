@@ -192,17 +192,12 @@ class BoundModel:
         """The number that multiplies every strength now: the factor, or 0 while zeros are held."""
         return self._factor if self.held is None else 0.0
 
-    def pursue(self, target: Target | None) -> Callable[[], None]:
-        """Lead to this target, from where a loaded run was; returns what ends it."""
+    def pursue(self, target: Target | None) -> None:
+        """Lead to this target, from where a loaded run was."""
         self.target = target
         if target is not None and self.loaded_target is not None:
             target.load(self.loaded_target)
         self.loaded_target = None
-
-        def end() -> None:
-            self.target = None
-
-        return end
 
     def hold_zeros(self, *, of_loaded_weights: bool = False) -> None:
         """Hold what is 0 now, or what is 0 at the next step; see `Regularized.hold_zeros`."""

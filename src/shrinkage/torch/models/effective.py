@@ -151,12 +151,12 @@ def scaling_of(owner: Owner) -> float:
     return 1.0
 
 
-def multiply(tensors: list[Tensor]) -> Tensor:
-    """The product of matrices; of a kernel its entries are one axis."""
+def multiply(tensors: list[Tensor], *, scaling: float) -> Tensor:
+    """The product of matrices times `scaling`; of a kernel its entries are one axis."""
     product = tensors[0].flatten(1)
     for tensor in tensors[1:]:
         product = product @ tensor.flatten(1)
-    return product
+    return product if scaling == 1.0 else scaling * product
 
 
 def parametrized(

@@ -66,6 +66,16 @@ def candidates(model: nn.Module) -> list[Candidate]:
     return [Candidate(parameter, tuple(owners)) for parameter, owners in by_id.values()]
 
 
+def parameters_by_name(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters of a model under each of their names, without and with wrappers' prefixes."""
+    return {
+        name: candidate.parameter
+        for candidate in candidates(model)
+        for owner in candidate.owners
+        for name in owner.names
+    }
+
+
 def modules_by_name(
     module: nn.Module, prefix: str = "", above: tuple[nn.Module, ...] = ()
 ) -> Iterator[tuple[str, nn.Module, tuple[nn.Module, ...]]]:
