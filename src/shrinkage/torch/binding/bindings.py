@@ -55,7 +55,7 @@ class BoundParameter:
 Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself alone, so that it can be a key
 class Binding(ABC):
     """A penalty bound to one or more parameters, its parts, which it sees as one array.
 
@@ -137,7 +137,7 @@ class Binding(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SingleBinding(Binding):
     """A penalty with its groups resolved for one parameter."""
 

@@ -34,7 +34,7 @@ Compute = Callable[[list[Tensor]], Tensor]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EffectiveBinding(Binding):
     """A penalty on a tensor that is computed from the parts, which it reaches by the chain rule."""
 

@@ -32,7 +32,7 @@ from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JointBinding(Binding):
     """A penalty bound to the matrix (units, entries) of a `Joint`.
 
