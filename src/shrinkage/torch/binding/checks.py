@@ -16,7 +16,7 @@ from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
-from shrinkage.torch.models.normalized import divided_by_size
+from shrinkage.torch.models.effective import divided_by_size
 
 
 def check_penalty(penalty: object) -> None:
