@@ -154,6 +154,7 @@ def test_proximal_under_momentum_counts_how_full_the_buffer_is(case: Case) -> No
 
 # RMSprop's momentum is taken as full, Adadelta's √v as |g|: true late, not at the first steps.
 @pytest.mark.parametrize("optimizer", sorted(STEADY.keys() - {"RMSprop momentum", "Adadelta"}))
+@pytest.mark.usefixtures("torch_operations")
 def test_the_proxs_step_is_the_optimizers_own_from_the_first_step(optimizer: str) -> None:
     """Under a constant gradient g an optimizer moves by s·g; the prox then takes s·lam more."""
     positions = []
