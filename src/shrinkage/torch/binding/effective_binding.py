@@ -125,7 +125,7 @@ def _bind_one(key: Effective, name: str, chosen: Sequence[Selected]) -> Effectiv
     for term in terms(written):
         if isinstance(term, Toward | Weighted):
             raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
-        reason = term.why_no_gradient()
+        reason = term.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{key!r}: {reason}")
     return EffectiveBinding(f"effective {name}", penalty, written, parts, compute)
@@ -154,30 +154,3 @@ def _sort_factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list
     if any(left[1] != right[0] for left, right in pairwise(flat)):
         raise ValueError(f"{key!r}: factors of shapes {shapes} have no product")
     return ordered
-<<<<<<< HEAD
-
-
-def _size(shape: Sequence[int]) -> int:
-    return int(torch.Size(shape).numel())
-
-
-def _product(tensors: list[Tensor], *, scaling: float) -> Tensor:
-    product = multiply(tensors)
-    return product if scaling == 1.0 else scaling * product
-
-
-def _axis(key: Effective, side: str) -> int:
-    if side not in {"out", "in"}:
-        raise ValueError(f'{key!r}: groups must be "out", "in" or an axis, got {side!r}')
-    return 0 if side == "out" else 1
-
-
-def _check_penalty(key: Effective, penalty: Penalty) -> None:
-    for term in terms(penalty):
-        if isinstance(term, Toward | Weighted):
-            raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
-        reason = term.why_not("gradient")
-        if reason is not None:
-            raise ValueError(f"{key!r}: {reason}")
-=======
->>>>>>> wip-rooms
