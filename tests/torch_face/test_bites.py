@@ -11,7 +11,7 @@ import torch
 import oracles
 from cases import PENALTIES, Case
 from optimizer_cases import STEADY, factory
-from shrinkage import L1, Penalty
+from shrinkage import L1, Penalty, Traits
 from shrinkage.torch import Regularizer
 
 TOLERANCE = 1e-10
@@ -28,19 +28,13 @@ class Cubes(Penalty):
     name = "cubes"
     formula = "lam·Σ|w|³"
     is_zero = False
-    pulls_to_zero = True
-
-    def why_no_prox(self) -> str:
-        return "nobody wrote its prox"
+    traits = Traits(pulls_to_zero=True)
 
     def _value(self, xp: Any, w: Any) -> Any:
         return self.lam * xp.sum(xp.abs(w) ** 3)
 
     def _gradient(self, xp: Any, w: Any) -> Any:
         return 3 * self.lam * w * xp.abs(w)
-
-    def _prox(self, xp: Any, w: Any, step: Any) -> Any:
-        raise NotImplementedError
 
 
 Kind = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
@@ -198,5 +192,5 @@ def test_somebodys_own_penalty_stops_at_zero_when_decoupled() -> None:
 
 
 def test_somebodys_own_penalty_is_not_proximal_without_a_prox() -> None:
-    with pytest.raises(ValueError, match="w: nobody wrote its prox"):
+    with pytest.raises(ValueError, match=r"w: Cubes.*, as it defines no _prox"):
         one_step(plain, Case(Cubes(0.5)), "proximal")

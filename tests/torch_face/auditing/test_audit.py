@@ -122,7 +122,7 @@ def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
     model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
     (finding,) = penalized(sgd(), penalty, "proximal", model).findings()
     assert finding.slug == "zero-denominator"
-    assert ("coupled" in finding.remedy) == (penalty.why_no_gradient() is None)
+    assert ("coupled" in finding.remedy) == (penalty.why_not("gradient") is None)
 
 
 def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:

@@ -53,9 +53,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*has weight_decay=")
 def goes(penalty: Penalty, how: str, kind: type[Optimizer]) -> bool:
     """Whether a penalty can go that way in that optimizer."""
     if how != "proximal":
-        return penalty.why_no_gradient() is None
-    metric = None if kind is torch.optim.SGD else penalty.why_no_metric()
-    return penalty.why_no_prox() is None and metric is None
+        return penalty.why_not("gradient") is None
+    return penalty.why_not("prox" if kind is torch.optim.SGD else "metric") is None
 
 
 ROWS = ("out", (0, 1), "heads:2", Layout(None, ()))

@@ -19,7 +19,7 @@ PENALTIES: list[Penalty] = [
     *{case.penalty: case for case in CASES if scalar_form_of(case.penalty) is not None},
     *(SCAD(0.5, 3.0), CappedL1(0.5, 0.75)),  # whose bends are at numbers that are drawn
 ]
-SMOOTH = [penalty for penalty in PENALTIES if penalty.why_no_gradient() is None]
+SMOOTH = [penalty for penalty in PENALTIES if penalty.why_not("gradient") is None]
 TYPES = {np.float32: 1e-5, np.float64: 1e-10}
 NUMBERS = st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 0.5, -0.5, 1.5, 0.75, -1.0])
 STEPS = st.floats(0, 4, width=32) | st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 1e6])
@@ -87,7 +87,7 @@ def test_prox(penalty: Penalty, kind: Any, values: list[float], step: float) -> 
     expected = penalty.prox(z, float(kind(step)))
     near = np.isclose(found, expected, rtol=TYPES[kind], atol=TYPES[kind])
     if not near.all():  # at a jump both sides are minimal
-        assert penalty.is_convex is False
+        assert penalty.traits.is_convex is False
         for index in np.flatnonzero(~near):
             costs = [cost(penalty, u[index], z[index], step) for u in (found, expected)]
             assert costs[0] == pytest.approx(costs[1], rel=1e-4 if kind is np.float32 else 1e-9)
