@@ -384,7 +384,7 @@ class Row:
     def run(self, haste: float = 1.0) -> tuple[float, bool]:
         """The distance, and whether the zeros are the minimum's (where the way promises zeros).
 
-        `haste` is the share of the steps that are taken: most rows need no more than two thirds.
+        `haste` is the share of the steps that are taken: most rows need no more than a third.
         """
         case = self.case
         slow = 6 if self.tolerance > EXACT or self.optimizer in SLOW else 1

@@ -60,7 +60,7 @@ def test_proximal_groups_converge_to_the_minimum(
     optimizer: str, case: tuple[Penalty, tuple[int, ...]]
 ) -> None:
     penalty, shape = case
-    steps = 1500 if optimizer in SLOW else 600
+    steps = 1500 if optimizer in SLOW else 400
     weights, _ = fit(factory(optimizer), penalty, "proximal", shape=shape, steps=steps)
     target = minimum(penalty, shape)
     assert_rests(weights, target, 1e-6)
@@ -73,7 +73,7 @@ def test_proximal_groups_converge_to_the_minimum(
     ("optimizer", "how"), [*((name, "coupled") for name in (*FEW, *OURS)), ("SGD", "loss")]
 )
 def test_squares_in_the_gradient_converge_to_the_ridge(optimizer: str, how: str) -> None:
-    weights, _ = fit(factory(optimizer), L2(0.05), how, steps=1500)
+    weights, _ = fit(factory(optimizer), L2(0.05), how, steps=700)
     assert_rests(weights, minimum(L2(0.05)), 1e-6)
 
 
@@ -83,7 +83,7 @@ def test_squares_in_the_gradient_converge_to_the_ridge(optimizer: str, how: str)
     covering(["SGD", "SGD momentum", "Adam", "Adagrad", "NAdam"], ["loss", "coupled"]),
 )
 def test_the_subgradient_comes_near_the_lasso_without_a_zero(optimizer: str, how: str) -> None:
-    weights, _ = fit(factory(optimizer), L1(0.1), how, steps=1500)
+    weights, _ = fit(factory(optimizer), L1(0.1), how, steps=800)
     assert_rests(weights, minimum(L1(0.1)), 1e-3)  # weights hop across 0 by a step's length
     assert (weights != 0).all()
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import shrinkage.torch
+from fused_twins import torch_operations
 from shrinkage import L1, GroupLasso, NonNegative
 from shrinkage.torch import RDA, Joint, Regularizer
 from shrinkage.torch.binding import held
@@ -38,7 +39,7 @@ def network() -> nn.Sequential:
 
 
 def train(model: nn.Module, optimizer: Optimizer, steps: int = 5) -> None:
-    x = torch.linspace(-1, 1, 12).view(4, 3)
+    x = torch.linspace(-1, 1, 12, dtype=next(model.parameters()).dtype).view(4, 3)
     for _ in range(steps):
         optimizer.zero_grad()
         (model(x) - 1).square().mean().backward()
@@ -88,14 +89,14 @@ def test_no_penalty_acts_while_zeros_are_held(name: str, how: str, is_inside: bo
 @pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_nor_does_it_in_compiled_loops(name: str, how: str) -> None:
-    check_that_no_penalty_acts(name, how, is_inside=True)
+    check_that_no_penalty_acts(name, how, is_inside=True, on="all")
 
 
-def check_that_no_penalty_acts(name: str, how: str, is_inside: bool) -> None:
-    model, plain = network(), network()
+def check_that_no_penalty_acts(name: str, how: str, is_inside: bool, on: str = "weights") -> None:
+    model, plain = network().double(), network().double()
     options = {"lr": 0.1}
     ours = getattr(shrinkage.torch, name)
-    regularizer = Regularizer(model, L1(0.1))
+    regularizer = Regularizer(model, L1(0.1), on=on)
     if is_inside:
         optimizer = ours(model.parameters(), penalty=regularizer, how=how, **options)
     else:
@@ -103,10 +104,11 @@ def check_that_no_penalty_acts(name: str, how: str, is_inside: bool) -> None:
         regularizer.attach(optimizer, how=how)
     regularizer.hold_zeros()
     other = ours(plain.parameters(), **options)
-    alone = Regularizer(plain, L1(0.1))
+    alone = Regularizer(plain, L1(0.1), on=on)
     alone.hold_zeros()
     train(model, optimizer)
-    train(plain, other)
+    with torch_operations():
+        train(plain, other)
     for a, b in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert regularizer.factor == 1.0
@@ -116,7 +118,8 @@ def check_that_no_penalty_acts(name: str, how: str, is_inside: bool) -> None:
     assert "zeros are held" not in repr(regularizer)
     before = [w.detach().clone() for w in model.parameters()]
     train(model, optimizer, 1)
-    train(plain, other, 1)
+    with torch_operations():
+        train(plain, other, 1)
     assert not equal([w.detach() for w in model.parameters()], before)
     assert not torch.allclose(model[0].weight, plain[0].weight, rtol=1e-4, atol=0)
     alone.release()
@@ -178,6 +181,7 @@ def through_a_file(state: Any) -> Any:
 
 
 @pytest.mark.parametrize("by", ["regularizer", "optimizer", "optimizer, then model"])
+@pytest.mark.usefixtures("torch_operations")
 def test_a_checkpoint_goes_on_holding(by: str) -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)

@@ -19,6 +19,8 @@ from grid import covering
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import RDA, Regularizer, schedules
 
+pytestmark = pytest.mark.usefixtures("torch_operations")  # fused/test_contract.py has loops
+
 Run = tuple[nn.Module, Optimizer, Regularizer]
 
 
@@ -383,7 +385,6 @@ INSIDE = [
 
 @pytest.mark.parametrize("first", ["model", "optimizer"])
 @pytest.mark.parametrize("make", INSIDE)
-@pytest.mark.usefixtures("torch_operations")
 def test_a_regularizer_inside_goes_on(make: Any, first: str) -> None:
     model = network()
     optimizer, _ = inside(make, model, "proximal")

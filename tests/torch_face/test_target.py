@@ -124,22 +124,23 @@ def test_compiled_loops_choose_the_same(
     assert trained[0][1].factor == pytest.approx(trained[1][1].factor, rel=1e-5)
 
 
-def test_the_loops_count_and_cut_by_bins() -> None:
+@pytest.mark.quick_where(dtype=[np.float32])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loops_count_and_cut_by_bins(dtype: Any) -> None:
     """Over more than one piece, with NaN on top, against NumPy."""
     random = np.random.default_rng(0)
-    for dtype in (np.float32, np.float64):
-        w = random.standard_normal(PIECE + 5000).astype(dtype)
-        w[7], v = np.nan, random.random(len(w)).astype(dtype)
-        worth = Worth(w, v, 2.0, 0.1)
-        keys = (w * w * (dtype(2.0) * np.sqrt(v) + dtype(0.1))).astype(np.float32).view(np.int32)
-        keys &= 0x7FFFFFFF
-        counts = count_by_bins(worth, 2)
-        assert np.array_equal(counts.sum(0), np.bincount(keys >> TOP, minlength=BINS))
-        middle = int(np.searchsorted(np.cumsum(counts.sum(0)), len(w) // 2))
-        places, found = cut_below(worth, middle, counts[:, middle], 2)
-        assert np.array_equal(places, np.flatnonzero(keys >> TOP == middle))
-        assert np.array_equal(found, keys[places])
-        assert np.array_equal(w == 0, keys >> TOP < middle)
+    w = random.standard_normal(PIECE + 5000).astype(dtype)
+    w[7], v = np.nan, random.random(len(w)).astype(dtype)
+    worth = Worth(w, v, 2.0, 0.1)
+    keys = (w * w * (dtype(2.0) * np.sqrt(v) + dtype(0.1))).astype(np.float32).view(np.int32)
+    keys &= 0x7FFFFFFF
+    counts = count_by_bins(worth, 2)
+    assert np.array_equal(counts.sum(0), np.bincount(keys >> TOP, minlength=BINS))
+    middle = int(np.searchsorted(np.cumsum(counts.sum(0)), len(w) // 2))
+    places, found = cut_below(worth, middle, counts[:, middle], 2)
+    assert np.array_equal(places, np.flatnonzero(keys >> TOP == middle))
+    assert np.array_equal(found, keys[places])
+    assert np.array_equal(w == 0, keys >> TOP < middle)
 
 
 def test_ties_and_sleeping_optimizers_give_exactly_k() -> None:

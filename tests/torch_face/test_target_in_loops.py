@@ -12,7 +12,7 @@ import shrinkage.torch
 from shrinkage import L0, L1, Penalty
 from shrinkage.torch import Regularizer
 
-X = torch.linspace(-1, 1, 48).view(8, 6).sin()
+X = torch.linspace(-1, 1, 48).view(8, 6).sin().double()
 SHARE, STEPS = 0.8, 8
 COUNT = L0(1.0)
 MAKES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
@@ -25,7 +25,7 @@ MAKES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 5))
+    return nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 5)).double()
 
 
 def attached(

@@ -120,6 +120,7 @@ def test_accuracy_over_millions_of_entries(penalty: Penalty) -> None:
 
 @pytest.mark.quick_where(penalty=PENALTIES[:2])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
+@pytest.mark.usefixtures("torch_operations")
 def test_zeros_have_no_nan(penalty: Penalty) -> None:
     model = network()
     for parameter in model.parameters():
@@ -148,7 +149,8 @@ def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) ->
         return model(x).square().mean() + regularizer.penalty()
 
     x = torch.ones(2, 3, dtype=torch.float64)
-    torch.compile(loss, fullgraph=True, backend="aot_eager")(x).backward()
+    backend = "eager" if isinstance(penalty, L1) else "aot_eager"  # the second takes longer
+    torch.compile(loss, fullgraph=True, backend=backend)(x).backward()
     compiled = model[0].weight.grad.clone()
     model.zero_grad()
     loss(x).backward()

@@ -32,11 +32,12 @@ both = pytest.mark.parametrize(("kind", "options"), KINDS)
 
 def network(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2))
+    double = {"dtype": torch.float64}
+    return nn.Sequential(nn.Linear(5, 4, **double), nn.Tanh(), nn.Linear(4, 2, **double))
 
 
 def loss_of(model: nn.Module, step: int) -> Tensor:
-    inputs = torch.randn(6, 5, generator=torch.Generator().manual_seed(step))
+    inputs = torch.randn(6, 5, generator=torch.Generator().manual_seed(step)).double()
     loss: Tensor = model(inputs).square().mean()
     return loss
 
@@ -206,7 +207,7 @@ def test_copies_go_on_alone(
     kind: Kind, options: dict[str, Any], bound: bool, by: Callable[[Any], Any]
 ) -> None:
     model = network()
-    penalty = Regularizer(model, L1(0.1)) if bound else L1(0.1)
+    penalty = Regularizer(model, L1(0.1), on="all") if bound else L1(0.1)
     optimizer = kind(model.parameters(), **options, penalty=penalty)
     train(model, optimizer)
     before = weights(model)
@@ -398,7 +399,7 @@ def test_a_regularizers_schedule_and_factor(
         lambda r: setattr(r, "factor", factor),
     ):
         mine, other = network(), network()
-        inside, outside = Regularizer(mine, L1(0.1)), Regularizer(other, L1(0.1))
+        inside, outside = (Regularizer(model, L1(0.1), on="all") for model in (mine, other))
         one = kind(mine.parameters(), **options, penalty=inside)
         two = TORCHS[kind](other.parameters(), **options)
         outside.attach(two, how="proximal")
@@ -430,6 +431,7 @@ def test_a_regularizer_belongs_to_one_optimizer(kind: Kind, options: dict[str, A
 
 
 @both
+@pytest.mark.usefixtures("torch_operations")
 def test_a_regularizer_takes_weights_alone(kind: Kind, options: dict[str, Any]) -> None:
     model = network()
     optimizer = kind(model.parameters(), **options, penalty=Regularizer(model, L1(50.0)))
@@ -542,12 +544,12 @@ def test_tensors_without_numbers(kind: Kind, options: dict[str, Any], how: str) 
         faked = network()
         optimizer = kind(faked.parameters(), **options, penalty=L1(0.1), how=how)
         for _ in range(2):
-            faked(torch.ones(6, 5)).sum().backward()
+            faked(torch.ones(6, 5).double()).sum().backward()
             optimizer.step()
     model = network().to("meta")
     optimizer = kind(model.parameters(), **options, penalty=L1(0.1), how=how)
     for _ in range(2):
-        model(torch.ones(6, 5, device="meta")).sum().backward()
+        model(torch.ones(6, 5, device="meta").double()).sum().backward()
         optimizer.step()
 
 
