@@ -36,7 +36,8 @@ class Pairs:
         sizes = (len(group["params"]) for group in groups)
         made_from = (bindings, *groups, *sizes, any(self._thawed()))
         if len(made_from) == len(self._made_from) and all(
-            map(_is_same, made_from, self._made_from)
+            now is before or (isinstance(now, int) and now == before)
+            for now, before in zip(made_from, self._made_from, strict=True)
         ):
             return
         holder = {parameter: group for group in groups for parameter in group["params"]}
@@ -75,7 +76,3 @@ def named_in(pairs: Iterable[Pair]) -> Iterator[Named]:
         for part, group in zip(binding.parts, groups, strict=True):
             if group is not None:
                 yield group, part.name, part.parameter
-
-
-def _is_same(first: object, second: object) -> bool:
-    return first is second or (isinstance(first, int) and first == second)

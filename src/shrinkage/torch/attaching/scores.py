@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import array_api_compat.torch as xp
@@ -21,8 +22,14 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Groups, lay_out, restore
 from shrinkage.torch.binding.bindings import Binding, Reading
-from shrinkage.torch.tensors.kinds import OwnStep, gather_shards, is_sharded, local_shard
-from shrinkage.torch.tensors.shards import sum_over_shards
+from shrinkage.torch.tensors.kinds import (
+    OwnStep,
+    gather_shards,
+    is_sharded,
+    local_shard,
+    real_dtype,
+    sum_over_shards,
+)
 from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of
 from shrinkage.torch.tensors.updates import limited_prox
 
@@ -35,11 +42,11 @@ def zero_making_terms(penalty: Penalty) -> list[Penalty]:
     return [
         term
         for term in terms(penalty)
-        if term.traits.makes_zeros and not term.is_zero and not term.is_indicator
+        if term.traits.makes_zeros and not term.is_zero and not term.traits.is_indicator
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Units:
     """What of a binding becomes zero together: its entries, or the groups of its penalty."""
 
@@ -47,7 +54,7 @@ class Units:
     groups: Groups | None  # None: each entry alone
     price: Penalty  # the term that says what a living unit costs
 
-    @property
+    @cached_property
     def total(self) -> int:
         """How many there are, over all processes."""
         if self.groups is None:
@@ -64,7 +71,7 @@ class Units:
         Of many entries a sample is looked at, the same one in each step.
         """
         penalty, (reading, *others) = self.binding.penalty, readings
-        if others or reading is None or not all(term.is_separable for term in terms(penalty)):
+        if others or reading is None or not penalty.traits.is_separable:
             whole = OwnStep(self.binding.read_step(readings).step, math.inf)
             array = self._array
             return lambda factor: self._count_zeros_in(limited_prox(array, penalty, whole, factor))
@@ -103,7 +110,8 @@ class Units:
             w = local_shard(w)
             step = local_shard(step) if isinstance(step, Tensor) else step
         moves = step.clamp(min=LEAST_STEP) if isinstance(step, Tensor) else max(step, LEAST_STEP)
-        squares = w.abs().to(_real32(w)).square() / moves
+        dtype = torch.promote_types(real_dtype(w), torch.float32)
+        squares = w.abs().to(dtype).square() / moves
         if self.groups is None:
             price: Any = self.price._price(1.0)
         else:
@@ -134,10 +142,6 @@ def _sampled(w: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     places = torch.randint(vector.numel(), (SAMPLE,), generator=generator)
     return vector[places.to(w.device)]
-
-
-def _real32(w: Tensor) -> torch.dtype:
-    return torch.promote_types(w.real.dtype if w.is_complex() else w.dtype, torch.float32)
 
 
 def _local_part(mask: Tensor, of: Tensor) -> Tensor:

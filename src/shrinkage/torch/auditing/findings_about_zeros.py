@@ -22,9 +22,9 @@ from shrinkage.torch.auditing.finding import (
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
-from shrinkage.torch.binding.averages import find_counterpart, tensors_of
-from shrinkage.torch.binding.sparsity import makes_zeros
+from shrinkage.torch.binding.sparsity import find_counterpart, makes_zeros
 from shrinkage.torch.facts.precision import lost_in_rounding
+from shrinkage.torch.models.owners import parameters_by_name
 from shrinkage.torch.tensors.kinds import gather_shards, is_sharded
 
 
@@ -59,7 +59,7 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
             divisor = parameters[0].divisor
             zeroed = "a row" if divisor == "weight norm" else "the whole"
             has_gradient = all(
-                each.penalty.why_no_gradient() is None
+                each.penalty.why_not("gradient") is None
                 for audited in parameters
                 for each in audited.penalties
             )
@@ -134,7 +134,7 @@ ABOUT_ZEROS: tuple[Check, ...] = (
 
 def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
     """Where the model is an average of the one that the regularizer penalizes."""
-    averages, lost, names = tensors_of(snapshot.model), 0, []
+    averages, lost, names = parameters_by_name(snapshot.model), 0, []
     for part in snapshot.bound.parts if snapshot.bound is not None else ():
         average = find_counterpart(part, averages)
         if average is not None and average is not part.parameter:
@@ -156,7 +156,7 @@ def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
 
 def is_average_of(model: nn.Module, trained: nn.Module) -> bool:
     """Whether `model` has parameters of the same names and shapes, and shares none of them."""
-    averages, others = tensors_of(model), tensors_of(trained)
+    averages, others = parameters_by_name(model), parameters_by_name(trained)
     shapes = {name.removeprefix("module."): tensor.shape for name, tensor in averages.items()}
     shares = any(tensor is other for tensor in averages.values() for other in others.values())
     return not shares and all(shapes.get(name) == t.shape for name, t in others.items())

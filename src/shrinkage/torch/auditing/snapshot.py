@@ -24,7 +24,7 @@ from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
-from shrinkage.torch.models.normalized import divided_by_size
+from shrinkage.torch.models.effective import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
 
 NO_DECAY = Decay(0.0, "coupled", 0.0, False)

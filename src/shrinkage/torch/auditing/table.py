@@ -87,7 +87,7 @@ def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, s
 
 def _unattached(penalty: Penalty) -> str:
     """How a penalty acts that is attached to no optimizer; one without a gradient does not."""
-    return "loss, by penalty()" if penalty.why_no_gradient() is None else "none yet: attach it"
+    return "loss, by penalty()" if penalty.why_not("gradient") is None else "none yet: attach it"
 
 
 def _zeros(binding: Binding, part: BoundParameter) -> str:
@@ -145,7 +145,7 @@ def _headline(bound: BoundModel) -> str:
     if bound.held is not None:  # so that nothing is converged to
         where = "" if host is None else f"{host.how} in {type(host.optimizer).__name__}: "
         headline = f"{where}zeros are held, and no strength acts until release()"
-    elif host is None and any(binding.penalty.why_no_gradient() for binding in bound.active):
+    elif host is None and any(binding.penalty.why_not("gradient") for binding in bound.active):
         headline = (
             'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
         )

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from shrinkage.torch.facts.amp import grad_scale_of
 from shrinkage.torch.facts.own_step import Group, sign_of
+from shrinkage.torch.facts.special_steps import grad_scale_of
 from shrinkage.torch.tensors.kinds import OwnStep, local_shard
 
 KEEP = 0.9  # of an average at each step

@@ -19,8 +19,8 @@ from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import forget_clipping, is_any_clipped, scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
-from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import check_group
+from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.fused.engine import Engine, check_memory
 from shrinkage.torch.fused.host import bind_hosts, bound_models, warn_of_weight_decay
 from shrinkage.torch.fused.parameters import (

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.joint_search import find_joints
+from shrinkage.torch.models.joint import Joint, find_joints
 from shrinkage.torch.models.layers import (
     DROPOUT,
     count_units,

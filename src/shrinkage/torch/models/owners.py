@@ -57,18 +57,23 @@ def candidates(model: nn.Module) -> list[Candidate]:
     by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
     for owner, parameter in _owners(model, "", "", (), ()):
         by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
-    return [_candidate(parameter, owners) for parameter, owners in by_id.values()]
+    for _, owners in by_id.values():
+        if any(owner.asks_no_decay for owner in owners):  # one place speaks for all of them
+            owners[:] = [
+                replace(owner, kind=NO_DECAY if owner.kind == "weight" else owner.kind)
+                for owner in owners
+            ]
+    return [Candidate(parameter, tuple(owners)) for parameter, owners in by_id.values()]
 
 
-def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:
-    """Make a candidate; one place that asks for no decay speaks for all of them."""
-    if any(owner.asks_no_decay for owner in owners):
-        kinds = [NO_DECAY if owner.kind == "weight" else owner.kind for owner in owners]
-        owners = [
-            replace(owner, kind=kind, asks_no_decay=True)
-            for owner, kind in zip(owners, kinds, strict=True)
-        ]
-    return Candidate(parameter, tuple(owners))
+def parameters_by_name(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters of a model under each of their names, without and with wrappers' prefixes."""
+    return {
+        name: candidate.parameter
+        for candidate in candidates(model)
+        for owner in candidate.owners
+        for name in owner.names
+    }
 
 
 def modules_by_name(

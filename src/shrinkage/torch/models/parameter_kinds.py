@@ -51,7 +51,10 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
         return "bias"
     if isinstance(module, nn.PReLU):
         return "a slope"
-    if parameter.ndim >= 2 and "weight" in key and _is_layer(module):
+    is_layer = isinstance(module, LAYERS) or any(
+        LAYER_NAMES.search(kind.__name__) for kind in type(module).__mro__
+    )
+    if parameter.ndim >= 2 and "weight" in key and is_layer:
         return "weight"  # also of one input or one output
     if POSITIONS_AND_TOKENS.search(key):
         return "a position embedding or a token"
@@ -59,12 +62,6 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
     if sum(size > 1 for size in parameter.shape) < 2 and not is_matrix:
         return "one-dimensional"  # as a gain of shape (1, 1, 1, channels) is
     return "weight"
-
-
-def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, LAYERS) or any(
-        LAYER_NAMES.search(kind.__name__) for kind in type(module).__mro__
-    )
 
 
 @dataclass(frozen=True)
