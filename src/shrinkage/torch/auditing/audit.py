@@ -23,7 +23,6 @@ from shrinkage.torch.auditing.findings_about_zeros import (
     is_average_of,
 )
 from shrinkage.torch.auditing.snapshot import (
-    AppliedPenalty,
     AuditedParameter,
     Snapshot,
     take_snapshot,
@@ -208,15 +207,13 @@ def _row(audited: AuditedParameter) -> Row:
         audited.kind,
         _describe_own_decay(audited),
         "; ".join(f"{construct(each.written)}, {each.how}" for each in audited.penalties),
-        "; ".join(map(_describe_effect, audited.penalties)),
+        "; ".join(
+            "inside the optimizer"
+            if each.bound is None or each.part is None
+            else describe_step(each.bound, each.penalty, each.part)
+            for each in audited.penalties
+        ),
     )
-
-
-def _describe_effect(applied: AppliedPenalty) -> str:
-    """What a penalty does in a step, at the present learning rate."""
-    if applied.bound is None or applied.part is None:
-        return "inside the optimizer"
-    return describe_step(applied.bound, applied.penalty, applied.part)
 
 
 def _describe_own_decay(audited: AuditedParameter) -> str:

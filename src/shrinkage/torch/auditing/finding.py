@@ -151,12 +151,12 @@ def by_regularizer(
         yield group[0][0].optimizer, group
 
 
-def enumerate_names(parameters: Sequence[AuditedParameter], most: int = 3) -> str:
-    """The first names, and how many more there are."""
+def enumerate_names(parameters: Sequence[AuditedParameter]) -> str:
+    """All names, or the first three and how many more there are."""
     names = names_of(parameters)
-    if len(names) <= most + 1:
+    if len(names) <= 4:
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def is_or_are(parameters: Sequence[AuditedParameter]) -> str:

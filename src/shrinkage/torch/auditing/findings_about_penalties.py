@@ -9,7 +9,6 @@ import gc
 from collections.abc import Iterator
 
 import torch
-from torch.optim import Optimizer
 
 from shrinkage.torch.attaching.hooks import at_work
 from shrinkage.torch.auditing import remedies
@@ -198,7 +197,9 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
                 for applied in audited.penalties
             )
         ]
-        if not parameters or _clips(optimizer):
+        clips_itself = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
+        clipped = clips_itself or any(host.max_norm for host in attachments_of(optimizer))
+        if clipped or not parameters:
             continue
         hows = dict.fromkeys(applied.how for each in parameters for applied in each.penalties)
         norm = f"{snapshot.clip:g}"
@@ -212,12 +213,6 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
             snapshot.clip,
             remedies.clip_together(snapshot, optimizer, parameters[0].penalties[0]),
         )
-
-
-def _clips(optimizer: Optimizer) -> bool:
-    """Whether the optimizer or what is attached to it clips by itself."""
-    clips_itself = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
-    return clips_itself or any(each.max_norm is not None for each in attachments_of(optimizer))
 
 
 def _scale(applied: AppliedPenalty, group: dict[str, object]) -> str | None:

@@ -31,6 +31,11 @@ def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
     This is read from the graphs of the modules' forward methods; a module that torch.fx cannot
     trace is passed over.
     """
+
+    def divides_by_fixed(norm: nn.Module) -> bool:
+        """Whether it divides by a fixed number, since it is in evaluation."""
+        return isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
+
     uses: dict[nn.Module, list[nn.Module | None]] = defaultdict(list)
     for graph, module in _trace_modules(model):
         for node in graph.nodes:
@@ -44,7 +49,7 @@ def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
         if isinstance(layer, LINEAR)
         and norms[-1] is not None
         and None not in norms
-        and not _keeps_fixed_statistics(norms[-1], model)
+        and not (model.training and divides_by_fixed(norms[-1]))
     }
 
 
@@ -94,12 +99,6 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         for module, mode in modes:
             module.training = mode
     return invariant
-
-
-def _keeps_fixed_statistics(norm: nn.Module, model: nn.Module) -> bool:
-    """Whether `norm` stays in evaluation while the model trains, and divides by a fixed number."""
-    fixed = isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
-    return model.training and fixed
 
 
 class _OwnForward(fx.Tracer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -55,48 +55,37 @@ def rows(bound: BoundModel) -> list[Row]:
         elif not parameter.requires_grad:
             table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
         else:
-            row = _row(bound, *bindings[id(parameter)], name, shape)
-            note = _note(bindings[id(parameter)][0], selected)
-            table.append(replace(row, penalty=row.penalty + note))
+            binding, part = bindings[id(parameter)]
+            table.append(Row(name, shape, *_describe(bound, binding, part, selected)))
     return table
 
 
-def _note(binding: Binding, selected: Selected) -> str:
-    """What is not certain of the units that a penalty has for groups."""
-    if not isinstance(binding, SingleBinding):
-        return ""
-    noted = (
-        units_note(getattr(term, "groups", None), selected.owner, selected.candidate.parameter)
-        for term in terms(binding.written)
-    )
-    return next(filter(None, noted), "")
-
-
-def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, shape: str) -> Row:
-    how = _unattached(binding.penalty) if bound.host is None else bound.host.how
-    strengths = _strengths(binding.written)
-    strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
+def _describe(
+    bound: BoundModel, binding: Binding, part: BoundParameter, selected: Selected
+) -> tuple[str, str, str, str, str]:
+    """The penalty of a parameter, its strength, how it acts, what it does in a step, the zeros."""
     penalty = construct(binding.written)
     if binding.name != part.name:
         penalty += f" on {binding.name}"
+    if isinstance(binding, SingleBinding):  # what is not certain of the units of its groups
+        groups = (getattr(term, "groups", None) for term in terms(binding.written))
+        notes = (units_note(each, selected.owner, part.parameter) for each in groups)
+        penalty += next(filter(None, notes), "")
+    strengths = _strengths(binding.written)
+    strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
+    has_gradient = binding.penalty.why_no_gradient() is None
+    unattached = "loss, by penalty()" if has_gradient else "none yet: attach it"
+    how = unattached if bound.host is None else bound.host.how
     one_step = describe_step(bound, binding.penalty, part)
     if isinstance(binding, EffectiveBinding):
         one_step += ", through the effective weight"
-    return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
-
-
-def _unattached(penalty: Penalty) -> str:
-    """How a penalty acts that is attached to no optimizer; one without a gradient does not."""
-    return "loss, by penalty()" if penalty.why_no_gradient() is None else "none yet: attach it"
-
-
-def _zeros(binding: Binding, part: BoundParameter) -> str:
+    w = local_shard(part.parameter.detach())
+    zeros = f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}"
     if is_sharded(part.parameter):  # a table may be printed by one process alone
-        w = local_shard(part.parameter.detach())
-        return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
-    w, zeros = part.parameter, zeros_of(binding.read_array(), binding.penalty)
-    groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
-    return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}{groups}"
+        zeros += " in this process"
+    elif (whole := zeros_of(binding.read_array(), binding.penalty)).groups:
+        zeros += f", {whole.dead_groups}/{whole.groups} groups"
+    return penalty, strength, how, one_step, zeros
 
 
 def as_text(bound: BoundModel) -> str:

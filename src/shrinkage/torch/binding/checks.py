@@ -17,7 +17,7 @@ from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
-from shrinkage.torch.models.effective import divided_by_size
+from shrinkage.torch.models.effective import ZEROED, divided_by_size
 
 
 def check_penalty(penalty: object) -> None:
@@ -75,13 +75,12 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
     ]
     if divided:
         name, divisor, _ = divided[0]
-        what = "a row" if divisor == "weight norm" else "the whole"
         names = ", ".join(other for other, _, _ in divided[1:])
         others = f" (so it is with {names})" if names else ""
         has_no_gradient = any(penalty.why_no_gradient() for _, _, penalty in divided)
         remedy = "" if has_no_gradient else ', or use how="coupled"'
         warnings.warn(
-            f'{name}: how="{how}" can set {what} of it to exactly 0, and {divisor} divides by its '
+            f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} divides by its '
             f"size, so that every output becomes NaN{others}; leave it out with a None in the "
             f"mapping{remedy}",
             stacklevel=stacklevel,
