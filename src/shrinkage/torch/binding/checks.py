@@ -80,9 +80,9 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
         has_no_gradient = any(penalty.why_no_gradient() for _, _, penalty in divided)
         remedy = "" if has_no_gradient else ', or use how="coupled"'
         warnings.warn(
-            f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} divides by its '
-            f"size, so that every output becomes NaN{others}; leave it out with a None in the "
-            f"mapping{remedy}",
+            f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} '
+            f"divides by its size, so that every output becomes NaN{others}; leave it out with a "
+            f"None in the mapping{remedy}",
             stacklevel=stacklevel,
         )
 
