@@ -89,7 +89,9 @@ def find_promise(factory: Factory) -> Promise | None:
             promise = decoupled if _argument(factory, name) else L2
             return replace(promise, source=f"{name}={_argument(factory, name)}")
     if name_of(factory).startswith("shrinkage.torch.SGDW"):
-        return replace(_own_sgdw(factory), source="its documentation")
+        undivided = SUBTRACTED if _argument(factory, "weight_norm") == 1 else UNSCALED
+        promise = DECOUPLED if _argument(factory, "scale") == "lr" else undivided
+        return replace(promise, source="its documentation")
     if class_name(factory) in NAMES:
         return replace(NAMES[class_name(factory)], source="its name")
     documentation = getattr(factory, "func", factory).__doc__
@@ -98,12 +100,6 @@ def find_promise(factory: Factory) -> Promise | None:
         if phrase in written:
             return replace(promise, source="its documentation")
     return None
-
-
-def _own_sgdw(factory: Factory) -> Promise:
-    if _argument(factory, "scale") == "lr":
-        return DECOUPLED
-    return SUBTRACTED if _argument(factory, "weight_norm") == 1 else UNSCALED
 
 
 def _argument(factory: Factory, name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -85,24 +85,19 @@ def fit(effect: Tensor, w: Tensor) -> Shape:
     size = float(effect.norm())
     if not size > NOTHING * float(w.norm()):
         return Shape("none", 0.0, 0.0)
-    simple = [_fit_basis(form, effect, w) for form in ("proportional", "sign", "constant")]
-    simple.append(_fit_soft_threshold(effect, w))
-    candidates = [
-        simple,
-        [_fit_power(effect, w)],
-        [_fit_singular_values(effect, w)],
-        [_fit_mixture(effect, w)],
+    simple = [
+        *(_fit_basis(form, effect, w) for form in ("proportional", "sign", "constant")),
+        # A step along the sign that stops at 0.
+        _with_misfit(Shape("sign", float(effect.abs().max()), 1.0, 0.0, clipped=True), effect, w),
     ]
-    for shapes in candidates:
-        best = min(shapes, key=lambda shape: shape.misfit)
-        if best.misfit < CLOSE:
-            return best
-    return min((shape for shapes in candidates for shape in shapes), key=lambda shape: shape.misfit)
+    others = [fit_form(effect, w) for fit_form in (_fit_power, _fit_singular_values, _fit_mixture)]
+    candidates = [min(simple, key=lambda shape: shape.misfit), *others]
+    nearest = min(candidates, key=lambda shape: shape.misfit)
+    return next((shape for shape in candidates if shape.misfit < CLOSE), nearest)
 
 
 def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
-    misfit = float((effect - shape.effect(w)).norm() / effect.norm())
-    return Shape(**{**shape.__dict__, "misfit": misfit})
+    return replace(shape, misfit=float((effect - shape.effect(w)).norm() / effect.norm()))
 
 
 def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
@@ -112,20 +107,19 @@ def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
     return _with_misfit(Shape(form, coefficient, 1.0, exponent), effect, w)
 
 
-def _fit_soft_threshold(effect: Tensor, w: Tensor) -> Shape:
-    """Fit a step along the sign that stops at 0."""
-    threshold = float(effect.abs().max())
-    return _with_misfit(Shape("sign", threshold, 1.0, 0.0, clipped=True), effect, w)
+def _fit_line(sizes: Tensor, amounts: Tensor) -> tuple[float, Tensor, Tensor]:
+    """The slope of log(amounts) over log(sizes), and both logarithms."""
+    logs, heights = sizes.log(), amounts.log()
+    centred = logs - logs.mean()
+    return float((centred * heights).sum() / (centred * centred).sum()), logs, heights
 
 
 def _fit_power(effect: Tensor, w: Tensor) -> Shape:
     nonzero = w != 0
-    moved, sizes = effect[nonzero], w[nonzero].abs()
+    moved = effect[nonzero]
     if bool((moved == 0).any()) or bool((effect[~nonzero].abs() > NOTHING).any()):
         return Shape("power", 0.0, 1.0)
-    heights, logs = moved.abs().log(), sizes.log()
-    centred = logs - logs.mean()
-    exponent = float((centred * heights).sum() / (centred * centred).sum())
+    exponent, logs, heights = _fit_line(w[nonzero].abs(), moved.abs())
     sign = -torch.sign((moved * w[nonzero]).sum())
     level = float((heights.mean() - exponent * logs.mean()).exp() * sign)
     return _with_misfit(Shape("power", level, 1.0, snap(exponent)), effect, w)
@@ -139,11 +133,9 @@ def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
     turned = -(left.T @ effect @ right.T).diagonal()
     if bool((turned <= 0).any()):
         return Shape("matrix", 0.0, 1.0)
-    heights, logs = turned.log(), values.log()
-    centred = logs - logs.mean()
-    exponent = snap(float((centred * heights).sum() / (centred * centred).sum()))
-    level = float((heights - exponent * logs).mean().exp())
-    return _with_misfit(Shape("matrix", level, 1.0, exponent), effect, w)
+    slope, logs, heights = _fit_line(values, turned)
+    level = float((heights - snap(slope) * logs).mean().exp())
+    return _with_misfit(Shape("matrix", level, 1.0, snap(slope)), effect, w)
 
 
 def _fit_mixture(effect: Tensor, w: Tensor) -> Shape:

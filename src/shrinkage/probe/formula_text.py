@@ -13,22 +13,15 @@ def write_formula(law: Fitted | None) -> str:
     """``w ← (1 − lr·wd)·w`` and its like."""
     if law is None or law.shape.form == "none":
         return "w ← w"
-    amount = _write_rate(law)
+    amount, sign = _write_rate(law), "+" if law.coefficient < 0 else "−"
     if law.shape.form == "proportional" and not law.factors:
-        return _share(amount, law)
-    sign = "+" if law.coefficient < 0 else "−"
+        shares = {"implicit": f"w/(1 + {amount})", "exponential": f"exp(−{amount})·w"}
+        return f"w ← {shares.get(law.share, f'(1 {sign} {amount})·w')}"
     if law.shape.clipped:
         return f"w ← sign(w)·max(|w| − {amount}, 0)"
     times = "" if law.shape.form == "constant" else f"·{_basis(law)}"
-    return f"w ← w {sign} {amount}{times}{_of_size(law)}"
-
-
-def _share(amount: str, law: Fitted) -> str:
-    if law.share == "implicit":
-        return f"w ← w/(1 + {amount})"
-    if law.share == "exponential":
-        return f"w ← exp(−{amount})·w"
-    return f"w ← (1 {'+' if law.coefficient < 0 else '−'} {amount})·w"
+    by_size = "".join(f"·{_power(name, exponent)}" for name, exponent in law.factors)
+    return f"w ← w {sign} {amount}{times}{by_size}"
 
 
 def _write_rate(law: Fitted) -> str:
@@ -43,6 +36,7 @@ def _write_rate(law: Fitted) -> str:
 
 
 def _number(value: float) -> str:
+    """A factor; "" for 1."""
     return "" if abs(value - 1) < 5e-3 else f"{value:.3g}"
 
 
@@ -62,15 +56,6 @@ def _basis(law: Fitted) -> str:
         return f"U{_power('S', shape.weight_exponent or 0.0)}Vᵀ (w = USVᵀ)"
     if shape.form == "mixture":
         names = {"proportional": "w", "sign": "sign(w)", "constant": "1"}
-        parts = [(share / shape.coefficient, names[name]) for name, share in shape.terms]
-        return f"({' + '.join(_term(share, name) for share, name in parts)})"
+        parts = [(_number(share / shape.coefficient), names[name]) for name, share in shape.terms]
+        return f"({' + '.join('·'.join(filter(None, part)) for part in parts)})"
     return "sign(w)" if shape.form == "sign" else "w"
-
-
-def _term(share: float, name: str) -> str:
-    return name if abs(share - 1) < 5e-3 else f"{share:.3g}·{name}"
-
-
-def _of_size(law: Fitted) -> str:
-    """The factors by which the size of the whole tensor enters."""
-    return "".join(f"·{_power(name, exponent)}" for name, exponent in law.factors)

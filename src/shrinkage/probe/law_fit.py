@@ -196,12 +196,14 @@ def _find_exponents(
 ) -> Fitted:
     """Find the exponents from pairs of experiments that differ in one value."""
     first = seen[0]
-    at_first, lr, schedule, strength, *_ = (
-        _from_share(shape.amount(each.effect, each.w), share) for each in seen
-    )
+
+    def find_amount(observed: Observation) -> float:
+        return _from_share(shape.amount(observed.effect, observed.w), share)
+
+    at_first, lr, schedule, strength, *_ = map(find_amount, seen)
     whole, by_schedule = _exponent(lr, at_first), _exponent(schedule, at_first)
     exponents = Exponents(by_schedule, snap(whole - by_schedule), _exponent(strength, at_first))
-    amounts = [(each.w, _from_share(shape.amount(each.effect, each.w), share)) for each in others]
+    amounts = [(each.w, find_amount(each)) for each in others]
     growth = float(seen[4].effect.norm() / max(float(first.effect.norm()), 1e-300))
     by_entries = shape.size_exponent
     # ‖effect‖ grows with the size of the weights by what each entry's form says, and by norms.

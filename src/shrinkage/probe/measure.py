@@ -110,6 +110,13 @@ def first_acting_step(moves: Tensor, w: Tensor) -> int | None:
     return int(acting[0]) if len(acting) else None
 
 
+def find_acting_step(
+    stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
+) -> int | None:
+    """The index of the first step at which the decay acts on these weights; None if none."""
+    return first_acting_step(effects(run_pair(stepper, start, setting, gradient, steps)), start)
+
+
 def find_moved(move: Tensor, w: Tensor) -> Tensor:
     """Which entries a decay moved; a cautious one leaves some unchanged."""
     return move.abs() > NOTHING * float(w.abs().max())

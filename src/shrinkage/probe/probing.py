@@ -200,7 +200,11 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
 
 def _state_formula(law: Law, fitted: Fitted) -> Law:
     """Add the formula to the law, and how it depends on lr, strength and weight."""
-    form = _name_form(fitted)
+    form = fitted.shape.form
+    if form in ("proportional", "sign", "power") and fitted.coefficient < 0:
+        form = "grows"
+    elif form in ("proportional", "sign") and fitted.factors:
+        form = "matrix"
     return replace(
         law,
         form=form,
@@ -245,10 +249,3 @@ def _explain_nothing(stepper: Stepper, base: Setting) -> str:
     name = strength_name(stepper.factory) or "weight_decay"
     by = "" if name in parameters_of(stepper.factory) else " among any others"
     return f"{name} is taken{by} and does nothing"
-
-
-def _name_form(fitted: Fitted) -> str:
-    form = fitted.shape.form
-    if form in ("proportional", "sign", "power") and fitted.coefficient < 0:
-        return "grows"
-    return "matrix" if form in ("proportional", "sign") and fitted.factors else form

@@ -136,7 +136,12 @@ class Stepper:
                 inner["weight_decay"] = weight_decay
             optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
-            optimizer = call(factory, _arrange(model, self.build), arguments)
+            given: Any = [model.weight]
+            if self.build == "groups":
+                given = [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
+            elif self.build == "named":
+                given = list(model.named_parameters())
+            optimizer = call(factory, given, arguments)
         check_made(optimizer)
         _set_mode(optimizer, "train")
         return optimizer
@@ -193,12 +198,6 @@ class _Weights(nn.Module):
     def __init__(self, start: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(start.clone())
-
-
-def _arrange(model: _Weights, build: str) -> Any:
-    if build == "groups":
-        return [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
-    return list(model.named_parameters()) if build == "named" else [model.weight]
 
 
 def _set_mode(optimizer: Any, name: str) -> None:

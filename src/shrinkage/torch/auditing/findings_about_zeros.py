@@ -67,7 +67,8 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
                 "zero-denominator",
                 parameters,
                 f"{construct_all(parameters)} can set {ZEROED[divisor]} of "
-                f"{enumerate_names(parameters)} to exactly 0, and {divisor} divides by its size: 0/0 makes every output NaN",
+                f"{enumerate_names(parameters)} to exactly 0, and {divisor} divides by its size: "
+                "0/0 makes every output NaN",
                 float(_count_entries(parameters)),
                 remedies.change_how(snapshot, optimizer, applied, "coupled")
                 if has_gradient
