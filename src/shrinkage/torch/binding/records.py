@@ -148,9 +148,8 @@ def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
             optimizer.state[part.parameter][START] = bound.starts[part.name]
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimizer.state[
-                parameter
-            ]  # distributed checkpoints need all parameters in the state, or none
+            # A look-up makes an entry: distributed checkpoints need all parameters, or none.
+            optimizer.state[parameter]
 
 
 def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:
