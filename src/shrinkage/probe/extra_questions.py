@@ -15,11 +15,11 @@ from shrinkage.probe.measure import (
     STEPS,
     WEIGHTS,
     Setting,
-    effects,
     find_acting_step,
     find_moved,
     first_acting_step,
     known_gradient,
+    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -78,7 +78,7 @@ def describe_rhythm(
 ) -> tuple[str, ...]:
     """Whether there are steps, after the first at which it acts, at which it does not."""
     pair = run_pair(stepper, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
-    moves, weights = effects(pair), pair[0][:-1]
+    moves, weights = measure_effects(pair), pair[0][:-1]
     not_vanished = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
     acting = moves.flatten(1).norm(dim=1) > NOTHING * WEIGHTS.norm()
     if bool((acting | ~not_vanished)[law.step - 1 :].all()):
@@ -97,7 +97,7 @@ def compare_on_vectors(stepper: Stepper, base: Setting, law: Fitted, gradient: G
     if not can_step(stepper, w):
         return "refused"
     pair = run_pair(stepper, w, base, gradient, max(STEPS, law.step))
-    moves = effects(pair)
+    moves = measure_effects(pair)
     acting = first_acting_step(moves, w)
     if acting is None:
         return "left alone"

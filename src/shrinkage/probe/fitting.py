@@ -32,9 +32,12 @@ class Shape:
     def basis(self, w: Tensor) -> Tensor:
         """The function of the weights that the coefficient multiplies."""
         if self.form == "mixture":
-            whole = [share / self.coefficient * _basis(name, w, 0.0) for name, share in self.terms]
+            whole = [
+                share / self.coefficient * _evaluate_basis(name, w, 0.0)
+                for name, share in self.terms
+            ]
             return torch.stack(whole).sum(dim=0)
-        return _basis(self.form, w, self.weight_exponent or 0.0)
+        return _evaluate_basis(self.form, w, self.weight_exponent or 0.0)
 
     @property
     def size_exponent(self) -> float | None:
@@ -57,7 +60,7 @@ class Shape:
         return torch.where(moved.abs() > w.abs(), -w, moved) if self.clipped else moved
 
 
-def _basis(form: str, w: Tensor, exponent: float) -> Tensor:
+def _evaluate_basis(form: str, w: Tensor, exponent: float) -> Tensor:
     if form == "proportional":
         return w
     if form == "sign":
@@ -101,7 +104,7 @@ def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
 
 
 def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
-    basis = _basis(form, w, 0.0)
+    basis = _evaluate_basis(form, w, 0.0)
     coefficient = -float((effect * basis).sum() / (basis * basis).sum())
     exponent = {"proportional": 1.0, "sign": 0.0}.get(form)
     return _with_misfit(Shape(form, coefficient, 1.0, exponent), effect, w)
@@ -140,7 +143,7 @@ def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
 
 def _fit_mixture(effect: Tensor, w: Tensor) -> Shape:
     names = ("proportional", "sign", "constant")
-    columns = torch.stack([_basis(name, w, 0.0).flatten() for name in names], dim=1)
+    columns = torch.stack([_evaluate_basis(name, w, 0.0).flatten() for name in names], dim=1)
     solved = -torch.linalg.lstsq(columns, effect.flatten().unsqueeze(1)).solution.flatten()
     shares = {
         name: float(share)
@@ -184,7 +187,7 @@ COUNTS: dict[str, Callable[[Tensor], float]] = {
 SIZES = NORMS | COUNTS
 
 
-def _drawn(seed: int, *shape: int) -> Tensor:
+def _draw(seed: int, *shape: int) -> Tensor:
     """Weights of both signs, of sizes that vary, one of them 0."""
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -193,8 +196,8 @@ def _drawn(seed: int, *shape: int) -> Tensor:
     return w
 
 
-OTHERS = (_drawn(1, 9, 4), _drawn(2, 3, 7))  # to find the factors
-UNLIKE = 1.3 * _drawn(3, 20, 11)  # to see whether they hold
+OTHERS = (_draw(1, 9, 4), _draw(2, 3, 7))  # to find the factors
+UNLIKE = 1.3 * _draw(3, 20, 11)  # to see whether they hold
 
 
 def evaluate_factors(factors: Factors, w: Tensor) -> float:
@@ -220,7 +223,7 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     of_norms: list[Factors] = [((name, exponent),) for name in NORMS] if exponent else [()]
     of_counts: list[Factors] = [((name, half),) for name in COUNTS for half in HALVES]
     candidates = [*of_norms, *((*norm, *count) for norm in of_norms for count in of_counts)]
-    missed = [_missed(factors, seen) for factors in candidates]
+    missed = [_measure_miss(factors, seen) for factors in candidates]
     least = min(missed)
     if not least < CLOSE:
         return (("‖w‖", exponent),) if exponent else ()
@@ -231,7 +234,7 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     )
 
 
-def _missed(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> float:
+def _measure_miss(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> float:
     """The largest share of an amount that the factors leave unexplained."""
     (first, amount), *others = seen
     level = amount / evaluate_factors(factors, first)

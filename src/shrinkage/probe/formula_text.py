@@ -19,43 +19,49 @@ def write_formula(law: Fitted | None) -> str:
         return f"w ← {shares.get(law.share, f'(1 {sign} {amount})·w')}"
     if law.shape.clipped:
         return f"w ← sign(w)·max(|w| − {amount}, 0)"
-    times = "" if law.shape.form == "constant" else f"·{_basis(law)}"
-    by_size = "".join(f"·{_power(name, exponent)}" for name, exponent in law.factors)
+    times = "" if law.shape.form == "constant" else f"·{_write_basis(law)}"
+    by_size = "".join(f"·{_write_power(name, exponent)}" for name, exponent in law.factors)
     return f"w ← w {sign} {amount}{times}{by_size}"
 
 
 def _write_rate(law: Fitted) -> str:
     """``coefficient·lr^a·lr₀^b·wd^c``: "2·lr·wd", "(lr/lr₀)·wd"."""
-    rates = _power("lr", law.exponents.lr)
+    rates = _write_power("lr", law.exponents.lr)
     if law.exponents.first_lr < 0:
-        rates = f"({rates or '1'}/{_power('lr₀', -law.exponents.first_lr)})"
+        rates = f"({rates or '1'}/{_write_power('lr₀', -law.exponents.first_lr)})"
     elif law.exponents.first_lr > 0:
-        rates = "·".join(filter(None, (rates, _power("lr₀", law.exponents.first_lr))))
-    factors = [_number(abs(law.coefficient)), rates, _power("wd", law.exponents.strength)]
+        rates = "·".join(filter(None, (rates, _write_power("lr₀", law.exponents.first_lr))))
+    factors = [
+        _write_number(abs(law.coefficient)),
+        rates,
+        _write_power("wd", law.exponents.strength),
+    ]
     return "·".join(filter(None, factors)) or "1"
 
 
-def _number(value: float) -> str:
+def _write_number(value: float) -> str:
     """A factor; "" for 1."""
     return "" if abs(value - 1) < 5e-3 else f"{value:.3g}"
 
 
-def _power(name: str, exponent: float) -> str:
+def _write_power(name: str, exponent: float) -> str:
     if exponent == 0 or not math.isfinite(exponent):
         return ""
     return name if exponent == 1 else f"{name}{f'{exponent:g}'.translate(SUPERSCRIPTS)}"
 
 
-def _basis(law: Fitted) -> str:
+def _write_basis(law: Fitted) -> str:
     shape = law.shape
     if shape.form == "power":
         return f"sign(w)·|w|^{shape.weight_exponent:g}"
     if shape.form == "matrix":
         if shape.weight_exponent == 0:
             return "UVᵀ (w = USVᵀ)"
-        return f"U{_power('S', shape.weight_exponent or 0.0)}Vᵀ (w = USVᵀ)"
+        return f"U{_write_power('S', shape.weight_exponent or 0.0)}Vᵀ (w = USVᵀ)"
     if shape.form == "mixture":
         names = {"proportional": "w", "sign": "sign(w)", "constant": "1"}
-        parts = [(_number(share / shape.coefficient), names[name]) for name, share in shape.terms]
+        parts = [
+            (_write_number(share / shape.coefficient), names[name]) for name, share in shape.terms
+        ]
         return f"({' + '.join('·'.join(filter(None, part)) for part in parts)})"
     return "sign(w)" if shape.form == "sign" else "w"

@@ -60,7 +60,7 @@ class Experiment:
         gradient = self.gradient(self.acting, w)
         if self.cautious and gradient is not None:
             w = w * (gradient * w > 0)
-        return Observation(setting, effects(pair)[self.acting], w)
+        return Observation(setting, measure_effects(pair)[self.acting], w)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def run_pair(
     return with_decay, without
 
 
-def effects(pair: tuple[Tensor, Tensor]) -> Tensor:
+def measure_effects(pair: tuple[Tensor, Tensor]) -> Tensor:
     """What the decay added at each step: (steps, *shape)."""
     decayed, free = pair
     return decayed.diff(dim=0) - free.diff(dim=0)
@@ -114,7 +114,9 @@ def find_acting_step(
     stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
 ) -> int | None:
     """The index of the first step at which the decay acts on these weights; None if none."""
-    return first_acting_step(effects(run_pair(stepper, start, setting, gradient, steps)), start)
+    return first_acting_step(
+        measure_effects(run_pair(stepper, start, setting, gradient, steps)), start
+    )
 
 
 def find_moved(move: Tensor, w: Tensor) -> Tensor:

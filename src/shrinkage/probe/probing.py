@@ -32,9 +32,9 @@ from shrinkage.probe.law_fit import Fitted, fit_effect, try_other_gradients
 from shrinkage.probe.measure import (
     WEIGHTS,
     Setting,
-    effects,
     find_moved,
     known_gradient,
+    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -173,7 +173,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         remark = (*remark, f"judged at momentum={coupling.momentum:g}")
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
-    moved = effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
+    moved = measure_effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
     law = replace(
         _state_formula(law, fitted),
         coupled=coupling.coupled,

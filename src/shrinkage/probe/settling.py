@@ -36,7 +36,7 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
     """
     _check_nothing_is_missing(factory)
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
-    for stepper in _ways(factory, deadline):
+    for stepper in _list_ways(factory, deadline):
         try:
             moves = is_moved(stepper, start)
         except NoOptimizerError:
@@ -69,7 +69,7 @@ def make_once(factory: Factory) -> None:
     """
     _check_nothing_is_missing(factory)
     first: Exception | None = None
-    for stepper in _ways(factory, NO_DEADLINE):
+    for stepper in _list_ways(factory, NO_DEADLINE):
         try:
             stepper.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
         except NoOptimizerError:
@@ -97,7 +97,7 @@ def _check_nothing_is_missing(factory: Factory) -> None:
         )
 
 
-def _ways(factory: Factory, deadline: Deadline) -> Iterator[Stepper]:
+def _list_ways(factory: Factory, deadline: Deadline) -> Iterator[Stepper]:
     """All ways of calling and stepping it, the plainest first."""
     first = next(iter(parameters_of(factory)), "params")
     builds: tuple[str, ...] = ("parameters", "groups", "named")

@@ -163,15 +163,15 @@ def is_or_are(parameters: Sequence[AuditedParameter]) -> str:
     return "is" if len(parameters) == 1 else "are"
 
 
-def own_decay_of(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
+def name_own_decay(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
     """ "AdamW's weight_decay=0.01"."""
     strengths = sorted({each.decay.strength for each in parameters if each.decay.strength})
     return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
 
 
-def all_decay_of(optimizer: Optimizer, audited: AuditedParameter) -> str:
+def name_all_decay(optimizer: Optimizer, audited: AuditedParameter) -> str:
     """The optimizer's own decay and the penalties that decay a parameter."""
-    sources = [own_decay_of(optimizer, [audited])] if audited.decay.strength else []
+    sources = [name_own_decay(optimizer, [audited])] if audited.decay.strength else []
     sources += [
         f"{construct(applied.written)} ({applied.how})"
         for applied in audited.penalties

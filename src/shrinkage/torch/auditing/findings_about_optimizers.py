@@ -11,13 +11,13 @@ from shrinkage.torch.auditing import remedies
 from shrinkage.torch.auditing.finding import (
     Check,
     Finding,
-    all_decay_of,
     by_optimizer,
     enumerate_names,
     group_by,
     is_or_are,
+    name_all_decay,
+    name_own_decay,
     note,
-    own_decay_of,
     warning,
 )
 from shrinkage.torch.auditing.snapshot import Snapshot
@@ -90,7 +90,7 @@ def find_decay_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
         yield warning(
             "decay-on-biases",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} also acts on {len(parameters)} that "
+            f"{name_own_decay(optimizer, parameters)} also acts on {len(parameters)} that "
             f"{is_or_are(parameters)} no weight{'s' * (len(parameters) > 1)} ({', '.join(kinds)}): "
             f"{enumerate_names(parameters)}",
             max(each.decay.strength for each in parameters),
@@ -106,8 +106,8 @@ def find_adaptive_decay(snapshot: Snapshot) -> Iterator[Finding]:
         yield warning(
             "adaptive-decay",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} joins the gradient and is divided by its size: "
-            "weights with large gradients hardly decay, those without any move by lr a step "
+            f"{name_own_decay(optimizer, parameters)} joins the gradient and is divided by its "
+            "size: weights with large gradients hardly decay, those without any move by lr a step "
             f"whatever the strength; it adds ½·{parameters[0].decay.strength:g}·Σw² to what is "
             "solved, but is no decay",
             max(each.decay.strength for each in parameters),
@@ -124,7 +124,7 @@ def find_slow_or_fast_decay(snapshot: Snapshot) -> Iterator[Finding]:
         number = [id(group) for group in optimizer.param_groups].index(key)
         lr = highest_lr(optimizer.param_groups[number])
         pace = (
-            f"{all_decay_of(optimizer, parameters[0])} takes {rate:.3g} of a weight a step at "
+            f"{name_all_decay(optimizer, parameters[0])} takes {rate:.3g} of a weight a step at "
             f"lr={lr:g}, so {in_steps(rate)}"
         )
         run, epoch = snapshot.steps, snapshot.steps_per_epoch
@@ -164,7 +164,7 @@ def find_decay_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
         yield warning(
             "decay-lost-in-rounding",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} is lost on {enumerate_names(parameters)}: "
+            f"{name_own_decay(optimizer, parameters)} is lost on {enumerate_names(parameters)}: "
             f"{parameters[0].name} {why}",
             rate,
             remedies.use_single_precision(snapshot, optimizer),
@@ -184,7 +184,7 @@ def find_scale_invariant_decay(snapshot: Snapshot) -> Iterator[Finding]:
             "scale-invariant-decay",
             parameters,
             f"the output does not depend on the size of {enumerate_names(parameters)} (removed by "
-            f"{removed_by}): {all_decay_of(optimizer, parameters[0])} does not make the function "
+            f"{removed_by}): {name_all_decay(optimizer, parameters[0])} does not make the function "
             "simpler there, it only sets how far a step of a given lr turns the weights",
             parameters[0].decay.strength or parameters[0].square,
             "# nothing to mend: tune lr and this decay as one",

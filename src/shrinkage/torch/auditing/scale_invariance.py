@@ -40,7 +40,9 @@ def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
     for graph, module in _trace_modules(model):
         for node in graph.nodes:
             if node.op == "call_module":
-                uses[module.get_submodule(node.target)].append(_only_normalization(node, module))
+                uses[module.get_submodule(node.target)].append(
+                    _find_only_normalization(node, module)
+                )
             elif node.op == "get_attr":  # the weight is used without the layer
                 uses[module.get_submodule(node.target.rpartition(".")[0])].append(None)
     return {
@@ -78,7 +80,7 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         buffers = {key: buffer.clone() for key, buffer in model.named_buffers()}
         torch.manual_seed(0)  # the same dropout each time
         result = torch.func.functional_call(model, {**buffers, name: w}, args, kwargs)
-        outputs = [tensor for tensor in _tensors_in(result) if tensor.is_floating_point()]
+        outputs = [tensor for tensor in _find_tensors(result) if tensor.is_floating_point()]
         return torch.cat([tensor.double().flatten() for tensor in outputs])
 
     invariant = set()
@@ -138,19 +140,19 @@ def _copy_without_data(module: nn.Module) -> nn.Module:
     return copied
 
 
-def _tensors_in(result: object) -> Iterator[Tensor]:
+def _find_tensors(result: object) -> Iterator[Tensor]:
     """The tensors in what a model gives: one, or lists and mappings of them, nested."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, Mapping):
         for value in result.values():
-            yield from _tensors_in(value)
+            yield from _find_tensors(value)
     elif isinstance(result, list | tuple):
         for value in result:
-            yield from _tensors_in(value)
+            yield from _find_tensors(value)
 
 
-def _only_normalization(call: fx.Node, module: nn.Module) -> nn.Module | None:
+def _find_only_normalization(call: fx.Node, module: nn.Module) -> nn.Module | None:
     """The normalization that alone uses the output of `call`, or None."""
     norm = None
     for user in call.users:

@@ -20,7 +20,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.models.units import units_note
+from shrinkage.torch.models.units import note_on_units
 from shrinkage.torch.tensors.kinds import is_sharded, local_shard
 from shrinkage.torch.wording.effects import describe_goal, describe_step
 
@@ -69,9 +69,9 @@ def _describe(
         penalty += f" on {binding.name}"
     if isinstance(binding, SingleBinding):  # what is not certain of the units of its groups
         groups = (getattr(term, "groups", None) for term in terms(binding.written))
-        notes = (units_note(each, selected.owner, part.parameter) for each in groups)
+        notes = (note_on_units(each, selected.owner, part.parameter) for each in groups)
         penalty += next(filter(None, notes), "")
-    strengths = _strengths(binding.written)
+    strengths = _list_strengths(binding.written)
     strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
     has_gradient = binding.penalty.why_no_gradient() is None
     unattached = "loss, by penalty()" if has_gradient else "none yet: attach it"
@@ -90,17 +90,19 @@ def _describe(
 
 def as_text(bound: BoundModel) -> str:
     """A line that says what it solves, the table in aligned columns, and what to mend."""
-    findings = map(str, _concerning(bound))
-    return "\n".join([_headline(bound), align(rows_of(Row, rows(bound))), *findings])
+    findings = map(str, _find_concerning(bound))
+    return "\n".join([_write_headline(bound), align(rows_of(Row, rows(bound))), *findings])
 
 
 def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
     table = to_html(rows_of(Row, rows(bound)))
-    return f"{to_paragraphs([_headline(bound)])}{table}{to_html_list(_concerning(bound))}"
+    return (
+        f"{to_paragraphs([_write_headline(bound)])}{table}{to_html_list(_find_concerning(bound))}"
+    )
 
 
-def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
+def _find_concerning(bound: BoundModel) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
     if bound.host is None:
         return ()
@@ -116,18 +118,18 @@ def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
     return sort_by_severity(each for each in findings if penalized.intersection(each.parameters))
 
 
-def _strengths(penalty: Penalty) -> list[float]:
+def _list_strengths(penalty: Penalty) -> list[float]:
     """The lam of each term that has one; a constraint has none."""
     strengths: list[float] = []
     for term in terms(penalty):
         if isinstance(term, Toward | Weighted):
-            strengths += _strengths(term.penalty)
+            strengths += _list_strengths(term.penalty)
         elif hasattr(term, "lam"):
             strengths.append(term.lam)
     return strengths
 
 
-def _headline(bound: BoundModel) -> str:
+def _write_headline(bound: BoundModel) -> str:
     count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
     model = type(bound.model).__name__
     host = bound.host

@@ -26,11 +26,11 @@ def check_penalty(penalty: object) -> None:
         if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
             raise TypeError(
                 "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
-                f"{item!r}{_hint(item)}"
+                f"{item!r}{_suggest(item)}"
             )
 
 
-def _hint(item: object) -> str:
+def _suggest(item: object) -> str:
     """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"

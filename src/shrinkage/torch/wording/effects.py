@@ -17,7 +17,7 @@ from shrinkage.torch.tensors.kinds import local_shard
 MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
-def objective(host: Host) -> str:
+def describe_objective(host: Host) -> str:
     """What weights converge to under this host, in a clause that claims no more than is proved."""
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
@@ -68,7 +68,7 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
     if host.how == "coupled":
         steady = steady_step(host.optimizer, group, float(group["lr"])) or 0.0
         speed = 2.0 * steady * bound.multiplier * penalty.split().square
-        return _describe_gradient(penalty, bound.multiplier) + _timescale(speed)
+        return _describe_gradient(penalty, bound.multiplier) + _describe_timescale(speed)
     if host.how == "decoupled":
         return _describe_move(penalty, float(host.amount(group)), decay=True)
     target = bound.target
@@ -97,7 +97,7 @@ def _describe_move(penalty: Penalty, step: float, *, decay: bool) -> str:
     if square:
         speed = 2 * step * square
         shrunk = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(shrunk + _timescale(speed))
+        parts.append(shrunk + _describe_timescale(speed))
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in others:
@@ -128,5 +128,5 @@ def _describe_prox(host: Host, group: Group, penalty: Penalty, part: BoundParame
     return f"{words} (median step {middle:.3g}{capped})"
 
 
-def _timescale(speed: float) -> str:
+def _describe_timescale(speed: float) -> str:
     return f" ({in_steps(speed)})" if speed > 0 else ""
