@@ -8,6 +8,8 @@ import law
 from grid import FULL
 from shrinkage import MCP, NonNegative, NuclearNorm
 
+pytestmark = pytest.mark.usefixtures("torch_operations")
+
 USUAL = ("SGD momentum", "shrinkage Adam")
 
 

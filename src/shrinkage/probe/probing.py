@@ -101,10 +101,11 @@ def probe(
     Examples
     --------
     >>> import torch
-    >>> print(probe(torch.optim.AdamW).law)
+    >>> law = probe(torch.optim.AdamW)
+    >>> print(law.law)
     w ← (1 − lr·wd)·w, decoupled, before the update
-    >>> probe(torch.optim.Adam).strength_cancels
-    True
+    >>> law.strength_cancels
+    False
     """
     base = Setting(checked_above("lr", lr, 0.0), checked_above("weight_decay", weight_decay, 0.0))
     if timeout != math.inf:

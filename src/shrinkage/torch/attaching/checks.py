@@ -126,10 +126,8 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
     if how != "proximal":
         binding.check_gradient()
         return
-    reason = binding.penalty.why_no_prox()
     plain = callable(metric) or (metric is None and isinstance(optimizer, torch.optim.SGD))
-    if not plain:
-        reason = reason or binding.penalty.why_no_metric()
+    reason = binding.penalty.why_not("prox" if plain else "metric")
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
     if binding.read_array().is_complex() and not plain:
@@ -138,7 +136,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
         )
     if isinstance(optimizer, torch.optim.SparseAdam) and not (
-        binding.penalty.is_by_row and len(binding.parts) == 1
+        binding.penalty.traits.is_by_row and len(binding.parts) == 1
     ):
         raise ValueError(
             f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of single "

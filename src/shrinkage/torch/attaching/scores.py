@@ -42,7 +42,7 @@ def zero_making_terms(penalty: Penalty) -> list[Penalty]:
     return [
         term
         for term in terms(penalty)
-        if term.traits.makes_zeros and not term.is_zero and not term.is_indicator
+        if term.traits.makes_zeros and not term.is_zero and not term.traits.is_indicator
     ]
 
 
@@ -71,7 +71,7 @@ class Units:
         Of many entries a sample is looked at, the same one in each step.
         """
         penalty, (reading, *others) = self.binding.penalty, readings
-        if others or reading is None or not all(term.is_separable for term in terms(penalty)):
+        if others or reading is None or not penalty.traits.is_separable:
             whole = OwnStep(self.binding.read_step(readings).step, math.inf)
             array = self._array
             return lambda factor: self._count_zeros_in(limited_prox(array, penalty, whole, factor))

@@ -59,7 +59,7 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
         if parameters and applied.how in {"proximal", "decoupled"}:
             divisor = parameters[0].divisor or ""
             has_gradient = all(
-                each.penalty.why_no_gradient() is None
+                each.penalty.why_not("gradient") is None
                 for audited in parameters
                 for each in audited.penalties
             )

@@ -73,7 +73,7 @@ def _describe(
         penalty += next(filter(None, notes), "")
     strengths = _list_strengths(binding.written)
     strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
-    has_gradient = binding.penalty.why_no_gradient() is None
+    has_gradient = binding.penalty.why_not("gradient") is None
     unattached = "loss, by penalty()" if has_gradient else "none yet: attach it"
     how = unattached if bound.host is None else bound.host.how
     one_step = describe_step(bound, binding.penalty, part)
@@ -136,7 +136,7 @@ def _write_headline(bound: BoundModel) -> str:
     if bound.held is not None:  # so that nothing is converged to
         where = "" if host is None else f"{host.how} in {type(host.optimizer).__name__}: "
         headline = f"{where}zeros are held, and no strength acts until release()"
-    elif host is None and any(binding.penalty.why_no_gradient() for binding in bound.active):
+    elif host is None and any(binding.penalty.why_not("gradient") for binding in bound.active):
         headline = (
             'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'
         )

@@ -93,7 +93,7 @@ class Binding(ABC):
         ------
         ValueError
         """
-        reason = self.penalty.why_no_gradient()
+        reason = self.penalty.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
-from shrinkage.penalties.base import terms
 from shrinkage.penalties.describing import construction
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
@@ -52,7 +51,7 @@ def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
         penalty._check_range(xp, torch.promote_types(w.dtype, torch.float32))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if all(term.is_separable for term in terms(penalty)):
+    if penalty.traits.is_separable:
         return
     try:
         penalty.value(torch.empty(w.shape, dtype=w.dtype, device="meta"))  # takes no memory
@@ -77,7 +76,7 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
         name, divisor, _ = divided[0]
         names = ", ".join(other for other, _, _ in divided[1:])
         others = f" (so it is with {names})" if names else ""
-        has_no_gradient = any(penalty.why_no_gradient() for _, _, penalty in divided)
+        has_no_gradient = any(penalty.why_not("gradient") for _, _, penalty in divided)
         remedy = "" if has_no_gradient else ', or use how="coupled"'
         warnings.warn(
             f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} '

@@ -125,7 +125,7 @@ def _bind_one(key: Effective, name: str, chosen: Sequence[Selected]) -> Effectiv
     for term in terms(written):
         if isinstance(term, Toward | Weighted):
             raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
-        reason = term.why_no_gradient()
+        reason = term.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{key!r}: {reason}")
     return EffectiveBinding(f"effective {name}", penalty, written, parts, compute)

@@ -30,7 +30,7 @@ def check_finite(total: Tensor, bindings: Sequence[Binding], step: int, factor: 
         w = binding.read_array().detach()
         if math.isfinite(stack_scalars([binding.value(w)]).item()):
             continue
-        if binding.written.is_constrained:
+        if binding.written.traits.is_constrained:
             raise FloatingPointError(
                 f"the penalty is infinite: {binding.name} is outside "
                 f"{binding.written.formula}; after a proximal step it will be inside"

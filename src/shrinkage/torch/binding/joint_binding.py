@@ -60,9 +60,9 @@ class JointBinding(Binding):
         if not is_active(self.penalty, factor):
             return
         own_step = self.read_step(readings)
-        step, reason = own_step.step, self.penalty.why_no_metric()
-        if reason is not None and isinstance(step, Tensor) and step.ndim:
-            raise ValueError(f"{self.name}: {reason}")
+        is_metric = isinstance(own_step.step, Tensor) and own_step.step.ndim > 0
+        if is_metric and not self.penalty.traits.takes_metric:
+            raise ValueError(f"{self.name}: {self.penalty.why_not('metric')}")
         matrix = limited_prox(self.read_array().detach(), self.penalty, own_step, factor)
         for part, piece, reading in zip(self.parts, self._scatter(matrix), readings, strict=True):
             if reading is not None:

@@ -111,7 +111,7 @@ class RDA(SelfClipping, Optimizer):
             if isinstance(penalty, Penalty)
             else [b.penalty for b in penalty.bound.bindings]
         ):
-            reason = single.why_no_prox() or single.why_no_metric()
+            reason = single.why_not("metric")
             if reason is not None:
                 raise ValueError(f"penalty: {reason}")
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):

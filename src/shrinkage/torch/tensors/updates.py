@@ -48,14 +48,14 @@ def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
     An entry that would change sign stops at 0, where the penalty pulls towards it.
     """
     _, square, terms = penalty.split()
-    others = [term for term in terms if not term.follows_soft_threshold]
+    others = [term for term in terms if not term.traits.follows_soft_threshold]
     moves = [(term, term.gradient(parameter)) for term in others]
     if square:
         kept = 1 - amount * (2.0 * square)
         parameter.mul_(kept.clamp(min=0.0) if isinstance(kept, Tensor) else max(kept, 0.0))
     for term, move in moves:
         moved = parameter - amount * move
-        if term.pulls_to_zero:
+        if term.traits.pulls_to_zero:
             moved = torch.where(moved * parameter < 0, 0.0, moved)
         parameter.copy_(moved)
 
@@ -66,7 +66,7 @@ def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> N
     if absolute:
         _soft_threshold_(parameter, amount * absolute)
     for term in others:
-        if term.follows_soft_threshold:
+        if term.traits.follows_soft_threshold:
             parameter.copy_(limited_prox(parameter, term, OwnStep(amount, math.inf), 1.0))
 
 
@@ -80,7 +80,7 @@ def prox_(
     """
     if not is_active(penalty, factor):
         return
-    if not penalty.is_by_row or not _is_plain(parameter, state):
+    if not penalty.traits.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, read_step(state), factor))
         return
     others = penalty.split().rest
@@ -108,14 +108,14 @@ def prox_rows_(
         for key, value in state.items()
     }
     parameter[rows] = limited_prox(parameter[rows], penalty, read_step(part), factor)
-    if penalty.is_constrained:
+    if penalty.traits.is_constrained:
         for block, _ in _blocks(parameter.detach(), {}, flat=False):
             block.copy_(limited_prox(block, penalty, OwnStep(0.0, math.inf), 1.0))
 
 
 def is_active(penalty: Penalty, factor: float) -> bool:
     """Whether its prox may move a weight; constraints hold at any factor, even 0."""
-    return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
+    return penalty.traits.is_constrained if factor == 0.0 else not penalty.is_zero
 
 
 def limited_prox(w: Tensor, penalty: Penalty, own_step: OwnStep, factor: float) -> Tensor:

@@ -47,18 +47,18 @@ def describe_objective(host: Host) -> str:
 
 def describe_goal(bound: BoundModel) -> str:
     """What the weights converge to: a stationary point only, where a penalty is not convex."""
-    if all(binding.penalty.is_convex for binding in bound.active):
+    if all(binding.penalty.traits.is_convex for binding in bound.active):
         return MINIMUM_OF_J
     return MINIMUM_OF_J.replace("the minimum", "a stationary point")
 
 
 def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> str:
     """A clause on what a penalty does to a parameter in a step, at the present learning rate."""
-    if bound.held is not None and not penalty.is_constrained:
+    if bound.held is not None and not penalty.traits.is_constrained:
         return "nothing: its zeros are held"
     host = bound.host
     if host is None:
-        has_gradient = penalty.why_no_gradient() is None
+        has_gradient = penalty.why_not("gradient") is None
         return _describe_gradient(penalty, bound.multiplier) if has_gradient else "nothing"
     groups = host.optimizer.param_groups
     group_of = {id(parameter): group for group in groups for parameter in group["params"]}
@@ -123,7 +123,7 @@ def _describe_prox(host: Host, group: Group, penalty: Penalty, part: BoundParame
     middle = float(local_step.median()) if local_step.numel() else 0.0
     words = _describe_move(penalty, middle * host.bound.multiplier, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
-    is_free = penalty.is_constrained or most == math.inf
+    is_free = penalty.traits.is_constrained or most == math.inf
     capped = "" if is_free else f", no entry by more than {most:.3g}"
     return f"{words} (median step {middle:.3g}{capped})"
 
