@@ -88,7 +88,7 @@ def draw_penalty(penalty: Penalty) -> str:
     if picture.prox is not None:
         panels.append(_draw_prox(picture, _next_place(panels)))
     if picture.plane is not None:
-        panels.append(_draw_ball(picture, _next_place(panels), penalty.is_indicator))
+        panels.append(_draw_ball(picture, _next_place(panels), penalty.traits.is_indicator))
     return compose(_next_place(panels) - GAP + 25, TOP + SIZE + 40, panels)
 
 

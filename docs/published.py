@@ -30,6 +30,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let each link that holds in the repository hold on the site."""
     on_site = page.file.src_uri
     is_outside = page.file.generated_by is not None
+    if is_outside:  # tables of measurements name every penalty, and explain none
+        page.meta["search"] = {"boost": 0.2}
     in_repository = on_site if is_outside else f"docs/{on_site}"
 
     def moved(match: re.Match[str]) -> str:

@@ -55,16 +55,16 @@ class Case:
     @property
     def takes_metric(self) -> bool:
         """Whether each entry can have a step of its own."""
-        return self.penalty.why_no_metric() is None
+        return self.penalty.why_not("metric") is None
 
     @property
     def has_gradient(self) -> bool:
-        return self.penalty.why_no_gradient() is None
+        return self.penalty.why_not("gradient") is None
 
     @property
     def is_free(self) -> bool:
         """Whether no constraint is in it."""
-        return not self.penalty.is_constrained
+        return not self.penalty.traits.is_constrained
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.shape))

@@ -432,9 +432,10 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         for name in QUICK if quick else (*STEADY, *INSIDE):
             if case.joint and name in INSIDE:
                 continue
-            if penalty.why_no_metric() is None or name.removeprefix("shrinkage ").startswith("SGD"):
+            is_sgd = name.removeprefix("shrinkage ").startswith("SGD")
+            if penalty.why_not("prox" if is_sgd else "metric") is None:
                 yield Row(number, "proximal", name)
-        if penalty.why_no_gradient() is None:
+        if penalty.why_not("gradient") is None:
             for name in ("SGD momentum", "Adam", *([] if case.joint else OURS)):
                 yield Row(number, "coupled", name)
             yield Row(number, "loss", "SGD")

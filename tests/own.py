@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from shrinkage import Penalty
+from shrinkage import Penalty, Traits
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class TowardOne(Penalty):
     """lam·Σ(w − 1)²: its gradient is 2·lam·(w − 1), its prox (w + 2·step·lam)/(1 + 2·step·lam)."""
 
     lam: float
-    is_separable = True
+    traits = Traits(is_separable=True)
 
     def _entries(self, xp: Any, w: Any) -> Any:
         return self.lam * (w - 1.0) ** 2
@@ -27,8 +27,7 @@ class TowardOne(Penalty):
 class UnitNorm(Penalty):
     """‖row‖ = 1."""
 
-    is_indicator = True
-    is_by_row = True
+    traits = Traits(is_indicator=True, is_by_row=True)
 
     def _value(self, xp: Any, w: Any) -> Any:
         return xp.where(xp.all(xp.abs(self._norm(xp, w) - 1.0) < 1e-5), 0.0, float("inf"))
@@ -44,16 +43,13 @@ class UnitNorm(Penalty):
 class ZeroMean(Penalty):
     """Σ row = 0; its prox is right for one step alone."""
 
-    is_indicator = True
+    traits = Traits(is_indicator=True, takes_metric=False)
 
     def _value(self, xp: Any, w: Any) -> Any:
         return xp.where(xp.all(xp.abs(xp.sum(w, axis=1)) < 1e-5), 0.0, float("inf"))
 
     def _prox(self, xp: Any, w: Any, step: Any) -> Any:
         return w - xp.mean(w, axis=1, keepdims=True)
-
-    def why_no_metric(self) -> str | None:
-        return "ZeroMean has no prox in a metric: use SGD"
 
 
 @dataclass(frozen=True)

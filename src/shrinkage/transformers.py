@@ -62,7 +62,7 @@ class RegularizerCallback(TrainerCallback):
         The strength of the terms of a text that state none, as in ``("l1", lam=1e-4)``.
     scale, metric, schedule, target, target_start, target_steps, target_floor
         As for `Regularizer.attach`. A target without `target_steps` makes its zeros over a third of
-        the training, from a sixth on.
+        the training. It starts at `target_start`; where neither is given, at a sixth of it.
     hold_zeros_at : int, optional
         From this step of the optimizer on, what is 0 stays 0, and the rest is trained on without
         the penalty.

@@ -26,7 +26,7 @@ def is_smooth(case: Case) -> bool:
 @given(data=st.data())
 def test_value_follows_the_formula(cases: list[Case], data: st.DataObject) -> None:
     for case, w, _ in draw(data, cases):
-        is_inside = case.penalty.is_indicator and data.draw(st.booleans())
+        is_inside = case.penalty.traits.is_indicator and data.draw(st.booleans())
         w = case.penalty.prox(w, 1.0) if is_inside else w
         expected = oracles.value(case.penalty, w)
         for flavour in each_flavour():

@@ -30,7 +30,7 @@ every = pytest.mark.parametrize("penalty", SOME, ids=str)
 
 def results(penalty: Penalty, w: Any) -> list[Any]:
     """Value, prox, and the gradient where there is one."""
-    smooth = penalty.why_no_gradient() is None
+    smooth = penalty.why_not("gradient") is None
     return [penalty.value(w), penalty.prox(w, 0.5), *([penalty.gradient(w)] if smooth else [])]
 
 
@@ -54,7 +54,7 @@ NO_NUMBERS = {
 def test_what_holds_no_numbers_is_a_type_error(penalty: Penalty) -> None:
     for w, said in each(NO_NUMBERS.values()):
         for act in (penalty, penalty.gradient, lambda w: penalty.prox(w, 1.0)):
-            if act == penalty.gradient and penalty.why_no_gradient():
+            if act == penalty.gradient and penalty.why_not("gradient"):
                 continue
             with pytest.raises(TypeError, match=f"^w must.*{said}|^{said}"):
                 act(w)
@@ -69,7 +69,7 @@ def test_bytes_in_the_other_order(penalty: Penalty) -> None:
             np.testing.assert_array_equal(found, expected)
         if kind != ">i4":
             assert penalty.prox(w, 0.5).dtype == w.dtype
-        if kind != ">i4" and penalty.why_no_metric() is None:
+        if kind != ">i4" and penalty.why_not("metric") is None:
             steps = [np.ones_like(array) for array in (w, native)]
             np.testing.assert_array_equal(penalty.prox(w, steps[0]), penalty.prox(native, steps[1]))
 

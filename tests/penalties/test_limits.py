@@ -76,7 +76,7 @@ def test_nothing_to_limit() -> None:
 
 
 @pytest.mark.slow
-@each_kind(lambda case: case.penalty.is_by_row and case.takes_metric)
+@each_kind(lambda case: case.penalty.traits.is_by_row and case.takes_metric)
 @given(data=st.data())
 def test_row_by_row_is_the_same(cases: list[Case], data: st.DataObject) -> None:
     pieces = [slice(0, 1), slice(1, 3), slice(3, None)]
@@ -93,8 +93,8 @@ def test_row_by_row_is_the_same(cases: list[Case], data: st.DataObject) -> None:
 def test_who_is_by_row() -> None:
     by_row = [L1(1), GroupLasso(1), GroupLasso(1, 0), GroupLasso(1, (0, 1)), L1(1) + GroupLasso(1)]
     tied = [GroupLasso(1, "in"), GroupLasso(1, 1), GroupLasso(1, "2x2"), GroupLasso(1, [[0, 1]])]
-    assert all(penalty.is_by_row for penalty in by_row)
-    assert not any(penalty.is_by_row for penalty in [*tied, L1(1) + tied[0]])
+    assert all(penalty.traits.is_by_row for penalty in by_row)
+    assert not any(penalty.traits.is_by_row for penalty in [*tied, L1(1) + tied[0]])
 
 
 @pytest.mark.parametrize("penalty", [Simplex(0.8), L1Ball(0.8)], ids=str)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from own import GradientAlone, ProxAlone, TowardOne, UnitNorm
-from shrinkage import L1, L2, Penalty, Toward, Weighted, to_text
+from own import GradientAlone, ProxAlone, TowardOne, UnitNorm, ZeroMean
+from shrinkage import L1, L2, Penalty, Toward, Traits, Weighted, to_text
 
 
 @pytest.mark.parametrize("make", [np.array, torch.tensor], ids=["numpy", "torch"])
@@ -67,3 +67,38 @@ def test_a_name_of_the_library_does_not_make_it_the_librarys() -> None:
 def test_a_number_that_the_type_does_not_hold_is_refused() -> None:
     with pytest.raises(ValueError, match=r"lam=1e\+39 is beyond what float32 holds"):
         TowardOne(1e39)(np.ones(2, np.float32))
+
+
+def test_a_fact_that_is_misspelt_or_stated_elsewhere_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="Traits takes no is_indicater: write is_indicator="):
+        Traits(is_indicater=True)  # type: ignore[call-arg]
+    for wrong, sentence in [
+        ({"is_indicator": True}, "from its traits alone: write traits = Traits.is_indicator=True"),
+        ({"is_convex": property(bool)}, r"write traits = Traits\(is_convex=...\)"),
+        ({"trait": Traits()}, r"Own\.trait must be called traits: write traits = Traits\(\)"),
+        ({"traits": {"is_convex": False}}, r"Own\.traits must be Traits\(\.\.\.\) or a property"),
+        ({"traits": lambda self: Traits()}, r"Own\.traits must be Traits\(\.\.\.\) or a property"),
+    ]:
+        with pytest.raises(TypeError, match=sentence):
+            type("Own", (Penalty,), wrong)
+
+
+def test_facts_of_sums_and_of_what_stands_around_a_penalty() -> None:
+    def facts(penalty: Penalty) -> set[str]:
+        return {
+            name
+            for name in ("is_convex", "takes_metric", "is_constrained", "pulls_to_zero")
+            if getattr(penalty.traits, name)
+        }
+
+    everywhere = np.ones((2, 2))
+    assert facts(L1(1.0) + L2(1.0)) == {"is_convex", "takes_metric", "pulls_to_zero"}
+    assert facts(L1(1.0) + ZeroMean()) == {"is_convex", "is_constrained"}
+    assert facts(Toward(everywhere, ZeroMean())) == {"is_convex", "is_constrained"}
+    assert facts(Weighted(everywhere, TowardOne(1.0))) == {"is_convex", "takes_metric"}
+    assert facts(Weighted(everywhere, L1(1.0) + L2(1.0))) == facts(L1(1.0) + L2(1.0))
+
+
+def test_what_a_penalty_may_lack_has_three_names() -> None:
+    with pytest.raises(ValueError, match='what must be "gradient", "prox" or "metric"'):
+        L1(1.0).why_not("proxx")

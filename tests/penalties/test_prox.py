@@ -27,15 +27,14 @@ from shrinkage import (
     Toward,
     Weighted,
 )
-from shrinkage.penalties.base import terms
 
 
 def is_indicator(case: Case) -> bool:
-    return case.penalty.is_indicator
+    return case.penalty.traits.is_indicator
 
 
 def is_separable(case: Case) -> bool:
-    return all(term.is_separable for term in terms(case.penalty))
+    return case.penalty.traits.is_separable
 
 
 @each_kind(cases=PENALTIES)
@@ -101,7 +100,7 @@ def test_every_library_and_precision_agree(cases: list[Case], data: st.DataObjec
         least = oracles.objective(case.penalty, expected, w, step)
         for flavour in each_flavour():
             best = plain(case.penalty.prox(flavour.array(w), flavour.step(step)))
-            if case.penalty.is_convex:  # there is one minimum
+            if case.penalty.traits.is_convex:  # there is one minimum
                 np.testing.assert_allclose(best, expected, atol=10 * flavour.tolerance)
             elif flavour.dtype == "float32":  # either of two that are nearly equal
                 moved = float(np.sum((best - w) ** 2 / step) / 2)
@@ -110,7 +109,7 @@ def test_every_library_and_precision_agree(cases: list[Case], data: st.DataObjec
 
 
 @pytest.mark.slow
-@each_kind(lambda case: case.penalty.is_convex)
+@each_kind(lambda case: case.penalty.traits.is_convex)
 @given(data=st.data())
 def test_it_brings_points_closer(cases: list[Case], data: st.DataObject) -> None:
     for case, w, step in draw(data, cases, positive_steps):
@@ -201,7 +200,7 @@ def test_an_array_of_equal_steps_is_that_step(
             expected = case.penalty.prox(array, step)
             for alike in (np.full(case.shape, step), np.float64(step)):  # the second has no axes
                 result = case.penalty.prox(array, flavour.array(alike))
-                if case.penalty.is_convex or flavour.dtype == "float64":  # one minimum
+                if case.penalty.traits.is_convex or flavour.dtype == "float64":  # one minimum
                     flavour.check_close(result, expected)
 
 
@@ -275,7 +274,7 @@ def test_a_sum_without_prox_says_so() -> None:
             ValueError, match=r"has no prox in closed form: beside squares, one penalty"
         ):
             penalty.prox(w, 0.1)
-    assert (GroupLasso(1.0) + GroupLasso(0.0, "in")).why_no_prox() is None
+    assert (GroupLasso(1.0) + GroupLasso(0.0, "in")).why_not("prox") is None
 
 
 def test_matrices_need_one_step() -> None:

@@ -11,7 +11,7 @@ import torch
 import oracles
 from cases import PENALTIES, Case
 from optimizer_cases import STEADY, factory
-from shrinkage import L1, Penalty
+from shrinkage import L1, Penalty, Traits
 from shrinkage.torch import Regularizer
 
 TOLERANCE = 1e-10
@@ -28,19 +28,13 @@ class Cubes(Penalty):
     name = "cubes"
     formula = "lam·Σ|w|³"
     is_zero = False
-    pulls_to_zero = True
-
-    def why_no_prox(self) -> str:
-        return "nobody wrote its prox"
+    traits = Traits(pulls_to_zero=True)
 
     def _value(self, xp: Any, w: Any) -> Any:
         return self.lam * xp.sum(xp.abs(w) ** 3)
 
     def _gradient(self, xp: Any, w: Any) -> Any:
         return 3 * self.lam * w * xp.abs(w)
-
-    def _prox(self, xp: Any, w: Any, step: Any) -> Any:
-        raise NotImplementedError
 
 
 Kind = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
@@ -121,6 +115,7 @@ def test_proximal_in_sgd(case: Case) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
+@pytest.mark.usefixtures("torch_operations")
 def test_proximal_in_adams_metric_within_the_guard(case: Case) -> None:
     w, g, after = one_step(adam, case, "proximal")
     step = LR / (np.abs(g) + 1e-8)
@@ -142,6 +137,7 @@ def guarded(penalty: Penalty, start: np.ndarray, target: np.ndarray, limit: floa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
+@pytest.mark.usefixtures("torch_operations")
 def test_proximal_under_momentum_counts_how_full_the_buffer_is(case: Case) -> None:
     """A constant g fills the buffer with b·g, b = 1, 1.9, 2.71: the prox's step is lr·b."""
     random = np.random.default_rng(1)
@@ -160,6 +156,7 @@ def test_proximal_under_momentum_counts_how_full_the_buffer_is(case: Case) -> No
 
 # RMSprop's momentum is taken as full, Adadelta's √v as |g|: true late, not at the first steps.
 @pytest.mark.parametrize("optimizer", sorted(STEADY.keys() - {"RMSprop momentum", "Adadelta"}))
+@pytest.mark.usefixtures("torch_operations")
 def test_the_proxs_step_is_the_optimizers_own_from_the_first_step(optimizer: str) -> None:
     """Under a constant gradient g an optimizer moves by s·g; the prox then takes s·lam more."""
     positions = []
@@ -195,5 +192,5 @@ def test_somebodys_own_penalty_stops_at_zero_when_decoupled() -> None:
 
 
 def test_somebodys_own_penalty_is_not_proximal_without_a_prox() -> None:
-    with pytest.raises(ValueError, match="w: nobody wrote its prox"):
+    with pytest.raises(ValueError, match=r"w: Cubes.*, as it defines no _prox"):
         one_step(plain, Case(Cubes(0.5)), "proximal")

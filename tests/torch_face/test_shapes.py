@@ -23,9 +23,9 @@ MISFITS: list[Any] = [
 @pytest.mark.parametrize(("penalty", "shape", "said"), MISFITS)
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_inside(kind: Any, penalty: Penalty, shape: tuple[int, ...], said: str) -> None:
-    how = "coupled" if penalty.why_no_prox() or kind is Adam else "proximal"
-    how = "proximal" if penalty.why_no_gradient() else how
-    if how == "proximal" and kind is Adam and penalty.why_no_metric():
+    how = "coupled" if penalty.why_not("prox") or kind is Adam else "proximal"
+    how = "proximal" if penalty.why_not("gradient") else how
+    if how == "proximal" and kind is Adam and penalty.why_not("metric"):
         pytest.skip("not in Adam's metric in any shape")
     named = [("first", nn.Parameter(torch.ones(4, 4))), ("misfit", nn.Parameter(torch.ones(shape)))]
     if isinstance(penalty, GroupLasso | SparseGroupLasso | LInf):
@@ -38,7 +38,7 @@ def test_inside(kind: Any, penalty: Penalty, shape: tuple[int, ...], said: str) 
 def test_attached(penalty: Penalty, shape: tuple[int, ...], said: str) -> None:
     model = nn.ParameterDict({"misfit": nn.Parameter(torch.ones(shape))})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    how = "coupled" if penalty.why_no_prox() else "proximal"
+    how = "coupled" if penalty.why_not("prox") else "proximal"
     with pytest.raises(ValueError, match=f"misfit: .*{said}"):
         Regularizer(model, penalty, on="all").attach(optimizer, how=how)
     model["misfit"].grad = torch.ones(shape)

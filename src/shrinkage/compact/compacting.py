@@ -253,7 +253,7 @@ def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             reference = reference.double()
             sample = map_tensors(sample, lambda t: t.double() if t.is_floating_point() else t)
         try:
-            graph = trace(reference, *sample, is_known)
+            graph = trace(reference, sample[0], sample[1], is_known)
             register_pointwise(graph)
             constants = find_constants(graph)
             outputs = list(run_all(reference, make_samples(*sample)))

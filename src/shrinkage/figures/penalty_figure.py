@@ -23,9 +23,7 @@ class Drawable(Protocol):
     """What is drawn: a penalty of one array."""
 
     @property
-    def is_indicator(self) -> bool: ...
-    @property
-    def is_separable(self) -> bool: ...
+    def traits(self) -> Any: ...
     def value(self, w: Any) -> Any: ...
     def prox(self, w: Any, step: float) -> Any: ...
 
@@ -63,7 +61,7 @@ def sample(penalty: Drawable, reach: float) -> Picture:
     unit ball is the one that has (reach, 0) on its boundary.
     """
     weights = np.linspace(-2 * reach, 2 * reach, POINTS)
-    side = np.linspace(-VIEW * reach, VIEW * reach, FINE if penalty.is_separable else SIDE)
+    side = np.linspace(-VIEW * reach, VIEW * reach, FINE if penalty.traits.is_separable else SIDE)
     height = _try(lambda: _value(penalty, reach))
     step = 0.5 * reach**2 / height if height and np.isfinite(height) else 1.0
     values = _try(lambda: np.array([_value(penalty, w) for w in weights]))
@@ -74,13 +72,14 @@ def sample(penalty: Drawable, reach: float) -> Picture:
 
 def _sample_plane(penalty: Drawable, reach: float, side: np.ndarray) -> np.ndarray | None:
     """Two weights are a row: one unit with two inputs."""
-    unit = _value(penalty, reach, 0.0) if not penalty.is_indicator else THIN * (side[1] - side[0])
+    traits = penalty.traits
+    unit = THIN * (side[1] - side[0]) if traits.is_indicator else _value(penalty, reach, 0.0)
     if not unit > 0:
         return None
-    measure = _distance if penalty.is_indicator else _value
-    if penalty.is_separable:  # the plane is a sum over both weights
+    measure = _distance if traits.is_indicator else _value
+    if traits.is_separable:  # the plane is a sum over both weights
         single = np.array([measure(penalty, w) for w in side])
-        power = 2 if penalty.is_indicator else 1
+        power = 2 if traits.is_indicator else 1
         plane = np.add.outer(single**power, single**power) ** (1 / power)
     else:
         plane = np.array([[measure(penalty, x, y) for x in side] for y in side])
@@ -128,7 +127,8 @@ def draw_penalty(penalty: Drawable, title: str, reach: float) -> Figure:
         head = f"prox, step {picture.step:.3g}"
         plots.append((head, _draw_prox(picture), {"title": {"text": "w"}, **ticks}, ticks))
     if picture.plane is not None:
-        head = "what it allows of two weights" if penalty.is_indicator else "unit ball, two weights"
+        is_indicator = penalty.traits.is_indicator
+        head = "what it allows of two weights" if is_indicator else "unit ball, two weights"
         plots.append((head, [_draw_ball(picture)], {"title": {"text": "w₁"}, **ticks}, ticks))
     if not plots:
         raise ValueError(

@@ -45,7 +45,7 @@ def scalar_form_of(penalty: Penalty) -> tuple[ScalarForm, Constants] | None:
         return None
     form, constants = declared
     has_gradient = form.gradient is not scalars.no_gradient
-    if has_gradient and not (form.is_threshold or penalty.pulls_to_zero):
+    if has_gradient and not (form.is_threshold or penalty.traits.pulls_to_zero):
         return None  # a decoupled loop stops at 0, which would be wrong for this penalty
     return prepare(form), constants
 

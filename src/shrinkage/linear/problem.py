@@ -107,7 +107,7 @@ class Problem:
     def metric(self) -> Array:
         """d: the variance of each column, and 1 for the intercept; (inputs + 1, 1)."""
         variances = self.design.variances
-        if self.penalty.why_no_metric() is not None:
+        if not self.penalty.traits.takes_metric:
             variances = np.full_like(variances, variances.max())
         return np.append(variances, 1.0)[:, None]
 
@@ -213,7 +213,7 @@ class Problem:
     def _weight_steps(self) -> Array | float:
         """The steps of the weights for a prox: a number, or an array (outputs, inputs)."""
         steps = self.steps[:-1].T
-        if self.penalty.why_no_metric() is not None:
+        if not self.penalty.traits.takes_metric:
             return float(steps[0, 0])
         return np.repeat(steps, self.targets.shape[1], axis=0)
 

@@ -26,7 +26,7 @@ def descend(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[
     Where the penalty is not convex, a step with momentum may lead uphill. It is then taken back and
     made without, which never does: the parameters come to a stationary point.
     """
-    is_convex = problem.penalty.is_convex
+    is_convex = problem.penalty.traits.is_convex
     previous = point = _place(problem, start)
     momentum, stretch, value = 1.0, 1.0, float("inf")
     for iteration in range(1, max_iter + 1):

@@ -185,7 +185,7 @@ def make_problem(
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     for one in (penalty, intercept_penalty):
-        if one is not None and (reason := one.why_no_prox()) is not None:
+        if one is not None and (reason := one.why_not("prox")) is not None:
             raise ValueError(reason)
     X = X.tocsr().astype(np.float64) if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: I001 - the order of these lines is that of the table in the docs and of messages
 from shrinkage.penalties.base import Penalty
+from shrinkage.penalties.traits import Traits
 from shrinkage.penalties.elementwise import L1, L2, ElasticNet
 from shrinkage.penalties.groups import GroupLasso
 from shrinkage.penalties.mixed import LInf, SparseGroupLasso
@@ -45,6 +46,7 @@ __all__ = [
     "SparseGroupLasso",
     "Sum",
     "Toward",
+    "Traits",
     "Weighted",
     "convert",
     "parse",

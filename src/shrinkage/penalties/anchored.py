@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, final
+from functools import cached_property
+from typing import Any, final
 
 import array_api_compat
 
@@ -91,7 +92,7 @@ class Toward(Penalty):
         return origin + self.penalty._cap_move(xp, w - origin, target - origin, limit)
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
-        if not self.is_constrained:
+        if not self.traits.is_constrained:
             return narrow(xp, result, w)
         origin = self._origin(xp, result)
         low, high = xp.minimum(origin, result), xp.maximum(origin, result)
@@ -103,23 +104,19 @@ class Toward(Penalty):
             raise TypeError(f"reference must be real as w is, got {reference.dtype}")
         return xp.asarray(reference, dtype=w.dtype, device=array_api_compat.device(w))
 
-    def why_no_prox(self) -> str | None:
-        return self.penalty.why_no_prox()
+    def _why_not(self, what: str) -> str | None:
+        return self.penalty._why_not(what)
 
-    def why_no_metric(self) -> str | None:
-        return self.penalty.why_no_metric()
-
-    def why_no_gradient(self) -> str | None:
-        return self.penalty.why_no_gradient()
-
-    @property
-    def is_constrained(self) -> bool:
-        return self.penalty.is_constrained
-
-    @property
+    @cached_property
     def traits(self) -> Traits:
-        kinked = self.penalty.traits.is_norm or self.penalty.traits.makes_zeros
-        return Traits(is_smooth=not kinked, fixes_zero=False)
+        inner = self.penalty.traits
+        return Traits(
+            is_convex=inner.is_convex,
+            is_constrained=inner.is_constrained,
+            takes_metric=inner.takes_metric,
+            is_smooth=not (inner.is_norm or inner.makes_zeros),
+            fixes_zero=False,
+        )
 
     @property
     def formula(self) -> str:
@@ -128,10 +125,6 @@ class Toward(Penalty):
     @property
     def is_zero(self) -> bool:
         return self.penalty.is_zero
-
-    @property
-    def is_convex(self) -> bool:
-        return self.penalty.is_convex
 
     def __repr__(self) -> str:
         return f"Toward({_describe(self.reference)}, {construction(self.penalty)}): {self.formula}"
@@ -174,12 +167,10 @@ class Weighted(Penalty):
     weights: Any = field(metadata=ARRAY)
     penalty: Penalty
 
-    pulls_to_zero: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         _check_penalty(self.penalty)
         for term in terms(self.penalty):
-            if not term.is_separable or term.is_indicator:
+            if not term.traits.is_separable or term.traits.is_indicator:
                 hint = (
                     "; write Toward(reference, Weighted(weights, ...))"
                     if isinstance(term, Toward)
@@ -214,15 +205,14 @@ class Weighted(Penalty):
             weights, dtype=xp.abs(w[:0] if w.ndim else w).dtype, device=array_api_compat.device(w)
         )
 
-    def why_no_prox(self) -> str | None:
-        return self.penalty.why_no_prox()
+    def _why_not(self, what: str) -> str | None:
+        return self.penalty._why_not("metric" if what == "prox" else what)
 
-    def why_no_gradient(self) -> str | None:
-        return self.penalty.why_no_gradient()
-
-    @property
+    @cached_property
     def traits(self) -> Traits:
-        return replace(self.penalty.traits, is_count=False)
+        """The penalty's own, but for the weights, which stand for these entries alone."""
+        inner = self.penalty.traits
+        return replace(inner, is_separable=False, is_by_row=False, is_count=False)
 
     @property
     def formula(self) -> str:
@@ -231,10 +221,6 @@ class Weighted(Penalty):
     @property
     def is_zero(self) -> bool:
         return self.penalty.is_zero
-
-    @property
-    def is_convex(self) -> bool:
-        return self.penalty.is_convex
 
     def __repr__(self) -> str:
         return f"Weighted({_describe(self.weights)}, {construction(self.penalty)}): {self.formula}"

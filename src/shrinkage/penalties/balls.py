@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, final
 
 from shrinkage.penalties.arguments import GROUPS, above
 from shrinkage.penalties.arrays import Array, Namespace, narrow_inward, sign
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, is_by_row, largest, norms
-from shrinkage.penalties.layout import Groups, Layout, lay_out, like, restore
+from shrinkage.penalties.groups import group_arguments, norms
+from shrinkage.penalties.layout import Groups, Layout, is_by_row, largest, lay_out, like, restore
 from shrinkage.penalties.registry import register
+from shrinkage.penalties.traits import Traits
 
 ROUNDS = 100  # at most; about 5 are usual
 SLACK = 64.0  # units in the last place by which a point may lie outside
@@ -55,8 +57,6 @@ class MaxNorm(Penalty):
     radius: float = field(metadata=above(0.0, divides=True))
     groups: Groups = field(default="out", metadata=GROUPS)
 
-    is_indicator: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
     _projects_capped_moves: ClassVar[bool] = True
 
     def _value(self, xp: Namespace, w: Array) -> Array:
@@ -77,9 +77,10 @@ class MaxNorm(Penalty):
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         return narrow_inward(xp, result, w)
 
-    @property
-    def is_by_row(self) -> bool:
-        return is_by_row(self.groups)
+    @cached_property
+    def traits(self) -> Traits:
+        by_row = is_by_row(self.groups)
+        return Traits(is_by_row=by_row, is_indicator=True, follows_soft_threshold=True)
 
     @property
     def formula(self) -> str:
@@ -118,8 +119,7 @@ class L1Ball(Penalty):
 
     radius: float = field(metadata=above(0.0, divides=True))
 
-    is_indicator: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
+    traits = Traits(is_indicator=True, follows_soft_threshold=True)
     _projects_capped_moves: ClassVar[bool] = True
 
     def _value(self, xp: Namespace, w: Array) -> Array:
@@ -163,8 +163,7 @@ class L2Ball(Penalty):
 
     radius: float = field(metadata=above(0.0, divides=True))
 
-    is_indicator: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
+    traits = Traits(is_indicator=True, follows_soft_threshold=True)
     _projects_capped_moves: ClassVar[bool] = True
 
     @property

@@ -10,9 +10,9 @@
 array([ 1.1, -1.3])
 >>> penalty.split().absolute, GroupLasso(1.0).group_zeros(w)
 (0.5, (1, 2))
->>> assert penalty.why_no_prox() is penalty.why_no_metric() is None
 >>> figure = penalty.plot()
->>> Box(0, 1).why_no_gradient()
+>>> assert penalty.why_not("prox") is penalty.why_not("metric") is None
+>>> Box(0, 1).why_not("gradient")
 'Box(low=0.0, high=1.0): 0 ≤ w ≤ 1 is a constraint and has no gradient: use how="proximal"'
 """
 
@@ -32,10 +32,10 @@ from shrinkage.penalties.arrays import (
     widen,
 )
 from shrinkage.penalties.describing import construction, describe_terms
-from shrinkage.penalties.layout import Layout
+from shrinkage.penalties.layout import Groups, Layout, count_zero_groups, limited_groups
 from shrinkage.penalties.registry import KINDS
 from shrinkage.penalties.scalars import Constants, ScalarForm
-from shrinkage.penalties.traits import Traits
+from shrinkage.penalties.traits import DEFAULTS, Traits, check_traits
 from shrinkage.text_table import to_html
 
 
@@ -62,28 +62,25 @@ class Penalty:
     `w` of 32 bits or more of the library `xp`:
 
     - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is separable, a sum over the
-      entries, ``_entries(xp, w)``: what each entry adds (and ``is_separable = True``).
+      entries, ``_entries(xp, w)``: what each entry adds (and ``Traits(is_separable=True)``).
     - ``_gradient(xp, w)``: ∂Ω(w), for ``how="loss"``, "coupled" and "decoupled".
     - ``_prox(xp, w, step)``: for ``how="proximal"``. Optimizers such as Adam pass an array `step`;
-      a prox of one number only returns from ``why_no_metric`` the sentence that refuses them.
+      a prox that is right for one number alone has ``Traits(takes_metric=False)``.
+    - ``traits``: the facts about it that are not the defaults of `Traits`, for instance
+      ``Traits(is_indicator=True)`` for a constraint, which has no gradient, and whose prox, a
+      projection, is applied in full after every step.
+    - ``formula``: Ω(w) for people; else the name of the class.
 
-    A `how` whose method is not defined is refused with a sentence. A constraint sets
-    ``is_indicator = True`` and has no gradient; its prox, a projection, is applied in full after
-    every step. Further class attributes and properties, False by default unless stated:
-
-    - ``pulls_to_zero``: an entry whose sign a decoupled step would change becomes 0.
-    - ``follows_soft_threshold``: the prox of ``L1(lam) + this`` is that of `L1`, then this one.
-    - ``is_convex`` (True): whether `print(regularizer)` promises convergence to the minimum.
-    - ``is_by_row`` (as ``is_separable``): Ω(w) is the sum of Ω(w[i]) over rows.
-    - ``formula`` (the name of the class): Ω(w) for people.
+    A `how` whose method is not defined is refused with a sentence.
 
     Examples
     --------
     >>> import dataclasses, numpy as np
+    >>> from shrinkage import Traits
     >>> @dataclasses.dataclass(frozen=True)
     ... class UnitNorm(Penalty):
     ...     axis: int = 1
-    ...     is_indicator = True
+    ...     traits = Traits(is_indicator=True)
     ...
     ...     def _norm(self, xp, w):
     ...         return xp.sqrt(xp.sum(w * w, axis=self.axis, keepdims=True))
@@ -98,10 +95,9 @@ class Penalty:
            [0. , 1. ]])
     """
 
-    is_separable: ClassVar[bool] = False  # Ω(w) is a sum over the entries, each by itself
-    is_indicator: ClassVar[bool] = False  # 0 where a constraint holds, else infinite
-    pulls_to_zero: ClassVar[bool] = False  # a step moves each entry towards 0, and not beyond
-    follows_soft_threshold: ClassVar[bool] = False  # prox of L1 + this = prox of this ∘ prox of L1
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class that states a fact where nothing reads it."""
+        check_traits(cls)
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Refuse other libraries' names of arguments, and say which name to write."""
@@ -130,7 +126,7 @@ class Penalty:
         ValueError
             If there is none: for constraints, counts and powers below 1.
         """
-        if (reason := self.why_no_gradient()) is not None:
+        if (reason := self.why_not("gradient")) is not None:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
@@ -153,33 +149,25 @@ class Penalty:
             If `step` is negative, not finite, or of another shape than `w`; if this penalty has no
             prox in closed form, or none for an array of steps.
         """
-        if (reason := self.why_no_prox()) is not None:
+        if (reason := self.why_not("prox")) is not None:
             raise ValueError(reason)
         xp = namespace(w)
         wide = widen(xp, w)
         self._check_range(xp, wide.dtype)
         size = checked_step(xp, wide, step)
-        if not isinstance(size, float) and size.ndim and self.why_no_metric() is not None:
-            raise ValueError(self.why_no_metric())
+        is_metric = not isinstance(size, float) and size.ndim > 0
+        if is_metric and (reason := self.why_not("metric")) is not None:
+            raise ValueError(reason)
         return self._round_to(xp, self._prox(xp, wide, size), w)
 
-    def why_no_prox(self) -> str | None:
-        """The sentence that says why there is no prox in closed form, or None if there is one."""
-        if type(self)._prox is Penalty._prox:
-            return f'{self!r} has no prox, as it defines no _prox: use how="coupled" or how="loss"'
-        return None
+    def why_not(self, what: str) -> str | None:
+        """The sentence that says why it has no "gradient", "prox" or "metric"; None if it has one.
 
-    def why_no_metric(self) -> str | None:
-        """The sentence that says why the prox takes no array of steps, or None if it does."""
-        return None
-
-    def why_no_gradient(self) -> str | None:
-        """The sentence that says why there is no gradient to step along, or None if there is."""
-        if self.is_indicator:
-            return f'{self!r} is a constraint and has no gradient: use how="proximal"'
-        if type(self)._gradient is Penalty._gradient:
-            return f'{self!r} has no gradient, as it defines no _gradient: use how="proximal"'
-        return None
+        "metric" is a prox for an array of steps, one for each entry, as Adam has.
+        """
+        if what not in {"gradient", "prox", "metric"}:
+            raise ValueError(f'what must be "gradient", "prox" or "metric", got {what!r}')
+        return self._why_not(what)
 
     def plot(self, reach: float = 1.0) -> Any:
         """A Plotly figure: Ω and prox of a weight up to 2·`reach`, the ball up to (`reach`, 0)."""
@@ -191,12 +179,13 @@ class Penalty:
 
     def group_zeros(self, w: Array) -> tuple[int, int]:
         """How many groups of `w` are exactly zero, and how many groups this penalty can zero."""
-        return 0, 0
+        groups = self._zeroed_groups
+        return (0, 0) if groups is None else count_zero_groups(w, groups)
 
     @property
     def traits(self) -> Traits:
-        """What is true of this penalty beyond its formulas."""
-        return Traits()
+        """The facts about this penalty beside its formulas."""
+        return DEFAULTS
 
     @property
     def formula(self) -> str:
@@ -207,21 +196,6 @@ class Penalty:
     def is_zero(self) -> bool:
         """Whether Ω is 0 everywhere, because its strength is."""
         return getattr(self, "lam", 1.0) == 0.0
-
-    @property
-    def is_convex(self) -> bool:
-        """Whether Ω is convex: with a convex data loss, training then converges to the minimum."""
-        return True
-
-    @property
-    def is_constrained(self) -> bool:
-        """Whether Ω is infinite somewhere, so that its prox must be taken at any strength."""
-        return self.is_indicator
-
-    @property
-    def is_by_row(self) -> bool:
-        """Whether Ω(w) is the sum of Ω(w[i]) over the indices i of axis 0."""
-        return self.is_separable
 
     def __repr__(self) -> str:
         named = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
@@ -252,8 +226,31 @@ class Penalty:
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no prox")
 
+    def _why_not(self, what: str) -> str | None:
+        if what == "gradient":
+            if self.traits.is_indicator:
+                return f'{self!r} is a constraint and has no gradient: use how="proximal"'
+            if type(self)._gradient is not Penalty._gradient:
+                return None
+            why = " to step along" if self.traits.is_count else ", as it defines no _gradient"
+            return f'{self!r} has no gradient{why}: use how="proximal"'
+        if type(self)._prox is Penalty._prox:
+            return f'{self!r} has no prox, as it defines no _prox: use how="coupled" or how="loss"'
+        if what == "metric" and not self.traits.takes_metric:
+            others = "" if self._why_not("gradient") else ', or how="coupled" or how="loss"'
+            return (
+                f"{self!r} has no prox in closed form where each entry has a step of its own, as "
+                f"under Adam: use SGD{others}"
+            )
+        return None
+
     # The library's own penalties override these too, where the default does not fit.
     _projects_capped_moves: ClassVar[bool] = False  # `_cap_move` ends with the prox
+
+    @property
+    def _zeroed_groups(self) -> Groups | None:
+        """The groups of entries that become zero together; None where entries do so alone."""
+        return None
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
         """`target`, or as far from `w` towards it as no entry moves by more than `limit`.
@@ -261,9 +258,12 @@ class Penalty:
         The entries of a group move in proportion. A constraint ignores the limit, or ends at the
         allowed point next to `near`.
         """
+        if (groups := self._zeroed_groups) is not None:
+            return limited_groups(xp, w, target, limit, groups)
         near = limited_entries(xp, w, target, limit)
-        allowed = self._prox(xp, near, 0.0) if self._projects_capped_moves else target
-        return allowed if self.is_indicator else near
+        if not self.traits.is_indicator:
+            return near
+        return self._prox(xp, near, 0.0) if self._projects_capped_moves else target
 
     def _round_to(self, xp: Namespace, result: Array, w: Array) -> Array:
         """A prox in the type of `w`: a constraint rounds 16-bit floats towards where it holds."""
@@ -282,7 +282,7 @@ class Penalty:
 
     def _step_text(self, step: float) -> str | None:
         """What a prox of that step does, in a few words; None where the formula is shown."""
-        return f"to the nearest w with {self.formula}" if self.is_indicator else None
+        return f"to the nearest w with {self.formula}" if self.traits.is_indicator else None
 
     def _terms(self) -> tuple[Penalty, ...]:
         return (self,)

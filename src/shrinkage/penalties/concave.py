@@ -7,7 +7,7 @@ Training with a prox converges to a stationary point, which may depend on where 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 from shrinkage.penalties.arguments import STRENGTH, above
 from shrinkage.penalties.arrays import Array, Namespace, modulus, sign, with_modulus
@@ -61,9 +61,7 @@ class MCP(Penalty):
     lam: float = field(metadata=STRENGTH)
     gamma: float = field(default=3.0, metadata=above(0.0, divides=True))
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True)
+    traits = Traits(is_convex=False, is_separable=True, pulls_to_zero=True, makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         reached = xp.clip(modulus(xp, w), max=self.gamma * self.lam)
@@ -84,10 +82,6 @@ class MCP(Penalty):
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return MCP_FORM, (self.lam, self.gamma)
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:
@@ -146,9 +140,7 @@ class SCAD(Penalty):
     lam: float = field(metadata=STRENGTH)
     a: float = field(default=3.7, metadata=above(2.0))
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True)
+    traits = Traits(is_convex=False, is_separable=True, pulls_to_zero=True, makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         lam, size = self.lam, modulus(xp, w)
@@ -175,10 +167,6 @@ class SCAD(Penalty):
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return SCAD_FORM, (self.lam, self.a)
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, final
 
 from shrinkage.penalties.arguments import above
@@ -56,9 +57,6 @@ class Box(Penalty):
     low: float
     high: float
 
-    is_separable: ClassVar[bool] = True
-    is_indicator: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
     _projects_capped_moves: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -83,9 +81,14 @@ class Box(Penalty):
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return BOX_FORM, (self.low, self.high)
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
-        return Traits(fixes_zero=self.low <= 0 <= self.high)
+        return Traits(
+            is_separable=True,
+            is_indicator=True,
+            follows_soft_threshold=True,
+            fixes_zero=self.low <= 0 <= self.high,
+        )
 
     @property
     def formula(self) -> str:
@@ -118,9 +121,7 @@ class NonNegative(Penalty):
     array([0. , 0. , 1.5])
     """
 
-    is_separable: ClassVar[bool] = True
-    is_indicator: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
+    traits = Traits(is_separable=True, is_indicator=True, follows_soft_threshold=True)
     _projects_capped_moves: ClassVar[bool] = True
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
@@ -166,8 +167,7 @@ class Simplex(Penalty):
 
     total: float = field(default=1.0, metadata=above(0.0))
 
-    is_indicator: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(fixes_zero=False)
+    traits = Traits(is_indicator=True, fixes_zero=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         real = _real(xp, w, self)
@@ -221,7 +221,7 @@ class NofM(Penalty):
     n: int = 2
     m: int = 4
 
-    is_indicator: ClassVar[bool] = True
+    traits = Traits(is_convex=False, is_indicator=True)
 
     def __post_init__(self) -> None:
         for name in ("n", "m"):
@@ -249,10 +249,6 @@ class NofM(Penalty):
         if w.ndim == 0 or w.shape[-1] % self.m:
             raise ValueError(f"m={self.m} does not divide the last axis of {tuple(w.shape)}")
         return xp.reshape(w, (*w.shape[:-1], w.shape[-1] // self.m, self.m))
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:

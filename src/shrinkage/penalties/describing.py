@@ -19,9 +19,9 @@ def describe_terms(terms: Iterable[Any]) -> list[tuple[str, ...]]:
 
 
 def _describe(term: Any) -> tuple[str, ...]:
-    hows = ["loss", "coupled", "decoupled"] if term.why_no_gradient() is None else []
-    hows += ["proximal"] if term.why_no_prox() is None else []
-    answers = (term.is_convex, term.traits.makes_zeros and not term.is_zero)
+    hows = ["loss", "coupled", "decoupled"] if term.why_not("gradient") is None else []
+    hows += ["proximal"] if term.why_not("prox") is None else []
+    answers = (term.traits.is_convex, term.traits.makes_zeros and not term.is_zero)
     return (
         construction(term),
         term.formula,

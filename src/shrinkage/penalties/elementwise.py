@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from functools import cached_property
+from typing import final
 
 from shrinkage.penalties.arguments import SHARE, STRENGTH
 from shrinkage.penalties.arrays import (
@@ -56,9 +57,7 @@ class L1(Penalty):
 
     lam: float = field(metadata=STRENGTH)
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
+    traits = Traits(is_separable=True, pulls_to_zero=True, makes_zeros=True, is_norm=True)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.sum(modulus(xp, w))
@@ -113,8 +112,7 @@ class L2(Penalty):
 
     lam: float = field(metadata=STRENGTH)
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
+    traits = Traits(is_separable=True, pulls_to_zero=True)
 
     @classmethod
     def from_weight_decay(cls, weight_decay: float) -> L2:
@@ -185,9 +183,6 @@ class ElasticNet(Penalty):
     lam: float = field(metadata=STRENGTH)
     l1_ratio: float = field(default=0.5, metadata=SHARE)
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-
     def _value(self, xp: Namespace, w: Array) -> Array:
         absolute, square, _ = self.split()
         return absolute * xp.sum(modulus(xp, w)) + square * xp.sum(squared_modulus(xp, w))
@@ -210,9 +205,14 @@ class ElasticNet(Penalty):
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return threshold_form(*self.split()[:2])
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
-        return Traits(makes_zeros=self.l1_ratio > 0, is_norm=self.l1_ratio == 1)
+        return Traits(
+            is_separable=True,
+            pulls_to_zero=True,
+            makes_zeros=self.l1_ratio > 0,
+            is_norm=self.l1_ratio == 1,
+        )
 
     @property
     def formula(self) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, final
+from functools import cached_property
+from typing import Any, final
 
 from shrinkage.penalties.arguments import COUNT_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import Array, Namespace
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, norms
-from shrinkage.penalties.layout import Groups, lay_out, like, restore
+from shrinkage.penalties.groups import group_arguments, norms
+from shrinkage.penalties.layout import Groups, is_by_row, lay_out, like, restore
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
@@ -56,13 +57,6 @@ class GroupL0(Penalty):
     groups: Groups = field(default="out", metadata=GROUPS)
     weight: str = field(default="size", metadata=COUNT_WEIGHT)
 
-    pulls_to_zero: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False, is_count=True)
-
-    @property
-    def _norms(self) -> GroupLasso:
-        return GroupLasso(self.lam, self.groups)
-
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         alive = xp.any(grouped.values != 0, axis=grouped.members, keepdims=True)
@@ -82,16 +76,6 @@ class GroupL0(Penalty):
         dies = (size <= threshold) & (threshold > 0)
         return restore(xp, grouped, xp.where(dies, 0.0, values) + 0.0, w)  # −0.0 + 0.0 = 0.0
 
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return self._norms._cap_move(xp, w, target, limit)
-
-    def why_no_gradient(self) -> str | None:
-        return f'{self!r} has no gradient to step along: use how="proximal"'
-
-    def group_zeros(self, w: Array) -> tuple[int, int]:
-        """How many groups of `w` are exactly zero, and how many groups there are."""
-        return self._norms.group_zeros(w)
-
     def _price(self, size: float | Array) -> Any:
         return self.lam * size if self.weight == "size" else self.lam
 
@@ -100,12 +84,19 @@ class GroupL0(Penalty):
         return f"{self.lam:g}·Σ{'p_g·' if self.weight == 'size' else ''}[w_g ≠ 0]"
 
     @property
-    def is_convex(self) -> bool:
-        return False
+    def _zeroed_groups(self) -> Groups:
+        return self.groups
 
-    @property
-    def is_by_row(self) -> bool:
-        return is_by_row(self.groups)
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(
+            is_convex=False,
+            is_by_row=is_by_row(self.groups),
+            pulls_to_zero=True,
+            makes_zeros=True,
+            is_continuous=False,
+            is_count=True,
+        )
 
     def __repr__(self) -> str:
         more = group_arguments(self.groups, "sqrt" if self.weight == "size" else self.weight)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from functools import cached_property
+from typing import Any, final
 
 import numpy as np
 
@@ -12,8 +13,6 @@ from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
-    limited_entries,
-    namespace,
     radial_threshold,
     safe_sqrt,
     squared_modulus,
@@ -24,7 +23,9 @@ from shrinkage.penalties.layout import (
     Groups,
     Layout,
     describe_groups,
+    is_by_row,
     is_index_lists,
+    largest,
     lay_out,
     like,
     resolve,
@@ -84,10 +85,6 @@ class GroupLasso(Penalty):
     groups: Groups = field(default="out", metadata=GROUPS)
     weight: str = field(default="sqrt", metadata=GROUP_WEIGHT)
 
-    pulls_to_zero: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
-
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         return xp.sum(self._strengths(grouped) * norms(xp, grouped))
@@ -107,26 +104,6 @@ class GroupLasso(Penalty):
             costs = like(xp, grouped, step) * self._strengths(grouped)
             values = _shrink_in_metric(xp, grouped, costs)
         return restore(xp, grouped, values, w)
-
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        grouped = lay_out(xp, target - w, self.groups)
-        size = xp.abs(grouped.values)
-        allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
-        far = size > allowed
-        excess = xp.where(far, 1.0 - allowed / xp.where(far, size, 1.0), 0.0)
-        share = 1.0 - largest(xp, excess, grouped.members)
-        origin = like(xp, grouped, w)
-        moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
-        alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
-        return restore(xp, grouped, moved, alone)
-
-    def group_zeros(self, w: Array) -> tuple[int, int]:
-        """How many groups of `w` are exactly zero, and how many groups there are."""
-        xp = namespace(w)
-        grouped = lay_out(xp, w, self.groups)
-        alive = xp.any(grouped.values != 0, axis=grouped.members)
-        total = math.prod(alive.shape)
-        return total - int(xp.sum(xp.astype(alive, xp.int64))), total
 
     def number_groups(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
         """The number of each entry's group in an array of this shape, and each group's strength.
@@ -167,19 +144,22 @@ class GroupLasso(Penalty):
         return f"{self.lam:g}·Σ{'√p_g·' if self.weight == 'sqrt' else ''}‖w_g‖"
 
     @property
-    def is_by_row(self) -> bool:
-        return is_by_row(self.groups)
+    def _zeroed_groups(self) -> Groups:
+        return self.groups
+
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(
+            is_by_row=is_by_row(self.groups),
+            pulls_to_zero=True,
+            follows_soft_threshold=True,
+            makes_zeros=True,
+            is_norm=True,
+        )
 
     def __repr__(self) -> str:
         more = group_arguments(self.groups, self.weight)
         return f"GroupLasso(lam={self.lam!r}{more}): {self.formula}"
-
-
-def is_by_row(groups: Groups) -> bool:
-    """Whether no group has entries in two rows (indices of axis 0)."""
-    if isinstance(groups, Layout):
-        return groups.view is None and 0 in groups.axes
-    return groups in ("out", 0) or (isinstance(groups, tuple) and 0 in groups)
 
 
 def group_arguments(groups: Groups, weight: str = "sqrt") -> str:
@@ -204,12 +184,6 @@ def _scale(xp: Namespace, grouped: Grouped) -> Array:
     usable = (most > 4.0 * xp.finfo(most.dtype).smallest_normal) & (most < math.inf)
     exponent = xp.astype(xp.log2(xp.where(usable, most, 2.0)), xp.int32) - 1
     return 2.0 ** xp.astype(exponent, most.dtype)
-
-
-def largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
-    """The largest value along `axes`, kept as axes of length 1; 0 where there is none."""
-    reduce = xp.max if math.prod(values.shape) else xp.sum
-    return reduce(values, axis=axes, keepdims=True)
 
 
 def _shrink_in_metric(xp: Namespace, grouped: Grouped, costs: Array) -> Array:

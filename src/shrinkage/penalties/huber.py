@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 from shrinkage.penalties.arguments import STRENGTH, above
 from shrinkage.penalties.arrays import (
@@ -24,6 +24,7 @@ from shrinkage.penalties.scalars import (
     at_most,
     sign_of,
 )
+from shrinkage.penalties.traits import Traits
 
 
 @final
@@ -64,8 +65,7 @@ class Huber(Penalty):
     lam: float = field(metadata=STRENGTH)
     delta: float = field(default=1.0, metadata=above(0.0, divides=True))
 
-    is_separable: ClassVar[bool] = True
-    pulls_to_zero: ClassVar[bool] = True
+    traits = Traits(is_separable=True, pulls_to_zero=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         is_near = modulus(xp, w) <= self.delta

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, final
 import array_api_compat
 import numpy as np
 
-from shrinkage.penalties.arrays import Array, Namespace
+from shrinkage.penalties.arrays import Array, Namespace, limited_entries, namespace
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -156,6 +156,13 @@ def describe_groups(groups: Groups) -> str:
     return text
 
 
+def is_by_row(groups: Groups) -> bool:
+    """Whether no group has entries in two rows (indices of axis 0)."""
+    if isinstance(groups, Layout):
+        return groups.view is None and 0 in groups.axes
+    return groups in ("out", 0) or (isinstance(groups, tuple) and 0 in groups)
+
+
 def resolve(groups: Groups, shape: tuple[int, ...]) -> Layout:
     """The layout of an array of `shape`, for everything but index lists.
 
@@ -217,6 +224,37 @@ def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) ->
         return xp.reshape(values, grouped.shape)
     flat = _gather(xp, values, grouped.places.slots, xp.reshape(elsewhere, (-1,)))
     return xp.reshape(flat, grouped.shape)
+
+
+def largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
+    """The largest value along `axes`, kept as axes of length 1; 0 where there is none."""
+    reduce = xp.max if math.prod(values.shape) else xp.sum
+    return reduce(values, axis=axes, keepdims=True)
+
+
+def count_zero_groups(w: Array, groups: Groups) -> tuple[int, int]:
+    """How many groups of `w` are exactly zero, and how many groups there are."""
+    xp = namespace(w)
+    grouped = lay_out(xp, w, groups)
+    is_alive = xp.any(grouped.values != 0, axis=grouped.members)
+    total = math.prod(is_alive.shape)
+    return total - int(xp.sum(xp.astype(is_alive, xp.int64))), total
+
+
+def limited_groups(
+    xp: Namespace, w: Array, target: Array, limit: float | Array, groups: Groups
+) -> Array:
+    """`target`, or as far from `w` towards it as `limit` allows; a group moves in proportion."""
+    grouped = lay_out(xp, target - w, groups)
+    size = xp.abs(grouped.values)
+    allowed = limit if isinstance(limit, float) else like(xp, grouped, limit)
+    is_far = size > allowed
+    excess = xp.where(is_far, 1.0 - allowed / xp.where(is_far, size, 1.0), 0.0)
+    share = 1.0 - largest(xp, excess, grouped.members)
+    origin = like(xp, grouped, w)
+    moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
+    alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
+    return restore(xp, grouped, moved, alone)
 
 
 def _gather(xp: Namespace, a: Array, indices: Indices, otherwise: float | Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 import array_api_compat
 
@@ -19,12 +19,6 @@ from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.powers import descend
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
-
-# In a diagonal metric the minimum has other singular vectors, and no closed form.
-ONE_STEP = (
-    "has no prox in closed form where each entry has a step of its own, as under Adam: use SGD, or "
-    'how="coupled" or how="loss"'
-)
 
 
 @final
@@ -59,7 +53,7 @@ class NuclearNorm(Penalty):
 
     lam: float = field(metadata=STRENGTH)
 
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True, is_smooth=False)
+    traits = Traits(takes_metric=False, makes_zeros=True, is_norm=True, is_smooth=False)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.lam * _sum_of_singular_values(xp, _matrix(xp, w, self))
@@ -75,9 +69,6 @@ class NuclearNorm(Penalty):
         kept = xp.clip(values - threshold, min=0.0)
         shrunk = xp.reshape((left * kept) @ right, tuple(w.shape))
         return xp.where(threshold + xp.zeros_like(w) == 0, w, shrunk)
-
-    def why_no_metric(self) -> str | None:
-        return f"{self!r} {ONE_STEP}"
 
     @property
     def formula(self) -> str:
@@ -118,6 +109,8 @@ class Orthogonality(Penalty):
 
     lam: float = field(metadata=STRENGTH)
 
+    traits = Traits(is_convex=False, takes_metric=False)
+
     def _value(self, xp: Namespace, w: Array) -> Array:
         matrix = _tall(xp, _matrix(xp, w, self))
         return self.lam / 4.0 * xp.sum(squared_modulus(xp, _gram_excess(xp, matrix)))
@@ -139,13 +132,6 @@ class Orthogonality(Penalty):
         roots = xp.where((values == 0) & (some <= 1), 0.0, roots)  # to the last digit
         moved = xp.reshape((left * roots) @ right, tuple(w.shape))
         return xp.where(step * self.lam + xp.zeros_like(w) == 0, w, moved)
-
-    def why_no_metric(self) -> str | None:
-        return f"{self!r} {ONE_STEP}"
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:

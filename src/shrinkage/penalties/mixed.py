@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from functools import cached_property
+from typing import Any, final
 
 from shrinkage.penalties.arguments import GROUP_WEIGHT, GROUPS, SHARE, STRENGTH
 from shrinkage.penalties.arrays import (
@@ -15,8 +16,8 @@ from shrinkage.penalties.arrays import (
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
-from shrinkage.penalties.groups import GroupLasso, group_arguments, is_by_row, largest
-from shrinkage.penalties.layout import Groups, lay_out, like, restore
+from shrinkage.penalties.groups import GroupLasso, group_arguments
+from shrinkage.penalties.layout import Groups, is_by_row, largest, lay_out, like, restore
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
@@ -63,9 +64,6 @@ class SparseGroupLasso(Penalty):
     groups: Groups = field(default="out", metadata=GROUPS)
     weight: str = field(default="sqrt", metadata=GROUP_WEIGHT)
 
-    pulls_to_zero: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True)
-
     @property
     def _between(self) -> GroupLasso:
         return GroupLasso((1.0 - self.l1_ratio) * self.lam, self.groups, self.weight)
@@ -85,20 +83,18 @@ class SparseGroupLasso(Penalty):
     def split(self) -> Split:
         return Split(self.l1_ratio * self.lam, 0.0, (self._between,))
 
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return self._between._cap_move(xp, w, target, limit)
-
-    def group_zeros(self, w: Array) -> tuple[int, int]:
-        """How many groups of `w` are exactly zero, and how many groups there are."""
-        return self._between.group_zeros(w)
-
     @property
     def formula(self) -> str:
         return f"{self.l1_ratio * self.lam:g}·Σ|w| + {self._between.formula}"
 
     @property
-    def is_by_row(self) -> bool:
-        return is_by_row(self.groups)
+    def _zeroed_groups(self) -> Groups:
+        return self.groups
+
+    @cached_property
+    def traits(self) -> Traits:
+        by_row = is_by_row(self.groups)
+        return Traits(is_by_row=by_row, pulls_to_zero=True, makes_zeros=True, is_norm=True)
 
     def __repr__(self) -> str:
         more = group_arguments(self.groups, self.weight)
@@ -142,10 +138,6 @@ class LInf(Penalty):
     lam: float = field(metadata=STRENGTH)
     groups: Groups = field(default="out", metadata=GROUPS)
 
-    pulls_to_zero: ClassVar[bool] = True
-    follows_soft_threshold: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_norm=True, is_smooth=False)
-
     def _value(self, xp: Namespace, w: Array) -> Array:
         grouped = lay_out(xp, w, self.groups)
         return self.lam * xp.sum(largest(xp, modulus(xp, grouped.values), grouped.members))
@@ -172,20 +164,24 @@ class LInf(Penalty):
         values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
         return restore(xp, grouped, values, w)
 
-    def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
-        return GroupLasso(self.lam, self.groups)._cap_move(xp, w, target, limit)
-
-    def group_zeros(self, w: Array) -> tuple[int, int]:
-        """How many groups of `w` are exactly zero, and how many groups there are."""
-        return GroupLasso(self.lam, self.groups).group_zeros(w)
-
     @property
     def formula(self) -> str:
         return f"{self.lam:g}·Σ max|w_g|"
 
     @property
-    def is_by_row(self) -> bool:
-        return is_by_row(self.groups)
+    def _zeroed_groups(self) -> Groups:
+        return self.groups
+
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(
+            is_by_row=is_by_row(self.groups),
+            pulls_to_zero=True,
+            follows_soft_threshold=True,
+            makes_zeros=True,
+            is_norm=True,
+            is_smooth=False,
+        )
 
     def __repr__(self) -> str:
         return f"LInf(lam={self.lam!r}{group_arguments(self.groups)}): {self.formula}"

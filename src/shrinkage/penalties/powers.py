@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from functools import cached_property
+from typing import Any, final
 
 from shrinkage.penalties.arguments import STRENGTH, above
 from shrinkage.penalties.arrays import (
@@ -51,9 +52,14 @@ class L0(Penalty):
 
     lam: float = field(metadata=STRENGTH)
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True, is_continuous=False, is_count=True)
+    traits = Traits(
+        is_convex=False,
+        is_separable=True,
+        pulls_to_zero=True,
+        makes_zeros=True,
+        is_continuous=False,
+        is_count=True,
+    )
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.astype(w != 0, xp.abs(w).dtype)
@@ -61,18 +67,11 @@ class L0(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         return hard_threshold(xp, w, (2.0 * self.lam * step) ** 0.5)
 
-    def why_no_gradient(self) -> str | None:
-        return f'{self!r} has no gradient to step along: use how="proximal"'
-
     def _price(self, size: float | Array) -> float | Array:
         return self.lam * size
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return L0_FORM, (self.lam, 0.0)
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:
@@ -122,9 +121,6 @@ class Lp(Penalty):
     lam: float = field(metadata=STRENGTH)
     p: float = field(metadata=above(0.0))
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-
     def _entries(self, xp: Namespace, w: Array) -> Array:
         size = xp.abs(w)
         zero = size == 0  # where powers have no derivative
@@ -145,19 +141,22 @@ class Lp(Penalty):
         root = (bridge_root if self.p > 1.0 else concave_root)(xp, known, cost, self.p)
         return with_modulus(xp, w, size, xp.where(usable, root, size))
 
-    def why_no_gradient(self) -> str | None:
-        if self.p >= 1.0:
-            return None
-        return f'{self!r} has a gradient without bound at 0: use how="proximal"'
+    def _why_not(self, what: str) -> str | None:
+        if what == "gradient" and self.p < 1.0:
+            return f'{self!r} has a gradient without bound at 0: use how="proximal"'
+        return Penalty._why_not(self, what)
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
         p = self.p
-        return Traits(makes_zeros=p <= 1, is_norm=p == 1, is_continuous=p >= 1)
-
-    @property
-    def is_convex(self) -> bool:
-        return self.p >= 1.0
+        return Traits(
+            is_convex=p >= 1,
+            is_separable=True,
+            pulls_to_zero=True,
+            makes_zeros=p <= 1,
+            is_norm=p == 1,
+            is_continuous=p >= 1,
+        )
 
     @property
     def formula(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 from shrinkage.penalties.arguments import STRENGTH, above
 from shrinkage.penalties.arrays import Array, Namespace, modulus, sign, with_modulus
@@ -59,9 +59,7 @@ class CappedL1(Penalty):
     lam: float = field(metadata=STRENGTH)
     theta: float = field(metadata=above(0.0, divides=True))
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True)
+    traits = Traits(is_convex=False, is_separable=True, pulls_to_zero=True, makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         size = modulus(xp, w)
@@ -80,10 +78,6 @@ class CappedL1(Penalty):
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return CAPPED_L1_FORM, (self.lam, self.theta)
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:
@@ -135,9 +129,7 @@ class LogSum(Penalty):
     lam: float = field(metadata=STRENGTH)
     eps: float = field(default=1.0, metadata=above(0.0, divides=True))
 
-    pulls_to_zero: ClassVar[bool] = True
-    is_separable: ClassVar[bool] = True
-    traits: ClassVar[Traits] = Traits(makes_zeros=True)
+    traits = Traits(is_convex=False, is_separable=True, pulls_to_zero=True, makes_zeros=True)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         return self.lam * xp.log1p(modulus(xp, w) / self.eps)
@@ -160,10 +152,6 @@ class LogSum(Penalty):
 
     def _scalar_form(self) -> tuple[ScalarForm, Constants]:
         return LOG_SUM_FORM, (self.lam, self.eps)
-
-    @property
-    def is_convex(self) -> bool:
-        return False
 
     @property
     def formula(self) -> str:

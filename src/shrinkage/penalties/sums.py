@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import final
 
@@ -13,6 +13,20 @@ from shrinkage.penalties.describing import construction
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, ScalarForm, threshold_form
 from shrinkage.penalties.traits import Traits
+
+# The facts that are true of a sum if they are true of each of its terms.
+SHARED = (
+    "is_convex",
+    "is_separable",
+    "is_by_row",
+    "is_indicator",
+    "takes_metric",
+    "pulls_to_zero",
+    "is_norm",
+    "is_smooth",
+    "is_continuous",
+    "fixes_zero",
+)
 
 
 @final
@@ -61,11 +75,13 @@ class Sum(Penalty):
             w = soft_threshold(xp, w, step * absolute)
         return rest[0]._prox(xp, w, step) if rest else w
 
-    def why_no_prox(self) -> str | None:
+    def _why_not(self, what: str) -> str | None:
+        if what == "gradient":
+            return next(filter(None, (term._why_not(what) for term in self.terms)), None)
         absolute, _, rest = self.split()
-        if not rest or (len(rest) == 1 and (not absolute or rest[0].follows_soft_threshold)):
-            return rest[0].why_no_prox() if rest else None
-        if self.why_no_gradient() is not None:
+        if not rest or (len(rest) == 1 and (not absolute or rest[0].traits.follows_soft_threshold)):
+            return rest[0]._why_not(what) if rest else None
+        if self._why_not("gradient") is not None:
             remedy = "and no gradient to step along either; leave one of its terms out"
         else:
             remedy = 'use how="loss" or how="coupled" for it'
@@ -73,12 +89,6 @@ class Sum(Penalty):
             f"{self!r} has no prox in closed form: beside squares, one penalty alone has, or L1 "
             f"with a group lasso or a constraint; {remedy}"
         )
-
-    def why_no_metric(self) -> str | None:
-        return next(filter(None, (term.why_no_metric() for term in self.terms)), None)
-
-    def why_no_gradient(self) -> str | None:
-        return next(filter(None, (term.why_no_gradient() for term in self.terms)), None)
 
     def split(self) -> Split:
         parts = [term.split() for term in self.terms]
@@ -104,15 +114,13 @@ class Sum(Penalty):
     def _terms(self) -> tuple[Penalty, ...]:
         return self.terms
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
-        parts = [(term.traits, term.is_zero) for term in self.terms]
+        of_terms = [term.traits for term in self.terms]
         return Traits(
-            makes_zeros=any(part.makes_zeros and not is_zero for part, is_zero in parts),
-            is_norm=all(part.is_norm for part, _ in parts),
-            is_smooth=all(part.is_smooth for part, _ in parts),
-            is_continuous=all(part.is_continuous for part, _ in parts),
-            fixes_zero=all(part.fixes_zero for part, _ in parts),
+            **{name: all(getattr(each, name) for each in of_terms) for name in SHARED},
+            is_constrained=any(each.is_constrained for each in of_terms),
+            makes_zeros=any(term.traits.makes_zeros and not term.is_zero for term in self.terms),
         )
 
     @property
@@ -122,18 +130,6 @@ class Sum(Penalty):
     @property
     def is_zero(self) -> bool:
         return all(term.is_zero for term in self.terms)
-
-    @property
-    def is_convex(self) -> bool:
-        return all(term.is_convex for term in self.terms)
-
-    @property
-    def is_constrained(self) -> bool:
-        return any(term.is_constrained for term in self.terms)
-
-    @property
-    def is_by_row(self) -> bool:
-        return all(term.is_by_row for term in self.terms)
 
     def __repr__(self) -> str:
         return f"{' + '.join(construction(term) for term in self.terms)}: {self.formula}"

@@ -111,7 +111,7 @@ def check_penalty(name: str, penalty: Penalty | None, how: str) -> Penalty | Non
         return None
     if not isinstance(penalty, Penalty):
         raise TypeError(f"{name} must be a penalty such as L2(1e-3), got {penalty!r}")
-    reason = penalty.why_no_prox() if how == "proximal" else penalty.why_no_gradient()
+    reason = penalty.why_not("prox" if how == "proximal" else "gradient")
     if reason is not None:
         raise ValueError(f"{name}: {reason}")
     # Biases are (1, n_out): their only axis with groups is that of the units.

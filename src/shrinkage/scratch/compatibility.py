@@ -78,7 +78,7 @@ def check_steps(dense: Sequence[Dense], optimizer: Optimizer) -> None:
         for penalty in (layer.weight_penalty, layer.bias_penalty):
             if penalty is None or layer.how != "proximal" or isinstance(optimizer, SGD):
                 continue
-            reason = penalty.why_no_metric()
+            reason = penalty.why_not("metric")
             if reason is not None:
                 raise ValueError(reason)
 

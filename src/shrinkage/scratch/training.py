@@ -57,7 +57,7 @@ def choose_engine(
 def project_(parameter: Parameter) -> None:
     """Move weights to the nearest ones within a constraint that a prox will keep."""
     layer, _, values, penalty = parameter
-    if penalty is not None and layer.how == "proximal" and penalty.is_constrained:
+    if penalty is not None and layer.how == "proximal" and penalty.traits.is_constrained:
         values[...] = penalty.prox(values, 0.0)
 
 

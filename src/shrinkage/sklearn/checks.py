@@ -119,9 +119,9 @@ def check_way(penalty: Penalty | None, how: str, solver: str | None) -> None:
     """Refuse a penalty that cannot act in that way; `solver` is None for a linear model."""
     if penalty is None:
         return
-    reason = penalty.why_no_gradient() if how == "coupled" and solver else penalty.why_no_prox()
+    reason = penalty.why_not("gradient" if how == "coupled" and solver else "prox")
     if reason is None and how == "proximal" and solver == "adam":
-        reason = penalty.why_no_metric()
+        reason = penalty.why_not("metric")
         reason = reason and f'{reason}; use solver="sgd" for it'
     if reason is not None:
         raise ValueError(reason)

@@ -61,7 +61,7 @@ class BoundPenalty:
     def __init__(self, penalty: Penalty, on: str, how: str, parameters: Parameters) -> None:
         self.penalty, self.how, self.on = penalty, how, on
         self._parameters = parameters
-        self._is_flat = penalty.is_separable or not penalty.split().rest
+        self._is_flat = penalty.traits.is_separable or not penalty.split().rest
 
     def _parts(self, vector: Array) -> list[Array]:
         start = self._parameters.n_weights if self.on == "biases" else 0

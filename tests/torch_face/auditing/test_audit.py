@@ -51,6 +51,7 @@ def test_the_way_that_a_remedy_goes(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["bias", "Adam", "bias under SGD"])
+@pytest.mark.usefixtures("torch_operations")
 def test_a_remedy_for_decay_leaves_nothing_to_mend(case: str) -> None:
     setup = CASES[case][0]()
     setup.mend(setup.findings()[0].remedy)
@@ -121,7 +122,7 @@ def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
     model = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
     (finding,) = penalized(sgd(), penalty, "proximal", model).findings()
     assert finding.slug == "zero-denominator"
-    assert ("coupled" in finding.remedy) == (penalty.why_no_gradient() is None)
+    assert ("coupled" in finding.remedy) == (penalty.why_not("gradient") is None)
 
 
 def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from shrinkage import L1, Penalty
+from shrinkage import L1, Penalty, Traits
 from shrinkage.penalties.scalars import ScalarForm
 from shrinkage.torch import SGD, Adam, Regularizer
 
@@ -32,7 +32,7 @@ class BelowZero(Penalty):
     """lam·Σ max(−w, 0), whose decoupled step stops at 0."""
 
     lam: float
-    pulls_to_zero: ClassVar[bool] = True
+    traits = Traits(pulls_to_zero=True)
 
     def _entries(self, xp: Any, w: Any) -> Any:
         return self.lam * xp.clip(-w, 0.0, None)
@@ -50,7 +50,7 @@ class BelowZero(Penalty):
 class CrossesZero(BelowZero):
     """The same, whose decoupled step does not stop at 0."""
 
-    pulls_to_zero: ClassVar[bool] = False
+    traits = Traits()
 
 
 def step_inside(kind: Any, penalty: Penalty, how: str, start: float, **options: Any) -> Any:

@@ -52,8 +52,7 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     if parsed.text == "none":
         return True
     penalty = parsed.make_penalty(1e-3)
-    is_possible = penalty.why_no_prox() if parsed.how == "proximal" else penalty.why_no_gradient()
-    if is_possible is not None:
+    if penalty.why_not("prox" if parsed.how == "proximal" else "gradient") is not None:
         return False
     try:
         plan_pieces(sizes, penalty, _way(parsed.how))

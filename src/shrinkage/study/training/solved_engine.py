@@ -52,9 +52,9 @@ def serves(study: Study, method: str) -> bool:
     if parsed.text == "none":
         return True
     penalty = parsed.make_penalty(1.0)
-    if parsed.how == "decoupled" or not penalty.is_convex or penalty.why_no_prox() is not None:
+    if parsed.how == "decoupled" or not penalty.traits.is_convex or penalty.why_not("prox"):
         return False
-    return parsed.how == "proximal" or penalty.why_no_gradient() is None
+    return parsed.how == "proximal" or penalty.why_not("gradient") is None
 
 
 def run_trial(
@@ -91,7 +91,7 @@ def _solve_trial(study: Study, trial: Trial, parts: Parts) -> Record:
             f"to {TOL:g}"
         )
     weight = np.ascontiguousarray(solution.weights.T, dtype=np.float32)
-    if penalty.is_constrained:
+    if penalty.traits.is_constrained:
         weight = penalty.prox(weight, 0.0)  # rounding may have led outside
     bias = solution.intercepts.astype(np.float32)
     losses, _ = LOSSES[loss].evaluate(train.X @ weight.T.astype(np.float64) + bias, targets)

@@ -49,7 +49,15 @@ def check_attachment(
         )
     check_free(bound, optimizer)
     check_holds(bound, optimizer)
-    _check_clipping(optimizer, checked_max_norm(max_norm))
+    limit, others = checked_max_norm(max_norm), attachments_of(optimizer)
+    if isinstance(optimizer, SelfClipping):
+        check_no_late_clipping(optimizer, optimizer.max_norm)
+    if limit is not None and others:
+        raise ValueError(
+            f"max_norm={limit:g} clips for all that is attached to {type(optimizer).__name__}, so "
+            "it goes with what is attached first, where max_norm is "
+            f"{others[0].max_norm}; leave it out here"
+        )
     if how == "decoupled" and scale == "schedule":
         unseen = MomentumFill()
         for group in optimizer.param_groups:
@@ -111,18 +119,6 @@ def check_target(bound: BoundModel, optimizer: Optimizer, how: str, schedule: ob
         )
 
 
-def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Refuse clipping that would come after a penalty's gradients, or twice."""
-    name, others = type(optimizer).__name__, attachments_of(optimizer)
-    if isinstance(optimizer, SelfClipping):
-        check_no_late_clipping(optimizer, optimizer.max_norm)
-    if max_norm is not None and others:
-        raise ValueError(
-            f"max_norm={max_norm:g} clips for all that is attached to {name}, so it goes with what "
-            f"is attached first, where max_norm is {others[0].max_norm}; leave it out here"
-        )
-
-
 def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
     check_fit(binding.name, binding.penalty, binding.read_array())
     if isinstance(binding, EffectiveBinding) and how != "coupled":
@@ -130,10 +126,8 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
     if how != "proximal":
         binding.check_gradient()
         return
-    reason = binding.penalty.why_no_prox()
     plain = callable(metric) or (metric is None and isinstance(optimizer, torch.optim.SGD))
-    if not plain:
-        reason = reason or binding.penalty.why_no_metric()
+    reason = binding.penalty.why_not("prox" if plain else "metric")
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
     if binding.read_array().is_complex() and not plain:
@@ -142,7 +136,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
             'parts different steps, in which no modulus can shrink; use SGD or how="coupled"'
         )
     if isinstance(optimizer, torch.optim.SparseAdam) and not (
-        binding.penalty.is_by_row and len(binding.parts) == 1
+        binding.penalty.traits.is_by_row and len(binding.parts) == 1
     ):
         raise ValueError(
             f"{binding.name}: SparseAdam moves some rows at a time, so only penalties of single "

@@ -120,11 +120,8 @@ def _can_be_proximal(optimizer: Optimizer, parameters: Sequence[AuditedParameter
         rule_for(optimizer, parameters=[each.tensor for each in parameters])
     except ValueError:
         return False
-    steps_are_scalar = isinstance(optimizer, torch.optim.SGD)
-    return not any(
-        penalty.why_no_prox() or (not steps_are_scalar and penalty.why_no_metric())
-        for penalty in penalties
-    )
+    needed = "prox" if isinstance(optimizer, torch.optim.SGD) else "metric"
+    return not any(penalty.why_not(needed) for penalty in penalties)
 
 
 def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty) -> str:

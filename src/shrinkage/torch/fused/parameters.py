@@ -73,7 +73,7 @@ class Entry:
     @property
     def factor(self) -> float:
         """The number by which a step multiplies strengths; decoupled, it includes the scale."""
-        multiplier = self.clip * self.multiplier
+        multiplier = self.clip if self.bound is None else self.clip * self.bound.multiplier
         if self.how != "decoupled":
             return multiplier
         return decoupled_amount_in(self.group, multiplier)
@@ -198,14 +198,14 @@ def check_entry(entry: Entry, is_euclidean: bool) -> None:
             f'differentiable=True with a penalty inside needs how="coupled", got {entry.how!r}, '
             "through which no gradient leads"
         )
-    reason = penalty.why_no_prox() if entry.how == "proximal" else penalty.why_no_gradient()
-    if entry.how == "proximal" and not is_euclidean:
-        reason = reason or penalty.why_no_metric()
-        if entry.parameter.is_complex():
-            reason = reason or (
-                "a complex parameter: Adam gives its real and imaginary parts different steps, in "
-                'which no modulus can shrink; use SGD or how="coupled"'
-            )
+    in_metric = entry.how == "proximal" and not is_euclidean
+    needed = "metric" if in_metric else "prox" if entry.how == "proximal" else "gradient"
+    reason = penalty.why_not(needed)
+    if in_metric and entry.parameter.is_complex():
+        reason = reason or (
+            "a complex parameter: Adam gives its real and imaginary parts different steps, in "
+            'which no modulus can shrink; use SGD or how="coupled"'
+        )
     if reason is not None:
         raise ValueError(f"{entry.name}: {reason}")
     if not is_lazy(entry.parameter):

@@ -23,7 +23,7 @@ from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import is_active, limited_prox
 
@@ -111,7 +111,7 @@ class RDA(SelfClipping, Optimizer):
             if isinstance(penalty, Penalty)
             else [b.penalty for b in penalty.bound.bindings]
         ):
-            reason = single.why_no_prox() or single.why_no_metric()
+            reason = single.why_not("metric")
             if reason is not None:
                 raise ValueError(f"penalty: {reason}")
         if isinstance(penalty, Toward) and not isinstance(penalty.reference, Tensor):

@@ -48,14 +48,14 @@ def decay_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> None:
     An entry that would change sign stops at 0, where the penalty pulls towards it.
     """
     _, square, terms = penalty.split()
-    others = [term for term in terms if not term.follows_soft_threshold]
+    others = [term for term in terms if not term.traits.follows_soft_threshold]
     moves = [(term, term.gradient(parameter)) for term in others]
     if square:
         kept = 1 - amount * (2.0 * square)
         parameter.mul_(kept.clamp(min=0.0) if isinstance(kept, Tensor) else max(kept, 0.0))
     for term, move in moves:
         moved = parameter - amount * move
-        if term.pulls_to_zero:
+        if term.traits.pulls_to_zero:
             moved = torch.where(moved * parameter < 0, 0.0, moved)
         parameter.copy_(moved)
 
@@ -66,7 +66,7 @@ def threshold_(parameter: Tensor, penalty: Penalty, amount: float | Tensor) -> N
     if absolute:
         _soft_threshold_(parameter, amount * absolute)
     for term in others:
-        if term.follows_soft_threshold:
+        if term.traits.follows_soft_threshold:
             parameter.copy_(limited_prox(parameter, term, OwnStep(amount, math.inf), 1.0))
 
 
@@ -80,7 +80,7 @@ def prox_(
     """
     if not is_active(penalty, factor):
         return
-    if not penalty.is_by_row or not _is_plain(parameter, state):
+    if not penalty.traits.is_by_row or not _is_plain(parameter, state):
         parameter.copy_(limited_prox(parameter, penalty, read_step(state), factor))
         return
     others = penalty.split().rest
@@ -108,14 +108,14 @@ def prox_rows_(
         for key, value in state.items()
     }
     parameter[rows] = limited_prox(parameter[rows], penalty, read_step(part), factor)
-    if penalty.is_constrained:
+    if penalty.traits.is_constrained:
         for block, _ in _blocks(parameter.detach(), {}, flat=False):
             block.copy_(limited_prox(block, penalty, OwnStep(0.0, math.inf), 1.0))
 
 
 def is_active(penalty: Penalty, factor: float) -> bool:
     """Whether its prox may move a weight; constraints hold at any factor, even 0."""
-    return penalty.is_constrained if factor == 0.0 else not penalty.is_zero
+    return penalty.traits.is_constrained if factor == 0.0 else not penalty.is_zero
 
 
 def limited_prox(w: Tensor, penalty: Penalty, own_step: OwnStep, factor: float) -> Tensor:
@@ -150,10 +150,15 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
 
 
 def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float) -> None:
-    """The limited prox of absolute values and squares, with few temporaries; eats `step`."""
+    """The limited prox of absolute values and squares, with few temporaries; overwrites `step`."""
     absolute, square, _ = penalty.split()
     if not square:
-        _soft_threshold_(block, _cap_(_multiply_(step, absolute), limit))
+        threshold = _multiply_(step, absolute)
+        if isinstance(threshold, Tensor):
+            threshold.clamp_(max=limit)
+        else:
+            threshold = min(threshold, limit)
+        _soft_threshold_(block, threshold)
         return
     shrink = 1.0 + step * (2.0 * square)
     target = block / shrink
@@ -168,12 +173,6 @@ def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float
 def _multiply_(step: float | Tensor, strength: float) -> float | Tensor:
     """step·strength; a tensor of steps for each entry is overwritten."""
     return step.mul_(strength) if isinstance(step, Tensor) and step.ndim else step * strength
-
-
-def _cap_(threshold: float | Tensor, limit: float) -> float | Tensor:
-    if isinstance(threshold, Tensor):
-        return threshold.clamp_(max=limit) if threshold.ndim else threshold.clamp(max=limit)
-    return min(threshold, limit)
 
 
 def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:
