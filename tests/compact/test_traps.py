@@ -217,6 +217,25 @@ def test_a_model_that_cannot_be_exported_comes_back_whole() -> None:
     assert small.report.parameters.ratio == 1.0
 
 
+def test_what_is_written_through_a_view_is_seen() -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.one(x)
+            y.transpose(0, 1).relu_()
+            return self.two(y)
+
+    model = stir(InPlace(), 0)
+    zero_row(model.one, 0, 1)
+    with torch.no_grad():
+        model.one.bias[:2] = torch.tensor([0.7, -0.7])
+    small, _ = shrink(model, torch.randn(4, 3, dtype=torch.float64))
+    assert small.one.out_features == 4
+
+
 def test_a_sum_over_places_is_no_constant() -> None:
     class Summed(nn.Module):
         def __init__(self) -> None:

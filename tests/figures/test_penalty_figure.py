@@ -20,6 +20,7 @@ def test_shape_and_prox_are_those_of_the_penalty() -> None:
     np.testing.assert_allclose(picture.prox, np.sign(w) * np.maximum(np.abs(w) - 1.5, 0))
 
 
+@pytest.mark.quick_where(penalty=[L1(0.3), GroupLasso(0.3)])
 @pytest.mark.parametrize(
     ("penalty", "norm"),
     [
@@ -36,6 +37,7 @@ def test_the_unit_ball_is_where_the_plane_is_at_most_one(penalty: Penalty, norm:
     np.testing.assert_allclose(picture.plane, norm(x, y), atol=1e-12)
 
 
+@pytest.mark.quick_where(penalty=[NonNegative(), MaxNorm(1.0)])
 @pytest.mark.parametrize("penalty", [Box(-1.0, 0.5), NonNegative(), MaxNorm(1.0), Simplex(1.0)])
 def test_a_constraint_is_drawn_where_it_holds(penalty: Penalty) -> None:
     picture = sample(penalty, reach=1.0)

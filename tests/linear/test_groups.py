@@ -49,6 +49,12 @@ def solve_slowly(monkeypatch, *arguments, **keywords):
         return solve(*arguments, **keywords, tol=1e-8, max_iter=100_000)
 
 
+QUICK = [  # each shape, each kind and each loss once
+    ("tall", "plain", "squared_error"),
+    ("wide", "duplicates", "binary_log_loss"),
+    ("outputs", "zeros", "log_loss"),
+    ("outputs", "scales", "squared_error"),
+]
 TASKS = [
     (shape, kind, loss)
     for shape in SHAPES
@@ -58,6 +64,7 @@ TASKS = [
 ]
 
 
+@pytest.mark.quick_where(task=QUICK)
 @pytest.mark.parametrize("task", TASKS, ids="-".join)
 def test_rounds_agree_with_proximal_gradients(task, monkeypatch):
     X, y, sample_weight, groups = make_task(*task)

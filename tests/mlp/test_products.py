@@ -1,6 +1,7 @@
 """Products of small matrices against NumPy's, and elementary functions against math's."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,16 +26,33 @@ def compile_multiply(like):
     return compile_job(run, "product", str(like.dtype))
 
 
-def compile_function(function, like):
+@cache
+def compile_functions(dtype):
+    """All in one loop, which is compiled in the time of one of them."""
+    like = np.empty(0, dtype)
+
     def run(address):
-        job = memory(address, 3, WHOLE)
-        x, out = memory(job[0], job[2], like), memory(job[1], job[2], like)
+        job = memory(address, 5, WHOLE)
+        x = memory(job[0], job[4], like)
+        exponentials, logistics = memory(job[1], job[4], like), memory(job[2], job[4], like)
+        tangents = memory(job[3], job[4], like)
         for i in range(x.size):
-            out[i] = function(x[i])
+            exponentials[i] = elementary.exponential(x[i])
+            logistics[i] = elementary.logistic(x[i])
+            tangents[i] = elementary.hyperbolic_tangent(x[i])
 
-    return compile_job(run, function.__name__, str(like.dtype))
+    return compile_job(run, "elementary", str(like.dtype))
 
 
+def evaluate(x):
+    """Their values, one function after the other."""
+    values = np.empty((3, len(x)), x.dtype)
+    job = np.array([x.ctypes.data, *(row.ctypes.data for row in values), len(x)])
+    compile_functions(x.dtype.type)(job.ctypes.data)
+    return values
+
+
+@pytest.mark.quick_where(dtype=[np.float32])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_of_any_shape_are_numpys(dtype):
     rng = np.random.default_rng(0)
@@ -59,29 +77,19 @@ def test_products_of_any_shape_are_numpys(dtype):
                 assert (memory_of_c[-GUARD:] == 7.0).all()
 
 
+@pytest.mark.quick_where(dtype=[np.float32])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
-    ("function", "exact"),
-    [
-        (elementary.exponential, math.exp),
-        (elementary.logistic, lambda x: 1.0 / (1.0 + math.exp(-x))),
-        (elementary.hyperbolic_tangent, math.tanh),
-    ],
-)
-def test_elementary_functions_are_right_to_a_few_units_in_the_last_place(dtype, function, exact):
+def test_elementary_functions_are_right_to_a_few_units_in_the_last_place(dtype):
     x = np.concatenate([np.linspace(-40.0, 40.0, 2001), np.logspace(-6, 0, 50)]).astype(dtype)
-    out = np.empty_like(x)
-    job = np.array([x.ctypes.data, out.ctypes.data, len(x)])
-    compile_function(function, np.empty(0, dtype))(job.ctypes.data)
-    expected = np.array([exact(float(value)) for value in x])
-    np.testing.assert_allclose(out, expected, rtol=6 * np.finfo(dtype).eps)
+    exact = math.exp, lambda x: 1.0 / (1.0 + math.exp(-x)), math.tanh
+    for values, function in zip(evaluate(x), exact, strict=True):
+        expected = np.array([function(float(value)) for value in x])
+        np.testing.assert_allclose(values, expected, rtol=6 * np.finfo(dtype).eps)
 
 
 def test_what_is_not_finite_stays_visible():
     x = np.array([np.nan, 1e4, -1e4, np.inf, -np.inf], np.float32)
-    out = np.empty_like(x)
-    job = np.array([x.ctypes.data, out.ctypes.data, len(x)])
-    compile_function(elementary.exponential, np.empty(0, np.float32))(job.ctypes.data)
+    out = evaluate(x)[0]
     assert np.isnan(out[[0, 3, 4]]).all()
     assert out[1] > 1e37
     assert 0 <= out[2] < 1e-37

@@ -67,6 +67,11 @@ def test_what_cannot_be_known_is_taken_for_granted() -> None:
     assert not accepts(torch.optim.LBFGS, "weight_decay")
 
 
+def imported_late(*row: object) -> object:
+    """A row whose library takes seconds to import."""
+    return pytest.param(*row, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("text", "promise", "source"),
     [
@@ -74,9 +79,9 @@ def test_what_cannot_be_known_is_taken_for_granted() -> None:
         ("torch.optim.AdamW", DECOUPLED, "its name"),
         ("torch.optim.Adam", L2, "decoupled_weight_decay=False"),
         ("torch.optim.Adam,decoupled_weight_decay=true", DECOUPLED, "decoupled_weight_decay=True"),
-        ("pytorch_optimizer.Lion", DECOUPLED, "weight_decouple=True"),
-        ("pytorch_optimizer.Lion,weight_decouple=false", L2, "weight_decouple=False"),
-        ("pytorch_optimizer.Lion,fixed_decay=true", UNSCALED, "weight_decouple=True"),
+        imported_late("pytorch_optimizer.Lion", DECOUPLED, "weight_decouple=True"),
+        imported_late("pytorch_optimizer.Lion,weight_decouple=false", L2, "weight_decouple=False"),
+        imported_late("pytorch_optimizer.Lion,fixed_decay=true", UNSCALED, "weight_decouple=True"),
         ("torch_optimizer.SGDW", DECOUPLED, "its name"),
         ("torch_optimizer.Yogi", L2, "its documentation"),
         ("shrinkage.torch.SGDW", UNSCALED, "its documentation"),

@@ -81,8 +81,8 @@ def test_an_optimizer_that_is_made_already_is_refused_with_the_remedy() -> None:
 @pytest.mark.parametrize("box", [hostile.NeverEnds, hostile.CatchesWhatEndsIt])
 def test_a_step_that_never_ends_is_given_up(box: type) -> None:
     before = signal.getsignal(signal.SIGALRM)
-    with pytest.raises(ValueError, match=r"it takes more than 0\.5 s$"):
-        probe(box, timeout=0.5)
+    with pytest.raises(ValueError, match=r"it takes more than 0\.2 s$"):
+        probe(box, timeout=0.2)
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
@@ -145,7 +145,7 @@ def test_adafactors_law_predicts_its_step_on_another_tensor() -> None:
     torch.testing.assert_close(moved[0] - moved[1], torch.full_like(moved[0], said))
 
 
-@pytest.mark.quick_where(box=["SmallAlone"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "box",
     [hostile.SmallAlone, hostile.PositiveAlone, hostile.OfTheGradient, hostile.OfTheMedian],

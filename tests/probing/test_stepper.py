@@ -118,6 +118,10 @@ def test_what_cannot_be_probed_says_why(factory: Any, sentence: str) -> None:
 def test_any_callable_is_a_factory() -> None:
     law = probe(lambda params, **options: SGD(params, momentum=0.9, **options))
     assert (law.optimizer, law.formula, law.coupled) == ("<lambda>", DECAYED, True)
+
+
+@pytest.mark.slow
+def test_a_decay_that_a_partial_gives_is_replaced() -> None:
     law = probe(functools.partial(SGD, momentum=0.9, weight_decay=1.0))
     assert law.optimizer == "torch.optim.SGD(momentum=0.9, weight_decay=1.0)"
     assert (law.formula, law.coupled) == (DECAYED, True)

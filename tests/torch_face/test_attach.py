@@ -359,6 +359,7 @@ def test_a_warning_of_division_by_size_points_at_the_line_that_made_the_optimize
     assert caught[0].filename == __file__
 
 
+@pytest.mark.usefixtures("torch_operations")
 def test_a_run_whose_learning_rate_was_set_to_0_goes_on_from_its_checkpoint() -> None:
     """lr₀ is that of the beginning, not the present 0."""
     w = nn.Parameter(torch.ones(2))

@@ -219,6 +219,7 @@ def check_clips_as_torch(norm_type: Any, foreach: Any, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.usefixtures("torch_operations")
 def test_decay_is_that_of_adamw_to_the_last_bit(inside: bool) -> None:
     penalty = L2.from_weight_decay(0.3)
     w, v = (nn.ParameterDict({"w": torch.tensor([[1.0, -2.0, 0.5]])}) for _ in range(2))

@@ -124,6 +124,7 @@ def test_09_l1_does_not_cross_zero_and_oscillate(how: str) -> None:
         [GroupLasso(0.1), GroupLasso(0.1, "in"), L1(0.1)],
     ),
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_10_dead_groups_make_no_nan(way: tuple[str, Any], penalty: Penalty) -> None:
     how, make = way
     model = nn.Linear(3, 4)
@@ -161,6 +162,7 @@ def test_12_a_float32_sum_of_many_entries_is_accurate() -> None:
         [L1(0.0), L2(0.0), GroupLasso(0.0), L1(0) + GroupLasso(0)],
     ),
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_13_a_strength_of_zero_is_the_identity(how: str, penalty: Penalty) -> None:
     model = nn.Linear(3, 4)
     with torch.no_grad():
@@ -175,6 +177,7 @@ def test_13_a_strength_of_zero_is_the_identity(how: str, penalty: Penalty) -> No
 
 
 @pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
+@pytest.mark.usefixtures("torch_operations")
 def test_14_accumulated_and_scaled_gradients_are_penalized_once_and_unscaled(how: str) -> None:
     def run(parts: int, scale: float) -> Tensor:
         model = one_weight(10.0, 4)

@@ -63,6 +63,7 @@ def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> N
     ),
     ids=str,
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_a_constraint_holds_after_every_step(make: Any, constraint: Any) -> None:
     torch.manual_seed(0)
     model = nn.Linear(3, 4)

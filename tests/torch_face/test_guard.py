@@ -12,6 +12,8 @@ from optimizer_cases import STEADY
 from shrinkage import L1, GroupLasso, Penalty
 from shrinkage.torch import Regularizer
 
+pytestmark = pytest.mark.usefixtures("torch_operations")
+
 PENALTIES = [L1(1e-3), GroupLasso(1e-3), L1(1e-3) + GroupLasso(1e-3)]
 ADAPTIVE = [name for name in STEADY if not name.startswith("SGD")]
 

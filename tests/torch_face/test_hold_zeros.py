@@ -79,8 +79,19 @@ def test_zeros_stay_under_an_optimizer_without_a_penalty(
 @pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 @pytest.mark.parametrize("is_inside", [False, True])
-@pytest.mark.filterwarnings("ignore:.*weight_decay")
+@pytest.mark.usefixtures("torch_operations")
 def test_no_penalty_acts_while_zeros_are_held(name: str, how: str, is_inside: bool) -> None:
+    check_that_no_penalty_acts(name, how, is_inside)
+
+
+@pytest.mark.quick_where(name=["SGD"], how=["proximal"])
+@pytest.mark.parametrize("how", ["coupled", "decoupled", "proximal"])
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_nor_does_it_in_compiled_loops(name: str, how: str) -> None:
+    check_that_no_penalty_acts(name, how, is_inside=True)
+
+
+def check_that_no_penalty_acts(name: str, how: str, is_inside: bool) -> None:
     model, plain = network(), network()
     options = {"lr": 0.1}
     ours = getattr(shrinkage.torch, name)
@@ -111,6 +122,7 @@ def test_no_penalty_acts_while_zeros_are_held(name: str, how: str, is_inside: bo
     alone.release()
 
 
+@pytest.mark.usefixtures("torch_operations")
 def test_a_constraint_goes_on_holding() -> None:
     model = network()
     regularizer = Regularizer(model, {"0.weight": L1(0.1), "2.weight": NonNegative()})

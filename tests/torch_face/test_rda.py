@@ -35,7 +35,7 @@ def test_every_step_is_its_formula(penalty: Penalty) -> None:
 
 
 def train(kind: str, lam: float, seed: int) -> np.ndarray:
-    """10 000 steps on mini-batches of 16 from zero."""
+    """3 000 steps on mini-batches of 16 from zero."""
     X, y = (torch.tensor(part) for part in standardized())
     model = nn.Linear(10, 1, bias=False, dtype=torch.float64)
     nn.init.zeros_(model.weight)
@@ -45,7 +45,7 @@ def train(kind: str, lam: float, seed: int) -> np.ndarray:
     else:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         regularizer.attach(optimizer, how="proximal")
-    rows = torch.tensor(np.random.default_rng(seed).integers(0, len(y), (10_000, 16)))
+    rows = torch.tensor(np.random.default_rng(seed).integers(0, len(y), (3_000, 16)))
     for batch in rows:
         residual = X[batch] @ model.weight[0].detach() - y[batch]
         model.weight.grad = (residual @ X[batch] / 16)[None]
@@ -66,11 +66,11 @@ def test_it_comes_to_the_minimum() -> None:
     A, b = (torch.tensor(part) for part in normal_equations())
     w = nn.Parameter(torch.zeros(10, dtype=torch.float64))
     optimizer = RDA([w], lr=1.0, penalty=L1(0.1))
-    for _ in range(6000):
+    for _ in range(500):
         w.grad = A @ w.detach() - b
         optimizer.step()
     target = minimum(L1(0.1))
-    assert np.abs(w.detach().numpy() - target).max() < 2e-3  # it nears by 1/√t
+    assert np.abs(w.detach().numpy() - target).max() < 1e-3  # it nears by 1/√t
     assert ((w.detach().numpy() == 0) == (target == 0)).all()
 
 

@@ -16,7 +16,7 @@ from shrinkage.compact.constants import Constants, find_constants
 from shrinkage.compact.graph import Graph, operation, shape, trace
 from shrinkage.compact.keeping import KeepSets, find_keep_sets, keep_more
 from shrinkage.compact.measuring import count_multiplications, time_calls
-from shrinkage.compact.operations.pointwise import register_pointwise
+from shrinkage.compact.operations.pointwise import is_known, register_pointwise
 from shrinkage.compact.report import Change, Report, count_parameters, describe_layers
 from shrinkage.compact.slicing import Plan, apply_plan, make_plan, slice_optimizer
 from shrinkage.compact.verification import (
@@ -253,7 +253,7 @@ def _prepare(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             reference = reference.double()
             sample = map_tensors(sample, lambda t: t.double() if t.is_floating_point() else t)
         try:
-            graph = trace(reference, *sample)
+            graph = trace(reference, sample[0], sample[1], is_known)
             register_pointwise(graph)
             constants = find_constants(graph)
             outputs = list(run_all(reference, make_samples(*sample)))

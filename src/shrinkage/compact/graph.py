@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -67,13 +68,27 @@ def shape(node: Node) -> tuple[int, ...]:
     return tuple(int(size) for size in value.shape) if isinstance(value, Tensor) else ()
 
 
-def trace(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Graph:
+def trace(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    is_known: Callable[[Node], bool],
+) -> Graph:
     """Export a model that is in evaluation mode.
 
     Parameters that share a tensor become one node. Attention's fast path is turned off meanwhile:
-    it is one operation that hides the heads.
+    it is one operation that hides the heads. Where every operation is known as it is, none is
+    decomposed into simpler ones, which would take longer than all else.
     """
-    return read_program(_export(model, args, kwargs), model)
+    with without_fast_path(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(model, args, dict(kwargs))
+        program.graph.eliminate_dead_code()
+        operations = (n for n in program.graph.nodes if n.op not in ("placeholder", "output"))
+        if not all(map(is_known, operations)):
+            program = program.run_decompositions(dict(_decompositions()))
+            program.graph.eliminate_dead_code()
+    return read_program(program, model)
 
 
 def read_program(program: torch.export.ExportedProgram, model: nn.Module) -> Graph:
@@ -109,19 +124,11 @@ def read_program(program: torch.export.ExportedProgram, model: nn.Module) -> Gra
     return Graph(operations, tensors, names, inputs, outputs, program.graph_module)
 
 
-def _export(
-    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> torch.export.ExportedProgram:
-    """A program of ATen operations without effects, nor results that nobody uses."""
-    with without_fast_path(), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        known = torch.export.default_decompositions()
-        exported = torch.export.export(model, args, dict(kwargs))
-        program: torch.export.ExportedProgram = exported.run_decompositions(
-            {name: known[name] for name in DECOMPOSED if name in known}
-        )
-    program.graph.eliminate_dead_code()
-    return program
+@cache
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    """What has to become other operations where the rest becomes free of effects on its inputs."""
+    known = torch.export.default_decompositions()
+    return {name: known[name] for name in DECOMPOSED if name in known}
 
 
 def flatten(nested: object) -> Iterator[object]:

@@ -85,11 +85,13 @@ def find_promise(factory: Factory) -> Promise | None:
         return None
     for name in SWITCHES:
         if name in parameters_of(factory):
-            decoupled = DECOUPLED if not _argument(factory, "fixed_decay") else UNSCALED
-            promise = decoupled if _argument(factory, name) else L2
-            return replace(promise, source=f"{name}={_argument(factory, name)}")
+            decoupled = DECOUPLED if not _read_argument(factory, "fixed_decay") else UNSCALED
+            promise = decoupled if _read_argument(factory, name) else L2
+            return replace(promise, source=f"{name}={_read_argument(factory, name)}")
     if name_of(factory).startswith("shrinkage.torch.SGDW"):
-        return replace(_own_sgdw(factory), source="its documentation")
+        undivided = SUBTRACTED if _read_argument(factory, "weight_norm") == 1 else UNSCALED
+        promise = DECOUPLED if _read_argument(factory, "scale") == "lr" else undivided
+        return replace(promise, source="its documentation")
     if class_name(factory) in NAMES:
         return replace(NAMES[class_name(factory)], source="its name")
     documentation = getattr(factory, "func", factory).__doc__
@@ -100,13 +102,7 @@ def find_promise(factory: Factory) -> Promise | None:
     return None
 
 
-def _own_sgdw(factory: Factory) -> Promise:
-    if _argument(factory, "scale") == "lr":
-        return DECOUPLED
-    return SUBTRACTED if _argument(factory, "weight_norm") == 1 else UNSCALED
-
-
-def _argument(factory: Factory, name: str) -> Any:
+def _read_argument(factory: Factory, name: str) -> Any:
     """The value of an argument, by default or from a partial."""
     parameter = parameters_of(factory).get(name)
     return None if parameter is None else parameter.default

@@ -51,6 +51,7 @@ def test_the_way_that_a_remedy_goes(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["bias", "Adam", "bias under SGD"])
+@pytest.mark.usefixtures("torch_operations")
 def test_a_remedy_for_decay_leaves_nothing_to_mend(case: str) -> None:
     setup = CASES[case][0]()
     setup.mend(setup.findings()[0].remedy)

@@ -64,6 +64,7 @@ def test_a_weight_that_is_held_twice_steps_twice() -> None:
     assert moved == pytest.approx([0.2, 0.1], rel=1e-5)
 
 
+@pytest.mark.usefixtures("torch_operations")
 def test_zeros_come_with_the_remedy_alone() -> None:
     setup = penalized(adam(lr=0.01), L1(0.1), "coupled")
     left(setup, 300)

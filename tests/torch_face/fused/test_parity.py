@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from torch.optim import Optimizer
 import cases
 import fused_twins as twins
 from cases import Case
+from grid import FULL
 from shrinkage import (
     L1,
     L2,
     MCP,
+    Box,
     ElasticNet,
     GroupLasso,
     LogSum,
@@ -39,7 +42,9 @@ VARIANTS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "Adam decay": (torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.1}),
     "AdamW": (torch.optim.Adam, {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 }
+QUICK = [name for name in VARIANTS if name != "Adam amsgrad"]
 HOWS = ("coupled", "decoupled", "proximal")
+BOTH = ("SGD momentum", "Adam")
 SHAPES = {"matrix": (6, 5), "vector": (7,), "number": (), "kernels": (4, 3, 2, 2)}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*has weight_decay=")
@@ -69,13 +74,20 @@ def is_compiled(penalty: Penalty) -> bool:
     return first._scalar_form() is not None and not more
 
 
-TABLE = [
-    pytest.param(case, how, *VARIANTS[name], id=f"{case}-{how}-{name}")
-    for case in cases.CASES
-    for name in ("SGD momentum", "Adam")
-    for how in HOWS
-    if goes(case.penalty, how, VARIANTS[name][0])
-]
+def table() -> Iterator[Any]:
+    """Every penalty in every way, in SGD and Adam by turns: a loop is put together of all three."""
+    quick = {(L1(0.5), how) for how in HOWS} | {(GroupLasso(0.5), "proximal")}
+    for number, case in enumerate(cases.CASES):
+        for turn, how in enumerate(HOWS, number):
+            names = [name for name in BOTH if goes(case.penalty, how, VARIANTS[name][0])]
+            is_quick = (case.penalty, how) in quick
+            if len(names) == 2 and not FULL:
+                names = ["Adam"] if is_quick else [BOTH[turn % 2]]
+            for name in names:
+                marks = () if is_quick else pytest.mark.slow
+                yield pytest.param(
+                    case, how, *VARIANTS[name], id=f"{case}-{how}-{name}", marks=marks
+                )
 
 
 def check_parity(
@@ -107,15 +119,14 @@ def check_parity(
         assert (w - free[name]).abs().max() > 10 * tolerance, name
 
 
-@pytest.mark.quick_where(case=[Case(L1(0.5)), Case(GroupLasso(0.5))], kind=["Adam"])
-@pytest.mark.parametrize(("case", "how", "kind", "options"), TABLE)
+@pytest.mark.parametrize(("case", "how", "kind", "options"), [*table()])
 def test_every_penalty_in_every_way(
     case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
 ) -> None:
     check_parity({"w": case.shape}, kind, options, case.penalty, how)
 
 
-@pytest.mark.quick_where(gaps=[False], how=["proximal"])
+@pytest.mark.quick_where(gaps=[False], how=["proximal"], variant=QUICK)
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -131,23 +142,30 @@ def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
     check_parity(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
 
 
+SINGLE = [
+    *((L1(0.1), "proximal", name) for name in BOTH),
+    (L1(0.1), "coupled", "Adam"),
+    (L1(0.1), "decoupled", "SGD momentum"),
+    (GroupLasso(0.1), "coupled", "SGD momentum"),
+    (GroupLasso(0.1), "decoupled", "Adam"),
+    (GroupLasso(0.1), "proximal", "Adam"),
+    (ElasticNet(0.2), "proximal", "SGD momentum"),
+    (LogSum(0.1, 0.3), "proximal", "Adam"),
+    (MCP(0.1), "proximal", "SGD momentum"),
+]
+
+
 @pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
-@pytest.mark.parametrize(
-    ("penalty", "how"),
-    [
-        *((penalty, how) for penalty in (L1(0.1), GroupLasso(0.1)) for how in HOWS),
-        *((penalty, "proximal") for penalty in (ElasticNet(0.2), LogSum(0.1, 0.3), MCP(0.1))),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
-def test_in_single_precision(variant: str, penalty: Penalty, how: str) -> None:
+@pytest.mark.parametrize(("penalty", "how", "variant"), SINGLE, ids=str)
+def test_in_single_precision(penalty: Penalty, how: str, variant: str) -> None:
     check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
 
 
 @pytest.mark.quick_where(variant=["SGD momentum"], penalty=[L1(0.1), GroupLasso(0.1, "in")])
 @pytest.mark.parametrize(
-    "penalty", [L1(0.1), MCP(0.1), GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str
+    "penalty",
+    [L1(0.1), MCP(0.1), Box(-1.0, 1.0), GroupLasso(0.1), GroupLasso(0.1, "in")],
+    ids=str,
 )
 @pytest.mark.parametrize("variant", ["SGD momentum", "SGD Nesterov", "Adam", "Adam amsgrad"])
 def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> None:
@@ -164,7 +182,7 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     twins.assert_same(mine, one, other, two, 1e-10)
 
 
-@pytest.mark.quick_where(variant=["SGD momentum", "Adam"])
+@pytest.mark.quick_where(variant=["SGD momentum"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_without_a_penalty_it_is_torchs(variant: str) -> None:
     kind, options = VARIANTS[variant]

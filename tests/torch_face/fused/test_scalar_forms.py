@@ -13,7 +13,7 @@ from numba import njit
 
 from cases import CASES
 from shrinkage import L0, L1, MCP, SCAD, CappedL1, Penalty
-from shrinkage.kernels.scalar_forms import scalar_form_of, signed
+from shrinkage.kernels.scalar_forms import ScalarForm, scalar_form_of, signed
 
 PENALTIES: list[Penalty] = [
     *{case.penalty: case for case in CASES if scalar_form_of(case.penalty) is not None},
@@ -25,12 +25,16 @@ NUMBERS = st.floats(-4, 4, width=32) | st.sampled_from([0.0, -0.0, 0.5, -0.5, 1.
 STEPS = st.floats(0, 4, width=32) | st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 1e6])
 
 
+def form_of(penalty: Penalty) -> tuple[ScalarForm, tuple[float, float]]:
+    """The formulas, which penalties share, and the constants of this one."""
+    found = scalar_form_of(penalty)
+    assert found is not None
+    return found
+
+
 @cache
-def proxes(penalty: Penalty) -> Any:
+def proxes(formula: ScalarForm) -> Any:
     """The prox of every entry; where the formula is not sure, with its choice."""
-    given_form = scalar_form_of(penalty)
-    assert given_form is not None
-    formula = given_form[0]
     prox, modulus = formula.prox, formula.modulus
     is_sure, choice = formula.is_sure, formula.choice
 
@@ -54,10 +58,8 @@ def proxes(penalty: Penalty) -> Any:
 
 
 @cache
-def gradients(penalty: Penalty) -> Any:
-    given_form = scalar_form_of(penalty)
-    assert given_form is not None
-    gradient = given_form[0].gradient
+def gradients(formula: ScalarForm) -> Any:
+    gradient = formula.gradient
 
     @njit(error_model="numpy")
     def run(w, a, b, out):
@@ -68,9 +70,8 @@ def gradients(penalty: Penalty) -> Any:
 
 
 def constants(penalty: Penalty, kind: Any) -> tuple[Any, Any]:
-    form = scalar_form_of(penalty)
-    assert form is not None
-    return kind(form[1][0]), kind(form[1][1])
+    a, b = form_of(penalty)[1]
+    return kind(a), kind(b)
 
 
 @pytest.mark.quick_where(penalty=[L1(0.5), MCP(0.512)])
@@ -82,7 +83,7 @@ def constants(penalty: Penalty, kind: Any) -> tuple[Any, Any]:
 def test_prox(penalty: Penalty, kind: Any, values: list[float], step: float) -> None:
     z = np.array(values, kind)
     found = np.empty_like(z)
-    proxes(penalty)(z, kind(step), *constants(penalty, kind), found)
+    proxes(form_of(penalty)[0])(z, kind(step), *constants(penalty, kind), found)
     expected = penalty.prox(z, float(kind(step)))
     near = np.isclose(found, expected, rtol=TYPES[kind], atol=TYPES[kind])
     if not near.all():  # at a jump both sides are minimal
@@ -108,7 +109,7 @@ def cost(penalty: Penalty, u: float, z: float, step: float) -> float:
 def test_gradient(penalty: Penalty, kind: Any, values: list[float]) -> None:
     w = np.array(values, kind)
     found = np.empty_like(w)
-    gradients(penalty)(w, *constants(penalty, kind), found)
+    gradients(form_of(penalty)[0])(w, *constants(penalty, kind), found)
     tolerance = TYPES[kind]
     np.testing.assert_allclose(found, penalty.gradient(w), rtol=tolerance, atol=tolerance)
 
@@ -119,7 +120,7 @@ def test_gradient(penalty: Penalty, kind: Any, values: list[float]) -> None:
 def test_what_is_no_number_stays_none(penalty: Penalty, kind: Any) -> None:
     z = np.array([np.nan, np.inf, -np.inf], kind)
     found = np.empty_like(z)
-    proxes(penalty)(z, kind(0.5), *constants(penalty, kind), found)
+    proxes(form_of(penalty)[0])(z, kind(0.5), *constants(penalty, kind), found)
     np.testing.assert_array_equal(found, penalty.prox(z, 0.5))
     assert np.isnan(found[0])
 
@@ -143,6 +144,6 @@ def test_of_two_minima_it_is_the_smaller_and_far_ones_stay_to_the_last_place(
     penalty: Penalty, kind: Any, step: float, z: float, expected: float
 ) -> None:
     given, found = np.array([z, -z], kind), np.empty(2, kind)
-    proxes(penalty)(given, kind(step), *constants(penalty, kind), found)
+    proxes(form_of(penalty)[0])(given, kind(step), *constants(penalty, kind), found)
     np.testing.assert_array_equal(found, np.array([expected, -expected], kind))
     np.testing.assert_array_equal(penalty.prox(given, step), np.array([expected, -expected], kind))

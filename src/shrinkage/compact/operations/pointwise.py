@@ -23,18 +23,39 @@ POINTWISE = (  # which torch does not tag so
     "log_sigmoid",
     "softplus",
     "threshold",
+    "dropout",  # of evaluation mode; another one is decomposed
 )
 FILLED = ("zeros", "ones", "full", "empty", "new_zeros", "zeros_like", "ones_like", "full_like")
 
 
 def register_pointwise(graph: Graph) -> None:
     """Give the rules of this file to all operations of a graph that torch tags as pointwise."""
-    for node in graph.nodes:
-        tags = getattr(node.target, "tags", ())
-        is_random = torch.Tag.nondeterministic_seeded in tags
-        if torch.Tag.pointwise in tags and not is_random:
-            VARIES.setdefault(operation(node), varies_anywhere)
-            KEEPS.setdefault(operation(node), keep_alike)
+    for node in filter(is_pointwise, graph.nodes):
+        VARIES.setdefault(operation(node), varies_anywhere)
+        KEEPS.setdefault(operation(node), keep_alike)
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether torch says so, and that nothing is drawn at random."""
+    tags = getattr(node.target, "tags", ())
+    return torch.Tag.pointwise in tags and torch.Tag.nondeterministic_seeded not in tags
+
+
+def is_known(node: Node) -> bool:
+    """Whether the rules are right for an operation as `torch.export` writes it.
+
+    Else it is decomposed: one that writes to its inputs, or draws at random, or whose rule is for
+    the operations that it consists of.
+    """
+    name = operation(node)
+    if node.op != "call_function" or name.endswith("_") or "out" in node.kwargs:
+        return False
+    if name in ("batch_norm", "dropout"):
+        is_training = node.args[5 if name == "batch_norm" else 2]
+        return not is_training
+    if name == "split" and not isinstance(node.args[1], int):
+        return False
+    return name != "tensor_split" and (name in KEEPS or is_pointwise(node))
 
 
 @varies(*POINTWISE)

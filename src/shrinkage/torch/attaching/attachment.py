@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ from shrinkage.torch.attaching.checks import check_attachment, check_target
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.pairs import Pairs, named_in
 from shrinkage.torch.attaching.proximal import Proximal
-from shrinkage.torch.binding.bindings import Binding, BoundParameter
+from shrinkage.torch.binding.bindings import BoundParameter, Update
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
 from shrinkage.torch.binding.clip_watch import ClipWatch
@@ -41,16 +42,15 @@ from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
 from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
-from shrinkage.torch.facts.amp import grad_scale_of, skips_step
-from shrinkage.torch.facts.initializing import is_initializing
 from shrinkage.torch.facts.own_step import Group, Metric, sign_of
 from shrinkage.torch.facts.scale import decoupled_amount
+from shrinkage.torch.facts.special_steps import grad_scale_of, is_initializing, skips_step
 from shrinkage.torch.facts.wrappers import inner_optimizer
 from shrinkage.torch.private import skip_compiling
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, threshold_
-from shrinkage.torch.wording.effects import objective
+from shrinkage.torch.wording.effects import describe_objective
 
 
 class Attachment:
@@ -122,14 +122,15 @@ class Attachment:
             if schedule is not None:
                 bound.schedule = schedule
             self._momentum.start(optimizer)
-            at_end.callback(bound.pursue(target))
+            bound.pursue(target)
+            at_end.callback(setattr, bound, "target", None)
             at_end.callback(optimizer.register_step_pre_hook(self._before).remove)
             at_end.callback(optimizer.register_step_post_hook(self._after).remove)
             mark(optimizer, self)
             at_end.callback(unmark, optimizer, self)
             on_error.callback(setattr, bound, "host", None)
             bound.host = self
-            carry(optimizer, bound, self._lost_without_record)
+            carry(optimizer, bound, self._describe_losses)
             at_end.callback(stop_carrying, optimizer, bound)
             self._is_at_work = True
             on_error.pop_all()
@@ -156,7 +157,7 @@ class Attachment:
 
     def __repr__(self) -> str:
         clips = describe_clipping(self.max_norm)
-        what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
+        what = f"{describe_objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
     @skip_compiling  # torch.compile leaves a gap in the compiled step here
@@ -171,13 +172,15 @@ class Attachment:
         self._initializes = is_initializing(optimizer)
         if self._initializes or skips_step(optimizer):
             return None
-        act = {"coupled": self._add_gradients, "decoupled": self._decay}.get(self.how)
+        act: Callable[[], None] | None = self._add_gradients
         if self._proximal is not None:
             act = self._proximal.prepare()
         # LBFGS evaluates its closure many times a step, so a decay can only come before them all.
         elif self.how == "decoupled" and isinstance(optimizer, LBFGS):
-            self._decay(without_gradient=True)
+            self._update_(decay_, without_gradient=True)
             act = None
+        elif self.how == "decoupled":
+            act = partial(self._update_, decay_)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             self._clip()
@@ -202,18 +205,15 @@ class Attachment:
             if self._initializes:
                 self._momentum.note_empty(optimizer, named_in(self._pairs.pairs))
             else:
-                self._finish_step()
+                self._act_after_update()
+                self.bound.advance()
         forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
 
-    def _finish_step(self) -> None:
-        """Apply the part of the penalty that comes after the optimizer's own update."""
-        moved = list(self._pairs.moving())
+    def _act_after_update(self) -> None:
         if self._proximal is not None:
-            self._proximal.act_(moved)
+            self._proximal.act_(list(self._pairs.moving()))
         elif self.how == "decoupled":
-            for binding, groups in moved:
-                binding.update_(threshold_, self._amounts(binding, groups))
-        self.bound.advance()
+            self._update_(threshold_)
 
     def _clip(self) -> None:
         """Check whether the loop has clipped, and clip all gradients of the optimizer."""
@@ -237,16 +237,14 @@ class Attachment:
             ]
             binding.add_gradient_(factors)
 
-    def _decay(self, *, without_gradient: bool = False) -> None:
+    def _update_(self, update: Update, *, without_gradient: bool = False) -> None:
+        """Let `update` act on each binding by its decoupled strength."""
         for binding, groups in self._pairs.moving(without_gradient=without_gradient):
-            binding.update_(decay_, self._amounts(binding, groups))
-
-    def _amounts(self, binding: Binding, groups: Sequence[Group | None]) -> list[float | Tensor]:
-        """The number that multiplies the decoupled strength of each part; 0 for one that stays."""
-        return [
-            0.0 if group is None else self.amount(group) * self._share(part)
-            for group, part in zip(groups, binding.parts, strict=True)
-        ]
+            amounts = [
+                0.0 if group is None else self.amount(group) * self._share(part)
+                for group, part in zip(groups, binding.parts, strict=True)
+            ]
+            binding.update_(update, amounts)
 
     def amount(self, group: Group, lr: float | None = None) -> float | Tensor:
         """The number by which a decoupled strength is multiplied in a group, now or at `lr`."""
@@ -261,10 +259,12 @@ class Attachment:
         return self._proximal.own_steps.of(group, part)
 
     def misfit(self) -> float:
-        """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; 0 at a rest."""
+        """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; else NaN.
+
+        It is 0 where every entry moves against its own gradient."""
         return math.nan if self._proximal is None else self._proximal.misfit()
 
-    def _lost_without_record(self) -> Iterator[str]:
+    def _describe_losses(self) -> Iterator[str]:
         """Name what is unknown where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)

@@ -49,7 +49,15 @@ def check_attachment(
         )
     check_free(bound, optimizer)
     check_holds(bound, optimizer)
-    _check_clipping(optimizer, checked_max_norm(max_norm))
+    limit, others = checked_max_norm(max_norm), attachments_of(optimizer)
+    if isinstance(optimizer, SelfClipping):
+        check_no_late_clipping(optimizer, optimizer.max_norm)
+    if limit is not None and others:
+        raise ValueError(
+            f"max_norm={limit:g} clips for all that is attached to {type(optimizer).__name__}, so "
+            "it goes with what is attached first, where max_norm is "
+            f"{others[0].max_norm}; leave it out here"
+        )
     if how == "decoupled" and scale == "schedule":
         unseen = MomentumFill()
         for group in optimizer.param_groups:
@@ -108,18 +116,6 @@ def check_target(bound: BoundModel, optimizer: Optimizer, how: str, schedule: ob
         raise ValueError(
             "target= needs the step of every weight, and SparseAdam moves some rows at a time; use "
             "an optimizer with dense gradients"
-        )
-
-
-def _check_clipping(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Refuse clipping that would come after a penalty's gradients, or twice."""
-    name, others = type(optimizer).__name__, attachments_of(optimizer)
-    if isinstance(optimizer, SelfClipping):
-        check_no_late_clipping(optimizer, optimizer.max_norm)
-    if max_norm is not None and others:
-        raise ValueError(
-            f"max_norm={max_norm:g} clips for all that is attached to {name}, so it goes with what "
-            f"is attached first, where max_norm is {others[0].max_norm}; leave it out here"
         )
 
 

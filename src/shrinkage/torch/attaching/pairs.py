@@ -34,9 +34,10 @@ class Pairs:
         """
         groups, bindings = self._optimizer.param_groups, self._bound.bindings
         sizes = (len(group["params"]) for group in groups)
-        made_from = (bindings, *groups, *sizes, any(self._thawed()))
+        made_from = (bindings, *groups, *sizes, any(self._find_thawed()))
         if len(made_from) == len(self._made_from) and all(
-            map(_is_same, made_from, self._made_from)
+            now is before or (isinstance(now, int) and now == before)
+            for now, before in zip(made_from, self._made_from, strict=True)
         ):
             return
         holder = {parameter: group for group in groups for parameter in group["params"]}
@@ -46,7 +47,7 @@ class Pairs:
         ]
         resume_loaded(self._optimizer)
         self._absent = [part for part in self._bound.parts if part.parameter not in holder]
-        for part in self._thawed():
+        for part in self._find_thawed():
             raise RuntimeError(
                 f"{part.name} is penalized but {type(self._optimizer).__name__} does not hold it: "
                 "the model has changed since attach(); give it to the optimizer with "
@@ -64,7 +65,7 @@ class Pairs:
             if any(moving):
                 yield binding, moving
 
-    def _thawed(self) -> Iterator[BoundParameter]:
+    def _find_thawed(self) -> Iterator[BoundParameter]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
 
@@ -75,7 +76,3 @@ def named_in(pairs: Iterable[Pair]) -> Iterator[Named]:
         for part, group in zip(binding.parts, groups, strict=True):
             if group is not None:
                 yield group, part.name, part.parameter
-
-
-def _is_same(first: object, second: object) -> bool:
-    return first is second or (isinstance(first, int) and first == second)

@@ -1,4 +1,4 @@
-"""The way to a wanted share of zeros: which units become zero in each step.
+"""How a wanted share of zeros is reached: which units become zero in each step.
 
 Each step sets the k units to zero that are worth least (`scores`). Under a count of what is not
 zero (L0, and over groups) nothing else is moved. Under other penalties their own prox comes first,
@@ -27,13 +27,14 @@ from shrinkage.torch.tensors.smallest import Pool, take_smallest
 NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
 Read = Callable[[Pair], Sequence[Reading | None]]
 MakePool = Callable[[Units, Pair, int], Pool]
+Prox = Callable[[Sequence[Pair], float], None]  # applies the penalties of pairs at a factor
+Moved = dict[Units, Pair]  # what of an aim's units the optimizer has just moved
 
 
 @dataclass
 class Aim:
     """A goal with the units of the bindings that it is for."""
 
-    pattern: str
     goal: Goal
     units: list[Units]
 
@@ -46,6 +47,15 @@ class Aim:
         """Whether the share follows from a count, without a strength to be steered."""
         return all(units.binding.penalty.traits.is_count for units in self.units)
 
+    @property
+    def total(self) -> int:
+        """How many units there are."""
+        return sum(units.total for units in self.units)
+
+    def measure_share(self) -> float:
+        """The share of its units that are zero now."""
+        return sum(units.count_zeros() for units in self.units) / self.total
+
 
 class Pursuit:
     """Leads the zeros of a bound model to its target, step by step."""
@@ -53,7 +63,6 @@ class Pursuit:
     def __init__(self, bound: BoundModel, target: Target, make_pool: MakePool) -> None:
         self.bound, self.target, self._make_pool = bound, target, make_pool
         self._aims: list[Aim] = []
-        self._totals: dict[str, int] = {}
         self._made_from: object = None
         self.refresh()
 
@@ -65,13 +74,9 @@ class Pursuit:
         ValueError
             If a pattern matches nothing that can become zero.
         """
-        if self._made_from is self.bound.bindings:
-            return
-        self._aims = find_aims(self.bound.active, self.target)
-        self._totals = {
-            units.binding.name: units.total for aim in self._aims for units in aim.units
-        }
-        self._made_from = self.bound.bindings
+        if self._made_from is not self.bound.bindings:
+            self._aims = find_aims(self.bound.active, self.target)
+            self._made_from = self.bound.bindings
 
     @property
     def has_one_factor(self) -> bool:
@@ -85,45 +90,41 @@ class Pursuit:
                 return aim.goal.factor
         return self.bound.multiplier
 
-    def step_(self, moved: Sequence[Pair], read: Read, prox_: Callable[..., None]) -> None:
-        """Act in the step that the optimizer has just made; `prox_` applies penalties to pairs."""
+    def step_(self, moved: Sequence[Pair], read: Read, prox_: Prox) -> None:
+        """Act in the step that the optimizer has just made."""
         self.refresh()
-        aim_of = {id(units.binding): aim for aim in self._aims for units in aim.units}
-        prox_([pair for pair in moved if id(pair[0]) not in aim_of], self.bound.multiplier)
-        pairs_of = [[p for p in moved if aim_of.get(id(p[0])) is aim] for aim in self._aims]
-        for aim, pairs in zip(self._aims, pairs_of, strict=True):
-            if pairs:
-                aim.goal.done += 1
-                self._pursue_(aim, pairs, read, prox_)
+        pair_of = {pair[0]: pair for pair in moved}
+        led = {units.binding for aim in self._aims for units in aim.units}
+        prox_([pair for pair in moved if pair[0] not in led], self.bound.multiplier)
+        for aim in self._aims:
+            pairs = {u: pair_of[u.binding] for u in aim.units if u.binding in pair_of}
+            if not pairs:
+                continue
+            aim.goal.done += 1
+            if aim.goal.done <= self.target.start:
+                prox_(list(pairs.values()), 0.0)
+            elif aim.is_exact:
+                self._project_(aim, pairs)
+            else:
+                self._shrink_(aim, pairs, read, prox_)
+                self._fill_(aim, pairs)
         self._tell_factor()
         if self.target.is_reached:
             self.bound.hold_zeros()
-
-    def _pursue_(
-        self, aim: Aim, pairs: Sequence[Pair], read: Read, prox_: Callable[..., None]
-    ) -> None:
-        if aim.goal.done <= self.target.start:
-            prox_(pairs, 0.0)
-        elif aim.is_exact:
-            self._project_(aim, pairs)
-        else:
-            self._shrink_(aim, pairs, read, prox_)
-            self._fill_(aim, pairs)
 
     def _tell_factor(self) -> None:
         if len(self._aims) == 1:
             self.bound.factor = self._aims[0].goal.factor
 
-    def _fill_(self, aim: Aim, pairs: Sequence[Pair]) -> None:
+    def _fill_(self, aim: Aim, pairs: Moved) -> None:
         """Add the smallest units to the zeros that the strength holds; at the end say how many."""
-        if aim.goal.done != self.target.end:
-            self._project_(aim, pairs)
-            return
-        held = self._share(aim)
+        is_end = aim.goal.done == self.target.end
+        held = aim.measure_share() if is_end else 0.0
         self._project_(aim, pairs)
+        if not is_end:
+            return
         aim.goal.filled = max(aim.goal.share - held, 0.0)
-        total = sum(self._totals[units.binding.name] for units in aim.units)
-        if aim.goal.filled > FILLED + 1.0 / total:  # few groups are no finer than a point
+        if aim.goal.filled > FILLED + 1.0 / aim.total:  # few groups are no finer than a point
             warnings.warn(
                 f"target: at step {aim.goal.done} the strength holds {held:.1%} zeros, where "
                 f"{aim.goal.share:.1%} are wanted; the smallest weights fill the gap; give it more "
@@ -131,87 +132,73 @@ class Pursuit:
                 stacklevel=5,
             )
 
-    def _project_(self, aim: Aim, pairs: Sequence[Pair]) -> None:
+    def _project_(self, aim: Aim, pairs: Moved) -> None:
         """Set the units that are worth least to zero, and leave the others as they are.
 
-        Of a count the factor is what the last of them is worth. It is read where there are more
+        Under a count the factor becomes the worth of the last of them, if there are more
         zeros than before: else the last one was zero already and has moved a little since.
         """
-        moving = {id(pair[0]): pair for pair in pairs}
-        chosen = [units for units in aim.units if id(units.binding) in moving]
-        others = [units for units in aim.units if id(units.binding) not in moving]
-        total = sum(self._totals[units.binding.name] for units in aim.units)
-        wanted = round(self.target.wanted(aim.goal) * total)
-        count = wanted - sum(units.count_zeros() for units in others)
-        if not chosen or count <= 0:
+        wanted = round(self.target.wanted(aim.goal) * aim.total)
+        count = wanted - sum(units.count_zeros() for units in aim.units if units not in pairs)
+        if count <= 0:
             return
-        pools = [
-            self._make_pool(units, moving[id(units.binding)], self._most(aim, units))
-            for units in chosen
-        ]
-        worth = take_smallest(pools, count)
-        full = [units for units, pool in zip(chosen, pools, strict=True) if pool.is_full]
-        if full:
-            self._tell_floor(aim, full[0])
-        if aim.is_exact and 0.0 < worth < math.inf and wanted > round(aim.goal.zeros * total):
+        pools = {
+            units: self._make_pool(units, pair, self._most(aim, units))
+            for units, pair in pairs.items()
+        }
+        worth = take_smallest(list(pools.values()), count)
+        for units, pool in pools.items():
+            if pool.is_full:
+                self._tell_floor(aim, units)
+        if aim.is_exact and 0.0 < worth < math.inf and wanted > round(aim.goal.zeros * aim.total):
             aim.goal.factor = worth
-        aim.goal.zeros = wanted / total if worth > 0.0 else self._share(aim)
+        aim.goal.zeros = wanted / aim.total if worth > 0.0 else aim.measure_share()
 
-    def _shrink_(
-        self, aim: Aim, pairs: Sequence[Pair], read: Read, prox_: Callable[..., None]
-    ) -> None:
+    def _shrink_(self, aim: Aim, pairs: Moved, read: Read, prox_: Prox) -> None:
         """Apply the prox at the strength that holds the zeros of the step before."""
         if aim.goal.zeros == 0.0:
             aim.goal.factor = self.bound.factor
-            prox_(pairs, 0.0)
+            prox_(list(pairs.values()), 0.0)
             return
-        units_of = {id(units.binding): units for units in aim.units}
-        zeros_after = [units_of[id(pair[0])].zeros_after(read(pair)) for pair in pairs]
-        total = sum(self._totals[units_of[id(pair[0])].binding.name] for pair in pairs)
+        zeros_after = {units: units.zeros_after(read(pair)) for units, pair in pairs.items()}
         factor = find_factor(
-            lambda factor: sum(zeros(factor) for zeros in zeros_after),
+            lambda factor: sum(zeros(factor) for zeros in zeros_after.values()),
             aim.goal.factor,
-            aim.goal.zeros * total,
+            aim.goal.zeros * sum(units.total for units in pairs),
         )
         if factor == 0.0:
-            prox_(pairs, 0.0)
+            prox_(list(pairs.values()), 0.0)
             return
         aim.goal.factor = factor
         self._tell_factor()
-        near = []
-        for pair, zeros in zip(pairs, zeros_after, strict=True):
-            units = units_of[id(pair[0])]
+        near = {
+            units: units.binding.read_array().detach().clone()
+            for units, zeros in zeros_after.items()
+            if zeros(factor) > NEAR * self._most(aim, units)
+        }
+        prox_(list(pairs.values()), factor)
+        for units, before in near.items():
             most = self._most(aim, units)
-            if zeros(factor) > NEAR * most:
-                near.append((pair, units, most, pair[0].read_array().detach().clone()))
-        prox_(pairs, factor)
-        for pair, units, most, before in near:
             if units.count_zeros() > most:  # the layer keeps its largest units
-                pair[0].set_(before)
-                take_smallest([self._make_pool(units, pair, most)], most)
+                units.binding.set_(before)
+                take_smallest([self._make_pool(units, pairs[units], most)], most)
                 self._tell_floor(aim, units)
 
     def _most(self, aim: Aim, units: Units) -> int:
-        total = self._totals[units.binding.name]
-        return self.target.most(aim.goal, total, by_groups=aim.by_groups)
+        return self.target.most(aim.goal, units.total, by_groups=aim.by_groups)
 
     def _tell_floor(self, aim: Aim, units: Units) -> None:
         """Say once that a layer would have lost more than the floor allows."""
         if self.target.has_told_floor:
             return
         self.target.has_told_floor = True
-        total = self._totals[units.binding.name]
-        kept = total - self._most(aim, units)
+        kept = units.total - self._most(aim, units)
         warnings.warn(
-            f"target: {units.binding.name} keeps {kept} of its {total} "
+            f"target: {units.binding.name} keeps {kept} of its {units.total} "
             f"{'groups' if aim.by_groups else 'entries'} (target_floor), though they are among the "
             "smallest; other layers become zero in their place, and the same may hold for them",
             stacklevel=6,
         )
-
-    def _share(self, aim: Aim) -> float:
-        total = sum(self._totals[units.binding.name] for units in aim.units)
-        return sum(units.count_zeros() for units in aim.units) / total
 
 
 def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
@@ -242,7 +229,7 @@ def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:
                 f"target{where} would count entries in {first.binding.name} and groups in "
                 f"{second.binding.name} together; give a mapping of patterns to shares"
             )
-    return [Aim(pattern, target.goals[pattern], units) for pattern, units in found.items()]
+    return [Aim(target.goals[pattern], units) for pattern, units in found.items()]
 
 
 def _explain_nothing(pattern: str, bindings: Sequence[Binding], target: Target) -> str:
@@ -259,12 +246,8 @@ def _explain_nothing(pattern: str, bindings: Sequence[Binding], target: Target) 
             f"{earlier.pop()!r} takes all it matches; put {pattern!r} first"
         )
     where = "" if pattern == "*" else f" in {pattern!r}"
+    penalized = ", ".join(binding.name for binding in bindings[:3]) + " ..." * (len(bindings) > 3)
     return (
         f"target: no penalty{where} makes zeros whose share could be led; give it one that "
-        "does, such as L0(1.0), L1(1e-4) or GroupLasso(1e-3), on " + _names(bindings)
+        f"does, such as L0(1.0), L1(1e-4) or GroupLasso(1e-3), on {penalized}"
     )
-
-
-def _names(bindings: Sequence[Binding]) -> str:
-    names = [binding.name for binding in bindings]
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import array_api_compat.torch as xp
@@ -21,8 +22,14 @@ from shrinkage.penalties import Penalty
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Groups, lay_out, restore
 from shrinkage.torch.binding.bindings import Binding, Reading
-from shrinkage.torch.tensors.kinds import OwnStep, gather_shards, is_sharded, local_shard
-from shrinkage.torch.tensors.shards import sum_over_shards
+from shrinkage.torch.tensors.kinds import (
+    OwnStep,
+    gather_shards,
+    is_sharded,
+    local_shard,
+    real_dtype,
+    sum_over_shards,
+)
 from shrinkage.torch.tensors.smallest import BINS, TOP, bits_of
 from shrinkage.torch.tensors.updates import limited_prox
 
@@ -39,7 +46,7 @@ def zero_making_terms(penalty: Penalty) -> list[Penalty]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Units:
     """What of a binding becomes zero together: its entries, or the groups of its penalty."""
 
@@ -47,7 +54,7 @@ class Units:
     groups: Groups | None  # None: each entry alone
     price: Penalty  # the term that says what a living unit costs
 
-    @property
+    @cached_property
     def total(self) -> int:
         """How many there are, over all processes."""
         if self.groups is None:
@@ -69,13 +76,13 @@ class Units:
             array = self._array
             return lambda factor: self._count_zeros_in(limited_prox(array, penalty, whole, factor))
         (read_step, state), w = reading, self._array
-        here, size = _sampled(w), local_shard(w).numel()
+        here, size = _sample(w), local_shard(w).numel()
         alike = {key: v for key, v in state.items() if v.shape == w.shape}
         if all(key in alike or value.numel() == 1 for key, value in state.items()):
-            step = read_step(state | {key: _sampled(value) for key, value in alike.items()}).step
+            step = read_step(state | {key: _sample(value) for key, value in alike.items()}).step
         else:
             step = read_step(state).step
-            step = _sampled(step) if isinstance(step, Tensor) and step.shape == w.shape else step
+            step = _sample(step) if isinstance(step, Tensor) and step.shape == w.shape else step
         own = OwnStep(step, math.inf)
 
         def count(factor: float) -> float:
@@ -103,7 +110,8 @@ class Units:
             w = local_shard(w)
             step = local_shard(step) if isinstance(step, Tensor) else step
         moves = step.clamp(min=LEAST_STEP) if isinstance(step, Tensor) else max(step, LEAST_STEP)
-        squares = w.abs().to(_real32(w)).square() / moves
+        dtype = torch.promote_types(real_dtype(w), torch.float32)
+        squares = w.abs().to(dtype).square() / moves
         if self.groups is None:
             price: Any = self.price._price(1.0)
         else:
@@ -122,11 +130,11 @@ class Units:
             size = grouped.values.shape
             shape = [1 if axis in grouped.members else size[axis] for axis in range(len(size))]
             spread = mask.float().view(shape).expand(size)
-            mask = _local_part(restore(xp, grouped, spread, nowhere) > 0, w)
+            mask = _take_local_part(restore(xp, grouped, spread, nowhere) > 0, w)
         self.binding.zero_(mask.view(local_shard(w).shape))
 
 
-def _sampled(w: Tensor) -> Tensor:
+def _sample(w: Tensor) -> Tensor:
     """The entries of this process as a vector, or SAMPLE of them that are drawn the same always."""
     vector = local_shard(w).reshape(-1)
     if vector.numel() <= SAMPLE:
@@ -136,11 +144,7 @@ def _sampled(w: Tensor) -> Tensor:
     return vector[places.to(w.device)]
 
 
-def _real32(w: Tensor) -> torch.dtype:
-    return torch.promote_types(w.real.dtype if w.is_complex() else w.dtype, torch.float32)
-
-
-def _local_part(mask: Tensor, of: Tensor) -> Tensor:
+def _take_local_part(mask: Tensor, of: Tensor) -> Tensor:
     """The part of a whole mask that belongs to this process's part of a tensor."""
     if not is_sharded(of):
         return mask

@@ -15,8 +15,8 @@ from shrinkage.torch.auditing.finding import (
     group_by,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
-from shrinkage.torch.models.normalized import parametrization_of
+from shrinkage.torch.auditing.snapshot import Snapshot
+from shrinkage.torch.models.effective import parametrization_class
 
 # Parametrizations through which a zero of the parameter is a zero of the weight, or a gain of it
 TRANSPARENT = {"Product", "Gate", "_WeightNorm", "_SpectralNorm"}
@@ -55,10 +55,15 @@ def find_penalty_on_frozen(snapshot: Snapshot) -> Iterator[Finding]:
 
 def find_penalty_before_parametrization(snapshot: Snapshot) -> Iterator[Finding]:
     penalized = (each for each in snapshot.parameters if each.penalties)
-    for kind, parameters in group_by(penalized, _parametrization).items():
+    by_kind = group_by(penalized, lambda each: parametrization_class(each.candidate.owners[0]))
+    for kind, parameters in by_kind.items():
         if kind is None or kind in TRANSPARENT:
             continue
-        places = [_place(each) for each in parameters]
+        owners = [each.candidate.owners[0] for each in parameters]
+        places = [
+            (owner.path.partition("parametrizations.")[0].rstrip("."), owner.key)
+            for owner in owners
+        ]
         yield warning(
             "penalty-before-parametrization",
             parameters,
@@ -71,16 +76,6 @@ def find_penalty_before_parametrization(snapshot: Snapshot) -> Iterator[Finding]
             "    module = model.get_submodule(path)\n"
             "    torch.nn.utils.parametrize.remove_parametrizations(module, key)",
         )
-
-
-def _parametrization(audited: AuditedParameter) -> str | None:
-    return parametrization_of(audited.candidate.owners[0])
-
-
-def _place(audited: AuditedParameter) -> tuple[str, str]:
-    """The path of the module that a parametrized weight serves, and its name there."""
-    owner = audited.candidate.owners[0]
-    return owner.path.partition("parametrizations.")[0].rstrip("."), owner.key
 
 
 ABOUT_MODELS: tuple[Check, ...] = (

@@ -24,7 +24,7 @@ from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
-from shrinkage.torch.models.normalized import divided_by_size
+from shrinkage.torch.models.effective import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
 
 NO_DECAY = Decay(0.0, "coupled", 0.0, False)
@@ -205,7 +205,7 @@ def take_snapshot(
             for parameter in group["params"]:
                 held_by.setdefault(id(parameter), []).append((optimizer, group))
     penalties: dict[int, list[AppliedPenalty]] = {}
-    for parameter, applied in _applied_penalties(optimizers, bound):
+    for parameter, applied in _find_applied_penalties(optimizers, bound):
         penalties.setdefault(id(parameter), []).append(applied)
     if bound is not None:
         in_model = {id(candidate.parameter) for candidate in pool}
@@ -222,7 +222,7 @@ def take_snapshot(
     return Snapshot(model, tuple(optimizers), bound, parameters, **run)
 
 
-def _applied_penalties(
+def _find_applied_penalties(
     optimizers: Sequence[Optimizer], bound: BoundModel | None
 ) -> Iterator[tuple[Tensor, AppliedPenalty]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
@@ -230,7 +230,7 @@ def _applied_penalties(
     for optimizer in optimizers:
         acting += [(attached.bound, attached.how) for attached in attachments_of(optimizer)]
         for group in optimizer.param_groups:
-            inside, how = _penalty_inside(optimizer, group)
+            inside, how = _find_penalty_inside(optimizer, group)
             if isinstance(inside, Penalty):
                 for parameter in group["params"]:
                     yield parameter, AppliedPenalty(inside, inside, how, None, None)
@@ -249,7 +249,9 @@ def _applied_penalties(
             )
 
 
-def _penalty_inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
+def _find_penalty_inside(
+    optimizer: Optimizer, group: Group
+) -> tuple[Penalty | Regularized | None, str]:
     """The penalty that an optimizer of this library has inside, and how it acts."""
     if not isinstance(optimizer, SelfClipping):
         return None, "proximal"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from functools import cache
+from typing import Any, NamedTuple, final
 
 import array_api_compat.torch as xp
 import torch
@@ -17,7 +18,7 @@ from shrinkage.penalties.arrays import widen
 from shrinkage.penalties.rebuild import with_arrays, with_groups
 from shrinkage.torch.models.effective import Effective
 from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.owners import candidates
+from shrinkage.torch.models.owners import parameters_by_name
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.private import member_values
@@ -51,10 +52,17 @@ class BoundParameter:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
+class Reading(NamedTuple):
+    """How a parameter's own step is read from the optimizer's state for it, or a block of that."""
+
+    read_step: ReadStep
+    state: State
+
+    def read(self) -> OwnStep:
+        return self.read_step(self.state)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself alone, so that it can be a key
 class Binding(ABC):
     """A penalty bound to one or more parameters, its parts, which it sees as one array.
 
@@ -136,7 +144,7 @@ class Binding(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SingleBinding(Binding):
     """A penalty with its groups resolved for one parameter."""
 
@@ -160,8 +168,7 @@ class SingleBinding(Binding):
 
     def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
         assert readings[0] is not None
-        read_step, state = readings[0]
-        return read_step(state)
+        return readings[0].read()
 
     def set_(self, w: Tensor) -> None:
         self.parameter.copy_(w)
@@ -175,67 +182,46 @@ def bind(selected: Sequence[Selected], starts: dict[str, Tensor]) -> list[Single
 
     `starts` holds, by name, where parameters were when a penalty first asked for that.
     """
-    models: dict[int, Mapping[str, Tensor]] = {}  # models that are references, by id
+    by_name = cache(parameters_by_name)  # of models that are references
+
+    def bind_one(selected: Selected, written: Penalty) -> SingleBinding:
+        owner, part = selected.owner, bind_parameter(selected)
+        parameter = part.parameter
+
+        def find_array(argument: str, source: Any) -> Tensor:
+            if isinstance(source, nn.Module):
+                source = by_name(source)
+            tensor = None if isinstance(source, str) else _find_array(argument, source, part)
+            is_own = (
+                tensor is not None
+                and not (is_sharded(tensor) or is_sharded(parameter))
+                and tensor.data_ptr() == parameter.data_ptr()
+            )
+            if tensor is None or is_own:  # "start", or the parameter itself
+                if owner.name not in starts:
+                    starts[owner.name] = parameter.detach().clone()
+                return starts[owner.name]
+            return tensor.clone()  # a state_dict's tensors are the parameters' own
+
+        resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
+        return SingleBinding(owner.name, with_arrays(resolved, find_array), written, (part,))
+
     return [
-        _bound(item, item.penalty, starts, models)
+        bind_one(item, item.penalty)
         for item in selected
         if item.penalty is not None and not isinstance(item.by, Joint | Effective)
     ]
 
 
-def _bound(
-    selected: Selected,
-    written: Penalty,
-    starts: dict[str, Tensor],
-    models: dict[int, Mapping[str, Tensor]],
-) -> SingleBinding:
-    owner, part = selected.owner, bind_parameter(selected)
-    parameter = part.parameter
-
-    def array(argument: str, source: Any) -> Tensor:
-        if isinstance(source, nn.Module):
-            if id(source) not in models:
-                models[id(source)] = _by_name(source)
-            source = models[id(source)]
-        tensor = None if isinstance(source, str) else _array(argument, source, part)
-        if tensor is None or _is_same(tensor, parameter):  # "start", or the parameter itself
-            if owner.name not in starts:
-                starts[owner.name] = parameter.detach().clone()
-            return starts[owner.name]
-        return tensor.clone()  # a state_dict's tensors are the parameters' own
-
-    resolved = with_groups(written, lambda side: lay_out_units(side, owner, parameter))
-    penalty = with_arrays(resolved, array)
-    return SingleBinding(owner.name, penalty, written, (part,))
-
-
 def bind_parameter(selected: Selected) -> BoundParameter:
     """The selected parameter under all of its names."""
-    owners = selected.candidate.owners
-    names = (name for place in owners for name in (place.name, place.alias, place.path))
+    names = (name for owner in selected.candidate.owners for name in owner.names)
     return BoundParameter(
         selected.owner.name, selected.candidate.parameter, tuple(dict.fromkeys(names))
     )
 
 
-def _is_same(first: Tensor, second: Tensor) -> bool:
-    """Whether two tensors of one shape share their memory."""
-    return (
-        not is_sharded(first) and not is_sharded(second) and first.data_ptr() == second.data_ptr()
-    )
-
-
-def _by_name(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters of a model under each of their names."""
-    return {
-        name: candidate.parameter
-        for candidate in candidates(model)
-        for owner in candidate.owners
-        for name in owner.names
-    }
-
-
-def _array(argument: str, source: Any, part: BoundParameter) -> Tensor:
+def _find_array(argument: str, source: Any, part: BoundParameter) -> Tensor:
     """Look up the array for a parameter, in a mapping by names or one for all; no copy."""
     if isinstance(source, Mapping):
         name = next((name for name in part.aliases if name in source), None)
@@ -261,14 +247,10 @@ class ModelWatch:
 
     def __init__(self, model: nn.Module) -> None:
         self._seen = [
-            (values, list(values()), _identities(values()))
+            (values, list(map(id, values())), list(values()))  # kept, so that no id is reused
             for module in model.modules()
             for values in member_values(module)
         ]
 
     def has_changed(self) -> bool:
-        return any(_identities(values()) != before for values, _, before in self._seen)
-
-
-def _identities(members: Iterable[object]) -> list[int]:
-    return list(map(id, members))  # of objects that are kept, so none is reused
+        return any(list(map(id, values())) != before for values, before, _ in self._seen)

@@ -192,17 +192,12 @@ class BoundModel:
         """The number that multiplies every strength now: the factor, or 0 while zeros are held."""
         return self._factor if self.held is None else 0.0
 
-    def pursue(self, target: Target | None) -> Callable[[], None]:
-        """Lead to this target, from where a loaded run was; returns what ends it."""
+    def pursue(self, target: Target | None) -> None:
+        """Lead to this target, from where a loaded run was."""
         self.target = target
         if target is not None and self.loaded_target is not None:
             target.load(self.loaded_target)
         self.loaded_target = None
-
-        def end() -> None:
-            self.target = None
-
-        return end
 
     def hold_zeros(self, *, of_loaded_weights: bool = False) -> None:
         """Hold what is 0 now, or what is 0 at the next step; see `Regularized.hold_zeros`."""
@@ -245,7 +240,7 @@ class BoundModel:
     def advance(self) -> None:
         """Count a step, and let the schedule set the factor for the next one."""
         self.steps += 1
-        self.momentum.note_step()
+        self.momentum.is_restored = False
         if self._schedule is not None:
             self.factor = factor_at(self._schedule, self.steps)
 
@@ -254,7 +249,9 @@ class BoundModel:
         self.refresh()
         self.steps = 0
         self.schedule = self._schedule
-        self.momentum.reset(None if self.host is None else self.host.optimizer)
+        self.momentum.clear()
+        if self.host is not None:
+            self.momentum.start(self.host.optimizer)
         self.unknown_starts = set(self.starts)
         self._take_unknown_starts()
         self.unknown_starts = set(self.starts)  # the model may still be initialized again

@@ -140,7 +140,9 @@ def carry(optimizer: Optimizer, bound: BoundModel, lost: Lost = tuple) -> None:
     try:
         if bound not in carrier.resume_loaded() and not bound.momentum.is_restored:
             steps = _steps_shown(bound, optimizer)
-            if steps and steps > _most_changes(bound):  # these steps were made elsewhere
+            # torch counts how often a tensor was changed in this process.
+            most_changes = max((part.parameter._version for part in bound.parts), default=0)
+            if steps and steps > most_changes:  # these steps were made elsewhere
                 _warn_of_nothing_saved(bound, optimizer, lost, steps)
     except BaseException:
         _release(carrier, bound)
@@ -236,8 +238,3 @@ def _steps_shown(bound: BoundModel, optimizer: Optimizer) -> int | None:
         group["momentum"] for group in optimizer.param_groups
     )
     return None if is_stateless or any(states) else 0
-
-
-def _most_changes(bound: BoundModel) -> int:
-    """How often penalized parameters were changed in this process, by torch's own count."""
-    return max((part.parameter._version for part in bound.parts), default=0)

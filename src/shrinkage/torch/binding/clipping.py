@@ -103,7 +103,15 @@ def clip_grad_norm_(
     >>> [round(x, 4) for x in model.weight[0].tolist()]
     [0.9, 0.88]
     """
-    listed = _read_parameters(parameters)
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not listed:
+        warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=2)
+    for parameter in listed:
+        if not isinstance(parameter, Tensor):
+            raise TypeError(
+                "parameters must be tensors, as of model.parameters(), got a "
+                f"{type(parameter).__name__}"
+            )
     return clip_(listed, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
@@ -119,17 +127,24 @@ def clip_(
     scale: float = 1.0,
 ) -> Tensor:
     """`clip_grad_norm_` of gradients that are `scale` times as large as in the step, under AMP."""
-    limit = _check_limit(max_norm)
+    number = max_norm.item() if isinstance(max_norm, Tensor) else max_norm
+    limit = checked_number("max_norm", number)
+    if not limit >= 0.0:
+        raise ValueError(
+            f"max_norm must be >= 0, got {limit}; to clip nothing, leave the call out or pass "
+            'float("inf")'
+        )
     held = [parameter for parameter in parameters if parameter.grad is not None]
-    shares = {parameter: _present_share(parameter, is_untouched=True) for parameter in held}
-    entries = [_values_of(parameter.grad) for parameter in held if parameter.grad is not None]
+    shares = {parameter: _find_share(parameter, is_untouched=True) for parameter in held}
+    gradients = [parameter.grad for parameter in held if parameter.grad is not None]
+    entries = [grad.coalesce().values() if grad.is_sparse else grad for grad in gradients]
     norm = get_total_norm(entries, norm_type, error_if_nonfinite, foreach)
     if scale != 1.0:
         norm = norm / scale
     clip_grads_with_norm_(held, limit, norm, foreach)
     share = float(torch.clamp(limit / (gather_shards(norm) + TINY), max=1.0))
     for parameter in held:
-        shares[parameter] *= share
+        shares[parameter] *= share  # once for each time that it is given, as its gradient
     for parameter, product in shares.items():
         _store_share(parameter, product)
     return norm
@@ -137,7 +152,7 @@ def clip_(
 
 def clipped_share(parameter: Tensor) -> float:
     """The c by which the present gradient of a parameter was clipped; 1 where it was not."""
-    return _present_share(parameter) if _clips else 1.0
+    return _find_share(parameter) if _clips else 1.0
 
 
 def forget_clipping(parameters: Iterable[Tensor]) -> None:
@@ -153,47 +168,17 @@ def is_any_clipped() -> bool:
 
 
 def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
-    """Whether a penalty that goes this way is clipped together with the gradients.
+    """Whether clipping the gradients scales the strength of a penalty that is applied so.
 
-    A decay outside the gradient is not, as that of AdamW is not; but for SGD with ``scale="lr"``,
-    where it takes the gradient's part.
+    It leaves a decay outside the gradient as it is, as it leaves AdamW's own. The exception is SGD
+    with ``scale="lr"``, where a decay does the same as a term of the gradient.
     """
     if how == "decoupled":
         return scale == "lr" and is_sgd
     return how in ("coupled", "proximal")
 
 
-def _read_parameters(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Read the parameters once, since they may come from a generator."""
-    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    if not listed:
-        warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=3)
-    for parameter in listed:
-        if not isinstance(parameter, Tensor):
-            raise TypeError(
-                "parameters must be tensors, as of model.parameters(), got a "
-                f"{type(parameter).__name__}"
-            )
-    return listed
-
-
-def _check_limit(max_norm: float | Tensor) -> float:
-    number = max_norm.item() if isinstance(max_norm, Tensor) else max_norm
-    limit = checked_number("max_norm", number)
-    if not limit >= 0.0:
-        raise ValueError(
-            f"max_norm must be >= 0, got {limit}; to clip nothing, leave the call out or pass "
-            'float("inf")'
-        )
-    return limit
-
-
-def _values_of(gradient: Tensor) -> Tensor:
-    """The entries whose norm is the gradient's norm: the values of a sparse one."""
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
-
-
-def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
+def _find_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
     A new gradient tensor was not clipped. One that was changed in place may have been

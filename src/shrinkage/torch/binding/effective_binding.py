@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,11 @@ from typing import NoReturn, final
 import torch
 from torch import Tensor
 
-from shrinkage.penalties import Penalty, Toward, Weighted
+from shrinkage.penalties import Toward, Weighted
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.describing import construction
 from shrinkage.penalties.rebuild import with_groups
-from shrinkage.torch.binding.bindings import Binding, Reading, Update, bind_parameter
+from shrinkage.torch.binding.bindings import Binding, bind_parameter
 from shrinkage.torch.models.effective import (
     FACTORS_TAKEN,
     Effective,
@@ -27,13 +28,13 @@ from shrinkage.torch.models.effective import (
     scaling_of,
 )
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.tensors.kinds import OwnStep, is_sharded
+from shrinkage.torch.tensors.kinds import is_sharded
 
 Compute = Callable[[list[Tensor]], Tensor]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EffectiveBinding(Binding):
     """A penalty on a tensor that is computed from the parts, which it reaches by the chain rule."""
 
@@ -72,24 +73,11 @@ class EffectiveBinding(Binding):
             "NuclearNorm(lam))"
         )
 
-    def update_(self, update: Update, amounts: Sequence[float | Tensor]) -> None:
-        self._refuse()
-
-    def prox_(self, readings: Sequence[Reading | None], factor: float, *, rows: bool) -> None:
-        self._refuse()
-
-    def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
-        self._refuse()
-
-    def set_(self, w: Tensor) -> None:
-        self._refuse()
-
-    def zero_(self, mask: Tensor) -> None:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         self.check_settable("this")
         raise AssertionError
+
+    update_ = prox_ = read_step = set_ = zero_ = _refuse
 
 
 def bind_effective(selected: Sequence[Selected]) -> list[EffectiveBinding]:
@@ -106,16 +94,21 @@ def bind_effective(selected: Sequence[Selected]) -> list[EffectiveBinding]:
             name = matching_name(item.by, item.owner)
             assert name is not None
             members.setdefault((item.by, name), []).append(item)
-    return [_bound(key, name, chosen) for (key, name), chosen in members.items()]
+    return [_bind_one(key, name, chosen) for (key, name), chosen in members.items()]
 
 
-def _bound(key: Effective, name: str, chosen: Sequence[Selected]) -> EffectiveBinding:
+def _bind_one(key: Effective, name: str, chosen: Sequence[Selected]) -> EffectiveBinding:
+    def find_axis(side: str) -> int:
+        if side not in {"out", "in"}:
+            raise ValueError(f'{key!r}: groups must be "out", "in" or an axis, got {side!r}')
+        return 0 if side == "out" else 1
+
     written = chosen[0].penalty
     assert written is not None
     for item in chosen:
         if is_sharded(item.candidate.parameter):
             raise ValueError(f"{key!r}: {item.owner.name} is spread over processes")
-    ordered: list[Selected] = list(chosen)
+    ordered = chosen
     compute: Compute
     inputs = [parametrization_of(item.owner) for item in chosen]
     if inputs[0] is not None and not key.factors:
@@ -124,15 +117,21 @@ def _bound(key: Effective, name: str, chosen: Sequence[Selected]) -> EffectiveBi
             raise ValueError(f"{key!r}: an earlier key takes a part of {name}; {FACTORS_TAKEN}")
         compute = partial(parametrized, module, tuple(each[1] for each in inputs if each))
     else:
-        ordered = _factors(key, name, chosen)
-        compute = partial(_product, scaling=1.0 if key.factors else scaling_of(ordered[0].owner))
+        ordered = _sort_factors(key, name, chosen)
+        scaling = 1.0 if key.factors else scaling_of(ordered[0].owner)
+        compute = partial(multiply, scaling=scaling)
     parts = tuple(map(bind_parameter, ordered))
-    penalty = with_groups(written, lambda side: _axis(key, side))
-    _check_penalty(key, written)
+    penalty = with_groups(written, find_axis)
+    for term in terms(written):
+        if isinstance(term, Toward | Weighted):
+            raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
+        reason = term.why_not("gradient")
+        if reason is not None:
+            raise ValueError(f"{key!r}: {reason}")
     return EffectiveBinding(f"effective {name}", penalty, written, parts, compute)
 
 
-def _factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list[Selected]:
+def _sort_factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list[Selected]:
     """The factors of the product in its order."""
     if key.factors:
         by_name = {each: item for item in chosen for each in item.owner.names}
@@ -151,31 +150,7 @@ def _factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list[Sele
                 f"earlier key takes one: {FACTORS_TAKEN}"
             )
     shapes = [tuple(item.candidate.parameter.shape) for item in ordered]
-    flat = [(shape[0], _size(shape[1:])) for shape in shapes]
+    flat = [(shape[0], math.prod(shape[1:])) for shape in shapes]
     if any(left[1] != right[0] for left, right in pairwise(flat)):
         raise ValueError(f"{key!r}: factors of shapes {shapes} have no product")
     return ordered
-
-
-def _size(shape: Sequence[int]) -> int:
-    return int(torch.Size(shape).numel())
-
-
-def _product(tensors: list[Tensor], *, scaling: float) -> Tensor:
-    product = multiply(tensors)
-    return product if scaling == 1.0 else scaling * product
-
-
-def _axis(key: Effective, side: str) -> int:
-    if side not in {"out", "in"}:
-        raise ValueError(f'{key!r}: groups must be "out", "in" or an axis, got {side!r}')
-    return 0 if side == "out" else 1
-
-
-def _check_penalty(key: Effective, penalty: Penalty) -> None:
-    for term in terms(penalty):
-        if isinstance(term, Toward | Weighted):
-            raise ValueError(f"{key!r}: {construction(term)} is for one parameter")
-        reason = term.why_not("gradient")
-        if reason is not None:
-            raise ValueError(f"{key!r}: {reason}")

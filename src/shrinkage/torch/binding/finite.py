@@ -24,28 +24,24 @@ def check_finite(total: Tensor, bindings: Sequence[Binding], step: int, factor: 
     """
     if total.device.type != "cpu" or torch.compiler.is_compiling():
         return
-    is_transformed = storage_bytes(total) is None
-    if not is_transformed and not math.isfinite(total.item()):
-        raise FloatingPointError(_explosion(bindings, step, factor))
-
-
-def _explosion(bindings: Sequence[Binding], step: int, factor: float) -> str:
-    """Describe a penalty that is infinite or NaN: its parameter, its formula and the step."""
+    if storage_bytes(total) is None or math.isfinite(total.item()):
+        return
     for binding in bindings:
         w = binding.read_array().detach()
-        if not math.isfinite(stack_scalars([binding.value(w)]).item()):
-            if binding.written.traits.is_constrained:
-                return (
-                    f"the penalty is infinite: {binding.name} is outside "
-                    f"{binding.written.formula}; after a proximal step it will be inside"
-                )
-            largest = stack_scalars([w.abs().max()]).item()
-            return (
-                f"the penalty is not finite at step {step}: {binding.name} under "
-                f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
-                "strength, or clip the gradients"
+        if math.isfinite(stack_scalars([binding.value(w)]).item()):
+            continue
+        if binding.written.traits.is_constrained:
+            raise FloatingPointError(
+                f"the penalty is infinite: {binding.name} is outside "
+                f"{binding.written.formula}; after a proximal step it will be inside"
             )
-    return (
+        largest = stack_scalars([w.abs().max()]).item()
+        raise FloatingPointError(
+            f"the penalty is not finite at step {step}: {binding.name} under "
+            f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
+            "strength, or clip the gradients"
+        )
+    raise FloatingPointError(
         f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
         f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-from shrinkage.penalties import Penalty, Toward, Weighted
+from shrinkage.penalties import Toward, Weighted
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.describing import construction
 from shrinkage.torch.binding.bindings import (
@@ -32,7 +32,7 @@ from shrinkage.torch.tensors.updates import add_dense_, is_active, limited_prox
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JointBinding(Binding):
     """A penalty bound to the matrix (units, entries) of a `Joint`.
 
@@ -69,7 +69,7 @@ class JointBinding(Binding):
                 part.parameter.copy_(piece)
 
     def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
-        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
+        own_steps = [r.read() if r is not None else OwnStep(0.0, math.inf) for r in readings]
         steps, limits = zip(*own_steps, strict=True)
         return OwnStep(self._spread(steps), self._spread(limits))
 
@@ -117,13 +117,19 @@ def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
     for item in selected:
         if isinstance(item.by, Joint) and item.penalty is not None:
             members.setdefault(item.by, []).append(item)
-    return [_gathered(joint, chosen) for joint, chosen in members.items()]
+    return [_bind_one(joint, chosen) for joint, chosen in members.items()]
 
 
-def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
+def _bind_one(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
     written = chosen[0].penalty
     assert written is not None
-    _check_penalty(joint, written)
+    for term in terms(written):
+        if isinstance(term, Toward | Weighted):
+            raise ValueError(f"{joint!r}: {construction(term)} is for one parameter")
+        if getattr(term, "groups", "out") not in ("out", 0):
+            raise ValueError(
+                f'{joint!r}: its units are the groups; leave groups="out" in {construction(term)}'
+            )
     by_name = {name: item for item in chosen for name in item.owner.names}
     ordered = [by_name[name] for name in joint.names]
     parts = tuple(bind_parameter(item) for item in ordered)
@@ -134,7 +140,8 @@ def _gathered(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
         rows.append(unit_rows(side, item.owner, part.parameter))
     _check_sides(joint, [item.owner for item in ordered], parts, rows)
     are_channels = [isinstance(item.owner.module, CONVOLUTION) for item in ordered]
-    return JointBinding(str(joint), written, written, parts, _matched(joint, rows, are_channels))
+    matched = _match_units(joint, rows, are_channels)
+    return JointBinding(str(joint), written, written, parts, matched)
 
 
 def _check_sides(
@@ -180,7 +187,9 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
     )
 
 
-def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -> tuple[Rows, ...]:
+def _match_units(
+    joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]
+) -> tuple[Rows, ...]:
     """Give all members one number of units: the entries of a flattened channel go together."""
     channels = [row.units for row, is_channel in zip(rows, are_channels, strict=True) if is_channel]
     units = (channels or [rows[0].units])[0]
@@ -195,13 +204,3 @@ def _matched(joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]) -
                 "weight whose columns are meant"
             )
     return tuple(replace(row, units=units) for row in rows)
-
-
-def _check_penalty(joint: Joint, penalty: Penalty) -> None:
-    for term in terms(penalty):
-        if isinstance(term, Toward | Weighted):
-            raise ValueError(f"{joint!r}: {construction(term)} is for one parameter")
-        if getattr(term, "groups", "out") not in ("out", 0):
-            raise ValueError(
-                f'{joint!r}: its units are the groups; leave groups="out" in {construction(term)}'
-            )

@@ -36,21 +36,23 @@ def find_lam_max(bound: BoundModel, closure: LossClosure) -> float:
                 f"{binding.name}: under {binding.written!r} zero is a local minimum at any "
                 "strength, so there is no lam_max; L1 or GroupLasso on the same groups have one"
             )
-    strengths = [lam for binding in bindings for lam in _strengths(binding.penalty)]
+    every_term = (term for binding in bindings for term in terms(binding.penalty))
+    strengths = [lam for term in every_term if (lam := float(getattr(term, "lam", 0.0))) > 0.0]
     if not strengths:
         raise ValueError("lam_max needs a penalty with a strength lam above 0")
     with _at_zero(bound, closure):
-        gradients = _gradients(bound, closure)
+        weights = {part.name: part.parameter for part in bound.parts}
+        trained = {name: w for name, w in weights.items() if w.requires_grad}
+        found = torch.autograd.grad(
+            _evaluate_loss(closure), list(trained.values()), allow_unused=True
+        )
+        known = {name: g.detach() for name, g in zip(trained, found, strict=True) if g is not None}
+        gradients = {name: known.get(name, torch.zeros_like(w)) for name, w in weights.items()}
         factors = [
-            _least_factor(binding.penalty, gather_shards(binding.read_array(gradients)))
+            _find_least_factor(binding.penalty, gather_shards(binding.read_array(gradients)))
             for binding in bindings
         ]
     return max(factors) * strengths[0]
-
-
-def _strengths(penalty: Penalty) -> Iterator[float]:
-    lams = (float(getattr(term, "lam", 0.0)) for term in terms(penalty))
-    return (lam for lam in lams if lam > 0.0)
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def _minimize_(parameters: Sequence[Tensor], closure: LossClosure) -> None:
     )
 
     def evaluate() -> Tensor:
-        loss = _loss(closure)
+        loss = _evaluate_loss(closure)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
@@ -98,18 +100,7 @@ def _minimize_(parameters: Sequence[Tensor], closure: LossClosure) -> None:
             parameter.grad = gradient
 
 
-def _gradients(bound: BoundModel, closure: LossClosure) -> dict[str, Tensor]:
-    parts = [part for part in bound.parts if part.parameter.requires_grad]
-    weights = [part.parameter for part in parts]
-    found = torch.autograd.grad(_loss(closure), weights, allow_unused=True)
-    gradients = {part.name: torch.zeros_like(part.parameter) for part in bound.parts}
-    for part, gradient in zip(parts, found, strict=True):
-        if gradient is not None:
-            gradients[part.name] = gradient.detach()
-    return gradients
-
-
-def _loss(closure: LossClosure) -> Tensor:
+def _evaluate_loss(closure: LossClosure) -> Tensor:
     with torch.enable_grad():
         loss = closure()
     if not isinstance(loss, Tensor) or not loss.requires_grad:
@@ -120,7 +111,7 @@ def _loss(closure: LossClosure) -> Tensor:
     return loss
 
 
-def _least_factor(penalty: Penalty, gradient: Tensor) -> float:
+def _find_least_factor(penalty: Penalty, gradient: Tensor) -> float:
     """The least f at which a small step against the gradient from 0 is undone by f·Ω's prox."""
     gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float64))
     largest = float(gradient.abs().max()) if gradient.numel() else 0.0

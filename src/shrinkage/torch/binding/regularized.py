@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from shrinkage.torch.binding.averages import copy_zeros
 from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.lam_max import LossClosure, find_lam_max
-from shrinkage.torch.binding.sparsity import Sparsity, zeros_of
+from shrinkage.torch.binding.sparsity import Sparsity, copy_zeros, zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.schedules import Schedule
 

@@ -77,7 +77,7 @@ class Target:
         return {"has_told_floor": self.has_told_floor, "goals": goals}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; goals that it does not hold begin anew, and others are warned of."""
+        """Continue from `state`; warn of a goal that had another share, and start new ones at 0."""
         self.has_told_floor = bool(state["has_told_floor"])
         for pattern, goal in self.goals.items():
             saved = dict(state["goals"].get(pattern, {}))
@@ -138,7 +138,14 @@ def make_target(
         name = "target" if pattern == "*" else f"target[{pattern!r}]"
         if not isinstance(pattern, str):
             raise TypeError(f"target maps patterns of names to shares, got the key {pattern!r}")
-        goals[pattern] = Goal(_checked_share(name, share))
+        number = checked_number(name, share)
+        if not 0.0 < number < 1.0:
+            hint = f"; {number:g} % is {number / 100:g}" if 1.0 < number < 100.0 else ""
+            raise ValueError(
+                f"{name} must be a share of zeros between 0 and 1, both excluded, got "
+                f"{number:g}{hint}"
+            )
+        goals[pattern] = Goal(number)
     if steps is None:
         raise ValueError(
             "target needs target_steps, the steps over which the zeros are made: about a third of "
@@ -154,16 +161,6 @@ def make_target(
             )
     start = _checked_count("target_start", 0 if start is None else start, 0)
     return Target(goals, start, _checked_count("target_steps", steps, 1), floor)
-
-
-def _checked_share(name: str, share: object) -> float:
-    number = checked_number(name, share)
-    if not 0.0 < number < 1.0:
-        hint = f"; {number:g} % is {number / 100:g}" if 1.0 < number < 100.0 else ""
-        raise ValueError(
-            f"{name} must be a share of zeros between 0 and 1, both excluded, got {number:g}{hint}"
-        )
-    return number
 
 
 def _checked_count(name: str, value: object, least: int) -> int:

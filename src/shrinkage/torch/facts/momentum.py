@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_share
-from shrinkage.torch.facts.scale import first_lr
 
 Named = tuple[Group, str, Tensor]  # a parameter with its group and its name
 
@@ -37,16 +36,6 @@ class MomentumFill:
         """Forget everything at detach, since later steps are not seen."""
         self.buffers.clear()
         self.first_lrs.clear()
-        self.is_restored = False
-
-    def reset(self, optimizer: Optimizer | None) -> None:
-        """Start again for this optimizer, or forget everything."""
-        self.clear()
-        if optimizer is not None:
-            self.start(optimizer)
-
-    def note_step(self) -> None:
-        """Note a step, after which a loaded state is no longer new."""
         self.is_restored = False
 
     def prepare(self, optimizer: Optimizer, parameters: Iterable[Named]) -> None:
@@ -84,7 +73,13 @@ class MomentumFill:
         groups = optimizer.param_groups
         self.first_lrs += [float(late["lr"]) for late in groups[len(self.first_lrs) :]]
         number = next(number for number, other in enumerate(groups) if other is group)
-        return first_lr(group, number, self.first_lrs[number])
+        first = float(group.get("initial_lr", self.first_lrs[number]))
+        if first <= 0:
+            raise ValueError(
+                f'scale="schedule" divides by the first learning rate, which is {first:g} in group '
+                f'{number}; set initial_lr there, or use scale="lr"'
+            )
+        return first
 
     def state_dict(self) -> dict[str, Any]:
         return {"momentum": dict(self.buffers), "first_lrs": list(self.first_lrs)}

@@ -26,11 +26,12 @@ def lost_in_rounding(
     if how == "proximal":
         clause = "does not converge exactly, since moves under half its resolution are lost"
         return add_resolution(w, clause)
-    is_rounded_with_gradient = how == "coupled" and (
-        not isinstance(optimizer, torch.optim.SGD) or group["momentum"]
-    )
+    if how == "coupled" and (not isinstance(optimizer, torch.optim.SGD) or group["momentum"]):
+        return None  # the optimizer rounds the decay together with the gradient
     amount = float(group["lr"] if scale == "lr" else 1.0)
-    share = 0.0 if is_rounded_with_gradient else amount * _decay_share(penalty, w)
+    absolute, square, _ = penalty.split()
+    usual_size = float(local_shard(w.detach()).float().abs().mean())
+    share = amount * (2 * square + absolute / max(usual_size, 1e-30))  # of such a weight
     return add_resolution(w, cannot_hold(share)) if 0 < share < finest else None
 
 
@@ -43,10 +44,3 @@ def add_resolution(w: Tensor, clause: str) -> str:
     """A clause on a 16-bit parameter, with its type and its resolution."""
     dtype = str(w.dtype).removeprefix("torch.")
     return f"is {dtype}, which {clause} (resolution {resolution(w):.1g})"
-
-
-def _decay_share(penalty: Penalty, w: Tensor) -> float:
-    """∂Ω of a weight of usual size, as a share of it; of a shard, of this process' part."""
-    absolute, square, _ = penalty.split()
-    size = float(local_shard(w.detach()).float().abs().mean())
-    return 2 * square + absolute / max(size, 1e-30)

@@ -28,34 +28,21 @@ _RULES: dict[type[Optimizer], Rule] = {
     torch.optim.SparseAdam: own_step.sparse_adam,
 }
 # Optimizers whose step is measured, by package and class, as the packages need not be installed:
-# each was shown to rest at the Lasso (tests/other_optimizers.py), but with the option named here.
-MEASURED: dict[str, str | None] = {
-    **dict.fromkeys(
-        f"timm.{name}"
-        for name in (
-            *(
-                "AdafactorBigVision",
-                "AdamP",
-                "AdamWLegacy",
-                "Adan",
-                "Adopt",
-                "Lamb",
-                "LaProp",
-                "Lars",
-                "Lion",
-            ),
-            *("Mars", "Muon", "NAdamLegacy", "NAdamW", "NvNovoGrad", "RAdamLegacy", "SGDP", "SGDW"),
-        )
-    ),
-    **dict.fromkeys(
-        f"pytorch_optimizer.{name}"
-        for name in (
-            *("AdamW", "ADOPT", "Lamb", "Lion", "Muon", "NAdam", "QHAdam", "SignSGD"),
-            *("StableAdamW", "Tiger"),
-        )
-    ),
+# each was shown to converge to the Lasso (tests/other_optimizers.py), but with the option named
+# here, if one is.
+TIMM = (
+    *("AdafactorBigVision", "AdamP", "AdamWLegacy", "Adan", "Adopt", "Lamb", "LaProp", "Lars"),
+    *("Lion", "Mars", "Muon", "NAdamLegacy", "NAdamW", "NvNovoGrad", "RAdamLegacy", "SGDP", "SGDW"),
+)
+PYTORCH_OPTIMIZER = (
+    *("AdamW", "ADOPT", "Lamb", "Lion", "Muon", "NAdam", "QHAdam", "SignSGD", "StableAdamW"),
+    "Tiger",
+)
+MEASURED = {
+    **{f"timm.{name}": "" for name in TIMM},
+    **{f"pytorch_optimizer.{name}": "" for name in PYTORCH_OPTIMIZER},
     "timm.Adafactor": "caution",
-    "torch.Adafactor": None,
+    "torch.Adafactor": "",
     "transformers.Adafactor": "relative_step",
 }
 _DENSE = "its metric is a dense matrix"
@@ -124,10 +111,13 @@ def rule_for(
     owner: Any = kind
     for base in kind.__mro__:
         found = _RULES.get(base)
-        if found is None and (reason := _why_none(base, optimizer, parameters)):
+        if found is None and (reason := _explain_no_rule(base, optimizer, parameters)):
             tail = remedy if reason in {_DENSE, _ORTHOGONAL} else with_metric
             raise ValueError(f"proximal does not work with {kind.__name__}: {reason}; {tail}")
-        found = found or _rule_by_name(base, optimizer)
+        name = f"{base.__module__.partition('.')[0]}.{base.__name__}"
+        if found is None and name in MEASURED:
+            is_changed = any(group.get(MEASURED[name]) for group in optimizer.param_groups)
+            found = None if is_changed else measured
         if found is not None:
             owner = base
             break
@@ -164,18 +154,9 @@ def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None
         )
 
 
-def _rule_by_name(kind: type, optimizer: Optimizer) -> Rule | None:
-    """The rule for a class of another package; one whose masks change the step is measured."""
-    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-
-    def has(option: str | None) -> bool:
-        groups = optimizer.param_groups
-        return option is not None and any(group.get(option) for group in groups)
-
-    return measured if name in MEASURED and not has(MEASURED[name]) else None
-
-
-def _why_none(kind: type, optimizer: Optimizer, parameters: Collection[Tensor]) -> str | None:
+def _explain_no_rule(
+    kind: type, optimizer: Optimizer, parameters: Collection[Tensor]
+) -> str | None:
     """Why a class of optimizers has no step for each entry of these parameters."""
     reason = WITHOUT_METRIC.get(kind.__name__)
     if reason is not _ORTHOGONAL:

@@ -6,8 +6,6 @@ import difflib
 
 from torch import Tensor
 
-from shrinkage.torch.facts.own_step import Group
-
 HOWS = ("coupled", "decoupled", "proximal")
 SCALES = ("lr", "schedule", "none")
 
@@ -46,20 +44,3 @@ def decoupled_amount(
         return factor
     amount = lr if factor == 1.0 else factor * lr
     return amount / first_lr if scale == "schedule" else amount
-
-
-def first_lr(group: Group, number: int, seen: float) -> float:
-    """lr₀: the group's `initial_lr`, else the learning rate that it was first seen with.
-
-    Raises
-    ------
-    ValueError
-        If it is 0.
-    """
-    first = float(group.get("initial_lr", seen))
-    if first <= 0:
-        raise ValueError(
-            f'scale="schedule" divides by the first learning rate, which is {first:g} in group '
-            f'{number}; set initial_lr there, or use scale="lr"'
-        )
-    return first

@@ -35,11 +35,10 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
     """The optimizers that this one steps in place of its own arithmetic, with where they are."""
     if any(base.__name__ in OWN_STEP for base in type(optimizer).__mro__):
         return []
-    candidates = list(_optimizers_in(optimizer))
     held = {id(p) for group in _groups(optimizer) for p in group["params"]}
     return [
         (path, inner)
-        for path, inner in candidates
+        for path, inner in _find_optimizers(optimizer)
         if not isinstance(optimizer, Optimizer)
         or any(id(p) in held for group in _groups(inner) for p in group["params"])
     ]
@@ -72,7 +71,7 @@ def check_optimizer(optimizer: object) -> None:
             optimizer.register_state_dict_post_hook,
             optimizer.register_load_state_dict_post_hook,
         ):
-            register(_do_nothing).remove()
+            register(lambda *_: None).remove()
     except AttributeError:
         raise ValueError(
             f"{name} did not call torch.optim.Optimizer.__init__, so torch has no place for its "
@@ -81,11 +80,7 @@ def check_optimizer(optimizer: object) -> None:
         ) from None
 
 
-def _do_nothing(*arguments: object) -> None:
-    """A hook that is removed at once."""
-
-
-def _optimizers_in(optimizer: object) -> Iterator[tuple[str, Optimizer]]:
+def _find_optimizers(optimizer: object) -> Iterator[tuple[str, Optimizer]]:
     for name, value in getattr(optimizer, "__dict__", {}).items():
         if isinstance(value, Optimizer) and value is not optimizer:
             yield name, value

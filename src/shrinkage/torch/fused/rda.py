@@ -23,7 +23,7 @@ from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.binding.regularized import Regularized
-from shrinkage.torch.facts.initializing import is_initializing
+from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import is_active, limited_prox
 

@@ -50,7 +50,7 @@ def find_projections(module: nn.Module, parent: nn.Module | None) -> Projections
 
     BERT keeps the output projection in the parent module, as `output.dense` of `parent`.
     """
-    incoming = _incoming(module)
+    incoming = _find_incoming(module)
     out = _first_linear(module, OUTPUTS)
     if out is None and parent is not None:
         beside = own_children(parent).get("output")
@@ -71,16 +71,15 @@ def find_projections_around(layer: nn.Module, ancestors: Sequence[nn.Module]) ->
     return None
 
 
-def _incoming(module: nn.Module) -> tuple[Incoming, ...] | None:
+def _find_incoming(module: nn.Module) -> tuple[Incoming, ...] | None:
     for query_name in QUERIES:
         query = _first_linear(module, (query_name,))
         if query is None:
             continue
         first = Incoming(query, is_query=True)
-        names = [query_name.replace("query", other) for other in ("key", "value")]
-        if "query" not in query_name:
-            names = [_renamed(query_name, other) for other in "kv"]
-        key, value = (_first_linear(module, (name,)) for name in names)
+        written, others = ("query", ("key", "value")) if "query" in query_name else ("q", "kv")
+        start, _, end = query_name.rpartition(written)  # "linear_k" for "linear_q"
+        key, value = (_first_linear(module, (start + other + end,)) for other in others)
         if key is not None and value is not None:
             return first, Incoming(key), Incoming(value)
         both = _first_linear(module, KEYS_AND_VALUES)
@@ -90,12 +89,6 @@ def _incoming(module: nn.Module) -> tuple[Incoming, ...] | None:
         return (Incoming(together, parts=3),)
     by_head = _first_linear(module, BY_HEAD)
     return None if by_head is None else (Incoming(by_head),)
-
-
-def _renamed(query: str, other: str) -> str:
-    """ "k_proj" for "q_proj", "to_k" for "to_q", "linear_k" for "linear_q"."""
-    place = query.rindex("q")
-    return query[:place] + other + query[place + 1 :]
 
 
 def _first_linear(module: nn.Module, names: Sequence[str]) -> nn.Module | None:

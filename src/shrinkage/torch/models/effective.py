@@ -1,4 +1,7 @@
-"""Weights that a model computes from its parameters: products of LoRA, parametrized tensors."""
+"""Weights that a model computes from its parameters: products of LoRA, parametrized tensors.
+
+Some of them are divided by their own size (`divided_by_size`).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from typing import Any, final
 
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from shrinkage.torch.models.owners import Owner
+from shrinkage.torch.private import own_parameters
 
 FACTOR = re.compile(
     r"(?:(?P<layer>.*)\.)?lora_(?P<side>[ABab])(?:\.(?P<adapter>\w+?))??(?:\.weight)?"
@@ -20,6 +24,7 @@ FACTOR = re.compile(
 
 ORIGINAL = re.compile(r"(?P<layer>.*\.)?parametrizations\.(?P<tensor>\w+)\.(?P<key>original\d*)")
 
+ZEROED = {"weight norm": "a row", "spectral norm": "the whole"}  # what must not be 0, by divisor
 FACTORS_TAKEN = (
     "one mapping cannot penalize both an effective weight and a parameter that it is computed "
     "from; give each a Regularizer of its own, and add the penalty() of one of them to the loss"
@@ -112,12 +117,19 @@ def effective_name(owner: Owner) -> str | None:
 
 def parametrization_of(owner: Owner) -> tuple[ParametrizationList, str] | None:
     """The parametrization that a parameter is an input of, and its name there."""
-    found = ORIGINAL.fullmatch(owner.name)
-    if found is None:
-        return None
-    lists: Any = getattr(owner.module, "parametrizations", {})
-    inner = lists[found["tensor"]] if found["tensor"] in lists else None  # noqa: SIM401
-    return (inner, found["key"]) if isinstance(inner, ParametrizationList) else None
+    found, steps = ORIGINAL.fullmatch(owner.name), _parametrizations(owner)
+    return None if found is None or steps is None else (steps, found["key"])
+
+
+def parametrization_class(owner: Owner) -> str | None:
+    """The class of the first parametrization that makes the weight from this parameter, or None."""
+    steps = _parametrizations(owner)
+    return None if steps is None else type(steps[0]).__name__
+
+
+def _parametrizations(owner: Owner) -> ParametrizationList | None:
+    module: Any = owner.module
+    return module.parametrizations[owner.key] if is_parametrized(module, owner.key) else None
 
 
 def is_second_factor(owner: Owner) -> bool:
@@ -140,12 +152,12 @@ def scaling_of(owner: Owner) -> float:
     return 1.0
 
 
-def multiply(tensors: list[Tensor]) -> Tensor:
-    """The product of matrices; of a kernel its entries are one axis."""
+def multiply(tensors: list[Tensor], *, scaling: float) -> Tensor:
+    """The product of matrices times `scaling`; of a kernel its entries are one axis."""
     product = tensors[0].flatten(1)
     for tensor in tensors[1:]:
         product = product @ tensor.flatten(1)
-    return product
+    return product if scaling == 1.0 else scaling * product
 
 
 def parametrized(
@@ -159,3 +171,24 @@ def parametrized(
     given = dict(zip(keys, tensors, strict=True))
     result: Tensor = functional_call(module, buffers | given, ())
     return result
+
+
+def divided_by_size(owner: Owner) -> str | None:
+    """What divides a weight by its own size before the layer uses it, or None.
+
+    "weight norm" divides each row by its norm, "spectral norm" the whole by its largest singular
+    value, in their forms of today (`torch.nn.utils.parametrizations`) and of before (hooks that
+    store ``weight_v`` and ``weight_g``, or ``weight_orig`` and ``weight_u``). A row, or a whole,
+    that is exactly 0 then makes every output NaN.
+    """
+    module, key = owner.module, owner.key
+    if key.endswith("_v") and f"{key.removesuffix('_v')}_g" in own_parameters(module):
+        return "weight norm"
+    if key.endswith("_orig") and f"{key.removesuffix('_orig')}_u" in dict(
+        module.named_buffers(recurse=False)
+    ):
+        return "spectral norm"
+    name = parametrization_class(owner)
+    if name == "_WeightNorm" and owner.name.endswith("original1"):
+        return "weight norm"
+    return "spectral norm" if name == "_SpectralNorm" else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 
 from shrinkage.torch.models.attention import Incoming, Projections, find_projections
-from shrinkage.torch.models.joint import Joint
-from shrinkage.torch.models.joint_search import find_joints
+from shrinkage.torch.models.joint import Joint, find_joints
 from shrinkage.torch.models.layers import count_units, looks_like, parameter_keys
 from shrinkage.torch.models.owners import Modules
 from shrinkage.torch.private import own_parameters
@@ -61,27 +60,20 @@ def _find(
     module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
 ) -> list[Joint] | None:
     if isinstance(module, nn.MultiheadAttention):
-        return [Joint(*_of_torch(module, modules))]
+        prefix, size = modules.prefix(module), module.embed_dim // module.num_heads
+        parts = dict.fromkeys(("q_proj_weight", "k_proj_weight", "v_proj_weight"), "")
+        parts |= dict.fromkeys(("in_proj_weight", "in_proj_bias"), "3x")
+        there = {key: part for key, part in parts.items() if getattr(module, key) is not None}
+        incoming = (f"{prefix}{key}:out:heads:{part}{size}" for key, part in there.items())
+        return [Joint(*incoming, f"{modules.prefix(module.out_proj)}weight:in:heads:{size}")]
     projections = find_projections(module, ancestors[-1] if ancestors else None)
     if projections is None:
         return None if looks_like("Attention|Attn", module) else []
-    members = _members(module, ancestors, projections, modules)
+    members = _list_members(module, ancestors, projections, modules)
     return None if members is None else [Joint(*members)]
 
 
-def _of_torch(module: nn.MultiheadAttention, modules: Modules) -> Iterator[str]:
-    size = module.embed_dim // module.num_heads
-    prefix = modules.prefix(module)
-    for key in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
-        if getattr(module, key) is not None:
-            yield f"{prefix}{key}:out:heads:{size}"
-    for key in ("in_proj_weight", "in_proj_bias"):
-        if getattr(module, key) is not None:
-            yield f"{prefix}{key}:out:heads:3x{size}"
-    yield f"{modules.prefix(module.out_proj)}weight:in:heads:{size}"
-
-
-def _members(
+def _list_members(
     module: nn.Module,
     ancestors: Sequence[nn.Module],
     projections: Projections,
@@ -99,7 +91,9 @@ def _members(
     members: list[str] = []
     for projection in projections.incoming:
         layer = projection.layer
-        side = _side(projection, count_units(layer)[0], count, shared, projections.is_by_head)
+        side = _choose_side(
+            projection, count_units(layer)[0], count, shared, projections.is_by_head
+        )
         if side is None:
             return None
         members += [f"{modules.prefix(layer)}{key}{side}" for key in parameter_keys(layer)]
@@ -109,7 +103,9 @@ def _members(
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 
-def _side(projection: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
+def _choose_side(
+    projection: Incoming, rows: int, count: int, shared: int, is_by_head: bool
+) -> str | None:
     """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"

@@ -55,20 +55,25 @@ def candidates(model: nn.Module) -> list[Candidate]:
         If a parameter has no shape yet (lazy modules).
     """
     by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
-    for owner, parameter in _owners(model, "", "", (), ()):
+    for owner, parameter in _find_owners(model, "", "", (), ()):
         by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
-    return [_candidate(parameter, owners) for parameter, owners in by_id.values()]
+    for _, owners in by_id.values():
+        if any(owner.asks_no_decay for owner in owners):  # one place speaks for all of them
+            owners[:] = [
+                replace(owner, kind=NO_DECAY if owner.kind == "weight" else owner.kind)
+                for owner in owners
+            ]
+    return [Candidate(parameter, tuple(owners)) for parameter, owners in by_id.values()]
 
 
-def _candidate(parameter: torch.Tensor, owners: list[Owner]) -> Candidate:
-    """Make a candidate; one place that asks for no decay speaks for all of them."""
-    if any(owner.asks_no_decay for owner in owners):
-        kinds = [NO_DECAY if owner.kind == "weight" else owner.kind for owner in owners]
-        owners = [
-            replace(owner, kind=kind, asks_no_decay=True)
-            for owner, kind in zip(owners, kinds, strict=True)
-        ]
-    return Candidate(parameter, tuple(owners))
+def parameters_by_name(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters of a model under each of their names, without and with wrappers' prefixes."""
+    return {
+        name: candidate.parameter
+        for candidate in candidates(model)
+        for owner in candidate.owners
+        for name in owner.names
+    }
 
 
 def modules_by_name(
@@ -115,7 +120,7 @@ def _wraps(module: nn.Module, key: str) -> bool:
     return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
 
 
-def _owners(
+def _find_owners(
     module: nn.Module,
     prefix: str,
     path: str,
@@ -146,14 +151,14 @@ def _owners(
         if child is None:
             continue
         if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
-            for original in _originals(module, child):
+            for original in _find_originals(module, child):
                 yield place(*original)
         else:
             inner = prefix if _wraps(module, key) else f"{prefix}{key}."
-            yield from _owners(child, inner, f"{path}{key}.", (*above, module), requests)
+            yield from _find_owners(child, inner, f"{path}{key}.", (*above, module), requests)
 
 
-def _originals(
+def _find_originals(
     module: nn.Module, lists: nn.Module
 ) -> Iterator[tuple[torch.Tensor, str, str, str, str]]:
     """The original parameters of parametrized tensors, as owned by the parametrized module."""

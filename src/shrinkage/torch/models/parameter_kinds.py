@@ -51,7 +51,10 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
         return "bias"
     if isinstance(module, nn.PReLU):
         return "a slope"
-    if parameter.ndim >= 2 and "weight" in key and _is_layer(module):
+    is_layer = isinstance(module, LAYERS) or any(
+        LAYER_NAMES.search(kind.__name__) for kind in type(module).__mro__
+    )
+    if parameter.ndim >= 2 and "weight" in key and is_layer:
         return "weight"  # also of one input or one output
     if POSITIONS_AND_TOKENS.search(key):
         return "a position embedding or a token"
@@ -59,12 +62,6 @@ def kind_of(module: nn.Module, key: str, parameter: Tensor) -> str:
     if sum(size > 1 for size in parameter.shape) < 2 and not is_matrix:
         return "one-dimensional"  # as a gain of shape (1, 1, 1, channels) is
     return "weight"
-
-
-def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, LAYERS) or any(
-        LAYER_NAMES.search(kind.__name__) for kind in type(module).__mro__
-    )
 
 
 @dataclass(frozen=True)
@@ -99,14 +96,14 @@ class Request:
 
 def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
     """Read ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module."""
-    names, keywords = _asked(module, "no_weight_decay"), _asked(module, "no_weight_decay_keywords")
+    names, keywords = _ask(module, "no_weight_decay"), _ask(module, "no_weight_decay_keywords")
     if not names and not keywords:
         return None
     whole = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     return Request(prefix, path, frozenset(names & whole), frozenset(names - whole), keywords)
 
 
-def _asked(module: nn.Module, method: str) -> frozenset[str]:
+def _ask(module: nn.Module, method: str) -> frozenset[str]:
     is_own = method in module.__dict__ or hasattr(type(module), method)
     ask: Any = getattr(module, method) if is_own else None  # a wrapper passes its model's on
     if not callable(ask) or isinstance(ask, nn.Module):
@@ -117,14 +114,14 @@ def _asked(module: nn.Module, method: str) -> frozenset[str]:
         warnings.warn(
             f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
             "penalized as other parameters are; leave it out with on= or a None in the mapping",
-            stacklevel=_level_of_caller(),
+            stacklevel=_find_level_of_caller(),
         )
         return frozenset()
     names = [answer] if isinstance(answer, str) else answer if isinstance(answer, Iterable) else ()
     return frozenset(name for name in names if isinstance(name, str) and name)
 
 
-def _level_of_caller() -> int:
+def _find_level_of_caller() -> int:
     """The `stacklevel` at which a warning points to the first line outside this library and torch.
 
     Modules are searched recursively, so the number of frames depends on the model.

@@ -42,7 +42,7 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
         If a pattern, a type or a predicate reaches nothing.
     """
     pool = candidates(model)
-    rules, reach_all = _rules(penalty, on)
+    rules, reach_all = _list_rules(penalty, on)
     for selector, _ in rules:
         _check_kind(selector)
     used = [False] * len(rules)
@@ -50,7 +50,13 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
     for (selector, _), was_used in zip(rules, used, strict=True):
         if isinstance(selector, Joint):
             _check_joint(selector, chosen)
-        hit = _first_hit(selector, pool, reach_all)
+        hits = (
+            owner.name
+            for candidate in pool
+            for owner in candidate.owners
+            if _matches(selector, owner, candidate.parameter, reach_all)
+        )
+        hit = next(hits, None)  # even if an earlier selector takes it
         if hit is None:
             raise ValueError(_explain_nothing(selector, pool))
         if isinstance(penalty, Mapping) and not was_used:
@@ -64,14 +70,14 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
     return chosen
 
 
-def each_name_alone(
+def decide_for_each_name(
     candidate: Candidate, penalty: Penalties, on: On | None
 ) -> dict[str, Penalty | None]:
     """The penalty that a tied parameter would get under each of its names alone.
 
     Empty where a selector is one of its whole names, since that selector is meant for it.
     """
-    rules, reach_all = _rules(penalty, on)
+    rules, reach_all = _list_rules(penalty, on)
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
     if any(isinstance(selector, str) and selector in names for selector, _ in rules):
         return {}
@@ -82,7 +88,7 @@ def each_name_alone(
     }
 
 
-def _rules(penalty: Penalties, on: On | None) -> tuple[list[tuple[Any, Penalty | None]], bool]:
+def _list_rules(penalty: Penalties, on: On | None) -> tuple[list[Rule], bool]:
     """Selectors with their penalties, in order; and whether patterns reach everything."""
     if isinstance(penalty, Mapping):
         if on is not None and on != "all":
@@ -124,11 +130,9 @@ def _check_kind(selector: object) -> None:
 
 
 def _decide(
-    candidate: Candidate,
-    rules: Sequence[tuple[Any, Penalty | None]],
-    reach_all: bool,
-    used: list[bool],
+    candidate: Candidate, rules: Sequence[Rule], reach_all: bool, used: list[bool]
 ) -> Selected:
+    """What the first rule that matches says of a parameter; notes in `used` which one it was."""
     for number, (selector, penalty) in enumerate(rules):
         for owner in candidate.owners:
             if _matches(selector, owner, candidate.parameter, reach_all):
@@ -158,15 +162,6 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
         return False
     names_bias = re.search(r"(?<![a-zA-Z0-9])bias(?![a-z])", selector.rsplit(".", 1)[-1])
     return reach_all or owner.kind == "weight" or (owner.kind == "bias" and bool(names_bias))
-
-
-def _first_hit(selector: Selector, pool: Sequence[Candidate], reach_all: bool) -> str | None:
-    """The first name that a selector matches, even if an earlier selector takes it."""
-    for candidate in pool:
-        for owner in candidate.owners:
-            if _matches(selector, owner, candidate.parameter, reach_all):
-                return owner.name
-    return None
 
 
 def _check_joint(joint: Joint, chosen: Sequence[Selected]) -> None:

@@ -57,7 +57,14 @@ def replace_by_names(
 
 def _replace_by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate]) -> Any:
     if isinstance(selector, nn.Module):
-        return _pattern_of(selector, model)
+        kind, inner = type(selector).__name__, unwrapped(selector)[0]
+        if next(selector.parameters(), None) is None:
+            raise ValueError(f"this {kind} holds no parameter that could be penalized")
+        for prefix, module, _ in modules_by_name(model):
+            if module is inner or module is selector:
+                escaped = re.sub(r"([*?[])", r"[\1]", prefix)
+                return f"{escaped}*"
+        raise ValueError(f"this {kind} is no layer of the model; give one that is, or its pattern")
     if _is_named_parameter(selector):
         selector = selector[1]
     if not isinstance(selector, torch.Tensor):
@@ -69,18 +76,6 @@ def _replace_by_name(selector: Any, model: nn.Module, pool: Sequence[Candidate])
         f"a tensor of shape {tuple(selector.shape)} is no parameter of the model; name it by its "
         "pattern, or give the parameter itself, model.fc.weight"
     )
-
-
-def _pattern_of(layer: nn.Module, model: nn.Module) -> str:
-    inner = unwrapped(layer)[0]
-    kind = type(layer).__name__
-    if next(layer.parameters(), None) is None:
-        raise ValueError(f"this {kind} holds no parameter that could be penalized")
-    for prefix, module, _ in modules_by_name(model):
-        if module is inner or module is layer:
-            escaped = re.sub(r"([*?[])", r"[\1]", prefix)
-            return f"{escaped}*"
-    raise ValueError(f"this {kind} is no layer of the model; give one that is, or its pattern")
 
 
 def _is_named_parameter(selector: object) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from shrinkage.torch.tensors.shards import spread_of, sum_of_earlier_shards, sum_over_shards
+from shrinkage.torch.tensors.kinds import spread_of, sum_of_earlier_shards, sum_over_shards
 
 TOP, BINS = 17, 1 << 14  # a bin is a float's bits above the TOP lower ones; as in the kernels
 LOWER = ((8, 1 << 9), (0, 1 << 8))  # how the lower bits are looked at: shift and number of bins
@@ -86,7 +86,9 @@ def take_smallest(pools: Sequence[Pool], count: int) -> float:
         pool.is_full = is_full
         pool.take(chosen)
     reached = thresholds[~level.is_full]
-    return _as_float(int(reached[0])) if len(reached) else float("inf")
+    if not len(reached):
+        return float("inf")
+    return float(reached[:1].to(torch.int32).view(torch.float32))
 
 
 def _find_bins(counts: Tensor, last: _Level, most: Tensor, count: int) -> _Level:
@@ -138,10 +140,6 @@ def _sum_up(counts: Tensor, pools: Sequence[Pool]) -> Tensor:
         if spread is not None:
             counts[numbers] = sum_over_shards(counts[numbers], pools[numbers[0]].sharded_like)
     return counts
-
-
-def _as_float(bits: int) -> float:
-    return float(torch.tensor(bits, dtype=torch.int32).view(torch.float32))
 
 
 def bits_of(numbers: Tensor) -> Tensor:

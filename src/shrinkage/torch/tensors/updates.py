@@ -150,10 +150,15 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
 
 
 def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float) -> None:
-    """The limited prox of absolute values and squares, with few temporaries; eats `step`."""
+    """The limited prox of absolute values and squares, with few temporaries; overwrites `step`."""
     absolute, square, _ = penalty.split()
     if not square:
-        _soft_threshold_(block, _cap_(_multiply_(step, absolute), limit))
+        threshold = _multiply_(step, absolute)
+        if isinstance(threshold, Tensor):
+            threshold.clamp_(max=limit)
+        else:
+            threshold = min(threshold, limit)
+        _soft_threshold_(block, threshold)
         return
     shrink = 1.0 + step * (2.0 * square)
     target = block / shrink
@@ -168,12 +173,6 @@ def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float
 def _multiply_(step: float | Tensor, strength: float) -> float | Tensor:
     """step·strength; a tensor of steps for each entry is overwritten."""
     return step.mul_(strength) if isinstance(step, Tensor) and step.ndim else step * strength
-
-
-def _cap_(threshold: float | Tensor, limit: float) -> float | Tensor:
-    if isinstance(threshold, Tensor):
-        return threshold.clamp_(max=limit) if threshold.ndim else threshold.clamp(max=limit)
-    return min(threshold, limit)
 
 
 def _soft_threshold_(parameter: Tensor, threshold: float | Tensor) -> None:

@@ -7,6 +7,7 @@ Numba takes seconds to import.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,9 +82,11 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None]:
         (w,) = ctx.saved_tensors
-        again = torch.is_grad_enabled() or is_differentiating_forward()
-        scale = None if again else _number(above)
-        if scale is None:  # it is to be differentiated again, or several gradients go together
+        scale = None
+        if not (torch.is_grad_enabled() or is_differentiating_forward()):
+            with suppress(RuntimeError):  # under vmap it is several numbers
+                scale = float(above)
+        if scale is None:  # also where it is to be differentiated again
             return above * ctx.penalty.gradient(w), None
         from shrinkage.kernels.scalar_forms import scalar_form_of
         from shrinkage.kernels.value_and_gradient import gradient_into
@@ -93,11 +96,3 @@ class _Value(torch.autograd.Function):
         gradient = torch.empty_like(w)
         gradient_into(_vector(gradient), _vector(w), *known, scale, torch.get_num_threads())
         return gradient, None
-
-
-def _number(value: Tensor) -> float | None:
-    """What a tensor of no dimension holds, or None where that is several numbers under vmap."""
-    try:
-        return float(value)
-    except RuntimeError:
-        return None

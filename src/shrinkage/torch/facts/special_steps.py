@@ -1,10 +1,22 @@
-"""Steps that only make an optimizer's state."""
+"""Steps that are not like the others: under AMP's gradient scaler, or to make a state alone."""
 
 from __future__ import annotations
 
 from torch.optim import Optimizer
 
 from shrinkage.torch.tensors.kinds import gather_shards
+
+
+def grad_scale_of(optimizer: Optimizer) -> float:
+    """The number by which AMP's scaler has multiplied the gradients of a `fused` step; else 1."""
+    scale = getattr(optimizer, "grad_scale", None)
+    return 1.0 if scale is None else float(scale)
+
+
+def skips_step(optimizer: Optimizer) -> bool:
+    """Whether AMP's scaler found infinite gradients, so that the step moves nothing."""
+    found_inf = getattr(optimizer, "found_inf", None)
+    return found_inf is not None and bool(found_inf)
 
 
 def is_initializing(optimizer: Optimizer) -> bool:
