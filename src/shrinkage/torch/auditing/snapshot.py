@@ -186,10 +186,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: nn.Module,
-    optimizers: Sequence[Optimizer],
-    bound: BoundModel | None = None,
-    **run: Any,
+    model: nn.Module, optimizers: Sequence[Optimizer], bound: BoundModel | None = None, **run: Any
 ) -> Snapshot:
     """Look at model, optimizers and regularizer as they are now.
 
