@@ -39,11 +39,11 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
             reason = f"{type(error).__name__}: {shorten(error)}"
             entries.append(Entry(library, f"it is installed but does not import: {reason}"))
             continue
-        entries += [Entry(f"{library}.{name}") for name in _own(module, seen)]
+        entries += [Entry(f"{library}.{name}") for name in _find_new(module, seen)]
     return entries
 
 
-def _own(module: ModuleType, seen: set[int]) -> list[str]:
+def _find_new(module: ModuleType, seen: set[int]) -> list[str]:
     """The names of its optimizers that were not seen before; of two names of one, its own."""
     kinds = {name: kind for name, kind in vars(module).items() if is_optimizer(kind)}
     names: list[str] = []

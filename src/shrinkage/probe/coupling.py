@@ -18,9 +18,9 @@ from shrinkage.probe.arguments import parameters_of
 from shrinkage.probe.law_fit import Fitted
 from shrinkage.probe.measure import (
     Setting,
-    effects,
     is_cautious,
     known_gradient,
+    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -89,7 +89,7 @@ def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fit
     tolerance = min(SAME, max(10 * min(by_order.values()), ROUNDING))
     orders = [order for order, missed in by_order.items() if missed < tolerance]
     is_added = by_term[nearest] < SAME
-    cautious = law.cautious or is_cautious(effects(runs)[0], start, known)
+    cautious = law.cautious or is_cautious(measure_effects(runs)[0], start, known)
     return Coupling(
         coupled=None if orders and is_added else not (orders or cautious),
         order="either" if len(orders) == 2 else "".join(orders),
@@ -119,7 +119,7 @@ def _measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted)
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)
     pair = run_pair(stepper, start, gentle, no_gradient, SETTLED + law.step)
-    moves = effects(pair)
+    moves = measure_effects(pair)
     if not torch.isfinite(moves).all():
         return 1.0
     bases = torch.stack([law.shape.basis(w) for w in pair[0][:-1]])

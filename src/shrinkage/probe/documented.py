@@ -51,23 +51,10 @@ SUBTRACTED = Promise(
 )
 
 NAMES = {
-    "SGD": L2,
-    "Adam": L2,
-    "Adamax": L2,
-    "Adagrad": L2,
-    "Adadelta": L2,
-    "RMSprop": L2,
-    "ASGD": L2,
-    "NAdam": L2,
-    "RAdam": L2,
-    "AdamW": DECOUPLED,
-    "NAdamW": DECOUPLED,
-    "SGDW": DECOUPLED,
-    "Lion": DECOUPLED,
-    "Muon": DECOUPLED,
-    "Adafactor": DECOUPLED,
-    "DecoupledSGDW": SCHEDULED,
-    "DecoupledAdamW": SCHEDULED,
+    **dict.fromkeys(("SGD", "Adam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "ASGD"), L2),
+    **dict.fromkeys(("NAdam", "RAdam"), L2),
+    **dict.fromkeys(("AdamW", "NAdamW", "SGDW", "Lion", "Muon", "Adafactor"), DECOUPLED),
+    **dict.fromkeys(("DecoupledSGDW", "DecoupledAdamW"), SCHEDULED),
 }
 SWITCHES = ("weight_decouple", "decoupled_weight_decay", "decouple_weight_decay")
 # Arguments of optimizers that scale their steps, and so their decay, by a number they find.
@@ -85,11 +72,13 @@ def find_promise(factory: Factory) -> Promise | None:
         return None
     for name in SWITCHES:
         if name in parameters_of(factory):
-            decoupled = DECOUPLED if not _argument(factory, "fixed_decay") else UNSCALED
-            promise = decoupled if _argument(factory, name) else L2
-            return replace(promise, source=f"{name}={_argument(factory, name)}")
+            decoupled = DECOUPLED if not _read_argument(factory, "fixed_decay") else UNSCALED
+            promise = decoupled if _read_argument(factory, name) else L2
+            return replace(promise, source=f"{name}={_read_argument(factory, name)}")
     if name_of(factory).startswith("shrinkage.torch.SGDW"):
-        return replace(_own_sgdw(factory), source="its documentation")
+        undivided = SUBTRACTED if _read_argument(factory, "weight_norm") == 1 else UNSCALED
+        promise = DECOUPLED if _read_argument(factory, "scale") == "lr" else undivided
+        return replace(promise, source="its documentation")
     if class_name(factory) in NAMES:
         return replace(NAMES[class_name(factory)], source="its name")
     documentation = getattr(factory, "func", factory).__doc__
@@ -100,13 +89,7 @@ def find_promise(factory: Factory) -> Promise | None:
     return None
 
 
-def _own_sgdw(factory: Factory) -> Promise:
-    if _argument(factory, "scale") == "lr":
-        return DECOUPLED
-    return SUBTRACTED if _argument(factory, "weight_norm") == 1 else UNSCALED
-
-
-def _argument(factory: Factory, name: str) -> Any:
+def _read_argument(factory: Factory, name: str) -> Any:
     """The value of an argument, by default or from a partial."""
     parameter = parameters_of(factory).get(name)
     return None if parameter is None else parameter.default

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,9 +32,12 @@ class Shape:
     def basis(self, w: Tensor) -> Tensor:
         """The function of the weights that the coefficient multiplies."""
         if self.form == "mixture":
-            whole = [share / self.coefficient * _basis(name, w, 0.0) for name, share in self.terms]
+            whole = [
+                share / self.coefficient * _evaluate_basis(name, w, 0.0)
+                for name, share in self.terms
+            ]
             return torch.stack(whole).sum(dim=0)
-        return _basis(self.form, w, self.weight_exponent or 0.0)
+        return _evaluate_basis(self.form, w, self.weight_exponent or 0.0)
 
     @property
     def size_exponent(self) -> float | None:
@@ -57,7 +60,7 @@ class Shape:
         return torch.where(moved.abs() > w.abs(), -w, moved) if self.clipped else moved
 
 
-def _basis(form: str, w: Tensor, exponent: float) -> Tensor:
+def _evaluate_basis(form: str, w: Tensor, exponent: float) -> Tensor:
     if form == "proportional":
         return w
     if form == "sign":
@@ -85,47 +88,41 @@ def fit(effect: Tensor, w: Tensor) -> Shape:
     size = float(effect.norm())
     if not size > NOTHING * float(w.norm()):
         return Shape("none", 0.0, 0.0)
-    simple = [_fit_basis(form, effect, w) for form in ("proportional", "sign", "constant")]
-    simple.append(_fit_soft_threshold(effect, w))
-    candidates = [
-        simple,
-        [_fit_power(effect, w)],
-        [_fit_singular_values(effect, w)],
-        [_fit_mixture(effect, w)],
+    simple = [
+        *(_fit_basis(form, effect, w) for form in ("proportional", "sign", "constant")),
+        # A step along the sign that stops at 0.
+        _with_misfit(Shape("sign", float(effect.abs().max()), 1.0, 0.0, clipped=True), effect, w),
     ]
-    for shapes in candidates:
-        best = min(shapes, key=lambda shape: shape.misfit)
-        if best.misfit < CLOSE:
-            return best
-    return min((shape for shapes in candidates for shape in shapes), key=lambda shape: shape.misfit)
+    others = [fit_form(effect, w) for fit_form in (_fit_power, _fit_singular_values, _fit_mixture)]
+    candidates = [min(simple, key=lambda shape: shape.misfit), *others]
+    nearest = min(candidates, key=lambda shape: shape.misfit)
+    return next((shape for shape in candidates if shape.misfit < CLOSE), nearest)
 
 
 def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
-    misfit = float((effect - shape.effect(w)).norm() / effect.norm())
-    return Shape(**{**shape.__dict__, "misfit": misfit})
+    return replace(shape, misfit=float((effect - shape.effect(w)).norm() / effect.norm()))
 
 
 def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
-    basis = _basis(form, w, 0.0)
+    basis = _evaluate_basis(form, w, 0.0)
     coefficient = -float((effect * basis).sum() / (basis * basis).sum())
     exponent = {"proportional": 1.0, "sign": 0.0}.get(form)
     return _with_misfit(Shape(form, coefficient, 1.0, exponent), effect, w)
 
 
-def _fit_soft_threshold(effect: Tensor, w: Tensor) -> Shape:
-    """Fit a step along the sign that stops at 0."""
-    threshold = float(effect.abs().max())
-    return _with_misfit(Shape("sign", threshold, 1.0, 0.0, clipped=True), effect, w)
+def _fit_line(sizes: Tensor, amounts: Tensor) -> tuple[float, Tensor, Tensor]:
+    """The slope of log(amounts) over log(sizes), and both logarithms."""
+    logs, heights = sizes.log(), amounts.log()
+    centred = logs - logs.mean()
+    return float((centred * heights).sum() / (centred * centred).sum()), logs, heights
 
 
 def _fit_power(effect: Tensor, w: Tensor) -> Shape:
     nonzero = w != 0
-    moved, sizes = effect[nonzero], w[nonzero].abs()
+    moved = effect[nonzero]
     if bool((moved == 0).any()) or bool((effect[~nonzero].abs() > NOTHING).any()):
         return Shape("power", 0.0, 1.0)
-    heights, logs = moved.abs().log(), sizes.log()
-    centred = logs - logs.mean()
-    exponent = float((centred * heights).sum() / (centred * centred).sum())
+    exponent, logs, heights = _fit_line(w[nonzero].abs(), moved.abs())
     sign = -torch.sign((moved * w[nonzero]).sum())
     level = float((heights.mean() - exponent * logs.mean()).exp() * sign)
     return _with_misfit(Shape("power", level, 1.0, snap(exponent)), effect, w)
@@ -139,16 +136,14 @@ def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
     turned = -(left.T @ effect @ right.T).diagonal()
     if bool((turned <= 0).any()):
         return Shape("matrix", 0.0, 1.0)
-    heights, logs = turned.log(), values.log()
-    centred = logs - logs.mean()
-    exponent = snap(float((centred * heights).sum() / (centred * centred).sum()))
-    level = float((heights - exponent * logs).mean().exp())
-    return _with_misfit(Shape("matrix", level, 1.0, exponent), effect, w)
+    slope, logs, heights = _fit_line(values, turned)
+    level = float((heights - snap(slope) * logs).mean().exp())
+    return _with_misfit(Shape("matrix", level, 1.0, snap(slope)), effect, w)
 
 
 def _fit_mixture(effect: Tensor, w: Tensor) -> Shape:
     names = ("proportional", "sign", "constant")
-    columns = torch.stack([_basis(name, w, 0.0).flatten() for name in names], dim=1)
+    columns = torch.stack([_evaluate_basis(name, w, 0.0).flatten() for name in names], dim=1)
     solved = -torch.linalg.lstsq(columns, effect.flatten().unsqueeze(1)).solution.flatten()
     shares = {
         name: float(share)
@@ -192,7 +187,7 @@ COUNTS: dict[str, Callable[[Tensor], float]] = {
 SIZES = NORMS | COUNTS
 
 
-def _drawn(seed: int, *shape: int) -> Tensor:
+def _draw(seed: int, *shape: int) -> Tensor:
     """Weights of both signs, of sizes that vary, one of them 0."""
     generator = torch.Generator().manual_seed(seed)
     w = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -201,8 +196,8 @@ def _drawn(seed: int, *shape: int) -> Tensor:
     return w
 
 
-OTHERS = (_drawn(1, 9, 4), _drawn(2, 3, 7))  # to find the factors
-UNLIKE = 1.3 * _drawn(3, 20, 11)  # to see whether they hold
+OTHERS = (_draw(1, 9, 4), _draw(2, 3, 7))  # to find the factors
+UNLIKE = 1.3 * _draw(3, 20, 11)  # to see whether they hold
 
 
 def evaluate_factors(factors: Factors, w: Tensor) -> float:
@@ -228,7 +223,7 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     of_norms: list[Factors] = [((name, exponent),) for name in NORMS] if exponent else [()]
     of_counts: list[Factors] = [((name, half),) for name in COUNTS for half in HALVES]
     candidates = [*of_norms, *((*norm, *count) for norm in of_norms for count in of_counts)]
-    missed = [_missed(factors, seen) for factors in candidates]
+    missed = [_measure_miss(factors, seen) for factors in candidates]
     least = min(missed)
     if not least < CLOSE:
         return (("‖w‖", exponent),) if exponent else ()
@@ -239,7 +234,7 @@ def find_factors(exponent: float, seen: Sequence[tuple[Tensor, float]]) -> Facto
     )
 
 
-def _missed(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> float:
+def _measure_miss(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> float:
     """The largest share of an amount that the factors leave unexplained."""
     (first, amount), *others = seen
     level = amount / evaluate_factors(factors, first)

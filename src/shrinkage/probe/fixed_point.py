@@ -86,11 +86,13 @@ def find_objective(stepper: Stepper) -> str:
     if objective.kind in PENALTIES:
         if not _holds_elsewhere(stepper, objective, lr):
             return NO_PENALTY
-        return _describe_strength(stepper, objective, lr) + _under_momentum(stepper, objective)
+        return _describe_strength(stepper, objective, lr) + _describe_under_momentum(
+            stepper, objective
+        )
     if objective.kind == "zero":
-        return _at_constant_lr(stepper)
+        return _describe_at_constant_lr(stepper)
     if objective.kind:
-        return (BOX if objective.kind == "box" else UNPENALIZED) + _under_noise(stepper)
+        return (BOX if objective.kind == "box" else UNPENALIZED) + _describe_under_noise(stepper)
     return UNKNOWN if converged else NOT_CONVERGED
 
 
@@ -211,7 +213,7 @@ def _describe_strength(stepper: Stepper, objective: Objective, lr: float) -> str
     )
 
 
-def _at_constant_lr(stepper: Stepper) -> str:
+def _describe_at_constant_lr(stepper: Stepper) -> str:
     """Describe a decay that does not fall with the learning rate, from several runs."""
     strengths = torch.cat(
         [
@@ -226,7 +228,7 @@ def _at_constant_lr(stepper: Stepper) -> str:
     return f"{PENALTIES['L2'].format(strength)} at a constant lr, and goes to 0 as lr does"
 
 
-def _under_noise(stepper: Stepper) -> str:
+def _describe_under_noise(stepper: Stepper) -> str:
     """The clause on gradients whose noise differs between entries; "" where it changes nothing."""
     w = _run_to_convergence(stepper, noise=NOISE)
     strengths = measure_strengths("L2", w) / STRENGTH
@@ -238,7 +240,7 @@ def _under_noise(stepper: Stepper) -> str:
     )
 
 
-def _under_momentum(stepper: Stepper, alone: Objective) -> str:
+def _describe_under_momentum(stepper: Stepper, alone: Objective) -> str:
     parameter = parameters_of(stepper.factory).get("momentum")
     if parameter is None or parameter.default != 0:
         return ""

@@ -13,64 +13,55 @@ def write_formula(law: Fitted | None) -> str:
     """``w ← (1 − lr·wd)·w`` and its like."""
     if law is None or law.shape.form == "none":
         return "w ← w"
-    amount = _write_rate(law)
+    amount, sign = _write_rate(law), "+" if law.coefficient < 0 else "−"
     if law.shape.form == "proportional" and not law.factors:
-        return _share(amount, law)
-    sign = "+" if law.coefficient < 0 else "−"
+        shares = {"implicit": f"w/(1 + {amount})", "exponential": f"exp(−{amount})·w"}
+        return f"w ← {shares.get(law.share, f'(1 {sign} {amount})·w')}"
     if law.shape.clipped:
         return f"w ← sign(w)·max(|w| − {amount}, 0)"
-    times = "" if law.shape.form == "constant" else f"·{_basis(law)}"
-    return f"w ← w {sign} {amount}{times}{_of_size(law)}"
-
-
-def _share(amount: str, law: Fitted) -> str:
-    if law.share == "implicit":
-        return f"w ← w/(1 + {amount})"
-    if law.share == "exponential":
-        return f"w ← exp(−{amount})·w"
-    return f"w ← (1 {'+' if law.coefficient < 0 else '−'} {amount})·w"
+    times = "" if law.shape.form == "constant" else f"·{_write_basis(law)}"
+    by_size = "".join(f"·{_write_power(name, exponent)}" for name, exponent in law.factors)
+    return f"w ← w {sign} {amount}{times}{by_size}"
 
 
 def _write_rate(law: Fitted) -> str:
     """``coefficient·lr^a·lr₀^b·wd^c``: "2·lr·wd", "(lr/lr₀)·wd"."""
-    rates = _power("lr", law.exponents.lr)
+    rates = _write_power("lr", law.exponents.lr)
     if law.exponents.first_lr < 0:
-        rates = f"({rates or '1'}/{_power('lr₀', -law.exponents.first_lr)})"
+        rates = f"({rates or '1'}/{_write_power('lr₀', -law.exponents.first_lr)})"
     elif law.exponents.first_lr > 0:
-        rates = "·".join(filter(None, (rates, _power("lr₀", law.exponents.first_lr))))
-    factors = [_number(abs(law.coefficient)), rates, _power("wd", law.exponents.strength)]
+        rates = "·".join(filter(None, (rates, _write_power("lr₀", law.exponents.first_lr))))
+    factors = [
+        _write_number(abs(law.coefficient)),
+        rates,
+        _write_power("wd", law.exponents.strength),
+    ]
     return "·".join(filter(None, factors)) or "1"
 
 
-def _number(value: float) -> str:
+def _write_number(value: float) -> str:
+    """A factor; "" for 1."""
     return "" if abs(value - 1) < 5e-3 else f"{value:.3g}"
 
 
-def _power(name: str, exponent: float) -> str:
+def _write_power(name: str, exponent: float) -> str:
     if exponent == 0 or not math.isfinite(exponent):
         return ""
     return name if exponent == 1 else f"{name}{f'{exponent:g}'.translate(SUPERSCRIPTS)}"
 
 
-def _basis(law: Fitted) -> str:
+def _write_basis(law: Fitted) -> str:
     shape = law.shape
     if shape.form == "power":
         return f"sign(w)·|w|^{shape.weight_exponent:g}"
     if shape.form == "matrix":
         if shape.weight_exponent == 0:
             return "UVᵀ (w = USVᵀ)"
-        return f"U{_power('S', shape.weight_exponent or 0.0)}Vᵀ (w = USVᵀ)"
+        return f"U{_write_power('S', shape.weight_exponent or 0.0)}Vᵀ (w = USVᵀ)"
     if shape.form == "mixture":
         names = {"proportional": "w", "sign": "sign(w)", "constant": "1"}
-        parts = [(share / shape.coefficient, names[name]) for name, share in shape.terms]
-        return f"({' + '.join(_term(share, name) for share, name in parts)})"
+        parts = [
+            (_write_number(share / shape.coefficient), names[name]) for name, share in shape.terms
+        ]
+        return f"({' + '.join('·'.join(filter(None, part)) for part in parts)})"
     return "sign(w)" if shape.form == "sign" else "w"
-
-
-def _term(share: float, name: str) -> str:
-    return name if abs(share - 1) < 5e-3 else f"{share:.3g}·{name}"
-
-
-def _of_size(law: Fitted) -> str:
-    """The factors by which the size of the whole tensor enters."""
-    return "".join(f"·{_power(name, exponent)}" for name, exponent in law.factors)

@@ -34,7 +34,7 @@ class _Bounded(io.StringIO):
         return len(text)
 
 
-@contextlib.contextmanager
+@contextmanager
 def isolate() -> Iterator[list[str]]:
     """Run foreign code; after the block the list has its prints and warnings."""
     messages: list[str] = []
@@ -53,7 +53,7 @@ def shorten(text: object) -> str:
     return line if len(line) <= MOST else f"{line[:MOST]}…"
 
 
-@contextlib.contextmanager
+@contextmanager
 def _restore_state() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - theirs, to put back
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()

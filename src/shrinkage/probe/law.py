@@ -11,11 +11,7 @@ import numpy as np
 from shrinkage.text_table import to_html
 
 DOUBTFUL = 0.03  # a misfit above which the formula is the nearest, not the law
-COUPLED = {
-    True: "coupled",
-    False: "decoupled",
-    None: "coupled and decoupled alike",
-}
+COUPLED = {True: "coupled", False: "decoupled", None: "coupled and decoupled alike"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +224,9 @@ class Law:
                 f"the law of {self.optimizer} is no formula for a single weight, so there is no "
                 "curve to draw: report() says what was found"
             )
-        return to_plotly(draw_decay(self._change, f"{self.optimizer}: {self.formula}"))
+        return to_plotly(draw_decay(self._compute_change, f"{self.optimizer}: {self.formula}"))
 
-    def _change(self, w: np.ndarray) -> np.ndarray:
+    def _compute_change(self, w: np.ndarray) -> np.ndarray:
         """What a step adds to weights, where each changes by itself."""
         if self.form == "none":
             return np.zeros_like(w)

@@ -27,11 +27,11 @@ from shrinkage.probe.measure import (
     Experiment,
     Observation,
     Setting,
-    effects,
     find_moved,
     first_acting_step,
     is_cautious,
     known_gradient,
+    measure_effects,
     run_pair,
 )
 from shrinkage.probe.stepper import SEED, Gradient, Stepper
@@ -94,16 +94,16 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
     """
     for steps in (STEPS, LONG):
         pair = run_pair(stepper, start, base, gradient, steps)
-        acting = first_acting_step(effects(pair), start)
+        acting = first_acting_step(measure_effects(pair), start)
         if acting is not None:
             break
     if not torch.isfinite(pair[0]).all() or not torch.isfinite(pair[1]).all():
         raise FloatingPointError
     if acting is None:
         return None
-    cautious = is_cautious(effects(pair)[acting], start, gradient)
+    cautious = is_cautious(measure_effects(pair)[acting], start, gradient)
     experiment = Experiment(stepper, gradient, acting, cautious)
-    seen = [experiment.observe(start, setting) for setting in _settings(base)]
+    seen = [experiment.observe(start, setting) for setting in _list_settings(base)]
     first = seen[0]
     others = [experiment.observe(other, base) for other in OTHERS]
     unlike = experiment.observe(UNLIKE, base)
@@ -122,7 +122,7 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
     return _check_thresholds(law, experiment, start, base)
 
 
-def _settings(base: Setting) -> list[Setting]:
+def _list_settings(base: Setting) -> list[Setting]:
     """Settings that differ from the first in one value, and one that differs in three."""
     return [
         base,
@@ -196,12 +196,16 @@ def _find_exponents(
 ) -> Fitted:
     """Find the exponents from pairs of experiments that differ in one value."""
     first = seen[0]
-    at_first, lr, schedule, strength, *_ = (
-        _from_share(shape.amount(each.effect, each.w), share) for each in seen
+
+    def find_amount(observed: Observation) -> float:
+        return _from_share(shape.amount(observed.effect, observed.w), share)
+
+    at_first, lr, schedule, strength, *_ = map(find_amount, seen)
+    whole, by_schedule = _find_exponent(lr, at_first), _find_exponent(schedule, at_first)
+    exponents = Exponents(
+        by_schedule, snap(whole - by_schedule), _find_exponent(strength, at_first)
     )
-    whole, by_schedule = _exponent(lr, at_first), _exponent(schedule, at_first)
-    exponents = Exponents(by_schedule, snap(whole - by_schedule), _exponent(strength, at_first))
-    amounts = [(each.w, _from_share(shape.amount(each.effect, each.w), share)) for each in others]
+    amounts = [(each.w, find_amount(each)) for each in others]
     growth = float(seen[4].effect.norm() / max(float(first.effect.norm()), 1e-300))
     by_entries = shape.size_exponent
     # ‖effect‖ grows with the size of the weights by what each entry's form says, and by norms.
@@ -221,7 +225,7 @@ def _find_exponents(
     )
 
 
-def _exponent(halved: float, whole: float) -> float:
+def _find_exponent(halved: float, whole: float) -> float:
     """The k of an amount that is 2⁻ᵏ of the first where a rate is half of it."""
     quotient = halved / whole if whole else 0.0
     return snap(-math.log2(quotient)) if quotient > 0 else math.nan

@@ -60,7 +60,7 @@ class Experiment:
         gradient = self.gradient(self.acting, w)
         if self.cautious and gradient is not None:
             w = w * (gradient * w > 0)
-        return Observation(setting, effects(pair)[self.acting], w)
+        return Observation(setting, measure_effects(pair)[self.acting], w)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def run_pair(
     return with_decay, without
 
 
-def effects(pair: tuple[Tensor, Tensor]) -> Tensor:
+def measure_effects(pair: tuple[Tensor, Tensor]) -> Tensor:
     """What the decay added at each step: (steps, *shape)."""
     decayed, free = pair
     return decayed.diff(dim=0) - free.diff(dim=0)
@@ -108,6 +108,15 @@ def first_acting_step(moves: Tensor, w: Tensor) -> int | None:
     sizes = moves.flatten(1).norm(dim=1)
     acting = torch.nonzero(sizes > NOTHING * float(w.norm())).flatten()
     return int(acting[0]) if len(acting) else None
+
+
+def find_acting_step(
+    stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
+) -> int | None:
+    """The index of the first step at which the decay acts on these weights; None if none."""
+    return first_acting_step(
+        measure_effects(run_pair(stepper, start, setting, gradient, steps)), start
+    )
 
 
 def find_moved(move: Tensor, w: Tensor) -> Tensor:

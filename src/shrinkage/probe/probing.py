@@ -32,9 +32,9 @@ from shrinkage.probe.law_fit import Fitted, fit_effect, try_other_gradients
 from shrinkage.probe.measure import (
     WEIGHTS,
     Setting,
-    effects,
     find_moved,
     known_gradient,
+    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -174,7 +174,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         remark = (*remark, f"judged at momentum={coupling.momentum:g}")
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
-    moved = effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
+    moved = measure_effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
     law = replace(
         _state_formula(law, fitted),
         coupled=coupling.coupled,
@@ -201,7 +201,11 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
 
 def _state_formula(law: Law, fitted: Fitted) -> Law:
     """Add the formula to the law, and how it depends on lr, strength and weight."""
-    form = _name_form(fitted)
+    form = fitted.shape.form
+    if form in ("proportional", "sign", "power") and fitted.coefficient < 0:
+        form = "grows"
+    elif form in ("proportional", "sign") and fitted.factors:
+        form = "matrix"
     return replace(
         law,
         form=form,
@@ -246,10 +250,3 @@ def _explain_nothing(stepper: Stepper, base: Setting) -> str:
     name = strength_name(stepper.factory) or "weight_decay"
     by = "" if name in parameters_of(stepper.factory) else " among any others"
     return f"{name} is taken{by} and does nothing"
-
-
-def _name_form(fitted: Fitted) -> str:
-    form = fitted.shape.form
-    if form in ("proportional", "sign", "power") and fitted.coefficient < 0:
-        return "grows"
-    return "matrix" if form in ("proportional", "sign") and fitted.factors else form

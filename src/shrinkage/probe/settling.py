@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from shrinkage.probe.arguments import (
 )
 from shrinkage.probe.factories import NoOptimizerError, UnprobeableError
 from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate, shorten
-from shrinkage.probe.stepper import SUPPLIED, Gradient, Stepper
+from shrinkage.probe.stepper import SUPPLIED, Stepper
 
 WARM_UP = 300  # steps after which weights have moved, or never do
 # Words in error messages that ask for another way of calling, which is tried too.
@@ -35,7 +36,7 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
     """
     _check_nothing_is_missing(factory)
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
-    for stepper in _ways(factory, deadline):
+    for stepper in _list_ways(factory, deadline):
         try:
             moves = is_moved(stepper, start)
         except NoOptimizerError:
@@ -48,8 +49,9 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
                 return stepper
             unmoved.append(stepper)
     for stepper in unmoved[:2]:
-        if _is_moved_in_the_end(stepper, start):
-            return stepper
+        with suppress(Exception):  # foreign code may raise anything
+            if is_moved(stepper, start, WARM_UP):
+                return stepper
     telling = (each for each in reasons if not any(word in each for word in REQUESTS))
     stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]
     raise UnprobeableError(next(telling, stays))
@@ -67,7 +69,7 @@ def make_once(factory: Factory) -> None:
     """
     _check_nothing_is_missing(factory)
     first: Exception | None = None
-    for stepper in _ways(factory, NO_DEADLINE):
+    for stepper in _list_ways(factory, NO_DEADLINE):
         try:
             stepper.run(torch.ones(2, 3), lambda *_: None, lr=0.1, weight_decay=0.1, steps=0)
         except NoOptimizerError:
@@ -95,10 +97,14 @@ def _check_nothing_is_missing(factory: Factory) -> None:
         )
 
 
-def _ways(factory: Factory, deadline: Deadline) -> Iterator[Stepper]:
+def _list_ways(factory: Factory, deadline: Deadline) -> Iterator[Stepper]:
     """All ways of calling and stepping it, the plainest first."""
+    first = next(iter(parameters_of(factory)), "params")
+    builds: tuple[str, ...] = ("parameters", "groups", "named")
+    if first in MODELS or first in WRAPPED:
+        builds = ("model",) if first in MODELS else ("around",)
     for dtype in (torch.float64, torch.float32):
-        for build in _builds(factory):
+        for build in builds:
             for step in ("plain", "closure", "graph"):
                 yield Stepper(factory, build, step, dtype, deadline)
 
@@ -116,28 +122,18 @@ def is_moved(stepper: Stepper, start: Tensor, steps: int = 2) -> bool:
         Whatever a step raises.
     """
     gradient = start.flip(0) + 0.1
-    ends = []
     other = gradient.roll(1, 0) - 0.3  # of other sizes, and with other signs
-    for data_gradient, weight_decay in ((gradient, 0.01), (gradient, 0.0), (other, 0.0)):
+
+    def run_to_end(gradient: Tensor, weight_decay: float) -> Tensor:
         path = stepper.run(
-            start, _always(data_gradient), lr=0.01, weight_decay=weight_decay, steps=steps
+            start, lambda *_: gradient, lr=0.01, weight_decay=weight_decay, steps=steps
         )
         if not torch.isfinite(path).all():
             raise ValueError(f"its weights are not finite after {steps} steps")
-        ends.append(path[-1])
-    return not torch.equal(ends[1], ends[2])
+        return path[-1]
 
-
-def _always(gradient: Tensor) -> Gradient:
-    return lambda *_: gradient
-
-
-def _is_moved_in_the_end(stepper: Stepper, start: Tensor) -> bool:
-    """The same for weights that stay at first."""
-    try:
-        return is_moved(stepper, start, WARM_UP)
-    except Exception:  # foreign code may raise anything
-        return False
+    run_to_end(gradient, 0.01)  # only to see that it can be stepped
+    return not torch.equal(run_to_end(gradient, 0.0), run_to_end(other, 0.0))
 
 
 def can_step(stepper: Stepper, start: Tensor) -> bool:
@@ -148,12 +144,3 @@ def can_step(stepper: Stepper, start: Tensor) -> bool:
     except Exception:  # foreign code may raise anything
         return False
     return True
-
-
-def _builds(factory: Factory) -> Sequence[str]:
-    first = next(iter(parameters_of(factory)), "params")
-    if first in MODELS:
-        return ("model",)
-    if first in WRAPPED:
-        return ("around",)
-    return ("parameters", "groups", "named")

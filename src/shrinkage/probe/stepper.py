@@ -51,7 +51,7 @@ class Stepper:
     seed: int = SEED  # equal for all runs, so that random numbers cancel in differences of two
 
     @property
-    def climbs(self) -> bool:
+    def maximizes(self) -> bool:
         """Whether it maximizes, so that it needs the gradients of minus the loss."""
         maximize = parameters_of(self.factory).get("maximize")
         return maximize is not None and maximize.default is True
@@ -80,13 +80,11 @@ class Stepper:
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._make_optimizer(model, lr, weight_decay)
+        path = [start, *self._run_steps(optimizer, model, gradient, steps, schedule, nudge)]
         if in_eval_mode:
-            path = list(self._steps(optimizer, model, gradient, steps, schedule, nudge))
             _set_mode(optimizer, "eval")
-            return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
-        return torch.stack(
-            [start, *self._steps(optimizer, model, gradient, steps, schedule, nudge)]
-        )
+            path[-1] = model.weight.detach().double().clone()
+        return torch.stack(path)
 
     def repeats(self, start: Tensor) -> bool:
         """Whether two equal runs give the same weights; else differences mean nothing."""
@@ -96,7 +94,7 @@ class Stepper:
         )
         return torch.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True)
 
-    def _steps(
+    def _run_steps(
         self,
         optimizer: Any,
         model: _Weights,
@@ -108,7 +106,7 @@ class Stepper:
         groups = getattr(optimizer, "param_groups", [])
         rates = [next((name for name in RATES if name in group), "") for group in groups]
         first_rates = [group.get(name) for group, name in zip(groups, rates, strict=True)]
-        sign = -1.0 if self.climbs else 1.0
+        sign = -1.0 if self.maximizes else 1.0
         for number in range(steps):
             self.deadline.check()
             for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
@@ -124,7 +122,7 @@ class Stepper:
             yield model.weight.detach().double().clone()
 
     def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
-        factory, arguments = self.factory, self._arguments(model, lr, weight_decay)
+        factory, arguments = self.factory, self._list_arguments(model, lr, weight_decay)
         if self.build == "model":
             params = [model.weight] if "params" in parameters_of(factory) else None
             optimizer = factory(**arguments, **({} if params is None else {"params": params}))
@@ -136,12 +134,17 @@ class Stepper:
                 inner["weight_decay"] = weight_decay
             optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
-            optimizer = call(factory, _arrange(model, self.build), arguments)
+            given: Any = [model.weight]
+            if self.build == "groups":
+                given = [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
+            elif self.build == "named":
+                given = list(model.named_parameters())
+            optimizer = call(factory, given, arguments)
         check_made(optimizer)
         _set_mode(optimizer, "train")
         return optimizer
 
-    def _arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
+    def _list_arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
         """The arguments of the factory beside the parameters, by its own names."""
         factory, named = self.factory, parameters_of(self.factory)
         arguments: dict[str, Any] = {}
@@ -193,12 +196,6 @@ class _Weights(nn.Module):
     def __init__(self, start: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(start.clone())
-
-
-def _arrange(model: _Weights, build: str) -> Any:
-    if build == "groups":
-        return [{"params": [model.weight], "use_muon": model.weight.ndim == 2}]
-    return list(model.named_parameters()) if build == "named" else [model.weight]
 
 
 def _set_mode(optimizer: Any, name: str) -> None:

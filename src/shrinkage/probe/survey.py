@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -42,6 +42,15 @@ class Row:
         if self.law.form == "none":
             return self.law.notes[-1]
         return self.law.law
+
+    @property
+    def remark(self) -> str:
+        """The remark behind its name, under that heading."""
+        if self.law is None:
+            return self.reason
+        if self.law.form == "none":
+            return ""
+        return self.law.verdict if self.law.as_documented is False else self.law.objective
 
 
 def probe_in_process(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
@@ -144,38 +153,27 @@ class _Worker:
 
     def answer(self, request: dict[str, object], limit: float) -> Law | str:
         """The answer of the process within `limit` seconds: a law, or why there is none."""
-        self._wait_until_ready()
-        began = time.monotonic()
-        line = self._line(json.dumps({"limit": limit, **request}))
+        if self.process is None:
+            self.process, self.is_ready = _start_process(), False
+        requests, answers = self.process.stdin, self.process.stdout
+        assert requests is not None
+        assert answers is not None
+        if not self.is_ready:
+            answers.readline()  # comes when it has imported what it needs
+            self.is_ready = True
+        began, line = time.monotonic(), ""
+        with suppress(BrokenPipeError):  # the process has ended
+            requests.write(json.dumps({"limit": limit, **request}) + "\n")
+            requests.flush()
+            line = answers.readline()
         if not line:
-            late = time.monotonic() - began >= limit
-            code = self.end()
-            return f"it hangs for {limit:g} s" if late else f"it ends its process, {_exit(code)}"
+            is_late = time.monotonic() - began >= limit
+            end = _describe_end(self.end())
+            return f"it hangs for {limit:g} s" if is_late else f"it ends its process, {end}"
         answer = json.loads(line)
         if "reason" in answer:
             return str(answer["reason"])
         return Law(**{**answer, "notes": tuple(answer["notes"])})
-
-    def _wait_until_ready(self) -> None:
-        """Start a process if there is none, and wait until it has imported what it needs."""
-        if self.process is None:
-            self.process, self.is_ready = _start_process(), False
-        if not self.is_ready:
-            assert self.process.stdout is not None
-            self.process.stdout.readline()
-            self.is_ready = True
-
-    def _line(self, request: str) -> str:
-        """A line, or nothing if the process has ended."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(f"{request}\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return ""
-        return self.process.stdout.readline()
 
     def kill(self) -> None:
         """Kill the process; a thread that waits for its answer gets none."""
@@ -191,7 +189,7 @@ class _Worker:
         return process.returncode
 
 
-def _exit(code: int | None) -> str:
+def _describe_end(code: int | None) -> str:
     """How a process ended: "with 7" or "by SIGSEGV"."""
     if code is None or code >= 0:
         return f"with {code}"
@@ -229,17 +227,14 @@ def group_by_law(rows: Sequence[Row]) -> dict[str, list[Row]]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    order = sorted(groups, key=lambda group: (_rank(groups[group][0]), -len(groups[group]), group))
-    return {group: groups[group] for group in order}
 
+    def rank(group: str) -> tuple[int, int, str]:
+        """Laws, no simple law, no effect, not probed."""
+        law = groups[group][0].law
+        kind = 3 if law is None else 2 if law.form == "none" else int(not law.is_simple)
+        return kind, -len(groups[group]), group
 
-def _rank(row: Row) -> int:
-    """The order of groups: laws, no simple law, no effect, not probed."""
-    if row.law is None:
-        return 3
-    if row.law.form == "none":
-        return 2
-    return 0 if row.law.is_simple else 1
+    return {group: groups[group] for group in sorted(groups, key=rank)}
 
 
 def to_text(rows: Sequence[Row]) -> str:
@@ -248,21 +243,13 @@ def to_text(rows: Sequence[Row]) -> str:
     blocks = []
     for group, members in group_by_law(rows).items():
         lines = [f"{group}  [{len(members)}]"]
-        lines += [f"  {row.name.ljust(width)}  {_remark(row)}".rstrip() for row in members]
+        lines += [f"  {row.name.ljust(width)}  {row.remark}".rstrip() for row in members]
         blocks.append("\n".join(lines))
     broken = [row.law for row in rows if row.law is not None and row.law.as_documented is False]
     if broken:
         lines = [f"NOT as documented  [{len(broken)}]"]
         blocks.append("\n".join([*lines, *(f"  {law.optimizer}: {law.law}" for law in broken)]))
     return "\n\n".join(blocks)
-
-
-def _remark(row: Row) -> str:
-    if row.law is None:
-        return row.reason
-    if row.law.form == "none":
-        return ""
-    return row.law.verdict if row.law.as_documented is False else row.law.objective
 
 
 def to_records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:

@@ -31,20 +31,16 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         faulthandler.dump_traceback_later(request.pop("limit"), exit=True)
-        answers.write(json.dumps(_answer(request)) + "\n")
+        try:
+            answer = dataclasses.asdict(probe(**request))
+        except ValueError as error:
+            answer = {"reason": str(error)}
+        # Foreign code may raise anything, and the next request must be answered.
+        except BaseException as error:
+            answer = {"reason": f"{type(error).__name__}: {shorten(error)}".removesuffix(": ")}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
         faulthandler.cancel_dump_traceback_later()
-
-
-def _answer(request: dict[str, object]) -> dict[str, object]:
-    try:
-        return dataclasses.asdict(probe(**request))  # type: ignore[arg-type]
-    except ValueError as error:
-        return {"reason": str(error)}
-    except (
-        BaseException
-    ) as error:  # foreign code may raise anything, and the next request must be answered
-        return {"reason": f"{type(error).__name__}: {shorten(error)}".removesuffix(": ")}
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ class Product(nn.Module):
 
     def right_inverse(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """v larger than u: at one size they would stay so, and no weight could change its sign."""
-        v = (w.abs() + _mean_size(w)).sqrt()
+        v = (w.abs() + _average_size(w)).sqrt()
         return w / v, v
 
 
@@ -154,11 +154,11 @@ class Gate(nn.Module):
         """The gate larger than its group, so that groups of zeros can leave zero."""
         laid_out = w.reshape(self.view)
         norm = (laid_out.abs() ** 2).sum(dim=self.members, keepdim=True).sqrt()
-        gate = (norm + _mean_size(norm)).sqrt()
+        gate = (norm + _average_size(norm)).sqrt()
         return gate, (laid_out / gate).reshape(self.shape)
 
 
-def _mean_size(sizes: Tensor) -> Tensor:
+def _average_size(sizes: Tensor) -> Tensor:
     """The mean size, or 1 where all are 0."""
     mean = sizes.abs().mean()
     return torch.where(mean > 0, mean, torch.ones_like(mean))

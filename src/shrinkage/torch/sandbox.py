@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,14 +40,6 @@ class _Weights(nn.Module):
         self.weight = nn.Parameter(torch.tensor([list(weights)], dtype=torch.float64))
 
 
-@dataclass(frozen=True)
-class _Set:
-    """An optimizer, and the regularizer whose penalty() belongs in the loss."""
-
-    optimizer: Optimizer
-    in_loss: Regularizer | None = None
-
-
 class _ConstantShift(Optimizer):
     """w ← w − lr·weight_decay, whatever w's sign: what torch_optimizer's SGDW 0.3.0 does."""
 
@@ -60,44 +53,37 @@ class _ConstantShift(Optimizer):
                 parameter.sub_(group["lr"] * group["weight_decay"])
 
 
-def _attached(penalty: Any, how: str, **options: Any) -> Callable[[nn.Module, float, float], _Set]:
-    def build(model: nn.Module, lr: float, strength: float) -> _Set:
-        optimizer = SGD(model.parameters(), lr=lr)
-        Regularizer(model, penalty(strength), on="all").attach(optimizer, how=how, **options)
-        return _Set(optimizer)
-
-    return build
+Setup = tuple[Optimizer, Regularizer | None]  # the regularizer whose penalty() is in the loss
 
 
-def _in_loss(penalty: Any) -> Callable[[nn.Module, float, float], _Set]:
-    def build(model: nn.Module, lr: float, strength: float) -> _Set:
-        regularizer = Regularizer(model, penalty(strength), on="all")
-        return _Set(SGD(model.parameters(), lr=lr), regularizer)
-
-    return build
+def _attach(penalty: Any, how: str, model: nn.Module, lr: float, strength: float) -> Setup:
+    optimizer = SGD(model.parameters(), lr=lr)
+    Regularizer(model, penalty(strength), on="all").attach(optimizer, how=how)
+    return optimizer, None
 
 
-def _decayed(kind: Any, **options: Any) -> Callable[[nn.Module, float, float], _Set]:
-    def build(model: nn.Module, lr: float, strength: float) -> _Set:
-        return _Set(kind(model.parameters(), lr=lr, weight_decay=strength, **options))
-
-    return build
+def _put_in_loss(penalty: Any, model: nn.Module, lr: float, strength: float) -> Setup:
+    return SGD(model.parameters(), lr=lr), Regularizer(model, penalty(strength), on="all")
 
 
-WAYS: dict[str, Callable[[nn.Module, float, float], _Set]] = {
-    "SGD weight_decay: L2 coupled, with ½": _decayed(SGD),
-    "SGDW: L2 decoupled, not scaled by lr": _decayed(SGDW),
-    "L2 in the loss": _in_loss(L2),
-    "L2 decoupled, scaled by lr": _attached(L2, "decoupled"),
-    "L2 proximal": _attached(L2, "proximal"),
-    "SGDW weight_norm=1: L1 decoupled, not scaled by lr": _decayed(SGDW, weight_norm=1),
-    "L1 in the loss": _in_loss(L1),
-    "L1 coupled": _attached(L1, "coupled"),
-    "L1 decoupled, scaled by lr": _attached(L1, "decoupled"),
-    "L1 proximal": _attached(L1, "proximal"),
-    "Adam weight_decay: the strength cancels": _decayed(Adam),
-    "AdamW weight_decay": _decayed(AdamW),
-    "torch_optimizer's SGDW 0.3.0: a constant shift": _decayed(_ConstantShift),
+def _decay(kind: Any, model: nn.Module, lr: float, strength: float, **options: Any) -> Setup:
+    return kind(model.parameters(), lr=lr, weight_decay=strength, **options), None
+
+
+WAYS: dict[str, Callable[[nn.Module, float, float], Setup]] = {
+    "SGD weight_decay: L2 coupled, with ½": partial(_decay, SGD),
+    "SGDW: L2 decoupled, not scaled by lr": partial(_decay, SGDW),
+    "L2 in the loss": partial(_put_in_loss, L2),
+    "L2 decoupled, scaled by lr": partial(_attach, L2, "decoupled"),
+    "L2 proximal": partial(_attach, L2, "proximal"),
+    "SGDW weight_norm=1: L1 decoupled, not scaled by lr": partial(_decay, SGDW, weight_norm=1),
+    "L1 in the loss": partial(_put_in_loss, L1),
+    "L1 coupled": partial(_attach, L1, "coupled"),
+    "L1 decoupled, scaled by lr": partial(_attach, L1, "decoupled"),
+    "L1 proximal": partial(_attach, L1, "proximal"),
+    "Adam weight_decay: the strength cancels": partial(_decay, Adam),
+    "AdamW weight_decay": partial(_decay, AdamW),
+    "torch_optimizer's SGDW 0.3.0: a constant shift": partial(_decay, _ConstantShift),
 }
 
 
@@ -138,39 +124,30 @@ def sandbox(
         raise ValueError(
             f"steps times weights must be at most {MOST:,}, got {steps} · {len(weights)}"
         )
+    models = {way: _Weights(weights) for way in WAYS}
     return [
-        _trace(way, build, tuple(weights), strength=strength, lr=lr, steps=steps)
-        for way, build in WAYS.items()
+        _trace(way, model, WAYS[way](model, lr, strength), steps) for way, model in models.items()
     ]
 
 
-def _trace(
-    way: str,
-    build: Callable[[nn.Module, float, float], _Set],
-    weights: tuple[float, ...],
-    *,
-    strength: float,
-    lr: float,
-    steps: int,
-) -> Trace:
-    model = _Weights(weights)
-    setup = build(model, lr, strength)
+def _trace(way: str, model: _Weights, setup: Setup, steps: int) -> Trace:
+    optimizer, in_loss = setup
     penalty: float | None = None
     gradient: tuple[float, ...] = ()
-    paths = [weights]
+    paths = [tuple(model.weight.detach()[0].tolist())]
     for number in range(steps):
-        setup.optimizer.zero_grad()
+        optimizer.zero_grad()
         loss: Tensor = 0.0 * model.weight.sum()
-        if setup.in_loss is not None:
-            loss = loss + setup.in_loss.penalty()
+        if in_loss is not None:
+            loss = loss + in_loss.penalty()
         loss.backward()  # type: ignore[no-untyped-call]
         if number == 0:
             assert model.weight.grad is not None
             gradient = tuple(model.weight.grad[0].tolist())
-            penalty = loss.item() if setup.in_loss is not None else None
-        setup.optimizer.step()
-        if setup.in_loss is not None:
-            setup.in_loss.step()
+            penalty = None if in_loss is None else loss.item()
+        optimizer.step()
+        if in_loss is not None:
+            in_loss.step()
         paths.append(tuple(model.weight.detach()[0].tolist()))
     return Trace(way, tuple(paths), penalty, gradient)
 
@@ -187,15 +164,14 @@ def as_text(traces: Sequence[Trace]) -> str:
     """The traces as a table: after one step, after the last, and what was in the loss."""
     last = len(traces[0].paths) - 1
     head = ("way", "after 1 step", f"after {last} steps", "penalty", "its gradient")
-    return align([head, *(_row(trace) for trace in traces)])
+    rows: list[tuple[str, ...]] = [head]
+    for trace in traces:
+        in_loss = ("", "")
+        if trace.penalty is not None:
+            in_loss = f"{trace.penalty:.4g}", _format_all(trace.gradient)
+        rows.append((trace.way, *map(_format_all, (trace.paths[1], trace.paths[-1])), *in_loss))
+    return align(rows)
 
 
-def _row(trace: Trace) -> tuple[str, ...]:
-    penalty, gradient = "", ""
-    if trace.penalty is not None:
-        penalty, gradient = f"{trace.penalty:.4g}", _numbers(trace.gradient)
-    return trace.way, _numbers(trace.paths[1]), _numbers(trace.paths[-1]), penalty, gradient
-
-
-def _numbers(values: Sequence[float]) -> str:
+def _format_all(values: Sequence[float]) -> str:
     return "  ".join(f"{value:.4g}" for value in values)

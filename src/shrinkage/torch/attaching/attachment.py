@@ -50,7 +50,7 @@ from shrinkage.torch.private import skip_compiling
 from shrinkage.torch.schedules import Schedule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, threshold_
-from shrinkage.torch.wording.effects import objective
+from shrinkage.torch.wording.effects import describe_objective
 
 
 class Attachment:
@@ -130,7 +130,7 @@ class Attachment:
             at_end.callback(unmark, optimizer, self)
             on_error.callback(setattr, bound, "host", None)
             bound.host = self
-            carry(optimizer, bound, self._lost_without_record)
+            carry(optimizer, bound, self._describe_losses)
             at_end.callback(stop_carrying, optimizer, bound)
             self._is_at_work = True
             on_error.pop_all()
@@ -157,7 +157,7 @@ class Attachment:
 
     def __repr__(self) -> str:
         clips = describe_clipping(self.max_norm)
-        what = f"{objective(self)}{clips}" if self._is_at_work else "detached"
+        what = f"{describe_objective(self)}{clips}" if self._is_at_work else "detached"
         return f"{self.how} in {type(self.optimizer).__name__}: {what}"
 
     @skip_compiling  # torch.compile leaves a gap in the compiled step here
@@ -259,10 +259,12 @@ class Attachment:
         return self._proximal.own_steps.of(group, part)
 
     def misfit(self) -> float:
-        """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; 0 at a rest."""
+        """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; else NaN.
+
+        It is 0 where every entry moves against its own gradient."""
         return math.nan if self._proximal is None else self._proximal.misfit()
 
-    def _lost_without_record(self) -> Iterator[str]:
+    def _describe_losses(self) -> Iterator[str]:
         """Name what is unknown where the optimizer was saved without the regularizer."""
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)

@@ -12,9 +12,9 @@ import weakref
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from shrinkage.torch.binding.bound_model import ATTACHED, Host
+from shrinkage.torch.private import register_quiet_hook
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
@@ -32,7 +32,7 @@ class Nesting(threading.local):
     def enter(self, optimizer: Optimizer) -> bool:
         """Enter a hooked step; return whether it is the outermost one."""
         # A step that raised an error has left its depth behind, but not its frames.
-        if self._depth and _steps_running(optimizer) > 1:
+        if self._depth and _count_running_steps(optimizer) > 1:
             self._depth += 1
             return False
         self._depth = 1
@@ -44,7 +44,7 @@ class Nesting(threading.local):
         return self._depth == 0
 
 
-def _steps_running(optimizer: Optimizer) -> int:
+def _count_running_steps(optimizer: Optimizer) -> int:
     frame, count = sys._getframe(), 0
     while frame.f_back is not None:
         frame = frame.f_back
@@ -85,8 +85,8 @@ def _watch_for_copies() -> None:
     """Watch all optimizers: a copy that has lost its attachment warns at its first step."""
     global _watching
     if not _watching:
-        register_optimizer_step_pre_hook(_warn_of_a_copy)
-        register_optimizer_step_pre_hook(_note_other_optimizer)
+        register_quiet_hook(_warn_of_a_copy)
+        register_quiet_hook(_note_other_optimizer)
         _watching = True
 
 

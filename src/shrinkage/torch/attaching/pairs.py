@@ -34,7 +34,7 @@ class Pairs:
         """
         groups, bindings = self._optimizer.param_groups, self._bound.bindings
         sizes = (len(group["params"]) for group in groups)
-        made_from = (bindings, *groups, *sizes, any(self._thawed()))
+        made_from = (bindings, *groups, *sizes, any(self._find_thawed()))
         if len(made_from) == len(self._made_from) and all(
             now is before or (isinstance(now, int) and now == before)
             for now, before in zip(made_from, self._made_from, strict=True)
@@ -47,7 +47,7 @@ class Pairs:
         ]
         resume_loaded(self._optimizer)
         self._absent = [part for part in self._bound.parts if part.parameter not in holder]
-        for part in self._thawed():
+        for part in self._find_thawed():
             raise RuntimeError(
                 f"{part.name} is penalized but {type(self._optimizer).__name__} does not hold it: "
                 "the model has changed since attach(); give it to the optimizer with "
@@ -65,7 +65,7 @@ class Pairs:
             if any(moving):
                 yield binding, moving
 
-    def _thawed(self) -> Iterator[BoundParameter]:
+    def _find_thawed(self) -> Iterator[BoundParameter]:
         """The penalized parameters that the optimizer does not hold, and that are not frozen."""
         return (part for part in self._absent if part.parameter.requires_grad)
 

@@ -73,22 +73,21 @@ class OwnSteps:
         """
         if group is None:
             return None
-        read_step, state = (self._read_rule if self.rule else self._read_metric)(group, part)
+        reading = (self._read_rule if self.rule else self._read_metric)(group, part)
         if share == 1.0:
-            return read_step, state
+            return reading
 
         def read_clipped(state: State) -> OwnStep:
-            step, limit = read_step(state)
+            step, limit = reading.read_step(state)
             return OwnStep(step * share, limit)
 
-        return read_clipped, state
+        return Reading(read_clipped, reading.state)
 
     def of(self, group: Group, part: BoundParameter) -> OwnStep:
         """The step of one parameter, after a step."""
         reading = self.read(group, part)
         assert reading is not None
-        read_step, state = reading
-        return read_step(state)
+        return reading.read()
 
     def _read_rule(self, group: Group, part: BoundParameter) -> Reading:
         rule, buffered = self.rule, self._bound.momentum.buffers.get(part.name, 1.0)
@@ -98,7 +97,7 @@ class OwnSteps:
             for key, value in self._optimizer.state.get(part.parameter, {}).items()
             if isinstance(value, Tensor | int | float) and key != START
         }
-        return lambda state: rule(group, state, buffered), tensors
+        return Reading(lambda state: rule(group, state, buffered), tensors)
 
     def _read_metric(self, group: Group, part: BoundParameter) -> Reading:
         assert self._metric is not None
@@ -108,8 +107,8 @@ class OwnSteps:
         except (TypeError, ValueError) as error:
             raise type(error)(f"metric, for {part.name}: {error}") from None
         if isinstance(step, float) or not step.ndim:
-            return lambda state: OwnStep(step, math.inf), {}
-        return lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()}
+            return Reading(lambda state: OwnStep(step, math.inf), {})
+        return Reading(lambda state: OwnStep(state["step"], math.inf), {"step": step.clone()})
 
 
 class Proximal:

@@ -1,4 +1,4 @@
-"""The way to a wanted share of zeros: which units become zero in each step.
+"""How a wanted share of zeros is reached: which units become zero in each step.
 
 Each step sets the k units to zero that are worth least (`scores`). Under a count of what is not
 zero (L0, and over groups) nothing else is moved. Under other penalties their own prox comes first,
@@ -135,7 +135,7 @@ class Pursuit:
     def _project_(self, aim: Aim, pairs: Moved) -> None:
         """Set the units that are worth least to zero, and leave the others as they are.
 
-        Of a count the factor is what the last of them is worth. It is read where there are more
+        Under a count the factor becomes the worth of the last of them, if there are more
         zeros than before: else the last one was zero already and has moved a little since.
         """
         wanted = round(self.target.wanted(aim.goal) * aim.total)

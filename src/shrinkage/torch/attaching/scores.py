@@ -76,13 +76,13 @@ class Units:
             array = self._array
             return lambda factor: self._count_zeros_in(limited_prox(array, penalty, whole, factor))
         (read_step, state), w = reading, self._array
-        here, size = _sampled(w), local_shard(w).numel()
+        here, size = _sample(w), local_shard(w).numel()
         alike = {key: v for key, v in state.items() if v.shape == w.shape}
         if all(key in alike or value.numel() == 1 for key, value in state.items()):
-            step = read_step(state | {key: _sampled(value) for key, value in alike.items()}).step
+            step = read_step(state | {key: _sample(value) for key, value in alike.items()}).step
         else:
             step = read_step(state).step
-            step = _sampled(step) if isinstance(step, Tensor) and step.shape == w.shape else step
+            step = _sample(step) if isinstance(step, Tensor) and step.shape == w.shape else step
         own = OwnStep(step, math.inf)
 
         def count(factor: float) -> float:
@@ -130,11 +130,11 @@ class Units:
             size = grouped.values.shape
             shape = [1 if axis in grouped.members else size[axis] for axis in range(len(size))]
             spread = mask.float().view(shape).expand(size)
-            mask = _local_part(restore(xp, grouped, spread, nowhere) > 0, w)
+            mask = _take_local_part(restore(xp, grouped, spread, nowhere) > 0, w)
         self.binding.zero_(mask.view(local_shard(w).shape))
 
 
-def _sampled(w: Tensor) -> Tensor:
+def _sample(w: Tensor) -> Tensor:
     """The entries of this process as a vector, or SAMPLE of them that are drawn the same always."""
     vector = local_shard(w).reshape(-1)
     if vector.numel() <= SAMPLE:
@@ -144,7 +144,7 @@ def _sampled(w: Tensor) -> Tensor:
     return vector[places.to(w.device)]
 
 
-def _local_part(mask: Tensor, of: Tensor) -> Tensor:
+def _take_local_part(mask: Tensor, of: Tensor) -> Tensor:
     """The part of a whole mask that belongs to this process's part of a tensor."""
     if not is_sharded(of):
         return mask

@@ -22,12 +22,7 @@ from shrinkage.torch.auditing.findings_about_zeros import (
     find_average_without_zeros,
     is_average_of,
 )
-from shrinkage.torch.auditing.snapshot import (
-    AppliedPenalty,
-    AuditedParameter,
-    Snapshot,
-    take_snapshot,
-)
+from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot, take_snapshot
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
@@ -69,14 +64,16 @@ class Audit:
 
     def __repr__(self) -> str:
         table = [align(rows_of(Row, self.table))] if self.table else []
-        return "\n".join([f"{self.headline}: {self._count()}", *table, *map(str, self.findings)])
+        return "\n".join(
+            [f"{self.headline}: {self._count_findings()}", *table, *map(str, self.findings)]
+        )
 
     def _repr_html_(self) -> str:
-        headline = to_paragraphs([f"{self.headline}: {self._count()}"])
+        headline = to_paragraphs([f"{self.headline}: {self._count_findings()}"])
         table = to_html(rows_of(Row, self.table)) if self.table else ""
         return f"{headline}{table}{to_html_list(self.findings)}"
 
-    def _count(self) -> str:
+    def _count_findings(self) -> str:
         warnings = sum(finding.severity == "warning" for finding in self.findings)
         notes = len(self.findings) - warnings
         counted = [
@@ -157,7 +154,7 @@ def audit(
         for group in optimizer.param_groups: group["weight_decay"] = 0.0
         Regularizer(model, L2.from_weight_decay(0.01)).attach(optimizer, how="decoupled")
     """
-    optimizers = _check(model, optimizer, regularizer)
+    optimizers = _check_arguments(model, optimizer, regularizer)
     for name, count in (("steps", steps), ("steps_per_epoch", steps_per_epoch)):
         if count is not None and not (checked_number(name, count) >= 1 and count % 1 == 0):
             raise ValueError(f"{name} must be a whole number >= 1, got {count}")
@@ -172,15 +169,13 @@ def audit(
     checks = ABOUT_OPTIMIZERS + ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS
     return Audit(
         f"Audit of {type(model).__name__} under {names}",
-        tuple(map(_row, snapshot.parameters)),
+        tuple(map(_make_row, snapshot.parameters)),
         sort_by_severity(chain.from_iterable(check(snapshot) for check in checks)),
     )
 
 
-def _check(
-    model: nn.Module,
-    optimizer: Optimizer | Sequence[Optimizer],
-    regularizer: Regularized | None,
+def _check_arguments(
+    model: nn.Module, optimizer: Optimizer | Sequence[Optimizer], regularizer: Regularized | None
 ) -> tuple[Optimizer, ...]:
     """The optimizers without wrappers, if an audit can read all three arguments."""
     if not isinstance(model, nn.Module):
@@ -201,22 +196,20 @@ def _check(
     return optimizers
 
 
-def _row(audited: AuditedParameter) -> Row:
+def _make_row(audited: AuditedParameter) -> Row:
     return Row(
         audited.name + " (tied)" * (len(audited.candidate.owners) > 1),
         "×".join(map(str, audited.tensor.shape)) or "number",
         audited.kind,
         _describe_own_decay(audited),
         "; ".join(f"{construct(each.written)}, {each.how}" for each in audited.penalties),
-        "; ".join(map(_describe_effect, audited.penalties)),
+        "; ".join(
+            "inside the optimizer"
+            if each.bound is None or each.part is None
+            else describe_step(each.bound, each.penalty, each.part)
+            for each in audited.penalties
+        ),
     )
-
-
-def _describe_effect(applied: AppliedPenalty) -> str:
-    """What a penalty does in a step, at the present learning rate."""
-    if applied.bound is None or applied.part is None:
-        return "inside the optimizer"
-    return describe_step(applied.bound, applied.penalty, applied.part)
 
 
 def _describe_own_decay(audited: AuditedParameter) -> str:

@@ -151,27 +151,27 @@ def by_regularizer(
         yield group[0][0].optimizer, group
 
 
-def enumerate_names(parameters: Sequence[AuditedParameter], most: int = 3) -> str:
-    """The first names, and how many more there are."""
+def enumerate_names(parameters: Sequence[AuditedParameter]) -> str:
+    """All names, or the first three and how many more there are."""
     names = names_of(parameters)
-    if len(names) <= most + 1:
+    if len(names) <= 4:
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def is_or_are(parameters: Sequence[AuditedParameter]) -> str:
     return "is" if len(parameters) == 1 else "are"
 
 
-def own_decay_of(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
+def name_own_decay(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
     """ "AdamW's weight_decay=0.01"."""
     strengths = sorted({each.decay.strength for each in parameters if each.decay.strength})
     return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
 
 
-def all_decay_of(optimizer: Optimizer, audited: AuditedParameter) -> str:
+def name_all_decay(optimizer: Optimizer, audited: AuditedParameter) -> str:
     """The optimizer's own decay and the penalties that decay a parameter."""
-    sources = [own_decay_of(optimizer, [audited])] if audited.decay.strength else []
+    sources = [name_own_decay(optimizer, [audited])] if audited.decay.strength else []
     sources += [
         f"{construct(applied.written)} ({applied.how})"
         for applied in audited.penalties

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch.optim import Optimizer
-
 from shrinkage.torch.auditing import remedies
 from shrinkage.torch.auditing.finding import (
     Check,
     Finding,
-    all_decay_of,
     by_optimizer,
     enumerate_names,
     group_by,
     is_or_are,
+    name_all_decay,
+    name_own_decay,
     note,
-    own_decay_of,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
+from shrinkage.torch.auditing.snapshot import Snapshot
 from shrinkage.torch.facts.precision import add_resolution, cannot_hold, resolution
 from shrinkage.torch.facts.weight_decay import highest_lr, in_steps
 
@@ -32,14 +30,9 @@ ROUNDING = 1e-9
 def find_in_no_optimizer(snapshot: Snapshot) -> Iterator[Finding]:
     missing = [each for each in snapshot.parameters if each.is_trained and not each.held_by]
     if missing:
-        held = [
-            p
-            for optimizer in snapshot.optimizers
-            for group in optimizer.param_groups
-            for p in group["params"]
-        ]
         in_model = {id(each.tensor) for each in snapshot.parameters}
-        foreign = sum(id(parameter) not in in_model for parameter in held)
+        groups = (group for each in snapshot.optimizers for group in each.param_groups)
+        foreign = sum(id(p) not in in_model for group in groups for p in group["params"])
         also = f", which holds {foreign} that this model does not have" if foreign else ""
         optimizers = " nor ".join(type(each).__name__ for each in snapshot.optimizers)
         name = snapshot.variable(snapshot.optimizers[0])
@@ -97,7 +90,7 @@ def find_decay_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
         yield warning(
             "decay-on-biases",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} also acts on {len(parameters)} that "
+            f"{name_own_decay(optimizer, parameters)} also acts on {len(parameters)} that "
             f"{is_or_are(parameters)} no weight{'s' * (len(parameters) > 1)} ({', '.join(kinds)}): "
             f"{enumerate_names(parameters)}",
             max(each.decay.strength for each in parameters),
@@ -113,8 +106,8 @@ def find_adaptive_decay(snapshot: Snapshot) -> Iterator[Finding]:
         yield warning(
             "adaptive-decay",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} joins the gradient and is divided by its size: "
-            "weights with large gradients hardly decay, those without any move by lr a step "
+            f"{name_own_decay(optimizer, parameters)} joins the gradient and is divided by its "
+            "size: weights with large gradients hardly decay, those without any move by lr a step "
             f"whatever the strength; it adds ½·{parameters[0].decay.strength:g}·Σw² to what is "
             "solved, but is no decay",
             max(each.decay.strength for each in parameters),
@@ -124,12 +117,14 @@ def find_adaptive_decay(snapshot: Snapshot) -> Iterator[Finding]:
 
 def find_slow_or_fast_decay(snapshot: Snapshot) -> Iterator[Finding]:
     """Compare the time-scale of decay, 1/rate steps, with the run and with an epoch."""
-    rated = (each for each in snapshot.parameters if each.is_trained and each.held_by and each.rate)
-    for (optimizer, number, rate), parameters in group_by(rated, _group_and_rate).items():
+    rated = (each for each in snapshot.parameters if each.is_stepped and each.rate)
+    alike = group_by(rated, lambda each: (each.optimizer, id(each.held_by[0][1]), each.rate))
+    for (optimizer, key, rate), parameters in alike.items():
         assert rate is not None
+        number = [id(group) for group in optimizer.param_groups].index(key)
         lr = highest_lr(optimizer.param_groups[number])
         pace = (
-            f"{all_decay_of(optimizer, parameters[0])} takes {rate:.3g} of a weight a step at "
+            f"{name_all_decay(optimizer, parameters[0])} takes {rate:.3g} of a weight a step at "
             f"lr={lr:g}, so {in_steps(rate)}"
         )
         run, epoch = snapshot.steps, snapshot.steps_per_epoch
@@ -155,36 +150,32 @@ def find_slow_or_fast_decay(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _group_and_rate(audited: AuditedParameter) -> tuple[Optimizer, int, float | None]:
-    optimizer, group = audited.held_by[0]
-    return optimizer, [id(each) for each in optimizer.param_groups].index(id(group)), audited.rate
-
-
 def find_decay_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
-    lost = (each for each in snapshot.parameters if each.is_decayed and _is_lost(each))
+    lost = (
+        each
+        for each in snapshot.parameters
+        if each.is_decayed
+        and each.decay.is_outside
+        and 0.0 < (each.decay.rate or 0.0) < (resolution(each.tensor) or 0.0)
+    )
     for optimizer, parameters in by_optimizer(lost):
         rate = min(each.decay.rate or 0.0 for each in parameters)
         why = add_resolution(parameters[0].tensor, cannot_hold(rate))
         yield warning(
             "decay-lost-in-rounding",
             parameters,
-            f"{own_decay_of(optimizer, parameters)} is lost on {enumerate_names(parameters)}: "
+            f"{name_own_decay(optimizer, parameters)} is lost on {enumerate_names(parameters)}: "
             f"{parameters[0].name} {why}",
             rate,
             remedies.use_single_precision(snapshot, optimizer),
         )
 
 
-def _is_lost(audited: AuditedParameter) -> bool:
-    finest, decay = resolution(audited.tensor), audited.decay
-    return finest is not None and decay.is_outside and 0.0 < (decay.rate or 0.0) < finest
-
-
 def find_scale_invariant_decay(snapshot: Snapshot) -> Iterator[Finding]:
     decayed = [
         each
         for each in snapshot.parameters
-        if each.is_trained and each.held_by and (each.decay.strength or each.square)
+        if each.is_stepped and (each.decay.strength or each.square)
     ]
     invariant = snapshot.scale_invariant if decayed else {}
     for optimizer, parameters in by_optimizer(each for each in decayed if each.name in invariant):
@@ -193,7 +184,7 @@ def find_scale_invariant_decay(snapshot: Snapshot) -> Iterator[Finding]:
             "scale-invariant-decay",
             parameters,
             f"the output does not depend on the size of {enumerate_names(parameters)} (removed by "
-            f"{removed_by}): {all_decay_of(optimizer, parameters[0])} does not make the function "
+            f"{removed_by}): {name_all_decay(optimizer, parameters[0])} does not make the function "
             "simpler there, it only sets how far a step of a given lr turns the weights",
             parameters[0].decay.strength or parameters[0].square,
             "# nothing to mend: tune lr and this decay as one",

@@ -9,7 +9,6 @@ import gc
 from collections.abc import Iterator
 
 import torch
-from torch.optim import Optimizer
 
 from shrinkage.torch.attaching.hooks import at_work
 from shrinkage.torch.auditing import remedies
@@ -22,8 +21,8 @@ from shrinkage.torch.auditing.finding import (
     enumerate_names,
     group_by,
     is_or_are,
+    name_own_decay,
     note,
-    own_decay_of,
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AppliedPenalty, Snapshot
@@ -32,11 +31,11 @@ from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.facts.weight_decay import steady_step
-from shrinkage.torch.models.selection import each_name_alone
+from shrinkage.torch.models.selection import decide_for_each_name
 
 
 def find_attached_elsewhere(snapshot: Snapshot) -> Iterator[Finding]:
-    for attachment in _attachments_elsewhere(snapshot):
+    for attachment in _find_attachments_elsewhere(snapshot):
         names = tuple(name for name, _ in attachment.bound.named_parameters())
         name = snapshot.variable(snapshot.optimizers[0])
         yield Finding(
@@ -50,7 +49,7 @@ def find_attached_elsewhere(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _attachments_elsewhere(snapshot: Snapshot) -> list[Host]:
+def _find_attachments_elsewhere(snapshot: Snapshot) -> list[Host]:
     """That of the regularizer, and those of parameters that get no penalty in these steps."""
     given_host = None if snapshot.bound is None else snapshot.bound.host
     unpenalized = {
@@ -112,7 +111,7 @@ def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
     both = (each for each in snapshot.parameters if each.penalties and each.decay.strength)
     groups = group_by(both, lambda each: (each.optimizer, each.decay.strength, each.square))
     for (optimizer, strength, square), parameters in groups.items():
-        decay, penalties = own_decay_of(optimizer, parameters), construct_all(parameters)
+        decay, penalties = name_own_decay(optimizer, parameters), construct_all(parameters)
         names = enumerate_names(parameters)
         if square:
             yield warning(
@@ -144,7 +143,7 @@ def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:
         parameters, applied = [audited for audited, _ in pairs], pairs[0][1]
         group = parameters[0].held_by[0][1]
         steady = steady_step(optimizer, group, 1.0)
-        is_scaled = applied.how == "decoupled" and _scale(applied, group) == "lr"
+        is_scaled = applied.how == "decoupled" and _find_scale(applied, group) == "lr"
         if is_scaled and steady and steady != 1.0:
             zeros = any(makes_zeros(each.penalty) for _, each in pairs)
             yield note(
@@ -167,7 +166,7 @@ def find_tied_under_two_rules(snapshot: Snapshot) -> Iterator[Finding]:
     for audited in snapshot.parameters:
         if len(audited.candidate.owners) == 1:
             continue
-        alone = each_name_alone(audited.candidate, bound.penalties, bound.on)
+        alone = decide_for_each_name(audited.candidate, bound.penalties, bound.on)
         if len({repr(penalty) for penalty in alone.values()}) > 1:
             written = {name: construct(penalty) for name, penalty in alone.items()}
             actual = next((construct(applied.written) for applied in audited.penalties), "None")
@@ -194,11 +193,15 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
             if audited.held_by
             and audited.optimizer is optimizer
             and any(
-                scales_strength(applied.how, _scale(applied, audited.held_by[0][1]), is_sgd=is_sgd)
+                scales_strength(
+                    applied.how, _find_scale(applied, audited.held_by[0][1]), is_sgd=is_sgd
+                )
                 for applied in audited.penalties
             )
         ]
-        if not parameters or _clips(optimizer):
+        clips_itself = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
+        clipped = clips_itself or any(host.max_norm for host in attachments_of(optimizer))
+        if clipped or not parameters:
             continue
         hows = dict.fromkeys(applied.how for each in parameters for applied in each.penalties)
         norm = f"{snapshot.clip:g}"
@@ -214,14 +217,8 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _clips(optimizer: Optimizer) -> bool:
-    """Whether the optimizer or what is attached to it clips by itself."""
-    clips_itself = isinstance(optimizer, SelfClipping) and optimizer.max_norm is not None
-    return clips_itself or any(each.max_norm is not None for each in attachments_of(optimizer))
-
-
-def _scale(applied: AppliedPenalty, group: dict[str, object]) -> str | None:
-    """By what a decoupled penalty is scaled; None where that is no question."""
+def _find_scale(applied: AppliedPenalty, group: dict[str, object]) -> str | None:
+    """The `scale` of a decoupled penalty; None where nothing is scaled."""
     scale = group.get("scale") if applied.host is None else applied.host.scale
     return None if scale is None else str(scale)
 

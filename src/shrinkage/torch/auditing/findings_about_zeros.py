@@ -21,9 +21,10 @@ from shrinkage.torch.auditing.finding import (
     note,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, Snapshot
+from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
 from shrinkage.torch.binding.sparsity import find_counterpart, makes_zeros
 from shrinkage.torch.facts.precision import lost_in_rounding
+from shrinkage.torch.models.effective import ZEROED
 from shrinkage.torch.models.owners import parameters_by_name
 from shrinkage.torch.tensors.kinds import gather_shards, is_sharded
 
@@ -56,8 +57,7 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
             audited for audited, each in pairs if makes_zeros(each.penalty) and audited.divisor
         ]
         if parameters and applied.how in {"proximal", "decoupled"}:
-            divisor = parameters[0].divisor
-            zeroed = "a row" if divisor == "weight norm" else "the whole"
+            divisor = parameters[0].divisor or ""
             has_gradient = all(
                 each.penalty.why_not("gradient") is None
                 for audited in parameters
@@ -66,8 +66,9 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
             yield warning(
                 "zero-denominator",
                 parameters,
-                f"{construct_all(parameters)} can set {zeroed} of {enumerate_names(parameters)} to "
-                f"exactly 0, and {divisor} divides by its size: 0/0 makes every output NaN",
+                f"{construct_all(parameters)} can set {ZEROED[divisor]} of "
+                f"{enumerate_names(parameters)} to exactly 0, and {divisor} divides by its size: "
+                "0/0 makes every output NaN",
                 float(_count_entries(parameters)),
                 remedies.change_how(snapshot, optimizer, applied, "coupled")
                 if has_gradient
@@ -77,7 +78,14 @@ def find_zero_denominator(snapshot: Snapshot) -> Iterator[Finding]:
 
 def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
     for optimizer, pairs in by_regularizer(snapshot):
-        reasons = {audited: _why_lost(audited, applied) for audited, applied in pairs}
+        reasons = {}
+        for audited, applied in pairs:
+            _, group = audited.held_by[0]
+            scale = None if applied.host is None else applied.host.scale
+            how = "coupled" if applied.how == "loss" else applied.how
+            reasons[audited] = lost_in_rounding(
+                applied.penalty, audited.tensor, group, optimizer, how, scale or "lr"
+            )
         parameters = [audited for audited, reason in reasons.items() if reason is not None]
         if parameters:
             first, others = parameters[0], parameters[1:]
@@ -91,17 +99,15 @@ def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def _why_lost(audited: AuditedParameter, applied: AppliedPenalty) -> str | None:
-    """What a 16-bit parameter cannot hold of a penalty, or None if it can."""
-    optimizer, group = audited.held_by[0]
-    scale = None if applied.host is None else applied.host.scale
-    how = "coupled" if applied.how == "loss" else applied.how
-    return lost_in_rounding(applied.penalty, audited.tensor, group, optimizer, how, scale or "lr")
-
-
 def find_zero_weights(snapshot: Snapshot) -> Iterator[Finding]:
     weights = [each for each in snapshot.parameters if each.kind == "weight"]
-    zero = [each for each in weights if _is_zero(each.tensor)]
+    zero = [  # a single process may print an audit, and it has only a part of a sharded weight
+        each
+        for each in weights
+        if each.tensor.numel()
+        and not (is_sharded(each.tensor) or each.tensor.is_meta)
+        and not int(torch.count_nonzero(each.tensor.detach()))
+    ]
     penalized = [each for each in zero if each.penalties]
     if weights and len(zero) == len(weights):
         too_strong = f"; {construct_all(zero)} may be too strong" if penalized else ""
@@ -164,10 +170,3 @@ def is_average_of(model: nn.Module, trained: nn.Module) -> bool:
 
 def _count_entries(parameters: Sequence[AuditedParameter]) -> int:
     return sum(each.tensor.numel() for each in parameters)
-
-
-def _is_zero(parameter: torch.Tensor) -> bool:
-    w = parameter.detach()
-    if is_sharded(w) or w.is_meta or not w.numel():  # a single process may print an audit
-        return False
-    return not int(torch.count_nonzero(w))

@@ -31,11 +31,18 @@ def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
     This is read from the graphs of the modules' forward methods; a module that torch.fx cannot
     trace is passed over.
     """
+
+    def divides_by_fixed(norm: nn.Module) -> bool:
+        """Whether it divides by a fixed number, since it is in evaluation."""
+        return isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
+
     uses: dict[nn.Module, list[nn.Module | None]] = defaultdict(list)
     for graph, module in _trace_modules(model):
         for node in graph.nodes:
             if node.op == "call_module":
-                uses[module.get_submodule(node.target)].append(_only_normalization(node, module))
+                uses[module.get_submodule(node.target)].append(
+                    _find_only_normalization(node, module)
+                )
             elif node.op == "get_attr":  # the weight is used without the layer
                 uses[module.get_submodule(node.target.rpartition(".")[0])].append(None)
     return {
@@ -44,7 +51,7 @@ def find_normalized_layers(model: nn.Module) -> dict[nn.Module, nn.Module]:
         if isinstance(layer, LINEAR)
         and norms[-1] is not None
         and None not in norms
-        and not _keeps_fixed_statistics(norms[-1], model)
+        and not (model.training and divides_by_fixed(norms[-1]))
     }
 
 
@@ -73,7 +80,7 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         buffers = {key: buffer.clone() for key, buffer in model.named_buffers()}
         torch.manual_seed(0)  # the same dropout each time
         result = torch.func.functional_call(model, {**buffers, name: w}, args, kwargs)
-        outputs = [tensor for tensor in _tensors_in(result) if tensor.is_floating_point()]
+        outputs = [tensor for tensor in _find_tensors(result) if tensor.is_floating_point()]
         return torch.cat([tensor.double().flatten() for tensor in outputs])
 
     invariant = set()
@@ -94,12 +101,6 @@ def find_scale_invariant(model: nn.Module, names: Sequence[str], sample: Any) ->
         for module, mode in modes:
             module.training = mode
     return invariant
-
-
-def _keeps_fixed_statistics(norm: nn.Module, model: nn.Module) -> bool:
-    """Whether `norm` stays in evaluation while the model trains, and divides by a fixed number."""
-    fixed = isinstance(norm, BATCH_NORM) and norm.track_running_stats and not norm.training
-    return model.training and fixed
 
 
 class _OwnForward(fx.Tracer):
@@ -139,19 +140,19 @@ def _copy_without_data(module: nn.Module) -> nn.Module:
     return copied
 
 
-def _tensors_in(result: object) -> Iterator[Tensor]:
+def _find_tensors(result: object) -> Iterator[Tensor]:
     """The tensors in what a model gives: one, or lists and mappings of them, nested."""
     if isinstance(result, Tensor):
         yield result
     elif isinstance(result, Mapping):
         for value in result.values():
-            yield from _tensors_in(value)
+            yield from _find_tensors(value)
     elif isinstance(result, list | tuple):
         for value in result:
-            yield from _tensors_in(value)
+            yield from _find_tensors(value)
 
 
-def _only_normalization(call: fx.Node, module: nn.Module) -> nn.Module | None:
+def _find_only_normalization(call: fx.Node, module: nn.Module) -> nn.Module | None:
     """The normalization that alone uses the output of `call`, or None."""
     norm = None
     for user in call.users:

@@ -104,9 +104,14 @@ class AuditedParameter:
         return own_decay(*self.held_by[0]) if self.held_by else NO_DECAY
 
     @property
+    def is_stepped(self) -> bool:
+        """Whether an optimizer trains it."""
+        return self.is_trained and bool(self.held_by)
+
+    @property
     def is_decayed(self) -> bool:
         """Whether its optimizer's own weight_decay acts on it."""
-        return self.is_trained and bool(self.held_by) and self.decay.strength != 0.0
+        return self.is_stepped and self.decay.strength != 0.0
 
     @property
     def square(self) -> float:
@@ -186,10 +191,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: nn.Module,
-    optimizers: Sequence[Optimizer],
-    bound: BoundModel | None = None,
-    **run: Any,
+    model: nn.Module, optimizers: Sequence[Optimizer], bound: BoundModel | None = None, **run: Any
 ) -> Snapshot:
     """Look at model, optimizers and regularizer as they are now.
 
@@ -205,7 +207,7 @@ def take_snapshot(
             for parameter in group["params"]:
                 held_by.setdefault(id(parameter), []).append((optimizer, group))
     penalties: dict[int, list[AppliedPenalty]] = {}
-    for parameter, applied in _applied_penalties(optimizers, bound):
+    for parameter, applied in _find_applied_penalties(optimizers, bound):
         penalties.setdefault(id(parameter), []).append(applied)
     if bound is not None:
         in_model = {id(candidate.parameter) for candidate in pool}
@@ -222,7 +224,7 @@ def take_snapshot(
     return Snapshot(model, tuple(optimizers), bound, parameters, **run)
 
 
-def _applied_penalties(
+def _find_applied_penalties(
     optimizers: Sequence[Optimizer], bound: BoundModel | None
 ) -> Iterator[tuple[Tensor, AppliedPenalty]]:
     """Every penalty that acts: attached to an optimizer, inside it, or in the loss."""
@@ -230,7 +232,7 @@ def _applied_penalties(
     for optimizer in optimizers:
         acting += [(attached.bound, attached.how) for attached in attachments_of(optimizer)]
         for group in optimizer.param_groups:
-            inside, how = _penalty_inside(optimizer, group)
+            inside, how = _find_penalty_inside(optimizer, group)
             if isinstance(inside, Penalty):
                 for parameter in group["params"]:
                     yield parameter, AppliedPenalty(inside, inside, how, None, None)
@@ -249,7 +251,9 @@ def _applied_penalties(
             )
 
 
-def _penalty_inside(optimizer: Optimizer, group: Group) -> tuple[Penalty | Regularized | None, str]:
+def _find_penalty_inside(
+    optimizer: Optimizer, group: Group
+) -> tuple[Penalty | Regularized | None, str]:
     """The penalty that an optimizer of this library has inside, and how it acts."""
     if not isinstance(optimizer, SelfClipping):
         return None, "proximal"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -20,7 +20,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.models.selection import Selected
-from shrinkage.torch.models.units import units_note
+from shrinkage.torch.models.units import note_on_units
 from shrinkage.torch.tensors.kinds import is_sharded, local_shard
 from shrinkage.torch.wording.effects import describe_goal, describe_step
 
@@ -55,63 +55,54 @@ def rows(bound: BoundModel) -> list[Row]:
         elif not parameter.requires_grad:
             table.append(Row(name, shape, "none now: frozen", "", "", "", ""))
         else:
-            row = _row(bound, *bindings[id(parameter)], name, shape)
-            note = _note(bindings[id(parameter)][0], selected)
-            table.append(replace(row, penalty=row.penalty + note))
+            binding, part = bindings[id(parameter)]
+            table.append(Row(name, shape, *_describe(bound, binding, part, selected)))
     return table
 
 
-def _note(binding: Binding, selected: Selected) -> str:
-    """What is not certain of the units that a penalty has for groups."""
-    if not isinstance(binding, SingleBinding):
-        return ""
-    noted = (
-        units_note(getattr(term, "groups", None), selected.owner, selected.candidate.parameter)
-        for term in terms(binding.written)
-    )
-    return next(filter(None, noted), "")
-
-
-def _row(bound: BoundModel, binding: Binding, part: BoundParameter, name: str, shape: str) -> Row:
-    how = _unattached(binding.penalty) if bound.host is None else bound.host.how
-    strengths = _strengths(binding.written)
-    strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
+def _describe(
+    bound: BoundModel, binding: Binding, part: BoundParameter, selected: Selected
+) -> tuple[str, str, str, str, str]:
+    """The penalty of a parameter, its strength, how it acts, what it does in a step, the zeros."""
     penalty = construct(binding.written)
     if binding.name != part.name:
         penalty += f" on {binding.name}"
+    if isinstance(binding, SingleBinding):  # what is not certain of the units of its groups
+        groups = (getattr(term, "groups", None) for term in terms(binding.written))
+        notes = (note_on_units(each, selected.owner, part.parameter) for each in groups)
+        penalty += next(filter(None, notes), "")
+    strengths = _list_strengths(binding.written)
+    strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
+    has_gradient = binding.penalty.why_not("gradient") is None
+    unattached = "loss, by penalty()" if has_gradient else "none yet: attach it"
+    how = unattached if bound.host is None else bound.host.how
     one_step = describe_step(bound, binding.penalty, part)
     if isinstance(binding, EffectiveBinding):
         one_step += ", through the effective weight"
-    return Row(name, shape, penalty, strength, how, one_step, _zeros(binding, part))
-
-
-def _unattached(penalty: Penalty) -> str:
-    """How a penalty acts that is attached to no optimizer; one without a gradient does not."""
-    return "loss, by penalty()" if penalty.why_not("gradient") is None else "none yet: attach it"
-
-
-def _zeros(binding: Binding, part: BoundParameter) -> str:
+    w = local_shard(part.parameter.detach())
+    zeros = f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}"
     if is_sharded(part.parameter):  # a table may be printed by one process alone
-        w = local_shard(part.parameter.detach())
-        return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()} in this process"
-    w, zeros = part.parameter, zeros_of(binding.read_array(), binding.penalty)
-    groups = f", {zeros.dead_groups}/{zeros.groups} groups" if zeros.groups else ""
-    return f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}{groups}"
+        zeros += " in this process"
+    elif (whole := zeros_of(binding.read_array(), binding.penalty)).groups:
+        zeros += f", {whole.dead_groups}/{whole.groups} groups"
+    return penalty, strength, how, one_step, zeros
 
 
 def as_text(bound: BoundModel) -> str:
     """A line that says what it solves, the table in aligned columns, and what to mend."""
-    findings = map(str, _concerning(bound))
-    return "\n".join([_headline(bound), align(rows_of(Row, rows(bound))), *findings])
+    findings = map(str, _find_concerning(bound))
+    return "\n".join([_write_headline(bound), align(rows_of(Row, rows(bound))), *findings])
 
 
 def as_html(bound: BoundModel) -> str:
     """The same for notebooks."""
     table = to_html(rows_of(Row, rows(bound)))
-    return f"{to_paragraphs([_headline(bound)])}{table}{to_html_list(_concerning(bound))}"
+    return (
+        f"{to_paragraphs([_write_headline(bound)])}{table}{to_html_list(_find_concerning(bound))}"
+    )
 
 
-def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
+def _find_concerning(bound: BoundModel) -> tuple[Finding, ...]:
     """What an audit finds on the penalties of an attached regularizer."""
     if bound.host is None:
         return ()
@@ -127,18 +118,18 @@ def _concerning(bound: BoundModel) -> tuple[Finding, ...]:
     return sort_by_severity(each for each in findings if penalized.intersection(each.parameters))
 
 
-def _strengths(penalty: Penalty) -> list[float]:
+def _list_strengths(penalty: Penalty) -> list[float]:
     """The lam of each term that has one; a constraint has none."""
     strengths: list[float] = []
     for term in terms(penalty):
         if isinstance(term, Toward | Weighted):
-            strengths += _strengths(term.penalty)
+            strengths += _list_strengths(term.penalty)
         elif hasattr(term, "lam"):
             strengths.append(term.lam)
     return strengths
 
 
-def _headline(bound: BoundModel) -> str:
+def _write_headline(bound: BoundModel) -> str:
     count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
     model = type(bound.model).__name__
     host = bound.host

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import array_api_compat.torch as xp
 import torch
@@ -52,7 +52,14 @@ class BoundParameter:
         raise ValueError(f"parameters holds no {self.name}, which is penalized")
 
 
-Reading = tuple[ReadStep, State]  # how to read a parameter's own step, from which state
+class Reading(NamedTuple):
+    """How a parameter's own step is read from the optimizer's state for it, or a block of that."""
+
+    read_step: ReadStep
+    state: State
+
+    def read(self) -> OwnStep:
+        return self.read_step(self.state)
 
 
 @dataclass(frozen=True, eq=False)  # each is itself alone, so that it can be a key
@@ -161,8 +168,7 @@ class SingleBinding(Binding):
 
     def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
         assert readings[0] is not None
-        read_step, state = readings[0]
-        return read_step(state)
+        return readings[0].read()
 
     def set_(self, w: Tensor) -> None:
         self.parameter.copy_(w)

@@ -16,7 +16,7 @@ from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
-from shrinkage.torch.models.effective import divided_by_size
+from shrinkage.torch.models.effective import ZEROED, divided_by_size
 
 
 def check_penalty(penalty: object) -> None:
@@ -25,11 +25,11 @@ def check_penalty(penalty: object) -> None:
         if not isinstance(item, Penalty) and not (item is None and isinstance(penalty, Mapping)):
             raise TypeError(
                 "penalty must be a Penalty such as L1(1e-4), or a mapping of patterns to them, got "
-                f"{item!r}{_hint(item)}"
+                f"{item!r}{_suggest(item)}"
             )
 
 
-def _hint(item: object) -> str:
+def _suggest(item: object) -> str:
     """The hint that says what to write instead."""
     if isinstance(item, type) and issubclass(item, Penalty):
         return f"; give it its strength, {item.__name__}(1e-4)"
@@ -74,15 +74,14 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
     ]
     if divided:
         name, divisor, _ = divided[0]
-        what = "a row" if divisor == "weight norm" else "the whole"
         names = ", ".join(other for other, _, _ in divided[1:])
         others = f" (so it is with {names})" if names else ""
         has_no_gradient = any(penalty.why_not("gradient") for _, _, penalty in divided)
         remedy = "" if has_no_gradient else ', or use how="coupled"'
         warnings.warn(
-            f'{name}: how="{how}" can set {what} of it to exactly 0, and {divisor} divides by its '
-            f"size, so that every output becomes NaN{others}; leave it out with a None in the "
-            f"mapping{remedy}",
+            f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} '
+            f"divides by its size, so that every output becomes NaN{others}; leave it out with a "
+            f"None in the mapping{remedy}",
             stacklevel=stacklevel,
         )
 

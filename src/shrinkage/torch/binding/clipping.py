@@ -135,7 +135,7 @@ def clip_(
             'float("inf")'
         )
     held = [parameter for parameter in parameters if parameter.grad is not None]
-    shares = {parameter: _present_share(parameter, is_untouched=True) for parameter in held}
+    shares = {parameter: _find_share(parameter, is_untouched=True) for parameter in held}
     gradients = [parameter.grad for parameter in held if parameter.grad is not None]
     entries = [grad.coalesce().values() if grad.is_sparse else grad for grad in gradients]
     norm = get_total_norm(entries, norm_type, error_if_nonfinite, foreach)
@@ -152,7 +152,7 @@ def clip_(
 
 def clipped_share(parameter: Tensor) -> float:
     """The c by which the present gradient of a parameter was clipped; 1 where it was not."""
-    return _present_share(parameter) if _clips else 1.0
+    return _find_share(parameter) if _clips else 1.0
 
 
 def forget_clipping(parameters: Iterable[Tensor]) -> None:
@@ -168,17 +168,17 @@ def is_any_clipped() -> bool:
 
 
 def scales_strength(how: str, scale: str | None, *, is_sgd: bool) -> bool:
-    """Whether a penalty that goes this way is clipped together with the gradients.
+    """Whether clipping the gradients scales the strength of a penalty that is applied so.
 
-    A decay outside the gradient is not, as that of AdamW is not; but for SGD with ``scale="lr"``,
-    where it takes the gradient's part.
+    It leaves a decay outside the gradient as it is, as it leaves AdamW's own. The exception is SGD
+    with ``scale="lr"``, where a decay does the same as a term of the gradient.
     """
     if how == "decoupled":
         return scale == "lr" and is_sgd
     return how in ("coupled", "proximal")
 
 
-def _present_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
+def _find_share(parameter: Tensor, *, is_untouched: bool = False) -> float:
     """The c of this gradient object; `is_untouched`: 1 if it has changed in place since.
 
     A new gradient tensor was not clipped. One that was changed in place may have been

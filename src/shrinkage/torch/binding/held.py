@@ -35,7 +35,7 @@ class HeldZeros:
     """
 
     def __init__(self, parts: Iterable[BoundParameter] = ()) -> None:
-        self._masks = {part.name: _zeros_of(part) for part in parts}
+        self._masks = {part.name: _find_zeros(part) for part in parts}
 
     @torch.no_grad()
     def take_missing(self, parts: Iterable[BoundParameter]) -> None:
@@ -43,7 +43,7 @@ class HeldZeros:
         for part in parts:
             mask = self._masks.get(part.name)
             if mask is None or mask.shape != local_shard(part.parameter.detach()).shape:
-                self._masks[part.name] = _zeros_of(part)
+                self._masks[part.name] = _find_zeros(part)
 
     @torch.no_grad()
     def apply_(self, parts: Iterable[BoundParameter], optimizer: Optimizer) -> None:
@@ -71,7 +71,7 @@ class Holder(Protocol):
     def refresh(self) -> None: ...
 
 
-def _zeros_of(part: BoundParameter) -> Tensor:
+def _find_zeros(part: BoundParameter) -> Tensor:
     return local_shard(part.parameter.detach()) == 0
 
 
@@ -96,18 +96,18 @@ def stop_watching(holder: Holder) -> None:
 
 @skip_compiling
 def _before(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    for held, parts in _stepped_by(optimizer):
+    for held, parts in _find_held(optimizer):
         held.take_missing(parts)
 
 
 @skip_compiling
 def _after(optimizer: Optimizer, args: object, kwargs: object) -> None:
-    for held, parts in _stepped_by(optimizer):
+    for held, parts in _find_held(optimizer):
         held.take_missing(parts)  # a target reached in this step has begun to hold
         held.apply_(parts, optimizer)
 
 
-def _stepped_by(optimizer: Optimizer) -> list[tuple[HeldZeros, list[BoundParameter]]]:
+def _find_held(optimizer: Optimizer) -> list[tuple[HeldZeros, list[BoundParameter]]]:
     """What is held of the parameters of this optimizer."""
     stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
     found = []

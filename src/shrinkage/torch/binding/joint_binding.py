@@ -69,7 +69,7 @@ class JointBinding(Binding):
                 part.parameter.copy_(piece)
 
     def read_step(self, readings: Sequence[Reading | None]) -> OwnStep:
-        own_steps = [OwnStep(0.0, math.inf) if r is None else r[0](r[1]) for r in readings]
+        own_steps = [r.read() if r is not None else OwnStep(0.0, math.inf) for r in readings]
         steps, limits = zip(*own_steps, strict=True)
         return OwnStep(self._spread(steps), self._spread(limits))
 

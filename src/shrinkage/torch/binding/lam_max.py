@@ -43,11 +43,13 @@ def find_lam_max(bound: BoundModel, closure: LossClosure) -> float:
     with _at_zero(bound, closure):
         weights = {part.name: part.parameter for part in bound.parts}
         trained = {name: w for name, w in weights.items() if w.requires_grad}
-        found = torch.autograd.grad(_loss(closure), list(trained.values()), allow_unused=True)
+        found = torch.autograd.grad(
+            _evaluate_loss(closure), list(trained.values()), allow_unused=True
+        )
         known = {name: g.detach() for name, g in zip(trained, found, strict=True) if g is not None}
         gradients = {name: known.get(name, torch.zeros_like(w)) for name, w in weights.items()}
         factors = [
-            _least_factor(binding.penalty, gather_shards(binding.read_array(gradients)))
+            _find_least_factor(binding.penalty, gather_shards(binding.read_array(gradients)))
             for binding in bindings
         ]
     return max(factors) * strengths[0]
@@ -85,7 +87,7 @@ def _minimize_(parameters: Sequence[Tensor], closure: LossClosure) -> None:
     )
 
     def evaluate() -> Tensor:
-        loss = _loss(closure)
+        loss = _evaluate_loss(closure)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
@@ -98,7 +100,7 @@ def _minimize_(parameters: Sequence[Tensor], closure: LossClosure) -> None:
             parameter.grad = gradient
 
 
-def _loss(closure: LossClosure) -> Tensor:
+def _evaluate_loss(closure: LossClosure) -> Tensor:
     with torch.enable_grad():
         loss = closure()
     if not isinstance(loss, Tensor) or not loss.requires_grad:
@@ -109,7 +111,7 @@ def _loss(closure: LossClosure) -> Tensor:
     return loss
 
 
-def _least_factor(penalty: Penalty, gradient: Tensor) -> float:
+def _find_least_factor(penalty: Penalty, gradient: Tensor) -> float:
     """The least f at which a small step against the gradient from 0 is undone by f·Ω's prox."""
     gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float64))
     largest = float(gradient.abs().max()) if gradient.numel() else 0.0

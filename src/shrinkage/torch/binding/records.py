@@ -28,7 +28,7 @@ def save_state(bound: BoundModel) -> dict[str, Any]:
         "step": bound.steps,
         "penalties": {binding.name: binding.text for binding in bound.bindings},
         "starts": {name: start.clone() for name, start in bound.starts.items()},
-        **_more_of(bound),
+        **_save_occasional(bound),
         **bound.momentum.state_dict(),
     }
 
@@ -59,7 +59,7 @@ def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
             start.copy_(saved["starts"][name])  # in place: the penalties hold it
 
 
-def _more_of(bound: BoundModel) -> Record:
+def _save_occasional(bound: BoundModel) -> Record:
     """What only some states hold."""
     more: Record = {} if bound.host is None else {"how": bound.host.how}
     if bound.held is not None:
@@ -93,7 +93,7 @@ def make_record(bound: BoundModel, number: int, group: Group) -> Record | None:
         "penalties": _group_by_value(
             {place: binding.text for place, (binding, _) in places.items()}
         ),
-        **_more_of(bound),
+        **_save_occasional(bound),
         "momentum": _group_by_value({place: share for place, share in filled.items() if share}),
         "first_lr": momentum.first_lrs[number] if number < len(momentum.first_lrs) else None,
     }
@@ -148,9 +148,8 @@ def store_starts(bound: BoundModel, optimizer: Optimizer) -> None:
             optimizer.state[part.parameter][START] = bound.starts[part.name]
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            optimizer.state[
-                parameter
-            ]  # distributed checkpoints need all parameters in the state, or none
+            # A look-up makes an entry: distributed checkpoints need all parameters, or none.
+            optimizer.state[parameter]
 
 
 def remove_starts(bound: BoundModel, optimizer: Optimizer) -> None:

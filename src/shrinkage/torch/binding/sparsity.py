@@ -47,7 +47,7 @@ class Sparsity:
         return self.zeros / self.entries if self.entries else 0.0
 
     def __repr__(self) -> str:
-        rows = [self._headline()]
+        rows = [self._write_headline()]
         for name, row in self.parameters.items():
             groups = f", {row.dead_groups} of {row.groups} groups" if row.groups else ""
             rows.append(f"  {name}: {row.zeros} of {row.entries}{groups}")
@@ -60,9 +60,9 @@ class Sparsity:
             + (tuple(map(str, (row.dead_groups, row.groups))) if row.groups else ("", ""))
             for name, row in self.parameters.items()
         ]
-        return to_paragraphs([self._headline()]) + to_html([head, *rows])
+        return to_paragraphs([self._write_headline()]) + to_html([head, *rows])
 
-    def _headline(self) -> str:
+    def _write_headline(self) -> str:
         return f"{self.zeros} of {self.entries} penalized weights are exactly zero"
 
 

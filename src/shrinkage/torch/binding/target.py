@@ -77,7 +77,7 @@ class Target:
         return {"has_told_floor": self.has_told_floor, "goals": goals}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; goals that it does not hold begin anew, and others are warned of."""
+        """Continue from `state`; warn of a goal that had another share, and start new ones at 0."""
         self.has_told_floor = bool(state["has_told_floor"])
         for pattern, goal in self.goals.items():
             saved = dict(state["goals"].get(pattern, {}))

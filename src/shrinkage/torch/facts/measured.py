@@ -76,7 +76,7 @@ class Measurement:
                     f"{type(self._optimizer).__name__}'s own step is measured for dense gradients "
                     "alone; use sparse=False in the Embedding, or torch.optim.SparseAdam"
                 )
-            self._gradients[id(w)] = _widened(w.grad.detach()) / scale
+            self._gradients[id(w)] = _widen(w.grad.detach()) / scale
 
     def take(self, moved: Iterable[tuple[Group, Tensor]]) -> None:
         """After the step: take its moves and gradients into the averages."""
@@ -84,8 +84,8 @@ class Measurement:
             before, gradient = self._before.get(id(w)), self._gradients.get(id(w))
             lr = rate_of(group)
             if before is not None and gradient is not None and lr != 0.0:
-                move = _widened(torch.sub(w.detach(), before, out=before)).div_(lr)
-                _average(self._optimizer.state[w], move, gradient)
+                move = _widen(torch.sub(w.detach(), before, out=before)).div_(lr)
+                _update_averages(self._optimizer.state[w], move, gradient)
         self._before.clear()
         self._gradients.clear()
 
@@ -110,19 +110,16 @@ class Measurement:
         return math.sqrt(excess / total) if total else math.nan
 
 
-def _average(state: dict[str, Any], move: Tensor, gradient: Tensor) -> None:
+def _update_averages(state: dict[str, Any], move: Tensor, gradient: Tensor) -> None:
     """Take a move and a gradient into the averages of one parameter."""
     for key in (MEAN_MOVE, MEAN_GRADIENT, MOVES, GRADIENTS):  # loaded ones have the weights' type
-        state[key] = _widened(state[key]) if key in state else torch.zeros_like(move)
-    for mean, square, value in (
-        (MEAN_MOVE, MOVES, move),
-        (MEAN_GRADIENT, GRADIENTS, gradient),
-    ):
+        state[key] = _widen(state[key]) if key in state else torch.zeros_like(move)
+    for mean, square, value in ((MEAN_MOVE, MOVES, move), (MEAN_GRADIENT, GRADIENTS, gradient)):
         state[mean].mul_(KEEP).add_(value, alpha=1 - KEEP)
         state[square].mul_(KEEP).addcmul_(state[mean], state[mean], value=1 - KEEP)
     state[LARGEST] = move.abs().max() if move.numel() else move.new_zeros(())
 
 
-def _widened(w: Tensor) -> Tensor:
+def _widen(w: Tensor) -> Tensor:
     """At least float32: the square of a small gradient is 0 in float16, and bfloat16 rounds it."""
     return w.to(torch.promote_types(w.dtype, torch.float32))

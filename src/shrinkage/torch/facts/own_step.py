@@ -37,7 +37,7 @@ def sgd(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
 def adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr/(√(v/bc2) + ε), with the running maximum of v under amsgrad."""
     v = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
-    return _adam_like(v, state["step"], group, 1.0)
+    return _step_as_adam(v, state["step"], group, 1.0)
 
 
 def nadam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
@@ -49,7 +49,7 @@ def nadam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     share = (1 - current) / (1 - product) + following * (1 - beta1**count) / (
         1 - product * following
     )
-    return _adam_like(state["exp_avg_sq"], state["step"], group, share)
+    return _step_as_adam(state["exp_avg_sq"], state["step"], group, share)
 
 
 def radam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
@@ -65,7 +65,7 @@ def radam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     ) ** 0.5
     scale = group["lr"] * rectification
     return OwnStep(
-        _over(scale * correction**0.5, state["exp_avg_sq"].sqrt().add_(group["eps"])), 2.0 * scale
+        _divide(scale * correction**0.5, state["exp_avg_sq"].sqrt().add_(group["eps"])), 2.0 * scale
     )
 
 
@@ -77,14 +77,14 @@ def adamax(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
 def rmsprop(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr/((1 − μ)(√v + ε))."""
     scale = group["lr"] / (1 - group["momentum"])
-    return OwnStep(_over(scale, state["square_avg"].sqrt().add_(group["eps"])), 2.0 * scale)
+    return OwnStep(_divide(scale, state["square_avg"].sqrt().add_(group["eps"])), 2.0 * scale)
 
 
 def adagrad(group: Group, state: dict[str, Any], buffered: float) -> OwnStep:
     """lr/(1 + (t − 1)·decay)/(√Σg² + ε)."""
     count = _number(state["step"])
     scale = group["lr"] / (1 + (count - 1) * group["lr_decay"])
-    step = _over(scale, state["sum"].sqrt().add_(group["eps"]))
+    step = _divide(scale, state["sum"].sqrt().add_(group["eps"]))
     return OwnStep(step, 2.0 * scale / count**0.5)  # √(Σg²/t) is the gradient's mean size
 
 
@@ -103,7 +103,7 @@ def sparse_adam(group: Group, state: dict[str, Any], buffered: float) -> OwnStep
     beta2 = group["betas"][1]
     scale = group["lr"] * (1 - beta2 ** _number(state["step"])) ** 0.5
     denominator = state["exp_avg_sq"].sqrt().add_(group["eps"])
-    return OwnStep(_over(scale, denominator), 2.0 * group["lr"])
+    return OwnStep(_divide(scale, denominator), 2.0 * group["lr"])
 
 
 def check_group(optimizer: Optimizer, group: Group) -> None:
@@ -146,13 +146,13 @@ def full_buffer_share(group: Group) -> float:
     return float((1.0 - group["dampening"]) / (1.0 - group["momentum"]))
 
 
-def _adam_like(v: Tensor, step: Any, group: Group, share: float | Tensor) -> OwnStep:
+def _step_as_adam(v: Tensor, step: Any, group: Group, share: float | Tensor) -> OwnStep:
     root = (1 - group["betas"][1] ** _number(step)) ** 0.5  # of bc2
     scale = group["lr"] * share
-    return OwnStep(_over(scale * root, v.sqrt().add_(group["eps"] * root)), 2.0 * scale)
+    return OwnStep(_divide(scale * root, v.sqrt().add_(group["eps"] * root)), 2.0 * scale)
 
 
-def _over(scale: float | Tensor, denominator: Tensor) -> Tensor:
+def _divide(scale: float | Tensor, denominator: Tensor) -> Tensor:
     """scale/denominator; the denominator is overwritten."""
     return torch.reciprocal(denominator, out=denominator).mul_(scale)
 

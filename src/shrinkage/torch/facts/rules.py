@@ -111,7 +111,7 @@ def rule_for(
     owner: Any = kind
     for base in kind.__mro__:
         found = _RULES.get(base)
-        if found is None and (reason := _why_none(base, optimizer, parameters)):
+        if found is None and (reason := _explain_no_rule(base, optimizer, parameters)):
             tail = remedy if reason in {_DENSE, _ORTHOGONAL} else with_metric
             raise ValueError(f"proximal does not work with {kind.__name__}: {reason}; {tail}")
         name = f"{base.__module__.partition('.')[0]}.{base.__name__}"
@@ -154,7 +154,9 @@ def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None
         )
 
 
-def _why_none(kind: type, optimizer: Optimizer, parameters: Collection[Tensor]) -> str | None:
+def _explain_no_rule(
+    kind: type, optimizer: Optimizer, parameters: Collection[Tensor]
+) -> str | None:
     """Why a class of optimizers has no step for each entry of these parameters."""
     reason = WITHOUT_METRIC.get(kind.__name__)
     if reason is not _ORTHOGONAL:

@@ -30,7 +30,7 @@ class Decay(NamedTuple):
     strength: float  # its weight_decay
     kind: str  # "coupled", "adaptive", "decoupled" or "unknown"
     rate: float | None  # the share of a weight that a step takes at a data gradient of 0, if known
-    is_outside: bool  # of the optimizer's arithmetic, so that rounding meets it alone
+    is_outside: bool  # of the gradient, so that a weight is rounded after the decay alone
 
     @property
     def joins_gradient(self) -> bool:

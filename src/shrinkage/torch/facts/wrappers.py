@@ -38,7 +38,7 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
     held = {id(p) for group in _groups(optimizer) for p in group["params"]}
     return [
         (path, inner)
-        for path, inner in _optimizers_in(optimizer)
+        for path, inner in _find_optimizers(optimizer)
         if not isinstance(optimizer, Optimizer)
         or any(id(p) in held for group in _groups(inner) for p in group["params"])
     ]
@@ -80,7 +80,7 @@ def check_optimizer(optimizer: object) -> None:
         ) from None
 
 
-def _optimizers_in(optimizer: object) -> Iterator[tuple[str, Optimizer]]:
+def _find_optimizers(optimizer: object) -> Iterator[tuple[str, Optimizer]]:
     for name, value in getattr(optimizer, "__dict__", {}).items():
         if isinstance(value, Optimizer) and value is not optimizer:
             yield name, value

@@ -24,7 +24,7 @@ from shrinkage.torch.facts.weight_decay import beside_weight_decay, own_decay
 from shrinkage.torch.fused.parameters import decoupled_amount_in
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
-from shrinkage.torch.wording.effects import objective
+from shrinkage.torch.wording.effects import describe_objective
 
 
 class FusedHost:
@@ -83,7 +83,9 @@ class FusedHost:
 
     def __repr__(self) -> str:
         clips = describe_clipping(self.max_norm)
-        return f"{self.how} inside {type(self.optimizer).__name__}: {objective(self)}{clips}"
+        return (
+            f"{self.how} inside {type(self.optimizer).__name__}: {describe_objective(self)}{clips}"
+        )
 
 
 def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object]) -> None:
@@ -116,7 +118,7 @@ def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:
 def bound_models(optimizer: Optimizer) -> list[BoundModel]:
     """The bound models of the regularizers in the groups, each once."""
     penalties = [group["penalty"] for group in optimizer.param_groups]
-    return list(dict.fromkeys([held.bound for held in penalties if isinstance(held, Regularized)]))
+    return [*{held.bound: None for held in penalties if isinstance(held, Regularized)}]
 
 
 def warn_of_weight_decay(optimizer: Optimizer) -> bool:

@@ -50,7 +50,7 @@ def find_projections(module: nn.Module, parent: nn.Module | None) -> Projections
 
     BERT keeps the output projection in the parent module, as `output.dense` of `parent`.
     """
-    incoming = _incoming(module)
+    incoming = _find_incoming(module)
     out = _first_linear(module, OUTPUTS)
     if out is None and parent is not None:
         beside = own_children(parent).get("output")
@@ -71,7 +71,7 @@ def find_projections_around(layer: nn.Module, ancestors: Sequence[nn.Module]) ->
     return None
 
 
-def _incoming(module: nn.Module) -> tuple[Incoming, ...] | None:
+def _find_incoming(module: nn.Module) -> tuple[Incoming, ...] | None:
     for query_name in QUERIES:
         query = _first_linear(module, (query_name,))
         if query is None:

@@ -24,6 +24,7 @@ FACTOR = re.compile(
 
 ORIGINAL = re.compile(r"(?P<layer>.*\.)?parametrizations\.(?P<tensor>\w+)\.(?P<key>original\d*)")
 
+ZEROED = {"weight norm": "a row", "spectral norm": "the whole"}  # what must not be 0, by divisor
 FACTORS_TAKEN = (
     "one mapping cannot penalize both an effective weight and a parameter that it is computed "
     "from; give each a Regularizer of its own, and add the penalty() of one of them to the loss"

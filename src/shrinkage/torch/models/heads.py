@@ -69,15 +69,12 @@ def _find(
     projections = find_projections(module, ancestors[-1] if ancestors else None)
     if projections is None:
         return None if looks_like("Attention|Attn", module) else []
-    members = _members(module, ancestors, projections, modules)
+    members = _list_members(module, ancestors, projections, modules)
     return None if members is None else [Joint(*members)]
 
 
-def _members(
-    module: nn.Module,
-    ancestors: Sequence[nn.Module],
-    projections: Projections,
-    modules: Modules,
+def _list_members(
+    module: nn.Module, ancestors: Sequence[nn.Module], projections: Projections, modules: Modules
 ) -> list[str] | None:
     """The members of one attention module; None where its sizes do not fit its heads."""
     holders = (module, *reversed(ancestors))
@@ -91,7 +88,9 @@ def _members(
     members: list[str] = []
     for projection in projections.incoming:
         layer = projection.layer
-        side = _side(projection, count_units(layer)[0], count, shared, projections.is_by_head)
+        side = _choose_side(
+            projection, count_units(layer)[0], count, shared, projections.is_by_head
+        )
         if side is None:
             return None
         members += [f"{modules.prefix(layer)}{key}{side}" for key in parameter_keys(layer)]
@@ -101,7 +100,9 @@ def _members(
     return [*members, f"{modules.prefix(projections.out)}weight:in:heads:{columns // shared}"]
 
 
-def _side(projection: Incoming, rows: int, count: int, shared: int, is_by_head: bool) -> str | None:
+def _choose_side(
+    projection: Incoming, rows: int, count: int, shared: int, is_by_head: bool
+) -> str | None:
     """The side of a projection's units, of which there are as many as heads of keys and values."""
     if is_by_head:  # query, key and value of one head, then those of the next
         return None if shared != count or rows % (3 * count) else f":out:heads:{rows // count}"

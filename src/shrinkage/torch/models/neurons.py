@@ -75,10 +75,12 @@ def neurons(model: nn.Module) -> list[Joint]:
     def find(
         module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
     ) -> list[Joint] | None:
-        chains, joints = _chains(module), []
+        chains, joints = _find_chains(module), []
         for incoming, following in chains:
             members = [
-                member for member in _members(incoming, following, modules) if member[0] not in used
+                member
+                for member in _list_members(incoming, following, modules)
+                if member[0] not in used
             ]
             if len(members) > 1:
                 joints.append(Joint(*("".join(member) for member in members)))
@@ -89,7 +91,7 @@ def neurons(model: nn.Module) -> list[Joint]:
     return find_joints("neurons", "feed-forward layers", model, find)
 
 
-def _members(
+def _list_members(
     incoming: Sequence[nn.Module], following: nn.Module, modules: Modules
 ) -> Iterator[tuple[str, str]]:
     """Names and sides; a first layer of twice as many rows holds gates, then what they gate."""
@@ -105,10 +107,10 @@ def _members(
     yield f"{modules.prefix(following)}weight", ":in"
 
 
-def _chains(module: nn.Module) -> list[Chain]:
+def _find_chains(module: nn.Module) -> list[Chain]:
     """The hidden layers of one module, in order, each with the layer that follows."""
     if isinstance(module, nn.Sequential):
-        return list(_in_sequence(list(module)))
+        return list(_pair_in_sequence(list(module)))
     norms = (own_children(module).get(name) for name in ("norm", "grn", "ffn_layernorm"))
     if any(norm is not None and next(norm.parameters(), None) is not None for norm in norms):
         return []  # it mixes the neurons
@@ -124,10 +126,10 @@ def _chains(module: nn.Module) -> list[Chain]:
         first, second = linear_at(module, first_name), linear_at(module, second_name)
         if first is not None and second is not None and _fit(first, second, gates=True):
             return [((first,), second)]
-    return list(_numbered(module))
+    return list(_pair_numbered(module))
 
 
-def _in_sequence(layers: Sequence[nn.Module]) -> Iterator[Chain]:
+def _pair_in_sequence(layers: Sequence[nn.Module]) -> Iterator[Chain]:
     """Pairs of linear layers with only functions of single neurons between them."""
     incoming: list[nn.Module] = []
     for layer in layers:
@@ -149,7 +151,7 @@ def _is_by_neuron(layer: nn.Module) -> bool:
     return isinstance(layer, BETWEEN) or (is_activation and not mixes)
 
 
-def _numbered(module: nn.Module) -> Iterator[Chain]:
+def _pair_numbered(module: nn.Module) -> Iterator[Chain]:
     """Pairs of children such as fc1 and fc2 with consecutive numbers and fitting sizes."""
     numbered: dict[str, dict[int, nn.Module]] = {}
     for name, child in module.named_children():

@@ -55,7 +55,7 @@ def candidates(model: nn.Module) -> list[Candidate]:
         If a parameter has no shape yet (lazy modules).
     """
     by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
-    for owner, parameter in _owners(model, "", "", (), ()):
+    for owner, parameter in _find_owners(model, "", "", (), ()):
         by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
     for _, owners in by_id.values():
         if any(owner.asks_no_decay for owner in owners):  # one place speaks for all of them
@@ -120,7 +120,7 @@ def _wraps(module: nn.Module, key: str) -> bool:
     return key in WRAPPED or (key == "module" and type(module).__name__ in WRAPPERS)
 
 
-def _owners(
+def _find_owners(
     module: nn.Module,
     prefix: str,
     path: str,
@@ -151,14 +151,14 @@ def _owners(
         if child is None:
             continue
         if key == "parametrizations" and nn.utils.parametrize.is_parametrized(module):
-            for original in _originals(module, child):
+            for original in _find_originals(module, child):
                 yield place(*original)
         else:
             inner = prefix if _wraps(module, key) else f"{prefix}{key}."
-            yield from _owners(child, inner, f"{path}{key}.", (*above, module), requests)
+            yield from _find_owners(child, inner, f"{path}{key}.", (*above, module), requests)
 
 
-def _originals(
+def _find_originals(
     module: nn.Module, lists: nn.Module
 ) -> Iterator[tuple[torch.Tensor, str, str, str, str]]:
     """The original parameters of parametrized tensors, as owned by the parametrized module."""

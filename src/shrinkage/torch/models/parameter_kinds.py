@@ -15,12 +15,7 @@ from torch import Tensor, nn
 from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.private import own_parameters
 
-NORMALIZATIONS = (
-    BATCH_NORM,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
+NORMALIZATIONS = (BATCH_NORM, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 LAYERS = (
     nn.Linear,
     nn.Bilinear,
@@ -96,14 +91,14 @@ class Request:
 
 def request_of(module: nn.Module, prefix: str, path: str) -> Request | None:
     """Read ``no_weight_decay()`` and ``no_weight_decay_keywords()`` of a module."""
-    names, keywords = _asked(module, "no_weight_decay"), _asked(module, "no_weight_decay_keywords")
+    names, keywords = _ask(module, "no_weight_decay"), _ask(module, "no_weight_decay_keywords")
     if not names and not keywords:
         return None
     whole = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     return Request(prefix, path, frozenset(names & whole), frozenset(names - whole), keywords)
 
 
-def _asked(module: nn.Module, method: str) -> frozenset[str]:
+def _ask(module: nn.Module, method: str) -> frozenset[str]:
     is_own = method in module.__dict__ or hasattr(type(module), method)
     ask: Any = getattr(module, method) if is_own else None  # a wrapper passes its model's on
     if not callable(ask) or isinstance(ask, nn.Module):
@@ -114,14 +109,14 @@ def _asked(module: nn.Module, method: str) -> frozenset[str]:
         warnings.warn(
             f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
             "penalized as other parameters are; leave it out with on= or a None in the mapping",
-            stacklevel=_level_of_caller(),
+            stacklevel=_find_level_of_caller(),
         )
         return frozenset()
     names = [answer] if isinstance(answer, str) else answer if isinstance(answer, Iterable) else ()
     return frozenset(name for name in names if isinstance(name, str) and name)
 
 
-def _level_of_caller() -> int:
+def _find_level_of_caller() -> int:
     """The `stacklevel` at which a warning points to the first line outside this library and torch.
 
     Modules are searched recursively, so the number of frames depends on the model.

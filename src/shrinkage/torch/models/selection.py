@@ -42,7 +42,7 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
         If a pattern, a type or a predicate reaches nothing.
     """
     pool = candidates(model)
-    rules, reach_all = _rules(penalty, on)
+    rules, reach_all = _list_rules(penalty, on)
     for selector, _ in rules:
         _check_kind(selector)
     used = [False] * len(rules)
@@ -70,14 +70,14 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
     return chosen
 
 
-def each_name_alone(
+def decide_for_each_name(
     candidate: Candidate, penalty: Penalties, on: On | None
 ) -> dict[str, Penalty | None]:
     """The penalty that a tied parameter would get under each of its names alone.
 
     Empty where a selector is one of its whole names, since that selector is meant for it.
     """
-    rules, reach_all = _rules(penalty, on)
+    rules, reach_all = _list_rules(penalty, on)
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
     if any(isinstance(selector, str) and selector in names for selector, _ in rules):
         return {}
@@ -88,7 +88,7 @@ def each_name_alone(
     }
 
 
-def _rules(penalty: Penalties, on: On | None) -> tuple[list[Rule], bool]:
+def _list_rules(penalty: Penalties, on: On | None) -> tuple[list[Rule], bool]:
     """Selectors with their penalties, in order; and whether patterns reach everything."""
     if isinstance(penalty, Mapping):
         if on is not None and on != "all":

@@ -33,7 +33,7 @@ def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     if heads is not None:
         if len(shape) < 2 and not isinstance(owner.module, nn.MultiheadAttention):
             return Layout(None if shape else (1,), (0,))  # every entry is a group
-        return _heads(heads, owner, shape)
+        return _lay_out_heads(heads, owner, shape)
     if len(shape) < 2:
         return Layout(None if shape else (1,), (0,))
     module, key = owner.module, owner.key
@@ -48,23 +48,23 @@ def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
         if blocks == 1:
             return Layout(None, (1,))
         return Layout((blocks, shape[0] // blocks, *shape[1:]), (0, 2))
-    if side == "out" and (gates := _gates(module, key)) > 1:
+    if side == "out" and (gates := _count_gates(module, key)) > 1:
         return Layout((gates, shape[0] // gates, *shape[1:]), (1,))
     if type(module).__name__.endswith("Experts") and len(shape) == 3:
         raise ValueError(
             f'groups="{side}": {owner.name} holds a matrix for each expert, and where its '
             f"{side}puts are is not known; write the axes, groups=(0, 1) or groups=(0, 2)"
         )
-    return Layout(None, (_axis(side, module),))
+    return Layout(None, (_find_axis(side, module),))
 
 
-def _axis(side: str, module: nn.Module) -> int:
+def _find_axis(side: str, module: nn.Module) -> int:
     """Where the output units ("out") or input units of a weight without blocks are counted."""
     turned = isinstance(module, nn.Embedding | nn.EmbeddingBag | TRANSPOSED)
     return int((side == "out") == (turned or is_conv1d(module)))
 
 
-def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
+def _lay_out_heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
     """A side or parts that are not written are those of the attention that the module is part of.
 
     One projection to query, key and value has three parts; in an output projection heads are input
@@ -86,27 +86,27 @@ def _heads(heads: Heads, owner: Owner, shape: tuple[int, ...]) -> Layout:
             parts = parts or next(counts, 1)
     if isinstance(module, CONVOLUTION) and module.groups > 1 and len(shape) > 1:
         raise ValueError(f"{owner.name} is a convolution in groups, which heads do not divide")
-    axis = _axis(side, module) if len(shape) > 1 else 0
+    axis = _find_axis(side, module) if len(shape) > 1 else 0
     try:
         return heads._replace(parts=parts).layout(shape, axis)
     except ValueError as error:
         raise ValueError(f"{owner.name}: {error}") from None
 
 
-def units_note(groups: object, owner: Owner, parameter: Tensor) -> str:
+def note_on_units(groups: object, owner: Owner, parameter: Tensor) -> str:
     """A note for the table on groups of a parameter that are a guess or depend on its module."""
     module = owner.module
     known = ("weight" in owner.key and isinstance(module, LAYERS)) or is_conv1d(module)
     if groups in ("out", "in") and parameter.ndim > 1 and not known:
-        return f" ({groups}: axis {_axis(str(groups), module)}, for want of a known layer)"
+        return f" ({groups}: axis {_find_axis(str(groups), module)}, for want of a known layer)"
     heads = heads_in(groups)
     if heads is None or heads.side is not None or parameter.ndim < 2:
         return ""
-    axis = _heads(heads, owner, tuple(parameter.shape)).axes[0] - 1
+    axis = _lay_out_heads(heads, owner, tuple(parameter.shape)).axes[0] - 1
     return f" (heads along axis {axis})"
 
 
-def _gates(module: nn.Module, key: str) -> int:
+def _count_gates(module: nn.Module, key: str) -> int:
     """How many rows of a recurrent weight, or entries of its bias, belong to one hidden unit."""
     if key.removeprefix("weight_").removeprefix("bias_")[:2] not in ("ih", "hh"):
         return 1
@@ -150,11 +150,11 @@ def unit_rows(side: str, owner: Owner, parameter: Tensor) -> Rows:
     shape = tuple(parameter.shape)
     heads = heads_in(side)
     if heads is not None:
-        layout = _heads(heads, owner, shape)
+        layout = _lay_out_heads(heads, owner, shape)
     elif side not in ("out", "in"):
         layout = resolve(int(side), shape)
     elif len(shape) == 1:
-        gates = _gates(owner.module, owner.key)
+        gates = _count_gates(owner.module, owner.key)
         layout = Layout((gates, shape[0] // gates), (1,))
     else:
         layout = resolve(lay_out_units(side, owner, parameter), shape)

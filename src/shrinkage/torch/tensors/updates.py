@@ -150,7 +150,7 @@ def _blocks(w: Tensor, state: State, *, flat: bool) -> Iterator[tuple[Tensor, St
 
 
 def _shrink_(block: Tensor, penalty: Penalty, step: float | Tensor, limit: float) -> None:
-    """The limited prox of absolute values and squares, with few temporaries; eats `step`."""
+    """The limited prox of absolute values and squares, with few temporaries; overwrites `step`."""
     absolute, square, _ = penalty.split()
     if not square:
         threshold = _multiply_(step, absolute)

@@ -17,7 +17,7 @@ from shrinkage.torch.tensors.kinds import local_shard
 MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
-def objective(host: Host) -> str:
+def describe_objective(host: Host) -> str:
     """What weights converge to under this host, in a clause that claims no more than is proved."""
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
@@ -59,31 +59,28 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
     host = bound.host
     if host is None:
         has_gradient = penalty.why_not("gradient") is None
-        return _added(penalty, bound.multiplier) if has_gradient else "nothing"
-    group = next(
-        (
-            group
-            for group in host.optimizer.param_groups
-            if any(parameter is part.parameter for parameter in group["params"])
-        ),
-        None,
-    )
+        return _describe_gradient(penalty, bound.multiplier) if has_gradient else "nothing"
+    groups = host.optimizer.param_groups
+    group_of = {id(parameter): group for group in groups for parameter in group["params"]}
+    group = group_of.get(id(part.parameter))
     if group is None:
         return "not in the optimizer"
     if host.how == "coupled":
-        return _added(penalty, bound.multiplier) + _timescale_of_sgd(host, group, penalty)
+        steady = steady_step(host.optimizer, group, float(group["lr"])) or 0.0
+        speed = 2.0 * steady * bound.multiplier * penalty.split().square
+        return _describe_gradient(penalty, bound.multiplier) + _describe_timescale(speed)
     if host.how == "decoupled":
-        return _moved(penalty, float(host.amount(group)), decay=True)
+        return _describe_move(penalty, float(host.amount(group)), decay=True)
     target = bound.target
     if target is not None and not target.is_reached and target.find_pattern(part.aliases):
         if target.done < target.start:
             return f"nothing before step {target.start}, where its target begins"
         if penalty.traits.is_count:
             return "sets the smallest to 0, as many as its target asks for"
-    return _proximal(host, group, penalty, part)
+    return _describe_prox(host, group, penalty, part)
 
 
-def _added(penalty: Penalty, factor: float) -> str:
+def _describe_gradient(penalty: Penalty, factor: float) -> str:
     """The clause on what is added to the gradient."""
     absolute, square, others = penalty.split()
     parts = [f"{factor * absolute:.3g}·sign(w)"] * bool(absolute)
@@ -93,20 +90,14 @@ def _added(penalty: Penalty, factor: float) -> str:
     return "gradient + " + " + ".join(parts or ["0"])
 
 
-def _timescale_of_sgd(host: Host, group: Group, penalty: Penalty) -> str:
-    steady = steady_step(host.optimizer, group, float(group["lr"]))
-    square = host.bound.multiplier * penalty.split().square
-    return _timescale(2.0 * steady * square) if steady else ""
-
-
-def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
+def _describe_move(penalty: Penalty, step: float, *, decay: bool) -> str:
     """The clause on what a step of this size does to a weight outside the gradient."""
     absolute, square, others = penalty.split()
     parts = []
     if square:
         speed = 2 * step * square
         shrunk = f"w × (1 − {min(speed, 1.0):.3g})" if decay else f"w / (1 + {speed:.3g})"
-        parts.append(shrunk + _timescale(speed))
+        parts.append(shrunk + _describe_timescale(speed))
     if absolute:
         parts.append(f"|w| − {step * absolute:.3g}, at least 0")
     for term in others:
@@ -115,11 +106,13 @@ def _moved(penalty: Penalty, step: float, *, decay: bool) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) -> str:
-    if isinstance(host.optimizer, torch.optim.SGD) and host.metric is None:
-        coming = _next_step_of_sgd(host, group, part)
-        return _moved(penalty, coming * host.bound.multiplier, decay=False)
+def _describe_prox(host: Host, group: Group, penalty: Penalty, part: BoundParameter) -> str:
     state = host.optimizer.state.get(part.parameter, {})
+    if isinstance(host.optimizer, torch.optim.SGD) and host.metric is None:
+        seen = host.bound.momentum.buffers.get(part.name, full_buffer_share(group))
+        coming = buffer_share(group, seen if "momentum_buffer" in state else None)
+        coming_step = float(sgd(group, {}, coming).step)
+        return _describe_move(penalty, coming_step * host.bound.multiplier, decay=False)
     unknown = "by the optimizer's own step, known after its first"
     if not callable(host.metric) and not (state and float(state.get("step", 1)) > 0):
         return unknown
@@ -128,19 +121,12 @@ def _proximal(host: Host, group: Group, penalty: Penalty, part: BoundParameter) 
         return unknown
     local_step = local_shard(step) if isinstance(step, Tensor) else torch.tensor(step)
     middle = float(local_step.median()) if local_step.numel() else 0.0
-    words = _moved(penalty, middle * host.bound.multiplier, decay=False)
+    words = _describe_move(penalty, middle * host.bound.multiplier, decay=False)
     most = float(limit.max()) if isinstance(limit, Tensor) else float(limit)
     is_free = penalty.traits.is_constrained or most == math.inf
     capped = "" if is_free else f", no entry by more than {most:.3g}"
     return f"{words} (median step {middle:.3g}{capped})"
 
 
-def _next_step_of_sgd(host: Host, group: Group, part: BoundParameter) -> float:
-    """The own step of SGD's next step, after which the momentum buffer is fuller."""
-    seen = host.bound.momentum.buffers.get(part.name, full_buffer_share(group))
-    begun = "momentum_buffer" in host.optimizer.state.get(part.parameter, {})
-    return float(sgd(group, {}, buffer_share(group, seen if begun else None)).step)
-
-
-def _timescale(speed: float) -> str:
+def _describe_timescale(speed: float) -> str:
     return f" ({in_steps(speed)})" if speed > 0 else ""
