@@ -67,7 +67,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """The command `shrinkage` in an empty folder, as its user types it."""
     from typer.testing import CliRunner
 
+    from built_command import build_command
     from shrinkage.cli import app
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("typer.testing._get_command", build_command, raising=False)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))

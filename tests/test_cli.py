@@ -286,29 +286,33 @@ def test_version(run):
     assert (result.exit_code, result.stdout.strip()) == (0, shrinkage.__version__)
 
 
-def test_help_imports_nothing_heavy():
-    """What makes it appear at once; the time itself is no test."""
-    code = (
-        "import sys; from shrinkage.cli import app\n"
-        "try: app(['compare', '--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'pandas', 'sklearn', 'plotly', 'joblib', 'numba'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+IMPORTS = """
+import sys
+from shrinkage.cli import app
+
+def run(*words):
+    try:
+        app(list(words))
+    except SystemExit as end:
+        assert not end.code, words
+
+run("compare", "--help")
+heavy = {"torch", "pandas", "sklearn", "plotly", "joblib", "numba"} & set(sys.modules)
+assert not heavy, heavy
+from shrinkage.study import load
+print(load("shrinkage-study"))
+run("scratch", "--samples", "9", "--epochs", "2")
+assert "torch" not in sys.modules
+"""
+
+
+def test_help_imports_nothing_heavy_and_reading_and_scratch_no_torch(run, tmp_path):
+    """What makes help appear at once; the time itself is no test."""
+    run("compare", "iris", "--penalty", "l1", *SMALL)
+    command = (sys.executable, "-c", IMPORTS)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "--strengths" in done.stdout
-
-
-def test_reading_a_study_needs_no_torch(run, tmp_path):
-    run("compare", "iris", "--penalty", "l1", *SMALL)
-    code = (
-        "import sys; from shrinkage.study import load\n"
-        f"print(load({str(tmp_path / 'shrinkage-study')!r}))\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
     assert "l1@proximal" in done.stdout
 
 
@@ -486,16 +490,3 @@ def test_scratch_says_when_all_diverge(run, tmp_path):
     assert result.exit_code == 1
     assert "training diverged; lower lr" in result.stderr
     assert not (tmp_path / "shrinkage-scratch.html").exists()
-
-
-def test_scratch_needs_no_torch(tmp_path):
-    code = (
-        "import sys; from shrinkage.cli import app\n"
-        "try: app(['scratch', '--samples', '9', '--epochs', '2'])\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr

@@ -67,6 +67,7 @@ def test_its_examples_can_be_parsed(line: str) -> None:
         parse_method(text)
 
 
+@pytest.mark.quick_where(typed=["shrinkage ", "shrinkage compare --metric r"])
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from built_command import build_command
 from pages import (
     DOCS,
     MARKER,
@@ -95,8 +96,6 @@ def test_the_make_targets_and_the_scripts_exist() -> None:
 def test_the_shrinkage_commands_can_be_parsed(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import typer
-
     from shrinkage.cli import app
     from shrinkage.study.method import parse_method
 
@@ -104,7 +103,7 @@ def test_the_shrinkage_commands_can_be_parsed(
     _, name, *arguments = words
     if name.startswith("-"):
         return
-    context = typer.main.get_command(app).commands[name].make_context(name, arguments)
+    context = build_command(app).commands[name].make_context(name, arguments)
     given = context.params.get("penalty") or []
     for text in [given] if isinstance(given, str) else given:
         parse_method(text)

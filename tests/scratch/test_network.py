@@ -210,6 +210,7 @@ def test_a_replaced_layer_begins_with_nothing_remembered() -> None:
     assert counts == [10, 5]
 
 
+@pytest.mark.quick_where(engines=["layers"])
 @pytest.mark.usefixtures("engines")
 def test_large_derivatives_are_no_error_where_nothing_squares_them() -> None:
     layer = Dense(2, 1, rng=0, dtype="float32")

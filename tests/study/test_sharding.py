@@ -13,17 +13,16 @@ from shrinkage.study.sharding import deal_trials
 @pytest.mark.parametrize("study", [Study(), Study(seeds=10), Study(methods=("l1",), folds=5)])
 def test_every_trial_is_dealt_once_and_all_kinds_evenly(study, count):
     trials = study.trials()
+    places = {trial: place for place, trial in enumerate(trials)}
     shards = [deal_trials(study, f"{number}/{count}") for number in range(1, count + 1)]
-    assert sorted(trials.index(trial) for shard in shards for trial in shard) == [
-        *range(len(trials))
-    ]
+    assert sorted(places[trial] for shard in shards for trial in shard) == [*range(len(trials))]
     for shard in shards:
-        assert shard == sorted(shard, key=trials.index)  # the first seed comes first here too
+        assert shard == sorted(shard, key=places.__getitem__)  # the first seed comes first here too
     sizes = [len(shard) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
     for kind in ("method", "strength", "seed"):
         shares = [Counter(getattr(trial, kind) for trial in shard) for shard in shards]
-        for value in {getattr(trial, kind) for trial in trials}:
+        for value in {getattr(trial, kind) for trial in places}:
             dealt = [share[value] for share in shares]
             assert max(dealt) - min(dealt) <= 4
 
