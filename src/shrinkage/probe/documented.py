@@ -51,23 +51,10 @@ SUBTRACTED = Promise(
 )
 
 NAMES = {
-    "SGD": L2,
-    "Adam": L2,
-    "Adamax": L2,
-    "Adagrad": L2,
-    "Adadelta": L2,
-    "RMSprop": L2,
-    "ASGD": L2,
-    "NAdam": L2,
-    "RAdam": L2,
-    "AdamW": DECOUPLED,
-    "NAdamW": DECOUPLED,
-    "SGDW": DECOUPLED,
-    "Lion": DECOUPLED,
-    "Muon": DECOUPLED,
-    "Adafactor": DECOUPLED,
-    "DecoupledSGDW": SCHEDULED,
-    "DecoupledAdamW": SCHEDULED,
+    **dict.fromkeys(("SGD", "Adam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "ASGD"), L2),
+    **dict.fromkeys(("NAdam", "RAdam"), L2),
+    **dict.fromkeys(("AdamW", "NAdamW", "SGDW", "Lion", "Muon", "Adafactor"), DECOUPLED),
+    **dict.fromkeys(("DecoupledSGDW", "DecoupledAdamW"), SCHEDULED),
 }
 SWITCHES = ("weight_decouple", "decoupled_weight_decay", "decouple_weight_decay")
 # Arguments of optimizers that scale their steps, and so their decay, by a number they find.

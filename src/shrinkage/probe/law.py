@@ -11,11 +11,7 @@ import numpy as np
 from shrinkage.text_table import to_html
 
 DOUBTFUL = 0.03  # a misfit above which the formula is the nearest, not the law
-COUPLED = {
-    True: "coupled",
-    False: "decoupled",
-    None: "coupled and decoupled alike",
-}
+COUPLED = {True: "coupled", False: "decoupled", None: "coupled and decoupled alike"}
 
 
 @dataclass(frozen=True, kw_only=True)

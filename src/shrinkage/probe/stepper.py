@@ -80,13 +80,11 @@ class Stepper:
         start = start.to(self.dtype).double()
         model = _Weights(start.to(self.dtype))
         optimizer = self._make_optimizer(model, lr, weight_decay)
+        path = [start, *self._run_steps(optimizer, model, gradient, steps, schedule, nudge)]
         if in_eval_mode:
-            path = list(self._run_steps(optimizer, model, gradient, steps, schedule, nudge))
             _set_mode(optimizer, "eval")
-            return torch.stack([start, *path[:-1], model.weight.detach().double().clone()])
-        return torch.stack(
-            [start, *self._run_steps(optimizer, model, gradient, steps, schedule, nudge)]
-        )
+            path[-1] = model.weight.detach().double().clone()
+        return torch.stack(path)
 
     def repeats(self, start: Tensor) -> bool:
         """Whether two equal runs give the same weights; else differences mean nothing."""

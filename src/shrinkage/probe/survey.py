@@ -43,6 +43,15 @@ class Row:
             return self.law.notes[-1]
         return self.law.law
 
+    @property
+    def remark(self) -> str:
+        """The remark behind its name, under that heading."""
+        if self.law is None:
+            return self.reason
+        if self.law.form == "none":
+            return ""
+        return self.law.verdict if self.law.as_documented is False else self.law.objective
+
 
 def probe_in_process(text: str, *, lr: float, weight_decay: float, timeout: float = TIMEOUT) -> Law:
     """Run `probe` in a separate process, which is ended when time is up.
@@ -234,21 +243,13 @@ def to_text(rows: Sequence[Row]) -> str:
     blocks = []
     for group, members in group_by_law(rows).items():
         lines = [f"{group}  [{len(members)}]"]
-        lines += [f"  {row.name.ljust(width)}  {_remark(row)}".rstrip() for row in members]
+        lines += [f"  {row.name.ljust(width)}  {row.remark}".rstrip() for row in members]
         blocks.append("\n".join(lines))
     broken = [row.law for row in rows if row.law is not None and row.law.as_documented is False]
     if broken:
         lines = [f"NOT as documented  [{len(broken)}]"]
         blocks.append("\n".join([*lines, *(f"  {law.optimizer}: {law.law}" for law in broken)]))
     return "\n\n".join(blocks)
-
-
-def _remark(row: Row) -> str:
-    if row.law is None:
-        return row.reason
-    if row.law.form == "none":
-        return ""
-    return row.law.verdict if row.law.as_documented is False else row.law.objective
 
 
 def to_records(rows: Sequence[Row]) -> list[dict[str, str | float | None]]:

@@ -32,7 +32,7 @@ class Nesting(threading.local):
     def enter(self, optimizer: Optimizer) -> bool:
         """Enter a hooked step; return whether it is the outermost one."""
         # A step that raised an error has left its depth behind, but not its frames.
-        if self._depth and _steps_running(optimizer) > 1:
+        if self._depth and _count_running_steps(optimizer) > 1:
             self._depth += 1
             return False
         self._depth = 1
@@ -44,7 +44,7 @@ class Nesting(threading.local):
         return self._depth == 0
 
 
-def _steps_running(optimizer: Optimizer) -> int:
+def _count_running_steps(optimizer: Optimizer) -> int:
     frame, count = sys._getframe(), 0
     while frame.f_back is not None:
         frame = frame.f_back

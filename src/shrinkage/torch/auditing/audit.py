@@ -22,11 +22,7 @@ from shrinkage.torch.auditing.findings_about_zeros import (
     find_average_without_zeros,
     is_average_of,
 )
-from shrinkage.torch.auditing.snapshot import (
-    AuditedParameter,
-    Snapshot,
-    take_snapshot,
-)
+from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot, take_snapshot
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
@@ -179,9 +175,7 @@ def audit(
 
 
 def _check_arguments(
-    model: nn.Module,
-    optimizer: Optimizer | Sequence[Optimizer],
-    regularizer: Regularized | None,
+    model: nn.Module, optimizer: Optimizer | Sequence[Optimizer], regularizer: Regularized | None
 ) -> tuple[Optimizer, ...]:
     """The optimizers without wrappers, if an audit can read all three arguments."""
     if not isinstance(model, nn.Module):

@@ -117,7 +117,7 @@ def find_adaptive_decay(snapshot: Snapshot) -> Iterator[Finding]:
 
 def find_slow_or_fast_decay(snapshot: Snapshot) -> Iterator[Finding]:
     """Compare the time-scale of decay, 1/rate steps, with the run and with an epoch."""
-    rated = (each for each in snapshot.parameters if each.is_trained and each.held_by and each.rate)
+    rated = (each for each in snapshot.parameters if each.is_stepped and each.rate)
     alike = group_by(rated, lambda each: (each.optimizer, id(each.held_by[0][1]), each.rate))
     for (optimizer, key, rate), parameters in alike.items():
         assert rate is not None
@@ -175,7 +175,7 @@ def find_scale_invariant_decay(snapshot: Snapshot) -> Iterator[Finding]:
     decayed = [
         each
         for each in snapshot.parameters
-        if each.is_trained and each.held_by and (each.decay.strength or each.square)
+        if each.is_stepped and (each.decay.strength or each.square)
     ]
     invariant = snapshot.scale_invariant if decayed else {}
     for optimizer, parameters in by_optimizer(each for each in decayed if each.name in invariant):

@@ -110,18 +110,14 @@ def make_zeros(
     """The lines that make exact zeros: by "proximal" where that is possible, else "decoupled"."""
     if sums_moves(optimizer):
         return "# use shrinkage.torch.RDA: this optimizer undoes zeros at its next step"
-    how = "proximal" if _can_be_proximal(optimizer, parameters) else "decoupled"
-    return change_how(snapshot, optimizer, applied, how)
-
-
-def _can_be_proximal(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> bool:
-    penalties = [applied.penalty for each in parameters for applied in each.penalties]
+    needed = "prox" if isinstance(optimizer, torch.optim.SGD) else "metric"
+    penalties = [penalty for each in parameters for penalty in each.penalties]
+    how = "decoupled" if any(each.penalty.why_not(needed) for each in penalties) else "proximal"
     try:
         rule_for(optimizer, parameters=[each.tensor for each in parameters])
-    except ValueError:
-        return False
-    needed = "prox" if isinstance(optimizer, torch.optim.SGD) else "metric"
-    return not any(penalty.why_not(needed) for penalty in penalties)
+    except ValueError:  # its own step is not known
+        how = "decoupled"
+    return change_how(snapshot, optimizer, applied, how)
 
 
 def clip_together(snapshot: Snapshot, optimizer: Optimizer, applied: AppliedPenalty) -> str:

@@ -104,9 +104,14 @@ class AuditedParameter:
         return own_decay(*self.held_by[0]) if self.held_by else NO_DECAY
 
     @property
+    def is_stepped(self) -> bool:
+        """Whether an optimizer trains it."""
+        return self.is_trained and bool(self.held_by)
+
+    @property
     def is_decayed(self) -> bool:
         """Whether its optimizer's own weight_decay acts on it."""
-        return self.is_trained and bool(self.held_by) and self.decay.strength != 0.0
+        return self.is_stepped and self.decay.strength != 0.0
 
     @property
     def square(self) -> float:
@@ -186,10 +191,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: nn.Module,
-    optimizers: Sequence[Optimizer],
-    bound: BoundModel | None = None,
-    **run: Any,
+    model: nn.Module, optimizers: Sequence[Optimizer], bound: BoundModel | None = None, **run: Any
 ) -> Snapshot:
     """Look at model, optimizers and regularizer as they are now.
 

@@ -114,10 +114,7 @@ def _update_averages(state: dict[str, Any], move: Tensor, gradient: Tensor) -> N
     """Take a move and a gradient into the averages of one parameter."""
     for key in (MEAN_MOVE, MEAN_GRADIENT, MOVES, GRADIENTS):  # loaded ones have the weights' type
         state[key] = _widen(state[key]) if key in state else torch.zeros_like(move)
-    for mean, square, value in (
-        (MEAN_MOVE, MOVES, move),
-        (MEAN_GRADIENT, GRADIENTS, gradient),
-    ):
+    for mean, square, value in ((MEAN_MOVE, MOVES, move), (MEAN_GRADIENT, GRADIENTS, gradient)):
         state[mean].mul_(KEEP).add_(value, alpha=1 - KEEP)
         state[square].mul_(KEEP).addcmul_(state[mean], state[mean], value=1 - KEEP)
     state[LARGEST] = move.abs().max() if move.numel() else move.new_zeros(())

@@ -74,10 +74,7 @@ def _find(
 
 
 def _list_members(
-    module: nn.Module,
-    ancestors: Sequence[nn.Module],
-    projections: Projections,
-    modules: Modules,
+    module: nn.Module, ancestors: Sequence[nn.Module], projections: Projections, modules: Modules
 ) -> list[str] | None:
     """The members of one attention module; None where its sizes do not fit its heads."""
     holders = (module, *reversed(ancestors))

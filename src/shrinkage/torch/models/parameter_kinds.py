@@ -15,12 +15,7 @@ from torch import Tensor, nn
 from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.private import own_parameters
 
-NORMALIZATIONS = (
-    BATCH_NORM,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
+NORMALIZATIONS = (BATCH_NORM, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 LAYERS = (
     nn.Linear,
     nn.Bilinear,
