@@ -66,7 +66,7 @@ def test_a_report_on_a_study_that_is_not_finished_says_how_far_it_is(run, tmp_pa
         running = run("report", "shrinkage-study")
     assert running.exit_code == 0, running.output
     assert "4 of 6 trials are recorded" in running.stdout
-    assert "by 1 of 2 seeds, of which every trial is recorded" in running.stdout
+    assert "based on 1 of 2 seeds, of which every trial is recorded" in running.stdout
     assert "The study is running: the same command shows more later." in running.stdout
     assert "so far" in (folder / "report.html").read_text("utf-8")
     assert (
@@ -389,7 +389,7 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
     [
         (("--penalty", "l3:1"), "unknown penalty 'l3'"),
         (("--penalty", "l1"), "l1 has no strength; write for example l1:1e-4"),
-        (("--penalty", "l1:1@decoupled"), "after @ comes coupled or proximal here"),
+        (("--penalty", "l1:1@decoupled"), "after @ comes one of coupled, proximal, not"),
         (("--samples", "0"), "samples must be at least 1, got 0"),
         (("--samples", "1" + "0" * 12), "multiply to 100,000,000 at the most, got 1000000000000"),
         (("--hidden", "1" + "0" * 12), "multiply to 100,000,000 at the most, got 20 · 3 · 1000000"),
@@ -408,7 +408,7 @@ def test_scratch_shows_penalties_side_by_side(run, tmp_path):
         (("--plot", "folder.html"), "'folder.html' is a folder; name a file in it"),
         (("--plot", 300 * "a" + ".html"), "cannot be written: File name too long"),
         (("--penalty", "l2:5e-4", "--penalty", "l2:0.0005"), "l2:0.0005@coupled is given twice"),
-        (("--penalty", "l1:1e-4@sideways"), "comes coupled or proximal here, not 'sideways'"),
+        (("--penalty", "l1:1e-4@sideways"), "comes one of coupled, proximal, not 'sideways'"),
         (9 * ("--penalty", "none"), "penalty none is given twice"),
     ],
 )

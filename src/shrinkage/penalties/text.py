@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -52,19 +53,19 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     return parsed[0] if len(parsed) == 1 else Sum(tuple(parsed))
 
 
-def split_how(text: str) -> tuple[str, str | None]:
+def split_how(text: str, hows: Sequence[str] = HOWS) -> tuple[str, str | None]:
     """A penalty's text and the `how` after its "@": "l1:1e-3@proximal" → ("l1:1e-3", "proximal").
 
     Raises
     ------
     ValueError
-        If `how` is not one of the four.
+        If `how` is not one of `hows`.
     """
     penalty, at, how = text.partition("@")
     if not at:
         return penalty.strip(), None
-    if how.strip() not in HOWS:
-        raise ValueError(f"{text!r}: after @ comes one of {', '.join(HOWS)}, not {how.strip()!r}")
+    if how.strip() not in hows:
+        raise ValueError(f"{text!r}: after @ comes one of {', '.join(hows)}, not {how.strip()!r}")
     return penalty.strip(), how.strip()
 
 

@@ -121,12 +121,7 @@ def build_network(question: Question, penalty: str) -> Network:
     ValueError
         For a text that is not a penalty, and for a `how` that is neither coupled nor proximal.
     """
-    _, at, suffix = penalty.partition("@")
-    if at and suffix.strip() not in HOWS:
-        raise ValueError(
-            f"{penalty!r}: after @ comes coupled or proximal here, not {suffix.strip()!r}"
-        )
-    text, how = split_how(penalty)
+    text, how = split_how(penalty, HOWS)
     omega = None if text == "none" else parse(text)
     draws = np.random.default_rng([question.seed, 1])
     dtype = question.dtype

@@ -171,21 +171,16 @@ def _measure_roc_auc(y: np.ndarray, probability: np.ndarray) -> Measured:
     classes = [1] if probability.shape[1] == 2 else list(range(probability.shape[1]))
     areas, influences = [], []
     for label in classes:
-        members, others = (probability[part, label] for part in (y == label, y != label))
-        if not len(members) or not len(others):
+        inside, rest = (probability[part, label] for part in (y == label, y != label))
+        if not len(inside) or not len(rest):
             continue
-        above, below = (
-            _compute_share_below(members, others),
-            1 - _compute_share_below(others, members),
-        )
+        above, below = _rank_among(rest, inside), 1 - _rank_among(inside, rest)
         area = float(above.mean())
         if area in (0.0, 1.0):  # no certainty: both sides count as if they had the error 1/n
-            above, below = (
-                np.full(len(side), area + len(side) ** -0.5) for side in (members, others)
-            )
+            above, below = (np.full(len(side), area + len(side) ** -0.5) for side in (inside, rest))
         influence = np.empty(len(y))
-        influence[y == label] = (above - area) * len(y) / len(members)
-        influence[y != label] = (below - area) * len(y) / len(others)
+        influence[y == label] = (above - area) * len(y) / len(inside)
+        influence[y != label] = (below - area) * len(y) / len(rest)
         areas.append(area)
         influences.append(influence)
     if not areas:
@@ -193,7 +188,7 @@ def _measure_roc_auc(y: np.ndarray, probability: np.ndarray) -> Measured:
     return float(np.mean(areas)), np.mean(influences, axis=0)
 
 
-def _compute_share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _rank_among(others: np.ndarray, values: np.ndarray) -> np.ndarray:
     """For each value the share of the others that are lower, with half of those that are equal."""
     ranked = np.sort(others)
     below = np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")
@@ -206,7 +201,7 @@ def _measure_log_loss(y: np.ndarray, probability: np.ndarray) -> Measured:
     return _measure_mean(-np.log(np.clip(of_true_class, np.finfo(np.float64).eps, 1.0)))
 
 
-def _compute_residuals(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def _find_residuals(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return y.astype(np.float64) - prediction.astype(np.float64)
 
 
@@ -215,7 +210,7 @@ def _measure_r2(y: np.ndarray, prediction: np.ndarray) -> Measured:
 
     The influence of a row is −((y − ŷ)² − (1 − R²)·(y − ȳ)²)/mean((y − ȳ)²).
     """
-    squares = _compute_residuals(y, prediction) ** 2
+    squares = _find_residuals(y, prediction) ** 2
     spread = (y.astype(np.float64) - y.mean(dtype=np.float64)) ** 2
     if not spread.any():
         return 0.0, np.full(len(y), math.nan)
@@ -224,12 +219,12 @@ def _measure_r2(y: np.ndarray, prediction: np.ndarray) -> Measured:
 
 
 def _measure_mae(y: np.ndarray, prediction: np.ndarray) -> Measured:
-    return _measure_mean(np.abs(_compute_residuals(y, prediction)))
+    return _measure_mean(np.abs(_find_residuals(y, prediction)))
 
 
 def _measure_rmse(y: np.ndarray, prediction: np.ndarray) -> Measured:
     """√mean((y − ŷ)²), which a row moves by half of what it moves the mean, over the root."""
-    mean, influence = _measure_mean(_compute_residuals(y, prediction) ** 2)
+    mean, influence = _measure_mean(_find_residuals(y, prediction) ** 2)
     root = math.sqrt(mean)
     return root, influence / (2 * root) if root else influence
 

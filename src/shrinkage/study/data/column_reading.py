@@ -63,9 +63,9 @@ def summarize_features(readings: Sequence[Reading], most: int = 8) -> list[str]:
             reading for reading in readings if reading.kind == kind and reading.role == "feature"
         ]
         if features:
-            shown = ", ".join(_describe(reading) for reading in features[:most])
+            listed = ", ".join(_describe(reading) for reading in features[:most])
             more = f" and {len(features) - most} more" if len(features) > most else ""
-            lines.append(f"{word}: {shown}{more}")
+            lines.append(f"{word}: {listed}{more}")
     return lines
 
 

@@ -33,9 +33,9 @@ def make_spiral(rows: int = 300, noise: float = 0.2, turns: float = 0.6) -> pd.D
     gets normal noise, so that arms overlap and the best possible score is below 1.
     """
     generator = np.random.default_rng(0)
-    each = rows // ARMS
-    radius = np.tile(np.linspace(0.0, 1.0, each), ARMS)
-    arm = np.repeat(np.arange(ARMS), each)
+    per_arm = rows // ARMS
+    radius = np.tile(np.linspace(0.0, 1.0, per_arm), ARMS)
+    arm = np.repeat(np.arange(ARMS), per_arm)
     angle = 2 * np.pi * (arm / ARMS + turns * radius)
     points = radius[:, None] * np.column_stack([np.sin(angle), np.cos(angle)])
     points += noise * generator.standard_normal(points.shape)

@@ -25,8 +25,8 @@ def describe_limits(table: Table, rows: RowSplit, study: Study) -> list[str]:
     notes = []
     folds = f"--folds 5 validates on all {len(rows.train) + len(rows.validation)} other rows"
     if len(rows.test) < FEW_ROWS:
-        told = f"the test part has {pluralize(len(rows.test), 'row')}, so its score is rough"
-        notes.append(told if study.folds else f"{told}: {folds}")
+        sentence = f"the test part has {pluralize(len(rows.test), 'row')}, so its score is rough"
+        notes.append(sentence if study.folds else f"{sentence}: {folds}")
     if table.task == "numbers":
         return notes
     counts = np.bincount(table.target, minlength=len(table.classes))
@@ -39,11 +39,11 @@ def describe_limits(table: Table, rows: RowSplit, study: Study) -> list[str]:
             for label in rare[:MOST_NAMED]
         ]
         more = [f"{len(rare) - MOST_NAMED} others"] if len(rare) > MOST_NAMED else []
-        told = (
+        sentence = (
             f"the test part has few rows of class {join_words([*named, *more])}, too few to judge "
             "how well they are told apart"
         )
-        notes.append(told if study.folds else f"{told}: {folds}")
+        notes.append(sentence if study.folds else f"{sentence}: {folds}")
     share = counts.max() / counts.sum()
     remedies = ["--metric balanced_accuracy lets every class count the same in the scores"]
     if not study.balanced:

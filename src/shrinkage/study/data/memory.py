@@ -11,7 +11,7 @@ from shrinkage.study.formatting import pluralize
 
 LIBRARIES = 0.4e9  # bytes of a process that has loaded what a study needs, without torch
 TORCH = 0.6e9  # bytes of one that has loaded torch, too
-MUCH = 0.1e9  # bytes of the data, from which the memory is told
+MUCH = 0.1e9  # bytes of the data, from which on the user is told of the memory
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -20,7 +20,7 @@ def describe_memory(
 ) -> list[str]:
     """What the study takes, and a warning where it is more than the machine has.
 
-    Small data need no word.
+    There is no sentence for small data.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def describe_memory(
     total = fixed + data + parts.seed_bytes * processes
     inputs = parts[0].train.X.shape[1]
     rows = len(table.target)
-    told = [
+    sentences = [
         f"it takes about {total / 1e9:.1f} GB of memory for {pluralize(rows, 'row')} × "
         f"{pluralize(inputs, 'input')}"
     ]
@@ -46,22 +46,22 @@ def describe_memory(
     if machine is not None and total > machine:
         fitting = rows * max(machine / 2 - fixed, 0.0) / (total - fixed)
         rounded = max(1000, int(float(f"{fitting:.0e}")))
-        told.append(
+        sentences.append(
             f"this machine has {machine / 1e9:.1f} GB of memory, which is less: a first look at a "
             f"part of the rows, as --sample {rounded}, would fit"
         )
-    return told
+    return sentences
 
 
 def find_memory() -> float | None:
     """The bytes of memory that this process may use; None where the system does not say."""
     try:
-        found = [float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))]
+        limits = [float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))]
     except (AttributeError, ValueError, OSError):  # Windows
         return None
     for limit in map(Path, LIMITS):  # of a container
         try:
-            found.append(float(limit.read_text()))
+            limits.append(float(limit.read_text()))
         except (OSError, ValueError):  # none, or "max"
             continue
-    return min(found)
+    return min(limits)

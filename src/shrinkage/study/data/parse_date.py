@@ -118,8 +118,8 @@ def parse_duration(text: str) -> float | None:
         return None
     if match["hours"] and int(match["minutes"] or 0) > 59:
         return None
-    each = {"days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
-    sizes = {part: float(match[part] or 0) * size for part, size in each.items()}
+    unit_sizes = {"days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+    sizes = {part: float(match[part] or 0) * size for part, size in unit_sizes.items()}
     if match["sign"] and match.re is DURATION and match["days"]:  # "-1 days +23:00:00"
         sizes["days"] *= -1
         return sum(sizes.values())

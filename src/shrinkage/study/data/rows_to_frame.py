@@ -32,26 +32,26 @@ class Remarks:
     short: list[int] = field(default_factory=list)  # lines
     unnamed: bool = False  # rows have one cell more than there are names
 
-    def sentences(self) -> list[str]:
-        told = []
+    def describe(self) -> list[str]:
+        sentences = []
         if self.above:
-            told.append(f"left out above the names: {'; '.join(map(repr, self.above))}")
+            sentences.append(f"left out above the names: {'; '.join(map(repr, self.above))}")
         if self.comments:
-            told.append(
+            sentences.append(
                 f"left out {pluralize(len(self.comments), 'comment')} after a #, the first in line "
                 f"{self.comments[0]}"
             )
         if self.unnamed:
-            told.append(
+            sentences.append(
                 "the rows have one cell more than there are names: the first column is taken to "
                 "be the one without a name, as R writes row names"
             )
         if self.short:
-            told.append(
+            sentences.append(
                 f"{pluralize(len(self.short), 'row')} with fewer cells than there are names, "
                 f"the first in line {self.short[0]}: the absent cells are missing values"
             )
-        return told
+        return sentences
 
 
 def rows_to_frame(
@@ -76,9 +76,9 @@ def rows_to_frame(
     if not head:
         raise NoTableError("it has no line of column names")
     names = _read_names(list(head.pop(0)[1]), [cells for _, cells in head], remarks)
-    rest = _drop_comments(((line, cells) for line, cells in stream if cells), width, remarks)
-    frame = _fill_frame(names, chain(head, rest), dtype, remarks)
-    return frame, remarks.sentences()
+    others = _drop_comments(((line, cells) for line, cells in stream if cells), width, remarks)
+    frame = _fill_frame(names, chain(head, others), dtype, remarks)
+    return frame, remarks.describe()
 
 
 def is_blank(cell: object) -> bool:
@@ -121,9 +121,9 @@ def _refuse_numbers(first: Sequence[Any]) -> None:
     values = [number.value for number in numbers if number is not None and not number.unit]
     has_fractions = sum(not value.is_integer() for value in values) > len(first) / 2
     if has_fractions or (len(values) == len(first) > len(set(values))):
-        shown = ", ".join(str(cell) for cell in first)[:MOST_SHOWN]
+        line = ", ".join(str(cell) for cell in first)[:MOST_SHOWN]
         raise NoTableError(
-            f"its first line, {shown!r}, is numbers: put a line with the columns' names above it"
+            f"its first line, {line!r}, is numbers: put a line with the columns' names above it"
         )
 
 

@@ -107,18 +107,18 @@ def draw_sample(table: Table, count: int) -> Table:
     """
     rows = len(table.target)
     if count >= rows:
-        told = f"sample is {count:,}, and there are {pluralize(rows, 'row')}: all are used"
-        return replace(table, notes=(*table.notes, told))
+        note = f"sample is {count:,}, and there are {pluralize(rows, 'row')}: all are used"
+        return replace(table, notes=(*table.notes, note))
     units = np.arange(rows) if table.subjects is None else table.subjects
     order = shuffle_units(units, table.target, len(table.classes), SAMPLE_SEED)
     chosen = max(LEAST_SUBJECTS, round(count * len(order) / rows))
-    drawn = order[np.linspace(0, len(order), min(chosen, len(order)), endpoint=False, dtype=int)]
-    kept = np.flatnonzero(np.isin(units, drawn))
+    places = np.linspace(0, len(order), min(chosen, len(order)), endpoint=False, dtype=int)
+    sample = np.flatnonzero(np.isin(units, order[places]))
     return replace(
         table,
-        frame=table.frame.iloc[kept].reset_index(drop=True),
-        target=table.target[kept],
-        subjects=None if table.subjects is None else table.subjects[kept],
+        frame=table.frame.iloc[sample].reset_index(drop=True),
+        target=table.target[sample],
+        subjects=None if table.subjects is None else table.subjects[sample],
         all_rows=rows,
     )
 
@@ -174,7 +174,7 @@ def _read_features(
     known: np.ndarray,
 ) -> tuple[dict[str, np.ndarray], list[Reading]]:
     """The columns to learn from, and the readings of all columns in their order."""
-    kept: dict[str, np.ndarray] = {}
+    columns: dict[str, np.ndarray] = {}
     readings = []
     for name, decision in decisions.items():
         if name in special:
@@ -183,16 +183,16 @@ def _read_features(
         reading, values = read_feature(decision, source.frame[name], known, source.name)
         readings.append(reading)
         if values is not None:
-            kept[name] = values
-    if not kept:
-        kept = _keep_counters(source, decisions, readings, known)
-    if not kept:
+            columns[name] = values
+    if not columns:
+        columns = _keep_counters(source, decisions, readings, known)
+    if not columns:
         out = "; ".join(describe_changes(readings))
         raise UsageError(
             f"data {source.name!r} has no column to learn from beside the target"
             f"{f' ({out})' if out else ''}"
         )
-    return kept, readings
+    return columns, readings
 
 
 def _make_frame(columns: dict[str, np.ndarray]) -> pd.DataFrame:
@@ -207,11 +207,9 @@ def _keep_counters(
     source: Source, decisions: dict[str, Reading], readings: list[Reading], known: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The columns that seem to number the rows, where there is nothing else to learn from."""
-    kept = {}
+    columns = {}
     for place, reading in enumerate(readings):
         if reading.done.startswith(NUMBERS_THE_ROWS) and not has_identifier_name(reading.name):
-            readings[place] = decisions[reading.name]
-            kept[reading.name] = read_column(decisions[reading.name], source.frame[reading.name])[
-                known
-            ]
-    return kept
+            decision = readings[place] = decisions[reading.name]
+            columns[reading.name] = read_column(decision, source.frame[reading.name])[known]
+    return columns

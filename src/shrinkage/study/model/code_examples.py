@@ -237,10 +237,10 @@ def explain_reading(model: FittedModel) -> str:
     ]
     if not names:
         return ""
-    shown = name_columns(names[:MOST_NAMES])
+    columns = name_columns(names[:MOST_NAMES])
     more = f" and {pluralize(len(names) - MOST_NAMES, 'more column')}" if names[MOST_NAMES:] else ""
     return (
-        f"pandas does not read {shown}{more} as the study did: "
+        f"pandas does not read {columns}{more} as the study did: "
         f"model.read({_quote(NEW)}).frame has every column as the model takes it."
     )
 

@@ -41,8 +41,8 @@ def tabulate_coefficients(
                 levels, originals = [""], encoding.scale * values / column.scale
                 shift += float(values[0]) * column.mean / column.scale
             else:
-                rest = ["(others)"] if column.others else []
-                levels, originals = [*column.levels, *rest], encoding.scale * values
+                others = ["(others)"] if column.others else []
+                levels, originals = [*column.levels, *others], encoding.scale * values
             rows += [
                 Coefficient(
                     feature=column.name,

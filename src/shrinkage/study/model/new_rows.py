@@ -119,11 +119,11 @@ def _describe_cells(
             unknown = column.find_unknown(values)
             if unknown.any():
                 levels = list(dict.fromkeys(values[unknown]))
-                shown = ", ".join(map(repr, levels[:MOST_LEVELS]))
+                listed = ", ".join(map(repr, levels[:MOST_LEVELS]))
                 more = ", ..." if len(levels) > MOST_LEVELS else ""
                 notes.append(
                     f"column {column.name!r}: {pluralize(int(unknown.sum()), 'row')} with a level "
-                    f"that training has not seen ({shown}{more}), which counts as none of them"
+                    f"that training has not seen ({listed}{more}), which counts as none of them"
                 )
         elif empty:
             notes.append(

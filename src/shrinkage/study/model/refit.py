@@ -67,7 +67,7 @@ def refit(
     ready = _prepare_rows(table, study, rows)
     parts = ready.parts
     sound = _train(study, parts, method, strength, rows, jobs)
-    best = min(sound, key=lambda record: (_objective(record), record.trial.seed))
+    best = min(sound, key=lambda record: (_find_objective(record), record.trial.seed))
     model, state, spared = _compact_model(study.model, best.state)
     facts = {
         "study": digest,
@@ -79,7 +79,7 @@ def refit(
         "initializations": len(sound),
         "initialization": best.trial.seed,
         "engine": best.engine,
-        "objective": _objective(best),
+        "objective": _find_objective(best),
         "training score": best.train_score,
         "fitted": datetime.now(UTC).isoformat(timespec="seconds"),
         "shrinkage": shrinkage.__version__,
@@ -139,7 +139,7 @@ def _prepare_rows(table: Table, study: Study, rows: str) -> _Rows:
     return _Rows(parts, preprocessing.examples(table, split.test), preprocessing)
 
 
-def _objective(record: Record) -> float:
+def _find_objective(record: Record) -> float:
     history = record.history
     objective = history["data_loss"][-1] + history["penalty"][-1]
     return objective if math.isfinite(objective) else math.inf
@@ -156,12 +156,12 @@ def _compact_model(text: str, state: State) -> tuple[str, State, dict[str, Any]]
     small = "mlp:" + ",".join(str(len(bias)) for _, bias, _ in layers[:-1])
     if small == text:
         return text, state, {}
-    kept: dict[str, np.ndarray] = {}
+    smaller: dict[str, np.ndarray] = {}
     for number, (weights, bias, _) in enumerate(layers):  # ReLUs stand between them
-        kept[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
-        kept[f"{2 * number}.bias"] = bias
+        smaller[f"{2 * number}.weight"] = np.ascontiguousarray(weights.T)
+        smaller[f"{2 * number}.bias"] = bias
     sizes = [sum(weights.size for weights, *_ in each) for each in (whole, layers)]
-    return small, kept, {"trained model": text, "multiplications": sizes}
+    return small, smaller, {"trained model": text, "multiplications": sizes}
 
 
 def _score_test_rows(

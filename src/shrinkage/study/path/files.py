@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +11,7 @@ from typing import Any
 
 from shrinkage.study.errors import UsageError
 from shrinkage.study.path.results import PathResults
-from shrinkage.study.storage.atomic_write import check_writable, write_atomically
+from shrinkage.study.storage.atomic_write import check_writable, write_atomically, write_rows
 
 FORMAT = 1
 FILES = ("path.csv", "features.csv", "path.json")
@@ -38,8 +36,8 @@ def prepare_folder(out: Path, files: Sequence[str] = (*FILES, "path.html")) -> N
 
 def write_files(results: PathResults, out: Path) -> None:
     """Write the tables, the record and the model; the same results give the same files."""
-    write_atomically(out / "path.csv", _to_csv(_path_rows(results)))
-    write_atomically(out / "features.csv", _to_csv(_feature_rows(results)))
+    write_rows(out / "path.csv", _path_rows(results))
+    write_rows(out / "features.csv", _feature_rows(results))
     text = json.dumps(to_json(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(out / "path.json", text + "\n")
     results.model.save(out / "model")
@@ -109,9 +107,3 @@ def rank_inputs(results: PathResults) -> list[Any]:
         results.inputs,
         key=lambda each: (not each.is_kept, -(each.entering or 0.0), -(each.stability or 0.0)),
     )
-
-
-def _to_csv(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -110,8 +110,8 @@ def _draw_norm(
 ) -> Trace:
     line: dict[str, object] = {"color": "@series-none/0.45", "width": 1}
     if name in kept:
-        look = style_of(kept.index(name))
-        line = {"color": look.color, "width": 2.2, "dash": look.dash}
+        style = style_of(kept.index(name))
+        line = {"color": style.color, "width": 2.2, "dash": style.dash}
     trace: Trace = {
         "type": "scatter",
         "mode": "lines",
@@ -147,8 +147,8 @@ def _draw_points(
     }
 
 
-def _mark(point: Point, said: str, *, is_best: bool) -> Trace:
-    text = f"{_describe(point)}<br>{said}"
+def _mark(point: Point, what: str, *, is_best: bool) -> Trace:
+    text = f"{_describe(point)}<br>{what}"
     return draw_mark(len(point.kept), point.score, text, color=LINE.color, is_best=is_best)
 
 

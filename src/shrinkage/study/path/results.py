@@ -69,16 +69,16 @@ class PathResults:
 
     def stability_of(self, names: Sequence[str]) -> list[tuple[float, str]]:
         """(share of resamples, name) of these inputs, the least stable first."""
-        found = [
+        pairs = [
             (each.stability, each.name)
             for each in self.inputs
             if each.name in names and each.stability is not None
         ]
-        return sorted(found, key=lambda pair: pair[0])
+        return sorted(pairs, key=lambda pair: pair[0])
 
     def describe(self) -> str:
         """What to use, in a few sentences."""
-        return " ".join(part for part in _sentences(self) if part)
+        return " ".join(part for part in _write_sentences(self) if part)
 
     def draw_scores(self) -> Figure:
         """The traces of the score against the number of inputs, for a page."""
@@ -116,7 +116,7 @@ class PathResults:
         return f"{_format_table(self)}\n\n{self.describe()}"
 
 
-def _sentences(results: PathResults) -> list[str]:
+def _write_sentences(results: PathResults) -> list[str]:
     choice, metric = results.choice, results.metric
     name, level = results.trivial["name"], results.trivial["validation_score"]
     if not choice.kept:
@@ -124,10 +124,10 @@ def _sentences(results: PathResults) -> list[str]:
             "No input is worth keeping: within one standard error of the best score lies "
             f"{name}, with {metric} {format_score(level)} on validation rows."
         ]
-    shown = ", ".join(choice.kept[:MOST_NAMED])
+    names = ", ".join(choice.kept[:MOST_NAMED])
     more = len(choice.kept) - MOST_NAMED
     lines = [
-        f"Use {len(choice.kept)} of {pluralize(len(results.inputs), 'input')}: {shown}"
+        f"Use {len(choice.kept)} of {pluralize(len(results.inputs), 'input')}: {names}"
         f"{f' and {more} more' if more > 0 else ''}."
     ]
     how = "trained on without a penalty" if choice.relaxed_steps else "as the penalty shrank it"

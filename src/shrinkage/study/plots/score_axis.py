@@ -30,7 +30,7 @@ def find_worst_in_view(
     near = [
         metric.gain(cell.score) for cell in sound if (cell.method, cell.strength) in chosen
     ] or gains
-    trivial = [metric.gain(score) for score in _baseline_scores(baseline)]
+    trivial = [metric.gain(score) for score in _list_baseline_scores(baseline)]
     best = max(gains)
     # An error in the target's units has no scale of its own: the trivial model's stands for it.
     size = abs((trivial or [best])[0]) if metric.in_units else 1.0
@@ -50,7 +50,7 @@ def make_score_axis(
         for cell in cells
         if cell.seeds > 0
     ]
-    best = metric.gain(max([*ends, *map(metric.gain, _baseline_scores(baseline))]))
+    best = metric.gain(max([*ends, *map(metric.gain, _list_baseline_scores(baseline))]))
     return {"range": sorted([worst, best + 0.06 * (best - worst)])}
 
 
@@ -80,5 +80,5 @@ def label_baseline(baseline: Baseline, worst: float | None, metric: Metric) -> L
     }
 
 
-def _baseline_scores(baseline: Baseline | None) -> list[float]:
+def _list_baseline_scores(baseline: Baseline | None) -> list[float]:
     return [fmean(baseline.validation_scores)] if baseline is not None else []

@@ -17,7 +17,7 @@ from shrinkage.study.plots.score_axis import (
 )
 from shrinkage.study.records import Baseline, Choice
 from shrinkage.study.scores import Metric
-from shrinkage.study.summary import Cell
+from shrinkage.study.summary import Cell, merge_rules
 
 BAND = 0.08  # opacity of an error band: several lie over each other
 RULE_NAMES = {"best": "best mean", "one-se": "one standard error"}
@@ -37,11 +37,11 @@ def draw_scores(
     curves = _group_by_method(cells)
     span = _find_strength_span(cells)
     traces: list[Trace] = []
-    for method, own in curves.items():
+    for method, group in curves.items():
         if method == "none":
-            traces += _draw_unpenalized(own, styles[method], span, "score")
+            traces += _draw_unpenalized(group, styles[method], span, "score")
         else:
-            traces += _draw_band(own, styles[method]) + _draw_line(own, styles[method], "score")
+            traces += _draw_band(group, styles[method]) + _draw_line(group, styles[method], "score")
     traces += _mark_chosen(cells, choices, styles, x="strength", y="score")
     layout = _make_strength_layout(cells, make_score_axis(cells, choices, baseline, metric))
     if baseline is not None:
@@ -57,11 +57,11 @@ def draw_zeros(
     """The share of exact zeros against the strength."""
     span = _find_strength_span(cells)
     traces: list[Trace] = []
-    for method, own in _group_by_method(cells).items():
+    for method, group in _group_by_method(cells).items():
         if method == "none":
-            traces += _draw_unpenalized(own, styles[method], span, "zeros")
+            traces += _draw_unpenalized(group, styles[method], span, "zeros")
         else:
-            traces += _draw_line(own, styles[method], "zeros")
+            traces += _draw_line(group, styles[method], "zeros")
     traces += _mark_chosen(cells, choices, styles, x="strength", y="zeros")
     return Figure("zeros", traces, _make_strength_layout(cells, _make_share_axis()))
 
@@ -84,8 +84,8 @@ def draw_front(
         "hoverinfo": "skip",
     }
     points = [
-        _draw_points(own, styles[method], x="zeros", y="score")
-        for method, own in _group_by_method(cells).items()
+        _draw_points(group, styles[method], x="zeros", y="score")
+        for method, group in _group_by_method(cells).items()
     ]
     traces = [stairs, *points, *_mark_chosen(cells, choices, styles, x="zeros", y="score")]
     layout: Layout = {
@@ -112,7 +112,7 @@ def _find_strength_span(cells: Sequence[Cell]) -> tuple[float, float]:
     return (min(strengths), max(strengths)) if strengths else (1e-5, 1e-1)
 
 
-def _hover_text(cell: Cell) -> str:
+def _describe_cell(cell: Cell) -> str:
     lines = [
         f"<b>{escape_label(cell.method)}</b>",
         f"strength {format_strength(cell.strength)}" if cell.strength > 0 else "no penalty",
@@ -127,19 +127,19 @@ def _hover_text(cell: Cell) -> str:
 
 def _draw_line(cells: Sequence[Cell], style: Style, value: str) -> list[Trace]:
     """The sound cells joined by a line; a cell with a diverged seed is a cross beside it."""
-    shown = [cell for cell in cells if cell.strength > 0]
+    penalized = [cell for cell in cells if cell.strength > 0]
     trace: Trace = {
         "type": "scatter",
         "mode": "lines+markers",
-        "x": [cell.strength for cell in shown],
-        "y": [getattr(cell, value) if cell.is_sound else None for cell in shown],
+        "x": [cell.strength for cell in penalized],
+        "y": [getattr(cell, value) if cell.is_sound else None for cell in penalized],
         "line": {"color": style.color, "width": 2, "dash": style.dash},
         "marker": {"color": style.color, "size": 6, "symbol": style.symbol},
         "hoverinfo": "text",
-        "hovertext": [_hover_text(cell) for cell in shown],
-        "meta": {"method": shown[0].method} if shown else {},
+        "hovertext": [_describe_cell(cell) for cell in penalized],
+        "meta": {"method": penalized[0].method} if penalized else {},
     }
-    troubled = [cell for cell in shown if not cell.is_sound]
+    troubled = [cell for cell in penalized if not cell.is_sound]
     if not troubled:
         return [trace]
     return [trace, {**_draw_points(troubled, style, x="strength", y=value)}]
@@ -157,7 +157,7 @@ def _draw_points(cells: Sequence[Cell], style: Style, *, x: str, y: str) -> Trac
             "symbol": [style.symbol if cell.is_sound else "x-thin-open" for cell in cells],
         },
         "hoverinfo": "text",
-        "hovertext": [_hover_text(cell) for cell in cells],
+        "hovertext": [_describe_cell(cell) for cell in cells],
         "meta": {"method": cells[0].method},
     }
 
@@ -186,7 +186,7 @@ def _draw_unpenalized(
     level = getattr(cell, value)
     meta = {"method": cell.method}
     dashed: Trace = {"color": style.color, "width": 1.5, "dash": "dash"}
-    line = {**draw_level(span, level, _hover_text(cell), dashed), "meta": meta}
+    line = {**draw_level(span, level, _describe_cell(cell), dashed), "meta": meta}
     if value != "score" or not is_number(cell.error):
         return [line]
     low, high = level - cell.error, level + cell.error
@@ -203,20 +203,19 @@ def _mark_chosen(
     y: str,
 ) -> list[Trace]:
     """The chosen cells once more, larger: a star for the best mean, else a diamond."""
-    found = {(cell.method, cell.strength): cell for cell in cells if cell.seeds > 0}
-    rules: dict[tuple[str, float], list[str]] = {}
-    for choice in choices:
-        rules.setdefault((choice.method, choice.strength), []).append(choice.rule)
-    return [
-        _draw_mark(found[key], own, styles[key[0]], x=x, y=y)
-        for key, own in rules.items()
-        if key in found and (x != "strength" or found[key].strength > 0)
-    ]
+    cell_of = {(cell.method, cell.strength): cell for cell in cells if cell.seeds > 0}
+    marks = []
+    for merged in merge_rules(choices):
+        cell = cell_of.get((merged[0].method, merged[0].strength))
+        if cell is not None and (x != "strength" or cell.strength > 0):
+            rules = [choice.rule for choice in merged]
+            marks.append(_draw_mark(cell, rules, styles[cell.method], x=x, y=y))
+    return marks
 
 
 def _draw_mark(cell: Cell, rules: Sequence[str], style: Style, *, x: str, y: str) -> Trace:
-    said = " and by ".join(escape_label(RULE_NAMES.get(rule, rule)) for rule in rules)
-    text = f"{_hover_text(cell)}<br>chosen by {said}"
+    names = " and by ".join(escape_label(RULE_NAMES.get(rule, rule)) for rule in rules)
+    text = f"{_describe_cell(cell)}<br>chosen by {names}"
     place = getattr(cell, x), getattr(cell, y)
     mark = draw_mark(*place, text, color=style.color, is_best="best" in rules)
     return {**mark, "meta": {"method": cell.method}}

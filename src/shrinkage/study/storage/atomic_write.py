@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shrinkage.atomic_file import draft_beside, replace_file
@@ -28,6 +31,13 @@ def write_atomically(path: Path, text: str) -> None:
                 f"the disk is full: {str(path)!r} was not written; make room and run again"
             ) from None
         raise UsageError(_unwritable_message(path, error)) from None
+
+
+def write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as a CSV file, as `write_atomically` does a text."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomically(path, text.getvalue())
 
 
 def check_writable(path: Path) -> None:

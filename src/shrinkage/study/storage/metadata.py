@@ -35,18 +35,17 @@ def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
     written = dict(connection.execute("SELECT * FROM study"))
     if CHECKSUM in written and written[CHECKSUM] != _checksum(written):
         raise UsageError(damaged_message(path, "its question does not agree with its checksum"))
-    kept = {key: _parse_json(written.get(key)) for key in PERMANENT}
-    for key, value in kept.items():
+    permanent = {key: _parse_json(written.get(key)) for key in PERMANENT}
+    for key, value in permanent.items():
         if not isinstance(value, dict):
             raise UsageError(damaged_message(path, f"its {key} cannot be read"))
-    question: Any = kept["question"]
+    question: Any = permanent["question"]
     kinds = {"methods": list, "strengths": list, "seeds": int}
     if not all(isinstance(question.get(key), kind) for key, kind in kinds.items()):
         raise UsageError(damaged_message(path, "its question cannot be read"))
-    ends = [
-        _parse_json(written.get(key)) for key in ("finished", "verdict")
-    ]  # then an earlier one's
-    return {**kept, "finished": any(ends), "features": _parse_json(written.get("features"))}
+    # "verdict" is what an earlier version wrote in place of "finished".
+    ends = [_parse_json(written.get(key)) for key in ("finished", "verdict")]
+    return {**permanent, "finished": any(ends), "features": _parse_json(written.get("features"))}
 
 
 def _put(connection: sqlite3.Connection, written: Mapping[str, str]) -> None:

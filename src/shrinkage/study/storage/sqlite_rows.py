@@ -159,9 +159,9 @@ def decode_choices(
 
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as compressed bytes: a line of JSON that says what they are, and their numbers."""
-    kept = {name: np.asarray(array) for name, array in arrays.items()}
-    heads = [(name, array.dtype.str, array.shape) for name, array in kept.items()]
-    numbers = b"".join(array.tobytes() for array in kept.values())
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    heads = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+    numbers = b"".join(array.tobytes() for array in arrays.values())
     return zlib.compress(json.dumps(heads).encode() + b"\n" + numbers, level=1)
 
 

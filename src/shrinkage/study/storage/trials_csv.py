@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from shrinkage.study.results import Results
-from shrinkage.study.storage.atomic_write import write_atomically
+from shrinkage.study.storage.atomic_write import write_rows
 
 COLUMNS = (
     "status",
@@ -25,13 +24,13 @@ COLUMNS = (
 
 def write_csv(results: Results, path: Path) -> None:
     """Write the records in the order of the question; the same records give the same file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     folds = results.folds
-    writer.writerow(("method", "strength", "seed", *(["fold"] if folds else []), *COLUMNS))
+    rows: list[Sequence[object]] = [
+        ("method", "strength", "seed", *(["fold"] if folds else []), *COLUMNS)
+    ]
     for record in results.records:
         trial = record.trial
         measured = [getattr(record, column) for column in COLUMNS]
         split = (trial.seed // folds, trial.seed % folds + 1) if folds else (trial.seed,)
-        writer.writerow((trial.method, trial.strength, *split, *measured))
-    write_atomically(path, text.getvalue())
+        rows.append((trial.method, trial.strength, *split, *measured))
+    write_rows(path, rows)
