@@ -18,17 +18,10 @@ States = Mapping[Tensor, Mapping[str, Tensor]]  # the optimizer's, by parameter
 Parts = Sequence[Sequence[tuple[str, Tensor, int]]]  # name, tensor and address of what is used
 
 
-def make_guard(
-    states: States, weights: Sequence[Tensor], gradients: Sequence[Tensor], parts: Parts
-) -> MemoryGuard | None:
-    """Make a guard of tensors that fit; None where one has no gradient or torch has no guards."""
-    if private.TensorGuards is None or len(gradients) < len(weights):
-        return None
-    return MemoryGuard(states, weights, gradients, parts)
-
-
 class MemoryGuard:
     """The properties that weights, state and gradients had when each was checked and fitted.
+
+    It needs torch's `TensorGuards`.
 
     Parameters
     ----------
