@@ -71,10 +71,7 @@ PIECE = np.dtype(
 SUMS = ("absolute", "squares", "zeros", "norms", "dead")
 JOB = np.dtype(
     [
-        (
-            "next_piece",
-            np.int64,
-        ),  # the next piece that no thread has taken; first, see `next_piece`
+        ("next_piece", np.int64),  # that no thread has taken; the first field, see `next_piece`
         ("done", np.int64),  # pieces that are finished
         ("parameters", np.int64),  # addresses of the two arrays, and how many records they have
         ("parameter_count", np.int64),

@@ -13,13 +13,7 @@ from shrinkage.kernels.jit import jitable, tight
 
 ZERO_SUMS = 0.0, 0.0, 0.0  # the sums of no weights, across chunks
 ZERO_MOMENTS = 0.0, 0.0, 0.0, 0.0
-ZERO_PIECE_SUMS = (
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-    0.0,
-)  # and with those of groups, in the order of `records.SUMS`
+ZERO_PIECE_SUMS = (*ZERO_SUMS, 0.0, 0.0)  # and of no groups, in the order of `records.SUMS`
 
 
 @jitable

@@ -34,13 +34,9 @@ def _make_no_update(
     """The optimizer has made its update already."""
 
 
-def _variance_names(group: Group) -> tuple[str, ...]:
-    return ("max_exp_avg_sq",) if group["amsgrad"] else ("exp_avg_sq",)
-
-
 AFTER_ADAM = UpdateRule(
     name="prox",
-    state_names=_variance_names,
+    state_names=lambda group: ("max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq",),
     prepare=leave_state,
     numbers=adam.numbers,
     own_step=adam.find_own_step,

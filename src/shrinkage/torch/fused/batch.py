@@ -22,7 +22,8 @@ from shrinkage.kernels.kind import Kind
 from shrinkage.kernels.pieces import cut
 from shrinkage.kernels.records import PARAMETER, Records, make_job
 from shrinkage.kernels.step_counts import compile_counts
-from shrinkage.torch.fused.guards import MemoryGuard, addresses_of, make_guard
+from shrinkage.torch import private
+from shrinkage.torch.fused.guards import MemoryGuard, addresses_of
 from shrinkage.torch.fused.parameters import Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
 from shrinkage.torch.tensors.kinds import PLAIN, storage_bytes
@@ -138,7 +139,8 @@ class Batch:
         self._guard = None
         if not self._revalidate_each(states):
             return False
-        self._guard = make_guard(states, self.weights, self.held, self.states)
+        if private.TensorGuards is not None and len(self.held) == len(self.weights):
+            self._guard = MemoryGuard(states, self.weights, self.held, self.states)
         return True
 
     def _revalidate_each(self, states: States) -> bool:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -155,17 +155,13 @@ def check_memory(states: States, entry: Entry) -> None:
     w, gradient = entry.parameter, entry.parameter.grad
     if gradient is None:
         return
-    state = states.get(w, {})
-    for what, tensor in (("", w), ("the gradient of ", gradient), *_parts_of(state)):
+    state = [(f"{name} in the state of ", part) for name, part in states.get(w, {}).items()]
+    for what, tensor in (("", w), ("the gradient of ", gradient), *state):
         if is_cut(tensor):
             raise RuntimeError(
                 f"{what}{entry.name} has less memory than its shape says: its storage was cut; "
                 "give it back its memory before step(), or leave the gradient None"
             )
-
-
-def _parts_of(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((f"{name} in the state of ", tensor) for name, tensor in state.items())
 
 
 def find_obstacle(rule: UpdateRule, states: States, entry: Entry) -> str | None:

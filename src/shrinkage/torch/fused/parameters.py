@@ -73,7 +73,7 @@ class Entry:
     @property
     def factor(self) -> float:
         """The number by which a step multiplies strengths; decoupled, it includes the scale."""
-        multiplier = self.clip if self.bound is None else self.clip * self.bound.multiplier
+        multiplier = self.clip * self.multiplier
         if self.how != "decoupled":
             return multiplier
         return decoupled_amount_in(self.group, multiplier)
@@ -135,7 +135,8 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 continue
             name = group["param_names"][place] if "param_names" in group else f"{number}.{place}"
             if not isinstance(held, Regularized):
-                penalty = None if held is None else with_groups(held, _as_they_are)
+                # Without a known module, "out" and "in" stay: axis 0 is the output.
+                penalty = None if held is None else with_groups(held, lambda side: side)
                 how = "none" if penalty is None else group["how"]
                 entry = Entry(name, parameter, group, penalty, how, None, None)
             elif id(parameter) in bound:
@@ -156,11 +157,6 @@ def _single(binding: Binding) -> SingleBinding:
             "torch's own with regularizer.attach()"
         )
     return binding
-
-
-def _as_they_are(side: str) -> str:
-    """Keep "out" and "in": without a known module, axis 0 is the output."""
-    return side
 
 
 def read_options(group: Group) -> None:

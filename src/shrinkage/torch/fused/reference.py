@@ -6,7 +6,8 @@ takes about as long as the benchmark's row "by hand: softshrink".
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from shrinkage.torch.fused.parameters import HALF, Entry
 from shrinkage.torch.fused.rule import State, UpdateRule
-from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import decay_, prox_, threshold_
 
 
@@ -57,13 +57,9 @@ def _step_group(
         if entry.penalty is not None and _is_active(entry, "decoupled"):
             threshold_(w, entry.penalty, entry.factor)
         elif entry.penalty is not None and _is_active(entry, "proximal"):
-            prox_(w, entry.penalty, _own_step_in(rule, entry), state, entry.factor)
+            prox_(w, entry.penalty, partial(rule.own_step, entry.group), state, entry.factor)
         if w is not entry.parameter:
             entry.parameter.copy_(w)
-
-
-def _own_step_in(rule: UpdateRule, entry: Entry) -> Callable[[State], OwnStep]:
-    return lambda state: rule.own_step(entry.group, state)
 
 
 def _is_active(entry: Entry, how: str) -> bool:
