@@ -1,6 +1,7 @@
 """Settings that every test shares."""
 
 import gc
+import os
 import re
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -11,6 +12,9 @@ import xdist
 
 from grid import QUICK, quick_rows
 
+# NumPy and SciPy are not imported yet: on small arrays threads of BLAS would mostly wait for each
+# other, in every worker and process of the suite.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 gc.set_threshold(100_000, 50, 50)  # what compiles makes many objects, and few cycles
 
 LEFT_OUT = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(slow|frameworks)\b", re.MULTILINE)

@@ -23,7 +23,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-SCRATCH = DOCS / "scratch.md"
 FENCE = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", flags=re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 ABOUT = "<!-- about -->"

@@ -37,7 +37,7 @@ def assert_only_live_units(model: nn.Module, small: nn.Module, live: dict[str, i
     assert sum(after.values()) < sum(before.values())
 
 
-@pytest.mark.quick_where(seed=(0, 1))
+@pytest.mark.quick_where(seed=(0,))
 @pytest.mark.parametrize("seed", range(8))
 def test_dense_networks_keep_their_live_units_alone(seed: int) -> None:
     model = stir(mlp(seed), seed)
@@ -62,7 +62,7 @@ def test_convolutions_keep_their_live_channels_alone(seed: int) -> None:
     assert_only_live_units(model, small.model, live)
 
 
-@pytest.mark.quick_where(seed=(0, 1))
+@pytest.mark.quick_where(seed=(0,))
 @pytest.mark.parametrize("seed", range(6))
 def test_branches_stay_the_same_function(seed: int) -> None:
     model = stir(Branches(), seed)
@@ -74,6 +74,7 @@ def test_branches_stay_the_same_function(seed: int) -> None:
     assert not small.report.remarks
 
 
+@pytest.mark.quick_where(by_hand=[False], key_value_heads=[None, 2])
 @pytest.mark.parametrize("by_hand", [False, True])
 @pytest.mark.parametrize("key_value_heads", [None, 4, 2])
 def test_heads_go_whole(key_value_heads: int | None, by_hand: bool) -> None:
@@ -95,6 +96,7 @@ def test_heads_go_whole(key_value_heads: int | None, by_hand: bool) -> None:
     assert small.model.down.in_features == 3
 
 
+@pytest.mark.quick_where(both_ways=[True])
 @pytest.mark.parametrize("both_ways", [False, True])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_hidden_units(kind: type[nn.RNNBase], both_ways: bool) -> None:
@@ -146,6 +148,7 @@ class Residual(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+@pytest.mark.quick_where(seed=(0,))
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("make", [Residual, Branches, lambda: Recurrent(nn.LSTM)])
 def test_units_go_that_are_dead_in_all_tensors_that_write_them(

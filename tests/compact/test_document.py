@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # test_result.py has smaller models in the quick layer
+
 PAGE = Path(__file__).parents[2] / "docs/compact.md"
 
 

@@ -19,6 +19,7 @@ def encoder_layer(batch_first: bool) -> nn.Module:
     return layer
 
 
+@pytest.mark.quick_where(batch_first=[True])
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_heads_of_an_encoder_layer_go(batch_first: bool) -> None:
     layer = encoder_layer(batch_first)
@@ -33,6 +34,7 @@ def test_heads_of_an_encoder_layer_go(batch_first: bool) -> None:
     assert again.report.parameters.ratio == 1.0
 
 
+@pytest.mark.quick_where(dtype=[torch.float32])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_multiplications_of_attention_are_counted_before_and_after(dtype: torch.dtype) -> None:
     layer = encoder_layer(True).to(dtype).eval()

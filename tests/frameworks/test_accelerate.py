@@ -44,8 +44,9 @@ def train(
             optimizer.zero_grad()
 
 
-@pytest.mark.parametrize("clips", ["by max_norm", "by the method"])
-@pytest.mark.parametrize("how", ["proximal", "coupled"])
+@pytest.mark.parametrize(
+    ("how", "clips"), [("proximal", "by max_norm"), ("coupled", "by the method")]
+)
 def test_a_loop_of_accelerate_equals_one_by_hand_and_resumes(
     accelerate: Any, how: str, clips: str, tmp_path: Path
 ) -> None:

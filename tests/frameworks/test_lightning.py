@@ -110,9 +110,15 @@ def fit(lightning: Any, module: Any, folder: Path, start: str | None, **options:
     trainer.fit(module, loader, ckpt_path=start)
 
 
-@pytest.mark.parametrize("make", [adamw, sgd])
-@pytest.mark.parametrize("how", ["proximal", "coupled"])
-@pytest.mark.parametrize("loop", [automatic, manual])
+@pytest.mark.parametrize(
+    ("loop", "how", "make"),
+    [
+        (automatic, "proximal", adamw),
+        (automatic, "coupled", sgd),
+        (manual, "proximal", sgd),
+        (manual, "coupled", adamw),
+    ],
+)
 def test_the_trainer_equals_a_loop_by_hand_and_resumes(
     lightning: Any, loop: Callable[..., Any], how: str, make: Make, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def rows(run: Run) -> tuple[Any, Any]:
     return batches[:, :3].numpy(), batches[:, 3:].numpy()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1])
 def test_it_equals_a_loop_by_hand_and_goes_on_in_partial_fit_and_from_files(
     skorch: Any, callback_of: Any, seed: int, tmp_path: Path
 ) -> None:

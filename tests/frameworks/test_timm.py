@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from frameworks.by_hand import MAX_NORM, WARMUP, penalties, same_weights, train_by_hand
+from grid import covering
 from shrinkage.torch import Regularizer, schedules
 
 pytestmark = pytest.mark.frameworks
@@ -61,8 +62,7 @@ def train(
         average.update(model)
 
 
-@pytest.mark.parametrize("how", ["proximal", "coupled"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(("name", "how"), covering(OPTIMIZERS, ["proximal", "coupled"]))
 def test_a_loop_with_timm_equals_one_by_hand_and_resumes(
     timm: Any, name: str, how: str, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def kill_at(transformers: Any, step: int | None) -> Any:
     return Kill()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1])
 def test_it_equals_a_loop_by_hand_and_resumes_where_it_was_killed(
     transformers: Any, callback_of: Any, seed: int, tmp_path: Path
 ) -> None:

@@ -15,6 +15,8 @@ from report.synthetic import FEW, HOSTILE, KINDS, kind, study
 from report.synthetic_laws import LAWS
 from shrinkage.report import write_laws, write_paths, write_report
 
+pytestmark = pytest.mark.slow  # the other files read the pages without a browser
+
 ON_A_PHONE = {"whole", "inputs", "hostile", "hundreds of classes", "unfinished"}
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 
@@ -46,7 +48,7 @@ def report(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Browser:
-    """The browser with that page in it, which the quick tests share and leave as it was."""
+    """The browser with that page in it, which tests share and leave as it was."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_report(study(FEW), path)
     browser.open(path)

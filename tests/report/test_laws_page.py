@@ -31,7 +31,7 @@ def test_what_breaks_its_promise_is_counted_and_marked(tmp_path: Path) -> None:
     ((_, row),) = document.find("tr", **{"class": "broken"})
     assert row.startswith("lib.Wrong")
     kept = written([LAWS[0]], tmp_path)
-    assert kept.one("p", **{"class": "verdict"}).startswith("All 1 of which")
+    assert kept.one("p", **{"class": "verdict"}).startswith("All 1 that promise something")
 
 
 def test_the_misfit_sorts_by_its_number(tmp_path: Path) -> None:

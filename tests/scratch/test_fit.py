@@ -89,7 +89,7 @@ def one_layer() -> Network:
 
 
 def linear() -> Network:
-    layers = [dense(4, 8, 1, bias_penalty=L1(0.01)), dense(8, 2, 2)]
+    layers = [dense(4, 8, 1), dense(8, 2, 2)]
     return Network(layers, loss=MeanSquaredError(), optimizer=SGD(lr=0.1, momentum=0.9, decay=0.01))
 
 

@@ -149,6 +149,7 @@ DIVERGING: dict[str, Callable[[], Network]] = {
 }
 
 
+@pytest.mark.quick_where(engines=["layers"])
 @pytest.mark.usefixtures("engines")
 @pytest.mark.parametrize("batch_size", [None, 7])
 @pytest.mark.parametrize("name", DIVERGING)

@@ -49,7 +49,7 @@ RULES = {
 }
 
 
-@pytest.mark.quick_where(rule=["sgd"])
+@pytest.mark.quick_where(rule=["adam"], penalty=[str(L1(0.3))])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("penalty", [L1(0.3), GroupLasso(0.2, groups="in"), L2(0.2)], ids=str)
 def test_training_rests_where_data_loss_and_penalty_are_least(rule, penalty):

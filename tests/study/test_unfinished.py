@@ -51,7 +51,7 @@ def test_before_a_seed_is_complete_all_trials_count_and_no_edge_is_known(first):
     ]
     said = describe_unfinished(first(3), QUESTION)
     assert said.startswith("This study is not finished: 3 of 15 trials are recorded. ")
-    assert "by the trials that there are, as no seed is complete;" in said
+    assert "based on the trials that there are, as no seed is complete;" in said
 
 
 def test_then_the_complete_seeds_count_alone(first):
@@ -59,7 +59,7 @@ def test_then_the_complete_seeds_count_alone(first):
         assert find_complete(first(count), QUESTION) == list(range(complete))
         assert ("l1@proximal", "best", 1e-1, "highest", mean) in chosen(first(count))
         said = describe_unfinished(first(count), QUESTION)
-        assert f"by {complete} of 3 seeds, of which every trial is recorded" in said
+        assert f"based on {complete} of 3 seeds, of which every trial is recorded" in said
 
 
 def test_a_strength_with_a_diverged_trial_is_not_chosen(first):

@@ -115,6 +115,7 @@ def test_proximal_in_sgd(case: Case) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
+@pytest.mark.usefixtures("torch_operations")
 def test_proximal_in_adams_metric_within_the_guard(case: Case) -> None:
     w, g, after = one_step(adam, case, "proximal")
     step = LR / (np.abs(g) + 1e-8)
@@ -136,6 +137,7 @@ def guarded(penalty: Penalty, start: np.ndarray, target: np.ndarray, limit: floa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", MATRICES, ids=str)
+@pytest.mark.usefixtures("torch_operations")
 def test_proximal_under_momentum_counts_how_full_the_buffer_is(case: Case) -> None:
     """A constant g fills the buffer with b·g, b = 1, 1.9, 2.71: the prox's step is lr·b."""
     random = np.random.default_rng(1)

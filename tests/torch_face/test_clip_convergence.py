@@ -84,6 +84,7 @@ def check_converged(w: np.ndarray, penalty: Penalty, how: str) -> None:
         *((name, "coupled") for name in ("SGD momentum", "Adam", "AdamW", "Adagrad")),
     ],
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_every_optimizer_converges_to_the_lasso(name: str, how: str) -> None:
     model = Parts(10)
     regularizer = Regularizer(model, LASSO, on="all")

@@ -125,6 +125,7 @@ def test_clipping_that_begins_later_is_found_at_a_later_look() -> None:
 
 
 @pytest.mark.parametrize("kind", ["zero", "constant", "minimum"])
+@pytest.mark.usefixtures("torch_operations")
 def test_gradients_that_do_not_turn_are_no_clipping(kind: str) -> None:
     A, b = (torch.tensor(part) for part in normal_equations())
     model = nn.ParameterDict({"w": torch.zeros(10).double()})
@@ -165,6 +166,7 @@ def test_no_norm_is_taken_between_the_looks(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.quick_where(kind=[shrinkage.torch.SGD])
 @pytest.mark.parametrize("kind", [shrinkage.torch.SGD, shrinkage.torch.Adam])
+@pytest.mark.usefixtures("torch_operations")
 def test_clipping_beside_a_penalty_inside_warns_and_names_its_own_option(kind: Any) -> None:
     def train_inside(how: str, clip: float | None, **options: Any) -> list[Any]:
         torch.manual_seed(0)

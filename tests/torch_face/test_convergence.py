@@ -41,7 +41,7 @@ def assert_rests(weights: np.ndarray, target: np.ndarray, tolerance: float) -> N
     assert np.abs(weights - target).max() < tolerance
 
 
-@pytest.mark.quick_where(optimizer=["SGD momentum", "shrinkage Adam"])
+@pytest.mark.quick_where(optimizer=["SGD", "shrinkage Adam"])
 @pytest.mark.parametrize(("optimizer", "penalty"), covering(OPTIMIZERS, SINGLE), ids=str)
 def test_proximal_converges_to_scikit_learns_minimum(optimizer: str, penalty: Penalty) -> None:
     steps = 3 * STEPS // 2 if isinstance(penalty, L2) else STEPS

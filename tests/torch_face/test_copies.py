@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shrinkage import L1
-from shrinkage.torch import Regularizer
+from shrinkage.torch import SGD, Regularizer
 
 
 def network() -> nn.Linear:
@@ -47,6 +47,21 @@ def test_a_copied_optimizer_says_that_it_lost_its_penalty(way: str) -> None:
             step(model_copy, optimizer_copy)
         step(model_copy, optimizer_copy)  # once is enough
     step(model, optimizer)
+
+
+def test_an_optimizer_with_a_penalty_inside_is_followed_too() -> None:
+    """Its step takes the hooks on all optimizers without torch's wrapper around a step."""
+    model = network()
+    inside = SGD(model.parameters(), lr=0.1)
+    attachment = Regularizer(model, L1(0.1)).attach(sgd(model), how="proximal")
+    step(model, inside)
+    assert attachment.stepped_by == "SGD"
+    attachment.detach()
+    Regularizer(model, L1(0.1)).attach(inside, how="coupled")
+    model_copy, inside_copy = copy.deepcopy((model, inside))
+    with pytest.warns(UserWarning, match="this SGD is a copy of an optimizer") as caught:
+        step(model_copy, inside_copy)
+    assert caught[0].filename == __file__
 
 
 def test_a_copied_optimizer_takes_a_new_attachment_in_silence() -> None:

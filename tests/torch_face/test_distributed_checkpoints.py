@@ -78,6 +78,7 @@ def weights(model: nn.Module) -> list[Tensor]:
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 @pytest.mark.parametrize("options", [None, FLAT], ids=["nested", "flat"])
 @pytest.mark.parametrize("name", MAKES)
+@pytest.mark.usefixtures("torch_operations")
 def test_a_run_goes_on(name: str, options: Any, tmp_path: Path) -> None:
     model = network()
     optimizer = MAKES[name](model)

@@ -162,6 +162,7 @@ def test_12_a_float32_sum_of_many_entries_is_accurate() -> None:
         [L1(0.0), L2(0.0), GroupLasso(0.0), L1(0) + GroupLasso(0)],
     ),
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_13_a_strength_of_zero_is_the_identity(how: str, penalty: Penalty) -> None:
     model = nn.Linear(3, 4)
     with torch.no_grad():

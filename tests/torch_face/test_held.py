@@ -56,6 +56,7 @@ def train_and_check(model: nn.Linear, optimizer: Any, name: str, start: Tensor) 
 
 
 @pytest.mark.parametrize(("optimizer", "name"), covering(STEADY, HELD))
+@pytest.mark.usefixtures("torch_operations")
 def test_attached(optimizer: str, name: str) -> None:
     model, start = outside()
     kind, options = STEADY[optimizer]
@@ -67,8 +68,7 @@ def test_attached(optimizer: str, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HELD)
-@pytest.mark.parametrize("kind", [SGD, Adam])
+@pytest.mark.parametrize(("kind", "name"), covering([SGD, Adam], HELD))
 def test_inside(kind: Any, name: str) -> None:
     model, start = outside()
     penalty = Regularizer(model, HELD[name])

@@ -122,6 +122,7 @@ def check_that_no_penalty_acts(name: str, how: str, is_inside: bool) -> None:
     alone.release()
 
 
+@pytest.mark.usefixtures("torch_operations")
 def test_a_constraint_goes_on_holding() -> None:
     model = network()
     regularizer = Regularizer(model, {"0.weight": L1(0.1), "2.weight": NonNegative()})

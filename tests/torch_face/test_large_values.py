@@ -74,6 +74,7 @@ def test_value_and_gradient_are_the_formulas(
         torch.autograd.grad(value, w)
 
 
+@pytest.mark.quick_where(penalty=PENALTIES[:1])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_a_gradient_that_is_there_is_added_to_and_none_is_kept(penalty: Penalty) -> None:
     w = weights()

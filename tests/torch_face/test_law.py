@@ -6,7 +6,7 @@ import pytest
 
 import law
 from grid import FULL
-from shrinkage import MCP, NonNegative, NuclearNorm
+from shrinkage import MCP, NonNegative
 
 pytestmark = pytest.mark.usefixtures("torch_operations")
 
@@ -25,7 +25,7 @@ def covered() -> list[law.Row]:
     return every if FULL else [few[number % len(few)] for (number, _), few in rows.items()]
 
 
-QUICK = (NonNegative(), MCP(0.1, gamma=3.0), NuclearNorm(0.15))
+QUICK = (NonNegative(), MCP(0.1, gamma=3.0))
 
 
 @pytest.mark.parametrize(

@@ -80,16 +80,25 @@ def in_fresh_process(code: str) -> object:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_regularizer_loads_neither_numba_nor_the_engine() -> None:
-    code = """
+LOADED = """
 import json, sys
-import torch
-from shrinkage import L1, NuclearNorm
-from shrinkage.torch import Regularizer, audit
-
 def loaded():
     roots = "numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"
     return [root for root in roots if root in sys.modules]
+"""
+
+
+def test_the_regularizer_loads_neither_numba_nor_the_engine() -> None:
+    code = "from shrinkage.torch import Regularizer, audit; print(json.dumps(loaded()))"
+    assert in_fresh_process(LOADED + code) == []
+
+
+@pytest.mark.slow
+def test_nor_do_its_steps_before_a_prox_is_taken() -> None:
+    code = """
+import torch
+from shrinkage import L1, NuclearNorm
+from shrinkage.torch import Regularizer, audit
 
 model = torch.nn.Linear(4, 2)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -106,7 +115,7 @@ for how in ("coupled", "decoupled", "proximal"):
     found.append(loaded())
 print(json.dumps(found))
 """
-    *before, after = in_fresh_process(code)  # type: ignore[misc]
+    *before, after = in_fresh_process(LOADED + code)  # type: ignore[misc]
     assert before == [[]] * 6
     assert after == ["numba", "llvmlite", "shrinkage.kernels", "shrinkage.torch.fused"]
 

@@ -383,6 +383,7 @@ INSIDE = [
 
 @pytest.mark.parametrize("first", ["model", "optimizer"])
 @pytest.mark.parametrize("make", INSIDE)
+@pytest.mark.usefixtures("torch_operations")
 def test_a_regularizer_inside_goes_on(make: Any, first: str) -> None:
     model = network()
     optimizer, _ = inside(make, model, "proximal")

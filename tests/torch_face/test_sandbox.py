@@ -6,14 +6,17 @@ import math
 
 import pytest
 
+from fused_twins import torch_operations
 from shrinkage.torch.sandbox import Trace, sandbox
 
 LR, STRENGTH, STEPS = 0.1, 0.1, 30
+pytestmark = pytest.mark.usefixtures("torch_operations")  # nothing has to be compiled
 
 
 @pytest.fixture(scope="module")
 def traces() -> dict[str, Trace]:
-    return {trace.way: trace for trace in sandbox(lr=LR, strength=STRENGTH, steps=STEPS)}
+    with torch_operations():
+        return {trace.way: trace for trace in sandbox(lr=LR, strength=STRENGTH, steps=STEPS)}
 
 
 # way -> (after one step from 1 and -1.5, penalty, gradient); the figures of the sandbox document

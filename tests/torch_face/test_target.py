@@ -440,8 +440,12 @@ class Numbers:
         self.taken[self.places[mask]] = True
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_the_smallest_of_several_pools_are_found_without_sorting(seed: int) -> None:
+def test_the_smallest_of_several_pools_are_found_without_sorting() -> None:
+    for seed in range(20):
+        check_the_smallest(seed)
+
+
+def check_the_smallest(seed: int) -> None:
     """The twin sorts all numbers, and skips those of a pool that has given its most."""
     random = np.random.default_rng(seed)
     sizes = random.integers(0, 60, 4)
@@ -460,7 +464,7 @@ def test_the_smallest_of_several_pools_are_found_without_sorting(seed: int) -> N
     found = [Numbers(pool, limit) for pool, limit in zip(pools, most, strict=True)]
     take_smallest(found, count)
     for pool, mask in zip(found, expected, strict=True):
-        assert pool.taken.tolist() == mask.tolist()
+        assert pool.taken.tolist() == mask.tolist(), seed
 
 
 def test_the_ramp_and_the_floors() -> None:
@@ -482,6 +486,8 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from shrinkage import L0, L1, GroupL0
 from shrinkage.torch import Regularizer
+from shrinkage.torch.fused import engine
+engine.find_obstacle = lambda *arguments: "nothing is compiled in this test"
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(1)
 warnings.filterwarnings("ignore")

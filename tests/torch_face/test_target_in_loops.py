@@ -46,6 +46,7 @@ def wanted(step: int, units: int = 220) -> int:
     return round(SHARE * (1 - (1 - min(step / STEPS, 1.0)) ** 3) * units)
 
 
+@pytest.mark.quick_where(name=["SGD", "Adam"], penalty=[L1(1e-3)])
 @pytest.mark.filterwarnings("ignore:target:UserWarning")
 @pytest.mark.parametrize("penalty", [L0(1.0), L1(1e-3)], ids=str)
 @pytest.mark.parametrize("name", MAKES)
@@ -68,6 +69,7 @@ def test_accumulated_gradients_make_one_step(penalty: Penalty, name: str) -> Non
 @pytest.mark.filterwarnings("ignore:target:UserWarning")
 @pytest.mark.parametrize("penalty", [L0(1.0), L1(1e-3)], ids=str)
 @pytest.mark.parametrize("name", MAKES)
+@pytest.mark.usefixtures("torch_operations")
 def test_a_step_that_amp_skips_does_not_count(penalty: Penalty, name: str) -> None:
     model, optimizer, regularizer = attached(MAKES[name], penalty)
     scaler = GradScaler("cpu", init_scale=8.0)
@@ -94,6 +96,7 @@ def test_a_step_that_amp_skips_does_not_count(penalty: Penalty, name: str) -> No
 @pytest.mark.filterwarnings("ignore:target:UserWarning")
 @pytest.mark.parametrize("penalty", [L0(1.0), L1(1e-3)], ids=str)
 @pytest.mark.parametrize("name", ["Adam", "our Adam"])
+@pytest.mark.usefixtures("torch_operations")
 def test_a_step_that_moves_nothing_does_not_count(penalty: Penalty, name: str) -> None:
     """As where a loop skips a batch and steps all the same, also where the ramp would end."""
     model, optimizer, regularizer = attached(MAKES[name], penalty)
@@ -106,6 +109,7 @@ def test_a_step_that_moves_nothing_does_not_count(penalty: Penalty, name: str) -
     regularizer.release()
 
 
+@pytest.mark.usefixtures("torch_operations")
 def test_the_last_step_waits_for_all_goals() -> None:
     """One optimizer that moves two halves of a model in turn."""
     model, optimizer, regularizer = attached(
@@ -160,9 +164,9 @@ def test_the_strength_that_was_found_serves_a_run_without_a_target(name: str) ->
         nn.init.zeros_(model.weight) if not is_led else nn.init.normal_(model.weight)
         optimizer, regularizer = MAKES[name](model.parameters()), Regularizer(model, L1(0.01))
         regularizer.factor = factor
-        options = {"target": 0.6, "target_steps": 300} if is_led else {}
+        options = {"target": 0.6, "target_steps": 150} if is_led else {}
         regularizer.attach(optimizer, how="proximal", **options)
-        for _ in range(400):
+        for _ in range(250):
             optimizer.zero_grad()
             (model(x)[:, 0] - y).square().mean().backward()
             optimizer.step()

@@ -23,8 +23,7 @@ from shrinkage.cli.common_options import (
     Task,
 )
 from shrinkage.cli.exits import end_in_a_sentence
-from shrinkage.cli.option_values import complete_from, parse_number, parse_whole
-from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import complete_from, parse_folder, parse_number, parse_whole
 from shrinkage.study.errors import UsageError
 
 
@@ -185,7 +184,7 @@ def compare(
     out: Annotated[
         Path,
         typer.Option(
-            parser=folder_of, metavar="DIR", help="The study's folder.", rich_help_panel=RESULTS
+            parser=parse_folder, metavar="DIR", help="The study's folder.", rich_help_panel=RESULTS
         ),
     ] = Path("shrinkage-study"),
     study: Annotated[
@@ -206,7 +205,7 @@ def compare(
     with end_in_a_sentence(out):
         from shrinkage.study.spec import Study, from_toml, grid_from_text
 
-        given: dict[str, Any] = {
+        stated: dict[str, Any] = {
             "data": data,
             "target": target,
             "methods": tuple(penalty) if penalty else None,
@@ -226,7 +225,7 @@ def compare(
         }
         base = Study() if study is None else from_toml(_read_text(study))
         question = replace(
-            base, **{key: value for key, value in given.items() if value is not None}
+            base, **{key: value for key, value in stated.items() if value is not None}
         )
 
         from shrinkage.cli.ending import end_study

@@ -50,17 +50,19 @@ def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
         _exit_with(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, InterruptedBySignal) else signal.SIGINT
-        kept = f"; {study} keeps what is done, and the same command goes on from it"
-        is_kept = study is not None and (study / "study.sqlite").exists()
-        _exit_with(f"{SIGNALS[signal.Signals(number).name]}{kept if is_kept else ''}", 128 + number)
+        sentence = SIGNALS[signal.Signals(number).name]
+        if study is not None and (study / "study.sqlite").exists():
+            sentence += f"; {study} keeps what is done, and the same command goes on from it"
+        _exit_with(sentence, 128 + number)
 
 
 @contextmanager
 def own_the_process() -> Iterator[None]:
     """Set up signals, streams and warnings for a process that runs one command.
 
-    The first signal to end interrupts the command, which then ends in order; a second one does not
-    disturb that. A third ends the process at once: records are on the disk, and workers end too.
+    The first signal interrupts the command, which then ends in an orderly way; a second signal does
+    not disturb it. A third ends the process at once: finished records are on the disk by then, and
+    the workers end with it.
     """
     warnings.formatwarning = lambda message, *_, **__: f"shrinkage: {message}\n"
     for stream in (sys.stdout, sys.stderr):

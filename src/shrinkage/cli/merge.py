@@ -9,14 +9,14 @@ import typer
 
 from shrinkage.cli.common_options import DATA, RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
-from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import parse_folder
 
 
 def merge(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            parser=folder_of,
+            parser=parse_folder,
             metavar="DIR...",
             help="The folders that `compare --shard` has written, of one study.",
         ),
@@ -24,7 +24,7 @@ def merge(
     out: Annotated[
         Path,
         typer.Option(
-            parser=folder_of,
+            parser=parse_folder,
             metavar="DIR",
             help="The folder for all trials.",
             rich_help_panel=RESULTS,

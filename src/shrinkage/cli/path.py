@@ -19,8 +19,7 @@ from shrinkage.cli.common_options import (
     Task,
 )
 from shrinkage.cli.exits import end_in_a_sentence
-from shrinkage.cli.option_values import complete_from, parse_whole
-from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import complete_from, parse_folder, parse_whole
 
 
 def path(
@@ -85,7 +84,7 @@ def path(
     out: Annotated[
         Path,
         typer.Option(
-            parser=folder_of,
+            parser=parse_folder,
             metavar="DIR",
             help="The folder for the results.",
             rich_help_panel=RESULTS,

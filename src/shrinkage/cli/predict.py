@@ -9,8 +9,7 @@ import typer
 
 from shrinkage.cli.common_options import RESULTS
 from shrinkage.cli.exits import end_in_a_sentence
-from shrinkage.cli.option_values import complete_from, parse_number
-from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import complete_from, parse_folder, parse_number
 from shrinkage.study.errors import UsageError
 
 WHICH = "Which model"
@@ -20,7 +19,9 @@ def predict(
     folder: Annotated[
         Path,
         typer.Argument(
-            parser=folder_of, metavar="DIR", help="The folder of a study, of a path, or of a model."
+            parser=parse_folder,
+            metavar="DIR",
+            help="The folder of a study, of a path, or of a model.",
         ),
     ],
     data: Annotated[

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from shrinkage.cli.exits import end_in_a_sentence
-from shrinkage.cli.option_values import parse_folder as folder_of
+from shrinkage.cli.option_values import parse_folder
 
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(parser=folder_of, help="The folder of a study.", metavar="DIR")
+        Path, typer.Argument(parser=parse_folder, help="The folder of a study.", metavar="DIR")
     ],
 ) -> None:
     """Write a study's page and tables again, from its records.
@@ -28,14 +28,14 @@ def report(
         from shrinkage.study.storage.store import load
         from shrinkage.study.storage.trials_csv import write_csv
 
-        is_seen = False
-        while not is_seen:
+        is_current = False
+        while not is_current:
             results = load(folder)
             write_csv(results, folder / "trials.csv")
             write_features_csv(results, folder / "features.csv")
             write_report(results, folder / "report.html")
-            # A study that was finished meanwhile has written its own page, which is replaced.
-            is_seen = bool(results.verdict) or not load(folder).verdict
+            # If the study was finished meanwhile, these files have replaced its own: write again.
+            is_current = bool(results.verdict) or not load(folder).verdict
         if not results.verdict:
             typer.echo(f"{results!r}\n")
             typer.echo(

@@ -1,9 +1,10 @@
 """Compile loops when they are first used, and cache them on disk where that is possible.
 
 `benchmarks/step.py`, "Seconds before the second step": fragments save a quarter of a first step
-with groups, and nothing of one with L1. They are the only private use of Numba in this package, and
-were tried with the versions of `TRIED`. With other versions, and where the environment has
-``SHRINKAGE_PUBLIC_ONLY=1``, Numba compiles every function in its usual way.
+with groups, and nothing of one with L1. They and LLVM's types are the only private use of Numba in
+this package, and were tried with the versions of `TRIED`. With other versions, and where the
+environment has ``SHRINKAGE_PUBLIC_ONLY=1``, Numba compiles every function in its usual way, and
+networks are trained by NumPy and torch.
 """
 
 from __future__ import annotations
@@ -53,6 +54,20 @@ def _is_tried() -> bool:
         return False
     low, high = TRIED
     return low <= tuple(map(int, numba.__version__.split(".")[:2])) < high
+
+
+def _import_llvm() -> Any:
+    """LLVM's types, for loops that are written in its instructions; None where it has others."""
+    if not _is_tried():
+        return None
+    try:
+        from llvmlite import ir
+    except ImportError:
+        return None
+    return ir
+
+
+llvm = _import_llvm()
 
 
 def _make_fragment_library(code_library: Any) -> Any:

@@ -80,18 +80,8 @@ def make_sgd(kind: Kind) -> Loop:
 
 
 def make_adam(kind: Kind) -> Loop:
-    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − s·m/bc1 with s = lr/(√(v/bc2) + ε).
-
-    The loop is written with so few instructions that it is about as fast as memory. Therefore g
-    stands for sign·g, and s for s/bc1 until steps are saved. The corrections are bc1 = 1 − β₁^t
-    and bc2 = 1 − β₂^t; √v·root with root = 1/√bc2 saves the division of each v.
-    """
-    penalty_gradient = make_gradient(kind.form, kind.how)
-    apply_decay, finish = make_decay(kind.form, kind.how), make_finish(kind.form, kind.how)
-    is_coupled, has_second_pass = penalty_gradient is not no_penalty_gradient, kind.has_second_pass
-    is_decoupled, keep_steps = kind.how == How.DECOUPLED, kind.needs_steps_later
-    has_amsgrad = kind.update is Update.AMSGRAD
-    start, add_one = choose_reduction(kind)
+    """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; w ← w − s·m/bc1 with s = lr/(√(v/bc2) + ε)."""
+    sweep = make_adam_sweep(kind)
 
     @jitable
     def update(weights, gradients, state, saved, p, decay):
@@ -101,19 +91,31 @@ def make_adam(kind: Kind) -> Loop:
             return sweep(weights, gradients, state, saved, p, squares)
         return sweep(weights, gradients, state, saved, p, None)
 
+    return update
+
+
+def make_adam_sweep(kind: Kind) -> Loop:
+    """The loop of Adam's update over entries, with a weight decay `squares` or None.
+
+    It is written with so few instructions that it is about as fast as memory. Therefore g stands
+    for sign·g, and s for s/bc1 until steps are saved.
+    """
+    penalty_gradient, own_step = make_gradient(kind.form, kind.how), make_adam_step(kind)
+    apply_decay, finish = make_decay(kind.form, kind.how), make_finish(kind.form, kind.how)
+    is_coupled, has_second_pass = penalty_gradient is not no_penalty_gradient, kind.has_second_pass
+    is_decoupled, keep_steps = kind.how == How.DECOUPLED, kind.needs_steps_later
+    start, add_one = choose_reduction(kind)
+
     @tight
     def sweep(weights, gradients, state, saved, p, squares):
-        (means, variances, largest), (steps, before) = state, saved
-        real = means.dtype.type
+        steps, before = saved
+        real = state[0].dtype.type
         factor, limit, a, b = real(p.factor), real(p.limit), real(p.a), real(p.b)
-        beta1, beta2, eps = real(p.beta1), real(p.beta2), real(p.eps)
-        lr, decay_factor = real(p.lr), real(p.decay_factor)
-        correction, root = real(p.correction1), real(1.0 / p.root2)
+        lr, decay_factor, correction = real(p.lr), real(p.decay_factor), real(p.correction1)
         signed_factor = real(p.sign * p.factor)
         # The prox takes s/bc1 for its step, so its strength is times bc1.
         strength = factor if is_decoupled else real(p.factor * p.correction1)
-        share1, share2 = real(p.sign * (1.0 - p.beta1)), real(1.0 - p.beta2)
-        scale = real(p.lr / p.correction1)
+        constants = read_adam(p, real)
         measured = start(real(0.0))
         for i in range(weights.size):
             w = apply_decay(load(weights, i), lr, factor, limit, a, b)
@@ -122,14 +124,7 @@ def make_adam(kind: Kind) -> Loop:
                 g = g + penalty_gradient(w, signed_factor, a, b)
             if squares is not None:
                 g = g + squares * w
-            mean = beta1 * means[i] + share1 * g
-            variance = beta2 * variances[i] + share2 * g * g
-            means[i] = mean
-            variances[i] = variance
-            if has_amsgrad:
-                variance = above(largest[i], variance)
-                largest[i] = variance
-            s = scale / (math.sqrt(variance) * root + eps)
+            s, mean = own_step(state, i, g, constants)
             w = w * decay_factor - s * mean
             if keep_steps:
                 steps[i] = s * correction
@@ -140,7 +135,36 @@ def make_adam(kind: Kind) -> Loop:
                 measured = add_one(measured, store(weights, i, w), s * correction)
         return measured
 
-    return update
+    return sweep
+
+
+@jitable
+def read_adam(p, real):
+    """β₁, sign·(1 − β₁), β₂, 1 − β₂, lr/bc1, 1/√bc2 and ε, where bcK = 1 − βK^t."""
+    share1, share2 = real(p.sign * (1.0 - p.beta1)), real(1.0 - p.beta2)
+    scale, root, eps = real(p.lr / p.correction1), real(1.0 / p.root2), real(p.eps)
+    return real(p.beta1), share1, real(p.beta2), share2, scale, root, eps
+
+
+def make_adam_step(kind: Kind) -> Loop:
+    """Adam's own step of one entry: m and v take in its gradient, and s/bc1 and m come back."""
+    has_amsgrad = kind.update is Update.AMSGRAD
+
+    @jitable
+    def own_step(state, i, g, constants):
+        means, variances, largest = state
+        beta1, share1, beta2, share2, scale, root, eps = constants
+        mean = beta1 * means[i] + share1 * g
+        variance = beta2 * variances[i] + share2 * g * g
+        means[i] = mean
+        variances[i] = variance
+        if has_amsgrad:
+            variance = above(largest[i], variance)
+            largest[i] = variance
+        # √v·root saves the division of each v by bc2.
+        return scale / (math.sqrt(variance) * root + eps), mean
+
+    return own_step
 
 
 def make_no_update(kind: Kind) -> Loop:

@@ -14,8 +14,17 @@ from typing import ClassVar, final
 from shrinkage.penalties.arguments import GROUPS, above
 from shrinkage.penalties.arrays import Array, Namespace, narrow_inward, sign
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, norms
-from shrinkage.penalties.layout import Groups, Layout, is_by_row, largest, lay_out, like, restore
+from shrinkage.penalties.groups import norms
+from shrinkage.penalties.layout import (
+    Groups,
+    Layout,
+    is_by_row,
+    largest,
+    lay_out,
+    like,
+    relative_steps,
+    restore,
+)
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
@@ -70,7 +79,7 @@ class MaxNorm(Penalty):
         near = grouped.values * xp.where(long, self.radius / xp.where(long, norm, 1.0), 1.0)
         if isinstance(step, float) or step.ndim == 0:
             return restore(xp, grouped, near, w)
-        share = _relative_steps(xp, like(xp, grouped, step), grouped.members)
+        share = relative_steps(xp, like(xp, grouped, step), grouped.members)
         nu = _solve_secular(xp, xp.abs(grouped.values), share, self.radius, grouped.members)
         return restore(xp, grouped, xp.where(long, grouped.values / (1.0 + nu * share), near), w)
 
@@ -85,9 +94,6 @@ class MaxNorm(Penalty):
     @property
     def formula(self) -> str:
         return f"‖w_g‖ ≤ {self.radius:g}"
-
-    def __repr__(self) -> str:
-        return f"MaxNorm(radius={self.radius!r}{group_arguments(self.groups)}): {self.formula}"
 
 
 @final
@@ -127,7 +133,7 @@ class L1Ball(Penalty):
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         size = xp.abs(w)
-        share = relative_steps(xp, size, step)
+        share = steps_of_whole(xp, size, step)
         kept = project_to_total(xp, size, share, self.radius)
         return xp.where(xp.sum(size) > self.radius, sign(xp, w) * kept, w) + 0.0
 
@@ -191,19 +197,14 @@ def indicator_of_excess(xp: Namespace, excess: Array, size: float) -> Array:
     return xp.sum(xp.where(excess > least, math.inf, nothing))
 
 
-def _relative_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
-    """Steps divided by the group's largest, none 0: the projection depends on ratios alone."""
-    most = largest(xp, step, members)
-    still = most == 0
-    least = xp.finfo(step.dtype).eps ** 2
-    return xp.where(still, 1.0, xp.maximum(step / xp.where(still, 1.0, most), least))
+def steps_of_whole(xp: Namespace, size: Array, step: float | Array) -> Array:
+    """The steps of an array that is one group, relative to the largest: a projection needs no more.
 
-
-def relative_steps(xp: Namespace, size: Array, step: float | Array) -> Array:
-    """`_relative_steps` for the array as one group."""
+    A number is the same step for each entry.
+    """
     if isinstance(step, float) or step.ndim == 0:
         return xp.ones_like(size)
-    return _relative_steps(xp, step, tuple(range(size.ndim)))
+    return relative_steps(xp, step, tuple(range(size.ndim)))
 
 
 def project_to_total(xp: Namespace, z: Array, share: Array, total: float) -> Array:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple, Self
 
 from shrinkage.figures.penalty_figure import plot_penalty
-from shrinkage.penalties.arguments import arguments, check_arguments, check_names, check_range
+from shrinkage.penalties.arguments import check_arguments, check_names, check_range
 from shrinkage.penalties.arrays import (
     Array,
     Namespace,
@@ -31,7 +31,7 @@ from shrinkage.penalties.arrays import (
     narrow,
     widen,
 )
-from shrinkage.penalties.describing import construction, describe_terms
+from shrinkage.penalties.describing import construction, describe_arguments, describe_terms
 from shrinkage.penalties.layout import Groups, Layout, count_zero_groups, limited_groups
 from shrinkage.penalties.registry import KINDS
 from shrinkage.penalties.scalars import Constants, ScalarForm
@@ -198,8 +198,7 @@ class Penalty:
         return getattr(self, "lam", 1.0) == 0.0
 
     def __repr__(self) -> str:
-        named = [f"{name}={getattr(self, name)!r}" for name in arguments(type(self))]
-        return f"{type(self).__name__}({', '.join(named)}): {self.formula}"
+        return f"{type(self).__name__}({describe_arguments(self)}): {self.formula}"
 
     def _repr_html_(self) -> str:
         return to_html(describe_terms(self._terms()))

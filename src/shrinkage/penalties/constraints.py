@@ -19,7 +19,7 @@ from shrinkage.penalties.arrays import (
     limited_entries,
     narrow_within,
 )
-from shrinkage.penalties.balls import indicator_of_excess, project_to_total, relative_steps
+from shrinkage.penalties.balls import indicator_of_excess, project_to_total, steps_of_whole
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, Number, ScalarForm, at_least, at_most
@@ -176,7 +176,7 @@ class Simplex(Penalty):
 
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         real = _real(xp, w, self)
-        share = relative_steps(xp, real, step)
+        share = steps_of_whole(xp, real, step)
         return project_to_total(xp, real, share, self.total)
 
     def _cap_move(self, xp: Namespace, w: Array, target: Array, limit: float | Array) -> Array:
@@ -239,7 +239,7 @@ class NofM(Penalty):
     def _prox(self, xp: Namespace, w: Array, step: float | Array) -> Array:
         worth = xp.abs(w)
         if not (isinstance(step, float) or step.ndim == 0):
-            worth = worth / relative_steps(xp, worth, step) ** 0.5
+            worth = worth / steps_of_whole(xp, worth, step) ** 0.5
         order = xp.argsort(self._neighbours(xp, worth), axis=-1)
         rank = xp.argsort(order, axis=-1)  # of each entry among its neighbours, from 0
         kept = xp.reshape(rank >= self.m - self.n, tuple(w.shape))

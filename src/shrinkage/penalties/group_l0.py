@@ -10,7 +10,7 @@ from typing import Any, final
 from shrinkage.penalties.arguments import COUNT_WEIGHT, GROUPS, STRENGTH
 from shrinkage.penalties.arrays import Array, Namespace
 from shrinkage.penalties.base import Penalty
-from shrinkage.penalties.groups import group_arguments, norms
+from shrinkage.penalties.groups import norms
 from shrinkage.penalties.layout import Groups, is_by_row, lay_out, like, restore
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
@@ -97,7 +97,3 @@ class GroupL0(Penalty):
             is_continuous=False,
             is_count=True,
         )
-
-    def __repr__(self) -> str:
-        more = group_arguments(self.groups, "sqrt" if self.weight == "size" else self.weight)
-        return f"GroupL0(lam={self.lam!r}{more}): {self.formula}"

@@ -22,7 +22,6 @@ from shrinkage.penalties.layout import (
     Grouped,
     Groups,
     Layout,
-    describe_groups,
     is_by_row,
     is_index_lists,
     largest,
@@ -156,16 +155,6 @@ class GroupLasso(Penalty):
             makes_zeros=True,
             is_norm=True,
         )
-
-    def __repr__(self) -> str:
-        more = group_arguments(self.groups, self.weight)
-        return f"GroupLasso(lam={self.lam!r}{more}): {self.formula}"
-
-
-def group_arguments(groups: Groups, weight: str = "sqrt") -> str:
-    """The arguments of a repr that differ from their defaults."""
-    named = "" if groups == "out" else f", groups={describe_groups(groups)}"
-    return named + ("" if weight == "sqrt" else f", weight={weight!r}")
 
 
 def norms(xp: Namespace, grouped: Grouped) -> Array:

@@ -232,6 +232,14 @@ def largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
     return reduce(values, axis=axes, keepdims=True)
 
 
+def relative_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> Array:
+    """Steps divided by the group's largest; none is 0, but too small to move its entry."""
+    most = largest(xp, step, members)
+    is_still = most == 0
+    least = xp.finfo(step.dtype).eps ** 2
+    return xp.where(is_still, 1.0, xp.maximum(step / xp.where(is_still, 1.0, most), least))
+
+
 def count_zero_groups(w: Array, groups: Groups) -> tuple[int, int]:
     """How many groups of `w` are exactly zero, and how many groups there are."""
     xp = namespace(w)

@@ -16,8 +16,16 @@ from shrinkage.penalties.arrays import (
     with_modulus,
 )
 from shrinkage.penalties.base import Penalty, Split
-from shrinkage.penalties.groups import GroupLasso, group_arguments
-from shrinkage.penalties.layout import Groups, is_by_row, largest, lay_out, like, restore
+from shrinkage.penalties.groups import GroupLasso
+from shrinkage.penalties.layout import (
+    Groups,
+    is_by_row,
+    largest,
+    lay_out,
+    like,
+    relative_steps,
+    restore,
+)
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.traits import Traits
 
@@ -96,11 +104,6 @@ class SparseGroupLasso(Penalty):
         by_row = is_by_row(self.groups)
         return Traits(is_by_row=by_row, pulls_to_zero=True, makes_zeros=True, is_norm=True)
 
-    def __repr__(self) -> str:
-        more = group_arguments(self.groups, self.weight)
-        arguments = f"lam={self.lam!r}, l1_ratio={self.l1_ratio!r}{more}"
-        return f"SparseGroupLasso({arguments}): {self.formula}"
-
 
 @final
 @register("l_inf")
@@ -157,8 +160,9 @@ class LInf(Penalty):
         if isinstance(step, float) or step.ndim == 0:
             weights, cost = xp.ones_like(size), step * self.lam
         else:
-            weights, cost = invert_steps(xp, like(xp, grouped, step), grouped.members)
-            cost = cost * self.lam
+            steps = like(xp, grouped, step)
+            weights = 1.0 / relative_steps(xp, steps, grouped.members)
+            cost = self.lam * largest(xp, steps, grouped.members)
         top = solve_for_level(xp, size, weights, cost, grouped.members)
         shrinks = (size > top) & (cost > 0)  # a cost of 0 must not even round
         values = with_modulus(xp, grouped.values, size, xp.where(shrinks, top, size))
@@ -182,20 +186,6 @@ class LInf(Penalty):
             is_norm=True,
             is_smooth=False,
         )
-
-    def __repr__(self) -> str:
-        return f"LInf(lam={self.lam!r}{group_arguments(self.groups)}): {self.formula}"
-
-
-def invert_steps(xp: Namespace, step: Array, members: tuple[int, ...]) -> tuple[Array, Array]:
-    """d and c such that 1/step = d/c in each group, where d is 1 for the group's largest step.
-
-    A step of 0 counts as one too small to move its entry, and a group of zeros moves nowhere.
-    """
-    most = largest(xp, step, members)
-    least = most * xp.finfo(step.dtype).eps ** 2
-    still = most == 0
-    return xp.where(still, 1.0, most / xp.where(still, 1.0, xp.maximum(step, least))), most
 
 
 def solve_for_level(

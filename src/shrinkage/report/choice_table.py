@@ -18,14 +18,14 @@ from shrinkage.report.page_text import escape, format_number
 from shrinkage.study.formatting import (
     MISSING,
     format_page_score,
+    format_page_with_error,
     format_share,
-    format_with_error,
     pluralize,
     round_units,
 )
 from shrinkage.study.records import Baseline, Choice
 from shrinkage.study.results import Results
-from shrinkage.study.summary import mean_and_error, merge_rules
+from shrinkage.study.summary import estimate_mean, merge_rules
 
 COLUMNS = (
     ("Method", "text"),
@@ -85,7 +85,7 @@ def _render_row(
     """One strength of a method, under all the rules that chose it."""
     choice = choices[0]
     rules = ", ".join(each.rule for each in choices)
-    test, _ = mean_and_error(choice.test_scores)
+    test, _ = estimate_mean(choice.test_scores)
     each_test = ", ".join(map(format_page_score, choice.test_scores))
     dead = MISSING
     if choice.neurons and is_number(choice.dead_neurons):
@@ -99,7 +99,7 @@ def _render_row(
         render_number_cell(choice.validation_mean, _render_validation(choice, style, scale)),
         render_number_cell(
             test,
-            format_with_error(test, choice.test_error),
+            format_page_with_error(test, choice.test_error),
             f"each {results.repeat}: {each_test}" if each_test else "",
         ),
         render_number_cell(choice.zeros, format_share(choice.zeros)),
@@ -111,16 +111,16 @@ def _render_row(
 
 
 def _render_baseline_row(baseline: Baseline) -> str:
-    validation, error = mean_and_error(baseline.validation_scores)
-    test, _ = mean_and_error(baseline.test_scores)
+    validation, error = estimate_mean(baseline.validation_scores)
+    test, _ = estimate_mean(baseline.test_scores)
     missing = render_number_cell(None, MISSING)
     cells = [
         f'<th scope="row" data-value="{escape(baseline.name)}" style="--look: var(--soft)">'
         f'<span class="swatch"></span>{escape(baseline.name)}</th>',
         render_text_cell(MISSING),
         missing,
-        render_number_cell(validation, format_with_error(validation, error)),
-        render_number_cell(test, format_with_error(test, baseline.test_error)),
+        render_number_cell(validation, format_page_with_error(validation, error)),
+        render_number_cell(test, format_page_with_error(test, baseline.test_error)),
         missing,
         missing,
         missing,
@@ -129,7 +129,7 @@ def _render_baseline_row(baseline: Baseline) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _interval(choice: Choice) -> tuple[float, float, float]:
+def _find_interval(choice: Choice) -> tuple[float, float, float]:
     """One standard error below the mean, the mean, and one standard error above it."""
     mean = choice.validation_mean
     error = choice.validation_se if is_number(choice.validation_se) else 0.0
@@ -138,21 +138,24 @@ def _interval(choice: Choice) -> tuple[float, float, float]:
 
 def _find_scale(choices: Sequence[Choice]) -> tuple[float, float]:
     """From the lowest to the highest end of all intervals, so that they share one scale."""
-    ends = [end for choice in choices for end in _interval(choice) if is_number(end)]
+    ends = [end for choice in choices for end in _find_interval(choice) if is_number(end)]
     return (min(ends), max(ends)) if ends else (0.0, 1.0)
 
 
 def _render_validation(choice: Choice, style: Style, scale: tuple[float, float]) -> str:
     """The mean and its error as numbers, and as a dot with whiskers."""
-    shown = format_with_error(choice.validation_mean, choice.validation_se)
+    numbers = format_page_with_error(choice.validation_mean, choice.validation_se)
     least, greatest = scale
     if not is_number(choice.validation_mean) or least == greatest:
-        return shown
+        return numbers
     # The drawing is 72 wide with a margin of 4 on each side.
-    low, middle, high = (4 + 64 * (end - least) / (greatest - least) for end in _interval(choice))
+    low, middle, high = (
+        4 + 64 * (end - least) / (greatest - least) for end in _find_interval(choice)
+    )
     return (
         f'<svg class="interval" viewBox="0 0 72 12" aria-hidden="true" style="{style.css}">'
-        f'<path d="M{low:.1f} 6H{high:.1f}"/><circle cx="{middle:.1f}" cy="6" r="3"/></svg>{shown}'
+        f'<path d="M{low:.1f} 6H{high:.1f}"/><circle cx="{middle:.1f}" cy="6" r="3"/></svg>'
+        f"{numbers}"
     )
 
 

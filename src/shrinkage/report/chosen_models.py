@@ -29,13 +29,13 @@ class Panel:
     note: str
 
 
-def rule_shown_under(choice: Choice, choices: Sequence[Choice]) -> str:
+def find_shown_rule(choice: Choice, choices: Sequence[Choice]) -> str:
     """The rule under which a choice is shown; "" (always) for a method that has one choice."""
-    own = [other for other in choices if other.method == choice.method]
-    return choice.rule if len(own) > 1 else ""
+    of_method = [other for other in choices if other.method == choice.method]
+    return choice.rule if len(of_method) > 1 else ""
 
 
-def draw_weight_panels(results: Results, looks: Mapping[str, Style]) -> list[Panel]:
+def draw_weight_panels(results: Results, styles: Mapping[str, Style]) -> list[Panel]:
     """A histogram for each chosen model, all over the same range, exact zeros apart."""
     weights = [(choice, _collect_weights(results.records_of(choice))) for choice in results.choices]
     weights = [(choice, values) for choice, values in weights if values.size > 0]
@@ -44,8 +44,8 @@ def draw_weight_panels(results: Results, looks: Mapping[str, Style]) -> list[Pan
     return [
         Panel(
             choice,
-            rule_shown_under(choice, results.choices),
-            _draw_histogram(choice, values, reach or 1.0, looks[choice.method]),
+            find_shown_rule(choice, results.choices),
+            _draw_histogram(choice, values, reach or 1.0, styles[choice.method]),
             _describe_zeros(values),
         )
         for choice, values in weights
@@ -69,16 +69,16 @@ def _describe_zeros(values: np.ndarray) -> str:
     return f"{format_share(zeros)} exact zeros" if zeros > 0 else "no exact zeros"
 
 
-def _draw_histogram(choice: Choice, values: np.ndarray, reach: float, look: Style) -> Figure:
+def _draw_histogram(choice: Choice, values: np.ndarray, reach: float, style: Style) -> Figure:
     edges = np.linspace(-reach, reach, BINS + 1)
-    rest = np.clip(values[values != 0], -reach, reach)
-    shares = np.histogram(rest, edges)[0] / values.size
-    zeros = 1 - rest.size / values.size
+    nonzero = np.clip(values[values != 0], -reach, reach)
+    shares = np.histogram(nonzero, edges)[0] / values.size
+    zeros = 1 - nonzero.size / values.size
     bars: Trace = {
         "type": "bar",
         "x": (edges[:-1] + edges[1:]) / 2,
         "y": shares,
-        "marker": {"color": look.color, "line": {"width": 0}},
+        "marker": {"color": style.color, "line": {"width": 0}},
         "hovertemplate": "w near %{x:.2g}<br>%{y:.2%} of the weights<extra></extra>",
     }
     traces = [bars]
@@ -109,7 +109,7 @@ def _draw_zeros(zeros: float, top: float, foot: float) -> Trace:
     }
 
 
-def draw_training(results: Results, looks: Mapping[str, Style]) -> list[Figure]:
+def draw_training(results: Results, styles: Mapping[str, Style]) -> list[Figure]:
     """Data loss and penalty over the epochs of the chosen models, means over their seeds.
 
     A model that was solved has no curve, but one point.
@@ -119,7 +119,7 @@ def draw_training(results: Results, looks: Mapping[str, Style]) -> list[Figure]:
         curves = [
             (
                 choice,
-                rule_shown_under(choice, results.choices),
+                find_shown_rule(choice, results.choices),
                 *_average_curves(results.records_of(choice), series),
             )
             for choice in results.choices
@@ -128,7 +128,7 @@ def draw_training(results: Results, looks: Mapping[str, Style]) -> list[Figure]:
             curve for curve in curves if len(curve[2]) > 1 and np.nanmax(curve[3], initial=0) > 0
         ]
         if curves:
-            figures.append(_draw_curves(series, curves, looks))
+            figures.append(_draw_curves(series, curves, styles))
     return figures
 
 
@@ -141,9 +141,9 @@ def _average_curves(records: Sequence[Record], series: str) -> tuple[np.ndarray,
     length = min((min(len(epochs), len(values)) for epochs, values in pairs), default=0)
     if length == 0:
         return np.empty(0), np.empty(0)
-    kept = np.unique(np.linspace(0, length - 1, min(length, MOST_STEPS)).astype(int))
+    places = np.unique(np.linspace(0, length - 1, min(length, MOST_STEPS)).astype(int))
     mean = np.mean([values[:length] for _, values in pairs], axis=0)
-    return pairs[0][0][kept], mean[kept]
+    return pairs[0][0][places], mean[places]
 
 
 def _to_numbers(values: Sequence[float | None]) -> np.ndarray:
@@ -153,7 +153,7 @@ def _to_numbers(values: Sequence[float | None]) -> np.ndarray:
 def _draw_curves(
     series: str,
     curves: Sequence[tuple[Choice, str, np.ndarray, np.ndarray]],
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
 ) -> Figure:
     positive = np.concatenate([values[values > 0] for *_, values in curves])
     low, high = (float(np.log10(end)) for end in (positive.min(), positive.max()))
@@ -163,7 +163,7 @@ def _draw_curves(
         axis = {"type": "log", **decade_ticks(low, high)}
     traces = [
         {
-            **_style_line(choice, looks[choice.method]),
+            **_style_line(choice, styles[choice.method]),
             "x": epochs,
             "y": np.where(values > 0, values, np.nan) if logarithmic else values,
             "meta": {"method": choice.method, "rule": rule},
@@ -173,12 +173,12 @@ def _draw_curves(
     return Figure(series, traces, {"xaxis": {"title": {"text": "epoch"}}, "yaxis": axis})
 
 
-def _style_line(choice: Choice, look: Style) -> Trace:
+def _style_line(choice: Choice, style: Style) -> Trace:
     name = f"<b>{escape_label(choice.method)}</b>"
     at = f" at {format_strength(choice.strength)}" if choice.strength > 0 else ""
     return {
         "type": "scatter",
         "mode": "lines",
-        "line": {"color": look.color, "width": 1.8, "dash": look.dash},
+        "line": {"color": style.color, "width": 1.8, "dash": style.dash},
         "hovertemplate": f"{name}{at}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
     }

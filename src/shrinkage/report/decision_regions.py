@@ -8,7 +8,7 @@ import numpy as np
 
 from shrinkage.figures.labels import escape_label, is_number
 from shrinkage.figures.style import CLASSES, Figure, Layout, Trace
-from shrinkage.report.chosen_models import Panel, rule_shown_under
+from shrinkage.report.chosen_models import Panel, find_shown_rule
 from shrinkage.study.formatting import format_page_score
 from shrinkage.study.records import Surface
 from shrinkage.study.results import Results
@@ -23,7 +23,7 @@ def draw_region_panels(results: Results) -> list[Panel]:
     return [
         Panel(
             choice,
-            rule_shown_under(choice, results.choices),
+            find_shown_rule(choice, results.choices),
             draw_regions(
                 f"{choice.method}|{choice.rule}",
                 choice.surface,
@@ -60,16 +60,16 @@ def draw_points(results: Results) -> list[Trace]:
     labels = np.asarray(points["label"])
     if results.task == "classes":
         return draw_class_points(x, y, labels, results.data.get("classes", []))
-    kept = _sample_rows(len(x))
-    return [_draw_number_points(x[kept], y[kept], labels[kept].astype(float))]
+    sample = _sample_rows(len(x))
+    return [_draw_number_points(x[sample], y[sample], labels[sample].astype(float))]
 
 
 def draw_class_points(
     x: np.ndarray, y: np.ndarray, labels: np.ndarray, names: Sequence[str]
 ) -> list[Trace]:
     """Points in the colours of their classes, a trace each; where they are many, some of them."""
-    kept = _sample_rows(len(x))
-    x, y, labels = x[kept], y[kept], labels[kept]
+    sample = _sample_rows(len(x))
+    x, y, labels = x[sample], y[sample], labels[sample]
     return [
         _draw_class(x[labels == index], y[labels == index], int(index), names)
         for index in np.unique(labels)

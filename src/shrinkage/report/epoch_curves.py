@@ -56,11 +56,11 @@ def find_axis_ends(outcomes: Sequence[Outcome]) -> AxisEnds:
     return AxisEnds(max(1, max(map(len, losses)) - 1), top)
 
 
-def draw_losses(name: str, outcome: Outcome, look: Style, reach: AxisEnds) -> Figure:
+def draw_losses(name: str, outcome: Outcome, style: Style, reach: AxisEnds) -> Figure:
     """The loss and its parts. `losses_note` mentions epochs that rise above the axis."""
     traces: list[Trace] = []
     for part, (words, dash, _) in reversed(PARTS.items()):  # the data's loss lies on top
-        color = "@ink" if part == "loss" else look.color
+        color = "@ink" if part == "loss" else style.color
         curve = thin(outcome.history[part])
         line = {"color": color, "width": 1.2 if part == "loss" else 1.8, "dash": dash}
         traces += [*_draw_range(curve, color), _draw_line(curve, f"<b>{words}</b>", line)]
@@ -76,24 +76,24 @@ def describe_losses(outcome: Outcome, reach: AxisEnds) -> str:
     data, penalty = (outcome.history[part][-1] for part in ("data_loss", "regularization_loss"))
     loss = np.asarray(outcome.history["loss"])
     part = format_number(penalty) if penalty >= 0.001 else format_strength(penalty)
-    said = f"in the last epoch {format_number(data)}" + (f" + {part}" if penalty > 0 else "")
+    text = f"in the last epoch {format_number(data)}" + (f" + {part}" if penalty > 0 else "")
     beyond = int(np.count_nonzero(loss > reach.top))
     return (
-        f"{said}; {pluralize(beyond, 'epoch')} out of view, up to {format_strength(loss.max())}"
+        f"{text}; {pluralize(beyond, 'epoch')} out of view, up to {format_strength(loss.max())}"
         if beyond
-        else said
+        else text
     )
 
 
-def draw_accuracy(named: Mapping[str, Outcome], own_looks: Mapping[str, Style]) -> Figure:
-    """The training accuracy of all networks, each line in its network's look."""
+def draw_accuracy(named: Mapping[str, Outcome], styles: Mapping[str, Style]) -> Figure:
+    """The training accuracy of all networks, each line in its network's style."""
     bands: list[Trace] = []
     lines: list[Trace] = []
     for name, outcome in named.items():
-        look, curve = own_looks[name], thin(outcome.history["accuracy"])
+        style, curve = styles[name], thin(outcome.history["accuracy"])
         meta = {"method": name}
-        line = {"color": look.color, "width": 1.8, "dash": look.dash}
-        bands += [{**band, "meta": meta} for band in _draw_range(curve, look.color)]
+        line = {"color": style.color, "width": 1.8, "dash": style.dash}
+        bands += [{**band, "meta": meta} for band in _draw_range(curve, style.color)]
         lines.append({**_draw_line(curve, f"<b>{escape_label(name)}</b>", line), "meta": meta})
     last = find_axis_ends(list(named.values())).last
     return Figure(
@@ -156,31 +156,31 @@ def _draw_range(curve: Curve, color: str) -> list[Trace]:
 
 def caption_losses(outcomes: Sequence[Outcome], reach: AxisEnds) -> str:
     """A caption: what the lines are, and which values are not shown."""
-    said = ["What is minimized, and its two parts in the colour of the penalty."]
+    sentences = ["What is minimized, and its two parts in the colour of the penalty."]
     if len(outcomes) > 1:
-        said.append("The axes are the same in all.")
+        sentences.append("The axes are the same in all.")
     if reach.last >= MOST_ON_A_LINE:
         most = math.ceil((reach.last - 1) / STRETCHES)
-        said.append(
+        sentences.append(
             f"A line is the median of up to {most} epochs at a time; "
             "the band around it reaches from the lowest of them to the highest."
         )
     if any(max(outcome.history["loss"]) > reach.top for outcome in outcomes):
-        said.append("The highest spikes are out of view; a double-click brings them in.")
-    return " ".join(said)
+        sentences.append("The highest spikes are out of view; a double-click brings them in.")
+    return " ".join(sentences)
 
 
 def caption_accuracy(outcomes: Sequence[Outcome]) -> str:
-    """Of what, when, and how it is drawn."""
+    """A caption: what the accuracy is of, when it is measured, and how it is drawn."""
     longest = max(len(outcome.history["accuracy"]) for outcome in outcomes)
-    drawn = ", drawn as the losses are" if longest > MOST_ON_A_LINE else ""
-    return f"On the training points, before each step{drawn}."
+    manner = ", drawn as the losses are" if longest > MOST_ON_A_LINE else ""
+    return f"On the training points, before each step{manner}."
 
 
 def render_parts_key() -> str:
     """A key of the lines and the parts of the loss."""
-    shown = "".join(
+    items = "".join(
         f'<li><span class="stroke" style="border-top: {border}"></span>{words}</li>'
         for words, _, border in PARTS.values()
     )
-    return f'<ul class="key">{shown}</ul>\n'
+    return f'<ul class="key">{items}</ul>\n'

@@ -14,12 +14,12 @@ from shrinkage.study.records import Choice
 MOST_CLASSES = 12  # in the key of colours
 
 
-def render_legend(looks: Mapping[str, Style]) -> str:
+def render_legend(styles: Mapping[str, Style]) -> str:
     """One legend for all figures: a button for each name, which hides and shows it."""
     buttons = "".join(
         f'<button type="button" aria-pressed="true" data-method="{escape(name)}" '
-        f'style="{look.css}"><span class="swatch"></span>{escape(name)}</button>'
-        for name, look in looks.items()
+        f'style="{style.css}"><span class="swatch"></span>{escape(name)}</button>'
+        for name, style in styles.items()
     )
     hint = "Hide and show; double-click for one alone"
     return f'<div class="legend" role="group" aria-label="{hint}" title="{hint}">{buttons}</div>\n'
@@ -56,13 +56,13 @@ def render_plot(name: str, *, heading: str, note: str, attributes: str = "") -> 
 
 
 def render_panels(
-    title: str, caption: str, shown: Sequence[Panel], looks: Mapping[str, Style], key: str = ""
+    title: str, caption: str, panels: Sequence[Panel], styles: Mapping[str, Style], key: str = ""
 ) -> str:
     """The small plots of the chosen models, side by side. `key` is HTML."""
     return render_grid(
         title,
         caption,
-        [_render_panel(panel, looks[panel.choice.method]) for panel in shown],
+        [_render_panel(panel, styles[panel.choice.method]) for panel in panels],
         key=key,
     )
 
@@ -91,13 +91,13 @@ def render_grid(
 
 
 def render_method_plot(
-    figure: Figure, method: str, look: Style, *, note: str, at: str = "", rule: str = ""
+    figure: Figure, method: str, style: Style, *, note: str, at: str = "", rule: str = ""
 ) -> str:
     """A small plot of a method, which is hidden with it; `at` is its strength."""
-    said = f' <span class="at">{escape(at)}</span>' if at else ""
+    strength = f' <span class="at">{escape(at)}</span>' if at else ""
     heading = (
-        f'<h4 style="{look.css}"><span class="swatch"></span>'
-        f"<code>{escape(method)}</code>{said}</h4>"
+        f'<h4 style="{style.css}"><span class="swatch"></span>'
+        f"<code>{escape(method)}</code>{strength}</h4>"
     )
     attributes = f' data-method="{escape(method)}" data-rule="{escape(rule)}"'
     return render_plot(figure.name, heading=heading, note=note, attributes=attributes)
@@ -105,21 +105,21 @@ def render_method_plot(
 
 def render_class_key(names: Sequence[str]) -> str:
     """The key of colours and classes."""
-    shown = "".join(
+    items = "".join(
         f'<li style="--look: var(--class-{index % CLASSES})"><span class="swatch"></span>'
         f"{escape(name)}</li>"
         for index, name in enumerate(names[:MOST_CLASSES])
     )
     more = len(names) - MOST_CLASSES
-    rest = f"<li>and {more:,} more; colours repeat</li>" if more > 0 else ""
-    return f'<ul class="key">{shown}{rest}</ul>\n' if names else ""
+    others = f"<li>and {more:,} more; colours repeat</li>" if more > 0 else ""
+    return f'<ul class="key">{items}{others}</ul>\n' if names else ""
 
 
-def _render_panel(panel: Panel, look: Style) -> str:
+def _render_panel(panel: Panel, style: Style) -> str:
     choice = panel.choice
     at = format_strength(choice.strength) if choice.strength > 0 else ""
     return render_method_plot(
-        panel.figure, choice.method, look, note=panel.note, at=at, rule=panel.rule
+        panel.figure, choice.method, style, note=panel.note, at=at, rule=panel.rule
     )
 
 

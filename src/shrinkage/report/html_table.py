@@ -44,10 +44,10 @@ def render_sortable_table(
 
 def render_row_head(name: str, style: Style) -> str:
     """The head of a row that belongs to a method; a long name wraps after ":" or before "@"."""
-    shown = escape(name).replace(":", ":<wbr>").replace("@", "<wbr>@")
+    breakable = escape(name).replace(":", ":<wbr>").replace("@", "<wbr>@")
     return (
         f'<th scope="row" data-value="{escape(name)}" style="{style.css}">'
-        f'<span class="swatch"></span><code>{shown}</code></th>'
+        f'<span class="swatch"></span><code>{breakable}</code></th>'
     )
 
 
@@ -56,11 +56,11 @@ def render_text_cell(text: str) -> str:
     return f'<td class="text" data-value="{escape(text)}">{escape(text)}</td>'
 
 
-def render_number_cell(value: float | None, shown: str, title: str = "") -> str:
-    """A cell that is sorted by `value` and shows `shown`, which is HTML."""
+def render_number_cell(value: float | None, content: str, title: str = "") -> str:
+    """A cell that is sorted by `value` and shows `content`, which is HTML."""
     key = repr(float(value)) if value is not None and is_number(value) else ""
     hint = f' title="{escape(title)}"' if title else ""
-    return f'<td class="number" data-value="{key}"{hint}>{shown}</td>'
+    return f'<td class="number" data-value="{key}"{hint}>{content}</td>'
 
 
 def _render(label: str, heads: str, rows: Iterable[str], css_class: str) -> str:

@@ -10,7 +10,7 @@ from shrinkage.figures.style import Figure, Style, Trace
 from shrinkage.report.html_table import render_number_cell, render_sortable_table
 from shrinkage.report.page_text import escape
 from shrinkage.study.data.column_reading import join_words
-from shrinkage.study.formatting import MISSING, format_with_error, pluralize
+from shrinkage.study.formatting import MISSING, format_page_with_error, pluralize
 from shrinkage.study.records import Choice, FeatureUse
 from shrinkage.study.results import Results
 from shrinkage.study.results_text import describe_leading
@@ -26,14 +26,14 @@ BAR, MARGIN = 22, 64  # pixels: the height of a bar with its gap, and of the axi
 
 @dataclass(frozen=True)
 class _ChosenModel:
-    """A chosen model and what it makes of each input, the most important first."""
+    """A chosen model and how it uses each input, the most important input first."""
 
     choice: Choice
     uses: list[FeatureUse]
 
     @property
     def key(self) -> str:
-        """What the page's script knows its bars by."""
+        """The name by which the page's script finds its bars."""
         return f"{self.choice.method}|{self.choice.rule}"
 
     @property
@@ -42,18 +42,18 @@ class _ChosenModel:
         return self.choice.method + at
 
 
-def render_inputs(results: Results, looks: Mapping[str, Style]) -> tuple[list[Figure], str]:
+def render_inputs(results: Results, styles: Mapping[str, Style]) -> tuple[list[Figure], str]:
     """A figure of importances, and a table of each input and each method.
 
     Both are empty for a study that is not finished, and for one of an earlier version, which did
     not measure its inputs.
     """
-    models = _collect_models(results, list(looks))
+    models = _collect_models(results, list(styles))
     if not models:
         return [], ""
-    figure, table = _render_figure(models, results), _render_table(models, looks, results)
+    figure, table = _render_figure(models, results), _render_table(models, styles, results)
     html = f'<section class="inputs">\n<h2>Inputs</h2>\n{figure}\n{table}\n</section>'
-    return [_draw_importances(models, looks, results.metric)], html
+    return [_draw_importances(models, styles, results.metric)], html
 
 
 def _collect_models(results: Results, methods: Sequence[str]) -> list[_ChosenModel]:
@@ -90,25 +90,29 @@ def describe_uses(title: str, uses: Sequence[FeatureUse], split: str) -> str:
     named = f"{len(always)} of {inputs}"
     if 0 < len(always) <= MOST_NAMES:
         named = f"{join_words(always)} of {inputs}"
-    said = [f"{title} uses {named} in every {split}"]
-    said += [f"{some} in some"] if some else []
-    said += [f"{never} in none"] if never else []
-    return f"{', '.join(said[:-1])}, and {said[-1]}." if len(said) > 1 else f"{said[0]}."
+    clauses = [f"{title} uses {named} in every {split}"]
+    clauses += [f"{some} in some"] if some else []
+    clauses += [f"{never} in none"] if never else []
+    return (
+        f"{', '.join(clauses[:-1])}, and {clauses[-1]}." if len(clauses) > 1 else f"{clauses[0]}."
+    )
 
 
 def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     first = models[0]
-    in_order = results.features_of(first.choice.method, first.choice.strength)  # that of the data
+    in_order = results.features_of(
+        first.choice.method, first.choice.strength
+    )  # of the columns in the data
     metric, split = results.metric, results.repeat
     used = sum(use.kept > 0 for use in first.uses)
-    said = [
+    sentences = [
         describe_uses(first.title, in_order, split),
         describe_leading(first.uses),
-        f"A bar is the {metric.title} that is {_verb(metric)} on validation rows when the values "
-        f"of an input are shuffled among them, mean over {split}s with its standard error.",
+        f"A bar is the {metric.title} that is {_name_change(metric)} on validation rows when the "
+        f"values of an input are shuffled among them, mean over {split}s with its standard error.",
     ]
     if used > MOST_BARS:
-        said.append(f"The {MOST_BARS} most important inputs are shown.")
+        sentences.append(f"The {MOST_BARS} most important inputs are shown.")
     options = "".join(
         f'<option value="{escape(model.key)}">{escape(model.title)}: '
         f"uses {sum(use.kept > 0 for use in model.uses)} of {pluralize(len(model.uses), 'input')}"
@@ -123,7 +127,7 @@ def _render_figure(models: Sequence[_ChosenModel], results: Results) -> str:
     height = BAR * _count_bars(models) + MARGIN
     return (
         f"<figure>\n<h3>Importance of the inputs</h3>\n"
-        f"<figcaption>{escape(' '.join(filter(None, said)))}</figcaption>\n{switch}"
+        f"<figcaption>{escape(' '.join(filter(None, sentences)))}</figcaption>\n{switch}"
         f'<div class="plot" data-figure="inputs" role="img" style="height: {height}px" '
         'aria-label="Importance of the inputs"></div>\n</figure>'
     )
@@ -135,13 +139,13 @@ def _count_bars(models: Sequence[_ChosenModel]) -> int:
 
 
 def _draw_importances(
-    models: Sequence[_ChosenModel], looks: Mapping[str, Style], metric: Metric
+    models: Sequence[_ChosenModel], styles: Mapping[str, Style], metric: Metric
 ) -> Figure:
     """Horizontal bars of each model, of which the page shows one model at a time."""
-    traces = [_draw_bars(model, looks[model.choice.method], metric) for model in models]
+    traces = [_draw_bars(model, styles[model.choice.method], metric) for model in models]
     layout = {
         "xaxis": {
-            "title": {"text": f"{metric.title} {_verb(metric)}"},
+            "title": {"text": f"{metric.title} {_name_change(metric)}"},
             "zeroline": True,
             "rangemode": "tozero",
         },
@@ -158,7 +162,7 @@ def _draw_importances(
     return Figure("inputs", traces, layout)
 
 
-def _draw_bars(model: _ChosenModel, look: Style, metric: Metric) -> Trace:
+def _draw_bars(model: _ChosenModel, style: Style, metric: Metric) -> Trace:
     uses = [use for use in model.uses if use.kept][:MOST_BARS]
     return {
         "type": "bar",
@@ -173,11 +177,11 @@ def _draw_bars(model: _ChosenModel, look: Style, metric: Metric) -> Trace:
             "thickness": 1,
             "width": 2,
         },
-        "marker": {"color": look.color, "line": {"width": 0}},
+        "marker": {"color": style.color, "line": {"width": 0}},
         "hoverinfo": "text",
         "hovertext": [
-            f"<b>{escape_label(use.feature)}</b><br>{metric.title} {_verb(metric)} "
-            f"{format_with_error(use.importance, use.importance_error)}<br>"
+            f"<b>{escape_label(use.feature)}</b><br>{metric.title} {_name_change(metric)} "
+            f"{format_page_with_error(use.importance, use.importance_error)}<br>"
             f"used in {use.kept} of {use.seeds}<br>{_describe_slope(use)}"
             for use in uses
         ],
@@ -201,43 +205,43 @@ def _describe_slope(use: FeatureUse) -> str:
     return "" if use.original is None else f"coefficient {use.original:.3g}".replace("-", "−")
 
 
-def _verb(metric: Metric) -> str:
+def _name_change(metric: Metric) -> str:
     return "lost" if metric.best else "added"
 
 
 def _render_table(
-    models: Sequence[_ChosenModel], looks: Mapping[str, Style], results: Results
+    models: Sequence[_ChosenModel], styles: Mapping[str, Style], results: Results
 ) -> str:
     """A row for each input, with a cell for each model: importance, seeds, coefficient."""
     metric, split = results.metric, results.repeat
-    shown = [use.feature for use in models[0].uses[:MOST_ROWS]]
+    names = [use.feature for use in models[0].uses[:MOST_ROWS]]
     use_of = [{use.feature: use for use in model.uses} for model in models]
     rows = [
         f'<tr><th scope="row" data-value="{escape(name)}"><code>{escape(name)}</code></th>'
         f"{''.join(_render_use(uses.get(name)) for uses in use_of)}</tr>"
-        for name in shown
+        for name in names
     ]
     columns = [("Input", "text")]
     for model in models:
         method, strength = model.choice.method, model.choice.strength
         at = f' <span class="of">at {format_strength(strength)}</span>' if strength else ""
-        swatch = f'<span class="swatch" style="{looks[method].css}"></span>'
+        swatch = f'<span class="swatch" style="{styles[method].css}"></span>'
         breakable = escape(method).replace(":", ":<wbr>").replace("@", "@<wbr>")
         columns.append((f"{swatch}<code>{breakable}</code>{at}", "number"))
-    said = [
-        f"The {metric.title} that is {_verb(metric)} when an input is shuffled, and in how many "
-        f"{split}s it is used, where not in all; {MISSING} means in none.",
+    sentences = [
+        f"The {metric.title} that is {_name_change(metric)} when an input is shuffled, and in how "
+        f"many {split}s it is used, where not in all; {MISSING} means in none.",
     ]
     if any(use.original is not None for model in models for use in model.uses):
-        said.append(
+        sentences.append(
             f"The coefficient is per unit of the input, mean over {split}s; text has one for each "
             "level, which are not shown."
         )
-    more = len(models[0].uses) - len(shown)
+    more = len(models[0].uses) - len(names)
     if more > 0:
-        said.append(f"features.csv has {pluralize(more, 'more input')}.")
+        sentences.append(f"features.csv has {pluralize(more, 'more input')}.")
     return render_sortable_table(
-        "Inputs", columns, rows, " ".join(said), kind="inputs", sorted_by=columns[1][0]
+        "Inputs", columns, rows, " ".join(sentences), kind="inputs", sorted_by=columns[1][0]
     )
 
 
@@ -246,7 +250,7 @@ def _render_use(use: FeatureUse | None) -> str:
         return render_number_cell(None, MISSING)
     facts = [f"in {use.kept} of {use.seeds}"] if use.kept < use.seeds else []
     facts += [slope] if (slope := _describe_slope(use)) else []
-    shown = format_with_error(use.importance, use.importance_error)
+    content = format_page_with_error(use.importance, use.importance_error)
     if facts:
-        shown += f'<br><span class="of">{"; ".join(facts)}</span>'
-    return render_number_cell(use.importance, shown)
+        content += f'<br><span class="of">{"; ".join(facts)}</span>'
+    return render_number_cell(use.importance, content)

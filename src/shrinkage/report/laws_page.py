@@ -27,8 +27,8 @@ COLUMNS = (
 )
 REMARK = (
     "wd is weight_decay, lr the learning rate at a step, lr₀ the one at the start; w is a weight "
-    "before the step, at a data gradient of 0. J is the data loss and the penalty. Misfit: the "
-    "share of what was seen that the formula leaves unexplained."
+    "before the step, at a data gradient of 0. J is the data loss plus the penalty. Misfit is the "
+    "share of the observed moves that the formula leaves unexplained."
 )
 Record = Mapping[str, str | float | None]
 
@@ -116,7 +116,10 @@ def _summarize(records: Sequence[Record]) -> str:
     ]
     broken = [verdict for verdict in promised if verdict.startswith("NOT")]
     if not promised:
-        return "Nothing is known to be promised of them."
+        return "None of them promises anything about weight_decay."
     if not broken:
-        return f"All {len(promised)} of which something is known to be promised keep it."
-    return f"{len(broken)} of {len(promised)} do something else than their name or their text says."
+        return f"All {len(promised)} that promise something about weight_decay keep the promise."
+    return (
+        f"{len(broken)} of {len(promised)} do something else than their name or their "
+        "documentation promises."
+    )

@@ -34,14 +34,14 @@ def render_model(results: Results) -> str:
         return ""
     try:
         model = load_model(folder)
-    except UsageError:  # a damaged one
+    except UsageError:  # the model is damaged
         return ""
     if model.facts.get("study") != results.question.get("digest"):
         return ""
-    # As one would type it here, however the study's folder was named.
-    here = Path.cwd()
+    # The folder as one would type it here, however it was named before.
+    working_folder = Path.cwd()
     full = folder.resolve()
-    folder = full.relative_to(here) if full.is_relative_to(here) else full
+    folder = full.relative_to(working_folder) if full.is_relative_to(working_folder) else full
     parts = [
         "<h2>Use this model</h2>",
         f"<p>{escape(f'{_describe(model)} {_describe_inputs(model)}')}</p>",
@@ -93,5 +93,5 @@ def _render_sklearn(model: FittedModel, data: str) -> str:
 def _render_program(title: str, text: str, remark: str = "") -> str:
     if not text:
         return ""
-    said = f'\n<p class="remark">{escape(remark)}</p>' if remark else ""
-    return f'<h3>{escape(title)}</h3>\n<pre class="command">{escape(text)}</pre>{said}'
+    remark_html = f'\n<p class="remark">{escape(remark)}</p>' if remark else ""
+    return f'<h3>{escape(title)}</h3>\n<pre class="command">{escape(text)}</pre>{remark_html}'

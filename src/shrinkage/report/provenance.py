@@ -141,16 +141,16 @@ def _render_readings(readings: Sequence[Reading]) -> str:
             f"{reading.missing:,}" if reading.missing else MISSING,
             f"{reading.levels:,}" if reading.levels else MISSING,
         )
-        shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        cells_html = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         rows.append(
-            f"<tr><td><code>{escape(reading.name)}</code></td>{shown}"
+            f"<tr><td><code>{escape(reading.name)}</code></td>{cells_html}"
             f'<td class="reason">{escape(reading.done or "as written")}</td></tr>'
         )
     title = "How the columns were read"
     names = ("Column", "Role", "Kind", "Missing", "Levels", "What was done")
     more = len(readings) - MOST_COLUMNS
-    rest = f"\n<p>{pluralize(more, 'more column')}, read as written.</p>" if more > 0 else ""
-    return f"<h3>{title}</h3>\n{render_table(title, names, rows, kind='readings')}{rest}"
+    others = f"\n<p>{pluralize(more, 'more column')}, read as written.</p>" if more > 0 else ""
+    return f"<h3>{title}</h3>\n{render_table(title, names, rows, kind='readings')}{others}"
 
 
 def _render_diverged(records: Sequence[Record], folds: int | None) -> str:
@@ -168,5 +168,5 @@ def _render_diverged(records: Sequence[Record], folds: int | None) -> str:
     title = "Trials that diverged"
     names = ("Method", "Strength", "Seed", "Reason")
     more = len(diverged) - MOST_DIVERGED
-    rest = f"\n<p>The records hold {more:,} more.</p>" if more > 0 else ""
-    return f"<h3>{title}</h3>\n{render_table(title, names, rows, kind='diverged')}{rest}"
+    others = f"\n<p>The records hold {more:,} more.</p>" if more > 0 else ""
+    return f"<h3>{title}</h3>\n{render_table(title, names, rows, kind='diverged')}{others}"

@@ -57,18 +57,18 @@ def write_report(results: Results, path: Path) -> None:
 
 def render_report(results: Results) -> str:
     """The report as HTML."""
-    method_looks = assign_styles(results.methods)
+    styles = assign_styles(results.methods)
     summary = summarize(results.comparable)
     curves, curves_html = _draw_all_strengths(results, summary)
     chosen, chosen_html = _draw_chosen_models(results)
-    inputs, inputs_html = render_inputs(results, method_looks)
+    inputs, inputs_html = render_inputs(results, styles)
     body = "\n".join(
         part
         for part in (
             _render_header(results),
-            render_choices(results, method_looks),
+            render_choices(results, styles),
             inputs_html,
-            _render_figures(render_legend(method_looks), curves_html, chosen_html),
+            _render_figures(render_legend(styles), curves_html, chosen_html),
             render_provenance(results),
             render_model(results),
         )
@@ -100,9 +100,9 @@ def _render_figures(legend_html: str, curves: str, chosen: str) -> str:
 def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Figure], str]:
     if not any(cell.seeds for cell in summary):
         return [], ""
-    method_looks = assign_styles(results.methods)
+    styles = assign_styles(results.methods)
     metric, baseline = results.metric, results.baseline
-    drawn = [draw_scores(summary, results.choices, method_looks, baseline, metric)]
+    figures = [draw_scores(summary, results.choices, styles, baseline, metric)]
     html = [
         render_figure(
             "score",
@@ -112,10 +112,10 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
         ),
     ]
     if any(cell.strength > 0 for cell in summary):
-        drawn.append(draw_zeros(summary, results.choices, method_looks))
+        figures.append(draw_zeros(summary, results.choices, styles))
         caption = "The share of weights that are exactly zero, mean over seeds."
         html.append(render_figure("zeros", "Zeros against strength", caption, "exact zeros"))
-    drawn.append(draw_front(summary, results.choices, method_looks, baseline, metric))
+    figures.append(draw_front(summary, results.choices, styles, baseline, metric))
     caption = (
         f"{'Up' if metric.best else 'Down'} and to the right is better. The pale line is the "
         "Pareto front: no model has both a better score and more zeros than one on it."
@@ -123,12 +123,12 @@ def _draw_all_strengths(results: Results, summary: list[Cell]) -> tuple[list[Fig
     html.append(
         render_figure("front", "Score against zeros", caption, f"validation {metric.title}")
     )
-    return drawn, "\n".join(html)
+    return figures, "\n".join(html)
 
 
 def _caption_scores(results: Results, summary: list[Cell]) -> str:
     seeds = max(cell.seeds + cell.diverged for cell in summary)
-    said = [
+    sentences = [
         f"Mean over {pluralize(seeds, results.repeat)}, with a band of one standard error to "
         "either side."
         if seeds > 1
@@ -136,24 +136,26 @@ def _caption_scores(results: Results, summary: list[Cell]) -> str:
         "A star marks the best mean, a diamond the strongest within one standard error of it.",
     ]
     if any(cell.method == "none" for cell in summary):
-        said.append("The dashed level is the model without a penalty.")
+        sentences.append("The dashed level is the model without a penalty.")
     if results.baseline is not None:
-        said.append(
+        sentences.append(
             f"The dotted level is {results.baseline.name}: a model is of use only "
             f"{'above' if results.metric.best else 'below'} it."
         )
     if any(cell.diverged for cell in summary):
-        said.append("A strength with a diverged trial is a cross.")
+        sentences.append("A strength with a diverged trial is a cross.")
     if find_worst_in_view(summary, results.choices, results.baseline, results.metric) is not None:
-        said.append("Scores that are far worse are out of view; a double-click brings them in.")
-    return " ".join(said)
+        sentences.append(
+            "Scores that are far worse are out of view; a double-click brings them in."
+        )
+    return " ".join(sentences)
 
 
 def _draw_chosen_models(results: Results) -> tuple[list[Figure], str]:
-    method_looks = assign_styles(results.methods)
-    weights = draw_weight_panels(results, method_looks)
+    styles = assign_styles(results.methods)
+    weights = draw_weight_panels(results, styles)
     regions = draw_region_panels(results)
-    training = draw_training(results, method_looks)
+    training = draw_training(results, styles)
     if not (weights or regions or training):
         return [], ""
     html = ["<h2>The chosen models</h2>", render_rule_switch(results.choices)]
@@ -161,13 +163,13 @@ def _draw_chosen_models(results: Results) -> tuple[list[Figure], str]:
         title = "Decision regions" if results.task == "classes" else "Predictions over the plane"
         caption = "What the first seed's model predicts, with points of the data."
         key = render_class_key(results.data.get("classes", [])) if results.task == "classes" else ""
-        html.append(render_panels(title, caption, regions, method_looks, key))
+        html.append(render_panels(title, caption, regions, styles, key))
     if weights:
         caption = (
             "All seeds together, biases apart, over one range; the few beyond it are counted in "
             "the outermost bars. The stem stands for the exact zeros, which the bars leave out."
         )
-        html.append(render_panels("Weights", caption, weights, method_looks))
-    html += [render_figure(drawn.name, *TRAINING_TEXT[drawn.name]) for drawn in training]
-    drawn = [panel.figure for panel in [*regions, *weights]] + training
-    return drawn, "\n".join(part for part in html if part)
+        html.append(render_panels("Weights", caption, weights, styles))
+    html += [render_figure(figure.name, *TRAINING_TEXT[figure.name]) for figure in training]
+    figures = [*(panel.figure for panel in [*regions, *weights]), *training]
+    return figures, "\n".join(part for part in html if part)

@@ -52,8 +52,8 @@ COLUMNS = (
 )
 REMARK = (
     "After the last step; the validation points took no part in training. Exact zeros are counted "
-    "among the weights and biases that a penalty is on, or would be. A silent unit puts out the "
-    "same for every input. One run each: small differences may be chance."
+    "among the weights and biases that a penalty is on, or would be. A silent unit gives the "
+    "same output for every input. One run each: small differences may be chance."
 )
 
 
@@ -94,15 +94,15 @@ def write_trainings(
     if not outcomes:
         raise ValueError("outcomes must hold at least one training")
     named = _name_outcomes(outcomes)
-    own_looks = assign_styles(list(named))
-    regions, regions_html = _draw_regions(named, own_looks, X, y)
-    curves, curves_html = _draw_curves(named, own_looks)
+    styles = assign_styles(list(named))
+    regions, regions_html = _draw_regions(named, styles, X, y)
+    curves, curves_html = _draw_curves(named, styles)
     facts = _describe_data(outcomes, y)
-    key = render_legend(own_looks) if len(named) > 1 else ""
+    key = render_legend(styles) if len(named) > 1 else ""
     body = (
         f'<header><h1>{_render_heading(title)}</h1>\n<p class="facts">{escape(facts)}</p>'
         f'</header>\n<p class="verdict">{escape(_summarize(named))}</p>\n'
-        f"{_render_table(named, own_looks)}\n{_render_failures(failures)}"
+        f"{_render_table(named, styles)}\n{_render_failures(failures)}"
         f'<section class="figures">\n{key}{regions_html}\n{curves_html}\n</section>'
     )
     shared = {"points": draw_class_points(X[:, 0], X[:, 1], y, _name_classes(named, y))}
@@ -154,9 +154,7 @@ def _describe_data(outcomes: Sequence[Outcome], y: np.ndarray) -> str:
 def _summarize(named: Mapping[str, Outcome]) -> str:
     """A sentence on the validation accuracy."""
     scores = {name: outcome.validation["accuracy"] for name, outcome in named.items()}
-    best = format_page_score(
-        max(scores.values())
-    )  # rounded: equal numbers on the page count as equal
+    best = format_page_score(max(scores.values()))  # scores that look equal count as equal
     leaders = [name for name, score in scores.items() if format_page_score(score) == best]
     if len(scores) == 1:
         train = format_page_score(next(iter(named.values())).train["accuracy"])
@@ -164,14 +162,14 @@ def _summarize(named: Mapping[str, Outcome]) -> str:
     if len(leaders) == len(scores):
         return f"The validation accuracy is the same for all: {best}."
     which = " and ".join("without a penalty" if n == "none" else f"with {n}" for n in leaders)
-    rest = ""
+    comparison = ""
     if "none" in scores and "none" not in leaders:
-        rest = f", against {format_page_score(scores['none'])} without a penalty"
-    return f"The validation accuracy is highest {which}: {best}{rest}."
+        comparison = f", against {format_page_score(scores['none'])} without a penalty"
+    return f"The validation accuracy is highest {which}: {best}{comparison}."
 
 
-def _render_table(named: Mapping[str, Outcome], own_looks: Mapping[str, Style]) -> str:
-    rows = [_render_row(name, outcome, own_looks[name]) for name, outcome in named.items()]
+def _render_table(named: Mapping[str, Outcome], styles: Mapping[str, Style]) -> str:
+    rows = [_render_row(name, outcome, styles[name]) for name, outcome in named.items()]
     return render_sortable_table("Outcomes", COLUMNS, rows, REMARK)
 
 
@@ -179,7 +177,7 @@ def _render_failures(failures: Sequence[str]) -> str:
     return "".join(f'<p class="remark">{escape(failure)}</p>\n' for failure in failures)
 
 
-def _render_row(name: str, outcome: Outcome, look: Style) -> str:
+def _render_row(name: str, outcome: Outcome, style: Style) -> str:
     scores = (
         outcome.train["accuracy"],
         outcome.validation["accuracy"],
@@ -187,7 +185,7 @@ def _render_row(name: str, outcome: Outcome, look: Style) -> str:
     )
     parts = ((outcome.zeros, outcome.weights), (outcome.silent, outcome.units))
     cells = [
-        render_row_head(name, look),
+        render_row_head(name, style),
         *(render_number_cell(score, format_page_score(score)) for score in scores),
     ]
     cells += [
@@ -198,17 +196,17 @@ def _render_row(name: str, outcome: Outcome, look: Style) -> str:
 
 
 def _draw_regions(
-    named: Mapping[str, Outcome], own_looks: Mapping[str, Style], X: np.ndarray, y: np.ndarray
+    named: Mapping[str, Outcome], styles: Mapping[str, Style], X: np.ndarray, y: np.ndarray
 ) -> tuple[list[Figure], str]:
     """What each network predicts over the plane: the figures, and the HTML that holds them."""
-    drawn = [
+    figures = [
         draw_regions(name, Surface(*outcome.plane), ["x", "y"]) for name, outcome in named.items()
     ]
     plots = [
-        render_method_plot(panel, name, own_looks[name], note=_describe_validation(named[name]))
-        for name, panel in zip(named, drawn, strict=True)
+        render_method_plot(panel, name, styles[name], note=_describe_validation(named[name]))
+        for name, panel in zip(named, figures, strict=True)
     ]
-    return drawn, render_grid(
+    return figures, render_grid(
         "Decision regions",
         _caption_regions(len(X), len(named)),
         plots,
@@ -219,14 +217,14 @@ def _draw_regions(
 
 
 def _draw_curves(
-    named: Mapping[str, Outcome], own_looks: Mapping[str, Style]
+    named: Mapping[str, Outcome], styles: Mapping[str, Style]
 ) -> tuple[list[Figure], str]:
     """The training curves of each network: the figures, and the HTML that holds them."""
     reach = find_axis_ends(list(named.values()))
-    drawn = [draw_losses(name, named[name], own_looks[name], reach) for name in named]
+    figures = [draw_losses(name, named[name], styles[name], reach) for name in named]
     plots = [
-        render_method_plot(panel, name, own_looks[name], note=describe_losses(named[name], reach))
-        for name, panel in zip(named, drawn, strict=True)
+        render_method_plot(panel, name, styles[name], note=describe_losses(named[name], reach))
+        for name, panel in zip(named, figures, strict=True)
     ]
     losses = render_grid(
         "Losses over training",
@@ -242,13 +240,13 @@ def _draw_curves(
         caption_accuracy(list(named.values())),
         "training accuracy",
     )
-    return [*drawn, draw_accuracy(named, own_looks)], f"{losses}\n{accuracy}"
+    return [*figures, draw_accuracy(named, styles)], f"{losses}\n{accuracy}"
 
 
 def _caption_regions(samples: int, outcomes: int) -> str:
     network = "each network" if outcomes > 1 else "the network"
-    shown = f"{MOST_POINTS} of the {samples:,}" if samples > MOST_POINTS else "the"
-    return f"What {network} predicts over the plane, with {shown} training points in front."
+    which = f"{MOST_POINTS} of the {samples:,}" if samples > MOST_POINTS else "the"
+    return f"What {network} predicts over the plane, with {which} training points in front."
 
 
 def _describe_validation(outcome: Outcome) -> str:

@@ -74,10 +74,10 @@ def _draw_figure(label: str, values: np.ndarray, arrays: Mapping[str, np.ndarray
     low, high = (min(finite.min(), 0.0), max(finite.max(), 0.0)) if finite.size else (-1.0, 1.0)
     margin = 0.06 * (high - low) or 1.0
     steps = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_STEPS)).astype(int))
-    looks = _style_weights(arrays)
+    styles = _style_weights(arrays)
     traces = [
-        _draw_line(name, steps, column[steps], looks[name])
-        for name, column in zip(looks, values.T, strict=False)
+        _draw_line(name, steps, column[steps], styles[name])
+        for name, column in zip(styles, values.T, strict=False)
     ]
     layout: Layout = {
         "xaxis": {"title": {"text": "step"}},
@@ -86,13 +86,13 @@ def _draw_figure(label: str, values: np.ndarray, arrays: Mapping[str, np.ndarray
     return Figure(label, traces, layout)
 
 
-def _draw_line(name: str, steps: np.ndarray, weights: np.ndarray, look: Style) -> Trace:
+def _draw_line(name: str, steps: np.ndarray, weights: np.ndarray, style: Style) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines",
         "x": steps,
         "y": weights,
-        "line": {"color": look.color, "width": 2, "dash": look.dash},
+        "line": {"color": style.color, "width": 2, "dash": style.dash},
         "hovertemplate": f"<b>{name}</b> %{{y:.4g}}<br>step %{{x}}<extra></extra>",
         "meta": {"method": name},
     }

@@ -14,10 +14,10 @@ from shrinkage.study.spec import Study
 
 
 def score_baseline(table: Table, study: Study) -> Baseline:
-    """Score what the training part alone suggests on the splits of every seed.
+    """Score the trivial model on the splits of every seed.
 
-    That is its most frequent class, its shares of the classes, its mean or its median, whichever
-    is the bar of the study's metric.
+    It predicts from the targets of the training part alone: the most frequent class, the shares of
+    the classes, the mean or the median, whichever the study's metric is compared with.
     """
     metric = find_metric(study.metric, table.task)
     answers: list[int] = []
@@ -26,7 +26,7 @@ def score_baseline(table: Table, study: Study) -> Baseline:
     errors: list[float] = []
     for seed in range(study.splits):
         rows = split_rows(table, study, seed)
-        answer = _answer_without_features(table, rows.train, metric)
+        answer = _predict_without_features(table, rows.train, metric)
         validation, test = (
             (table.target[part], np.broadcast_to(answer, (len(part), *answer.shape)))
             for part in (rows.validation, rows.test)
@@ -45,7 +45,7 @@ def score_baseline(table: Table, study: Study) -> Baseline:
     )
 
 
-def _answer_without_features(table: Table, train: np.ndarray, metric: Metric) -> np.ndarray:
+def _predict_without_features(table: Table, train: np.ndarray, metric: Metric) -> np.ndarray:
     """What is predicted for any row: the shares of the classes, whose greatest is the answer where
     the metric asks for one, or a number."""
     y = table.target[train]

@@ -254,9 +254,9 @@ def _run_pending(
     progress: Progress,
     trial_seconds: Mapping[str, float],
 ) -> None:
-    """Run those of the trials that have no record, and store each record as soon as it is made."""
-    mine = set(trials)
-    earlier = [record for record in store.read_results().records if record.trial in mine]
+    """Run the trials that have no record yet, and store each record as soon as it is made."""
+    wanted = set(trials)
+    earlier = [record for record in store.read_results().records if record.trial in wanted]
     done = {record.trial for record in earlier}
     if store.damaged:
         count = pluralize(store.damaged, "damaged record")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class UsageError(ValueError):
-    """The arguments make no study; the message names the argument, its value and the remedy.
+    """The arguments do not make a study; the message names the argument, its value and the remedy.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class StoppedError(RuntimeError):
     """
 
 
-def nearest(written: str, known: Iterable[str]) -> str:
+def suggest(written: str, known: Iterable[str]) -> str:
     """A clause that suggests the most similar known word, or "" without any."""
     lowered = {word.lower(): word for word in known}
     close = difflib.get_close_matches(written.lower(), lowered, n=1, cutoff=0.6)

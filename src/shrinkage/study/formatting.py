@@ -35,10 +35,18 @@ def format_page_score(value: float | None) -> str:
     return MISSING if value is None else format_score(value).replace("-", "−")
 
 
-def format_with_error(mean: float | None, error: float | None) -> str:
-    """A score with its standard error; the score alone where there is none."""
-    known = error is not None and math.isfinite(error)
-    return format_page_score(mean) + (f" ± {format_page_score(error)}" if known else "")
+def format_with_error(mean: float, error: float) -> str:
+    """A score with its standard error; the score alone where there is none.
+
+    >>> format_with_error(0.9531, 0.0123), format_with_error(0.9531, math.nan)
+    ('0.953 ± 0.012', '0.953')
+    """
+    return format_score(mean) + (f" ± {format_score(error)}" if math.isfinite(error) else "")
+
+
+def format_page_with_error(mean: float, error: float) -> str:
+    """The same with a true minus sign."""
+    return format_with_error(mean, error).replace("-", "−")
 
 
 def format_share(value: float | None) -> str:

@@ -12,7 +12,7 @@ from shrinkage.study.errors import UsageError
 from shrinkage.study.spec import Study
 
 FORMAT = 4  # of the meaning of a record; another number makes another study
-# What is said of entries whose values mean nothing to a reader.
+# What a message says of entries whose values mean nothing to a reader.
 OPAQUE = {
     "data": "other contents",
     "model's source": "other contents",
@@ -23,13 +23,13 @@ OPAQUE = {
 def identify(study: Study, *, data_digest: str, model_digest: str) -> dict[str, object]:
     """What must agree for records to belong to one study: the question and the bytes of the data.
 
-    The path of the data, the study's folder and the number of jobs are not part of it, nor is
-    the preference, which only decides how the records are read.
+    The path of the data, the study's folder and the number of jobs are not part of it. Nor is
+    `prefer`, which only decides what is recommended.
     """
     identity = dataclasses.asdict(study)
     del identity["prefer"]
     if study.sample is None:
-        del identity["sample"]  # as in studies from before it
+        del identity["sample"]  # as in studies of versions that had no samples
     identity["data"] = data_digest
     identity["model's source"] = model_digest
     identity["format"] = FORMAT

@@ -36,7 +36,7 @@ def merge(
         Folders of one question and one data set, as `compare(..., shard="2/8")` makes them. A
         trial that is in several is kept once, as it is in `out`, or in the first of them.
     out : path
-        The folder for all trials, new or of the same study, whose `prefer` it keeps then.
+        The folder for all trials. It may be new, or hold the same study, whose `prefer` then stays.
     data : optional
         The study's data, where they were in memory or lie elsewhere. By default they are where
         `out` says, or the first folder where `out` is new.
@@ -79,9 +79,9 @@ def merge(
                 f"{describe_differences(metadata['identity'], other['identity'])}, which is the "
                 "first: leave one out"
             )
-    with suppress(UsageError):  # it is new; what is wrong with it, `open_store` says
-        if (there := read_metadata(Path(out)))["identity"] == metadata["identity"]:
-            metadata = there  # with its own preference and place of the data
+    with suppress(UsageError):  # `out` is new; if it is damaged, `open_store` says so
+        if (stored := read_metadata(Path(out)))["identity"] == metadata["identity"]:
+            metadata = stored  # with its own preference and path of the data
     with show_progress(quiet) as progress:
         results = _collect(names, shares, Path(out), metadata, progress)
     study = open_question(dict(metadata["question"]))
@@ -111,13 +111,13 @@ def _collect(
     """Write the records of all shares into one folder, each trial once."""
     facts = {key: metadata[key] for key in ("question", "provenance", "data")}
     with open_store(out, metadata["identity"], facts) as store:
-        kept = {record.trial: record for record in store.read_results().records}
+        merged = {record.trial: record for record in store.read_results().records}
         for name, (_, records, damaged) in zip(names, shares, strict=True):
-            new = [record for record in records if record.trial not in kept]
-            known = [record for record in records if record.trial in kept]
-            different = sum(not is_same(record, kept[record.trial]) for record in known)
+            new = [record for record in records if record.trial not in merged]
+            known = [record for record in records if record.trial in merged]
+            different = sum(not is_same(record, merged[record.trial]) for record in known)
             store.add(*new)
-            kept.update((record.trial, record) for record in new)
+            merged.update((record.trial, record) for record in new)
             progress.say(f"{name}: {pluralize(len(new), 'new trial')} of {len(records)}")
             if damaged:
                 progress.say(f"{name}: {pluralize(damaged, 'damaged record')} left out")
@@ -129,11 +129,10 @@ def _collect(
         return store.read_results()
 
 
-def is_same(one: Record, other: Record) -> bool:
+def is_same(record: Record, other: Record) -> bool:
     """Whether two records of a trial are equal but for the time that it took."""
-    states = one.state, other.state
-    return states[0].keys() == states[1].keys() and (
-        all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
-        and repr(dataclasses.replace(one, state={}, seconds=0.0))
+    return record.state.keys() == other.state.keys() and (
+        all(np.array_equal(record.state[name], other.state[name]) for name in record.state)
+        and repr(dataclasses.replace(record, state={}, seconds=0.0))
         == repr(dataclasses.replace(other, state={}, seconds=0.0))
     )

@@ -83,25 +83,25 @@ class Progress:
                 f"{name_split(trial.seed, self._folds)}, {record.reason}"
             )
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=1, description=self._news())
+            self._bar.update(self._task, advance=1, description=self._describe_state())
         elif self._done * LINES // self._total > (self._done - 1) * LINES // self._total:
-            self.say(f"{self._done}/{self._total} trials, {self._news()}")
+            self.say(f"{self._done}/{self._total} trials, {self._describe_state()}")
 
     def _count(self, record: Record) -> None:
         if record.validation_score is not None:
             key = (record.trial.method, record.trial.strength)
             self._scores.setdefault(key, []).append(record.validation_score)
 
-    def _news(self) -> str:
-        """What is best so far, the rate of this run, and the time that the others take at it."""
-        each = (self._clock() - self._started) / (self._done - self._earlier)
+    def _describe_state(self) -> str:
+        """What is best so far, the rate of this run, and how long the other trials will take."""
+        seconds = (self._clock() - self._started) / (self._done - self._earlier)  # of a trial
         left = self._total - self._done
-        news = [self._best(), *([format_rate(each)] if each else [])]
-        if each and left:
-            news.append(f"about {format_duration(each * left)} left")
-        return ", ".join(news)
+        clauses = [self._describe_best(), *([format_rate(seconds)] if seconds else [])]
+        if seconds and left:
+            clauses.append(f"about {format_duration(seconds * left)} left")
+        return ", ".join(clauses)
 
-    def _best(self) -> str:
+    def _describe_best(self) -> str:
         if not self._scores:
             return "none finished so far"
         (method, strength), scores = max(

@@ -13,9 +13,9 @@ from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.errors import UsageError
 from shrinkage.study.formatting import count_rows, pluralize
 from shrinkage.study.records import Baseline, Choice, Data, FeatureUse, Question, Record
-from shrinkage.study.results_text import baseline_row, describe_inputs, text_row
+from shrinkage.study.results_text import describe_inputs, make_baseline_row, make_row
 from shrinkage.study.scores import Metric, find_metric
-from shrinkage.study.summary import mean_and_error, merge_rules, predicts_a_constant, summarize
+from shrinkage.study.summary import estimate_mean, merge_rules, predicts_a_constant, summarize
 from shrinkage.study.unfinished import describe_unfinished, find_comparable
 from shrinkage.text_table import to_html, to_paragraphs
 
@@ -109,14 +109,14 @@ class Results:
     @property
     def baseline(self) -> Baseline | None:
         """The trivial model, which ignores the features; None in a folder of an earlier version."""
-        kept = self.data.get("trivial")
-        return None if kept is None else Baseline(**kept)
+        trivial = self.data.get("trivial")
+        return None if trivial is None else Baseline(**trivial)
 
     @property
     def readings(self) -> tuple[Reading, ...]:
         """How each column of the data was read; () in a folder of an earlier version."""
-        kept = self.data.get("readings", [])
-        return tuple(Reading(**{**fields, "holes": tuple(fields["holes"])}) for fields in kept)
+        stored = self.data.get("readings", [])
+        return tuple(Reading(**{**fields, "holes": tuple(fields["holes"])}) for fields in stored)
 
     def records_of(self, choice: Choice) -> list[Record]:
         """The trials of a choice that did not diverge, in the order of their seeds."""
@@ -164,7 +164,7 @@ class Results:
                 "strength": choice.strength,
                 "validation": choice.validation_mean,
                 "standard error": choice.validation_se,
-                "test": mean_and_error(choice.test_scores)[0],
+                "test": estimate_mean(choice.test_scores)[0],
                 "test error": choice.test_error,
                 "zeros": choice.zeros,
                 "dead neurons": choice.dead_neurons,
@@ -174,7 +174,7 @@ class Results:
             for choice in self.choices
         ]
         if self.baseline is not None:
-            mean, error = mean_and_error(self.baseline.validation_scores)
+            mean, error = estimate_mean(self.baseline.validation_scores)
             rows.append(
                 {
                     "method": self.baseline.name,
@@ -192,9 +192,9 @@ class Results:
         """The same as text to read; a method whose two rules agree has one row."""
         import pandas as pd
 
-        rows = [text_row(choices) for choices in merge_rules(self.choices)]
+        rows = [make_row(choices) for choices in merge_rules(self.choices)]
         if rows and self.baseline is not None:
-            rows.append(baseline_row(self.baseline))
+            rows.append(make_baseline_row(self.baseline))
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else None)
 
     def remarks(self) -> list[str]:
@@ -233,7 +233,10 @@ class Results:
         """The words of tables and figures and what they mean, those that occur in this study."""
         if not self.choices:
             return []
-        terms = [(self.metric.title, self.metric.meaning), ("validation", self._validation())]
+        terms = [
+            (self.metric.title, self.metric.meaning),
+            ("validation", self._explain_validation()),
+        ]
         rows = self.data.get("test")
         if rows and any(choice.test_scores for choice in self.choices):
             rows_text = f"{pluralize(rows, 'row')} that no choice was based on"
@@ -245,7 +248,7 @@ class Results:
         used = {choice.method.rpartition("@")[2] for choice in self.choices}
         return terms + [(how, meaning) for how, meaning in HOWS.items() if how in used]
 
-    def _validation(self) -> str:
+    def _explain_validation(self) -> str:
         seeds = len({record.trial.seed for record in self.comparable})
         if seeds < 2:
             return "one split of the rows, so the variation between splits is unknown"
@@ -260,16 +263,17 @@ class Results:
         table = frame.to_string(index=False) if len(frame) else "no strength can be chosen yet"
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
         inputs = self._describe_inputs()
-        told = [self.verdict or self.describe_progress()]
-        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), told, inputs]
+        verdict = [self.verdict or self.describe_progress()]
+        parts = [[table], textwrap.wrap(terms, 100), self.remarks(), verdict, inputs]
         return "\n\n".join("\n".join(lines) for lines in parts if any(lines))
 
     def _repr_html_(self) -> str:
         frame = self.text_table()
         table = to_html([tuple(frame.columns), *frame.itertuples(index=False)])
         terms = " ".join(f"{term}: {meaning}." for term, meaning in self.explain_terms())
-        told = [self.verdict or self.describe_progress(), terms, *self.remarks()]
-        return (table if len(frame) else "") + to_paragraphs([*told, *self._describe_inputs()])
+        sentences = [self.verdict or self.describe_progress(), terms, *self.remarks()]
+        sentences += self._describe_inputs()
+        return (table if len(frame) else "") + to_paragraphs(sentences)
 
     def plot(self, values: str = "score") -> Any:
         """A Plotly figure of every strength: "score", "zeros", or "front", one over the other.

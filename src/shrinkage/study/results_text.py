@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import fmean
 
 from shrinkage.study.data.column_reading import join_words
-from shrinkage.study.formatting import format_score, format_share, pluralize, round_units
+from shrinkage.study.formatting import format_share, format_with_error, pluralize, round_units
 from shrinkage.study.records import Baseline, Choice, FeatureUse
 from shrinkage.study.scores import Metric
-from shrinkage.study.summary import find_leading, mean_and_error, rank_features
+from shrinkage.study.summary import estimate_mean, find_leading, rank_features
 
 
-def text_row(choices: Sequence[Choice]) -> dict[str, str]:
+def make_row(choices: Sequence[Choice]) -> dict[str, str]:
     """One strength of a method, under all the rules that chose it."""
     choice = choices[0]
     edge = f" ({choice.edge})" if choice.edge else ""
-    test = mean_and_error(choice.test_scores)[0]
+    test = estimate_mean(choice.test_scores)[0]
     dead = round_units(choice.dead_neurons, choice.neurons)
     return {
         "method": choice.method,
         "rule": ", ".join(each.rule for each in choices) if choice.method != "none" else "",
         "strength": f"{choice.strength:.2g}{edge}" if choice.strength else "",
-        "validation": with_error(choice.validation_mean, choice.validation_se),
-        "test": with_error(test, choice.test_error) if choice.test_scores else "",
+        "validation": format_with_error(choice.validation_mean, choice.validation_se),
+        "test": format_with_error(test, choice.test_error) if choice.test_scores else "",
         "zeros": format_share(choice.zeros),
         "dead neurons": f"{dead} of {choice.neurons}" if choice.neurons else "",
         "seconds": f"{choice.seconds:.2f}",
     }
 
 
-def baseline_row(baseline: Baseline) -> dict[str, str]:
+def make_baseline_row(baseline: Baseline) -> dict[str, str]:
     """The trivial model, as a row beside the others."""
     empty = dict.fromkeys(("rule", "strength", "zeros", "dead neurons", "seconds"), "")
     return {
         **empty,
         "method": baseline.name,
-        "validation": with_error(*mean_and_error(baseline.validation_scores)),
-        "test": with_error(fmean(baseline.test_scores), baseline.test_error),
+        "validation": format_with_error(*estimate_mean(baseline.validation_scores)),
+        "test": format_with_error(fmean(baseline.test_scores), baseline.test_error),
     }
-
-
-def with_error(mean: float, error: float) -> str:
-    """A score and its standard error, where that is known."""
-    text = format_score(mean)
-    return text if math.isnan(error) else f"{text} ± {format_score(error)}"
 
 
 def describe_leading(uses: Sequence[FeatureUse], most: int = 8) -> str:
@@ -69,12 +62,12 @@ def describe_inputs(
     count, seeds = len(uses), max(use.seeds for use in uses)
     always = sum(use.kept == use.seeds for use in uses)
     never = sum(use.kept == 0 for use in uses)
-    said = f"{always} of {pluralize(count, 'input')} are used in every {split}"
-    said += f", {never} in none" if never else ""
+    counts = f"{always} of {pluralize(count, 'input')} are used in every {split}"
+    counts += f", {never} in none" if never else ""
     means = f", mean over the {split}s" if seeds > 1 else ""
     coefficients = means and any(use.original is not None for use in uses)
     lines = [
-        f"Inputs: {said}. Importance is the {metric.title} "
+        f"Inputs: {counts}. Importance is the {metric.title} "
         f"{'lost' if metric.best else 'added'} when an input is shuffled{means}"
         f"{', as is a coefficient' if coefficients else ''}."
     ]
@@ -82,7 +75,7 @@ def describe_inputs(
     ranked = [use for use in rank_features(uses) if use.kept][:most]
     width = max((len(use.feature) for use in ranked), default=0)
     for use in ranked:
-        importance = with_error(use.importance, use.importance_error)
+        importance = format_with_error(use.importance, use.importance_error)
         coefficient = f"  coefficient {use.original:.3g}" if use.original is not None else ""
         in_seeds = f"  in {use.kept} of {seeds}" if use.kept < use.seeds else ""
         lines.append(f"  {use.feature:<{width}}  {importance}{coefficient}{in_seeds}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.records import TASKS
 
 # A score, and the influence of each row on it: n times its derivative by the row's weight.
@@ -106,7 +106,7 @@ def check_metric_name(name: object) -> str:
     """Refuse what names no metric of any task."""
     if name not in METRICS:
         raise UsageError(
-            f"metric {name!r} is unknown{nearest(str(name), list(METRICS))} "
+            f"metric {name!r} is unknown{suggest(str(name), list(METRICS))} "
             f"(there are {', '.join(METRICS)})"
         )
     return str(name)
@@ -152,11 +152,11 @@ def _measure_balanced_accuracy(y: np.ndarray, probability: np.ndarray) -> Measur
     A row of class k has the influence (found − p_k)·n/(K·n_k). Where p_k is 0 or 1, this would
     claim certainty: these rows count as if p_k had the error 1/n_k, as an accuracy has.
     """
-    found = (probability.argmax(axis=1) == y).astype(np.float64)
+    is_found = (probability.argmax(axis=1) == y).astype(np.float64)
     counts = np.bincount(y)
-    recalls = np.bincount(y, weights=found) / np.maximum(counts, 1)
+    recalls = np.bincount(y, weights=is_found) / np.maximum(counts, 1)
     present = np.count_nonzero(counts)
-    spread = np.where(np.isin(recalls[y], (0.0, 1.0)), counts[y] ** -0.5, found - recalls[y])
+    spread = np.where(np.isin(recalls[y], (0.0, 1.0)), counts[y] ** -0.5, is_found - recalls[y])
     influence = spread * len(y) / (present * counts[y])
     return float(recalls.sum() / present), influence
 
@@ -171,15 +171,20 @@ def _measure_roc_auc(y: np.ndarray, probability: np.ndarray) -> Measured:
     classes = [1] if probability.shape[1] == 2 else list(range(probability.shape[1]))
     areas, influences = [], []
     for label in classes:
-        mine, others = (probability[part, label] for part in (y == label, y != label))
-        if not len(mine) or not len(others):
+        members, others = (probability[part, label] for part in (y == label, y != label))
+        if not len(members) or not len(others):
             continue
-        above, below = _share_below(mine, others), 1 - _share_below(others, mine)
+        above, below = (
+            _compute_share_below(members, others),
+            1 - _compute_share_below(others, members),
+        )
         area = float(above.mean())
         if area in (0.0, 1.0):  # no certainty: both sides count as if they had the error 1/n
-            above, below = (np.full(len(side), area + len(side) ** -0.5) for side in (mine, others))
+            above, below = (
+                np.full(len(side), area + len(side) ** -0.5) for side in (members, others)
+            )
         influence = np.empty(len(y))
-        influence[y == label] = (above - area) * len(y) / len(mine)
+        influence[y == label] = (above - area) * len(y) / len(members)
         influence[y != label] = (below - area) * len(y) / len(others)
         areas.append(area)
         influences.append(influence)
@@ -188,7 +193,7 @@ def _measure_roc_auc(y: np.ndarray, probability: np.ndarray) -> Measured:
     return float(np.mean(areas)), np.mean(influences, axis=0)
 
 
-def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _compute_share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """For each value the share of the others that are lower, with half of those that are equal."""
     ranked = np.sort(others)
     below = np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")
@@ -197,11 +202,11 @@ def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _measure_log_loss(y: np.ndarray, probability: np.ndarray) -> Measured:
     """−log of the probability of each row's class, which is taken as at least float64's epsilon."""
-    own = probability[np.arange(len(y)), y].astype(np.float64)
-    return _measure_mean(-np.log(np.clip(own, np.finfo(np.float64).eps, 1.0)))
+    of_true_class = probability[np.arange(len(y)), y].astype(np.float64)
+    return _measure_mean(-np.log(np.clip(of_true_class, np.finfo(np.float64).eps, 1.0)))
 
 
-def _residuals(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def _compute_residuals(y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     return y.astype(np.float64) - prediction.astype(np.float64)
 
 
@@ -210,7 +215,7 @@ def _measure_r2(y: np.ndarray, prediction: np.ndarray) -> Measured:
 
     The influence of a row is −((y − ŷ)² − (1 − R²)·(y − ȳ)²)/mean((y − ȳ)²).
     """
-    squares = _residuals(y, prediction) ** 2
+    squares = _compute_residuals(y, prediction) ** 2
     spread = (y.astype(np.float64) - y.mean(dtype=np.float64)) ** 2
     if not spread.any():
         return 0.0, np.full(len(y), math.nan)
@@ -219,12 +224,12 @@ def _measure_r2(y: np.ndarray, prediction: np.ndarray) -> Measured:
 
 
 def _measure_mae(y: np.ndarray, prediction: np.ndarray) -> Measured:
-    return _measure_mean(np.abs(_residuals(y, prediction)))
+    return _measure_mean(np.abs(_compute_residuals(y, prediction)))
 
 
 def _measure_rmse(y: np.ndarray, prediction: np.ndarray) -> Measured:
     """√mean((y − ŷ)²), which a row moves by half of what it moves the mean, over the root."""
-    mean, influence = _measure_mean(_residuals(y, prediction) ** 2)
+    mean, influence = _measure_mean(_compute_residuals(y, prediction) ** 2)
     root = math.sqrt(mean)
     return root, influence / (2 * root) if root else influence
 

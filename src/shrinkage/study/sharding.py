@@ -19,8 +19,9 @@ MOST_SHARDS = 1000
 def deal_trials(study: Study, shard: str | None) -> list[Trial]:
     """The trials of one shard, or all without one.
 
-    In every round of the deal each shard gets one trial. Of the shards that wait for theirs, it
-    is the one that has had the fewest trials of the same method, strength and seed.
+    Trials are dealt in rounds, one to each shard. A trial goes to the shard, of those that still
+    wait in this round, with the fewest trials of the same method, of the same strength and of the
+    same seed.
 
     Parameters
     ----------
@@ -45,21 +46,21 @@ def deal_trials(study: Study, shard: str | None) -> list[Trial]:
     if count > min(len(trials), MOST_SHARDS):
         most = f"of {pluralize(len(trials), 'trial')} there are at most"
         raise UsageError(f"shard {shard!r}: {most} {min(len(trials), MOST_SHARDS)} shards")
-    mine: set[Trial] = set()
-    had: defaultdict[tuple[str, object], np.ndarray] = defaultdict(lambda: np.zeros(count, int))
+    dealt: set[Trial] = set()
+    counts: defaultdict[tuple[str, object], np.ndarray] = defaultdict(lambda: np.zeros(count, int))
     waiting = np.zeros(count, bool)
     for trial in sorted(trials, key=lambda trial: (trial.strength, trial.method, trial.seed)):
         if not waiting.any():
             waiting[:] = True
         kinds = vars(trial).items()
-        squares = sum(had[kind] ** 2 for kind in kinds)
-        taker = int(np.where(waiting, squares, np.inf).argmin())
-        waiting[taker] = False
+        squares = sum(counts[kind] ** 2 for kind in kinds)
+        receiver = int(np.where(waiting, squares, np.inf).argmin())
+        waiting[receiver] = False
         for kind in kinds:
-            had[kind][taker] += 1
-        if taker == number - 1:
-            mine.add(trial)
-    return [trial for trial in trials if trial in mine]
+            counts[kind][receiver] += 1
+        if receiver == number - 1:
+            dealt.add(trial)
+    return [trial for trial in trials if trial in dealt]
 
 
 def find_missing(study: Study, records: Sequence[Record]) -> list[Trial]:

@@ -24,7 +24,7 @@ from shrinkage.study.check_values import (
     is_number,
     normalize_task,
 )
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.method import parse_method
 from shrinkage.study.records import TASKS, Trial
 from shrinkage.study.scores import check_metric_name, find_metric
@@ -68,7 +68,7 @@ class Study:
         "rmse" of numbers.
     sample : int, optional
         For a first look, this many rows, drawn at random by class; with a subject whole subjects,
-        so that the number is approximate. Columns are read by all rows. By default all rows.
+        so that the number is approximate. All rows decide how a column is read. By default all.
     balanced : bool
         Whether each class counts as much as every other in the training: the loss of a row is
         multiplied by n/(k·n_class), for n training rows of k classes.
@@ -232,7 +232,7 @@ def from_toml(text: str) -> Study:
     for key in values:
         if key not in known:
             raise UsageError(
-                f"the study file has an unknown key {key!r}{nearest(key, known)} "
+                f"the study file has an unknown key {key!r}{suggest(key, known)} "
                 f"(there are {', '.join(known)})"
             )
     if isinstance(values.get("strengths"), str):

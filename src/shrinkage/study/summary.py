@@ -33,10 +33,10 @@ class Cell:
         return self.seeds > 0 and self.diverged == 0
 
 
-def mean_and_error(scores: Iterable[float | None]) -> tuple[float, float]:
+def estimate_mean(scores: Iterable[float | None]) -> tuple[float, float]:
     """The mean of the finite scores and its standard error, nan where there are too few.
 
-    >>> mean_and_error([0.5, 1.0, None])
+    >>> estimate_mean([0.5, 1.0, None])
     (0.75, 0.25)
     """
     finite = [score for score in scores if score is not None and math.isfinite(score)]
@@ -69,7 +69,7 @@ def _summarize_cell(records: Sequence[Record]) -> Cell:
         and record.validation_score is not None
         and math.isfinite(record.validation_score)
     ]
-    score, error = mean_and_error(record.validation_score for record in sound)
+    score, error = estimate_mean(record.validation_score for record in sound)
 
     def mean(values: Iterable[float]) -> float:
         return fmean(values) if sound else math.nan

@@ -42,13 +42,13 @@ def choose_so_far(
 ) -> list[Choice]:
     """The choices by the splits that are complete, or by all trials before there is one."""
     complete = find_complete(records, question)
-    if not complete:  # nor are the ends of the grid known to be its ends
+    if not complete:  # and the ends of the grid are not known yet
         return [replace(choice, edge="") for choice in choose(records, 1, metric)]
     return choose(find_comparable(records, question), len(complete), metric)
 
 
 def describe_unfinished(records: Sequence[Record], question: Mapping[str, Any]) -> str:
-    """How far the study is, and by what its choices so far are made."""
+    """How far the study is, and which trials its choices so far are based on."""
     if not records:
         return "This study has no trials yet."
     total, splits = count_trials(question), count_splits(question)
@@ -58,16 +58,18 @@ def describe_unfinished(records: Sequence[Record], question: Mapping[str, Any]) 
             f"This study is not finished: all {pluralize(total, 'trial')} are recorded, and the "
             "chosen models are not scored yet."
         )
-    told = f"This study is not finished: {len(records):,} of {pluralize(total, 'trial')}"
+    progress = f"This study is not finished: {len(records):,} of {pluralize(total, 'trial')}"
     if all(record.status != "ok" for record in records):
-        return f"{told} are recorded. Every trial so far has diverged; trials.csv has the reasons."
+        return (
+            f"{progress} are recorded. Every trial so far has diverged; trials.csv has the reasons."
+        )
     complete = len(find_complete(records, question))
     by = f"{complete} of {pluralize(splits, repeat)}, of which every trial is recorded"
     if complete == 0:
         by = f"the trials that there are, as no {repeat} is complete"
     return (
-        f"{told} are recorded. What is shown is so far, by {by}; shrinkage report shows more when "
-        "there is more."
+        f"{progress} are recorded. What is shown is based on {by}; shrinkage report shows more "
+        "when there is more."
     )
 
 

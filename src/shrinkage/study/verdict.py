@@ -10,16 +10,16 @@ from shrinkage.study.method import parse_method
 from shrinkage.study.paired_comparison import Lead, compare_paired
 from shrinkage.study.recommending import (
     SPARSE,
+    average_validation,
     exceeds,
     find_candidates,
-    gain_of_one_row,
-    gain_over,
-    mean_validation,
+    measure_lead,
+    measure_one_row,
     rank,
 )
 from shrinkage.study.records import Baseline, Choice, Record
 from shrinkage.study.results import Results
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.summary import estimate_mean
 
 MOST_SHOWN = 40  # characters of the majority class
 
@@ -60,7 +60,7 @@ def _recommend(results: Results, chosen: Choice) -> str:
     if unpenalized and chosen.method != "none":
         rivals.append(f"{format_score(unpenalized.validation_mean)} without a penalty")
     if baseline:
-        score = format_score(mean_validation(baseline))
+        score = format_score(average_validation(baseline))
         rivals.append(f"{score} for {_name_baseline(baseline)}")
     against = f", against {' and '.join(rivals)}" if rivals else ""
     score = f"{results.metric.title} in validation is {format_score(chosen.validation_mean)}"
@@ -86,7 +86,7 @@ def _recommend(results: Results, chosen: Choice) -> str:
 
 def _judge_leads(results: Results, chosen: Choice) -> str:
     """Whether the leads over no penalty and over the trivial model may be due to chance."""
-    chosen_scores = _validation_scores(results, chosen)
+    chosen_scores = _collect_validation_scores(results, chosen)
     seeds = len(chosen_scores)
     if seeds < 2:
         return (
@@ -96,7 +96,7 @@ def _judge_leads(results: Results, chosen: Choice) -> str:
     rivals: list[tuple[str, Sequence[float]]] = []
     unpenalized = _find_unpenalized(results)
     if unpenalized and chosen.method != "none" and not _is_level(chosen, unpenalized):
-        rivals.append(("no penalty", _validation_scores(results, unpenalized)))
+        rivals.append(("no penalty", _collect_validation_scores(results, unpenalized)))
     if results.baseline is not None:
         rivals.append((results.baseline.name, results.baseline.validation_scores))
     train, validation = results.data.get("train", 0), results.data.get("validation", 0)
@@ -107,7 +107,7 @@ def _judge_leads(results: Results, chosen: Choice) -> str:
             list(map(results.metric.gain, rival_scores)),
             train=train or 1,
             validation=validation or 1,
-            step=gain_of_one_row(results),
+            step=measure_one_row(results),
         )
         if exceeds(results, lead.mean, 0.0):
             leads.append((name, lead))
@@ -136,11 +136,11 @@ def _report_test(results: Results, chosen: Choice) -> str:
     score = fmean(chosen.test_scores)
     models = len(chosen.test_scores)
     has = f"its {models} models have on average" if models > 1 else "it has"
-    said = f"On {part}, which played no part in the choice, {has} {format_score(score)}{error}"
+    sentence = f"On {part}, which played no part in the choice, {has} {format_score(score)}{error}"
     gain = results.metric.gain
     if baseline and gain(score) <= gain(fmean(baseline.test_scores)):
         rival += ", which is no worse: try this model on more rows before you rely on it"
-    return f"{said}{rival}."
+    return f"{sentence}{rival}."
 
 
 def _describe_sparsity(
@@ -150,7 +150,7 @@ def _describe_sparsity(
     chosen = sparser if prefers_sparse and sparser else best
     sentences = [f"{_describe_zeros(chosen)}."] if chosen.zeros >= SPARSE else []
     if sparser is not None:
-        cost = gain_over(results, best, sparser.validation_mean)
+        cost = measure_lead(results, best, sparser.validation_mean)
         costs = f"costs {format_score(cost)} {'of' if results.metric.best else 'more'} "
         costs += results.metric.title
         costs = costs if exceeds(results, cost, 0.0) else "costs nothing"
@@ -182,12 +182,12 @@ def _explain_failure(results: Results) -> str:
     baseline = results.baseline
     why = "every model that was trained predicts the same for every row"
     if results.metric.name == "r2":
-        mean = f" (the mean has {format_score(mean_validation(baseline))})" if baseline else ""
+        mean = f" (the mean has {format_score(average_validation(baseline))})" if baseline else ""
         why = f"no model has an R² above 0 in validation, and below 0 a constant is better{mean}"
     elif baseline is not None:
         why = (
             f"no model beats {_name_baseline(baseline)}, which has "
-            f"{format_score(mean_validation(baseline))} {results.metric.title} in validation "
+            f"{format_score(average_validation(baseline))} {results.metric.title} in validation "
             "without looking at the features"
         )
     constant = ", and predicts the same for every row" if results.is_constant(best) else ""
@@ -208,9 +208,9 @@ def _suggest_remedies(results: Results) -> list[str]:
             f"Without a penalty the training diverges: {_lower_lr(results)}; with penalties try "
             "weaker --strengths."
         ]
-    train_score = mean_and_error(r.train_score for r in results.records_of(unpenalized))[0]
+    train_score = estimate_mean(r.train_score for r in results.records_of(unpenalized))[0]
     train_rows, metric = results.data.get("train", 0), results.metric
-    level = mean_validation(results.baseline) if results.baseline else 0.0
+    level = average_validation(results.baseline) if results.baseline else 0.0
     # Overfitting is a gap between old and new rows that is large against the distance from the
     # trivial score to a perfect one, where more than two training rows are learned at all.
     gap = metric.gain(train_score) - metric.gain(unpenalized.validation_mean)
@@ -263,7 +263,7 @@ def _is_level(choice: Choice, other: Choice) -> bool:
     return format_score(choice.validation_mean) == format_score(other.validation_mean)
 
 
-def _validation_scores(results: Results, choice: Choice) -> list[float]:
+def _collect_validation_scores(results: Results, choice: Choice) -> list[float]:
     """The validation scores of a choice, one per split, in their order."""
     records = results.records_of(choice)
     return [r.validation_score for r in records if r.validation_score is not None]

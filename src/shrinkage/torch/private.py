@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 try:
     # torch.compile traces the code around the function, but not the function itself. This could be
@@ -45,17 +46,29 @@ __all__ = [
     "member_values",
     "own_children",
     "own_parameters",
+    "quiet_hooks",
+    "register_quiet_hook",
     "skip_compiling",
 ]
 
 
+Hook = Callable[[Optimizer, Any, Any], None]
+quiet_hooks: list[Hook] = []  # which our own optimizers call without the rest of what torch does
+
+
+def register_quiet_hook(hook: Hook) -> None:
+    """Let a function that changes nothing see every step of every optimizer before it is made."""
+    register_optimizer_step_pre_hook(hook)
+    quiet_hooks.append(hook)
+
+
 def is_watched(optimizer: Optimizer) -> bool:
-    """Whether hooks or a profiler follow an optimizer's steps; True where torch does not say."""
+    """Whether other hooks or a profiler follow an optimizer's steps; True where torch hides it."""
     try:
         return bool(
             optimizer._optimizer_step_pre_hooks
             or optimizer._optimizer_step_post_hooks
-            or _global_optimizer_pre_hooks
+            or len(_global_optimizer_pre_hooks) != len(quiet_hooks)
             or _global_optimizer_post_hooks
             or _profiler_enabled()
         )

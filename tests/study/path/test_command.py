@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 Run = Callable[..., Result]
-SMALL = ("--seeds", "2", "--resamples", "2", "--model", "mlp:8")
+SMALL = ("--seeds", "2", "--resamples", "1", "--model", "mlp:8")
 
 
 @pytest.fixture(autouse=True)

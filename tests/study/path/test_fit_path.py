@@ -26,7 +26,7 @@ def friedman() -> Data:
 
 @pytest.fixture(scope="module")
 def dense(friedman: Data) -> PathResults:
-    return fit_path(friedman, model="mlp:16", seeds=3, resamples=4, quiet=True)
+    return fit_path(friedman, model="mlp:16", seeds=2, resamples=2, quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,18 @@ def town_frame() -> pd.DataFrame:
     frame["age"] = generator.normal(size=240)
     frame["price"] = frame.age + (town == "Oslo") * 2.0 + generator.normal(size=240) / 4
     return frame
+
+
+@pytest.fixture(scope="module")
+def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("towns")
+
+
+@pytest.fixture(scope="module")
+def towns(town_frame: pd.DataFrame, town_folder: Path) -> PathResults:
+    return fit_path(
+        town_frame, target="price", model="mlp:8", seeds=2, resamples=1, out=town_folder, quiet=True
+    )
 
 
 def test_friedman_s_five_are_named(dense: PathResults) -> None:
@@ -98,15 +110,14 @@ def test_a_linear_path_without_weights_ends_with_all_inputs(friedman: Data) -> N
     assert set(dense.selected) == set(path.selected)  # the problem is convex
 
 
-def test_the_columns_of_a_text_come_and_go_together(town_frame: pd.DataFrame) -> None:
-    path = fit_path(town_frame, target="price", model="mlp:8", seeds=2, resamples=2, quiet=True)
-    assert set(path.selected) == {"town", "age"}
-    assert {each.name: each.columns for each in path.inputs}["town"] == 3
-    weight = path.model.state["0.weight"]
-    inside = path.model.encoding.slices()["town"]
+def test_the_columns_of_a_text_come_and_go_together(towns: PathResults) -> None:
+    assert set(towns.selected) == {"town", "age"}
+    assert {each.name: each.columns for each in towns.inputs}["town"] == 3
+    weight = towns.model.state["0.weight"]
+    inside = towns.model.encoding.slices()["town"]
     dead = (weight == 0).all(axis=0)
     assert not dead[inside].any()
-    assert dead[path.model.encoding.slices()["noise 0"]].all()
+    assert dead[towns.model.encoding.slices()["noise 0"]].all()
 
 
 def test_classes_and_another_metric() -> None:
@@ -119,31 +130,34 @@ def test_classes_and_another_metric() -> None:
     assert path.test_score < path.trivial["test_score"]
 
 
-def test_the_same_path_twice_and_the_files_of_both(
-    town_frame: pd.DataFrame, tmp_path: Path
-) -> None:
-    def fit(folder: Path) -> PathResults:
-        return fit_path(
-            town_frame, target="price", model="mlp:8", seeds=2, resamples=2, out=folder, quiet=True
-        )
-
-    first, second = fit(tmp_path / "a"), fit(tmp_path / "b")
+def test_the_same_path_twice(friedman: Data, tmp_path: Path) -> None:
+    X, y = friedman
+    options = {"model": "linear", "adaptive": False, "start": "sparse", "seeds": 2, "resamples": 1}
+    folders = tmp_path / "a", tmp_path / "b"
+    first, second = (
+        fit_path((X[:, :6], y), **options, out=folder, quiet=True) for folder in folders
+    )
     assert first.points == second.points
     for name in ("path.csv", "features.csv"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    facts = json.loads((tmp_path / "a" / "path.json").read_text())
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+
+
+def test_the_files_of_a_path(
+    town_frame: pd.DataFrame, towns: PathResults, town_folder: Path
+) -> None:
+    facts = json.loads((town_folder / "path.json").read_text())
     assert set(facts["selected"]) == {"town", "age"}
-    assert facts["points"][facts["chosen"]]["kept"] == list(first.selected)
-    features = pd.read_csv(tmp_path / "a" / "features.csv")
+    assert facts["points"][facts["chosen"]]["kept"] == list(towns.selected)
+    features = pd.read_csv(town_folder / "features.csv")
     assert set(features["feature"][features["kept"] == 1]) == {"town", "age"}
-    points = pd.read_csv(tmp_path / "a" / "path.csv")
+    points = pd.read_csv(town_folder / "path.csv")
     assert list(points["model"]) == [
-        "relaxed" if point.relaxed_steps else "shrunk" for point in first.points
+        "relaxed" if point.relaxed_steps else "shrunk" for point in towns.points
     ]
-    assert np.allclose(points["shrunk_score"], [point.shrunk_score for point in first.points])
-    assert list(points["inputs"]) == [len(point.kept) for point in first.points]
-    model = load_model(tmp_path / "a")
-    assert np.allclose(model.predict(town_frame), first.model.predict(town_frame))
+    assert np.allclose(points["shrunk_score"], [point.shrunk_score for point in towns.points])
+    assert list(points["inputs"]) == [len(point.kept) for point in towns.points]
+    model = load_model(town_folder)
+    assert np.allclose(model.predict(town_frame), towns.model.predict(town_frame))
     assert set(model.kept) == {"town", "age"}
 
 

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -227,12 +228,22 @@ def test_a_running_study_can_be_read_at_any_time(tmp_path, record_of):
     """A reader and the writer wait for each other, and neither is told of a lock."""
     question = {**FACTS["question"], "seeds": 100_000}
     numbers = itertools.count(1)
+    room = Semaphore(0)  # for records: without a bound each reading would take longer than the last
+
+    def read_as_they_come():
+        counts = [len(store.load(tmp_path).records)]
+        while len(counts) < 10 or counts[-1] == counts[0]:
+            room.release(5)
+            counts.append(len(store.load(tmp_path).records))
+        return counts
+
     with store.open_store(tmp_path, IDENTITY, {**FACTS, "question": question}) as kept:
         kept.add(record_of("l1@proximal", 1e-3, 0, 0.5))
         with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(lambda: [len(store.load(tmp_path).records) for _ in range(20)])
+            reading = pool.submit(read_as_they_come)
             while not reading.done():
-                kept.add(record_of("l1@proximal", 1e-3, next(numbers), 0.5))
+                if room.acquire(timeout=0.1):
+                    kept.add(record_of("l1@proximal", 1e-3, next(numbers), 0.5))
         counts = reading.result()
     assert counts == sorted(counts)
     assert counts[0] < counts[-1] <= len(store.load(tmp_path).records)

@@ -120,7 +120,7 @@ def _numbers(rows=200):
 @pytest.mark.slow
 def test_a_linear_model_with_l2_is_ridge(ready):
     """½·mean squared error + lam·Σw²: scikit-learn's alpha is 2·rows·lam."""
-    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
+    study, _ = ready(data="diabetes", model="linear", optimizer="sgd", epochs=60, lr=1.0)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l2@proximal", 0.3, 0), parts)
     ridge = Ridge(alpha=2 * 100 * 0.3).fit(parts.train.X, parts.train.y)
@@ -133,7 +133,7 @@ def test_a_linear_model_with_l2_is_ridge(ready):
 
 
 def test_a_strength_of_l1_is_the_alpha_of_lasso(ready):
-    study, _ = ready(data="diabetes", model="linear", epochs=2000, lr=0.05)
+    study, _ = ready(data="diabetes", model="linear", optimizer="sgd", epochs=60, lr=1.0)
     parts = _numbers()
     record = fit.run_trial(study, Trial("l1@proximal", 0.2, 0), parts)
     lasso = Lasso(alpha=0.2, tol=1e-12).fit(
@@ -145,7 +145,7 @@ def test_a_strength_of_l1_is_the_alpha_of_lasso(ready):
 
 
 def test_two_classes_have_one_logit_and_a_strength_is_1_by_n_c(ready):
-    study, _ = ready(model="linear", epochs=2000, lr=0.05)
+    study, _ = ready(model="linear", optimizer="sgd", epochs=100, lr=4.0)
     parts = _numbers()
     y = (parts.train.y > 0).astype(np.int64)
     parts = Parts(Examples(parts.train.X, y), Examples(parts.train.X, y), "classes", 1)
@@ -172,14 +172,12 @@ def test_a_linear_classifier_with_l2_is_logistic_regression(ready):
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_balanced_classes_are_those_of_class_weight(ready, classes):
-    study, _ = ready(model="linear", epochs=2000, lr=0.05, balanced=True)
+    study, _ = ready(model="linear", optimizer="sgd", epochs=100, lr=4.0, balanced=True)
     numbers = _numbers().train
     y = np.digitize(numbers.y, [1.5, 2.5][: classes - 1])
     part = Examples(numbers.X, y.astype(np.int64))
     outputs = 1 if classes == 2 else classes
-    record = fit.run_trial(
-        study, Trial("l2@proximal", 0.02, 0), Parts(part, part, "classes", outputs)
-    )
+    record = fit.run_trial(study, Trial("l2@loss", 0.02, 0), Parts(part, part, "classes", outputs))
     twin = LogisticRegression(C=1 / (2 * 100 * 0.02), class_weight="balanced", tol=1e-10)
     twin.fit(part.X, y)
     np.testing.assert_allclose(record.state["weight"], twin.coef_, atol=2e-3)

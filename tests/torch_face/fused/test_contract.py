@@ -150,7 +150,7 @@ def test_hooks_run_once_a_step(kind: Kind, options: dict[str, Any]) -> None:
     assert seen == ["before", "after"] * 2
 
 
-@pytest.mark.quick_where(penalty=[None])
+@pytest.mark.quick_where(penalty=[None], kind=["SGD"])
 @both
 @pytest.mark.parametrize("penalty", [L1(0.01) + L2(0.1), None], ids=["l1 + l2", "none"])
 def test_state_goes_to_torch_and_back(

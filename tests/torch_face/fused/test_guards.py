@@ -190,3 +190,106 @@ def test_a_gradient_that_lies_elsewhere_in_its_storage_or_has_less_of_it_is_seen
     cut = gradient.clone()
     cut.untyped_storage().resize_(8)
     assert not guard.holds({}, [cut])
+
+
+def penalty_replaced(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["penalty"] = L1(0.2)
+
+
+def penalty_gone(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["penalty"] = None
+
+
+def coupled(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["how"] = "coupled"
+
+
+def coupled_and_back_between_two_steps(w: list[nn.Parameter], optimizer: Any) -> None:
+    group = optimizer.param_groups[0]
+    before, group["how"] = group["how"], "coupled"
+    optimizer.statistics()  # which also reads the options
+    group["how"] = before
+
+
+def other_momentum(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["momentum"] = 0.5
+
+
+def no_momentum(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["momentum"] = 0.0
+
+
+def lr_in_place(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["lr"].mul_(0.5)
+
+
+def maximize(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["maximize"] = True
+
+
+def parameter_exchanged(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0]["params"][1] = nn.Parameter(torch.ones(4, 3))
+
+
+def parameter_removed(w: list[nn.Parameter], optimizer: Any) -> None:
+    del optimizer.param_groups[0]["params"][1]
+
+
+def group_added(w: list[nn.Parameter], optimizer: Any) -> None:
+    second = optimizer.param_groups[0]["params"].pop()
+    optimizer.add_param_group({"params": [second], "penalty": None})
+
+
+def differentiable(w: list[nn.Parameter], optimizer: Any) -> None:
+    optimizer.param_groups[0].update(differentiable=True, how="coupled")
+
+
+OPTIONS_REPLACED = [
+    penalty_replaced,
+    penalty_gone,
+    coupled,
+    other_momentum,
+    no_momentum,
+    lr_in_place,
+    maximize,
+    parameter_exchanged,
+    parameter_removed,
+    group_added,
+    differentiable,
+]
+
+
+def trained_with_options(change: Change, *, reads_all: bool) -> Tensor:
+    """Weights after four steps and two with other options; `reads_all`: in every step."""
+    torch.manual_seed(0)
+    w = [nn.Parameter(torch.randn(4, 3)) for _ in range(3)]
+    lr = torch.tensor(0.1)
+    optimizer = SGD(w, lr=lr, momentum=0.9, penalty=L1(0.05))
+    for step in range(6):
+        for one in w:
+            one.grad = torch.randn(4, 3)
+        if step == 4:
+            change(w, optimizer)
+        if reads_all:
+            optimizer._checked = ()
+        optimizer.step()
+    return torch.stack(w).detach()
+
+
+@pytest.mark.slow
+def test_every_option_that_is_replaced_is_seen() -> None:
+    before = trained_with_options(nothing, reads_all=False)
+    for change in [*OPTIONS_REPLACED, coupled_and_back_between_two_steps]:
+        after = trained_with_options(change, reads_all=False)
+        assert torch.equal(after, trained_with_options(change, reads_all=True)), change.__name__
+        assert torch.equal(after, before) == (change not in OPTIONS_REPLACED), change.__name__
+
+
+def test_options_that_a_prox_refuses_are_refused_between_steps_too() -> None:
+    w = nn.Parameter(torch.ones(3))
+    optimizer = SGD([w], lr=0.1, momentum=0.9, penalty=L1(0.05))
+    for momentum in (0.9, 1.0, 0.9, 1.0):
+        w.grad = torch.ones(3)
+        optimizer.param_groups[0]["momentum"] = momentum
+        with nullcontext() if momentum < 1.0 else pytest.raises(ValueError, match="must be < 1"):
+            optimizer.step()

@@ -68,7 +68,7 @@ def trained(
     return result
 
 
-@pytest.mark.quick_where(kind=["Adam"])
+@pytest.mark.quick_where(kind=["Adam"], penalty=[L1(0.01)])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_any_number_of_threads_comes_to_the_same(
@@ -131,6 +131,7 @@ def test_work_is_done_by_that_many_threads_at_once(count: int, team: str) -> Non
     assert job[1] == 0
 
 
+@pytest.mark.quick_where(name=["l1"])
 @pytest.mark.parametrize("name", ["l1", "groups"])
 def test_numbers_are_the_same_on_either_team(
     name: str, team: str, monkeypatch: pytest.MonkeyPatch
@@ -183,7 +184,7 @@ def test_workers(start: str) -> None:
     assert _total() == expected
 
 
-@pytest.mark.quick_where(kind=["SGD"])
+@pytest.mark.quick_where(kind=["SGD"], penalty=[L1(0.01)])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(("kind", "options"), KINDS)
 def test_python_threads_that_step_one_optimizer_take_turns(

@@ -15,7 +15,7 @@ from shrinkage.study.data.column_values import kind_of_type
 from shrinkage.study.data.formats import SUFFIXES, frame_from_arrays, read_file
 from shrinkage.study.data.generated import make_friedman, make_spiral
 from shrinkage.study.data.rows_to_frame import NoTableError
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 
 GENERATED: dict[str, Callable[[], pd.DataFrame]] = {
     "friedman": make_friedman,
@@ -63,7 +63,7 @@ def read_source(data: Any) -> Source:
     if not path.is_file():
         known = [*NAMES, *_list_neighbours(path)]
         raise UsageError(
-            f"data {name!r} is no file and no data set{nearest(name, known)} "
+            f"data {name!r} is no file and no data set{suggest(name, known)} "
             f"(there are {', '.join(NAMES)}; files end in {', '.join(SUFFIXES)})"
         )
     content = read_file(path)

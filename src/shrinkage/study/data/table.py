@@ -20,7 +20,7 @@ from shrinkage.study.data.features import (
 from shrinkage.study.data.infer_readings import infer_readings
 from shrinkage.study.data.sources import Source
 from shrinkage.study.data.target import read_target
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.spec import Study
 
@@ -149,7 +149,7 @@ def _check_column(source: Source, name: str | None, role: str) -> str:
         raise UsageError(f"{role} is needed for {source.name}: name one of its columns, {listed}")
     if name not in columns:
         raise UsageError(
-            f"{role} {name!r} is no column of {source.name}{nearest(name, columns)} "
+            f"{role} {name!r} is no column of {source.name}{suggest(name, columns)} "
             f"(there are {listed})"
         )
     return name

@@ -24,7 +24,7 @@ from shrinkage.study.model.network import (
 from shrinkage.study.records import FeatureUse, Record, Trial
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.summary import estimate_mean
 
 MOST_ROWS = 2000  # validation rows on which an importance is measured
 REPEATS = 3  # permutations of each input
@@ -79,7 +79,7 @@ def _draw_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def _summarize(method: str, strength: float, name: str, uses: Sequence[_Use]) -> FeatureUse:
-    importance, error = mean_and_error([use.importance for use in uses])
+    importance, error = estimate_mean([use.importance for use in uses])
     coefficients = [use.coefficient for use in uses]
     is_known = not any(map(math.isnan, coefficients))
     return FeatureUse(

@@ -14,7 +14,7 @@ from typing import Any
 from shrinkage.study.check_values import check_float32
 from shrinkage.study.data.sources import read_source
 from shrinkage.study.data.table import Table, prepare_table
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.identity import hash_identity, identify
 from shrinkage.study.method import parse_method
 from shrinkage.study.model.feature_use import measure_features
@@ -131,7 +131,7 @@ def find_method(
     methods = results.question["methods"]
     if text not in methods:
         raise UsageError(
-            f"method {method!r} is not in the study{nearest(text, methods)} "
+            f"method {method!r} is not in the study{suggest(text, methods)} "
             f"(there are {', '.join(methods)})"
         )
     if strength is not None:

@@ -13,7 +13,7 @@ from shrinkage.study.data.column_reading import Reading, name_columns
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.encoding import Encoding, TextColumn
 from shrinkage.study.data.sources import read_source
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.formatting import pluralize
 
 MOST_LEVELS = 3  # unknown levels that a note names
@@ -53,7 +53,7 @@ def read_new_rows(
         others = [name for name in frame.columns if name not in names]
         raise UsageError(
             f"{name_columns(missing)}: the model uses {'them' if len(missing) > 1 else 'it'}, and "
-            f"{source.name} has no such column{nearest(missing[0], others)}; add it, with empty "
+            f"{source.name} has no such column{suggest(missing[0], others)}; add it, with empty "
             "cells where nothing is known"
         )
     reading_of = {reading.name: reading for reading in readings}

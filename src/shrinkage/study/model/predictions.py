@@ -11,11 +11,10 @@ import pandas as pd
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.target import label_text
 from shrinkage.study.errors import UsageError
-from shrinkage.study.formatting import pluralize
+from shrinkage.study.formatting import format_with_error, pluralize
 from shrinkage.study.model.code_examples import write_command
 from shrinkage.study.model.fitted import MODEL, FittedModel
 from shrinkage.study.model.new_rows import NewRows
-from shrinkage.study.results_text import with_error
 from shrinkage.study.scores import find_metric
 
 TEST_FACTS = ("test score", "test error")
@@ -80,7 +79,7 @@ def describe_score(model: FittedModel, rows: NewRows) -> str:
     score, error = metric.score(truth, predicted), metric.error(truth, predicted)
     return (
         f"{pluralize(len(truth), 'row')} with a {model.target!r}: "
-        f"{metric.title} {with_error(score, error)}{more}"
+        f"{metric.title} {format_with_error(score, error)}{more}"
     )
 
 
@@ -96,7 +95,7 @@ def describe_fit(model: FittedModel) -> str:
     if "test score" in facts:
         metric = find_metric(facts.get("metric"), model.task)
         numbers = [math.nan if facts[key] is None else facts[key] for key in TEST_FACTS]
-        score = f"{metric.title} {with_error(*numbers)}"
+        score = f"{metric.title} {format_with_error(*numbers)}"
         score += f" of this one model on the {pluralize(facts['test rows'], 'test row')}"
     starts = pluralize(facts["initializations"], "initialization")
     how = f"the best of {starts} by its training objective"

@@ -28,7 +28,7 @@ from shrinkage.study.path.shrinking import parse_path_penalty
 from shrinkage.study.progress import show_progress
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.summary import estimate_mean
 
 PENALTY = "group_lasso:groups=in"
 STARTS = ("dense", "sparse")
@@ -196,8 +196,8 @@ def _collect(
         test_error=facts["test error"],
         trivial={
             "name": baseline.name,
-            "validation_score": mean_and_error(baseline.validation_scores)[0],
-            "test_score": mean_and_error(baseline.test_scores)[0],
+            "validation_score": estimate_mean(baseline.validation_scores)[0],
+            "test_score": estimate_mean(baseline.test_scores)[0],
         },
         model=_make_model(fitted, rows, table, study, state, facts),
         notes=notes,

@@ -22,7 +22,7 @@ from shrinkage.study.path.shrinking import Shrinker, parse_path_penalty
 from shrinkage.study.path.walking import SPARSE_STEPS, Walk, find_kept, weigh_by_norm
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
-from shrinkage.study.summary import mean_and_error
+from shrinkage.study.summary import estimate_mean
 from shrinkage.study.training.fit import use_one_thread
 
 DENSE_STEPS = 100  # without a penalty, before the first strength: more would overfit
@@ -59,7 +59,7 @@ class _Candidate:
 
     @property
     def score(self) -> float:
-        return mean_and_error(self.scores)[0]
+        return estimate_mean(self.scores)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ class PathFitter:
         for lam in walk.follow(descent, _rise(low), "dense"):
             passed.append(lam)
             kept, _ = find_kept(descent.x, walk)
-            score = self.metric.gain(mean_and_error(self._validate(descent.x))[0])
+            score = self.metric.gain(estimate_mean(self._validate(descent.x))[0])
             if score > best and bool(kept.any(dim=1).all()):
                 best, length, at_best = score, len(passed), (descent.x, descent.step)
             if not bool(kept.any()) or len(passed) - length >= PATIENCE:
@@ -222,7 +222,7 @@ class PathFitter:
             alive = measurement.kept[0].tolist()
             names = [n for n, keeps in zip(self.inputs.names, alive, strict=True) if keeps]
             before = points[-1].kept if points else ()
-            score, error = mean_and_error(best.scores)
+            score, error = estimate_mean(best.scores)
             points.append(
                 Point(
                     strength=float(f"{measurement.strength:.6g}"),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.training.models import build_model
 
 Parameters = list[Tensor]  # weights (S, in, out) and biases (S, 1, out) in turn
@@ -69,7 +69,7 @@ def check_model(model: str) -> None:
     """
     if model != "linear" and not model.startswith("mlp:"):
         raise UsageError(
-            f"model {model!r}{nearest(model, ('linear', 'mlp:64'))}: a path takes linear, mlp:64 "
+            f"model {model!r}{suggest(model, ('linear', 'mlp:64'))}: a path takes linear, mlp:64 "
             "or mlp:64,32"
         )
     with torch.random.fork_rng(devices=[]):

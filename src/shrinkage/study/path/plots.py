@@ -9,7 +9,7 @@ from typing import Any
 from shrinkage.figures.labels import escape_label, format_strength, is_number
 from shrinkage.figures.style import Figure, Layout, Trace, decade_ticks, style_of
 from shrinkage.figures.traces import draw_band, draw_level, draw_mark, mark_strength
-from shrinkage.study.formatting import format_with_error, pluralize
+from shrinkage.study.formatting import format_page_with_error, pluralize
 from shrinkage.study.path.records import Point
 
 BAND = 0.13  # opacity of the error band
@@ -160,7 +160,7 @@ def _describe(point: Point) -> str:
         [
             f"<b>{pluralize(len(point.kept), 'input')}</b>, strength "
             f"{format_strength(point.strength)}",
-            f"{format_with_error(point.score, point.error)}, "
+            f"{format_page_with_error(point.score, point.error)}, "
             f"{'relaxed' if point.relaxed_steps else 'as shrunk'}",
             *lines,
             *([f"and {more} more"] if more > 0 else []),

@@ -9,7 +9,7 @@ from typing import Any
 
 from shrinkage.figures.plotly_figure import to_plotly
 from shrinkage.figures.style import Figure
-from shrinkage.study.formatting import format_score, pluralize
+from shrinkage.study.formatting import format_score, format_with_error, pluralize
 from shrinkage.study.model.fitted import FittedModel
 from shrinkage.study.path.plots import draw_norms, draw_path_scores
 from shrinkage.study.path.records import InputFacts, Point
@@ -132,14 +132,15 @@ def _sentences(results: PathResults) -> list[str]:
     ]
     how = "trained on without a penalty" if choice.relaxed_steps else "as the penalty shrank it"
     lines.append(
-        f"The model {how} has {metric} {_with_error(choice.score, choice.error)} on validation "
-        f"rows and {_with_error(results.test_score, results.test_error)} on the test part "
-        f"({name}: {format_score(level)} and {format_score(results.trivial['test_score'])})."
+        f"The model {how} has {metric} {format_with_error(choice.score, choice.error)} on "
+        f"validation rows and {format_with_error(results.test_score, results.test_error)} on the "
+        f"test part ({name}: {format_score(level)} and "
+        f"{format_score(results.trivial['test_score'])})."
     )
     best = results.points[results.best]
     if len(best.kept) != len(choice.kept):
         lines.append(
-            f"The best score, {_with_error(best.score, best.error)}, takes "
+            f"The best score, {format_with_error(best.score, best.error)}, takes "
             f"{pluralize(len(best.kept), 'input')}."
         )
     stable = results.stability_of(choice.kept)
@@ -153,10 +154,6 @@ def _sentences(results: PathResults) -> list[str]:
             else f"Kept least often among {pluralize(resamples, 'resample')}: {words}."
         )
     return lines
-
-
-def _with_error(score: float, error: float) -> str:
-    return format_score(score) + ("" if math.isnan(error) else f" ± {format_score(error)}")
 
 
 def choose_lines(results: PathResults, most: int = MOST_LINES) -> list[int]:
@@ -183,7 +180,7 @@ def tabulate(results: PathResults) -> tuple[list[tuple[str, ...]], list[str]]:
         point = results.points[place]
         names = [name for name in point.kept if name not in before]
         left = [f"−{name}" for name in before if name not in point.kept]
-        score = _with_error(point.score, point.error) + (" r" if point.relaxed_steps else "")
+        score = format_with_error(point.score, point.error) + (" r" if point.relaxed_steps else "")
         mark = "*" if place == results.chosen else "+" if place == results.best else " "
         count = f"{len(point.kept)}{mark}"
         rows.append((f"{point.strength:.3g}", count, score, _shorten([*names, *left])))

@@ -93,7 +93,7 @@ def parse_path_penalty(text: str) -> Method:
     if groups != "in":
         raise UsageError(
             f"penalty {text!r} groups weights by {groups!r}: a path drops inputs, so write "
-            f"{text.partition(':')[0].partition('@')[0]}:groups=in"
+            f"{method.penalty.partition(':')[0]}:groups=in"
         )
     try:
         _prox_rows(penalty, torch.ones(1, 2, 3), torch.ones(1, 2))

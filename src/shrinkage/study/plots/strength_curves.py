@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from shrinkage.figures.labels import escape_label, format_strength, is_number
 from shrinkage.figures.style import Figure, Layout, Style, Trace, decade_ticks
 from shrinkage.figures.traces import draw_band, draw_level, draw_mark
-from shrinkage.study.formatting import format_share, format_with_error, pluralize
+from shrinkage.study.formatting import format_page_with_error, format_share, pluralize
 from shrinkage.study.plots.score_axis import (
     draw_baseline,
     find_worst_in_view,
@@ -26,7 +26,7 @@ RULE_NAMES = {"best": "best mean", "one-se": "one standard error"}
 def draw_scores(
     cells: Sequence[Cell],
     choices: Sequence[Choice],
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     baseline: Baseline | None,
     metric: Metric,
 ) -> Figure:
@@ -39,10 +39,10 @@ def draw_scores(
     traces: list[Trace] = []
     for method, own in curves.items():
         if method == "none":
-            traces += _draw_unpenalized(own, looks[method], span, "score")
+            traces += _draw_unpenalized(own, styles[method], span, "score")
         else:
-            traces += _draw_band(own, looks[method]) + _draw_line(own, looks[method], "score")
-    traces += _mark_chosen(cells, choices, looks, x="strength", y="score")
+            traces += _draw_band(own, styles[method]) + _draw_line(own, styles[method], "score")
+    traces += _mark_chosen(cells, choices, styles, x="strength", y="score")
     layout = _make_strength_layout(cells, make_score_axis(cells, choices, baseline, metric))
     if baseline is not None:
         worst = find_worst_in_view(cells, choices, baseline, metric)
@@ -52,24 +52,24 @@ def draw_scores(
 
 
 def draw_zeros(
-    cells: Sequence[Cell], choices: Sequence[Choice], looks: Mapping[str, Style]
+    cells: Sequence[Cell], choices: Sequence[Choice], styles: Mapping[str, Style]
 ) -> Figure:
     """The share of exact zeros against the strength."""
     span = _find_strength_span(cells)
     traces: list[Trace] = []
     for method, own in _group_by_method(cells).items():
         if method == "none":
-            traces += _draw_unpenalized(own, looks[method], span, "zeros")
+            traces += _draw_unpenalized(own, styles[method], span, "zeros")
         else:
-            traces += _draw_line(own, looks[method], "zeros")
-    traces += _mark_chosen(cells, choices, looks, x="strength", y="zeros")
+            traces += _draw_line(own, styles[method], "zeros")
+    traces += _mark_chosen(cells, choices, styles, x="strength", y="zeros")
     return Figure("zeros", traces, _make_strength_layout(cells, _make_share_axis()))
 
 
 def draw_front(
     cells: Sequence[Cell],
     choices: Sequence[Choice],
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     baseline: Baseline | None,
     metric: Metric,
 ) -> Figure:
@@ -84,10 +84,10 @@ def draw_front(
         "hoverinfo": "skip",
     }
     points = [
-        _draw_points(own, looks[method], x="zeros", y="score")
+        _draw_points(own, styles[method], x="zeros", y="score")
         for method, own in _group_by_method(cells).items()
     ]
-    traces = [stairs, *points, *_mark_chosen(cells, choices, looks, x="zeros", y="score")]
+    traces = [stairs, *points, *_mark_chosen(cells, choices, styles, x="zeros", y="score")]
     layout: Layout = {
         "xaxis": {"title": {"text": "exact zeros among the weights"}, **_make_share_axis()},
         "yaxis": make_score_axis(cells, choices, baseline, metric),
@@ -116,7 +116,7 @@ def _hover_text(cell: Cell) -> str:
     lines = [
         f"<b>{escape_label(cell.method)}</b>",
         f"strength {format_strength(cell.strength)}" if cell.strength > 0 else "no penalty",
-        f"validation {format_with_error(cell.score, cell.error)}",
+        f"validation {format_page_with_error(cell.score, cell.error)}",
         f"{format_share(cell.zeros)} zeros",
         pluralize(cell.seeds, "trial"),
     ]
@@ -125,7 +125,7 @@ def _hover_text(cell: Cell) -> str:
     return "<br>".join(lines)
 
 
-def _draw_line(cells: Sequence[Cell], look: Style, value: str) -> list[Trace]:
+def _draw_line(cells: Sequence[Cell], style: Style, value: str) -> list[Trace]:
     """The sound cells joined by a line; a cell with a diverged seed is a cross beside it."""
     shown = [cell for cell in cells if cell.strength > 0]
     trace: Trace = {
@@ -133,8 +133,8 @@ def _draw_line(cells: Sequence[Cell], look: Style, value: str) -> list[Trace]:
         "mode": "lines+markers",
         "x": [cell.strength for cell in shown],
         "y": [getattr(cell, value) if cell.is_sound else None for cell in shown],
-        "line": {"color": look.color, "width": 2, "dash": look.dash},
-        "marker": {"color": look.color, "size": 6, "symbol": look.symbol},
+        "line": {"color": style.color, "width": 2, "dash": style.dash},
+        "marker": {"color": style.color, "size": 6, "symbol": style.symbol},
         "hoverinfo": "text",
         "hovertext": [_hover_text(cell) for cell in shown],
         "meta": {"method": shown[0].method} if shown else {},
@@ -142,19 +142,19 @@ def _draw_line(cells: Sequence[Cell], look: Style, value: str) -> list[Trace]:
     troubled = [cell for cell in shown if not cell.is_sound]
     if not troubled:
         return [trace]
-    return [trace, {**_draw_points(troubled, look, x="strength", y=value)}]
+    return [trace, {**_draw_points(troubled, style, x="strength", y=value)}]
 
 
-def _draw_points(cells: Sequence[Cell], look: Style, *, x: str, y: str) -> Trace:
+def _draw_points(cells: Sequence[Cell], style: Style, *, x: str, y: str) -> Trace:
     return {
         "type": "scatter",
         "mode": "markers",
         "x": [getattr(cell, x) for cell in cells],
         "y": [getattr(cell, y) for cell in cells],
         "marker": {
-            "color": look.color,
+            "color": style.color,
             "size": 7,
-            "symbol": [look.symbol if cell.is_sound else "x-thin-open" for cell in cells],
+            "symbol": [style.symbol if cell.is_sound else "x-thin-open" for cell in cells],
         },
         "hoverinfo": "text",
         "hovertext": [_hover_text(cell) for cell in cells],
@@ -162,7 +162,7 @@ def _draw_points(cells: Sequence[Cell], look: Style, *, x: str, y: str) -> Trace
     }
 
 
-def _draw_band(cells: Sequence[Cell], look: Style) -> list[Trace]:
+def _draw_band(cells: Sequence[Cell], style: Style) -> list[Trace]:
     """One standard error to either side."""
     sound = [
         cell for cell in cells if cell.is_sound and cell.strength > 0 and is_number(cell.error)
@@ -173,31 +173,31 @@ def _draw_band(cells: Sequence[Cell], look: Style) -> list[Trace]:
         [cell.strength for cell in sound],
         [cell.score - cell.error for cell in sound],
         [cell.score + cell.error for cell in sound],
-        look.tint(BAND),
+        style.tint(BAND),
     )
     return [{**band, "meta": {"method": sound[0].method}}]
 
 
 def _draw_unpenalized(
-    cells: Sequence[Cell], look: Style, span: tuple[float, float], value: str
+    cells: Sequence[Cell], style: Style, span: tuple[float, float], value: str
 ) -> list[Trace]:
     """The model without a penalty has no strength: a level across the figure, with its band."""
     cell = cells[0]
     level = getattr(cell, value)
     meta = {"method": cell.method}
-    dashed: Trace = {"color": look.color, "width": 1.5, "dash": "dash"}
+    dashed: Trace = {"color": style.color, "width": 1.5, "dash": "dash"}
     line = {**draw_level(span, level, _hover_text(cell), dashed), "meta": meta}
     if value != "score" or not is_number(cell.error):
         return [line]
     low, high = level - cell.error, level + cell.error
-    band = draw_band(span, [low, low], [high, high], look.tint(BAND))
+    band = draw_band(span, [low, low], [high, high], style.tint(BAND))
     return [{**band, "meta": meta}, line]
 
 
 def _mark_chosen(
     cells: Sequence[Cell],
     choices: Sequence[Choice],
-    looks: Mapping[str, Style],
+    styles: Mapping[str, Style],
     *,
     x: str,
     y: str,
@@ -208,17 +208,17 @@ def _mark_chosen(
     for choice in choices:
         rules.setdefault((choice.method, choice.strength), []).append(choice.rule)
     return [
-        _draw_mark(found[key], own, looks[key[0]], x=x, y=y)
+        _draw_mark(found[key], own, styles[key[0]], x=x, y=y)
         for key, own in rules.items()
         if key in found and (x != "strength" or found[key].strength > 0)
     ]
 
 
-def _draw_mark(cell: Cell, rules: Sequence[str], look: Style, *, x: str, y: str) -> Trace:
+def _draw_mark(cell: Cell, rules: Sequence[str], style: Style, *, x: str, y: str) -> Trace:
     said = " and by ".join(escape_label(RULE_NAMES.get(rule, rule)) for rule in rules)
     text = f"{_hover_text(cell)}<br>chosen by {said}"
     place = getattr(cell, x), getattr(cell, y)
-    mark = draw_mark(*place, text, color=look.color, is_best="best" in rules)
+    mark = draw_mark(*place, text, color=style.color, is_best="best" in rules)
     return {**mark, "meta": {"method": cell.method}}
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import joblib
 
 from shrinkage.study.data.examples import Parts
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.running.local import check_jobs, run_trials
 from shrinkage.study.running.pool import Pool, run_in_pool
@@ -70,7 +70,7 @@ def check_backend(name: str | None, scheduler: str | None, jobs: int | None) -> 
     if name is not None and name not in NAMES:
         raise UsageError(
             f"backend must be {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {name!r}"
-            f"{nearest(str(name), NAMES)}"
+            f"{suggest(str(name), NAMES)}"
         )
     if scheduler is not None and name not in PACKAGES:
         raise UsageError(

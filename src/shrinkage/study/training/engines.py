@@ -37,9 +37,12 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
         if solved_engine.serves(study, method):
             return "solved"
-    from shrinkage.study.training import compiled_engine
+    with suppress(ImportError):  # of Numba
+        from shrinkage.study.training import compiled_engine
 
-    return "compiled" if compiled_engine.serves(study, method, outputs) else "torch"
+        if compiled_engine.serves(study, method, outputs):
+            return "compiled"
+    return "torch"
 
 
 def run_trial(
@@ -63,10 +66,10 @@ def run_trial(
         with suppress(solved_engine.NotSolvedError):
             return solved_engine.run_trial(study, trial, parts, stop)
     if engine != "torch":
-        from shrinkage.study.training import compiled_engine
+        with suppress(ImportError, ValueError):  # of Numba; of a model that only torch trains
+            from shrinkage.study.training import compiled_engine
 
-        if compiled_engine.serves(study, trial.method, parts.outputs):
-            with suppress(ValueError):
+            if compiled_engine.serves(study, trial.method, parts.outputs):
                 return compiled_engine.run_trial(study, trial, parts, stop)
     from shrinkage.study.training import fit
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 from shrinkage.study.training.foreign_code import describe_error, exits_as_errors
 from shrinkage.study.training.model_text import KNOWN, names_function
 
@@ -28,13 +28,13 @@ def import_function(text: str) -> Callable[[int, int], object]:
         except BaseException as error:  # a module may raise anything while it is imported
             raise UsageError(
                 f"model {text!r} cannot be imported from {os.getcwd()} or the environment "
-                f"({describe_error(error)}){nearest(module_name, ('mlp', 'linear'))}; {KNOWN}"
+                f"({describe_error(error)}){suggest(module_name, ('mlp', 'linear'))}; {KNOWN}"
             ) from None
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(
             f"model {text!r}: {getattr(module, '__file__', module_name)} has no function {name!r}"
-            f"{nearest(name, vars(module))}"
+            f"{suggest(name, vars(module))}"
         )
     return function  # type: ignore[no-any-return]
 

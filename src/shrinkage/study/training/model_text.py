@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import pairwise
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 
 KNOWN = 'write "linear", "mlp:64", "mlp:64,32" or "package.module:function"'
 MOST_WEIGHTS = 100_000_000  # the trained weights of every trial are kept
@@ -28,7 +28,7 @@ def names_function(text: str) -> bool:
     if text == "linear" or name == "mlp":
         return False
     if not colon:
-        raise UsageError(f"model {text!r} is unknown{nearest(text, ('linear', 'mlp:64'))}: {KNOWN}")
+        raise UsageError(f"model {text!r} is unknown{suggest(text, ('linear', 'mlp:64'))}: {KNOWN}")
     return True
 
 

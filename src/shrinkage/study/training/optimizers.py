@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     import torch
@@ -131,7 +131,7 @@ def parse_optimizer(text: str) -> tuple[str, dict[str, float | bool]]:
             )
         if key not in accepted or not equals:
             raise UsageError(
-                f"optimizer {text!r}: {written} has no option {pair!r}{nearest(key, accepted)}; "
+                f"optimizer {text!r}: {written} has no option {pair!r}{suggest(key, accepted)}; "
                 "write for example sgd,momentum=0.9"
             )
         options[key] = _parse_value(text, value)

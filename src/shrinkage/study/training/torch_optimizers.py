@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from shrinkage.study.errors import UsageError, nearest
+from shrinkage.study.errors import UsageError, suggest
 
 
 def find_kind(name: str) -> Callable[..., torch.optim.Optimizer]:
@@ -27,7 +27,7 @@ def find_kind(name: str) -> Callable[..., torch.optim.Optimizer]:
     }
     if name.lower() not in kinds:
         raise UsageError(
-            f"optimizer {name!r} is not in torch.optim{nearest(name, kinds)} "
+            f"optimizer {name!r} is not in torch.optim{suggest(name, kinds)} "
             f"(there are {', '.join(sorted(kinds))})"
         )
     return kinds[name.lower()]

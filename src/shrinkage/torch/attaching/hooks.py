@@ -12,9 +12,9 @@ import weakref
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from shrinkage.torch.binding.bound_model import ATTACHED, Host
+from shrinkage.torch.private import register_quiet_hook
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
@@ -85,8 +85,8 @@ def _watch_for_copies() -> None:
     """Watch all optimizers: a copy that has lost its attachment warns at its first step."""
     global _watching
     if not _watching:
-        register_optimizer_step_pre_hook(_warn_of_a_copy)
-        register_optimizer_step_pre_hook(_note_other_optimizer)
+        register_quiet_hook(_warn_of_a_copy)
+        register_quiet_hook(_note_other_optimizer)
         _watching = True
 
 

@@ -7,14 +7,16 @@ most of it here and in `batch`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import is_
 from threading import RLock
 from typing import Any, ClassVar
 
 import torch
 from torch.optim import Optimizer
 
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.clip_watch import ClipWatch
-from shrinkage.torch.binding.clipping import forget_clipping, scales_strength
+from shrinkage.torch.binding.clipping import forget_clipping, is_any_clipped, scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
 from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.facts.own_step import check_group
@@ -22,7 +24,6 @@ from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.fused.engine import Engine, check_memory
 from shrinkage.torch.fused.host import bind_hosts, bound_models, warn_of_weight_decay
 from shrinkage.torch.fused.parameters import (
-    Entry,
     as_text,
     check_entry,
     entries_of,
@@ -37,12 +38,12 @@ from shrinkage.torch.fused.reference import step_by_torch
 from shrinkage.torch.fused.report import EngineReport
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.fused.statistics import Statistics, statistics
-from shrinkage.torch.private import is_watched, skip_compiling
+from shrinkage.torch.private import is_watched, quiet_hooks, skip_compiling
 
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
 # For `ClipWatch`: the words for what clipping by others misses, the remedy, and the caller's frame.
-WATCHED = ("penalty inside", "optimizer.max_norm = {:.4g}", 11)
+WATCHED = ("penalty inside", "optimizer.max_norm = {:.4g}", 10)
 
 
 class FusedOptimizer(SelfClipping, Optimizer):
@@ -58,6 +59,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
     _has_warned = False  # whether it has warned of its own decay
     _watches_clipping = False  # has a penalty that must be clipped together with gradients
     _held: Sequence[object] = ()  # the objects whose ids are in `_built_from`
+    _checked: Sequence[object] = ()  # what the groups held when their options were last checked
 
     def _set_options(self, penalty: Any, how: str, scale: str, compile: bool) -> None:
         """Store the options before torch's own `__init__`, which adds the groups."""
@@ -111,7 +113,11 @@ class FusedOptimizer(SelfClipping, Optimizer):
         -------
         What `closure` returns, or None.
         """
-        return self._watched_step(closure) if is_watched(self) else self._step(closure)
+        if is_watched(self):
+            return self._watched_step(closure)
+        for hook in quiet_hooks:
+            hook(self, (self, closure), {})
+        return self._step(closure)
 
     # Keeps torch from wrapping it in the profiling of _watched_step, which slows small models down.
     step.hooked = True  # type: ignore[attr-defined]
@@ -131,7 +137,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
                 self._step_all()
             except BaseException:
                 if self._engine is not None:
-                    self._forget_unused_state(self._engine.entries)
+                    self._engine.forget_unused_state(self.state)
                 raise
 
     def _step_all(self) -> None:
@@ -139,49 +145,31 @@ class FusedOptimizer(SelfClipping, Optimizer):
         for bound in penalized:
             bound.begin_step()
         initializes = is_initializing(self)
-        for group in self.param_groups:
-            if group["penalty"] is not None and group["how"] == "proximal":
-                check_group(self, group)
-        engine = self._current_engine()
-        self._clip_gradients(engine.entries)
+        engine = self._checked_engine(penalized)
+        looks = self._watches_clipping and self._watch.is_due()
+        if looks or self.defaults["max_norm"] is not None:
+            for entry in engine.entries:
+                check_memory(self.state, entry)
+            if looks:
+                self._watch.check(self)
+            self._clip()
         left = without_penalties(engine.entries) if initializes else engine.step(self.state)
         if left:
             with torch.set_grad_enabled(self.defaults["differentiable"]):
                 step_by_torch(self.rule, self.state, left, compiles=self.defaults["compile"])
-        forget_clipping(entry.parameter for entry in engine.entries if entry.penalty is not None)
+        if is_any_clipped():
+            penalized_entries = (entry for entry in engine.entries if entry.penalty is not None)
+            forget_clipping(entry.parameter for entry in penalized_entries)
         for bound in penalized:
             store_starts(bound, self)
             if not initializes:
                 bound.advance()
-        if initializes:
-            self._note_empty_buffers()
-
-    def _clip_gradients(self, entries: Sequence[Entry]) -> None:
-        """Check now and then whether the loop has clipped, and clip; refuse cut storages before."""
-        looks = self._watches_clipping and self._watch.is_due()
-        if looks or self.max_norm is not None:
-            for entry in entries:
-                check_memory(self.state, entry)
-        if looks:
-            self._watch.check(self)
-        self._clip()
+        if initializes:  # torch has made the state by a step of zeros, so every buffer is empty
+            for state in self.state.values():
+                if "momentum_share" in state:
+                    state["momentum_share"].zero_()
 
     _watched_step = Optimizer.profile_hook_step(_step)
-
-    def _forget_unused_state(self, entries: Sequence[Entry]) -> None:
-        """After a step that failed, remove state that was made for it and that no step has used."""
-        for entry in entries:
-            if entry.is_new_state:
-                entry.is_new_state = False
-                state = self.state[entry.parameter]
-                for name in (*self.rule.state_names(entry.group), self.rule.count_name):
-                    state.pop(name, None)
-
-    def _note_empty_buffers(self) -> None:
-        """Note, after torch has made the state by a step of zeros, that every buffer is empty."""
-        for state in self.state.values():
-            if "momentum_share" in state:
-                state["momentum_share"].zero_()
 
     def engine_report(self) -> EngineReport:
         """Say how each parameter is stepped and why: in one pass, or by torch operations.
@@ -260,6 +248,20 @@ class FusedOptimizer(SelfClipping, Optimizer):
         self._lock, self._watch = RLock(), ClipWatch(*WATCHED)
         self._engine = None
 
+    def _checked_engine(self, penalized: Sequence[BoundModel]) -> Engine:
+        """The engine for a step; options are read and checked only where an object is another."""
+        present: list[object] = [bound.bindings for bound in penalized]
+        for group in self.param_groups:
+            # The engine reads numbers such as lr itself, in every step.
+            present += group, *group["params"], *{**group, "lr": None}.values()
+        engine, checked = self._engine, self._checked
+        if engine is None or len(present) != len(checked) or not all(map(is_, present, checked)):
+            for group in self.param_groups:
+                if group["penalty"] is not None and group["how"] == "proximal":
+                    check_group(self, group)
+            engine, self._checked = self._current_engine(), present
+        return engine
+
     def _current_engine(self) -> Engine:
         """The engine for the present parameters and penalties, rebuilt where these changed."""
         held: list[object] = [group["penalty"] for group in self.param_groups]
@@ -275,6 +277,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         ]
         built_from = [*map(id, held)], options
         if self._engine is None or built_from != self._built_from:
+            self._checked = ()
             self._read_penalties()
             self._engine = Engine(self.rule, entries_of(self.param_groups))
             for entry in self._engine.entries:

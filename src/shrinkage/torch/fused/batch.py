@@ -111,7 +111,7 @@ class Batch:
         self.size = int(self.table["size"].sum())
         self.pieces = cut(self.table, kind.is_half, torch.get_num_threads())
         self._job = make_job(self.table, self.pieces)
-        self._next_piece, self._done = self._job["next_piece"], self._job["done"]
+        self._counters = self._job.view(np.int64).data  # of the next piece, and of those done
         self.job: int = self._job.ctypes.data
         self.weights: list[Tensor] = [entry.parameter for entry in entries]
         self.addresses, self.gradients = [0] * len(entries), [0] * len(entries)  # of both
@@ -123,6 +123,7 @@ class Batch:
         self._groups = _runs(self.entries)
         self._written: list[dict[str, float]] = [{} for _ in self._groups]
         self.work = launch.compile_loop(kind)
+        self._count = compile_counts(kind.update) if self.names else None
 
     def revalidate(self, states: States) -> bool:
         """Read every address again; return False where a tensor does not fit any more."""
@@ -216,10 +217,10 @@ class Batch:
     def write_options(self) -> None:
         """Write the present options of every group to its rows of the table."""
         for place, (entry, rows) in enumerate(self._groups):
-            numbers = self.rule.numbers(entry)
-            if numbers != self._written[place]:
+            numbers, written = self.rule.numbers(entry), self._written[place]
+            if numbers != written:
                 for field, value in numbers.items():
-                    if value != self._written[place].get(field):
+                    if value != written.get(field):
                         self.table[field][rows] = value
                 self._written[place] = numbers
 
@@ -230,30 +231,29 @@ class Batch:
 
     def advance_counts(self) -> None:
         """Count a step for all parameters that have a gradient."""
-        self._next_piece[0] = 0
+        self._counters[0] = 0
         # autograd then refuses to go back through graphs that hold the old weights.
         moving = self.weights
         if len(self.held) < len(self.weights):
             moving = [weights for weights in self.weights if weights.grad is not None]
         increment_version(moving)
-        if self.names:
-            compile_counts(self.kind.update)(self.job)
+        if self._count is not None:
+            self._count(self.job)
 
     def launch(self) -> None:
         """Run all pieces on up to torch.get_num_threads() threads; small batches on one."""
-        few = self.size < SERIAL
-        team = 1 if few else min(torch.get_num_threads(), len(self.pieces))
+        piece_count = len(self.pieces)
+        team = 1 if self.size < SERIAL else min(torch.get_num_threads(), piece_count)
         try:
             threads.run(self.work, self.job, team)
         finally:
-            done, self._done[0] = int(self._done[0]), 0
-            if (
-                done and self.has_new_state
-            ):  # an interruption before the first piece leaves it as it was
+            done, self._counters[1] = self._counters[1], 0
+            # An interruption before the first piece leaves new state as it was.
+            if done and self.has_new_state:
                 self.has_new_state = False
                 for entry in self.entries:
                     entry.is_new_state = False
-        if done < len(self.pieces):
+        if done < piece_count:
             raise MemoryError(
                 f"there was no memory left for a step of {self.entries[0].name} and what goes with "
                 "it: its counts of steps are one ahead, and some weights have moved"

@@ -47,7 +47,8 @@ class Engine:
         """Step all parameters that fit a compiled loop; return the others."""
         if not (self._is_sorted and self._is_current(states)):
             self._sort(states)
-        self._clip()
+        if self._is_clipped or is_any_clipped():
+            self._read_clipping()
         for batch in self.batches:
             batch.write_options()
             if self._is_clipped:
@@ -79,11 +80,17 @@ class Engine:
             rows.append(SteppedParameter(entry.name, step, why))
         return EngineReport(tuple(rows))
 
-    def _clip(self) -> None:
+    def forget_unused_state(self, states: States) -> None:
+        """After a step that failed, remove state that was made for it and that no step has used."""
+        for entry in self.entries:
+            if entry.is_new_state:
+                entry.is_new_state = False
+                for name in (*self.rule.state_names(entry.group), self.rule.count_name):
+                    states[entry.parameter].pop(name, None)
+
+    def _read_clipping(self) -> None:
         """Read for every entry by what factor its gradient was clipped."""
-        was_clipped, self._is_clipped = self._is_clipped, is_any_clipped()
-        if not (was_clipped or self._is_clipped):
-            return
+        self._is_clipped = is_any_clipped()
         for entry in self.entries:
             takes_part = scales_strength(
                 entry.how, entry.group.get("scale"), is_sgd=self.rule.is_euclidean
@@ -92,17 +99,19 @@ class Engine:
 
     def _is_current(self, states: States) -> bool:
         """Whether every parameter still belongs to its batch, or to none."""
+        moved = False
         for batch in self.batches:
             if not batch.revalidate(states):
                 return False
-        if any(batch.moved for batch in self.batches) and find_overlaps(self.batches):
+            moved = moved or batch.moved
+        if moved and find_overlaps(self.batches):
             return False
         for entry in self.others:
             check_memory(states, entry)
-        return all(
-            entry.shares_memory or find_obstacle(self.rule, states, entry) is not None
-            for entry in self.others
-        )
+        for entry in self.others:
+            if not entry.shares_memory and find_obstacle(self.rule, states, entry) is None:
+                return False
+        return True
 
     def _sort(self, states: States) -> None:
         """Sort every entry into a batch, or to the others."""

@@ -44,28 +44,29 @@ class MemoryGuard:
         self, states: States, weights: Sequence[Tensor], gradients: Sequence[Tensor], parts: Parts
     ) -> None:
         used = [(w, *part) for w, of_one in zip(weights, parts, strict=True) for part in of_one]
-        self._keys, self._dictionaries = [*states], [*states.values()]
         self._places = [(states[w], name) for w, name, _, _ in used]
-        self._parts = [tensor for _, _, tensor, _ in used]
-        self._kept = [*weights, *self._parts]
-        self._memory = addresses_of(self._kept), sizes_of(self._kept)
-        self._offsets, self._sizes = offsets_of(gradients), sizes_of(gradients)
+        state = [tensor for _, _, tensor, _ in used]
+        self._objects = [*states, *states.values(), *state]
+        self._kept = [*weights, *state]
+        self._addresses = addresses_of(self._kept)
+        self._offsets, self._sizes = offsets_of(gradients), sizes_of([*self._kept, *gradients])
         self._guards = private.TensorGuards(
             *self._kept, *gradients, dynamic_dims_sizes=None, dynamic_dims_strides=None
         )
 
     def holds(self, states: States, gradients: Sequence[Any]) -> bool:
         """Whether all tensors and addresses are the same, and new gradients fit as the old ones."""
-        return (
-            self._guards.check(*self._kept, *gradients)
-            and (addresses_of(self._kept), sizes_of(self._kept)) == self._memory
+        tensors = [*self._kept, *gradients]
+        if not (
+            self._guards.check(*tensors)
+            and addresses_of(self._kept) == self._addresses
             and offsets_of(gradients) == self._offsets
-            and sizes_of(gradients) == self._sizes
-            and len(states) == len(self._keys)
-            and all(map(is_, states, self._keys))
-            and all(map(is_, states.values(), self._dictionaries))
-            and all(map(is_, [state.get(name) for state, name in self._places], self._parts))
-        )
+            and sizes_of(tensors) == self._sizes
+        ):
+            return False
+        state = [of_one.get(name) for of_one, name in self._places]
+        objects = [*states, *states.values(), *state]
+        return len(objects) == len(self._objects) and all(map(is_, objects, self._objects))
 
 
 def addresses_of(tensors: Sequence[Any]) -> list[int]:

@@ -118,7 +118,7 @@ def _is_of(host: object, optimizer: Optimizer) -> TypeGuard[FusedHost]:
 def bound_models(optimizer: Optimizer) -> list[BoundModel]:
     """The bound models of the regularizers in the groups, each once."""
     penalties = [group["penalty"] for group in optimizer.param_groups]
-    return list(dict.fromkeys([held.bound for held in penalties if isinstance(held, Regularized)]))
+    return [*{held.bound: None for held in penalties if isinstance(held, Regularized)}]
 
 
 def warn_of_weight_decay(optimizer: Optimizer) -> bool:

@@ -73,7 +73,7 @@ class Entry:
     @property
     def factor(self) -> float:
         """The number by which a step multiplies strengths; decoupled, it includes the scale."""
-        multiplier = self.clip * self.multiplier
+        multiplier = self.clip if self.bound is None else self.clip * self.bound.multiplier
         if self.how != "decoupled":
             return multiplier
         return decoupled_amount_in(self.group, multiplier)
