@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterable
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -39,19 +38,15 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
             reason = f"{type(error).__name__}: {shorten(error)}"
             entries.append(Entry(library, f"it is installed but does not import: {reason}"))
             continue
-        entries += [Entry(f"{library}.{name}") for name in _find_new(module, seen)]
+        kinds = {name: kind for name, kind in vars(module).items() if is_optimizer(kind)}
+        names: dict[int, str] = {}
+        # Of two names of one class its own comes first, and is the one that is listed.
+        for name, kind in sorted(kinds.items(), key=lambda item: item[0] != item[1].__name__):
+            if id(kind) not in seen:
+                names.setdefault(id(kind), name)
+        seen |= names.keys()
+        entries += [Entry(f"{library}.{name}") for name in sorted(names.values(), key=str.lower)]
     return entries
-
-
-def _find_new(module: ModuleType, seen: set[int]) -> list[str]:
-    """The names of its optimizers that were not seen before; of two names of one, its own."""
-    kinds = {name: kind for name, kind in vars(module).items() if is_optimizer(kind)}
-    names: list[str] = []
-    for name, kind in sorted(kinds.items(), key=lambda item: item[0] != item[1].__name__):
-        if id(kind) not in seen:
-            seen.add(id(kind))
-            names.append(name)
-    return sorted(names, key=str.lower)
 
 
 def is_optimizer(value: object) -> bool:

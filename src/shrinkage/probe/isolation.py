@@ -115,7 +115,14 @@ def alarm(seconds: float) -> Iterator[None]:
     It takes a signal, so nothing happens outside the main thread, on Windows, and where an alarm
     of someone else is set already. Compiled code is not interrupted before it returns.
     """
-    if not _can_ring(seconds):
+    can_ring = (
+        0 < seconds < threading.TIMEOUT_MAX
+        and hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
+        and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
+    )
+    if not can_ring:
         yield
         return
     is_on = True
@@ -132,13 +139,3 @@ def alarm(seconds: float) -> Iterator[None]:
         is_on = False
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _can_ring(seconds: float) -> bool:
-    return (
-        0 < seconds < threading.TIMEOUT_MAX
-        and hasattr(signal, "setitimer")
-        and threading.current_thread() is threading.main_thread()
-        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
-        and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
-    )

@@ -103,7 +103,15 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
         return None
     cautious = is_cautious(measure_effects(pair)[acting], start, gradient)
     experiment = Experiment(stepper, gradient, acting, cautious)
-    seen = [experiment.observe(start, setting) for setting in _list_settings(base)]
+    settings = (  # each differs from the first in one value, and the last in three
+        base,
+        replace(base, lr=base.lr / 2),
+        replace(base, schedule=0.5),
+        replace(base, weight_decay=base.weight_decay / 2),
+        replace(base, size=2.0),
+        replace(base, lr=base.lr / 2, weight_decay=base.weight_decay * 2, schedule=0.5),
+    )
+    seen = [experiment.observe(start, setting) for setting in settings]
     first = seen[0]
     others = [experiment.observe(other, base) for other in OTHERS]
     unlike = experiment.observe(UNLIKE, base)
@@ -120,18 +128,6 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
     law = laws[0] if laws[0].misfit <= max(1e-6, 1.1 * best.misfit) else best
     law = _check_randomness(law, experiment, start, first)
     return _check_thresholds(law, experiment, start, base)
-
-
-def _list_settings(base: Setting) -> list[Setting]:
-    """Settings that differ from the first in one value, and one that differs in three."""
-    return [
-        base,
-        replace(base, lr=base.lr / 2),
-        replace(base, schedule=0.5),
-        replace(base, weight_decay=base.weight_decay / 2),
-        replace(base, size=2.0),
-        replace(base, lr=base.lr / 2, weight_decay=base.weight_decay * 2, schedule=0.5),
-    ]
 
 
 def _check_randomness(
