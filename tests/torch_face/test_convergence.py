@@ -56,6 +56,7 @@ def test_proximal_converges_to_scikit_learns_minimum(optimizer: str, penalty: Pe
 @pytest.mark.quick_where(optimizer=["Adam"], case=[GROUPED[0]])
 @pytest.mark.parametrize("case", GROUPED, ids=str)
 @pytest.mark.parametrize("optimizer", FEW)
+@pytest.mark.usefixtures("torch_operations")
 def test_proximal_groups_converge_to_the_minimum(
     optimizer: str, case: tuple[Penalty, tuple[int, ...]]
 ) -> None:
