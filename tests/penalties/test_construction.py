@@ -38,7 +38,10 @@ def test_frozen_hashable_and_pickled(cases: list[Case]) -> None:
         for field in dataclasses.fields(penalty):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(penalty, field.name, 2.0)
-        again = pickle.loads(pickle.dumps(penalty))
+        pickled = pickle.dumps(penalty)
+        assert penalty.traits is not None
+        assert pickle.dumps(penalty) == pickled  # caches go by these bytes
+        again = pickle.loads(pickled)
         assert isinstance(hash(penalty), int)
         assert repr(again) == repr(penalty)
         w = np.linspace(-1, 1, np.prod(case.shape)).reshape(case.shape)

@@ -66,9 +66,8 @@ class Penalty:
     - ``_gradient(xp, w)``: ∂Ω(w), for ``how="loss"``, "coupled" and "decoupled".
     - ``_prox(xp, w, step)``: for ``how="proximal"``. Optimizers such as Adam pass an array `step`;
       a prox that is right for one number alone has ``Traits(takes_metric=False)``.
-    - ``traits``: the facts about it that are not the defaults of `Traits`, for instance
-      ``Traits(is_indicator=True)`` for a constraint, which has no gradient, and whose prox, a
-      projection, is applied in full after every step.
+    - ``traits``: the facts about it that are not the defaults of `Traits`. A constraint states
+      ``Traits(is_indicator=True)``: it has no gradient, and its prox is applied in full.
     - ``formula``: Ω(w) for people; else the name of the class.
 
     A `how` whose method is not defined is refused with a sentence.
@@ -199,6 +198,10 @@ class Penalty:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_arguments(self)}): {self.formula}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the cached traits, so that pickles do not depend on what was asked before."""
+        return {name: value for name, value in vars(self).items() if name != "traits"}
 
     def _repr_html_(self) -> str:
         return to_html(describe_terms(self._terms()))
