@@ -73,9 +73,14 @@ def _describe(
         penalty += next(filter(None, notes), "")
     strengths = _list_strengths(binding.written)
     strength = " + ".join(f"{bound.multiplier * lam:.3g}" for lam in strengths) or "–"
-    has_gradient = binding.penalty.why_not("gradient") is None
-    unattached = "loss, by penalty()" if has_gradient else "none yet: attach it"
-    how = unattached if bound.host is None else bound.host.how
+    if bound.host is not None:
+        how = bound.host.how
+    elif bound.was_attached:
+        how = "none: detached"
+    elif binding.penalty.why_not("gradient") is None:
+        how = "loss, by penalty()"
+    else:
+        how = "none yet: attach it"
     one_step = describe_step(bound, binding.penalty, part)
     if isinstance(binding, EffectiveBinding):
         one_step += ", through the effective weight"
