@@ -139,7 +139,8 @@ def test_a_link_of_the_repository_holds_on_the_site(
     page: str, is_outside: bool, link: str, on_site: str
 ) -> None:
     file = SimpleNamespace(src_uri=page, generated_by="a hook" if is_outside else None)
-    moved = script("published").on_page_markdown(f"[a]({link})", SimpleNamespace(file=file))
+    here = SimpleNamespace(file=file, meta={})
+    moved = script("published").on_page_markdown(f"[a]({link})", here)
     assert moved == f"[a]({on_site})"
 
 
