@@ -94,6 +94,7 @@ def is_of_timm(name: str) -> bool:
     return name.partition(".")[0] == "timm"
 
 
+@pytest.mark.slow
 def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_timm: None) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "timm" / "optim").mkdir(parents=True)

@@ -138,7 +138,11 @@ def test_every_way_of_a_penalty(penalty, how, on, rule):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("penalty", [L1(0.01), GroupLasso(0.02, groups="in")], ids=str)
+@pytest.mark.parametrize(
+    "penalty",
+    [L1(0.01), pytest.param(GroupLasso(0.02, groups="in"), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_single_precision(penalty, loss):
     arguments = {"penalty": penalty, "loss": loss, "dtype": "float32", "alpha": 0.3}
     slow, fast = assert_same(arguments, rtol=2e-4, atol=2e-5)  # 52 steps of rounding

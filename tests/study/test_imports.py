@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import sys
 from shrinkage.cli import app
@@ -15,6 +17,7 @@ for _ in range(2):  # anew, and when all trials are recorded
 """
 
 
+@pytest.mark.slow  # groups inside Adam compile
 def test_the_default_study_imports_neither_torch_nor_scikit_learn(tmp_path) -> None:
     command = [sys.executable, "-c", CODE, str(tmp_path / "study")]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

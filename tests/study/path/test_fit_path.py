@@ -120,6 +120,7 @@ def test_the_columns_of_a_text_come_and_go_together(towns: PathResults) -> None:
     assert dead[towns.model.encoding.slices()["noise 0"]].all()
 
 
+@pytest.mark.slow
 def test_classes_and_another_metric() -> None:
     X, y = load_iris(return_X_y=True)
     labels = np.array(["setosa", "versicolor", "virginica"])[y]
