@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from functools import cache, partial
 
 import pytest
@@ -310,11 +311,16 @@ OWN = {
 }  # fmt: skip
 
 
+COMPILED = ["L2 coupled inside Adam", "L1 proximal inside SGD"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OWN)
-def test_this_librarys_own_ways_do_what_they_say(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "in_loops"), [*((name, False) for name in OWN), *((name, True) for name in COMPILED)]
+)
+def test_this_librarys_own_ways_do_what_they_say(name: str, in_loops: bool) -> None:
     factory, form, lr, first_lr, strength, coefficient, coupled = OWN[name]
-    with torch_operations():  # nothing has to be compiled
+    with nullcontext() if in_loops else torch_operations():  # nothing has to be compiled
         law = probe(factory)
     assert fields(law) == (form, lr, first_lr, strength)
     assert law.coefficient == pytest.approx(coefficient, rel=1e-6)

@@ -111,6 +111,8 @@ def check_that_no_penalty_acts(name: str, how: str, is_inside: bool, on: str = "
         train(plain, other)
     for a, b in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    if on == "all":
+        assert not optimizer.engine_report().by_torch
     assert regularizer.factor == 1.0
     assert "zeros are held" in repr(regularizer)
     assert "converges" not in repr(regularizer)

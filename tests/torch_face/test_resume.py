@@ -5,7 +5,8 @@ import io
 import itertools
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,13 +16,22 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import shrinkage.torch
+from fused_twins import torch_operations
 from grid import covering
 from shrinkage import L1, L2, Toward
 from shrinkage.torch import RDA, Regularizer, schedules
 
-pytestmark = pytest.mark.usefixtures("torch_operations")  # fused/test_contract.py has loops
+pytestmark = pytest.mark.usefixtures("engine")
 
 Run = tuple[nn.Module, Optimizer, Regularizer]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Steps by torch operations, for which nothing is compiled, unless a test asks for loops."""
+    name: str = getattr(request, "param", "torch")
+    with torch_operations() if name == "torch" else nullcontext():
+        yield name
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -383,9 +393,11 @@ INSIDE = [
 ]
 
 
+@pytest.mark.quick_where(engine=["torch"])
+@pytest.mark.parametrize("engine", ["torch", "loops"], indirect=True)
 @pytest.mark.parametrize("first", ["model", "optimizer"])
 @pytest.mark.parametrize("make", INSIDE)
-def test_a_regularizer_inside_goes_on(make: Any, first: str) -> None:
+def test_a_regularizer_inside_goes_on(make: Any, first: str, engine: str) -> None:
     model = network()
     optimizer, _ = inside(make, model, "proximal")
     train(model, optimizer, 3)
@@ -400,6 +412,8 @@ def test_a_regularizer_inside_goes_on(make: Any, first: str) -> None:
         optimizer.load_state_dict(saved["optimizer"])
     train(again, optimizer, 4)
     assert equal(weights(again), weights(model))
+    if isinstance(optimizer, shrinkage.torch.SGD | shrinkage.torch.Adam):
+        assert bool(optimizer.engine_report().in_one_pass) == (engine == "loops")
 
 
 def test_an_old_state_under_a_regularizer_inside_is_told() -> None:

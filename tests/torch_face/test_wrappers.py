@@ -52,7 +52,14 @@ from shrinkage import L1, L2, GroupLasso
 from shrinkage.torch import Regularizer
 from shrinkage.torch.fused import engine
 
-engine.find_obstacle = lambda *arguments: "nothing is compiled in this test"
+find_obstacle = engine.find_obstacle
+
+def leave_to_torch(rule, states, entry):
+    found = find_obstacle(rule, states, entry)
+    assert found or not hasattr(entry.parameter, "full_tensor")  # no loop is for shards
+    return found or "nothing is compiled in this test"
+
+engine.find_obstacle = leave_to_torch
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from shrinkage.study.path.choosing import choose_points
 from shrinkage.study.path.records import Point
 from shrinkage.study.scores import METRICS
 
+LINEAR = {"model": "linear", "adaptive": False, "start": "sparse"}
 FIVE = {"x0", "x1", "x2", "x3", "x4"}
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -131,13 +133,13 @@ def test_classes_and_another_metric() -> None:
     assert path.test_score < path.trivial["test_score"]
 
 
-def test_the_same_path_twice(friedman: Data, tmp_path: Path) -> None:
+@pytest.mark.quick_where(options=[LINEAR])
+@pytest.mark.parametrize("options", [LINEAR, {"model": "mlp:8"}], ids=["linear", "network"])
+def test_the_same_path_twice(friedman: Data, options: dict[str, Any], tmp_path: Path) -> None:
     X, y = friedman
-    options = {"model": "linear", "adaptive": False, "start": "sparse", "seeds": 2, "resamples": 1}
+    options = options | {"seeds": 2, "resamples": 1, "quiet": True}
     folders = tmp_path / "a", tmp_path / "b"
-    first, second = (
-        fit_path((X[:, :6], y), **options, out=folder, quiet=True) for folder in folders
-    )
+    first, second = (fit_path((X[:, :6], y), **options, out=folder) for folder in folders)
     assert first.points == second.points
     for name in ("path.csv", "features.csv"):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()

@@ -6,7 +6,7 @@ import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Semaphore
+from threading import Event, Semaphore
 
 import numpy as np
 import pytest
@@ -229,21 +229,26 @@ def test_a_running_study_can_be_read_at_any_time(tmp_path, record_of):
     question = {**FACTS["question"], "seeds": 100_000}
     numbers = itertools.count(1)
     room = Semaphore(0)  # for records: without a bound each reading would take longer than the last
+    is_written = Event()
 
     def read_as_they_come():
         counts = [len(store.load(tmp_path).records)]
-        while len(counts) < 10 or counts[-1] == counts[0]:
+        while len(counts) < 10 or not is_written.is_set():
             room.release(5)
             counts.append(len(store.load(tmp_path).records))
-        return counts
+        return [*counts, len(store.load(tmp_path).records)]
 
     with store.open_store(tmp_path, IDENTITY, {**FACTS, "question": question}) as kept:
         kept.add(record_of("l1@proximal", 1e-3, 0, 0.5))
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(read_as_they_come)
-            while not reading.done():
-                if room.acquire(timeout=0.1):
-                    kept.add(record_of("l1@proximal", 1e-3, next(numbers), 0.5))
+            try:
+                while not reading.done():
+                    if room.acquire(timeout=0.1):
+                        kept.add(record_of("l1@proximal", 1e-3, next(numbers), 0.5))
+                        is_written.set()
+            finally:  # a writer that fails leaves no reader waiting
+                is_written.set()
         counts = reading.result()
     assert counts == sorted(counts)
     assert counts[0] < counts[-1] <= len(store.load(tmp_path).records)

@@ -184,12 +184,15 @@ def test_state_goes_to_torch_and_back(
     assert optimizer.param_groups[0]["how"] == "coupled"
 
 
-@pytest.mark.quick_where(how=["proximal"], kind=["SGD"])
+@pytest.mark.quick_where(how=["proximal"], kind=["SGD"], penalty=[L1(0.01)])
 @both
 @pytest.mark.parametrize("how", HOWS)
-def test_a_resumed_run_is_the_run(kind: Kind, options: dict[str, Any], how: str) -> None:
+@pytest.mark.parametrize("penalty", [L1(0.01), GroupLasso(0.01)], ids=str)
+def test_a_resumed_run_is_the_run(
+    kind: Kind, options: dict[str, Any], how: str, penalty: Penalty
+) -> None:
     model = network()
-    optimizer = kind(model.parameters(), **options, penalty=L1(0.01), how=how)
+    optimizer = kind(model.parameters(), **options, penalty=penalty, how=how)
     train(model, optimizer, 2)
     other = network(1)
     other.load_state_dict(model.state_dict())
@@ -430,12 +433,13 @@ def test_a_regularizer_belongs_to_one_optimizer(kind: Kind, options: dict[str, A
     train(model, optimizer)
 
 
+@pytest.mark.quick_where(kind=["SGD"])  # two loops, which other tests have compiled
 @both
-@pytest.mark.usefixtures("torch_operations")
 def test_a_regularizer_takes_weights_alone(kind: Kind, options: dict[str, Any]) -> None:
     model = network()
     optimizer = kind(model.parameters(), **options, penalty=Regularizer(model, L1(50.0)))
     train(model, optimizer, 200)
+    assert len(optimizer.engine_report().in_one_pass) == 4
     assert (model[0].weight == 0).all()
     assert (model[2].bias != 0).any()
 

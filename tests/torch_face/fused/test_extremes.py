@@ -175,7 +175,9 @@ def test_rows_of_any_size_pull_as_by_torch_operations(size: float, kind: type[An
         ("proximal", "in", Adam),
         ("coupled", "out", Adam),
         ("coupled", "in", SGD),
+        ("coupled", "in", Adam),
         ("decoupled", "out", SGD),
+        ("decoupled", "out", Adam),
         ("decoupled", "in", SGD),
     ],
 )

@@ -271,6 +271,7 @@ def trained_with_options(change: Change, *, reads_all: bool) -> Tensor:
         if step == 4:
             change(w, optimizer)
         if reads_all:
+            assert SGD._checked == ()  # the name of what is forgotten
             optimizer._checked = ()
         optimizer.step()
     return torch.stack(w).detach()

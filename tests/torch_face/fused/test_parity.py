@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from shrinkage import (
     LogSum,
     Penalty,
 )
+from shrinkage.kernels.scalar_forms import scalar_form_of
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Layout
 
@@ -74,15 +76,29 @@ def is_compiled(penalty: Penalty) -> bool:
     return first._scalar_form() is not None and not more
 
 
+def loop_of(penalty: Penalty) -> Any:
+    """What penalties of one loop have in common: their formulas, or which entries are a group."""
+    found = scalar_form_of(penalty) if is_compiled(penalty) else None
+    is_by_rows = isinstance(penalty, GroupLasso) and penalty.groups in ROWS
+    return found[0] if found is not None else (is_compiled(penalty), is_by_rows)
+
+
 def table() -> Iterator[Any]:
-    """Every penalty in every way, in SGD and Adam by turns: a loop is put together of all three."""
+    """Every penalty in every way, in SGD and Adam by turns: a loop is put together of all three.
+
+    Each loop stands in both: the penalties that share one take turns, and one alone has two rows.
+    """
     quick = {(L1(0.5), how): "Adam" for how in HOWS}
     quick[GroupLasso(0.5), "proximal"] = "SGD momentum"
-    for number, case in enumerate(cases.CASES):
-        for turn, how in enumerate(HOWS, number):
+    times = Counter(loop_of(case.penalty) for case in cases.CASES)
+    turns: Counter[Any] = Counter()
+    for case in cases.CASES:
+        loop = loop_of(case.penalty)
+        turns[loop] += 1
+        for turn, how in enumerate(HOWS, turns[loop]):
             names = [name for name in BOTH if goes(case.penalty, how, VARIANTS[name][0])]
             is_quick = (case.penalty, how) in quick
-            if len(names) == 2 and not FULL:
+            if len(names) == 2 and (times[loop] > 1 or is_quick) and not FULL:
                 names = [quick.get((case.penalty, how), BOTH[turn % 2])]
             for name in names:
                 marks = () if is_quick else pytest.mark.slow
