@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import fused_twins as twins
+from plain_loops import plain_loops
 from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.intrinsics import load, round_to, store, widen
 from shrinkage.torch import SGD, Adam
@@ -86,6 +87,16 @@ def test_it_is_the_float32_step_rounded_once(
 ) -> None:
     optimizer, model = compare(kind, options, penalty, how, torch.bfloat16)
     optimizer.state_dict()
+    assert len(model) == len(optimizer.engine_report().in_one_pass)
+
+
+@pytest.mark.parametrize("penalty", [GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str)
+def test_so_are_groups_in_loops_of_plain_python(
+    penalty: Penalty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHAPES, "long", (9,))
+    with plain_loops():
+        optimizer, model = compare(*ADAM_OPTIONS, penalty, "proximal", torch.bfloat16)
     assert len(model) == len(optimizer.engine_report().in_one_pass)
 
 
