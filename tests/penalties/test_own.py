@@ -1,5 +1,7 @@
 """Penalties of one's own: what the docstring of `Penalty` says is so."""
 
+import copy
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,17 @@ def test_a_fact_that_is_misspelt_or_stated_elsewhere_is_refused_at_once() -> Non
     ]:
         with pytest.raises(TypeError, match=sentence):
             type("Own", (Penalty,), wrong)
+    with pytest.raises(TypeError, match=r"write traits = Traits\(is_separable=True\)"):
+        type("Own", (type("Base", (), {"is_separable": True}), Penalty), {})
+
+
+@dataclasses.dataclass(slots=True)
+class WithSlots(Penalty):
+    lam: float
+
+
+def test_a_copy_of_a_class_with_slots_has_its_numbers() -> None:
+    assert copy.deepcopy(WithSlots(0.5)) == WithSlots(0.5)
 
 
 def test_facts_of_sums_and_of_what_stands_around_a_penalty() -> None:

@@ -656,3 +656,13 @@ def test_the_table_says_what_is_joint() -> None:
     assert rows["0.bias"].one_step == "‖w_g‖ − 0.01·√p_g, at least 0"
     assert "3 of 4 parameters penalized" in repr(regularizer)
     assert repr(NEURONS) == "Joint('0.weight', '0.bias', '2.weight:in')"
+
+
+def test_a_term_of_strength_0_may_lack_what_adam_needs() -> None:
+    model, alone = network(), network()
+    for each, penalty in ((model, L1(0.1) + NuclearNorm(0.0)), (alone, L1(0.1))):
+        optimizer = Adam(each.parameters(), lr=0.1)
+        Regularizer(each, {NEURONS: penalty}).attach(optimizer, how="proximal")
+        each(torch.ones(2, 3, dtype=torch.float64)).square().sum().backward()
+        optimizer.step()
+    assert torch.equal(matrix_of(model), matrix_of(alone))

@@ -59,7 +59,7 @@ class Penalty:
     Notes
     -----
     *One of your own* is a frozen dataclass, whose fields are its numbers. It defines, for an array
-    `w` of 32 bits or more of the library `xp`:
+    `w` of 32 bits or more of the library `xp` (a `how` whose method is missing is refused):
 
     - ``_value(xp, w)``: Ω(w), a scalar of the library; or, where Ω is separable, a sum over the
       entries, ``_entries(xp, w)``: what each entry adds (and ``Traits(is_separable=True)``).
@@ -69,8 +69,6 @@ class Penalty:
     - ``traits``: the facts about it that are not the defaults of `Traits`. A constraint states
       ``Traits(is_indicator=True)``: it has no gradient, and its prox is applied in full.
     - ``formula``: Ω(w) for people; else the name of the class.
-
-    A `how` whose method is not defined is refused with a sentence.
 
     Examples
     --------
@@ -199,9 +197,11 @@ class Penalty:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_arguments(self)}): {self.formula}"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> object:
         """Without the cached traits, so that pickles do not depend on what was asked before."""
-        return {name: value for name, value in vars(self).items() if name != "traits"}
+        state = object.__getstate__(self)
+        # Of a class with slots it is a tuple.
+        return {k: v for k, v in state.items() if k != "traits"} if type(state) is dict else state
 
     def _repr_html_(self) -> str:
         return to_html(describe_terms(self._terms()))

@@ -106,14 +106,15 @@ def check_traits(kind: type) -> None:
     TypeError
         With the line to write.
     """
-    facts = {field.name for field in fields(Traits)}
-    for name, value in vars(kind).items():
-        if name in facts:
+    for name in (field.name for field in fields(Traits)):
+        if hasattr(kind, name):  # also of a base that is no penalty
+            value = getattr(kind, name)
             written = value if isinstance(value, bool) else "..."
             raise TypeError(
                 f"{kind.__name__}.{name} is read from its traits alone: write "
                 f"traits = Traits({name}={written})"
             )
+    for name, value in vars(kind).items():
         if isinstance(value, Traits) and name != "traits":
             raise TypeError(f"{kind.__name__}.{name} must be called traits: write traits = {value}")
     traits: Any = vars(kind).get("traits", DEFAULTS)

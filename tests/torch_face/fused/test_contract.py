@@ -626,3 +626,20 @@ def test_nothing_is_said() -> None:
         optimizer.load_state_dict(optimizer.state_dict())
         train(model, optimizer)
         str(optimizer)
+
+
+def test_an_option_that_is_a_tensor_may_change_in_place() -> None:
+    w = nn.Parameter(torch.ones(2, dtype=torch.float64))
+    optimizer = SGD([w], lr=0.5, penalty=L1(0.0))
+    momentum = torch.tensor(0.0)
+    optimizer.param_groups[0]["momentum"] = momentum
+    moves = []
+    for number in (0.0, 0.5, 0.5):
+        momentum.fill_(number)
+        w.grad, before = torch.ones_like(w), w.detach().clone()
+        optimizer.step()
+        moves.append(float((before - w.detach())[0]))
+    assert moves == [0.5, 0.5, 0.75]  # lr·(1, 1, 1 + 0.5)
+    momentum.fill_(1.5)
+    with pytest.raises(ValueError, match="momentum must be < 1 for proximal"):
+        optimizer.step()

@@ -61,8 +61,8 @@ class JointBinding(Binding):
             return
         own_step = self.read_step(readings)
         is_metric = isinstance(own_step.step, Tensor) and own_step.step.ndim > 0
-        if is_metric and not self.penalty.traits.takes_metric:
-            raise ValueError(f"{self.name}: {self.penalty.why_not('metric')}")
+        if is_metric and (reason := self.penalty.why_not("metric")) is not None:
+            raise ValueError(f"{self.name}: {reason}")
         matrix = limited_prox(self.read_array().detach(), self.penalty, own_step, factor)
         for part, piece, reading in zip(self.parts, self._scatter(matrix), readings, strict=True):
             if reading is not None:

@@ -259,7 +259,9 @@ class FusedOptimizer(SelfClipping, Optimizer):
             for group in self.param_groups:
                 if group["penalty"] is not None and group["how"] == "proximal":
                     check_group(self, group)
-            engine, self._checked = self._current_engine(), present
+            engine = self._current_engine()
+            # An option that is a tensor stays the same object where its number changes.
+            self._checked = () if torch.Tensor in map(type, present) else present
         return engine
 
     def _current_engine(self) -> Engine:
