@@ -109,7 +109,7 @@ networks = {
 for name, (network, _) in networks.items():
     fresh = network.evaluate(fresh_X, fresh_y)["accuracy"]
     zeros = np.count_nonzero(network.dense[0].weights == 0)
-    print(f"{name:<20} fresh points right: {fresh:.2f}   exact zeros: {zeros} of 128")
+    print(f"{name:<20} fresh points right: {fresh:.1f}   exact zeros: {zeros} of 128")
 
 # %% [markdown]
 # ## What the networks have learned

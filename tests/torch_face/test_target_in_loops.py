@@ -164,9 +164,9 @@ def test_the_strength_that_was_found_serves_a_run_without_a_target(name: str) ->
         nn.init.zeros_(model.weight) if not is_led else nn.init.normal_(model.weight)
         optimizer, regularizer = MAKES[name](model.parameters()), Regularizer(model, L1(0.01))
         regularizer.factor = factor
-        options = {"target": 0.6, "target_steps": 150} if is_led else {}
+        options = {"target": 0.6, "target_steps": 300} if is_led else {}
         regularizer.attach(optimizer, how="proximal", **options)
-        for _ in range(250):
+        for _ in range(400):
             optimizer.zero_grad()
             (model(x)[:, 0] - y).square().mean().backward()
             optimizer.step()

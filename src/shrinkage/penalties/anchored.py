@@ -20,7 +20,7 @@ from shrinkage.penalties.arrays import (
 from shrinkage.penalties.base import Penalty, terms
 from shrinkage.penalties.describing import construction
 from shrinkage.penalties.registry import register
-from shrinkage.penalties.traits import Traits
+from shrinkage.penalties.traits import Traits, cache_traits
 
 OF_A_REGULARIZER = "which only a shrinkage.torch.Regularizer takes, as it knows the parameters"
 
@@ -72,6 +72,7 @@ class Toward(Penalty):
             raise ValueError(f'reference must be an array or "start", got {reference!r}')
         if not (isinstance(reference, str) or _is_by_name(reference)):
             checked_array("reference", reference)
+        cache_traits(self)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return self.penalty._value(xp, w - self._origin(xp, w))
@@ -185,6 +186,7 @@ class Weighted(Penalty):
                 _check_weights(f"weights of {name}", weights)
         else:
             _check_weights("weights", self.weights)
+        cache_traits(self)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return xp.sum(self._entries(xp, w))

@@ -35,7 +35,7 @@ from shrinkage.penalties.describing import construction, describe_arguments, des
 from shrinkage.penalties.layout import Groups, Layout, count_zero_groups, limited_groups
 from shrinkage.penalties.registry import KINDS
 from shrinkage.penalties.scalars import Constants, ScalarForm
-from shrinkage.penalties.traits import DEFAULTS, Traits, check_traits
+from shrinkage.penalties.traits import DEFAULTS, Traits, cache_traits, check_traits
 from shrinkage.text_table import to_html
 
 
@@ -103,6 +103,7 @@ class Penalty:
 
     def __post_init__(self) -> None:
         check_arguments(self)
+        cache_traits(self)
 
     def __call__(self, w: Array) -> Array:
         """Ω(w), as `value`."""
@@ -196,12 +197,6 @@ class Penalty:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({describe_arguments(self)}): {self.formula}"
-
-    def __getstate__(self) -> object:
-        """Without the cached traits, so that pickles do not depend on what was asked before."""
-        state = object.__getstate__(self)
-        # Of a class with slots it is a tuple.
-        return {k: v for k, v in state.items() if k != "traits"} if type(state) is dict else state
 
     def _repr_html_(self) -> str:
         return to_html(describe_terms(self._terms()))

@@ -23,7 +23,7 @@ from shrinkage.penalties.balls import indicator_of_excess, project_to_total, ste
 from shrinkage.penalties.base import Penalty
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, Number, ScalarForm, at_least, at_most
-from shrinkage.penalties.traits import Traits
+from shrinkage.penalties.traits import Traits, cache_traits
 
 ROUNDINGS = 4.0  # units in the last place by which a weight may lie outside
 
@@ -64,6 +64,7 @@ class Box(Penalty):
         object.__setattr__(self, "high", checked_number("high", self.high) + 0.0)
         if not (self.low <= self.high and self.low < math.inf and self.high > -math.inf):
             raise ValueError(f"low must be <= high, got low={self.low} and high={self.high}")
+        cache_traits(self)
 
     def _entries(self, xp: Namespace, w: Array) -> Array:
         real = _real(xp, w, self)

@@ -12,7 +12,7 @@ from shrinkage.penalties.base import Penalty, Split, terms
 from shrinkage.penalties.describing import construction
 from shrinkage.penalties.registry import register
 from shrinkage.penalties.scalars import Constants, ScalarForm, threshold_form
-from shrinkage.penalties.traits import Traits
+from shrinkage.penalties.traits import Traits, cache_traits
 
 # The facts that are true of a sum if they are true of each of its terms.
 SHARED = (
@@ -56,6 +56,7 @@ class Sum(Penalty):
                 raise TypeError(f"a sum is of penalties, got {type(term).__name__}")
         flat = tuple(single for term in self.terms for single in terms(term))
         object.__setattr__(self, "terms", flat)
+        cache_traits(self)
 
     def _value(self, xp: Namespace, w: Array) -> Array:
         return reduce(add, (term._value(xp, w) for term in self.terms))

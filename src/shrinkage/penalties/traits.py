@@ -98,6 +98,11 @@ class Traits:
 DEFAULTS = Traits()
 
 
+def cache_traits(penalty: Any) -> None:
+    """Compute the traits of a new penalty: torch.compile cannot take a cached property's lock."""
+    _ = penalty.traits
+
+
 def check_traits(kind: type) -> None:
     """Refuse a penalty's class that states a fact where nothing reads it.
 
