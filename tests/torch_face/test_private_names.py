@@ -170,3 +170,16 @@ def test_members_of_a_module_by_its_public_methods() -> None:
         private.member_values(public), private.member_values(module), strict=True
     ):
         assert list(map(id, values())) == list(map(id, expected()))
+
+
+@pytest.mark.parametrize("hooks", [{3: print, 4: print}, {1: print, 3: print}, {1: print}])
+def test_hooks_of_others_are_told_from_ours_by_more_than_their_number(
+    hooks: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody has emptied torch's list of hooks on all optimizers."""
+    optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)])
+    monkeypatch.setattr(private, "quiet_hooks", {1: print, 2: print})
+    monkeypatch.setattr(private, "_global_optimizer_pre_hooks", {1: print, 2: print})
+    assert not private.is_watched(optimizer)
+    monkeypatch.setattr(private, "_global_optimizer_pre_hooks", hooks)
+    assert private.is_watched(optimizer)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import shrinkage.torch
+from fused_twins import BY_TORCH
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
@@ -487,15 +488,6 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from shrinkage import L0, L1, GroupL0
 from shrinkage.torch import Regularizer
-from shrinkage.torch.fused import engine
-find_obstacle = engine.find_obstacle
-
-def leave_to_torch(rule, states, entry):
-    found = find_obstacle(rule, states, entry)
-    assert found or not hasattr(entry.parameter, "full_tensor")  # no loop is for shards
-    return found or "nothing is compiled in this test"
-
-engine.find_obstacle = leave_to_torch
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(1)
 warnings.filterwarnings("ignore")
@@ -540,7 +532,7 @@ def test_the_share_is_over_all_shards(tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SHARDED, str(rank), "2", store],
+            [sys.executable, "-c", BY_TORCH + SHARDED, str(rank), "2", store],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from fused_twins import BY_TORCH
 from shrinkage import L1, GroupLasso
 from shrinkage.torch import Regularizer
 
@@ -50,16 +51,6 @@ from torch import nn
 import shrinkage.torch
 from shrinkage import L1, L2, GroupLasso
 from shrinkage.torch import Regularizer
-from shrinkage.torch.fused import engine
-
-find_obstacle = engine.find_obstacle
-
-def leave_to_torch(rule, states, entry):
-    found = find_obstacle(rule, states, entry)
-    assert found or not hasattr(entry.parameter, "full_tensor")  # no loop is for shards
-    return found or "nothing is compiled in this test"
-
-engine.find_obstacle = leave_to_torch
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(1)
 dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=world)
@@ -143,7 +134,7 @@ assert zeros > 0
 
 
 def run_in_processes(script: str, world: int, store: str) -> None:
-    source = textwrap.dedent(DISTRIBUTED + script) + "\ndist.destroy_process_group()\n"
+    source = textwrap.dedent(BY_TORCH + DISTRIBUTED + script) + "\ndist.destroy_process_group()\n"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", source, str(rank), str(world), store],

@@ -53,13 +53,12 @@ __all__ = [
 
 
 Hook = Callable[[Optimizer, Any, Any], None]
-quiet_hooks: list[Hook] = []  # which our own optimizers call without the rest of what torch does
+quiet_hooks: dict[int, Hook] = {}  # by torch's key; our own optimizers call them by themselves
 
 
 def register_quiet_hook(hook: Hook) -> None:
     """Let a function that changes nothing see every step of every optimizer before it is made."""
-    register_optimizer_step_pre_hook(hook)
-    quiet_hooks.append(hook)
+    quiet_hooks[register_optimizer_step_pre_hook(hook).id] = hook
 
 
 def is_watched(optimizer: Optimizer) -> bool:
@@ -68,7 +67,7 @@ def is_watched(optimizer: Optimizer) -> bool:
         return bool(
             optimizer._optimizer_step_pre_hooks
             or optimizer._optimizer_step_post_hooks
-            or len(_global_optimizer_pre_hooks) != len(quiet_hooks)
+            or _global_optimizer_pre_hooks.keys() != quiet_hooks.keys()
             or _global_optimizer_post_hooks
             or _profiler_enabled()
         )

@@ -115,7 +115,7 @@ class FusedOptimizer(SelfClipping, Optimizer):
         """
         if is_watched(self):
             return self._watched_step(closure)
-        for hook in quiet_hooks:
+        for hook in quiet_hooks.values():
             hook(self, (self, closure), {})
         return self._step(closure)
 
