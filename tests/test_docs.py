@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterable
@@ -130,6 +131,8 @@ def test_the_shrinkage_commands_run_one_after_the_other(
         "probe": ["--jobs", "1", "--timeout", "1800"],  # nothing hurries
     }
     monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
+    # The process is the tests', which would ignore Ctrl-C and SIGTERM from now on.
+    monkeypatch.setattr("shrinkage.cli.own_the_process", contextlib.nullcontext)
     asked = [words for words in commands([page]) if words[0] == "shrinkage"]
     assert asked
     for words in asked:

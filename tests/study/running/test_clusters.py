@@ -59,6 +59,7 @@ def start_dask():
 def start_ray(monkeypatch):
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setattr("builtins.print", print)  # Ray puts its own there
     ray = pytest.importorskip("ray", reason="ray is not installed")
     ray.init(
         address="local",
