@@ -52,7 +52,7 @@ PATIENCE = 1800  # seconds; a slow machine is no failure
 
 
 def kept(folder):
-    """Every record: its trial and its seconds, by which one that was made again would be noticed."""
+    """Every record: its trial and its seconds, by which one made again would be noticed."""
     if not (folder / "study.sqlite").exists():
         return set()
     with closing(sqlite3.connect(folder / "study.sqlite")) as connection:
