@@ -165,9 +165,15 @@ def test_compiled_loops_train_what_they_have_where_that_takes_a_while(monkeypatc
     singular = make_task("nesterov", penalty=NuclearNorm(0.1))
     assert isinstance(choose_engine(singular, LONG), NumpyEngine)
     assert isinstance(choose_engine(sparse_task(), LONG), NumpyEngine)
-    monkeypatch.delitem(sys.modules, "shrinkage.sklearn.compiled_engine")
-    monkeypatch.setitem(sys.modules, "shrinkage.mlp.records", None)  # as without Numba
+    monkeypatch.setitem(sys.modules, "numba", None)  # as where it is not installed
     assert isinstance(choose_engine(grouped, LONG), NumpyEngine)
+
+
+def test_a_fault_of_the_compiled_loops_is_an_error(monkeypatch):
+    monkeypatch.delitem(sys.modules, "shrinkage.sklearn.compiled_engine")
+    monkeypatch.setitem(sys.modules, "shrinkage.mlp.records", None)  # a file that is not there
+    with pytest.raises(ImportError, match="records"):
+        choose_engine(make_task(), LONG)
 
 
 def train_for(schedule, task, monkeypatch, least_work, **arguments):

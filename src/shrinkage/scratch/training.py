@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from shrinkage.mlp.availability import can_compile
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Optimizer
 from shrinkage.scratch.checks import Array, NotFiniteError
@@ -45,12 +46,11 @@ def choose_engine(
 
     The choice depends on nothing but the arguments, so that equal trainings give equal networks.
     """
-    if work >= LEAST_WORK:
-        with suppress(ImportError):  # of Numba
-            from shrinkage.scratch.compiled_engine import CompiledEngine, NoLoopError
+    if work >= LEAST_WORK and can_compile():
+        from shrinkage.scratch.compiled_engine import CompiledEngine, NoLoopError
 
-            with suppress(NoLoopError):
-                return CompiledEngine(layers, loss, optimizer, X, targets)
+        with suppress(NoLoopError):
+            return CompiledEngine(layers, loss, optimizer, X, targets)
     return LayerEngine(layers, loss, optimizer, X, targets)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol, final
 import numpy as np
 from scipy import sparse
 
+from shrinkage.mlp.availability import can_compile
 from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import Array, Parameters
 from shrinkage.sklearn.task import Task
@@ -69,12 +70,11 @@ def choose_engine(task: Task, schedule: Schedule) -> Engine:
     """
     rows, weights = schedule.max_iter * len(task.data.targets), task.parameters.n_weights
     seconds = rows * (STEP / schedule.batch_size + PRODUCT * weights)
-    if seconds >= LEAST_WORK and not sparse.issparse(task.data.X):
-        with suppress(ImportError):  # of Numba
-            from shrinkage.sklearn.compiled_engine import CompiledEngine, NoLoopError
+    if seconds >= LEAST_WORK and not sparse.issparse(task.data.X) and can_compile():
+        from shrinkage.sklearn.compiled_engine import CompiledEngine, NoLoopError
 
-            with suppress(NoLoopError):
-                return CompiledEngine(task)
+        with suppress(NoLoopError):
+            return CompiledEngine(task)
     return NumpyEngine(task)
 
 

@@ -133,3 +133,24 @@ def test_a_divergence_names_the_step_and_the_parameter(ready):
     assert (record.status, record.engine, record.state) == ("diverged", "compiled", {})
     assert record.reason.startswith("step ")
     assert "0.weight" in record.reason or "2." in record.reason
+
+
+def test_a_penalty_without_a_loop_on_these_features_is_left_to_torch(ready):
+    method = "group_lasso:groups=in:heads:8@proximal"
+    study, parts = ready(model="mlp:8", epochs=2, methods=(method,))
+    assert engines.choose_engine(study, method, parts.outputs) == "compiled"
+    with pytest.raises(ValueError, match="4"):
+        engines.run_trial(study, Trial(method, 1e-2, 0), parts)
+
+
+@pytest.mark.parametrize("fault", [ValueError, ImportError])
+def test_a_fault_of_this_engine_is_an_error_and_no_reason_to_take_another(
+    ready, monkeypatch, fault
+):
+    def fail(*_):
+        raise fault("of a loop")
+
+    study, parts = ready(model="mlp:8", epochs=2)
+    monkeypatch.setattr(compiled_engine, "Architecture", fail)
+    with pytest.raises(fault, match="of a loop"):
+        engines.run_trial(study, Trial("none", 0.0, 0), parts)

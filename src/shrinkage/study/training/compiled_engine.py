@@ -37,7 +37,9 @@ MOST_ORDER = 1_000_000  # rows of some epochs whose order is in memory, and one 
 FEATURES = 64  # stands for the number of inputs, which hardly ever decides
 
 
-def serves(study: Study, method: str, outputs: int) -> bool:
+def serves(
+    study: Study, method: str, outputs: int, features: int = FEATURES, strength: float = 1e-3
+) -> bool:
     """Whether compiled loops have the model, the optimizer and the method.
 
     Examples
@@ -47,11 +49,11 @@ def serves(study: Study, method: str, outputs: int) -> bool:
     """
     if names_function(study.model) or find_rule(study.optimizer) is None:
         return False
-    sizes = parse_widths(study.model, FEATURES, outputs)
+    sizes = parse_widths(study.model, features, outputs)
     parsed = parse_method(method)
     if parsed.text == "none":
         return True
-    penalty = parsed.make_penalty(1e-3)
+    penalty = parsed.make_penalty(strength)
     if penalty.why_not("prox" if parsed.how == "proximal" else "gradient") is not None:
         return False
     try:

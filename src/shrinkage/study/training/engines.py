@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
+from shrinkage.mlp.availability import can_compile
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
 from shrinkage.study.spec import Study
@@ -27,8 +28,8 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
     Returns
     -------
     "solved" for a linear model with a convex penalty; "compiled" for dense networks under SGD or
-    Adam; else "torch", which trains every model and method. A trial that the first two cannot
-    bring to its end is trained by the next one, and its record says so.
+    Adam; else "torch", which trains every model and method. A trial whose minimum is not found, or
+    whose penalty has no loop on these features, is left to the next one, and its record says so.
     """
     if names_function(study.model):
         return "torch"
@@ -37,7 +38,7 @@ def choose_engine(study: Study, method: str, outputs: int) -> str:
 
         if solved_engine.serves(study, method):
             return "solved"
-    with suppress(ImportError):  # of Numba
+    if can_compile():
         from shrinkage.study.training import compiled_engine
 
         if compiled_engine.serves(study, method, outputs):
@@ -65,12 +66,12 @@ def run_trial(
 
         with suppress(solved_engine.NotSolvedError):
             return solved_engine.run_trial(study, trial, parts, stop)
-    if engine != "torch":
-        with suppress(ImportError, ValueError):  # of Numba; of a model that only torch trains
-            from shrinkage.study.training import compiled_engine
+    if engine != "torch" and can_compile():
+        from shrinkage.study.training import compiled_engine
 
-            if compiled_engine.serves(study, trial.method, parts.outputs):
-                return compiled_engine.run_trial(study, trial, parts, stop)
+        sizes = parts.outputs, parts.train.X.shape[1]
+        if compiled_engine.serves(study, trial.method, *sizes, trial.strength):
+            return compiled_engine.run_trial(study, trial, parts, stop)
     from shrinkage.study.training import fit
 
     with _torch, exits_as_errors():
