@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,3 +84,12 @@ def test_a_notebook_shows_a_row_for_each_term() -> None:
     assert "L1(lam=0.1)" in page
     assert ">loss, coupled, decoupled, proximal</td>" in page
     assert ">proximal</td>" in page
+
+
+def test_a_mistake_in_a_penalty_is_an_error() -> None:
+    class Mistaken(L1):
+        def _prox(self, xp: Any, w: Any, step: Any) -> Any:
+            return None * w
+
+    with pytest.raises(TypeError, match="NoneType"):
+        Mistaken(0.1).plot()

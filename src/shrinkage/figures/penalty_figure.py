@@ -99,7 +99,7 @@ def _try(calculate: Callable[[], Any]) -> Any:
     """The result, or None where a penalty is not defined for so few weights."""
     try:
         return calculate()
-    except (ValueError, TypeError, NotImplementedError):
+    except (ValueError, NotImplementedError):
         return None
 
 
