@@ -22,7 +22,7 @@ from torch.fx import Node
 
 from shrinkage.compact import Compacted
 from shrinkage.compact.constants import Constants
-from shrinkage.compact.graph import Graph, operation, read_program, shape
+from shrinkage.compact.graph import Graph, find_rule, operation, read_program, shape
 from shrinkage.compact.keeping import KEEPS, Axis, KeepSets
 from shrinkage.compact.operations.convolutions import CONVOLUTIONS, read_convolution
 from shrinkage.compact.operations.pointwise import register_pointwise
@@ -121,7 +121,7 @@ def find_units(model: nn.Module, sample: Sample) -> list[Unit]:
     for node in graph.nodes:
         if all(source in ties.constants.values for source in node.all_input_nodes):
             ties.constants.values[node] = torch.ones(shape(node))  # computed of weights
-        if rule := KEEPS.get(operation(node).removesuffix("_"), KEEPS.get(operation(node))):
+        if rule := KEEPS.get(operation(node).removesuffix("_"), find_rule(KEEPS, node)):
             rule(ties, node)  # the program is as it was exported, with operations in place
     _tie_groups(ties, graph)
     held = {

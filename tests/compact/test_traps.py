@@ -309,3 +309,24 @@ def test_groups_that_stay_keep_what_they_need_alone() -> None:
     zero_row(model[1], 0, 4)
     small, _ = shrink(model, image())
     assert (small[0].out_channels, small[1].out_channels, small[1].groups) == (4, 4, 2)
+
+
+def test_what_mixes_entries_is_told_from_what_has_its_name_and_does_not() -> None:
+    class Compared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Linear(3, 6), nn.Linear(6, 5), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.max(self.one(x), 0.5 * x[:, :1])
+            h = self.two(torch.where(h > 0.1, h, 0.0))
+            h = h - h.max(1, keepdim=True).values - h.topk(2, 1).values.sum(1, keepdim=True)
+            return self.three(h.sort().values / h.var(unbiased=False))
+
+    model = stir(Compared(), 0)
+    zero_row(model.two, 0, 1)
+    with torch.no_grad():
+        model.two.weight[:, 4] = 0.0
+    small, report = shrink(model, torch.randn(4, 3, dtype=torch.float64))
+    assert (small.one.out_features, small.two.out_features) == (5, 5)
+    assert "max is not known" in report.layers[1].why_they_stay

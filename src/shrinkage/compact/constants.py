@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from shrinkage.compact.graph import Graph, operation
+from shrinkage.compact.graph import Graph, find_rule, operation
 
 Masks = Tensor | tuple[Any, ...]
 SPREAD = {torch.float64: 1e-12, torch.float32: 1e-6}  # rounding, where a constant is computed twice
@@ -151,7 +151,7 @@ def _mask_of(call: Call) -> Any:
     if call.node.target is operator.getitem:
         return call.masks[0][call.args[1]]
     varying = any_varies((call.masks, dict(call.mask_kwargs)))
-    if varying and (rule := VARIES.get(operation(call.node))):
+    if varying and (rule := find_rule(VARIES, call.node)):
         return rule(call)
     if torch.Tag.nondeterministic_seeded in getattr(call.node.target, "tags", ()):
         varying = True  # it may be drawn at random

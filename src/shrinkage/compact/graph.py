@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import ConstantArgument, InputKind
 from torch.fx import Node
 
+Rule = TypeVar("Rule")
 HELD = (InputKind.PARAMETER, InputKind.BUFFER)
 DECOMPOSED = (torch.ops.aten.einsum.default,)  # into products of matrices
 
@@ -60,6 +61,14 @@ def operation(node: Node) -> str:
     """The name of an ATen operation, without its overload: "linear"."""
     parts = str(node.target).split(".")
     return parts[1] if parts[0] == "aten" else getattr(node.target, "__name__", str(node.target))
+
+
+def find_rule(rules: Mapping[str, Rule], node: Node) -> Rule | None:
+    """The rule that a table has for an operation by its name, or else for this overload of it.
+
+    Overloads may be different operations: "aten.max.other" is pointwise, "aten.max.dim" is not.
+    """
+    return rules.get(operation(node), rules.get(str(node.target)))
 
 
 def shape(node: Node) -> tuple[int, ...]:

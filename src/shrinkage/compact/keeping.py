@@ -15,7 +15,7 @@ from torch import nn
 from torch.fx import Node
 
 from shrinkage.compact.constants import Constants
-from shrinkage.compact.graph import Graph, operation, shape
+from shrinkage.compact.graph import Graph, find_rule, operation, shape
 
 Axis = tuple[Node, int]
 IntArray = np.ndarray
@@ -160,8 +160,9 @@ def find_keep_sets(graph: Graph, constants: Constants, model: nn.Module) -> Keep
         if node not in graph.names:
             sets.need_all(node, "it is part of a tensor that the model makes anew")
     for node in graph.nodes:
-        if operation(node) in DEMANDING or operation(node) not in KEEPS:
-            KEEPS.get(operation(node), keep_everything)(sets, node)
+        rule = find_rule(KEEPS, node)
+        if operation(node) in DEMANDING or rule is None:
+            (rule or keep_everything)(sets, node)
     sets.changed.update(graph.nodes)
     return _complete(sets)
 
@@ -199,7 +200,7 @@ def _settle(sets: KeepSets) -> None:
         if queue:
             node = queue.popleft()
             waiting.discard(node)
-            KEEPS.get(operation(node), keep_everything)(sets, node)
+            (find_rule(KEEPS, node) or keep_everything)(sets, node)
 
 
 def keep_everything(sets: KeepSets, node: Node) -> None:

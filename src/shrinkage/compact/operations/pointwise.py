@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from shrinkage.compact.constants import VARIES, Call, Masks, varies
-from shrinkage.compact.graph import Graph, operation, shape
+from shrinkage.compact.graph import Graph, find_rule, operation, shape
 from shrinkage.compact.keeping import KEEPS, KeepSets, keeps
 
 POINTWISE = (  # which torch does not tag so
@@ -24,15 +24,16 @@ POINTWISE = (  # which torch does not tag so
     "softplus",
     "threshold",
     "dropout",  # of evaluation mode; another one is decomposed
+    *("aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar"),
 )
 FILLED = ("zeros", "ones", "full", "empty", "new_zeros", "zeros_like", "ones_like", "full_like")
 
 
 def register_pointwise(graph: Graph) -> None:
-    """Give the rules of this file to all operations of a graph that torch tags as pointwise."""
+    """Give the rules of this file to the overloads in a graph that torch tags as pointwise."""
     for node in filter(is_pointwise, graph.nodes):
-        VARIES.setdefault(operation(node), varies_anywhere)
-        KEEPS.setdefault(operation(node), keep_alike)
+        VARIES.setdefault(str(node.target), varies_anywhere)
+        KEEPS.setdefault(str(node.target), keep_alike)
 
 
 def is_pointwise(node: Node) -> bool:
@@ -55,7 +56,7 @@ def is_known(node: Node) -> bool:
         return not is_training
     if name == "split" and not isinstance(node.args[1], int):
         return False
-    return name != "tensor_split" and (name in KEEPS or is_pointwise(node))
+    return name != "tensor_split" and (find_rule(KEEPS, node) is not None or is_pointwise(node))
 
 
 @varies(*POINTWISE)

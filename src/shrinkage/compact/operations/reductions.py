@@ -117,7 +117,7 @@ def reduced_axes(node: Node) -> set[int]:
     rank = len(shape(source))
     number = 2 if operation(node) == "linalg_vector_norm" else 1
     axes: Any = node.args[number] if len(node.args) > number else node.kwargs.get("dim")
-    if axes is None or axes == []:
+    if axes is None or axes == [] or isinstance(axes, bool):  # that is var(unbiased)
         return set(range(rank))
     return {int(axis) % rank for axis in (axes if isinstance(axes, list | tuple) else [axes])}
 
@@ -142,11 +142,16 @@ def keep_reduced(sets: KeepSets, node: Node) -> None:
 
 @keeps(*ALONG)
 def keep_along(sets: KeepSets, node: Node) -> None:
+    """Entries along an axis mix; `topk` leaves fewer of them."""
     source: Any = node.args[0]
-    axis = int(node.args[1]) % len(shape(node))  # type: ignore[arg-type]
+    number = 2 if operation(node) == "topk" else 1
+    axis: Any = node.args[number] if len(node.args) > number else node.kwargs.get("dim", -1)
+    axis %= len(shape(source))
     sets.need(source, axis, f"{sets.graph.where(node)} sees all of it")
-    for each in range(len(shape(node))):
-        sets.tie(node, each, source, each)
+    for part in results(node):
+        sets.need(part, axis, f"{sets.graph.where(node)} sees all of it")
+        for each in set(range(len(shape(source)))) - {axis}:
+            sets.tie(part, each, source, each)
 
 
 @keeps(*POOLS)
