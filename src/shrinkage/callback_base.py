@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.target import make_target
 from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.facts.scale import check_how
+from shrinkage.user_warning import warn_user
 
 Penalties = str | Penalty | Mapping[Any, str | Penalty | None] | Callable[[nn.Module], Any]
 UNITS = {"heads": heads, "neurons": neurons}
@@ -205,17 +205,15 @@ def warn_if_not_held(settings: Settings, regularizer: Regularizer) -> None:
     ended = f"the training ended after {bound.steps} steps of the optimizer"
     target = bound.target
     if target is not None and not target.is_reached:
-        warnings.warn(
+        warn_user(
             f"{ended}, and the ramp of its target ends at step {target.end}, {target.start} + "
             f"{target.steps}, so that its zeros are not held ({target}): train longer, or give a "
             "smaller target_start and target_steps",
-            stacklevel=2,
         )
     elif due is not None and bound.held is None:
-        warnings.warn(
+        warn_user(
             f"{ended}, and hold_zeros_at={due} was never reached, so that no zeros are held: train "
             "longer, or give a smaller hold_zeros_at",
-            stacklevel=2,
         )
 
 

@@ -275,8 +275,9 @@ def test_no_layer_dies_unasked_and_it_is_said_once() -> None:
 def test_the_floor_holds_under_a_steered_strength() -> None:
     penalty = {"0.weight": L1(1e-6), "2.weight": L1(1.0)}
     model, optimizer, regularizer = attached(penalty, target=0.3, target_floor=0.5)
-    with pytest.warns(UserWarning, match=r"2\.weight keeps 50 of its 100 entries"):
+    with pytest.warns(UserWarning, match=r"2\.weight keeps 50 of its 100 entries") as caught:
         train(model, optimizer, 30)
+    assert {warning.filename for warning in caught} == {__file__}
     assert regularizer.sparsity().parameters["2.weight"].zeros <= 50
     regularizer.release()
 

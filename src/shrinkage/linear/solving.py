@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -16,6 +15,7 @@ from shrinkage.linear.problem import Problem
 from shrinkage.linear.proximal_gradient import descend
 from shrinkage.linear.squares import ridge, solve_in_rounds
 from shrinkage.penalties import L2, Penalty
+from shrinkage.user_warning import warn_user
 
 NEWTON_STEPS = 200
 
@@ -159,17 +159,16 @@ def minimize(
 
 
 def warn_unless_converged(solution: Solution, tol: float) -> None:
-    """Warn, as the caller of this function's caller, that `tol` was not reached."""
+    """Warn that `tol` was not reached."""
     if solution.converged:
         return
     from sklearn.exceptions import ConvergenceWarning  # takes a second, and is rarely needed
 
-    warnings.warn(
+    warn_user(
         f"the linear model was solved to {solution.optimality:.1g} instead of tol={tol:g} of its "
         "largest derivative. Classes that inputs separate have no best weights unless the penalty "
         "grows without end, as L1 and L2 do; nearly equal columns of X make it slow",
         ConvergenceWarning,
-        stacklevel=3,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.penalty_argument import PenaltyArgument, numbers, with_number
 from shrinkage.sklearn.training import Schedule
 from shrinkage.sklearn.update_rules import Adam, Sgd, UpdateRule
+from shrinkage.user_warning import warn_user
 
 ALPHA = 1e-4  # scikit-learn's, where there is no penalty
 LARGEST_BATCH = 200  # of batch_size="auto"
@@ -74,9 +74,8 @@ class MLPArguments(BaseEstimator):
     def _schedule(self, n_samples: int, epochs: int | None) -> Schedule:
         size = LARGEST_BATCH if self.batch_size == "auto" else int(self.batch_size)
         if self.batch_size != "auto" and size > n_samples:
-            warnings.warn(
+            warn_user(
                 f"batch_size={size} is more than the {n_samples} samples: a batch is all of them",
-                stacklevel=5,
             )
         return Schedule(
             max_iter=epochs or self.max_iter,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -26,6 +25,7 @@ from shrinkage.sklearn.penalty_argument import make_penalty
 from shrinkage.sklearn.task import Data, Objective, Task
 from shrinkage.sklearn.training import Progress, train
 from shrinkage.sklearn.update_rules import UpdateRule
+from shrinkage.user_warning import warn_user
 
 LINEAR_TOL = 1e-4  # times tol: what a linear model is solved to
 OUTPUTS = {"squared_error": "identity", "log_loss": "softmax", "binary_log_loss": "logistic"}
@@ -58,11 +58,10 @@ class BaseMLP(MLPArguments):
         data, loss = self._prepare(X, y, sample_weight, reset=not keep, classes=classes)
         is_done = self._fit(data, loss, keep=keep, epochs=epochs)
         if not is_done and epochs is None:
-            warnings.warn(
+            warn_user(
                 f"training ended after max_iter={self.max_iter} epochs, before the loss stopped "
                 "falling by tol: raise max_iter, or learning_rate_init",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

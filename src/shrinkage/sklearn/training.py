@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from shrinkage.mlp.availability import can_compile
 from shrinkage.sklearn.numpy_engine import NumpyEngine
 from shrinkage.sklearn.parameters import Array, Parameters
 from shrinkage.sklearn.task import Task
+from shrinkage.user_warning import warn_user
 
 LEAST_WORK = 0.08  # seconds in NumPy; loading compiled loops takes one, compiling them many
 STEP, PRODUCT = 3e-4, 5e-10  # seconds in NumPy: for a step, and for each weight and row in it
@@ -122,7 +122,7 @@ def train(
                 is_done = rule.ends_when_stalled()
                 progress.stalled = 0
     except KeyboardInterrupt:
-        warnings.warn("training was interrupted; the model is what it was then", stacklevel=2)
+        warn_user("training was interrupted; the model is what it was then")
         is_done = True
     engine.finish()
     if progress.best_values is not None:

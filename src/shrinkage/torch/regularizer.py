@@ -23,6 +23,7 @@ from shrinkage.torch.binding.target import make_target
 from shrinkage.torch.facts.own_step import Metric
 from shrinkage.torch.models.selectors import On
 from shrinkage.torch.schedules import Schedule, check_schedule
+from shrinkage.user_warning import warn_user
 
 
 class Regularizer(Regularized):
@@ -247,10 +248,9 @@ class Regularizer(Regularized):
         While attached, the optimizer's own steps count.
         """
         if self.bound.host is not None:
-            warnings.warn(
+            warn_user(
                 "the optimizer's steps count already while the penalty is attached: step() counts "
                 "one twice; leave it out",
-                stacklevel=2,
             )
         self.bound.advance()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
@@ -25,6 +24,7 @@ from shrinkage.study.results import Results
 from shrinkage.study.spec import PREFERENCES, Study
 from shrinkage.study.storage.store import load
 from shrinkage.study.training.model_function import hash_model_source
+from shrinkage.user_warning import warn_user
 
 OTHER_MODELS = "models"  # the folder of models that were asked for by name
 
@@ -162,11 +162,10 @@ def _tell_if_untried(results: Results, method: str, strength: float) -> None:
     tried = sorted({r.trial.strength for r in results.records if r.trial.method == method})
     if strength not in tried:
         near = sorted(tried, key=lambda other: abs(other - strength))[:2]
-        warnings.warn(
+        warn_user(
             f"the study has not tried strength {strength:g} of {method} (near it, it has "
             f"{' and '.join(f'{other:.6g}' for other in sorted(near))}): this model has no "
             "validation score",
-            stacklevel=3,
         )
 
 

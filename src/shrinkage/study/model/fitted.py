@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import html
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from shrinkage.study.model.storage import read_model_folder, write_model_folder
 from shrinkage.study.records import FeatureUse
 from shrinkage.study.scores import answer_outputs, estimate_probabilities
 from shrinkage.study.summary import rank_features
+from shrinkage.user_warning import warn_user
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +183,7 @@ class FittedModel:
         """The columns of new rows, and notes on them; `warn` gives those on cells as warnings."""
         rows = read_new_rows(data, self.readings, self.encoding, self.kept)
         if warn and rows.doubts:
-            warnings.warn("; ".join(rows.doubts), stacklevel=3)
+            warn_user("; ".join(rows.doubts))
         return rows
 
     def answer(self, frame: pd.DataFrame) -> np.ndarray:

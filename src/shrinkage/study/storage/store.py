@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from shrinkage.study.storage import database, metadata, sqlite_rows
 from shrinkage.study.storage.folder_lock import check_free, lock_folder, unwritable_message
 from shrinkage.study.unfinished import choose_so_far
 from shrinkage.study.verdict import write_verdict
+from shrinkage.user_warning import warn_user
 
 FILE = "study.sqlite"
 
@@ -182,10 +182,9 @@ def load(folder: str | Path) -> Results:
     with _open_to_read(Path(folder)) as connection:
         results, damaged = _read_results(connection, Path(folder) / FILE)
     if damaged:
-        warnings.warn(
+        warn_user(
             f"{pluralize(len(damaged), 'damaged record')} of {str(Path(folder) / FILE)!r} left "
             "out: the same compare command runs these trials again",
-            stacklevel=2,
         )
     return results
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from shrinkage.torch.facts.rules import rule_for, sums_moves
 from shrinkage.torch.facts.scale import check_how, check_scale
 from shrinkage.torch.facts.weight_decay import beside_weight_decay, decay_on
 from shrinkage.torch.facts.wrappers import check_optimizer
+from shrinkage.user_warning import warn_user
 
 
 def check_attachment(
@@ -69,8 +69,8 @@ def check_attachment(
     if how == "proximal" and not callable(metric):
         rule_for(optimizer, metric, parameters)
     if decay is not None:
-        warnings.warn(beside_weight_decay(optimizer, decay, "attached penalty"), stacklevel=4)
-    warn_of_division(bound, how, stacklevel=5)
+        warn_user(beside_weight_decay(optimizer, decay, "attached penalty"))
+    warn_of_division(bound, how)
     _warn_of_low_precision(bound, optimizer, how, scale or "lr")
 
 
@@ -151,5 +151,5 @@ def _warn_of_low_precision(bound: BoundModel, optimizer: Optimizer, how: str, sc
         w = part.parameter
         lost = lost_in_rounding(binding.penalty, w, groups[id(w)], optimizer, how, scale)
         if lost is not None:
-            warnings.warn(f"{part.name} {lost}; keep float32 master weights", stacklevel=5)
+            warn_user(f"{part.name} {lost}; keep float32 master weights")
             return

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import warnings
 import weakref
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound_model import ATTACHED, Host
 from shrinkage.torch.private import register_quiet_hook
+from shrinkage.user_warning import warn_user
 
 HOOKED_STEP = Optimizer.profile_hook_step(lambda self: None).__code__
 
@@ -95,11 +95,10 @@ def _warn_of_a_copy(optimizer: Optimizer, args: object, kwargs: object) -> None:
     if isinstance(optimizer.defaults, MarkedDefaults) and ATTACHED not in optimizer.__dict__:
         how = optimizer.defaults.how
         optimizer.defaults = dict(optimizer.defaults)
-        warnings.warn(
+        warn_user(
             f"this {type(optimizer).__name__} is a copy of an optimizer with a penalty attached "
             f"({how}); copies lose their hooks, so nothing is penalized: attach a Regularizer of "
             "the copied model to it",
-            stacklevel=3,
         )
 
 

@@ -10,7 +10,6 @@ held.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
 from shrinkage.torch.models.selection import list_nearest
 from shrinkage.torch.tensors.smallest import Pool, take_smallest
+from shrinkage.user_warning import warn_user
 
 NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
 Read = Callable[[Pair], Sequence[Reading | None]]
@@ -125,11 +125,10 @@ class Pursuit:
             return
         aim.goal.filled = max(aim.goal.share - held, 0.0)
         if aim.goal.filled > FILLED + 1.0 / aim.total:  # few groups are no finer than a point
-            warnings.warn(
+            warn_user(
                 f"target: at step {aim.goal.done} the strength holds {held:.1%} zeros, where "
                 f"{aim.goal.share:.1%} are wanted; the smallest weights fill the gap; give it more "
                 "target_steps, or take L0(1.0), whose zeros are set directly",
-                stacklevel=5,
             )
 
     def _project_(self, aim: Aim, pairs: Moved) -> None:
@@ -193,11 +192,10 @@ class Pursuit:
             return
         self.target.has_told_floor = True
         kept = units.total - self._most(aim, units)
-        warnings.warn(
+        warn_user(
             f"target: {units.binding.name} keeps {kept} of its {units.total} "
             f"{'groups' if aim.by_groups else 'entries'} (target_floor), though they are among the "
             "smallest; other layers become zero in their place, and the same may hold for them",
-            stacklevel=6,
         )
 
 

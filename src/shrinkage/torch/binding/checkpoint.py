@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
@@ -30,6 +29,7 @@ from shrinkage.torch.binding.records import (
     resume,
     state_of,
 )
+from shrinkage.user_warning import warn_user
 
 KEY = "shrinkage"  # in a parameter group
 CARRIER = "_shrinkage_carrier"  # attribute of an optimizer, which copies lose
@@ -220,11 +220,10 @@ def _warn_of_nothing_saved(
         shift = f", or write schedule=lambda step: schedule(step + {ahead})"
     if clauses:
         run = "a run of unknown length" if steps is None else f"a run of {steps} steps"
-        warnings.warn(
+        warn_user(
             f"the state of {type(optimizer).__name__} comes from {run} and holds nothing of the "
             f"regularizer: {'; '.join(clauses)}. If that run had a regularizer, load what its "
             f"state_dict() gave{shift}",
-            stacklevel=4,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence, Set
 
 import array_api_compat.torch as xp
@@ -17,6 +16,7 @@ from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.sparsity import makes_zeros
 from shrinkage.torch.models.effective import ZEROED, divided_by_size
+from shrinkage.user_warning import warn_user
 
 
 def check_penalty(penalty: object) -> None:
@@ -61,7 +61,7 @@ def check_fit(name: str, penalty: Penalty, w: Tensor) -> None:
         return
 
 
-def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
+def warn_of_division(bound: BoundModel, how: str) -> None:
     """Warn where a weight that is divided by its size may become exactly 0, since 0/0 is NaN."""
     if how == "coupled":
         return
@@ -78,11 +78,10 @@ def warn_of_division(bound: BoundModel, how: str, *, stacklevel: int) -> None:
         others = f" (so it is with {names})" if names else ""
         has_no_gradient = any(penalty.why_not("gradient") for _, _, penalty in divided)
         remedy = "" if has_no_gradient else ', or use how="coupled"'
-        warnings.warn(
+        warn_user(
             f'{name}: how="{how}" can set {ZEROED[divisor]} of it to exactly 0, and {divisor} '
             f"divides by its size, so that every output becomes NaN{others}; leave it out with a "
             f"None in the mapping{remedy}",
-            stacklevel=stacklevel,
         )
 
 

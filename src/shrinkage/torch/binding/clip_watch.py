@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.clipping import clipped_share
+from shrinkage.user_warning import warn_user
 
 IN_A_ROW = 5
 CLOSE = 1e-4  # the largest relative difference between norms after clipping
@@ -31,10 +31,9 @@ class ClipWatch:
         self,
         penalty: str = "attached penalty",
         remedy: str = "attach(..., max_norm={:.4g})",
-        depth: int = 9,
     ) -> None:
-        """`penalty` and `remedy` are what the warning calls them; `depth` is the caller's frame."""
-        self._penalty, self._remedy, self._depth = penalty, remedy, depth
+        """`penalty` and `remedy` are what the warning calls them."""
+        self._penalty, self._remedy = penalty, remedy
         self._step, self._begin = -1, 0
         self._norms: list[float] = []
         self._samples: list[Tensor] = []
@@ -62,14 +61,13 @@ class ClipWatch:
                 self._warn(optimizer, norm)
 
     def _warn(self, optimizer: Optimizer, norm: float) -> None:
-        warnings.warn(
+        warn_user(
             f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at {IN_A_ROW} "
             "steps in a row while they turned, which looks like torch.nn.utils.clip_grad_norm_: if "
             f"they are clipped, the {self._penalty} is not clipped with them and acts more "
             "strongly than is written. Call regularizer.clip_grad_norm_(parameters, "
             f"{norm:.4g}) in its place, or turn that clipping off and write "
             f"{self._remedy.format(norm)}",
-            stacklevel=self._depth,
         )
 
     def _pause(self) -> None:

@@ -8,7 +8,6 @@ its next step, which multiplies the strength by it and then forgets it.
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from shrinkage.penalties.arrays import checked_number
 from shrinkage.torch.private import skip_compiling
 from shrinkage.torch.tensors.kinds import gather_shards
+from shrinkage.user_warning import warn_user
 
 TINY = 1e-6  # torch adds it to the norm
 
@@ -105,7 +105,7 @@ def clip_grad_norm_(
     """
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     if not listed:
-        warnings.warn("parameters is empty, so no gradient is clipped", stacklevel=2)
+        warn_user("parameters is empty, so no gradient is clipped")
     for parameter in listed:
         if not isinstance(parameter, Tensor):
             raise TypeError(

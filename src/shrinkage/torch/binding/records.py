@@ -6,7 +6,6 @@ names may change.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from shrinkage.torch.binding.bindings import Binding, BoundParameter
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts.own_step import Group
+from shrinkage.user_warning import warn_user
 
 START = "shrinkage_start"  # in a parameter's own state: the reference of its Toward("start")
 OCCASIONAL = ("how", "held", "target")  # what `_more_of` adds
@@ -174,10 +174,9 @@ def _warn_of_lost_starts(bound: BoundModel, optimizer: Optimizer) -> None:
     states = ((part, state_of(optimizer, part)) for part in _parts_with_starts(bound))
     lost = [part.name for part, state in states if _has_moved(state) and START not in state]
     if lost:
-        warnings.warn(
+        warn_user(
             f"the state of {type(optimizer).__name__} does not hold where {lost[0]} started: "
             'Toward("start") takes where the weights were when the Regularizer was made',
-            stacklevel=5,
         )
 
 
@@ -215,20 +214,18 @@ def _warn_of_other_penalties(present: Mapping[str, str], saved: Mapping[str, str
     changed = sorted(key for key in {*present, *saved} if present.get(key) != saved.get(key))
     if changed:
         name = changed[0]
-        warnings.warn(
+        warn_user(
             f"the saved run had other penalties, for example {name}: {saved.get(name, 'none')} "
             f"then, {present.get(name, 'none')} now; the present ones are kept",
-            stacklevel=4,
         )
 
 
 def _warn_of_another_how(bound: BoundModel, saved: Mapping[str, Any]) -> None:
     how = None if bound.host is None else bound.host.how
     if how is not None and saved.get("how", how) != how:
-        warnings.warn(
+        warn_user(
             f'the saved run applied its penalties by how="{saved["how"]}", and this one does by '
             f'how="{how}", which is kept',
-            stacklevel=4,
         )
 
 

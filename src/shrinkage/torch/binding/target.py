@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from shrinkage.penalties.arrays import checked_number
+from shrinkage.user_warning import warn_user
 
 FLOOR, GROUP_FLOOR = 0.02, 0.1
 FILLED = 0.01  # a larger gap at the end is warned of
@@ -95,10 +95,9 @@ class Target:
             else:
                 then = "the ramp goes on to the present one"
             where = "" if pattern == "*" else f" in {pattern}"
-            warnings.warn(
+            warn_user(
                 f"the saved run had the target {share:g}{where}, and this one has "
                 f"{goal.share:g}: {then}",
-                stacklevel=5,
             )
 
     def __str__(self) -> str:

@@ -43,7 +43,7 @@ from shrinkage.torch.private import is_watched, quiet_hooks, skip_compiling
 KEPT = ("penalty", "how", "scale", "first_lr")  # of a group, where a torch state_dict has none
 OPTIONS = ("penalty", "how", "scale", "compile")
 # For `ClipWatch`: the words for what clipping by others misses, the remedy, and the caller's frame.
-WATCHED = ("penalty inside", "optimizer.max_norm = {:.4g}", 10)
+WATCHED = "penalty inside", "optimizer.max_norm = {:.4g}"
 
 
 class FusedOptimizer(SelfClipping, Optimizer):

@@ -6,7 +6,6 @@ attached and for penalties inside.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TypeGuard
 
@@ -25,6 +24,7 @@ from shrinkage.torch.fused.parameters import decoupled_amount_in
 from shrinkage.torch.fused.rule import UpdateRule
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.wording.effects import describe_objective
+from shrinkage.user_warning import warn_user
 
 
 class FusedHost:
@@ -105,7 +105,7 @@ def bind_hosts(optimizer: Optimizer, rule: UpdateRule, before: Sequence[object])
         if not _is_of(bound.host, optimizer):
             check_free(bound, optimizer)
             how = FusedHost(bound, optimizer, rule).how
-            warn_of_division(bound, how, stacklevel=7)
+            warn_of_division(bound, how)
         check_holds(bound, optimizer)
     if present:
         resume_loaded(optimizer)
@@ -132,6 +132,6 @@ def warn_of_weight_decay(optimizer: Optimizer) -> bool:
             or any(id(parameter) in penalized for parameter in group["params"])
         ):
             sentence = beside_weight_decay(optimizer, decay, "penalty inside")
-            warnings.warn(sentence, stacklevel=6)
+            warn_user(sentence)
             return True
     return False

@@ -5,7 +5,6 @@ This file is not for speed: it runs when the options of a group change.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +24,7 @@ from shrinkage.torch.binding.checks import check_fit
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
 from shrinkage.torch.facts.scale import check_how, check_scale, decoupled_amount
+from shrinkage.user_warning import warn_user
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -258,10 +258,9 @@ def keep_penalty(group: Group, present: Group) -> None:
 
 
 def _warn_of_another(saved: Penalty, present: object, consequence: str) -> None:
-    warnings.warn(
+    warn_user(
         f"the saved run had the penalty {to_text(saved)!r}, the optimizer has {present!r}: "
         f"{consequence}",
-        stacklevel=4,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -12,6 +11,7 @@ from torch import nn
 
 from shrinkage.penalties.layout import heads_in
 from shrinkage.torch.models.owners import Modules
+from shrinkage.user_warning import warn_user
 
 
 @final
@@ -122,11 +122,10 @@ def find_joints(function: str, what: str, model: nn.Module, find: Find) -> list[
         if found_joints is None:
             unknown.add(type(module).__name__)
     if unknown:
-        warnings.warn(
+        warn_user(
             f"{function}() leaves out {', '.join(sorted(unknown))}: how its units are laid "
             "out is not known; write their Joint by hand",
-            stacklevel=3,
         )
     elif not joints:
-        warnings.warn(f"{function}() knows no {what} in {type(model).__name__}", stacklevel=3)
+        warn_user(f"{function}() knows no {what} in {type(model).__name__}")
     return joints

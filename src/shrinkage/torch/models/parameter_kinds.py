@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from shrinkage.torch.models.layers import BATCH_NORM, CONVOLUTION
 from shrinkage.torch.private import own_parameters
+from shrinkage.user_warning import warn_user
 
 NORMALIZATIONS = (BATCH_NORM, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 LAYERS = (
@@ -106,25 +105,13 @@ def _ask(module: nn.Module, method: str) -> frozenset[str]:
     try:
         answer = ask()
     except Exception as error:  # foreign code may raise anything
-        warnings.warn(
+        warn_user(
             f"{type(module).__name__}.{method}() raised {error!r}, so what it would name is "
             "penalized as other parameters are; leave it out with on= or a None in the mapping",
-            stacklevel=_find_level_of_caller(),
         )
         return frozenset()
     names = [answer] if isinstance(answer, str) else answer if isinstance(answer, Iterable) else ()
     return frozenset(name for name in names if isinstance(name, str) and name)
-
-
-def _find_level_of_caller() -> int:
-    """The `stacklevel` at which a warning points to the first line outside this library and torch.
-
-    Modules are searched recursively, so the number of frames depends on the model.
-    """
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and re.match(r"(shrinkage|torch)\b", frame.f_globals.get("__name__", "")):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def is_marked(parameter: Tensor) -> bool:
