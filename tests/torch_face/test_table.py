@@ -239,4 +239,5 @@ def test_what_was_detached_does_not_claim_to_be_in_the_loss() -> None:
     with regularizer.attach(torch.optim.SGD(model.parameters(), lr=0.1), how="proximal"):
         assert "detached" not in repr(regularizer)
     assert "detached: nothing acts, unless penalty() is added" in repr(regularizer)
-    assert regularizer.table()[0].how == "none: detached"
+    row = regularizer.table()[0]
+    assert (row.how, row.one_step) == ("none: detached", "nothing")

@@ -82,7 +82,7 @@ def _describe(
     else:
         how = "none yet: attach it"
     one_step = describe_step(bound, binding.penalty, part)
-    if isinstance(binding, EffectiveBinding):
+    if isinstance(binding, EffectiveBinding) and not one_step.startswith("nothing"):
         one_step += ", through the effective weight"
     w = local_shard(part.parameter.detach())
     zeros = f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}"

@@ -58,8 +58,9 @@ def describe_step(bound: BoundModel, penalty: Penalty, part: BoundParameter) -> 
         return "nothing: its zeros are held"
     host = bound.host
     if host is None:
-        has_gradient = penalty.why_not("gradient") is None
-        return _describe_gradient(penalty, bound.multiplier) if has_gradient else "nothing"
+        if bound.was_attached or penalty.why_not("gradient") is not None:
+            return "nothing"
+        return _describe_gradient(penalty, bound.multiplier)
     groups = host.optimizer.param_groups
     group_of = {id(parameter): group for group in groups for parameter in group["params"]}
     group = group_of.get(id(part.parameter))
