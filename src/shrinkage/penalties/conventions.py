@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from shrinkage.penalties.arrays import checked_above, checked_strength
+
+# Patterns of what optimizers call their weight_decay, in lower case, the likeliest first.
+DECAY_NAMES = r"weight_?decay|wd|w_?decay", r"weight_?decay_.*|wd_.*|decay_weight"
+
+
+def find_decay_name(names: Iterable[str]) -> str | None:
+    """The likeliest of these names for the strength of a decay; None where none is likely.
+
+    >>> find_decay_name(["lr", "wd"]), find_decay_name(["lr", "betas"])
+    ('wd', None)
+    """
+    listed = list(names)
+    matching = (n for each in DECAY_NAMES for n in listed if re.fullmatch(each, n.lower()))
+    return next(matching, None)
 
 
 class Rates(NamedTuple):

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from shrinkage.penalties.conventions import DECAY_NAMES
+
 Factory = Callable[..., Any]
 
 MODELS = ("model", "module", "net", "network")
@@ -15,8 +17,7 @@ PARAMETERS = ("params", "parameters", "named_parameters", "named_params", "param
 RATES = ("lr", "learning_rate", "step_size", "eta")
 # Patterns of names for weight_decay in lower case, the likeliest first.
 STRENGTHS = (
-    r"weight_?decay|wd|w_?decay",
-    r"weight_?decay_.*|wd_.*|decay_weight",
+    *DECAY_NAMES,
     r"(.*_)?l2(_.*)?",
     r"lambda_?2",
     r"lambda_?|lamda|lmbda|lambd|lamb|lam|(lambda|lam)_(wd|decay|reg|w)",

@@ -298,3 +298,19 @@ def test_names_in_wrapped_models_are_those_inside() -> None:
     dead = found.findings[-1]
     exec(dead.remedy, {"model": model})
     assert model.module.conv2.bias is None
+
+
+@pytest.mark.parametrize("name", ["wd", "weight_decay_rate"])
+def test_a_decay_under_another_name(name: str) -> None:
+    class Own(torch.optim.Optimizer):
+        def step(self, closure: Any = None) -> None:
+            """Move nothing."""
+
+    model = nn.Linear(2, 1)
+    optimizer = Own(model.parameters(), {"lr": 0.1, name: 0.01, "wd_warmup": True})
+    (found,) = audit(model, optimizer).findings
+    assert found.slug == "decay-on-biases"
+    assert found.sentence.startswith(f"Own's {name}=0.01 also acts on 1 that is no weight")
+    assert f'for group in optimizer.param_groups: group["{name}"] = 0.0\n' in found.remedy
+    with pytest.warns(UserWarning, match=f"set {name}=0 and write L2.from_weight_decay"):
+        Regularizer(model, L2(0.1)).attach(optimizer, how="coupled")

@@ -165,8 +165,9 @@ def is_or_are(parameters: Sequence[AuditedParameter]) -> str:
 
 def name_own_decay(optimizer: Optimizer, parameters: Sequence[AuditedParameter]) -> str:
     """ "AdamW's weight_decay=0.01"."""
-    strengths = sorted({each.decay.strength for each in parameters if each.decay.strength})
-    return f"{type(optimizer).__name__}'s weight_decay={' or '.join(f'{c:g}' for c in strengths)}"
+    decays = [each.decay for each in parameters if each.decay.strength]
+    strengths = " or ".join(f"{c:g}" for c in sorted({decay.strength for decay in decays}))
+    return f"{type(optimizer).__name__}'s {decays[0].name}={strengths}"
 
 
 def name_all_decay(optimizer: Optimizer, audited: AuditedParameter) -> str:

@@ -12,13 +12,18 @@ from shrinkage.torch.auditing.snapshot import AppliedPenalty, AuditedParameter, 
 from shrinkage.torch.binding.bound_model import attachments_of
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.facts.rules import rule_for, sums_moves
+from shrinkage.torch.facts.weight_decay import decay_key
 
 LEAVE_OUT = "# give these None in the mapping of the Regularizer"
 
 
 def turn_decay_off(snapshot: Snapshot, optimizer: Optimizer) -> str:
     """The line that turns an optimizer's own decay off."""
-    return f'for group in {snapshot.variable(optimizer)}.param_groups: group["weight_decay"] = 0.0'
+    groups, key = (
+        f"{snapshot.variable(optimizer)}.param_groups",
+        decay_key(optimizer.param_groups[0]),
+    )
+    return f'for group in {groups}: group["{key}"] = 0.0'
 
 
 def decay_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
@@ -54,7 +59,8 @@ def scale_decay(
     times = (math.ceil if factor > 1 else math.floor)(round(factor / unit, 6)) * unit
     if not audited.decay.strength:
         return f"regularizer.factor *= {times:.2g}"
-    return f'{snapshot.variable(optimizer)}.param_groups[{group}]["weight_decay"] *= {times:.2g}'
+    key = audited.decay.name
+    return f'{snapshot.variable(optimizer)}.param_groups[{group}]["{key}"] *= {times:.2g}'
 
 
 def use_single_precision(snapshot: Snapshot, optimizer: Optimizer) -> str:

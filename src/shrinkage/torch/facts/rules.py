@@ -148,8 +148,8 @@ def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None
     decay = decay_on(optimizer, parameters)
     if decay is not None:
         raise ValueError(
-            f"{type(optimizer).__name__} has weight_decay={decay.strength:g}, which would count as "
-            "a part of its own step, since that is measured; set weight_decay=0 and write "
+            f"{type(optimizer).__name__} has {decay.name}={decay.strength:g}, which would count as "
+            f"a part of its own step, since that is measured; set {decay.name}=0 and write "
             f"L2.from_weight_decay({decay.strength:g})"
         )
 

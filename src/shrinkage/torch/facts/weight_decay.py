@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from shrinkage.penalties.conventions import find_decay_name
 from shrinkage.torch.facts.own_step import Group, full_buffer_share, sgd
 
 COUPLED = {"SGD", "ASGD"}
@@ -31,6 +32,7 @@ class Decay(NamedTuple):
     kind: str  # "coupled", "adaptive", "decoupled" or "unknown"
     rate: float | None  # the share of a weight that a step takes at a data gradient of 0, if known
     is_outside: bool  # of the gradient, so that a weight is rounded after the decay alone
+    name: str = "weight_decay"  # which the optimizer's groups have
 
     @property
     def joins_gradient(self) -> bool:
@@ -39,7 +41,8 @@ class Decay(NamedTuple):
 
 def own_decay(optimizer: Optimizer, group: Group, lr: float | None = None) -> Decay:
     """What the optimizer's own weight_decay does in `group`, at its learning rate or at `lr`."""
-    name, strength = type(optimizer).__name__, float(group.get("weight_decay") or 0.0)
+    name, key = type(optimizer).__name__, decay_key(group)
+    strength = float(group.get(key) or 0.0)
     lr = float(group.get("lr", 0.0)) if lr is None else lr
     if group.get("decoupled_weight_decay") or name in DECOUPLED:
         if group.get("weight_norm") == 1:  # SGDW's decay by L1 takes no share
@@ -52,7 +55,19 @@ def own_decay(optimizer: Optimizer, group: Group, lr: float | None = None) -> De
         steady = steady_step(optimizer, group, lr)
         rate = None if steady is None else steady * strength
         return Decay(strength, "coupled", rate, rate is not None and not group["momentum"])
-    return Decay(strength, "unknown", None, False)
+    return Decay(strength, "unknown", None, False, key)
+
+
+def decay_key(group: Group) -> str:
+    """What a group calls its weight_decay: `wd`, `weight_decay_rate` and the like are known.
+
+    >>> decay_key({"params": [], "lr": 0.1, "wd": 0.01}), decay_key({"params": [], "lr": 0.1})
+    ('wd', 'weight_decay')
+    """
+    if "weight_decay" in group:
+        return "weight_decay"
+    numbers = (name for name, value in group.items() if type(value) in (int, float))
+    return find_decay_name(numbers) or "weight_decay"
 
 
 def steady_step(optimizer: Optimizer, group: Group, lr: float) -> float | None:
@@ -81,8 +96,8 @@ def beside_weight_decay(optimizer: Optimizer, decay: Decay, penalty: str) -> str
         else "which acts on the same weights: what is solved is then not J"
     )
     return (
-        f"{type(optimizer).__name__} has weight_decay={decay.strength:g} beside the {penalty}, "
-        f"{what}; set weight_decay=0 and write L2.from_weight_decay({decay.strength:g})"
+        f"{type(optimizer).__name__} has {decay.name}={decay.strength:g} beside the {penalty}, "
+        f"{what}; set {decay.name}=0 and write L2.from_weight_decay({decay.strength:g})"
     )
 
 

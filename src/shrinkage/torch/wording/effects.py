@@ -22,7 +22,8 @@ def describe_objective(host: Host) -> str:
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
     if decay is not None and not decay.joins_gradient:
-        return f"no objective is claimed beside the optimizer's own weight_decay={decay.strength:g}"
+        own = f"{decay.name}={decay.strength:g}"
+        return f"no objective is claimed beside the optimizer's own {own}"
     if decay is not None:
         goal += f" + ½·{decay.strength:g}·Σw² (weight_decay)"
     if host.how == "coupled":
