@@ -314,3 +314,19 @@ def test_a_decay_under_another_name(name: str) -> None:
     assert f'for group in optimizer.param_groups: group["{name}"] = 0.0\n' in found.remedy
     with pytest.warns(UserWarning, match=f"set {name}=0 and write L2.from_weight_decay"):
         Regularizer(model, L2(0.1)).attach(optimizer, how="coupled")
+
+
+def test_while_zeros_are_held_nothing_is_said_of_what_strengths_do() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    regularizer = Regularizer(model, L2(0.1))
+    attachment = regularizer.attach(optimizer, how="decoupled")
+    regularizer.hold_zeros()
+    optimizer.param_groups[0]["weight_decay"] = 0.01
+    assert audit(model, optimizer, regularizer, clip=1.0).ok
+    assert repr(attachment) == (
+        "decoupled in SGD: zeros are held, and no strength acts until release()"
+    )
+    regularizer.release()
+    slugs = [each.slug for each in audit(model, optimizer, regularizer, clip=1.0).findings]
+    assert slugs == ["decay-twice", "strength-not-clipped", "strength-scaled-by-momentum"]

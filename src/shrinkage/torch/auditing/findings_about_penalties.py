@@ -108,7 +108,11 @@ def find_penalty_on_biases(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def find_decay_beside_penalty(snapshot: Snapshot) -> Iterator[Finding]:
-    both = (each for each in snapshot.parameters if each.penalties and each.decay.strength)
+    both = (
+        each
+        for each in snapshot.parameters
+        if each.decay.strength and any(applied.acts for applied in each.penalties)
+    )
     groups = group_by(both, lambda each: (each.optimizer, each.decay.strength, each.square))
     for (optimizer, strength, square), parameters in groups.items():
         decay, penalties = name_own_decay(optimizer, parameters), construct_all(parameters)
@@ -144,7 +148,7 @@ def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:
         group = parameters[0].held_by[0][1]
         steady = steady_step(optimizer, group, 1.0)
         is_scaled = applied.how == "decoupled" and _find_scale(applied, group) == "lr"
-        if is_scaled and steady and steady != 1.0:
+        if applied.acts and is_scaled and steady and steady != 1.0:
             zeros = any(makes_zeros(each.penalty) for _, each in pairs)
             yield note(
                 "strength-scaled-by-momentum",
@@ -193,7 +197,8 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
             if audited.held_by
             and audited.optimizer is optimizer
             and any(
-                scales_strength(
+                applied.acts
+                and scales_strength(
                     applied.how, _find_scale(applied, audited.held_by[0][1]), is_sgd=is_sgd
                 )
                 for applied in audited.penalties
@@ -227,7 +232,7 @@ def find_penalty_at_each_backward(snapshot: Snapshot) -> Iterator[Finding]:
     in_loss = [
         each
         for each in snapshot.parameters
-        if any(applied.how == "loss" for applied in each.penalties)
+        if any(applied.how == "loss" and applied.acts for applied in each.penalties)
     ]
     if in_loss:
         yield note(

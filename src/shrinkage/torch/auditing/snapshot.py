@@ -46,10 +46,15 @@ class AppliedPenalty:
         return None if self.bound is None else self.bound.host
 
     @property
+    def acts(self) -> bool:
+        """Whether it does something: while zeros are held, constraints alone do."""
+        return self.bound is None or self.bound.held is None or self.penalty.traits.is_constrained
+
+    @property
     def square(self) -> float:
-        """The b of its b·Σw², times the regularizer's factor."""
-        factor = 1.0 if self.bound is None else self.bound.factor
-        return factor * self.penalty.split().square
+        """The b of its b·Σw², times the regularizer's factor; 0 while zeros are held."""
+        multiplier = 1.0 if self.bound is None else self.bound.multiplier
+        return multiplier * self.penalty.split().square
 
     def rate(self, optimizer: Optimizer, group: Group, lr: float) -> float | None:
         """The share of a weight that b·Σw² takes in a step, where it is known."""

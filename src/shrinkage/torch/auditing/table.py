@@ -22,7 +22,7 @@ from shrinkage.torch.binding.sparsity import zeros_of
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import note_on_units
 from shrinkage.torch.tensors.kinds import is_sharded, local_shard
-from shrinkage.torch.wording.effects import describe_goal, describe_step
+from shrinkage.torch.wording.effects import ZEROS_ARE_HELD, describe_goal, describe_step
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,8 @@ def _write_headline(bound: BoundModel) -> str:
     count = f"{len(bound.active_parts)} of {len(bound.selected)} parameters penalized"
     model = type(bound.model).__name__
     host = bound.host
-    if bound.held is not None:  # so that nothing is converged to
-        where = "" if host is None else f"{host.how} in {type(host.optimizer).__name__}: "
-        headline = f"{where}zeros are held, and no strength acts until release()"
+    if host is None and bound.held is not None:
+        headline = ZEROS_ARE_HELD
     elif host is None and any(binding.penalty.why_not("gradient") for binding in bound.active):
         headline = (
             'not attached: without a gradient it acts by attach(optimizer, how="proximal") alone'

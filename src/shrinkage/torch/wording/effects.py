@@ -14,11 +14,14 @@ from shrinkage.torch.facts.own_step import Group, buffer_share, full_buffer_shar
 from shrinkage.torch.facts.weight_decay import decay_on, in_steps, steady_step
 from shrinkage.torch.tensors.kinds import local_shard
 
+ZEROS_ARE_HELD = "zeros are held, and no strength acts until release()"
 MINIMUM_OF_J = "the minimum of J = data loss + Ω"
 
 
 def describe_objective(host: Host) -> str:
     """What weights converge to under this host, in a clause that claims no more than is proved."""
+    if host.bound.held is not None:
+        return ZEROS_ARE_HELD
     parameters = (parameter for _, parameter in host.bound.named_parameters())
     goal, decay = describe_goal(host.bound), decay_on(host.optimizer, parameters)
     if decay is not None and not decay.joins_gradient:
