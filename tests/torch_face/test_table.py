@@ -241,3 +241,17 @@ def test_what_was_detached_does_not_claim_to_be_in_the_loss() -> None:
     assert "detached: nothing acts, unless penalty() is added" in repr(regularizer)
     row = regularizer.table()[0]
     assert (row.how, row.one_step) == ("none: detached", "nothing")
+
+
+def test_a_model_without_numbers_has_a_table_and_no_values() -> None:
+    regularizer = Regularizer(nn.Linear(3, 2, device="meta"), GroupLasso(0.1))
+    assert regularizer.table()[0].zeros == "no numbers yet, of 6"
+    for measure in (regularizer.sparsity, regularizer.value):
+        with pytest.raises(ValueError, match="weight is on the meta device, so that it has no"):
+            measure()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script. is deprecated")
+def test_a_scripted_model_has_a_table() -> None:
+    regularizer = Regularizer(torch.jit.script(nn.Linear(3, 2)), GroupLasso(0.1))
+    assert regularizer.table()[0].zeros == "0/6, 0/2 groups"

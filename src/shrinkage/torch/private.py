@@ -94,7 +94,8 @@ def own_parameters(module: nn.Module) -> Mapping[str, Tensor | None]:
     Wrappers such as FSDP change what `named_parameters` gives, but not this.
     """
     try:
-        return module._parameters
+        held = module._parameters
+        return held if isinstance(held, dict) else dict(held.items())  # of a scripted module
     except AttributeError:
         return dict(module.named_parameters(recurse=False, remove_duplicate=False))
 
@@ -102,7 +103,8 @@ def own_parameters(module: nn.Module) -> Mapping[str, Tensor | None]:
 def own_children(module: nn.Module) -> Mapping[str, nn.Module | None]:
     """The modules right below a module by their keys; None where a key stands for none."""
     try:
-        return module._modules
+        held = module._modules
+        return held if isinstance(held, dict) else dict(held.items())
     except AttributeError:
         return dict(module.named_children())
 

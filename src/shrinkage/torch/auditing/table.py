@@ -85,6 +85,8 @@ def _describe(
     if isinstance(binding, EffectiveBinding) and not one_step.startswith("nothing"):
         one_step += ", through the effective weight"
     w = local_shard(part.parameter.detach())
+    if w.is_meta:
+        return penalty, strength, how, one_step, f"no numbers yet, of {w.numel()}"
     zeros = f"{w.numel() - int(torch.count_nonzero(w))}/{w.numel()}"
     if is_sharded(part.parameter):  # a table may be printed by one process alone
         zeros += " in this process"

@@ -23,7 +23,13 @@ from shrinkage.torch.facts.own_step import Group, Metric
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
-from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
+from shrinkage.torch.tensors.kinds import (
+    OwnStep,
+    check_has_numbers,
+    real_dtype,
+    stack_scalars,
+    widest_dtype,
+)
 
 ATTACHED = "_shrinkage_attached"  # attribute of an optimizer: its attachments; copies lose it
 Select = Callable[[nn.Module, Any, Any], list[Selected]]
@@ -170,6 +176,7 @@ class BoundModel:
     def value(self) -> float:
         """factor·Ω(w) as a number, without a graph."""
         self.refresh()
+        self.check_has_numbers()
         values = [binding.number() for binding in self.active]
         numbers = [value for value in values if isinstance(value, float)]
         tensors = [value for value in values if isinstance(value, Tensor)]
@@ -177,6 +184,16 @@ class BoundModel:
         total = torch.tensor(self.multiplier * math.fsum(numbers), dtype=torch.float64)
         check_finite(total, self.active, self.steps, self.factor)
         return float(total)
+
+    def check_has_numbers(self) -> None:
+        """Refuse penalized parameters on the meta device.
+
+        Raises
+        ------
+        ValueError
+        """
+        for part in self.parts:
+            check_has_numbers(part.name, part.parameter)
 
     @property
     def factor(self) -> float:

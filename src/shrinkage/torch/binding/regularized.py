@@ -64,6 +64,7 @@ class Regularized:
     def sparsity(self) -> Sparsity:
         """Exact zeros per penalized parameter, and all-zero groups where its penalty has groups."""
         self.bound.refresh()
+        self.bound.check_has_numbers()
         with torch.no_grad():
             zeros = {
                 binding.name: zeros_of(binding.read_array(), binding.penalty)
