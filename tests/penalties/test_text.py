@@ -137,6 +137,11 @@ def test_bad_text() -> None:
         assert message in str(error.value)
 
 
+def test_a_text_is_a_text() -> None:
+    with pytest.raises(TypeError, match="text must be a str such as .l1:1e-4., got 3"):
+        parse(3)  # type: ignore[arg-type]
+
+
 def test_what_has_no_text_says_so() -> None:
     said = "has no text form: a text can name axes and blocks only"
     for groups in ([[0, 1]], Layout((2, 2), (1,))):

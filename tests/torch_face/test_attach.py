@@ -76,7 +76,7 @@ REFUSED: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
         {"how": "decoupled", "penalty": Lp(0.1, 0.5)},
         "a gradient without bound at 0: use",
     ),
-    (optim.Adam, {"how": "coupled", "penalty": MaxNorm(1)}, "is a constraint and has no gradient"),
+    (optim.Adam, {"how": "coupled", "penalty": MaxNorm(1)}, "weight: MaxNorm(radius=1.0): ‖w_g‖"),
     (optim.Adam, {"how": "decoupled", "penalty": L1(1) + NonNegative()}, "a constraint and has no"),
     (optim.Adam, {"how": "proximal", "penalty": NuclearNorm(1)}, "where each entry has a step of"),
     (

@@ -33,6 +33,8 @@ def parse(text: str, lam: float | None = None) -> Penalty:
 
     Raises
     ------
+    TypeError
+        If `text` is no text.
     ValueError
         For an unknown name or key (with the nearest), for a strength that is missing or no number,
         and for what the penalty itself refuses.
@@ -44,6 +46,8 @@ def parse(text: str, lam: float | None = None) -> Penalty:
     >>> parse("elastic_net:l1_ratio=0.9", lam=0.1)
     ElasticNet(lam=0.1, l1_ratio=0.9): 0.09·Σ|w| + 0.005·Σw²
     """
+    if not isinstance(text, str):
+        raise TypeError(f'text must be a str such as "l1:1e-4", got {text!r}')
     if "@" in text:
         raise ValueError(
             f"{text!r} says how the penalty acts, after the @: leave that out here, and write it "

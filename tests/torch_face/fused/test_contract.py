@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 import fused_twins as twins
-from shrinkage import L1, L2, GroupLasso, LInf, Penalty
+from shrinkage import L1, L2, GroupLasso, LInf, MaxNorm, Penalty
 from shrinkage.torch import SGD, Adam, Regularizer, schedules
 
 Kind = type[SGD] | type[Adam]
@@ -643,3 +643,10 @@ def test_an_option_that_is_a_tensor_may_change_in_place() -> None:
     momentum.fill_(1.5)
     with pytest.raises(ValueError, match="momentum must be < 1 for proximal"):
         optimizer.step()
+
+
+def test_a_refusal_names_the_penalty_as_it_was_written() -> None:
+    model = nn.Linear(3, 2)
+    regularizer = Regularizer(model, MaxNorm(1.0))
+    with pytest.raises(ValueError, match=r"^weight: MaxNorm\(radius=1\.0\): ‖w_g‖ ≤ 1 is a"):
+        SGD(model.parameters(), lr=0.1, penalty=regularizer, how="coupled")

@@ -127,7 +127,7 @@ def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any
         binding.check_gradient()
         return
     plain = callable(metric) or (metric is None and isinstance(optimizer, torch.optim.SGD))
-    reason = binding.penalty.why_not("prox" if plain else "metric")
+    reason = binding.why_not("prox" if plain else "metric")
     if reason is not None:
         raise ValueError(f"{binding.name}: {reason}")
     if binding.read_array().is_complex() and not plain:

@@ -93,9 +93,14 @@ class Binding(ABC):
         ------
         ValueError
         """
-        reason = self.penalty.why_not("gradient")
+        reason = self.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
+
+    def why_not(self, what: str) -> str | None:
+        """`Penalty.why_not`, which tells of the penalty as it was written."""
+        reason = self.penalty.why_not(what)
+        return None if reason is None else self.written.why_not(what) or reason
 
     def value(self, w: Tensor) -> Tensor:
         """Ω of the array, or of another one in its place.

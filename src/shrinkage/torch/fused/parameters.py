@@ -197,6 +197,9 @@ def check_entry(entry: Entry, is_euclidean: bool) -> None:
     in_metric = entry.how == "proximal" and not is_euclidean
     needed = "metric" if in_metric else "prox" if entry.how == "proximal" else "gradient"
     reason = penalty.why_not(needed)
+    if reason is not None and entry.bound is not None:  # as it was written
+        bindings = entry.bound.bindings
+        reason = next(b.why_not(needed) for b in bindings if b.name == entry.name)
     if in_metric and entry.parameter.is_complex():
         reason = reason or (
             "a complex parameter: Adam gives its real and imaginary parts different steps, in "

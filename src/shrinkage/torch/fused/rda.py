@@ -106,11 +106,7 @@ class RDA(SelfClipping, Optimizer):
                     )
                 if part.parameter not in held:
                     raise ValueError(f"RDA does not hold {part.name}, which is penalized")
-        for single in (
-            [penalty]
-            if isinstance(penalty, Penalty)
-            else [b.penalty for b in penalty.bound.bindings]
-        ):
+        for single in [penalty] if isinstance(penalty, Penalty) else penalty.bound.bindings:
             reason = single.why_not("metric")
             if reason is not None:
                 raise ValueError(f"penalty: {reason}")
