@@ -138,7 +138,7 @@ def test_bad_text() -> None:
 
 
 def test_a_text_is_a_text() -> None:
-    with pytest.raises(TypeError, match="text must be a str such as .l1:1e-4., got 3"):
+    with pytest.raises(TypeError, match="text must be a str such as"):
         parse(3)  # type: ignore[arg-type]
 
 
