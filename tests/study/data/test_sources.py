@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.generated import make_friedman, make_spiral
@@ -162,5 +163,7 @@ def test_arrays_and_frames_of_other_libraries():
     assert list(read_source((named, [[0], [1]])).frame.columns) == ["size", "y"]
     with pytest.raises(UsageError, match=r"got \(3, 3\) and \(2,\)"):
         read_source((np.eye(3), np.arange(2)))
+    with pytest.raises(UsageError, match=r"X is a sparse matrix, and .* give X\.toarray\(\)"):
+        read_source((csr_array(np.eye(3)), np.arange(3)))
     with pytest.raises(UsageError, match=r"data must be a name, a path, .* got ndarray"):
         read_source(np.eye(3))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from shrinkage.study import UsageError, load_model
 from shrinkage.study.data.sources import read_source
@@ -175,6 +176,7 @@ def test_an_array_has_the_columns_of_training(tmp_path):
     np.testing.assert_array_equal(
         model.predict(X), model.predict(pd.DataFrame(X, columns=["x0", "x1", "x2"]))
     )
+    np.testing.assert_array_equal(model.predict(torch.tensor(X)), model.predict(X))
     with pytest.raises(UsageError, match=r"shape \(rows, 3\) if it is an array, got \(80, 2\)"):
         model.predict(X[:, :2])
 

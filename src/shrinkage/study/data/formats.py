@@ -98,8 +98,10 @@ def frame_from_arrays(X: object, y: object) -> pd.DataFrame:
     Raises
     ------
     NoTableError
-        For shapes other than (rows, features) and (rows,).
+        For shapes other than (rows, features) and (rows,), and for a sparse matrix.
     """
+    if callable(getattr(X, "toarray", None)):
+        raise NoTableError("X is a sparse matrix, and columns are read whole: give X.toarray()")
     features: Any = X if isinstance(X, pd.DataFrame) else np.asarray(X)
     target = np.asarray(y)
     if features.ndim == 1:

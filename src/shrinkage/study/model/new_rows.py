@@ -81,7 +81,8 @@ def read_new_rows(
 
 def _name_array(data: Any, readings: Sequence[Reading]) -> Any:
     """An array as a frame with the names of the training table's features."""
-    if not isinstance(data, np.ndarray | list):
+    is_table = isinstance(data, pd.DataFrame) or callable(getattr(data, "to_pandas", None))
+    if is_table or not (isinstance(data, list) or callable(getattr(data, "__array__", None))):
         return data
     array = np.asarray(data)
     names = [r.name for r in readings if r.role == "feature" or r.role == "left out"]
