@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from shrinkage import L1, L2, MCP, Box, ElasticNet, GroupLasso, NuclearNorm
-from shrinkage.sklearn import MLPClassifier, MLPRegressor
+from shrinkage.sklearn import MLPClassifier, MLPRegressor, MLPRegressorCV
 
 CANCER, LABELS = load_breast_cancer(return_X_y=True, as_frame=True)
 SCALED = pd.DataFrame(StandardScaler().fit_transform(CANCER), columns=CANCER.columns)
@@ -200,6 +200,9 @@ def test_bad_arguments_are_told(arguments, message):
 def test_bad_data_are_told():
     with pytest.raises(ValueError, match="squares are too large; standardize them"):
         MLPRegressor((), penalty="l1:0.1").fit(X, Y * 1e200)
+    for make in (MLPRegressor, MLPRegressorCV):
+        with pytest.raises(ValueError, match="X has values whose squares are too large; standard"):
+            make(()).fit(X * 1e200, Y)
     with pytest.raises(ValueError, match="sample_weight must be >= 0, got -1"):
         MLPRegressor(()).fit(X, Y, sample_weight=-np.ones(200))
     with pytest.raises(ValueError, match="classes must be passed on the first call"):

@@ -17,8 +17,15 @@ DENSE_SIZE = 400  # of a Gram matrix whose eigenvalues are computed in full
 
 
 class Design:
-    """The inputs (samples, inputs), dense or sparse, with the samples' shares."""
+    """The inputs (samples, inputs), dense or sparse, with the samples' shares.
 
+    Raises
+    ------
+    ValueError
+        If their squares are not finite.
+    """
+
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused
     def __init__(self, X: Any, shares: Array, *, centered: bool) -> None:
         self.shares, self.original = shares, X
         self.n_samples, self.n_inputs = X.shape
@@ -29,6 +36,8 @@ class Design:
         self._shift = self.means if is_sparse else np.zeros(self.n_inputs)
         squares = self.matrix.power(2) if is_sparse else self.matrix**2
         variances = np.asarray(squares.T @ shares) - self._shift**2
+        if not np.isfinite(variances).all():
+            raise ValueError("X has values whose squares are too large; standardize them")
         sizes = np.abs(self.means) + np.sqrt(np.maximum(variances, 0.0))
         is_constant = variances <= (CONSTANT * sizes) ** 2
         if is_sparse:  # the difference of squares has lost its digits there
