@@ -1,5 +1,7 @@
 """`solve` against scikit-learn's solvers, and against what holds at a minimum."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -140,6 +142,16 @@ def test_strongest_is_where_the_first_weight_enters(penalty_at):
     lam = strongest(X, y, penalty_at)
     assert not solve(X, y, penalty_at(lam)).weights.any()
     assert solve(X, y, penalty_at(0.999 * lam)).weights.any()
+
+
+@pytest.mark.parametrize("unit", [1e-27, 1e50])
+def test_strongest_is_in_the_units_of_the_inputs(unit):
+    X, y = standardized(DIABETES[0]), DIABETES[1]
+    assert strongest(X * unit, y, L1) == pytest.approx(strongest(X, y, L1) * unit, rel=1e-9)
+    classes = (y > y.mean()).astype(float)
+    penalty_at, loss = partial(GroupLasso, groups="in"), "binary_log_loss"
+    top = strongest(X, classes, penalty_at, loss) * unit
+    assert strongest(X * unit, classes, penalty_at, loss) == pytest.approx(top, rel=1e-9)
 
 
 def test_classes_that_inputs_separate_are_told():

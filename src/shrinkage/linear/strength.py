@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from shrinkage.linear.solving import make_problem
 from shrinkage.penalties import Penalty
 
 DOUBLINGS = 60
+LEAST_SHARE = 1e-12  # of the first strength with nothing left
+FAR = 6.0  # powers of ten between derivatives in the units of X and in standardized ones
 BISECTIONS = 50
 RIDGE_SHARE = 10.0  # of the largest curvature: where squares alone leave next to nothing
 
@@ -51,18 +54,40 @@ def strongest(
         problem.penalty = penalty_at(lam)
         return not problem.proximal_step(problem.null)[:-1].any()
 
-    high = problem.size or 1.0
-    for _ in range(DOUBLINGS):
-        if is_empty(high):
-            break
-        high *= 2.0
-    else:
+    starts = [problem.size or 1.0]
+    derivative = float(np.abs(problem.gradient(problem.null)[:-1]).max(initial=0.0))
+    if derivative and abs(math.log10(derivative / starts[0])) > FAR:  # in the units of X
+        starts.append(derivative)
+    bracket = _find_bracket(is_empty, starts)
+    if bracket is None:
         return RIDGE_SHARE * problem.loss.curvature * float(np.max(problem.design.variances))
-    low = high
-    while is_empty(low) and low > high * 1e-12:
-        low /= 2.0
-    high = low * 2.0
+    low, high = bracket
     for _ in range(BISECTIONS):
         middle = (low + high) / 2.0
         low, high = (low, middle) if is_empty(middle) else (middle, high)
     return high
+
+
+def _find_bracket(
+    is_empty: Callable[[float], bool], starts: Sequence[float]
+) -> tuple[float, float] | None:
+    """Strengths with something and with nothing left, near one of `starts`.
+
+    They are the least that were tried where nothing is left at any, and None where there is
+    something at all.
+    """
+    least = None
+    for high in starts:
+        for _ in range(DOUBLINGS):
+            if is_empty(high):
+                break
+            high *= 2.0
+        else:
+            continue
+        low = high
+        while is_empty(low) and low > high * LEAST_SHARE:
+            low /= 2.0
+        if not is_empty(low):
+            return low, 2.0 * low
+        least = least or (low, 2.0 * low)
+    return least
