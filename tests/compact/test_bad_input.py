@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.prune import l1_unstructured
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from compact.networks import Attention, relative_error, stir
@@ -45,6 +46,11 @@ def test_the_example_has_to_fit(example: Any, why: str) -> None:
         (nn.ReLU, TypeError, "torch.nn.Module, got the class ReLU: make one"),
         (nn.Linear(3, 4, device="meta"), ValueError, "weight is on the meta device"),
         (nn.LazyLinear(4), ValueError, "weight is not initialized yet: call the model once"),
+        (
+            nn.Sequential(l1_unstructured(nn.Linear(3, 4), "weight", 0.5)),
+            ValueError,
+            r"but 0\.weight is computed from others: call torch\.nn\.utils\.prune\.remove",
+        ),
     ],
 )
 def test_the_model_has_to_hold_numbers(model: Any, error: type[Exception], why: str) -> None:

@@ -43,6 +43,14 @@ def check_model(model: object, optimizer: object) -> None:
                 f"model must hold numbers, but {key} is {where}: call the model once or load its "
                 "weights before it is compacted"
             )
+    for path, module in model.named_modules():
+        for key, value in vars(module).items():
+            if isinstance(value, Tensor) and value.grad_fn is not None:  # which torch cannot copy
+                raise ValueError(
+                    f"model must hold its weights as parameters, but {f'{path}.{key}'.lstrip('.')} "
+                    "is computed from others: call torch.nn.utils.prune.remove(module, "
+                    f"{key!r}) if it is pruned, or detach it"
+                )
     if optimizer is None:
         return
     if not isinstance(optimizer, Optimizer):
