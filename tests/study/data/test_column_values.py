@@ -9,8 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from shrinkage.study.data.column_reading import Reading
 from shrinkage.study.data.column_values import read_column
 from shrinkage.study.data.infer_readings import infer_readings
+from shrinkage.study.data.parse_date import EXAMPLES, PATTERNS, parse_days
 from shrinkage.study.errors import UsageError
 
 ROWS = 60
@@ -208,3 +210,15 @@ def test_a_reading_reads_another_table_by_the_same_rules():
         read_column(readings["price"], pd.Series(["€5"]))
     with pytest.raises(UsageError, match="column 'when' holds numbers, but is read as dates"):
         read_column(readings["when"], pd.Series([5.0]))
+
+
+def test_a_date_in_another_order_is_told_with_an_example():
+    reading = Reading("when", "date", order="day", origin="2020-01-01")
+    with pytest.raises(UsageError, match="'2021-05-06', but is read as dates such as 31/12/2020"):
+        read_column(reading, pd.Series(["05/01/2020", "2021-05-06"]))
+
+
+def test_the_examples_of_dates_are_of_their_order():
+    days = {order: parse_days(text, order) for order, text in EXAMPLES.items()}
+    assert days.keys() == PATTERNS.keys()
+    assert None not in days.values()

@@ -13,7 +13,7 @@ from pandas.api import types
 from pyarrow import compute
 
 from shrinkage.study.data.column_reading import KINDS, Reading
-from shrinkage.study.data.parse_date import EPOCH, parse_days, parse_duration
+from shrinkage.study.data.parse_date import EPOCH, EXAMPLES, parse_days, parse_duration
 from shrinkage.study.data.parse_number import MISSING, parse_number
 from shrinkage.study.errors import UsageError
 
@@ -140,9 +140,12 @@ def _read_texts(reading: Reading, column: pd.Series) -> np.ndarray:
         parse = cell_parser(reading)
         parsed = [parse(text) for text in known]
         if None in parsed:
+            kind = KINDS[reading.kind]
+            if reading.kind == "date":
+                kind += f" such as {EXAMPLES[reading.order]}"
             raise UsageError(
                 f"column {reading.name!r} holds {known[parsed.index(None)]!r}, but is read as "
-                f"{KINDS[reading.kind]}: write it like the other cells, or empty it"
+                f"{kind}: write it like the other cells, or empty it"
             )
         numbers = np.array(parsed, dtype=float)
     values = np.full(len(distinct) + 1, np.nan)

@@ -35,6 +35,14 @@ DATES = {
         r"Q(?P<quarter>[1-4])[-\s]?(?P<year>\d{4})",
     ],
 }
+EXAMPLES = {
+    "digits": "20201231",
+    "iso": "2020-12-31",
+    "day": "31/12/2020",
+    "month": "12/31/2020",
+    "name": "31 Dec 2020",
+    "quarter": "2020-Q4",
+}
 PATTERNS = {
     order: [re.compile(shape, re.IGNORECASE) for shape in shapes] for order, shapes in DATES.items()
 }
