@@ -8,7 +8,7 @@ import warnings
 
 # Between a user's line and this library: what calls its hooks, estimators and callbacks.
 PASSED = re.compile(
-    r"(shrinkage|torch|sklearn|joblib|skorch|lightning|pytorch_lightning|accelerate|transformers"
+    r"(shrinkage|torch|sklearn|joblib|skorch|(pytorch_)?lightning(_fabric)?|accelerate|transformers"
     r"|ignite|contextlib)(\.|$)"
 )
 
