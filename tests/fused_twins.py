@@ -73,20 +73,6 @@ def torch_operations() -> Iterator[None]:
         yield
 
 
-# As `torch_operations`, at the top of a script that another process runs: no loop is for shards.
-BY_TORCH = """
-from shrinkage.torch.fused import engine
-find_obstacle = engine.find_obstacle
-
-def leave_to_torch(rule, states, entry):
-    found = find_obstacle(rule, states, entry)
-    assert found or not hasattr(entry.parameter, "full_tensor")
-    return found or "nothing is compiled in this test"
-
-engine.find_obstacle = leave_to_torch
-"""
-
-
 def attached(
     model: nn.ParameterDict,
     kind: type[Optimizer],

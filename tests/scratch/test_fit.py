@@ -183,10 +183,13 @@ def test_penalties(optimizer: tuple[str, str], penalty: Penalty, engines: Chosen
 
 @pytest.mark.quick_where(engines=["layers"])
 def test_ways_and_strengths_of_layers_stay_apart(engines: Chosen) -> None:
+    """With penalties whose loops `test_penalties` compiles."""
+
     def mixed() -> Network:
-        first = dense(4, 6, 1, weight_penalty=L1(0.02), how="proximal", bias_penalty=L2(0.3))
-        second = dense(6, 5, 2, weight_penalty=L1(0.001) + L2(0.1), bias_penalty=L1(0.01))
-        third = dense(5, 5, 3, weight_penalty=GroupLasso(0.02), how="proximal")
+        weak, strong = L1(0.001) + L2(0.1), L1(0.02) + L2(0.01)
+        first = dense(4, 6, 1, weight_penalty=strong, how="proximal", bias_penalty=weak)
+        second = dense(6, 5, 2, weight_penalty=GroupLasso(0.02, "in"))
+        third = dense(5, 5, 3, weight_penalty=weak, how="proximal")
         layers = [first, ReLU(), second, ReLU(), third, ReLU(), dense(5, 3, 4)]
         return Network(layers, loss=SoftmaxCategoricalCrossEntropy(), optimizer=ADAM())
 

@@ -21,7 +21,7 @@ from shrinkage.torch import RDA, Joint, Regularizer
 LASSO = L1(0.12)
 GROUPS = tuple((unit, unit + 5) for unit in range(5))
 SLOW = {"RAdam", "RMSprop", "RMSprop momentum", "Adadelta"}  # to come to a rest
-SLOW |= {"SGD foreach", "SGD fused", "Adam foreach", "Adam fused"}  # not, but the same step
+SLOW |= {"SGD foreach", "SGD fused", "Adam foreach", "Adam fused", "AdamW"}  # the same step
 
 
 @cache
@@ -55,7 +55,7 @@ class Parts(nn.Module):
         return torch.cat([one.detach()[:, 0] for one in self.parts])
 
 
-def descend(model: Parts, optimizer: Any, clip: Any = None, steps: int = 700) -> np.ndarray:
+def descend(model: Parts, optimizer: Any, clip: Any = None, steps: int = 450) -> np.ndarray:
     """On full batches, lr constant for half the steps, then on a line to 0."""
     first = [group["lr"] for group in optimizer.param_groups]
     for step in range(steps):
@@ -81,7 +81,7 @@ def check_converged(w: np.ndarray, penalty: Penalty, how: str) -> None:
     ("name", "how"),
     [
         *((name, "proximal") for name in STEADY if name not in SLOW),
-        *((name, "coupled") for name in ("SGD momentum", "Adam", "AdamW", "Adagrad")),
+        *((name, "coupled") for name in ("SGD momentum", "Adam", "Adagrad")),
     ],
 )
 @pytest.mark.usefixtures("torch_operations")
@@ -107,12 +107,20 @@ def test_clipping_by_torch_leads_elsewhere(name: str, how: str) -> None:
     model = Parts(10)
     optimizer = factory(name)(model.parameters())
     Regularizer(model, LASSO, on="all").attach(optimizer, how=how)
-    w = descend(model, optimizer, lambda p: clip_grad_norm_(p, half_norm(LASSO)))
+    w = descend(model, optimizer, lambda p: clip_grad_norm_(p, half_norm(LASSO)), steps=300)
     assert np.abs(w - minimum(LASSO)).max() > 0.05
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "how"), covering(INSIDE, ["coupled", "proximal"]))
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("shrinkage SGD momentum", "proximal"),
+        ("shrinkage SGD Nesterov", "coupled"),
+        ("shrinkage Adam", "coupled"),
+        ("shrinkage Adam amsgrad", "proximal"),
+    ],
+)
 def test_a_penalty_inside_converges_there_too(name: str, how: str) -> None:
     norm = half_norm(LASSO)
     model = Parts(10)
@@ -128,6 +136,7 @@ def test_a_penalty_inside_converges_there_too(name: str, how: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")
 @pytest.mark.parametrize("penalty", [L1(0.12), L2(0.1)], ids=str)
 def test_decoupled_under_sgd_converges_there_too(penalty: Penalty) -> None:
     norm = half_norm(penalty)
@@ -151,7 +160,7 @@ def test_dual_averaging_converges_there_too() -> None:
         model = Parts(10)
         regularizer = Regularizer(model, LASSO, on="all")
         optimizer = RDA(model.parameters(), 0.5, penalty=regularizer, max_norm=max_norm)
-        for _ in range(1500):
+        for _ in range(700):
             model.evaluate()
             if max_norm is None:
                 regularizer.clip_grad_norm_(model.parameters(), norm)
@@ -179,7 +188,7 @@ def test_each_part_of_a_joint_may_be_clipped_to_its_own_norm(name: str) -> None:
         for one, norm in zip(parameters, norms, strict=True):
             regularizer.clip_grad_norm_(one, norm)
 
-    w = descend(model, optimizer, clip, steps=1000)
+    w = descend(model, optimizer, clip, steps=600)
     assert np.abs(w - target).max() < 1e-6
     assert ((w == 0) == (target == 0)).all()
     assert 0 < (target == 0).sum() < 10

@@ -3,6 +3,7 @@
 SHRINKAGE_GRID=full runs more penalties and strengths under every optimizer.
 """
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from diabetes import GROUPS, fit, minimum, normal_equations
+from fused_twins import torch_operations
 from grid import FULL, covering
 from optimizer_cases import INSIDE, STEADY, factory
 from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
@@ -22,6 +24,7 @@ OPTIMIZERS = [
     name for name in (*STEADY, *INSIDE) if FULL or not name.endswith(("foreach", "fused"))
 ]
 FEW = OPTIMIZERS if FULL else ["SGD momentum", "Adam", "Adagrad"]  # one for each kind of step
+# With compiled loops; of the others `fused` shows that their steps are those of torch operations.
 OURS = list(INSIDE) if FULL else ["shrinkage SGD momentum", "shrinkage Adam"]
 SINGLE = [L1(0.1), ElasticNet(0.2), L2(0.05)]
 SPARSE_GROUPS = L1(0.06) + GroupLasso(0.12, GROUPS)
@@ -44,8 +47,10 @@ def assert_rests(weights: np.ndarray, target: np.ndarray, tolerance: float) -> N
 @pytest.mark.quick_where(optimizer=["SGD", "shrinkage Adam"])
 @pytest.mark.parametrize(("optimizer", "penalty"), covering(OPTIMIZERS, SINGLE), ids=str)
 def test_proximal_converges_to_scikit_learns_minimum(optimizer: str, penalty: Penalty) -> None:
-    steps = 3 * STEPS // 2 if isinstance(penalty, L2) else STEPS
-    weights, said = fit(factory(optimizer), penalty, "proximal", steps=steps)
+    steps = STEPS if optimizer in SLOW else 3 * STEPS // 5
+    steps = 3 * steps // 2 if isinstance(penalty, L2) else steps
+    with nullcontext() if optimizer in OURS else torch_operations():
+        weights, said = fit(factory(optimizer), penalty, "proximal", steps=steps)
     target = minimum(penalty)
     assert_rests(weights, target, 1e-6)
     assert ((weights == 0) == (target == 0)).all()
@@ -53,9 +58,8 @@ def test_proximal_converges_to_scikit_learns_minimum(optimizer: str, penalty: Pe
     assert "converges to the minimum of J = data loss + Ω; exact zeros" in said
 
 
-@pytest.mark.quick_where(optimizer=["Adam"], case=[GROUPED[0]])
-@pytest.mark.parametrize("case", GROUPED, ids=str)
-@pytest.mark.parametrize("optimizer", FEW)
+@pytest.mark.quick_where(optimizer=["Adam"])
+@pytest.mark.parametrize(("optimizer", "case"), covering(FEW, GROUPED), ids=str)
 @pytest.mark.usefixtures("torch_operations")
 def test_proximal_groups_converge_to_the_minimum(
     optimizer: str, case: tuple[Penalty, tuple[int, ...]]
@@ -71,8 +75,9 @@ def test_proximal_groups_converge_to_the_minimum(
 
 @pytest.mark.quick_where(optimizer=["SGD momentum"])
 @pytest.mark.parametrize(
-    ("optimizer", "how"), [*((name, "coupled") for name in (*FEW, *OURS)), ("SGD", "loss")]
+    ("optimizer", "how"), [*((name, "coupled") for name in FEW), ("SGD", "loss")]
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_squares_in_the_gradient_converge_to_the_ridge(optimizer: str, how: str) -> None:
     weights, _ = fit(factory(optimizer), L2(0.05), how, steps=700)
     assert_rests(weights, minimum(L2(0.05)), 1e-6)
@@ -81,8 +86,9 @@ def test_squares_in_the_gradient_converge_to_the_ridge(optimizer: str, how: str)
 @pytest.mark.quick_where(optimizer=["Adam"])
 @pytest.mark.parametrize(
     ("optimizer", "how"),
-    covering(["SGD", "SGD momentum", "Adam", "Adagrad", "NAdam"], ["loss", "coupled"]),
+    covering(["SGD momentum", "Adam", "Adagrad"], ["loss", "coupled"]),
 )
+@pytest.mark.usefixtures("torch_operations")
 def test_the_subgradient_comes_near_the_lasso_without_a_zero(optimizer: str, how: str) -> None:
     weights, _ = fit(factory(optimizer), L1(0.1), how, steps=800)
     assert_rests(weights, minimum(L1(0.1)), 1e-3)  # weights hop across 0 by a step's length
@@ -103,6 +109,7 @@ DECOUPLED: dict[str, tuple[dict[str, Any], float, str]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")
 @pytest.mark.parametrize(
     ("name", "penalty"),
     covering(DECOUPLED, [L1(0.1), L2(0.05), ElasticNet(0.2), GroupLasso(0.17, GROUPS)]),
@@ -111,7 +118,8 @@ DECOUPLED: dict[str, tuple[dict[str, Any], float, str]] = {
 def test_decoupled_sgd_converges_where_its_attachment_says(name: str, penalty: Penalty) -> None:
     options, share, said = DECOUPLED[name]
     optimizer = partial(torch.optim.SGD, **options)
-    weights, sentence = fit(optimizer, penalty, "decoupled", steps=2000, scale="lr")
+    steps = 2000 if isinstance(penalty, L2) else 700
+    weights, sentence = fit(optimizer, penalty, "decoupled", steps=steps, scale="lr")
     assert sentence.endswith(said)
     target = minimum(times(penalty, share))
     assert_rests(weights, target, 1e-6)
@@ -131,17 +139,18 @@ def times(penalty: Penalty, share: float) -> Penalty:
 
 @pytest.mark.slow
 def test_adam_decoupled_claims_no_objective() -> None:
-    weights, said = fit(factory("Adam"), L2(0.05), "decoupled", steps=1500)
+    weights, said = fit(factory("Adam"), L2(0.05), "decoupled", steps=500)
     assert said.endswith("no objective is claimed for what it converges to")
     assert np.abs(weights - minimum(L2(0.05))).max() > 0.01
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")
 def test_weight_decay_inside_adds_half_of_it_to_the_objective() -> None:
     for name in ("SGD momentum", "Adam", "NAdam", "Adagrad"):
         optimizer = partial(factory(name), weight_decay=0.1)
         with pytest.warns(UserWarning, match=r"adds ½·0.1·Σw² to J"):
-            weights, _ = fit(optimizer, L1(0.1), "proximal", steps=1000)
+            weights, _ = fit(optimizer, L1(0.1), "proximal", steps=600)
         assert_rests(weights, minimum(ElasticNet(0.2, l1_ratio=0.5)), 1e-6)
 
 
@@ -157,8 +166,8 @@ def test_sparse_adam_converges_to_the_minimum(penalty: Penalty, target: Penalty)
     optimizer = torch.optim.SparseAdam(embedding.parameters(), lr=0.02)
     Regularizer(embedding, penalty).attach(optimizer, how="proximal")
     A, b = (torch.tensor(part) for part in normal_equations())
-    for step in range(1500):
-        optimizer.param_groups[0]["lr"] = 0.02 * min(1.0, 2 * (1 - step / 1500))
+    for step in range(600):
+        optimizer.param_groups[0]["lr"] = 0.02 * min(1.0, 2 * (1 - step / 600))
         gradient = A @ embedding.weight.detach() - b[:, None]
         embedding.weight.grad = torch.sparse_coo_tensor(
             torch.arange(10)[None], gradient, check_invariants=True

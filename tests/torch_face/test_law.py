@@ -6,7 +6,7 @@ import pytest
 
 import law
 from grid import FULL
-from shrinkage import MCP, NonNegative
+from shrinkage import MCP, Lp, NonNegative, Orthogonality
 
 pytestmark = pytest.mark.usefixtures("torch_operations")
 
@@ -25,6 +25,16 @@ def covered() -> list[law.Row]:
     return every if FULL else [few[number % len(few)] for (number, _), few in rows.items()]
 
 
+def enough(row: law.Row) -> float:
+    """The share of the steps in which the row comes as near as its tolerance."""
+    if row.case.solver is None:
+        takes_all = isinstance(row.case.penalty, Orthogonality) or row.case.penalty in QUICK
+        return 1.0 if takes_all else 0.5
+    if isinstance(row.case.penalty, Lp) and row.case.steps > 1500:
+        return 0.5 if row.how == "decoupled" else 0.15
+    return 2 / 3 if row.how == "decoupled" else 1 / 3
+
+
 QUICK = (NonNegative(), MCP(0.1, gamma=3.0))
 
 
@@ -37,8 +47,7 @@ QUICK = (NonNegative(), MCP(0.1, gamma=3.0))
     ids=str,
 )
 def test_it_converges_to_the_minimum_of_its_objective(row: law.Row) -> None:
-    known = 2 / 3 if row.how == "decoupled" else 1 / 3
-    distance, zeros = row.run(haste=1.0 if row.case.solver is None else known)
+    distance, zeros = row.run(haste=enough(row))
     assert distance < row.tolerance
     assert zeros
 

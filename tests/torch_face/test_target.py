@@ -1,11 +1,8 @@
 """A wanted share of zeros: reached exactly, along its ramp, and held."""
 
 import copy
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import shrinkage.torch
-from fused_twins import BY_TORCH
 from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
@@ -480,70 +476,6 @@ def test_the_ramp_and_the_floors() -> None:
     assert target.most(goal, 1000, by_groups=False) == 980
     assert target.most(goal, 10, by_groups=False) == 9
     assert target.most(goal, 100, by_groups=True) == 95
-
-
-SHARDED = """
-import sys, warnings
-import torch, torch.distributed as dist
-from torch import nn
-from torch.distributed.fsdp import fully_shard
-from shrinkage import L0, L1, GroupL0
-from shrinkage.torch import Regularizer
-rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-torch.set_num_threads(1)
-warnings.filterwarnings("ignore")
-dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=world)
-mesh = dist.device_mesh.init_device_mesh("cpu", (world,))
-x = torch.linspace(-1, 1, 48).view(8, 6).sin().double()
-
-def run(shard, penalty, tie):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 21), nn.Tanh(), nn.Linear(21, 5)).double()
-    if tie:
-        for w in model.parameters():
-            nn.init.constant_(w, 0.5)
-    if shard:
-        fully_shard(model, mesh=mesh)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    regularizer = Regularizer(model, penalty)
-    regularizer.attach(optimizer, "proximal", target=0.6, target_start=1, target_steps=6)
-    for _ in range(10):
-        optimizer.zero_grad()
-        (model(x) - x[:, :5] ** 2).square().mean().backward()
-        optimizer.step()
-    weights = [w.full_tensor() if shard else w for w in model.parameters()]
-    regularizer.release()
-    return [w.detach() for w in weights], regularizer.sparsity(), regularizer.factor
-
-for penalty in (L0(1.0), L1(0.01), GroupL0(1.0), GroupL0(1.0, "in")):
-    for tie in (False, True):
-        plain, zeros, factor = run(False, penalty, tie)
-        shards, sharded_zeros, sharded_factor = run(True, penalty, tie)
-        assert zeros == sharded_zeros or tie and zeros.zeros == sharded_zeros.zeros, penalty
-        if not tie:
-            for a, b in zip(plain, shards, strict=True):
-                assert torch.allclose(a, b, atol=1e-9, rtol=0), penalty
-            assert abs(factor - sharded_factor) <= 1e-6 * factor
-print("fine")
-"""
-
-
-@pytest.mark.slow
-def test_the_share_is_over_all_shards(tmp_path: Path) -> None:
-    store = str(tmp_path / "store")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", BY_TORCH + SHARDED, str(rank), "2", store],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in processes:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said
-        assert said.strip().endswith("fine")
 
 
 def test_the_table_says_what_a_step_does_before_the_target_on_its_ramp_and_after_it() -> None:

@@ -269,6 +269,7 @@ def test_tied_weights_take_the_units_of_the_layer_whose_name_matched() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")
 def test_a_neuron_of_a_network_dies_whole() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))

@@ -8,20 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from shrinkage import L1, L2, ElasticNet, GroupLasso, Penalty
+from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.torch.tensors.kinds import OwnStep
 from shrinkage.torch.tensors.updates import BLOCK, limited_prox, prox_
 
 pytestmark = pytest.mark.slow
 
-PENALTIES = [
-    L1(0.1),
-    L2(0.1),
-    ElasticNet(0.1),
-    L1(0.1) + L2(0.3),
-    GroupLasso(0.1),
-    L1(0.05) + GroupLasso(0.1) + L2(0.1),
-]
+PENALTIES = [L1(0.1), GroupLasso(0.1), L1(0.05) + GroupLasso(0.1) + L2(0.1)]
 
 
 def tensors(dtype: torch.dtype, *, small: bool) -> tuple[Tensor, Tensor]:
