@@ -9,6 +9,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -608,8 +609,16 @@ def test_inside_a_compiled_training_step(kind: Kind, options: dict[str, Any]) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
-@both
-def test_torchs_way_may_be_compiled(kind: Kind, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "backend"),
+    [(SGD, {"lr": 0.1}, "inductor"), *((*row.values, "eager") for row in KINDS)],
+)
+def test_torchs_way_may_be_compiled(
+    kind: Kind, options: dict[str, Any], backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short step down to machine code, which takes long; longer ones are traced and cut."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
     results = []
     for compiled in (False, True):
         model = twins.strided(twins.parameters({"w": (4, 5)}, torch.float32))
