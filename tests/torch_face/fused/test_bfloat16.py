@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import fused_twins as twins
+from grid import FULL
 from plain_loops import plain_loops
 from shrinkage import L1, L2, ElasticNet, GroupLasso, LogSum, Penalty
 from shrinkage.kernels.intrinsics import load, round_to, store, widen
@@ -24,9 +26,14 @@ SHAPES = {"matrix": (6, 5), "long": (5000,)}
 SGD_OPTIONS: tuple[Any, dict[str, Any]] = torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}
 ADAM_OPTIONS: tuple[Any, dict[str, Any]] = torch.optim.Adam, {"lr": 0.1}
 KINDS: list[Any] = [pytest.param(*SGD_OPTIONS, id="SGD"), pytest.param(*ADAM_OPTIONS, id="Adam")]
-CASES = [
+COMPILED = [
     (L1(0.1), "proximal", *ADAM_OPTIONS),
     (L1(0.1), "proximal", *SGD_OPTIONS),
+    (GroupLasso(0.1), "proximal", *ADAM_OPTIONS),
+    (GroupLasso(0.1, "in"), "proximal", *ADAM_OPTIONS),
+    (ElasticNet(0.2), "proximal", *SGD_OPTIONS),
+]
+PLAIN = [  # what is widened and rounded is the same in all of them
     (L1(0.1), "coupled", *ADAM_OPTIONS),
     (L1(0.1), "decoupled", *SGD_OPTIONS),
     (GroupLasso(0.1), "coupled", *SGD_OPTIONS),
@@ -35,7 +42,6 @@ CASES = [
     (GroupLasso(0.1, "in"), "coupled", *ADAM_OPTIONS),
     (GroupLasso(0.1, "in"), "decoupled", *SGD_OPTIONS),
     (GroupLasso(0.1, "in"), "proximal", *ADAM_OPTIONS),
-    (ElasticNet(0.2), "proximal", *SGD_OPTIONS),
     (LogSum(0.1, 0.3), "proximal", *ADAM_OPTIONS),
 ]
 
@@ -81,7 +87,7 @@ def compare(
 
 
 @pytest.mark.quick_where(kind=["SGD"], penalty=[L1(0.1)], how=["proximal"])
-@pytest.mark.parametrize(("penalty", "how", "kind", "options"), CASES, ids=str)
+@pytest.mark.parametrize(("penalty", "how", "kind", "options"), COMPILED, ids=str)
 def test_it_is_the_float32_step_rounded_once(
     penalty: Penalty, how: str, kind: type[Optimizer], options: dict[str, Any]
 ) -> None:
@@ -90,13 +96,18 @@ def test_it_is_the_float32_step_rounded_once(
     assert len(model) == len(optimizer.engine_report().in_one_pass)
 
 
-@pytest.mark.parametrize("penalty", [GroupLasso(0.1), GroupLasso(0.1, "in")], ids=str)
-def test_so_are_groups_in_loops_of_plain_python(
-    penalty: Penalty, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.quick_where(how=["proximal"], penalty=[GroupLasso(0.1), GroupLasso(0.1, "in")])
+@pytest.mark.parametrize(("penalty", "how", "kind", "options"), PLAIN, ids=str)
+def test_so_it_is_in_loops_of_plain_python(
+    penalty: Penalty,
+    how: str,
+    kind: type[Optimizer],
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(SHAPES, "long", (9,))
-    with plain_loops():
-        optimizer, model = compare(*ADAM_OPTIONS, penalty, "proximal", torch.bfloat16)
+    with nullcontext() if FULL else plain_loops():
+        optimizer, model = compare(kind, options, penalty, how, torch.bfloat16)
     assert len(model) == len(optimizer.engine_report().in_one_pass)
 
 
@@ -155,9 +166,10 @@ def test_small_decays_add_up_in_float32_state_but_not_in_weights() -> None:
     """bfloat16 has no number between 1 and 1 − 2⁻⁹: the promise is the step, rounded once."""
     w = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
     optimizer = SGD([w], lr=1e-3, penalty=L2(0.5), how="decoupled")
-    for _ in range(10):
-        w.grad = torch.zeros_like(w)
-        optimizer.step()
+    with plain_loops():
+        for _ in range(10):
+            w.grad = torch.zeros_like(w)
+            optimizer.step()
     assert (w == 1).all()
 
 

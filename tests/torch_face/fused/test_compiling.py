@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -21,7 +22,8 @@ from shrinkage.kernels import jit
 from shrinkage.kernels.intrinsics import memory, next_piece
 
 LOOPS = """
-import logging, sys, warnings
+import json, logging, os, sys, warnings
+from pathlib import Path
 logging.disable()  # a slow machine says that it compiles
 warnings.simplefilter("error")
 import numpy as np
@@ -51,15 +53,26 @@ def step(number):
 
 saved, save = [], IndexDataCacheFile.save
 IndexDataCacheFile.save = lambda self, key, data: (saved.append(key), save(self, key, data))
-print(*[step(int(number)) for number in sys.argv[1]], len(saved))
+for numbers in sys.argv[1:]:
+    if numbers.endswith("cut"):
+        for file in Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nb?"):
+            file.write_bytes(file.read_bytes()[:20])
+    if not os.fork():  # before anything is compiled
+        sums = [step(int(number)) for number in numbers.removesuffix("cut")]
+        print(json.dumps([sums, len(saved)]), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
 
 
-def results(numbers: str, folder: Path) -> tuple[list[float], int]:
-    """Of steps in a process of its own, and how many loops it compiled and kept in the folder."""
+def results(orders: list[str], folder: Path) -> list[tuple[list[float], int]]:
+    """Of steps in a process for each order, and how many loops it compiled and kept in the folder.
+
+    An order that ends with "cut" cuts off the files before its first step.
+    """
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", LOOPS, numbers],
+        [sys.executable, "-c", LOOPS, *orders],
         env={**os.environ, **paths, "NUMBA_CACHE_DIR": str(folder)},
         capture_output=True,
         text=True,
@@ -67,22 +80,21 @@ def results(numbers: str, folder: Path) -> tuple[list[float], int]:
     )
     assert not done.stderr
     assert done.returncode == 0
-    *sums, compile_job = map(float, done.stdout.split())
-    return sums, int(compile_job)
+    return [(sums, count) for sums, count in map(json.loads, done.stdout.splitlines())]
 
 
 @pytest.mark.slow
 def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
-    """Each compiled in a process of its own, where it is the first; then all found by one."""
-    found = [results(number, tmp_path) for number in "01"]
-    assert [compile_job for _, compile_job in found] == [1, 1]
-    alone = [sums[0] for sums, _ in found]
-    assert alone[0] != alone[1]
-    assert results("01", tmp_path) == (alone, 0)
-    assert results("10", tmp_path) == (alone[::-1], 0)
-    for file in tmp_path.rglob("*.nb?"):  # cut off, they only cost time
-        file.write_bytes(file.read_bytes()[:20])
-    assert results("0", tmp_path)[0] == alone[:1]
+    """Each compiled in a process of its own, where it is the first; then all found by one.
+
+    Files that are cut off only cost time.
+    """
+    first, second, *both, again = results(["0", "1", "01", "10", "0cut"], tmp_path)
+    (one,), (other,) = first[0], second[0]
+    assert one != other
+    assert (first[1], second[1]) == (1, 1)
+    assert both == [([one, other], 0), ([other, one], 0)]
+    assert again[0] == [one]
 
 
 def test_where_nothing_can_be_written_each_process_compiles(
@@ -133,19 +145,6 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
     assert "count" in names
     assert "within" not in names
     assert "between" not in names
-
-
-@pytest.mark.slow
-def test_importing_compiles_nothing() -> None:
-    code = "import sys, shrinkage; assert 'numba' not in sys.modules and 'torch' not in sys.modules"
-    paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
-    code = (
-        "import shrinkage.torch; from shrinkage.kernels import launch, step_counts; "
-        "compilers = launch.compile_loop, step_counts.compile_counts; "
-        "assert [compiler.cache_info().currsize for compiler in compilers] == [0, 0]"
-    )
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, **paths}, check=True)
 
 
 INTEGERS = np.empty(0, np.int64)

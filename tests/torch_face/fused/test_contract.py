@@ -8,6 +8,8 @@ import io
 import pickle
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 import fused_twins as twins
+from plain_loops import plain_loops
 from shrinkage import L1, L2, GroupLasso, LInf, MaxNorm, Penalty
 from shrinkage.torch import SGD, Adam, Regularizer, schedules
 
@@ -112,14 +115,15 @@ def test_schedulers_of_lr_and_momentum(kind: Kind, options: dict[str, Any], how:
 
 @pytest.mark.slow
 def test_the_schedule_of_lr_scales_decoupled_strengths_by_where_it_began() -> None:
-    w = nn.Parameter(torch.ones(3))
-    optimizer = SGD([w], lr=torch.tensor(0.1), penalty=L2(0.05), how="decoupled", scale="schedule")
+    w = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    scaled = {"how": "decoupled", "scale": "schedule"}
+    optimizer = SGD([w], lr=torch.tensor(0.1), momentum=0.9, penalty=L1(0.1), **scaled)
     scheduler = StepLR(optimizer, 1, gamma=0.5)
     for share in (1.0, 0.5, 0.25):
         before = w.detach().clone()
-        w.grad = torch.zeros(3)
+        w.grad = torch.zeros_like(w)
         optimizer.step()
-        torch.testing.assert_close(w.detach(), before * (1 - 0.1 * share))
+        torch.testing.assert_close(w.detach(), before - 0.1 * share)
         scheduler.step()
 
 
@@ -159,7 +163,8 @@ def test_state_goes_to_torch_and_back(
 ) -> None:
     model, twin = network(), network()
     optimizer = kind(model.parameters(), **options, penalty=penalty, how="coupled")
-    train(model, optimizer)
+    with plain_loops() if penalty else nullcontext():
+        train(model, optimizer)
     file = io.BytesIO()
     torch.save(optimizer.state_dict(), file)
     file.seek(0)
@@ -352,7 +357,8 @@ def test_a_frozen_parameter_is_stepped_as_torch_does_without_the_penalty(
 def test_empty_parameters_and_numbers(
     kind: Kind, options: dict[str, Any], how: str, penalty: Penalty
 ) -> None:
-    parts = [nn.Parameter(torch.ones(size)) for size in ((0, 3), (3, 0), (0,), ())]
+    sizes = (0, 3), (3, 0), (0,), ()
+    parts = [nn.Parameter(torch.ones(size, dtype=torch.float64)) for size in sizes]
     optimizer = kind(parts, **options, penalty=penalty, how=how)
     for _ in range(2):
         for w in parts:
@@ -418,7 +424,7 @@ def test_a_regularizers_schedule_and_factor(
 @both
 def test_a_regularizer_belongs_to_one_optimizer(kind: Kind, options: dict[str, Any]) -> None:
     model = network()
-    first, second = Regularizer(model, L1(0.1)), Regularizer(model, L2(0.1))
+    first, second = Regularizer(model, L1(0.1)), Regularizer(model, L1(0.2))
     optimizer = kind(model.parameters(), **options, penalty=first)
     assert "inside" in repr(first)
     with pytest.raises(ValueError, match="already attached"):
@@ -481,21 +487,21 @@ def test_lr_0_changes_nothing(
 @both
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("penalty", [L1(0.1), GroupLasso(0.1)], ids=str)
-@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, 1e-40])
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, 1e-310])
 def test_gradients_that_are_no_numbers_or_next_to_nothing(
     kind: Kind, options: dict[str, Any], how: str, penalty: Penalty, wrong: float
 ) -> None:
     results = []
     for make in (twins.ours, twins.twin):
-        model = twins.parameters({"w": (4, 5)}, torch.float32)
+        model = twins.parameters({"w": (4, 5)}, torch.float64)
         optimizer = make(model, TORCHS[kind], options, penalty, how)
         for _ in range(3):
-            model["w"].grad = torch.full((4, 5), 0.5)
+            model["w"].grad = torch.full((4, 5), 0.5, dtype=torch.float64)
             model["w"].grad[1, 2] = wrong
             optimizer.step()
         results.append(model["w"].detach())
     mine, other = results
-    assert (mine[1, 2] - other[1, 2] == 0) == (wrong == 1e-40)  # lost in both ways alike
+    assert mine[1, 2].isfinite() == other[1, 2].isfinite() == (wrong == 1e-310)  # lost in both
     finite = other.isfinite()  # where a group has one NaN, array formulas lose all of it
     torch.testing.assert_close(mine[finite], other[finite], rtol=1e-5, atol=1e-5)
     assert finite.sum() >= 15
@@ -603,8 +609,16 @@ def test_inside_a_compiled_training_step(kind: Kind, options: dict[str, Any]) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
-@both
-def test_torchs_way_may_be_compiled(kind: Kind, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "backend"),
+    [(SGD, {"lr": 0.1}, "inductor"), *((*row.values, "eager") for row in KINDS)],
+)
+def test_torchs_way_may_be_compiled(
+    kind: Kind, options: dict[str, Any], backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short step down to machine code, which takes long; longer ones are traced and cut."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
     results = []
     for compiled in (False, True):
         model = twins.strided(twins.parameters({"w": (4, 5)}, torch.float32))
@@ -630,7 +644,7 @@ def test_nothing_is_said() -> None:
 
 def test_an_option_that_is_a_tensor_may_change_in_place() -> None:
     w = nn.Parameter(torch.ones(2, dtype=torch.float64))
-    optimizer = SGD([w], lr=0.5, penalty=L1(0.0))
+    optimizer = SGD([w], lr=0.5, penalty=L1(1e-30))
     momentum = torch.tensor(0.0)
     optimizer.param_groups[0]["momentum"] = momentum
     moves = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from itertools import cycle, product
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from torch.testing._internal.common_optimizers import (
     optim_db,
 )
 
+from grid import FULL
 from shrinkage import L1
 from shrinkage.torch import SGD, Adam
 
@@ -91,22 +93,24 @@ def run(kind: Any, options: dict[str, Any], steps: int = 7) -> tuple[Tensor, ...
 @each_kind
 @with_and_without
 def test_it_goes_in_the_right_direction(kind: Any, penalty: dict[str, Any]) -> None:
-    """With every row, and with every scheduler of the table."""
+    """With every row, and with every scheduler of the table: each meets some of the others."""
     schedulers = [[], *INFOS[kind].scheduler_inputs]
-    for options in inputs(kind, penalty, skip=("differentiable",)):
-        for makers in schedulers:
-            weight, bias = parameters()
-            optimizer = kind([weight, bias], **{"lr": 1e-2, **options})
-            made = [make(optimizer) for make in makers]
-            first = pull(weight, bias, 0)
-            for _ in range(20):
-                loss = pull(weight, bias, 0)
-                optimizer.step()
-                for scheduler in made:
-                    plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-                    scheduler.step(loss) if plateau else scheduler.step()
-            rises = pull(weight, bias, 0) > first
-            assert rises == options.get("maximize", False)
+    rows = inputs(kind, penalty, skip=("differentiable",))
+    pairs = product(rows, schedulers) if FULL else zip(rows, cycle(schedulers), strict=False)
+    assert FULL or len(rows) >= len(schedulers)
+    for options, makers in pairs:
+        weight, bias = parameters()
+        optimizer = kind([weight, bias], **{"lr": 1e-2, **options})
+        made = [make(optimizer) for make in makers]
+        first = pull(weight, bias, 0)
+        for _ in range(20):
+            loss = pull(weight, bias, 0)
+            optimizer.step()
+            for scheduler in made:
+                plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+                scheduler.step(loss) if plateau else scheduler.step()
+        rises = pull(weight, bias, 0) > first
+        assert rises == options.get("maximize", False)
 
 
 @each_kind
@@ -122,13 +126,14 @@ def test_every_way_of_a_row_is_the_same(kind: Any) -> None:
     for row in INFOS[kind].optim_inputs_func(device="cpu", dtype=torch.float64):
         for how in ("coupled", "decoupled", "proximal"):
             options = {**row.kwargs, "penalty": L1(1e-2), "how": how}
+            expected = run(kind, options)[:2]
             results = [
                 in_gaps(kind, {**options, **way})
                 for way in ({"foreach": False}, {"foreach": True}, {"fused": True})
                 if not (isinstance(row.kwargs.get("lr"), Tensor) and "foreach" in way)
             ]
             for result in results:
-                torch.testing.assert_close(result, run(kind, options)[:2], rtol=1e-10, atol=1e-10)
+                torch.testing.assert_close(result, expected, rtol=1e-10, atol=1e-10)
 
 
 def in_gaps(kind: Any, options: dict[str, Any]) -> tuple[Tensor, ...]:
@@ -217,15 +222,25 @@ def test_complex_parameters_are_pairs_of_real_ones(kind: Any) -> None:
         torch.testing.assert_close(torch.view_as_real(z.detach()), w.detach(), rtol=1e-10, atol=0)
 
 
-@each_kind
-@with_and_without
-def test_types_may_be_mixed(kind: Any, penalty: dict[str, Any]) -> None:
-    for options in inputs(kind, penalty, skip=("differentiable",)):
-        options |= {"lr": 0.1}
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [  # of state no tensor, one, two and three
+        (SGD, {"penalty": L1(1e-3)}),
+        (SGD, {"penalty": L1(1e-3), "momentum": 0.9}),
+        (Adam, {"penalty": L1(1e-3)}),
+        (Adam, {"penalty": L1(1e-3), "amsgrad": True}),
+        (SGD, {"momentum": 0.9}),
+        (Adam, {}),
+    ],
+    ids=str,
+)
+def test_types_may_be_mixed(kind: Any, options: dict[str, Any]) -> None:
+    for way in ({"foreach": False}, {"foreach": True}, {"fused": True}):
+        given = {"lr": 0.1, **options, **way}
         types = torch.float64, torch.float32, torch.bfloat16, torch.float16
         alone, mixed = ([nn.Parameter(torch.ones(5, dtype=t)) for t in types] for _ in range(2))
-        together = kind(mixed, **options)
-        single = [kind([w], **options) for w in alone]
+        together = kind(mixed, **given)
+        single = [kind([w], **given) for w in alone]
         for _ in range(3):
             for w in (*alone, *mixed):
                 w.grad = torch.full_like(w, 0.5)

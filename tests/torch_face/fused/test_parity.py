@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import cases
 import fused_twins as twins
 from cases import Case
 from grid import FULL
+from plain_loops import plain_loops
 from shrinkage import (
     L1,
     L2,
@@ -83,6 +86,31 @@ def loop_of(penalty: Penalty) -> Any:
     return found[0] if found is not None else (is_compiled(penalty), is_by_rows)
 
 
+TURNS = (  # the gradient in one loop and the prox in another, and among four penalties in all
+    {("coupled", "SGD momentum"), ("proximal", "Adam")},
+    {("decoupled", "Adam"), ("proximal", "SGD momentum")},
+    {("coupled", "Adam"), ("proximal", "SGD momentum")},
+    {("decoupled", "SGD momentum"), ("proximal", "Adam")},
+)
+PROXIMAL = {("proximal", name) for name in BOTH}
+COMPILED = {  # what has lines of its own in the loops
+    loop_of(L1(1.0)): set(product(HOWS, BOTH)),
+    loop_of(LogSum(1.0)): PROXIMAL | TURNS[0],
+    loop_of(GroupLasso(1.0)): set(product(HOWS, BOTH)),
+    loop_of(GroupLasso(1.0, "in")): PROXIMAL | {("coupled", "Adam"), ("decoupled", "SGD momentum")},
+}
+for place, found in enumerate(dict.fromkeys(loop_of(case.penalty) for case in cases.CASES)):
+    COMPILED.setdefault(found, TURNS[place % len(TURNS)])
+
+
+def stays_plain(penalty: Penalty, how: str, name: str) -> bool:
+    """Whether the loop runs as plain Python: other rows have compiled all that it is made of.
+
+    A loop is an optimizer's update with a penalty's gradient or prox inside.
+    """
+    return not FULL and (how, name) not in COMPILED[loop_of(penalty)]
+
+
 def table() -> Iterator[Any]:
     """Every penalty in every way, in SGD and Adam by turns: a loop is put together of all three.
 
@@ -102,9 +130,7 @@ def table() -> Iterator[Any]:
                 names = [quick.get((case.penalty, how), BOTH[turn % 2])]
             for name in names:
                 marks = () if is_quick else pytest.mark.slow
-                yield pytest.param(
-                    case, how, *VARIANTS[name], id=f"{case}-{how}-{name}", marks=marks
-                )
+                yield pytest.param(case, how, name, id=f"{case}-{how}-{name}", marks=marks)
 
 
 def check_parity(
@@ -117,13 +143,19 @@ def check_parity(
     scale: str = "lr",
     dtype: torch.dtype = torch.float64,
     gaps: bool = False,
+    is_plain: bool = False,
+    threads: int = 1,
 ) -> None:
     """Both for a few steps, and torch's without a penalty, from which they must differ."""
     tolerance = 1e-10 if dtype is torch.float64 else 1e-5
     mine, other, free = (twins.parameters(shapes, dtype) for _ in range(3))
     if gaps:
         mine, other = twins.strided(mine), twins.strided(other)
-    one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
+    before = torch.get_num_threads()
+    with plain_loops() if is_plain else nullcontext():
+        torch.set_num_threads(threads)
+        one = twins.train(mine, twins.ours(mine, kind, options, penalty, how, scale))
+        torch.set_num_threads(before)
     two = twins.train(other, twins.twin(other, kind, options, penalty, how, scale))
     twins.train(free, twins.twin(free, kind, options, None, how))
     served = twins.served(one)
@@ -136,11 +168,21 @@ def check_parity(
         assert (w - free[name]).abs().max() > 10 * tolerance, name
 
 
-@pytest.mark.parametrize(("case", "how", "kind", "options"), [*table()])
-def test_every_penalty_in_every_way(
-    case: Case, how: str, kind: type[Optimizer], options: dict[str, Any]
-) -> None:
-    check_parity({"w": case.shape}, kind, options, case.penalty, how)
+@pytest.mark.parametrize(("case", "how", "name"), [*table()])
+def test_every_penalty_in_every_way(case: Case, how: str, name: str) -> None:
+    is_plain = stays_plain(case.penalty, how, name)
+    check_parity({"w": case.shape}, *VARIANTS[name], case.penalty, how, is_plain=is_plain)
+
+
+def test_each_update_and_each_penalty_is_compiled_in_some_row() -> None:
+    """All of a loop that stays plain stands in others; a penalty without gradient has its prox."""
+    rows = [row.values for row in table()]
+    met = {(loop_of(case.penalty), how, name) for case, how, name in rows}
+    compiled = {(loop, *way) for loop, ways in COMPILED.items() for way in ways} & met
+    for loop, how, _ in met:
+        kinds = {"proximal"} if how == "proximal" else {"coupled", "decoupled"}
+        assert any(one == loop and way in kinds for one, way, _ in compiled)
+    assert {(how, name) for _, how, name in compiled} == set(product(HOWS, BOTH))
 
 
 @pytest.mark.quick_where(gaps=[False], how=["proximal"], variant=QUICK)
@@ -156,18 +198,19 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
 @pytest.mark.parametrize("variant", ["SGD momentum", "Adam"])
 def test_every_scale(variant: str, penalty: Penalty, scale: str) -> None:
-    check_parity(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale)
+    is_plain = stays_plain(penalty, "decoupled", variant)
+    check_parity(SHAPES, *VARIANTS[variant], penalty, "decoupled", scale=scale, is_plain=is_plain)
 
 
-SINGLE = [
+SINGLE = [  # first those that are compiled
     *((L1(0.1), "proximal", name) for name in BOTH),
     (L1(0.1), "coupled", "Adam"),
     (L1(0.1), "decoupled", "SGD momentum"),
+    (GroupLasso(0.1), "proximal", "Adam"),
+    (LogSum(0.1, 0.3), "proximal", "Adam"),  # with a second pass
     (GroupLasso(0.1), "coupled", "SGD momentum"),
     (GroupLasso(0.1), "decoupled", "Adam"),
-    (GroupLasso(0.1), "proximal", "Adam"),
     (ElasticNet(0.2), "proximal", "SGD momentum"),
-    (LogSum(0.1, 0.3), "proximal", "Adam"),
     (MCP(0.1), "proximal", "SGD momentum"),
 ]
 
@@ -175,7 +218,8 @@ SINGLE = [
 @pytest.mark.quick_where(how=["proximal"], penalty=[L1(0.1)])
 @pytest.mark.parametrize(("penalty", "how", "variant"), SINGLE, ids=str)
 def test_in_single_precision(penalty: Penalty, how: str, variant: str) -> None:
-    check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32)
+    is_plain = (penalty, how, variant) in SINGLE[6:] and not FULL
+    check_parity(SHAPES, *VARIANTS[variant], penalty, how, dtype=torch.float32, is_plain=is_plain)
 
 
 @pytest.mark.quick_where(variant=["SGD momentum"], penalty=[L1(0.1)])
@@ -186,12 +230,22 @@ def test_in_single_precision(penalty: Penalty, how: str, variant: str) -> None:
 )
 @pytest.mark.parametrize("variant", ["SGD momentum", "SGD Nesterov", "Adam", "Adam amsgrad"])
 def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> None:
-    """In one pass over memory after the step, and by torch operations."""
+    """In one pass over memory after the step, and by torch operations.
+
+    The loops of columns, the longest, are plain Python here: they are one loop of those inside
+    after an update that does nothing.
+    """
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
     one, fast = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
     two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
-    twins.train(mine, one)
+    stays_plain = not FULL and (penalty, variant) in [
+        *product([GroupLasso(0.1, "in")], VARIANTS),
+        *product([Box(-1.0, 1.0), GroupLasso(0.1)], ["SGD momentum", "SGD Nesterov"]),
+        *product([MCP(0.1)], ["Adam", "Adam amsgrad"]),
+    ]
+    with plain_loops() if stays_plain else nullcontext():
+        twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
     reports = [attachment._proximal.own_steps._loops.engine_report() for attachment in (fast, slow)]
@@ -214,10 +268,5 @@ def test_without_a_penalty_it_is_torchs(variant: str) -> None:
 def test_large_parameters_are_cut_and_put_together_again() -> None:
     """More than one piece, rows longer than a chunk, and more threads than one."""
     shapes = {"wide": (40, 5000), "flat": (200_001,), "small": (3,)}
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        for penalty in (L1(0.1), GroupLasso(0.01)):
-            check_parity(shapes, *ADAM, penalty, "proximal")
-    finally:
-        torch.set_num_threads(before)
+    for penalty in (L1(0.1), GroupLasso(0.01)):
+        check_parity(shapes, *ADAM, penalty, "proximal", threads=2)

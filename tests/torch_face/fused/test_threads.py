@@ -166,21 +166,21 @@ def _send(queue: Any, threads: int) -> None:
 
 @pytest.mark.quick_where(start=["fork"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers(start: str) -> None:
+@pytest.mark.parametrize(("start", "count"), [("fork", 2), ("spawn", 1)])
+def test_workers(start: str, count: int) -> None:
     """Forked while threads of this process wait, and spawned."""
     torch.set_num_threads(2)
     expected = _total()
     context: Any = multiprocessing.get_context(start)
     queue = context.Queue()
-    workers = [context.Process(target=_send, args=(queue, 2)) for _ in range(2)]
+    workers = [context.Process(target=_send, args=(queue, 2)) for _ in range(count)]
     for worker in workers:
         worker.start()
     found = [queue.get(timeout=PATIENCE) for _ in workers]
     for worker in workers:
         worker.join()
-    assert found == [expected, expected]
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert found == [expected] * count
+    assert [worker.exitcode for worker in workers] == [0] * count
     assert _total() == expected
 
 
