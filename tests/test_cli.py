@@ -303,6 +303,7 @@ assert not heavy, heavy
 from shrinkage.study import load
 print(load("shrinkage-study"))
 run("scratch", "--samples", "9", "--epochs", "2")
+import shrinkage.probe.survey  # whose processes import it
 assert "torch" not in sys.modules
 """
 

@@ -23,16 +23,10 @@ from pages import (
     parameters,
     run_blocks,
 )
-from shrinkage.probe import survey
-from shrinkage.probe.catalogue import Entry
 
-# In these the commands run; in all pages they are read.
-RUN = {
-    README: (),
-    DOCS / "studies.md": (),
-    DOCS / "scratch.md": (),
-    DOCS / "probe.md": (pytest.mark.slow,),
-}
+# In these the commands run, in test_cli_probe.py and test_cli.py those of docs/probe.md; in all pages
+# they are read.
+RUN = (README, DOCS / "studies.md", DOCS / "scratch.md")
 LEFT = {"weight-decay.md": {"alpha": 2.0, "decay": 1e-4}}  # what a page's variables are at its end
 CLUSTER = {"--backend", "--scheduler", "--shard", "merge"}
 
@@ -111,9 +105,7 @@ def test_the_shrinkage_commands_can_be_parsed(
         parse_method(text)
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=name(page), marks=marks) for page, marks in RUN.items()]
-)
+@pytest.mark.parametrize("page", RUN, ids=name)
 def test_the_shrinkage_commands_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,9 +120,7 @@ def test_the_shrinkage_commands_run_one_after_the_other(
         "compare": [*linear, "--epochs", "2", "--seeds", "1", "--jobs", "1"],
         "path": [*linear, "--seeds", "2", "--resamples", "2"],
         "scratch": ["--epochs", "20", "--samples", "30"],
-        "probe": ["--jobs", "1", "--timeout", "1800"],  # nothing hurries
     }
-    monkeypatch.setattr(survey, "find_installed", lambda: [Entry("torch.optim.SGD")])
     # The process is the tests', which would ignore Ctrl-C and SIGTERM from now on.
     monkeypatch.setattr("shrinkage.cli.own_the_process", contextlib.nullcontext)
     asked = [words for words in commands([page]) if words[0] == "shrinkage"]

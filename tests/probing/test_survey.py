@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ MADE_UP = """
         def step(self, closure=None):
             time.sleep(1000)
 
+    class Interrupts(SGD):
+        def step(self, closure=None):
+            raise KeyboardInterrupt
+
     class Crashes(SGD):
         def step(self, closure=None):
             os._exit(7)
@@ -45,21 +50,25 @@ MADE_UP = """
 """
 
 
-@pytest.fixture
-def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Two packages that can be imported, or try to."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "made_up.py").write_text(textwrap.dedent(MADE_UP))
-    (tmp_path / "broken_up.py").write_text("raise RuntimeError('no such operator')")
-    return tmp_path
+    home = tmp_path_factory.mktemp("home")
+    (home / "made_up.py").write_text(textwrap.dedent(MADE_UP))
+    (home / "broken_up.py").write_text("raise RuntimeError('no such operator')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(home)
+        yield
 
 
-def test_the_catalogue_has_each_optimizer_once(made_up: Path, capsys) -> None:
+@pytest.mark.usefixtures("made_up")
+def test_the_catalogue_has_each_optimizer_once(capsys) -> None:
     entries = find_installed(("torch.optim", "made_up", "broken_up", "not_installed"))
     names = [entry.name for entry in entries if not entry.reason]
     assert {"torch.optim.SGD", "torch.optim.AdamW", "torch.optim.LBFGS"} <= set(names)
     own = [name for name in names if name.startswith("made_up")]
-    assert own == [f"made_up.{name}" for name in ("Crashes", "Hangs", "Loud", "Raises", "Right")]
+    kinds = ("Crashes", "Hangs", "Interrupts", "Loud", "Raises", "Right")
+    assert own == [f"made_up.{name}" for name in kinds]
     assert [entry for entry in entries if entry.reason] == [
         Entry("broken_up", "it is installed but does not import: RuntimeError: no such operator")
     ]
@@ -108,42 +117,53 @@ def test_timm_is_found_where_it_is_installed(tmp_path: Path, monkeypatch, no_tim
     assert entry.reason.startswith("it is installed but does not import: ModuleNotFoundError")
 
 
-@pytest.mark.slow
-def test_what_fails_hangs_or_crashes_is_a_row(made_up: Path, capfd) -> None:
-    entries = find_installed(("made_up", "broken_up"))
-    hanging = [entry for entry in entries if entry.name == "made_up.Hangs"]
+HANGING = Entry("made_up.Hangs")
+ENTRIES = [
+    *map(Entry, ("torch.optim.AdamW", "torch_optimizer.SGDW", "torch.optim.LBFGS")),
+    *map(Entry, ("made_up.Crashes", "made_up.Interrupts", "made_up.Loud", "made_up.Raises")),
+    Entry("made_up.Right"),
+    Entry("broken_up", "it is installed but does not import"),
+]
+
+
+@cache
+def survey_once() -> list[Row]:
     # What ends by itself has as long as it needs, however slow the machine.
-    rows = survey([entry for entry in entries if entry not in hanging], jobs=2, seconds=300.0)
-    rows += survey(hanging, seconds=0.5)
+    return [*survey(ENTRIES, jobs=2, seconds=300.0), *survey([HANGING], seconds=0.5)]
+
+
+@pytest.fixture
+def rows(made_up: None, capfd: pytest.CaptureFixture[str]) -> list[Row]:
+    """Of torch's, of a library's, and of made up ones; all that they print is swallowed."""
+    rows = survey_once()
+    assert capfd.readouterr() == ("", "")
+    return rows
+
+
+@pytest.mark.slow
+def test_what_fails_hangs_or_crashes_is_a_row(rows: list[Row]) -> None:
     found = {row.name: row for row in rows}
-    assert set(found) == {entry.name for entry in entries}
+    assert [row.name for row in rows] == [entry.name for entry in (*ENTRIES, HANGING)]
     assert found["made_up.Right"].law.formula == "w ← (1 − lr·wd)·w"
     assert found["made_up.Loud"].law.formula == "w ← (1 − lr·wd)·w"
     assert "KeyError" in found["made_up.Raises"].reason
     assert found["made_up.Hangs"].reason == "it hangs for 3 s"
+    assert found["made_up.Interrupts"].reason == "KeyboardInterrupt"
     assert found["made_up.Crashes"].reason == "it ends its process, with 7"
-    assert "does not import" in found["broken_up"].reason
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture(scope="module")
-def few() -> list[Row]:
-    names = ("torch.optim.AdamW", "torch_optimizer.SGDW", "torch.optim.LBFGS", "torch.optim.SGD")
-    broken = Entry("lib", "it is installed but does not import")
-    return survey([*map(Entry, names), broken], seconds=300.0)
+    assert found["broken_up"].reason == "it is installed but does not import"
 
 
 @pytest.mark.slow
-def test_rows_are_grouped_by_law(few: list[Row]) -> None:
-    groups = group_by_law(few)
-    assert list(groups)[-2:] == ["takes no weight_decay", "could not be probed"]
+def test_rows_are_grouped_by_law(rows: list[Row]) -> None:
+    groups = group_by_law(rows)
     assert [row.name for row in groups["w ← w − lr·wd, decoupled"]] == ["torch_optimizer.SGDW"]
-    assert sum(map(len, groups.values())) == len(few)
+    assert sum(map(len, groups.values())) == len(rows)
+    assert list(groups)[-2:] == ["takes no weight_decay", "could not be probed"]
 
 
 @pytest.mark.slow
-def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
-    lines = to_text(few).splitlines()
+def test_the_text_says_the_constant_shift_in_one_line(rows: list[Row]) -> None:
+    lines = to_text(rows).splitlines()
     assert "NOT as documented  [1]" in lines
     assert "  torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in lines
     (row,) = [line for line in lines if line.startswith("  torch_optimizer.SGDW  ")]
@@ -151,12 +171,13 @@ def test_the_text_says_the_constant_shift_in_one_line(few: list[Row]) -> None:
 
 
 @pytest.mark.slow
-def test_records_are_plain(few: list[Row]) -> None:
-    rows = to_records(few)
-    assert len(rows) == len(few)
-    assert all(isinstance(value, str | float | None) for row in rows for value in row.values())
-    (lib,) = [row for row in rows if row["optimizer"] == "lib"]
-    assert (lib["also"], lib["misfit"]) == ("it is installed but does not import", None)
+def test_records_are_plain(rows: list[Row]) -> None:
+    records = to_records(rows)
+    assert len(records) == len(rows)
+    values = [value for record in records for value in record.values()]
+    assert all(isinstance(value, str | float | None) for value in values)
+    (broken,) = [record for record in records if record["optimizer"] == "broken_up"]
+    assert (broken["also"], broken["misfit"]) == ("it is installed but does not import", None)
 
 
 @pytest.mark.parametrize("options", [{"lr": 0.0}, {"weight_decay": -1.0}])

@@ -1,4 +1,4 @@
-"""Which optimizers are installed."""
+"""Which optimizers are installed. PyTorch is imported when they are looked for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import importlib.util
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import torch
-
-from shrinkage.probe.isolation import isolate, shorten
+from shrinkage.probe.limits import shorten
 
 LIBRARIES = ("torch.optim", "torch_optimizer", "pytorch_optimizer", "timm.optim")
 
@@ -26,6 +24,8 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
 
     A library that is installed but does not import has one entry, which says why.
     """
+    from shrinkage.probe.isolation import isolate
+
     entries: list[Entry] = []
     seen: set[int] = set()
     for library in libraries:
@@ -51,8 +51,6 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
 
 def is_optimizer(value: object) -> bool:
     """Whether `value` is a class of optimizers, and not the one that all descend from."""
-    return (
-        isinstance(value, type)
-        and issubclass(value, torch.optim.Optimizer)
-        and value is not torch.optim.Optimizer
-    )
+    from torch.optim import Optimizer
+
+    return isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer

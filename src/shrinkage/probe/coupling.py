@@ -42,7 +42,6 @@ class Coupling:
     order: str  # of a decoupled one: "before", "after" or "either"
     equals: str  # what it adds to the gradient, where that imitates it exactly
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
-    growth: float  # its share of a weight after many steps, by that of the first
     momentum: float | None  # with which it was judged, where the factory's own did not decide
 
 
@@ -95,7 +94,6 @@ def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fit
         order="either" if len(orders) == 2 else "".join(orders),
         equals=nearest if is_added else "",
         cautious=cautious,
-        growth=_measure_growth(stepper, start, base, law),
         momentum=None,
     )
 
@@ -113,8 +111,11 @@ def _list_terms(base: Setting, law: Fitted) -> dict[str, Callable[[Tensor], Tens
     return terms
 
 
-def _measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> float:
-    """Compare the last decay with the first, at a tenth of the strength and no data gradient."""
+def measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> float:
+    """Its share of a weight after many steps, by that of the first.
+
+    The strength is a tenth of the usual one, and there is no data gradient.
+    """
     if law.shape.form != "proportional" and law.exponents.strength != 1.0:
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-MOST = 160  # characters of a message of foreign code
+from shrinkage.probe.limits import shorten
+
 LONGEST = 4096  # characters of prints that are kept
 
 
@@ -45,12 +46,6 @@ def isolate() -> Iterator[list[str]]:
             yield messages
     lines = [str(warning.message) for warning in caught] + printed.getvalue().splitlines()
     messages += dict.fromkeys(shorten(line) for line in lines if line.strip())
-
-
-def shorten(text: object) -> str:
-    """The first line of `text`, at a length that fits a row."""
-    line = next(iter(str(text).strip().splitlines()), "")
-    return line if len(line) <= MOST else f"{line[:MOST]}…"
 
 
 @contextmanager

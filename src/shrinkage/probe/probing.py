@@ -13,7 +13,7 @@ from shrinkage.probe.arguments import (
     parameters_of,
     strength_name,
 )
-from shrinkage.probe.coupling import judge_coupling
+from shrinkage.probe.coupling import judge_coupling, measure_growth
 from shrinkage.probe.documented import find_promise
 from shrinkage.probe.extra_questions import (
     acts_without_gradient,
@@ -26,9 +26,10 @@ from shrinkage.probe.extra_questions import (
 from shrinkage.probe.factories import UnprobeableError, check_factory, factory_from_text, name_of
 from shrinkage.probe.fixed_point import RANDOM, find_objective
 from shrinkage.probe.formula_text import write_formula
-from shrinkage.probe.isolation import Deadline, OutOfTimeError, alarm, isolate, shorten
+from shrinkage.probe.isolation import Deadline, OutOfTimeError, alarm, isolate
 from shrinkage.probe.law import Law
 from shrinkage.probe.law_fit import Fitted, fit_effect, try_other_gradients
+from shrinkage.probe.limits import TIMEOUT, shorten
 from shrinkage.probe.measure import (
     WEIGHTS,
     Setting,
@@ -41,7 +42,6 @@ from shrinkage.probe.measure import (
 from shrinkage.probe.settling import make_once, settle
 from shrinkage.probe.stepper import Gradient, Stepper
 
-TIMEOUT = 60.0
 USUAL = Setting(lr=0.1, weight_decay=0.1)
 
 
@@ -174,6 +174,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         remark = (*remark, f"judged at momentum={coupling.momentum:g}")
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
+    judged = replace(stepper, momentum=coupling.momentum)
     moved = measure_effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
     law = replace(
         _state_formula(law, fitted),
@@ -181,7 +182,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         order=coupling.order if coupling.coupled is False and not coupling.cautious else "",
         gradient_term=coupling.equals if coupling.coupled else "",
         cautious=coupling.cautious,
-        growth=coupling.growth,
+        growth=measure_growth(judged, WEIGHTS, base, fitted),
         acts_without_gradient=without_gradient,
         zeros_stay=not bool(find_moved(moved, WEIGHTS)[WEIGHTS == 0].any()),
         vectors=compare_on_vectors(stepper, base, fitted, gradient),

@@ -18,7 +18,8 @@ from shrinkage.probe.arguments import (
     strength_name,
 )
 from shrinkage.probe.factories import NoOptimizerError, UnprobeableError
-from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate, shorten
+from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate
+from shrinkage.probe.limits import shorten
 from shrinkage.probe.stepper import SUPPLIED, Stepper
 
 WARM_UP = 300  # steps after which weights have moved, or never do

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from inspect import Parameter
 from typing import Any
 
 import numpy as np
@@ -53,8 +55,17 @@ class Stepper:
     @property
     def maximizes(self) -> bool:
         """Whether it maximizes, so that it needs the gradients of minus the loss."""
-        maximize = parameters_of(self.factory).get("maximize")
+        maximize = self._parameters.get("maximize")
         return maximize is not None and maximize.default is True
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, Parameter]:
+        return parameters_of(self.factory)
+
+    @cached_property
+    def _names(self) -> tuple[str | None, str | None]:
+        """What the factory calls its learning rate and its decay; None where there is none."""
+        return rate_name(self.factory), strength_name(self.factory)
 
     def run(
         self,
@@ -74,16 +85,17 @@ class Stepper:
         moves the weights after each step. `in_eval_mode` reads them as for evaluation, where the
         optimizer has such a mode.
         """
-        torch.manual_seed(self.seed)
+        torch.default_generator.manual_seed(self.seed)  # not a GPU's, on which nothing runs
         np.random.seed(self.seed)  # noqa: NPY002 - the generator that optimizers use
         random.seed(self.seed)
-        start = start.to(self.dtype).double()
-        model = _Weights(start.to(self.dtype))
+        start = start.to(self.dtype)
+        model = _Weights(start)
         optimizer = self._make_optimizer(model, lr, weight_decay)
-        path = [start, *self._run_steps(optimizer, model, gradient, steps, schedule, nudge)]
+        path = [start.double()]
+        self._extend_path(path, optimizer, model, gradient, steps, schedule, nudge)
         if in_eval_mode:
             _set_mode(optimizer, "eval")
-            path[-1] = model.weight.detach().double().clone()
+            path[-1] = _read(model)
         return torch.stack(path)
 
     def repeats(self, start: Tensor) -> bool:
@@ -94,43 +106,50 @@ class Stepper:
         )
         return torch.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True)
 
-    def _run_steps(
+    def _extend_path(
         self,
+        path: list[Tensor],
         optimizer: Any,
         model: _Weights,
         gradient: Gradient,
         steps: int,
         schedule: Callable[[int], float] | None,
         nudge: Nudge | None,
-    ) -> Iterator[Tensor]:
+    ) -> None:
+        """Append the weights after each step to those before it, which are the path's last."""
         groups = getattr(optimizer, "param_groups", [])
         rates = [next((name for name in RATES if name in group), "") for group in groups]
         first_rates = [group.get(name) for group, name in zip(groups, rates, strict=True)]
-        sign = -1.0 if self.maximizes else 1.0
+        maximizes = self.maximizes
         for number in range(steps):
             self.deadline.check()
-            for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
-                if schedule is not None and first_rate is not None:
-                    group[name] = first_rate * schedule(number)
-            before = model.weight.detach().clone()
-            data_gradient = gradient(number, before.double())
-            self._step(optimizer, model, None if data_gradient is None else sign * data_gradient)
+            if schedule is not None:
+                factor = schedule(number)
+                for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
+                    if first_rate is not None:
+                        group[name] = first_rate * factor
+            before = path[-1]
+            data_gradient = gradient(number, before)
+            if maximizes and data_gradient is not None:
+                data_gradient = -data_gradient
+            self._step(optimizer, model, data_gradient)
+            after = _read(model)
             if nudge is not None:
                 with torch.no_grad():
-                    after = model.weight.detach().double()
-                    model.weight.copy_(nudge(number, before.double(), after).to(self.dtype))
-            yield model.weight.detach().double().clone()
+                    model.weight.copy_(nudge(number, before, after))
+                after = _read(model)
+            path.append(after)
 
     def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
         factory, arguments = self.factory, self._list_arguments(model, lr, weight_decay)
         if self.build == "model":
-            params = [model.weight] if "params" in parameters_of(factory) else None
+            params = [model.weight] if "params" in self._parameters else None
             optimizer = factory(**arguments, **({} if params is None else {"params": params}))
         elif self.build == "around":
-            named = parameters_of(factory)
+            named = self._parameters
             wrapper = {name: value for name, value in arguments.items() if name in named}
             inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
-            if strength_name(factory) not in named:
+            if self._names[1] not in named:
                 inner["weight_decay"] = weight_decay
             optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
@@ -146,15 +165,15 @@ class Stepper:
 
     def _list_arguments(self, model: _Weights, lr: float, weight_decay: float) -> dict[str, Any]:
         """The arguments of the factory beside the parameters, by its own names."""
-        factory, named = self.factory, parameters_of(self.factory)
+        rate, strength = self._names
         arguments: dict[str, Any] = {}
-        if (rate := rate_name(factory)) is not None:
+        if rate is not None:
             arguments[rate] = lr
-        if (strength := strength_name(factory)) is not None:
+        if strength is not None:
             arguments[strength] = weight_decay
-        if self.momentum is not None and accepts(factory, "momentum"):
+        if self.momentum is not None and accepts(self.factory, "momentum"):
             arguments["momentum"] = self.momentum
-        for name, parameter in named.items():
+        for name, parameter in self._parameters.items():
             if parameter.default is parameter.empty and name in SUPPLIED:
                 arguments[name] = SUPPLIED[name]
             if parameter.default is parameter.empty and name in MODELS:
@@ -164,7 +183,7 @@ class Stepper:
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
         weight = model.weight
         if gradient is None or self.step == "plain":
-            weight.grad = None if gradient is None else gradient.to(self.dtype).clone()
+            weight.grad = None if gradient is None else gradient.to(self.dtype, copy=True)
             optimizer.step()
             return
         data_gradient, start = gradient.to(self.dtype), weight.detach().clone()
@@ -196,6 +215,11 @@ class _Weights(nn.Module):
     def __init__(self, start: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(start.clone())
+
+
+def _read(model: _Weights) -> Tensor:
+    """A copy of the weights, in float64."""
+    return model.weight.detach().to(torch.float64, copy=True)
 
 
 def _set_mode(optimizer: Any, name: str) -> None:

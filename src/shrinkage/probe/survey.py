@@ -17,9 +17,8 @@ from queue import SimpleQueue
 
 from shrinkage.penalties.arrays import checked_above
 from shrinkage.probe.catalogue import Entry, find_installed
-from shrinkage.probe.isolation import shorten
 from shrinkage.probe.law import Law
-from shrinkage.probe.probing import TIMEOUT
+from shrinkage.probe.limits import TIMEOUT, shorten
 
 SECONDS = 3.0  # of processor time that one optimizer may take
 GRACE = 6.0  # times these on the clock, before its process is ended

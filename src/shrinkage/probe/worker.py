@@ -13,7 +13,7 @@ import sys
 
 import torch
 
-from shrinkage.probe.isolation import shorten
+from shrinkage.probe.limits import shorten
 from shrinkage.probe.probing import probe
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # also for what compiled code prints
         os.dup2(silence, stream)
-    probe(torch.optim.SGD)  # imports what torch needs at a first step, before time counts
+    _take_first_step()
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:
@@ -41,6 +41,13 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
         faulthandler.cancel_dump_traceback_later()
+
+
+def _take_first_step() -> None:
+    """Import what torch needs at a first step, before time counts."""
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    torch.optim.SGD([weight], lr=0.1).step()
 
 
 if __name__ == "__main__":
