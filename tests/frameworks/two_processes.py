@@ -7,6 +7,7 @@ of this one, which has imported what they need.
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
@@ -25,21 +26,25 @@ from frameworks.by_hand import loss_of
 from frameworks.conftest import register_operators
 from frameworks.random_runs import draw_run
 
-register_operators()
-torch.set_num_threads(1)
-warnings.filterwarnings("ignore")
-import lightning.pytorch as lightning
-import torch._dynamo
-from lightning.pytorch.strategies import ModelParallelStrategy
-
-import shrinkage.kernels.launch
-from shrinkage.lightning import RegularizerCallback
-
 PROCESSES, ACCUMULATE = 2, 4
 KILLED = 9  # the code of a process that is killed
 
 
+def prepare() -> None:
+    """Import what the processes need."""
+    register_operators()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    for name in ("shrinkage.lightning", "shrinkage.kernels.launch", "torch._dynamo"):
+        importlib.import_module(name)
+
+
 def train(strategy: str, folder: Path, seed: int) -> None:
+    import lightning.pytorch as lightning
+    from lightning.pytorch.strategies import ModelParallelStrategy
+
+    from shrinkage.lightning import RegularizerCallback
+
     run = draw_run(seed, accumulate=PROCESSES * ACCUMULATE)
     start = folder / "epoch=0.ckpt"
     is_resumed = start.exists()
@@ -115,6 +120,7 @@ def train_in_forks(strategy: str, folder: Path, seed: int) -> list[int]:
 
 
 if __name__ == "__main__":
+    prepare()
     for given in sys.argv[2:]:
         name, _, number = given.partition(":")
         for code in (KILLED, 0):
