@@ -382,23 +382,26 @@ trainer:
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("strategy", "seed"), [("ddp", 8), ("fsdp2", 2)])
-def test_two_processes_equal_a_loop_by_hand_and_resume_where_they_were_killed(
-    lightning: Any, strategy: str, seed: int, tmp_path: Path
-) -> None:
+STRATEGIES = {"ddp": 8, "fsdp2": 2}  # and the seed of a run
+
+
+@pytest.fixture(scope="module")
+def two_processes(lightning: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two processes have trained with each strategy."""
     script = str(Path(__file__).with_name("two_processes.py"))
-    for code in (9, 0):
-        ended = subprocess.run(
-            [sys.executable, script, strategy, str(tmp_path), str(seed)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert ended.returncode == code, ended.stderr
-    end = torch.load(tmp_path / "end.pt", weights_only=True)
-    run = draw_run(seed, accumulate=8)
+    folder = tmp_path_factory.mktemp("two_processes")
+    given = [f"{strategy}:{seed}" for strategy, seed in STRATEGIES.items()]
+    subprocess.run([sys.executable, script, str(folder), *given], check=True, timeout=1200)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_processes_equal_a_loop_by_hand_and_resume_where_they_were_killed(
+    two_processes: Path, strategy: str
+) -> None:
+    end = torch.load(two_processes / strategy / "end.pt", weights_only=True)
+    run = draw_run(STRATEGIES[strategy], accumulate=8)
     expected, net = run.by_hand(), run.network()
     net.load_state_dict(end["weights"])
     assert same_weights(net, expected)

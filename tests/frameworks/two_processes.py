@@ -1,12 +1,15 @@
-"""Train with Lightning in two processes: ``python two_processes.py STRATEGY FOLDER SEED``.
+"""Train with Lightning in two processes: ``python two_processes.py FOLDER STRATEGY:SEED ...``.
 
-Trains until it is killed in the second epoch, or on from FOLDER's checkpoint of the first, and
-then saves the whole weights there.
+Trains with each strategy twice, in FOLDER/STRATEGY: until it is killed in the second epoch, and on
+from the checkpoint of the first, at whose end it saves the whole weights. The processes are forks
+of this one, which has imported what they need.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import socket
 import sys
 import warnings
 from pathlib import Path
@@ -24,12 +27,19 @@ from frameworks.conftest import register_operators
 from frameworks.random_runs import draw_run
 
 PROCESSES, ACCUMULATE = 2, 4
+KILLED = 9  # the code of a process that is killed
 
 
-def main(strategy: str, folder: Path, seed: int) -> None:
+def prepare() -> None:
+    """Import what the processes need."""
     register_operators()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
+    for name in ("shrinkage.lightning", "shrinkage.kernels.launch", "torch._dynamo"):
+        importlib.import_module(name)
+
+
+def train(strategy: str, folder: Path, seed: int) -> None:
     import lightning.pytorch as lightning
     from lightning.pytorch.strategies import ModelParallelStrategy
 
@@ -52,7 +62,7 @@ def main(strategy: str, folder: Path, seed: int) -> None:
         def training_step(self, batch: Tensor, number: int) -> Tensor:
             self.count += 1
             if not is_resumed and self.count == (run.steps + 2) * ACCUMULATE:
-                os._exit(9)
+                os._exit(KILLED)
             return loss_of(self.net, batch)
 
         def train_dataloader(self) -> Any:
@@ -88,5 +98,31 @@ def main(strategy: str, folder: Path, seed: int) -> None:
         torch.save({"weights": weights, "zeros": zeros, "steps": steps}, folder / "end.pt")
 
 
+def train_in_forks(strategy: str, folder: Path, seed: int) -> list[int]:
+    """Train as where a launcher has started the processes; their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    forks = []
+    for rank in range(PROCESSES):
+        forks.append(os.fork())
+        if not forks[-1]:
+            os.environ.update(
+                MASTER_ADDR="127.0.0.1",
+                MASTER_PORT=str(port),
+                NODE_RANK="0",
+                LOCAL_RANK=str(rank),
+                WORLD_SIZE=str(PROCESSES),
+            )
+            train(strategy, folder, seed)
+            os._exit(0)  # what both have imported is cleared away once, by the process they share
+    return [os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]) for fork in forks]
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    prepare()
+    for given in sys.argv[2:]:
+        name, _, number = given.partition(":")
+        for code in (KILLED, 0):
+            codes = train_in_forks(name, Path(sys.argv[1]) / name, int(number))
+            assert codes == [code] * PROCESSES, f"{name}: {codes}"
