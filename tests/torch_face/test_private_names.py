@@ -142,7 +142,10 @@ def test_by_numbas_public_interface_alone_all_numbers_are_the_same(
     exec(STEPS, names)
     monkeypatch.setenv("SHRINKAGE_PUBLIC_ONLY", "1")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))  # nothing that was compiled before
-    report = "from shrinkage.kernels import jit\nhidden = jit.fragment_compiler() is None\n"
+    report = (
+        "from shrinkage.kernels import private\n"
+        "hidden = private.loop_compilers() is None and private.kept_compiler() is None\n"
+    )
     hidden, without = in_fresh_process(  # type: ignore[misc]
         report + STEPS + "print(json.dumps([hidden, results]))"
     )
