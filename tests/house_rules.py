@@ -35,7 +35,7 @@ import grimp
 from private_names import defined_names, dependency_names
 
 MOST_LINES, MOST_BODY_LINES = 300, 40
-PRIVATE_HOMES = ("torch/private.py", "kernels/jit.py")  # within the package
+PRIVATE_HOMES = ("torch/private.py", "kernels/private.py")  # within the package
 
 
 class Finding(NamedTuple):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shrinkage.kernels import jit
+from shrinkage.kernels import private
 
 ENGINES = """
 import json
@@ -26,7 +26,7 @@ names = type(engine).__name__, choose_engine(Study(model="mlp:8"), "l1@proximal"
 
 @pytest.mark.slow
 def test_networks_are_trained_by_numpy_and_torch() -> None:
-    assert jit.llvm is not None
+    assert private.llvm is not None
     usual: dict[str, tuple[str, str]] = {}
     exec(ENGINES, usual)
     assert usual["names"] == ("CompiledEngine", "compiled")

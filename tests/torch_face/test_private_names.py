@@ -61,10 +61,11 @@ del torch._compile._disable_dynamo
 del torch._C._functorch.peek_interpreter_stack
 del torch._C._autograd._profiler_enabled
 del torch._C._dynamo.guards.TensorGuards
-from shrinkage.kernels import jit
+from shrinkage.kernels import private as numba_private
 from shrinkage.torch import private
 hidden = (
-    jit.fragment_compiler() is None
+    numba_private.loop_compilers() is None
+    and numba_private.kept_compiler() is None
     and private.skip_compiling is torch.compiler.disable
     and private.is_inside_transform()
     and private.is_watched(torch.optim.SGD([torch.ones(1, requires_grad=True)]))

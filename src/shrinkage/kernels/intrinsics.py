@@ -12,29 +12,50 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic, overload
+from numba import types
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from shrinkage.kernels.jit import OPTIONS, jitable, jitable_with, tight
 
 CHUNK = 2048  # entries at a time: weights, gradient and state of so many fit a core's first cache
 
 
-@intrinsic
-def _pointer(context, address, like):
-    """The address as a pointer to what `like` holds."""
-    kind = types.CPointer(like.dtype)
-
-    def code(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(kind))
-
-    return kind(types.int64, like), code
-
-
-@jitable
-def memory(address, size, like):
+def memory(address: Any, size: Any, like: Any) -> Any:
     """`size` numbers or records of like's type that begin at `address`."""
-    return carray(_pointer(address, like), size)
+
+
+@type_callable(memory)
+def _type_memory(context):
+    def typer(address, size, like):
+        return types.Array(like.dtype, 1, "C")
+
+    return typer
+
+
+@lower_builtin(memory, types.Integer, types.Integer, types.Array)
+def _lower_memory(context, builder, signature, arguments):
+    address, size, _ = arguments
+    kind = signature.return_type
+    data = builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
+    return _view(context, builder, kind, data, size)
+
+
+def _view(context, builder, kind, data, size):
+    """An array of that type, which does not own the memory at the pointer `data`."""
+    model = context.data_model_manager[kind]
+    bytes_each = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    itemsize, single = context.get_constant(types.intp, bytes_each), types.UniTuple(types.intp, 1)
+    fields = {
+        "data": data,
+        "nitems": size,
+        "itemsize": itemsize,
+        "shape": context.make_tuple(builder, single, [size]),
+        "strides": context.make_tuple(builder, single, [itemsize]),
+    }
+    view = context.get_constant_null(kind)
+    for field, value in fields.items():
+        view = model.set(builder, view, value, field)
+    return view
 
 
 @intrinsic
@@ -56,10 +77,26 @@ def next_piece(address):
 
 
 # A sum may be taken in any order, so that LLVM keeps one partial sum in each lane of a vector.
-@jitable_with(fastmath={"reassoc", "contract"})
-def add(total, term):
+def add(total: Any, term: Any) -> Any:
     """total + term, where the order of a long sum does not matter."""
     return total + term
+
+
+@type_callable(add)
+def _type_add(context):
+    def typer(total, term):
+        return context.unify_types(types.unliteral(total), types.unliteral(term))
+
+    return typer
+
+
+@lower_builtin(add, types.Any, types.Any)
+def _lower_add(context, builder, signature, arguments):
+    a, b = (
+        context.cast(builder, value, kind, signature.return_type)
+        for value, kind in zip(arguments, signature.args, strict=True)
+    )
+    return builder.fadd(a, b, flags=("reassoc", "contract"))
 
 
 # `arcp` and `ninf` let LLVM take the processor's estimate of 1/x and one Newton step after it.
@@ -88,18 +125,20 @@ def number(bits: Any) -> Any:
     """The number of these bits."""
 
 
-@overload(bits, jit_options=OPTIONS)
-def _bits_of(x):
-    if x == types.float32:
-        return lambda x: np.float32(x).view(np.int32)
-    return lambda x: np.float64(x).view(np.int64)
+@type_callable(bits)
+def _type_bits(context):
+    return lambda x: types.int32 if x == types.float32 else types.int64
 
 
-@overload(number, jit_options=OPTIONS)
-def _number_of(bits):
-    if bits.bitwidth == 32:
-        return lambda bits: np.int32(bits).view(np.float32)
-    return lambda bits: np.int64(bits).view(np.float64)
+@type_callable(number)
+def _type_number(context):
+    return lambda bits: types.float32 if bits.bitwidth == 32 else types.float64
+
+
+@lower_builtin(bits, types.Float)
+@lower_builtin(number, types.Integer)
+def _lower_bits(context, builder, signature, arguments):
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
 
 # A bfloat16 is stored as its bits, which are the upper half of a float32's.
@@ -167,10 +206,22 @@ def round_to(halves, numbers):
         numbers[i] = store(halves, i, numbers[i])
 
 
-@jitable
-def part(numbers, low, size):
+def part(numbers: Any, low: Any, size: Any) -> Any:
     """numbers[low : low + size]."""
     return numbers[low : low + size]
+
+
+@type_callable(part)
+def _type_part(context):
+    return lambda numbers, low, size: types.Array(numbers.dtype, 1, "C")
+
+
+@lower_builtin(part, types.Array, types.Integer, types.Integer)
+def _lower_part(context, builder, signature, arguments):
+    numbers, low, size = arguments
+    model = context.data_model_manager[signature.args[0]]
+    data = builder.gep(model.get(builder, numbers, "data"), [low], inbounds=True)
+    return _view(context, builder, signature.return_type, data, size)
 
 
 @jitable

@@ -1,36 +1,28 @@
-"""Compile loops when they are first used, and cache them on disk where that is possible.
-
-`benchmarks/step.py`, "Seconds before the second step": fragments save a quarter of a first step
-with groups, and nothing of one with L1. They and LLVM's types are the only private use of Numba in
-this package, and were tried with the versions of `TRIED`. With other versions, and where the
-environment has ``SHRINKAGE_PUBLIC_ONLY=1``, Numba compiles every function in its usual way, and
-networks are trained by NumPy and torch.
-"""
+"""Compile loops when they are first used, and cache them on disk where that is possible."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from threading import Lock, Timer
 from types import FunctionType
 from typing import Any
 
-import numba
 from numba import cfunc, types
 from numba.extending import register_jitable
 
 from shrinkage import penalties
+from shrinkage.kernels.private import kept_compiler, loop_compilers
 
 Loop = Callable[..., Any]
 SIGNATURE = types.void(types.int64)  # the address of a job: in C a pointer, in the same register
-TRIED = (0, 63), (0, 69)  # versions of Numba from the first, and below the second
 PATIENCE = 2.0  # seconds; a longer wait is explained by a message
 logger = logging.getLogger("shrinkage")
 # What a full disk or a truncated file can raise.
@@ -49,92 +41,12 @@ def sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _is_tried() -> bool:
-    if os.environ.get("SHRINKAGE_PUBLIC_ONLY") == "1":
-        return False
-    low, high = TRIED
-    return low <= tuple(map(int, numba.__version__.split(".")[:2])) < high
-
-
-def _import_llvm() -> Any:
-    """LLVM's types, for loops that are written in its instructions; None where it has others."""
-    if not _is_tried():
-        return None
-    try:
-        from llvmlite import ir
-    except ImportError:
-        return None
-    return ir
-
-
-llvm = _import_llvm()
-
-
-def _make_fragment_library(code_library: Any) -> Any:
-    """Numba's library of compiled code, without machine code of its own."""
-
-    class Fragment(code_library):  # type: ignore[misc]
-        is_tight = False
-
-        def add_ir_module(self, module: Any) -> None:
-            self.is_tight |= any(
-                "alwaysinline" in function.attributes for function in module.functions
-            )
-            super().add_ir_module(module)
-
-        def _optimize_final_module(self) -> None:
-            if self.is_tight:
-                super()._optimize_final_module()
-
-        def _finalize_final_module(self) -> None:
-            self._finalize_dynamic_globals()
-            self._finalized = True
-
-        def get_pointer_to_function(self, name: str) -> int:
-            self._ensure_finalized()
-            return 0
-
-        @property
-        def codegen(self) -> Fragment:
-            """Itself, so that Numba calls the `set_env` below and writes to no machine code."""
-            return self
-
-        def set_env(self, name: str, environment: Any) -> None:
-            """Do nothing: only code that calls Python needs an environment."""
-
-    return Fragment
-
-
-def fragment_compiler() -> Any:
-    """A compiler for functions that only loops call; None where Numba has not what it needs.
-
-    It leaves out machine code for such a function, and leaves its optimization to the loop that it
-    becomes part of, unless it is `tight`. Numba would do both for each function and its callees.
-    """
-    if not _is_tried():
-        return None
-    try:
-        from numba.core.codegen import JITCodeLibrary
-        from numba.core.compiler import CompilerBase, DefaultPassBuilder
-    except ImportError:
-        return None
-
-    fragment_library = _make_fragment_library(JITCodeLibrary)
-
-    class FragmentCompiler(CompilerBase):  # type: ignore[misc]
-        def define_pipelines(self) -> list[Any]:
-            state = self.state
-            state.library = fragment_library(state.targetctx.codegen(), state.func_id.func_qualname)
-            return [DefaultPassBuilder.define_nopython_pipeline(state)]
-
-    hooks = "_optimize_final_module", "_finalize_final_module", "_finalize_dynamic_globals"
-    return FragmentCompiler if all(hasattr(JITCodeLibrary, name) for name in hooks) else None
-
-
 # Options for every function that loops call.
 OPTIONS: dict[str, Any] = {"no_cfunc_wrapper": True}
-if (_compiler := fragment_compiler()) is not None:
-    OPTIONS["pipeline_class"] = _compiler
+# Options for loops: division by 0 gives infinity, as in NumPy; a·b + c may be one fused operation.
+LOOP_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+if (_compilers := loop_compilers()) is not None:
+    LOOP_OPTIONS["pipeline_class"], OPTIONS["pipeline_class"] = _compilers
 
 
 def jitable_with(**options: Any) -> Callable[[Loop], Loop]:
@@ -176,13 +88,18 @@ def compile_job(loop: Loop, *parts: object) -> Work:
     compiles for itself.
     """
     _rename(loop, hashlib.sha256(repr((sources(), parts)).encode()).hexdigest()[:16])
-    # Division by 0 gives infinity, as in NumPy; a·b + c may be one fused operation.
-    compile_it = partial(cfunc, SIGNATURE, error_model="numpy", fastmath={"contract"})
-    with _explain_long_wait():
+    with _explain_long_wait(), _without_collector():
         try:
-            return Work(compile_it(cache=True)(loop))
+            return Work(_compile_kept(loop))
         except (*DAMAGED, RuntimeError):  # the last: numba found no folder
-            return Work(compile_it()(loop))
+            return Work(cfunc(SIGNATURE, **LOOP_OPTIONS)(loop))
+
+
+def _compile_kept(loop: Loop) -> Any:
+    """Load a loop from the disk, or compile it and keep it there."""
+    if _compilers is None or (compile_kept := kept_compiler()) is None:
+        return cfunc(SIGNATURE, cache=True, **LOOP_OPTIONS)(loop)
+    return compile_kept(loop, SIGNATURE, **LOOP_OPTIONS)
 
 
 @contextmanager
@@ -199,6 +116,18 @@ def _explain_long_wait() -> Iterator[None]:
 
 
 _message_once = Lock()  # never released, so that only one thread logs the message
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Switch off the search for cycles: Numba makes a million objects, and few of them die."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _log_compiling() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from shrinkage.kernels.jit import jitable, llvm
+from shrinkage.kernels.jit import jitable
+from shrinkage.kernels.private import llvm
 
 if llvm is None:
     raise ImportError("this version of Numba has no instructions of LLVM that were tried")

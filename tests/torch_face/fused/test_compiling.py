@@ -100,15 +100,13 @@ def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) ->
 def test_where_nothing_can_be_written_each_process_compiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def cfunc(signature: Any, *, cache: bool = False, **options: Any) -> Any:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return numba.cfunc(signature, **options)
+    def compile_kept(loop: Any) -> Any:
+        raise RuntimeError("cannot cache function: no locator available")
 
     def raise_it(address: Any) -> None:
         next_piece(address)
 
-    monkeypatch.setattr(jit, "cfunc", cfunc)
+    monkeypatch.setattr(jit, "_compile_kept", compile_kept)
     job = np.array([2])
     jit.compile_job(raise_it, "next")(job.ctypes.data)
     assert job == [3]
