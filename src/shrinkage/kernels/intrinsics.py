@@ -34,10 +34,16 @@ def _type_memory(context):
 
 @lower_builtin(memory, types.Integer, types.Integer, types.Array)
 def _lower_memory(context, builder, signature, arguments):
-    address, size, _ = arguments
+    address, size = _as_int64(context, builder, signature.args[:2], arguments[:2])
     kind = signature.return_type
     data = builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
     return _view(context, builder, kind, data, size)
+
+
+def _as_int64(context, builder, kinds, values):
+    """Whole numbers of any size, signed or not, as LLVM counts addresses and entries."""
+    pairs = zip(values, kinds, strict=True)
+    return [context.cast(builder, value, kind, types.intp) for value, kind in pairs]
 
 
 def _view(context, builder, kind, data, size):
@@ -78,14 +84,15 @@ def next_piece(address):
 
 # A sum may be taken in any order, so that LLVM keeps one partial sum in each lane of a vector.
 def add(total: Any, term: Any) -> Any:
-    """total + term, where the order of a long sum does not matter."""
+    """total + term, where the order of a long sum does not matter, in floating point."""
     return total + term
 
 
 @type_callable(add)
 def _type_add(context):
     def typer(total, term):
-        return context.unify_types(types.unliteral(total), types.unliteral(term))
+        kind = context.unify_types(types.unliteral(total), types.unliteral(term))
+        return kind if isinstance(kind, types.Float) else None
 
     return typer
 
@@ -207,18 +214,23 @@ def round_to(halves, numbers):
 
 
 def part(numbers: Any, low: Any, size: Any) -> Any:
-    """numbers[low : low + size]."""
+    """numbers[low : low + size], where low ≥ 0: what lies beyond their end is not cut off."""
     return numbers[low : low + size]
 
 
 @type_callable(part)
 def _type_part(context):
-    return lambda numbers, low, size: types.Array(numbers.dtype, 1, "C")
+    def typer(numbers, low, size):
+        is_contiguous = numbers.ndim == 1 and numbers.layout == "C"
+        return types.Array(numbers.dtype, 1, "C") if is_contiguous else None
+
+    return typer
 
 
 @lower_builtin(part, types.Array, types.Integer, types.Integer)
 def _lower_part(context, builder, signature, arguments):
-    numbers, low, size = arguments
+    numbers = arguments[0]
+    low, size = _as_int64(context, builder, signature.args[1:], arguments[1:])
     model = context.data_model_manager[signature.args[0]]
     data = builder.gep(model.get(builder, numbers, "data"), [low], inbounds=True)
     return _view(context, builder, signature.return_type, data, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from numba.core.codegen import CPUCodeLibrary
 
 import shrinkage
 from shrinkage.kernels import jit
-from shrinkage.kernels.intrinsics import memory, next_piece
+from shrinkage.kernels.intrinsics import add, memory, next_piece, part
 
 LOOPS = """
 import json, logging, os, sys, warnings
@@ -146,6 +147,33 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
 
 
 INTEGERS = np.empty(0, np.int64)
+
+
+def test_addresses_and_sizes_may_be_whole_numbers_of_any_kind() -> None:
+    """LLVM's own rules would take 3_000_000_000 for a negative offset."""
+
+    def take(address: Any) -> None:
+        job = memory(np.uint64(address), np.int32(3), INTEGERS)
+        far = part(job, np.uint32(3_000_000_000), np.int32(2))  # which is nowhere read
+        near = part(job, np.uint8(1), np.uint16(2))
+        job[0] = (far.ctypes.data - job.ctypes.data) // 8 + near[1] + near.size
+
+    job = np.array([0, 5, 7])
+    jit.compile_job(take, "take")(job.ctypes.data)
+    assert job[0] == 3_000_000_000 + 7 + 2
+
+
+def test_what_a_lowering_is_not_made_for_is_refused() -> None:
+    def add_whole(address: Any) -> None:
+        add(address, address)
+
+    def take_strided(address: Any) -> None:
+        part(memory(address, 4, INTEGERS)[::2], 0, 1)
+
+    for loop in add_whole, take_strided:
+        with pytest.raises(numba.core.errors.TypingError):
+            jit.compile_job(loop, "refused")
+    assert gc.isenabled()
 
 
 class Told(logging.Handler):
