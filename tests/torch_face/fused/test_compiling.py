@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
@@ -51,12 +52,23 @@ def step(number):
 
 saved, save = [], IndexDataCacheFile.save
 IndexDataCacheFile.save = lambda self, key, data: (saved.append(key), save(self, key, data))
-print(*[step(int(number)) for number in sys.argv[1]], len(saved))
+sums = [step(int(number)) for number in sys.argv[1]]
+has_compiler = "numba.np.arraymath" in sys.modules
+if saved:  # no loop needs SciPy; what others compile may
+    assert "scipy.linalg" not in sys.modules
+    from numba.np import arraymath, linalg
+    assert arraymath._HAVE_BLAS
+    linalg.ensure_blas()
+    assert "scipy.linalg.cython_blas" in sys.modules
+print(*sums, len(saved), int(has_compiler))
 """
 
 
-def results(numbers: str, folder: Path) -> tuple[list[float], int]:
-    """Of steps in a process of its own, and how many loops it compiled and kept in the folder."""
+def results(numbers: str, folder: Path) -> tuple[list[float], int, bool]:
+    """Of steps in a process of its own; how many loops it kept in the folder; if it could compile.
+
+    To load a loop from the disk it need not import what Numba compiles with.
+    """
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", LOOPS, numbers],
@@ -67,19 +79,19 @@ def results(numbers: str, folder: Path) -> tuple[list[float], int]:
     )
     assert not done.stderr
     assert done.returncode == 0
-    *sums, compile_job = map(float, done.stdout.split())
-    return sums, int(compile_job)
+    *sums, saved, has_compiler = map(float, done.stdout.split())
+    return sums, int(saved), bool(has_compiler)
 
 
 @pytest.mark.slow
 def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) -> None:
     """Each compiled in a process of its own, where it is the first; then all found by one."""
     found = [results(number, tmp_path) for number in "01"]
-    assert [compile_job for _, compile_job in found] == [1, 1]
-    alone = [sums[0] for sums, _ in found]
+    assert [rest for _, *rest in found] == [[1, True], [1, True]]
+    alone = [sums[0] for sums, *_ in found]
     assert alone[0] != alone[1]
-    assert results("01", tmp_path) == (alone, 0)
-    assert results("10", tmp_path) == (alone[::-1], 0)
+    assert results("01", tmp_path) == (alone, 0, False)
+    assert results("10", tmp_path) == (alone[::-1], 0, False)
     for file in tmp_path.rglob("*.nb?"):  # cut off, they only cost time
         file.write_bytes(file.read_bytes()[:20])
     assert results("0", tmp_path)[0] == alone[:1]
@@ -131,6 +143,18 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
     assert "count" in names
     assert "within" not in names
     assert "between" not in names
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_cycles_are_searched_for_after_compiling_as_before(is_enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+    try:
+        gc.enable() if is_enabled else gc.disable()
+        with jit._without_collector():
+            assert not gc.isenabled()
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable() if was_enabled else gc.disable()
 
 
 @pytest.mark.slow
