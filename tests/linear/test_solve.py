@@ -167,6 +167,10 @@ def test_a_constant_column_and_a_constant_target_are_no_trouble():
 
 
 def test_bad_arguments_are_told():
+    for number, reason in ((1e200, "whose squares are too large"), (np.nan, "that are NaN or inf")):
+        for make in (np.array, sparse.csr_matrix):
+            with pytest.raises(ValueError, match=f"X has values {reason}"):
+                solve(make([[1.0], [number]]), np.ones(2))
     with pytest.raises(ValueError, match=r"loss must be one of squared_error, .* got 'hinge'"):
         solve(np.ones((2, 1)), np.ones(2), loss="hinge")
     with pytest.raises(ValueError, match="has no prox in closed form"):

@@ -22,7 +22,7 @@ class Design:
     Raises
     ------
     ValueError
-        If their squares are not finite.
+        If they or their squares are not finite.
     """
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused
@@ -37,7 +37,9 @@ class Design:
         squares = self.matrix.power(2) if is_sparse else self.matrix**2
         variances = np.asarray(squares.T @ shares) - self._shift**2
         if not np.isfinite(variances).all():
-            raise ValueError("X has values whose squares are too large; standardize them")
+            is_finite = np.isfinite(X.data if is_sparse else X).all()
+            reason = "whose squares are too large; standardize them" if is_finite else "that are NaN or inf"
+            raise ValueError(f"X has values {reason}")
         sizes = np.abs(self.means) + np.sqrt(np.maximum(variances, 0.0))
         is_constant = variances <= (CONSTANT * sizes) ** 2
         if is_sparse:  # the difference of squares has lost its digits there
