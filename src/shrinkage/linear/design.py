@@ -38,7 +38,11 @@ class Design:
         variances = np.asarray(squares.T @ shares) - self._shift**2
         if not np.isfinite(variances).all():
             is_finite = np.isfinite(X.data if is_sparse else X).all()
-            reason = "whose squares are too large; standardize them" if is_finite else "that are NaN or inf"
+            reason = (
+                "whose squares are too large; standardize them"
+                if is_finite
+                else "that are NaN or inf"
+            )
             raise ValueError(f"X has values {reason}")
         sizes = np.abs(self.means) + np.sqrt(np.maximum(variances, 0.0))
         is_constant = variances <= (CONSTANT * sizes) ** 2
