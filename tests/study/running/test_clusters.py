@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shrinkage.study import StoppedError, UsageError, compare
+from shrinkage.study import StoppedError, compare
 from shrinkage.study.merging import is_same
 from shrinkage.study.running.backends import open_backend
 
@@ -77,29 +77,6 @@ def cluster(request, tmp_path_factory):
         yield request.param, address, folder
         stop()
     sys.modules.pop("cluster_models", None)
-
-
-@pytest.mark.parametrize(
-    ("name", "address", "said"),
-    [
-        ("dask", "tcp://127.0.0.1:9", "Timed out"),
-        ("dask", "tpc://127.0.0.1:9", "unknown address scheme"),
-        ("dask", None, "no scheduler of Dask is known: name it as --scheduler tcp://HOST:8786"),
-        ("ray", "127.0.0.1:9", "refused"),
-        ("ray", "ray://127.0.0.1:9", "refused"),
-        ("ray", None, "refused"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_a_cluster_that_cannot_be_reached_is_said_before_anything_is_done(
-    name, address, said, tmp_path, monkeypatch
-):
-    """Comes first: a Ray that this process has would be taken where none is named."""
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    pytest.importorskip({"dask": "distributed"}.get(name, name), reason=f"{name} is not installed")
-    with pytest.raises(UsageError, match=said):
-        compare("iris", backend=name, scheduler=address, out=tmp_path / "out", quiet=True)
-    assert not (tmp_path / "out").exists()
 
 
 def count_sends(name, monkeypatch):
