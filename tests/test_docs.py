@@ -24,8 +24,7 @@ from pages import (
     run_blocks,
 )
 
-# In these the commands run, in test_cli_probe.py and test_cli.py those of docs/probe.md; in all pages
-# they are read.
+# In these the commands run (those of docs/probe.md in test_cli_probe.py); in all they are read.
 RUN = (README, DOCS / "studies.md", DOCS / "scratch.md")
 LEFT = {"weight-decay.md": {"alpha": 2.0, "decay": 1e-4}}  # what a page's variables are at its end
 CLUSTER = {"--backend", "--scheduler", "--shard", "merge"}

@@ -97,7 +97,7 @@ def test_a_group_lives_where_one_entry_costs_next_to_nothing(small: float) -> No
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("groups", ["out", "in"])
 def test_so_it_does_in_a_compiled_loop(groups: str, dtype: torch.dtype, small: float) -> None:
-    """Which is free in how it computes inverses and sums. Adam's first step is lr, and c is √2/g."""
+    """Which is free in how it takes inverses and sums. Adam's first step is lr, and c is √2/g."""
     start, costs = torch.tensor([[2.0, 1.03]], dtype=dtype), torch.tensor([[1.05, small]])
     if groups == "in":
         start, costs = start.T.contiguous(), costs.T.contiguous()
