@@ -30,6 +30,7 @@ PURPOSES = {
     "atomic_file": "files written whole or not at all",
     "figures": "pictures from plain arrays",
     "text_table": "tables as text and HTML",
+    "user_warning": "warnings at the user's line",
 }
 WAY = (  # of a strength, from what is typed to the weight
     ("you write", '"l1:1e-4"'),

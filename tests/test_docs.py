@@ -24,7 +24,8 @@ from pages import (
     run_blocks,
 )
 
-# In these the commands run (those of docs/probe.md in test_cli_probe.py); in all they are read.
+# In these the commands run, and those of docs/probe.md in test_cli_probe.py and test_cli.py; in all
+# pages they are read.
 RUN = (README, DOCS / "studies.md", DOCS / "scratch.md")
 LEFT = {"weight-decay.md": {"alpha": 2.0, "decay": 1e-4}}  # what a page's variables are at its end
 CLUSTER = {"--backend", "--scheduler", "--shard", "merge"}

@@ -16,7 +16,9 @@ GRID = {"strengths": [0.01, 0.001], "cv": 2, "max_iter": 20, "learning_rate_init
 QUICK = [MLPRegressor(()), MLPClassifier((), penalty="l2:0.01")]
 SLOW = [
     MLPRegressor(penalty="l1:1e-3", solver="sgd", max_iter=100),
-    MLPClassifier(penalty="group_lasso:1e-3,groups=in", max_iter=60),
+    MLPClassifier(
+        (20,), penalty="group_lasso:1e-3,groups=in", max_iter=60, learning_rate_init=0.02
+    ),
     MLPClassifierCV((), penalty="l2", **CROSS_VALIDATION),
     MLPRegressorCV((10,), rule="best", **GRID),
 ]

@@ -67,7 +67,7 @@ def test_it_equals_the_penalized_minimum(
     optimizer: str, how: str, case: tuple[Penalty, tuple[int, int]]
 ) -> None:
     penalty, shape = case
-    steps = 60 if optimizer == "LBFGS" else 2000
+    steps = 60 if optimizer == "LBFGS" else 1000
     found = trained(OPTIMIZERS[optimizer], penalty, how, shape, steps)
     known = GroupLasso(0.17, 1) if isinstance(penalty, GroupLasso) else penalty
     target = minimum(known, shape if shape[0] > 1 else (10,)).reshape(shape)

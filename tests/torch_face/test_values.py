@@ -140,7 +140,7 @@ def test_zeros_have_no_nan(penalty: Penalty) -> None:
 # Index lists are kept in a cache, which the compiler mentions and rightly looks through.
 @pytest.mark.quick_where(penalty=[PENALTIES[0]])
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
-@pytest.mark.parametrize("penalty", PENALTIES, ids=str)
+@pytest.mark.parametrize("penalty", [PENALTIES[0], *PENALTIES[-2:]], ids=str)
 def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) -> None:
     model = network()
     regularizer = Regularizer(model, penalty)
@@ -149,7 +149,7 @@ def test_compiled_code_gives_the_same_without_a_graph_break(penalty: Penalty) ->
         return model(x).square().mean() + regularizer.penalty()
 
     x = torch.ones(2, 3, dtype=torch.float64)
-    backend = "eager" if isinstance(penalty, L1) else "aot_eager"  # the second takes longer
+    backend = "aot_eager" if penalty is PENALTIES[-1] else "eager"  # the first takes longer
     torch.compile(loss, fullgraph=True, backend=backend)(x).backward()
     compiled = model[0].weight.grad.clone()
     model.zero_grad()

@@ -3,17 +3,21 @@
 Numba compiles each function that a loop calls as if it stood alone, in passes that are made for any
 Python. Here such a function is a fragment, which only becomes part of loops, and code is taken
 through the passes that it needs. A loop on disk is loaded without what compiles others.
-`benchmarks/step.py`, "Seconds before the second step": a first step takes about half as long.
+`benchmarks/step.py`, the rows "first step": all this saves two fifths of it where nothing is
+compiled, and most of it where the loop is on disk.
 
 All this was tried with the versions of `TRIED`. With other versions, and where the environment has
-``SHRINKAGE_PUBLIC_ONLY=1``, each function here returns None, Numba compiles every function in its
+``SHRINKAGE_PUBLIC_ONLY=1``, each function here does nothing, Numba compiles every function in its
 usual way, and networks are trained by NumPy and torch.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numba
@@ -155,6 +159,24 @@ def loop_compilers() -> tuple[Any, Any] | None:
     return (LoopCompiler, FragmentCompiler) if is_known else None
 
 
+def import_without_scipy() -> None:
+    """Import what Numba compiles arrays with, but not yet SciPy's BLAS, which no loop here calls.
+
+    Numba imports it to see whether it is there, which takes a quarter of a second, and again where
+    a product of matrices is compiled.
+    """
+    if not _is_tried() or find_spec("scipy") is None or "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    check = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = check
+
+
 def kept_compiler() -> Callable[..., Any] | None:
     """What compiles a loop and keeps it on disk, or loads it from there.
 
@@ -174,7 +196,10 @@ def kept_compiler() -> Callable[..., Any] | None:
         def load_overload(self, signature: Any, context: Any) -> Any:
             rtsys.initialize(context)  # loops may allocate memory
             with self._guard_against_spurious_io_errors():
-                return self._load_overload(signature, context)
+                found = self._load_overload(signature, context)
+            if found is None:
+                import_without_scipy()
+            return found
 
     def compile_kept(loop: Any, signature: Any, *, pipeline_class: Any, **options: Any) -> Any:
         types = signature.args, signature.return_type

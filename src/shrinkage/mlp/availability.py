@@ -10,6 +10,6 @@ def can_compile() -> bool:
         import numba  # noqa: F401
     except ImportError:  # it is not installed, or it refuses this version of NumPy
         return False
-    from shrinkage.kernels.jit import llvm
+    from shrinkage.kernels.private import llvm
 
     return llvm is not None

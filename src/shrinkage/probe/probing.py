@@ -174,7 +174,6 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         remark = (*remark, f"judged at momentum={coupling.momentum:g}")
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
-    judged = replace(stepper, momentum=coupling.momentum)
     moved = measure_effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
     law = replace(
         _state_formula(law, fitted),
@@ -182,7 +181,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         order=coupling.order if coupling.coupled is False and not coupling.cautious else "",
         gradient_term=coupling.equals if coupling.coupled else "",
         cautious=coupling.cautious,
-        growth=measure_growth(judged, WEIGHTS, base, fitted),
+        growth=measure_growth(replace(stepper, momentum=coupling.momentum), WEIGHTS, base, fitted),
         acts_without_gradient=without_gradient,
         zeros_stay=not bool(find_moved(moved, WEIGHTS)[WEIGHTS == 0].any()),
         vectors=compare_on_vectors(stepper, base, fitted, gradient),

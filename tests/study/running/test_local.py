@@ -103,9 +103,8 @@ def test_a_process_that_is_killed_stops_the_study_in_a_sentence(ready, tmp_path,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "killed_nets.py").write_text(
         "import os, signal\nimport torch\n"
-        f"def build(features, outputs):\n    if os.getpid() != {os.getpid()}:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return torch.nn.Linear(features, outputs)\n"
+        f"if os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def build(features, outputs):\n    return torch.nn.Linear(features, outputs)\n"
     )
     study, parts = ready(model="killed_nets:build")
     with pytest.raises(StoppedError, match="a trial's process was killed"):

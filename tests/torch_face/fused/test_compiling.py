@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -59,16 +60,24 @@ for numbers in sys.argv[1:]:
             file.write_bytes(file.read_bytes()[:20])
     if not os.fork():  # before anything is compiled
         sums = [step(int(number)) for number in numbers.removesuffix("cut")]
-        print(json.dumps([sums, len(saved)]), flush=True)
+        has_compiler = "numba.np.arraymath" in sys.modules
+        if saved:  # no loop needs SciPy; what others compile may
+            assert "scipy.linalg" not in sys.modules
+            from numba.np import arraymath, linalg
+            assert arraymath._HAVE_BLAS
+            linalg.ensure_blas()
+            assert "scipy.linalg.cython_blas" in sys.modules
+        print(json.dumps([sums, len(saved), has_compiler]), flush=True)
         os._exit(0)
     assert os.wait()[1] == 0
 """
 
 
-def results(orders: list[str], folder: Path) -> list[tuple[list[float], int]]:
-    """Of steps in a process for each order, and how many loops it compiled and kept in the folder.
+def results(orders: list[str], folder: Path) -> list[tuple[list[float], int, bool]]:
+    """Of steps in a process for each order; how many loops it compiled; if it could compile.
 
-    An order that ends with "cut" cuts off the files before its first step.
+    The loops are kept in the folder. To load one from there a process need not import what Numba
+    compiles with. An order that ends with "cut" cuts off the files before its first step.
     """
     paths = {"PYTHONPATH": str(Path(shrinkage.__file__).parents[1])}
     done = subprocess.run(
@@ -80,7 +89,7 @@ def results(orders: list[str], folder: Path) -> list[tuple[list[float], int]]:
     )
     assert not done.stderr
     assert done.returncode == 0
-    return [(sums, count) for sums, count in map(json.loads, done.stdout.splitlines())]
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.slow
@@ -94,8 +103,8 @@ def test_loops_are_kept_on_disk_and_not_taken_for_one_another(tmp_path: Path) ->
     *both, again = results(["01", "10", "0cut"], tmp_path)
     (one,), (other,) = first[0], second[0]
     assert one != other
-    assert (first[1], second[1]) == (1, 1)
-    assert both == [([one, other], 0), ([other, one], 0)]
+    assert (first[1:], second[1:]) == ((1, True), (1, True))
+    assert both == [([one, other], 0, False), ([other, one], 0, False)]
     assert again[0] == [one]
 
 
@@ -145,6 +154,18 @@ def test_what_a_loop_takes_in_is_no_machine_code_of_its_own(
     assert "count" in names
     assert "within" not in names
     assert "between" not in names
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_cycles_are_searched_for_after_compiling_as_before(is_enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+    try:
+        gc.enable() if is_enabled else gc.disable()
+        with jit._without_collector():
+            assert not gc.isenabled()
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable() if was_enabled else gc.disable()
 
 
 INTEGERS = np.empty(0, np.int64)

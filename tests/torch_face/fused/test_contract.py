@@ -9,7 +9,6 @@ import pickle
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import pytest
@@ -617,7 +616,13 @@ def test_torchs_way_may_be_compiled(
     kind: Kind, options: dict[str, Any], backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A short step down to machine code, which takes long; longer ones are traced and cut."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    compiled_steps, compile_it = [], torch.compile
+
+    def note_and_compile(step: Any) -> Any:
+        compiled_steps.append(step)
+        return compile_it(step, backend=backend)
+
+    monkeypatch.setattr(torch, "compile", note_and_compile)
     torch._dynamo.reset()
     results = []
     for compiled in (False, True):
@@ -628,6 +633,7 @@ def test_torchs_way_may_be_compiled(
             optimizer.step()
         assert optimizer.engine_report().by_torch
         results.append(model["w"].detach())
+    assert len(compiled_steps) == 3
     torch.testing.assert_close(*results, rtol=1e-5, atol=1e-5)
 
 

@@ -179,6 +179,13 @@ def test_each_update_and_each_penalty_is_compiled_in_some_row() -> None:
     assert {(how, name) for _, how, name in compiled} == set(product(HOWS, BOTH))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOTH)
+def test_of_two_minima_each_weight_goes_to_the_lower(name: str) -> None:
+    """Few weights are so near to both that it matters."""
+    check_parity({"w": (2000,)}, *VARIANTS[name], LogSum(0.5, eps=0.113), "proximal")
+
+
 @pytest.mark.quick_where(gaps=[False], how=["proximal"], variant=QUICK)
 @pytest.mark.parametrize("gaps", [False, True], ids=["one pass", "torch's way"])
 @pytest.mark.parametrize("how", HOWS)
