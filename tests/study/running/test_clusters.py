@@ -144,6 +144,7 @@ def test_a_lost_worker_costs_its_trial_and_not_the_study(cluster, ready):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)  # Ray starts workers for longer
 def test_a_model_that_kills_every_worker_stops_the_study(cluster, ready):
+    """Comes last: its workers do not all come back."""
     name, address, _ = cluster
     study, parts = ready(model="cluster_models:deadly", epochs=2)
     with importlib.import_module("distributed").Client(address, set_as_default=False) as client:
