@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 # itself the signals when its second record is on the disk. It takes no third one: however slow the
 # disk or the machine is, the study ends amid its trials.
 CODE = """
-import json, os, sys, threading, time
+import json, os, signal, sys, threading, time
 import shrinkage.study.comparing
 from shrinkage.cli import main
 from shrinkage.study.storage.record_writer import RecordWriter
@@ -56,6 +56,8 @@ for line in sys.stdin:
     command = os.fork()
     if not command:
         os.setsid()
+        # What a shell starts in the background, such as these tests, ignores Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(there, 1), os.dup2(there, 2)
         os.close(there)
         main()

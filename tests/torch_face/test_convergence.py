@@ -58,6 +58,14 @@ def test_proximal_converges_to_scikit_learns_minimum(optimizer: str, penalty: Pe
     assert "converges to the minimum of J = data loss + Ω; exact zeros" in said
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")
+def test_a_rate_that_adagrad_lets_fall_is_that_of_the_prox() -> None:
+    optimizer = partial(torch.optim.Adagrad, lr=1.0, lr_decay=0.01)
+    weights, _ = fit(optimizer, L1(0.1), "proximal", steps=600)
+    assert_rests(weights, minimum(L1(0.1)), 1e-6)
+
+
 @pytest.mark.quick_where(optimizer=["Adam"])
 @pytest.mark.parametrize(("optimizer", "case"), covering(FEW, GROUPED), ids=str)
 @pytest.mark.usefixtures("torch_operations")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shrinkage.study import StoppedError, UsageError, compare
+from shrinkage.study import StoppedError, compare
 from shrinkage.study.merging import is_same
 from shrinkage.study.running.backends import open_backend
 
@@ -79,29 +79,6 @@ def cluster(request, tmp_path_factory):
     sys.modules.pop("cluster_models", None)
 
 
-@pytest.mark.parametrize(
-    ("name", "address", "said"),
-    [
-        ("dask", "tcp://127.0.0.1:9", "Timed out"),
-        ("dask", "tpc://127.0.0.1:9", "unknown address scheme"),
-        ("dask", None, "no scheduler of Dask is known: name it as --scheduler tcp://HOST:8786"),
-        ("ray", "127.0.0.1:9", "refused"),
-        ("ray", "ray://127.0.0.1:9", "refused"),
-        ("ray", None, "refused"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_a_cluster_that_cannot_be_reached_is_said_before_anything_is_done(
-    name, address, said, tmp_path, monkeypatch
-):
-    """Comes first: a Ray that this process has would be taken where none is named."""
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    pytest.importorskip({"dask": "distributed"}.get(name, name), reason=f"{name} is not installed")
-    with pytest.raises(UsageError, match=said):
-        compare("iris", backend=name, scheduler=address, out=tmp_path / "out", quiet=True)
-    assert not (tmp_path / "out").exists()
-
-
 def count_sends(name, monkeypatch):
     """What is sent to the workers beside the trials, in a list that grows."""
     module, sender = ("distributed.Client", "scatter") if name == "dask" else ("ray", "put")
@@ -167,6 +144,7 @@ def test_a_lost_worker_costs_its_trial_and_not_the_study(cluster, ready):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)  # Ray starts workers for longer
 def test_a_model_that_kills_every_worker_stops_the_study(cluster, ready):
+    """Comes last: its workers do not all come back."""
     name, address, _ = cluster
     study, parts = ready(model="cluster_models:deadly", epochs=2)
     with importlib.import_module("distributed").Client(address, set_as_default=False) as client:

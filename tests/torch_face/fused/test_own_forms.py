@@ -96,8 +96,8 @@ CASES: list[tuple[type[Penalty], str]] = [
 def test_what_is_inside_equals_what_is_attached(
     penalty: Callable[[float], Penalty], how: str, start: float
 ) -> None:
-    """The gradient is compiled where it is decoupled, and the prox in the test above."""
-    with nullcontext() if how == "decoupled" else plain_loops():
+    """What is coupled has the gradient that is compiled where it is decoupled."""
+    with plain_loops() if how == "coupled" else nullcontext():
         inside, _ = step_inside(SGD, penalty(1.0), how, start, lr=0.1)
         attached = step_attached(torch.optim.SGD, penalty(1.0), how, start, lr=0.1)
     assert inside == pytest.approx(attached, abs=1e-12)

@@ -86,21 +86,15 @@ def loop_of(penalty: Penalty) -> Any:
     return found[0] if found is not None else (is_compiled(penalty), is_by_rows)
 
 
-TURNS = (  # the gradient in one loop and the prox in another, and among four penalties in all
-    {("coupled", "SGD momentum"), ("proximal", "Adam")},
-    {("decoupled", "Adam"), ("proximal", "SGD momentum")},
-    {("coupled", "Adam"), ("proximal", "SGD momentum")},
-    {("decoupled", "SGD momentum"), ("proximal", "Adam")},
-)
-PROXIMAL = {("proximal", name) for name in BOTH}
-COMPILED = {  # what has lines of its own in the loops
-    loop_of(L1(1.0)): set(product(HOWS, BOTH)),
-    loop_of(LogSum(1.0)): PROXIMAL | TURNS[0],
-    loop_of(GroupLasso(1.0)): set(product(HOWS, BOTH)),
-    loop_of(GroupLasso(1.0, "in")): PROXIMAL | {("coupled", "Adam"), ("decoupled", "SGD momentum")},
+GRADIENTS = [(how, name) for how in ("coupled", "decoupled") for name in BOTH]
+PROXIMAL = {("proximal", name) for name in BOTH}  # with one step for all, and with one for each
+EVERY = PROXIMAL | {*GRADIENTS}
+# What has lines of its own in the loops is compiled in every way, the gradient of others in one.
+COMPILED = {
+    loop_of(penalty): EVERY for penalty in (L1(1.0), GroupLasso(1.0), GroupLasso(1.0, "in"))
 }
 for place, found in enumerate(dict.fromkeys(loop_of(case.penalty) for case in cases.CASES)):
-    COMPILED.setdefault(found, TURNS[place % len(TURNS)])
+    COMPILED.setdefault(found, PROXIMAL | {GRADIENTS[place % len(GRADIENTS)]})
 
 
 def stays_plain(penalty: Penalty, how: str, name: str) -> bool:
@@ -237,22 +231,12 @@ def test_in_single_precision(penalty: Penalty, how: str, variant: str) -> None:
 )
 @pytest.mark.parametrize("variant", ["SGD momentum", "SGD Nesterov", "Adam", "Adam amsgrad"])
 def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> None:
-    """In one pass over memory after the step, and by torch operations.
-
-    The loops of columns, the longest, are plain Python here: they are one loop of those inside
-    after an update that does nothing.
-    """
+    """In one pass over memory after the step, and by torch operations."""
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)
     one, fast = twins.attached(mine, *VARIANTS[variant], penalty, "proximal")
     two, slow = twins.attached(other, *VARIANTS[variant], penalty, "proximal")
-    stays_plain = not FULL and (penalty, variant) in [
-        *product([GroupLasso(0.1, "in")], VARIANTS),
-        *product([Box(-1.0, 1.0), GroupLasso(0.1)], ["SGD momentum", "SGD Nesterov"]),
-        *product([MCP(0.1)], ["Adam", "Adam amsgrad"]),
-    ]
-    with plain_loops() if stays_plain else nullcontext():
-        twins.train(mine, one)
+    twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
     reports = [attachment._proximal.own_steps._loops.engine_report() for attachment in (fast, slow)]
