@@ -256,7 +256,7 @@ def test_a_device_is_not_written_over(run, tmp_path):
     assert not Path("/dev/full").is_file()
 
 
-@pytest.mark.quick_where(module=["leaves2"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "leave"),
     [("leaves1", "sys.exit(0)"), ("leaves2", "os._exit(0)"), ("leaves3", "raise SystemExit")],

@@ -67,7 +67,7 @@ def test_its_examples_can_be_parsed(line: str) -> None:
         parse_method(text)
 
 
-@pytest.mark.quick_where(typed=["shrinkage ", "shrinkage compare --metric r"])
+@pytest.mark.quick_where(typed=["shrinkage compare --metric r"])
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
@@ -85,6 +85,7 @@ def test_a_shell_completes_commands_and_values(typed: str, offered: set[str]) ->
     assert set(run_main((), variables).split()) == offered
 
 
+@pytest.mark.slow
 def test_completion_is_installed_where_it_is_asked_for(tmp_path: Path) -> None:
     variables = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     run_main(("--install-completion", "bash"), variables)

@@ -105,6 +105,7 @@ def test_the_shrinkage_commands_can_be_parsed(
         parse_method(text)
 
 
+@pytest.mark.quick_where(page=[README, DOCS / "scratch.md"])
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_the_shrinkage_commands_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,7 @@ def page(writer: ModuleType) -> str:
     return writer.PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_it_has_every_optimizer_once(writer: ModuleType, page: str) -> None:
     names = [writer.written(entry.name) for entry in writer.entries()]
     rows = [line.split(" | ")[0][2:] for line in page.splitlines() if line.startswith("| ")]

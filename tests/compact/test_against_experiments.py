@@ -96,7 +96,7 @@ def test_heads_go_whole(key_value_heads: int | None, by_hand: bool) -> None:
     assert small.model.down.in_features == 3
 
 
-@pytest.mark.quick_where(both_ways=[True])
+@pytest.mark.quick_where(both_ways=[True], kind=[nn.LSTM])
 @pytest.mark.parametrize("both_ways", [False, True])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_hidden_units(kind: type[nn.RNNBase], both_ways: bool) -> None:

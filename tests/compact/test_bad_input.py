@@ -143,6 +143,7 @@ def test_a_part_of_a_head_stays() -> None:
     assert value.why_they_stay
 
 
+@pytest.mark.quick_where(heads=[False])
 @pytest.mark.parametrize("heads", [True, False])
 def test_einsum_is_a_product(heads: bool) -> None:
     class Einsum(nn.Module):

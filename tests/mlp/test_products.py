@@ -52,7 +52,7 @@ def evaluate(x):
     return values
 
 
-@pytest.mark.quick_where(dtype=[np.float32])
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_of_any_shape_are_numpys(dtype):
     rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from shrinkage.study.scores import METRICS
 from shrinkage.study.summary import summarize
 
 
-@pytest.mark.quick_where(name=["whole", "numbers"])
+@pytest.mark.quick_where(name=["numbers"])
 @pytest.mark.parametrize("name", KINDS)
 def test_every_figure_has_its_place_and_is_valid(name: str) -> None:
     document = Document(render_report(kind(name)))

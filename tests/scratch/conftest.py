@@ -11,7 +11,7 @@ from scratch.twins import Chosen
 from shrinkage.scratch import training
 
 
-@pytest.fixture(params=["layers", "compiled"])
+@pytest.fixture(params=["layers", pytest.param("compiled", marks=pytest.mark.slow)])
 def engines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Chosen:
     """The layers, or compiled loops for the shortest training."""
     names, choose = [], training.choose_engine

@@ -54,6 +54,7 @@ def test_ties_go_to_the_strongest_and_nan_to_none():
     assert choose(np.array([[0.1], [0.2]]), "one-se") == 1  # one fold has no standard error
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_network_goes_from_dense_to_sparse():
     generator = np.random.default_rng(0)

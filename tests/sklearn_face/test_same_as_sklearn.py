@@ -99,6 +99,7 @@ def test_a_linear_regression_is_scikit_learns(penalty, model):
     np.testing.assert_allclose(ours.predict(X), model.predict(X), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.quick_where(l1_ratio=[0.5])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("data", [WINE, CANCER], ids=["wine", "cancer"])
 def test_a_linear_classifier_is_scikit_learns_with_lam_as_one_over_n_times_c(l1_ratio, data):

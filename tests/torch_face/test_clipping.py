@@ -504,6 +504,7 @@ def test_it_is_no_part_of_a_checkpoint_and_goes_with_a_copy() -> None:
     copy.deepcopy(regularizer)
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_parameters_that_are_gone() -> None:
     model, _, regularizer = under("proximal")
     regularizer.clip_grad_norm_(model.parameters(), 1.0)

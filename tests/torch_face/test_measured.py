@@ -73,7 +73,7 @@ def train(
         optimizer.step()
 
 
-@pytest.mark.quick_where(name=["sign"])
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_it_converges_to_scikit_learns_lasso(name: str) -> None:
     model, optimizer, _, attachment = start(OPTIMIZERS[name])

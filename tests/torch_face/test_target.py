@@ -98,7 +98,7 @@ def test_what_becomes_zero_is_worth_least_in_the_optimizers_metric(name: str) ->
     regularizer.detach()
 
 
-@pytest.mark.quick_where(dtype=[torch.float32], name=["SGD"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [*((name, torch.float32) for name in MAKES), ("SGD", torch.float64), ("Adam", torch.float64)],

@@ -150,7 +150,7 @@ def test_groups_of_an_optimizer_have_their_own_steps() -> None:
     regularizer.release()
 
 
-@pytest.mark.quick_where(name=["SGD"])
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 @pytest.mark.usefixtures("torch_operations")
 def test_the_strength_that_was_found_serves_a_run_without_a_target(name: str) -> None:

@@ -83,6 +83,7 @@ def test_whatever_ends_a_replacement_the_earlier_model_stays(tmp_path, monkeypat
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_processes_that_die_or_write_at_once_lose_no_model(tmp_path):
     """A process that is killed between the two renames, and two that replace one folder at once."""
     folder = tmp_path / "model"

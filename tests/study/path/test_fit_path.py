@@ -133,7 +133,7 @@ def test_classes_and_another_metric() -> None:
     assert path.test_score < path.trivial["test_score"]
 
 
-@pytest.mark.quick_where(options=[LINEAR])
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [LINEAR, {"model": "mlp:8"}], ids=["linear", "network"])
 def test_the_same_path_twice(friedman: Data, options: dict[str, Any], tmp_path: Path) -> None:
     X, y = friedman
@@ -217,6 +217,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_noise_alone_is_not_worth_an_input() -> None:
     generator = np.random.default_rng(3)
     X, y = generator.normal(size=(120, 4)), generator.normal(size=120)

@@ -79,3 +79,14 @@ def test_what_still_runs_is_given_up_when_nobody_wants_more(small):
     next(records)
     records.close()
     assert pool.cancelled == [0, 1, 2]
+
+
+def test_a_trial_that_ended_in_an_error_is_not_given_up(small, monkeypatch):
+    def fail(handle):
+        raise StoppedError("it cannot be trained")
+
+    pool = Pool()
+    monkeypatch.setattr(pool, "fetch", fail)
+    with pytest.raises(StoppedError, match="cannot be trained"):
+        list(run_in_pool(pool, small, small.trials(), "ab", None))
+    assert pool.cancelled == [0, 1, 2]  # and not 3, which has ended

@@ -230,6 +230,7 @@ def test_what_cannot_be_trained_is_known_before_any_trial(ready, changes, messag
         rehearse(study, parts, study.methods)
 
 
+@pytest.mark.slow
 def test_lbfgs_trains_what_it_can(ready):
     study, parts = ready(optimizer="lbfgs", methods=("l2@coupled", "l2@loss"), epochs=3)
     rehearse(study, parts, study.methods)

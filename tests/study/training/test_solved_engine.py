@@ -160,6 +160,7 @@ def test_seed_optimizer_and_epochs_do_not_matter(ready):
     assert math.isfinite(second.train_score)
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported():
     program = """
 import sys

@@ -125,6 +125,7 @@ def test_every_penalty_that_makes_zeros_is_found_where_these_are_divided_by(
     assert ("coupled" in finding.remedy) == (penalty.why_not("gradient") is None)
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_was_made_anew_has_lost_its_penalty() -> None:
     model = nn.Linear(3, 2)
     regularizer = Regularizer(model, L2(0.1))

@@ -256,7 +256,7 @@ def test_16_bits_write_nothing_else(
         run.step()
 
 
-@pytest.mark.quick_where(name=["Adam"], penalty=[L1(0.05)])
+@pytest.mark.slow
 @pytest.mark.parametrize("shapes", [WIDE, LARGE], ids=["wide", "large"])
 @pytest.mark.parametrize(
     ("name", "penalty", "dtype"),

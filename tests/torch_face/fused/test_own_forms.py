@@ -72,6 +72,7 @@ def step_attached(kind: Any, penalty: Penalty, how: str, start: float, **options
     return float(model["w"].item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [BelowZero(1.0), L1(1.0)])
 def test_a_prox_that_is_no_bound_moves_by_twice_the_learning_rate_at_most(
     penalty: Penalty,

@@ -69,8 +69,8 @@ def run_in_pool(
                 return
             lost = []
             for handle in pool.wait(running.keys()):
+                trial = running.pop(handle)  # what has ended is not to be cancelled
                 record = pool.fetch(handle)
-                trial = running.pop(handle)
                 if record is None:
                     lost.append(trial)
                 else:

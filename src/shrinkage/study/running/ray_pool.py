@@ -57,8 +57,10 @@ class _RayPool:
         return outcome
 
     def cancel(self, handles: Collection[Any]) -> None:
-        for handle in handles:
-            with suppress(Exception):  # the runtime may be gone
+        with suppress(Exception):  # the runtime may be gone
+            # Ray ends this process where a task is cancelled that has just ended.
+            _, running = ray.wait(list(handles), num_returns=len(handles), timeout=0)
+            for handle in running:
                 ray.cancel(handle, force=True)
 
 
