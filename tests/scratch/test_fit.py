@@ -234,6 +234,7 @@ def test_goes_on_where_it_stood() -> None:
     assert all_at_once == {name: first[name] + second[name] for name in first}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["SGD momentum", "Adam"])
 def test_engines_go_on_from_each_other(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, twin = scores(), scores()
