@@ -88,11 +88,10 @@ def _make_fragment_library(code_library: Any) -> Any:
 
 
 def _make_passes() -> Any:
-    """Numba's passes that do something to loops such as ours, which is half of them.
+    """The passes of Numba that loops and the scalar forms of one's own may need.
 
-    The others are for what no loop here has: `with`, generators, closures that are made inside,
-    functions that are inlined while they are typed, and operations on whole arrays. Nor is the
-    code analyzed again after each of them.
+    Left out are those for blocks of `with`, for operations on whole arrays and for parallel loops,
+    and the analysis of the code again after each pass.
     """
     from numba.core import typed_passes as typed
     from numba.core import untyped_passes as untyped
@@ -106,12 +105,19 @@ def _make_passes() -> Any:
         untyped.TranslateByteCode,
         untyped.FixupArgs,
         untyped.IRProcessing,
+        untyped.InlineClosureLikes,
         untyped.RewriteSemanticConstants,
         untyped.DeadBranchPrune,
         untyped.GenericRewrites,
+        untyped.RewriteDynamicRaises,
+        untyped.MakeFunctionToJitFunction,
+        untyped.InlineInlinables,
+        untyped.FindLiterallyCalls,
+        untyped.LiteralUnroll,
         untyped.ReconstructSSA,
         typed.NopythonTypeInference,
         typed.PreLowerStripPhis,
+        typed.InlineOverloads,
         typed.IRLegalization,
         typed.AnnotateTypes,
         typed.NativeLowering,

@@ -108,3 +108,32 @@ def test_what_crosses_zero_is_left_to_torch_operations() -> None:
     after, report = step_inside(SGD, CrossesZero(1.0), "decoupled", -0.01, lr=0.1)
     assert len(report.by_torch) == 1
     assert after == pytest.approx(-0.01 + 0.1 + 0.1 * 1e-3)
+
+
+def prox_with_a_closure(z, s, a, b):  # type: ignore[no-untyped-def]
+    moved = lambda by: z + by * a  # noqa: E731
+    return z if z >= 0.0 else min(moved(s), 0.0)
+
+
+def prox_with_a_comprehension(z, s, a, b):  # type: ignore[no-untyped-def]
+    return z if z >= 0.0 else min(z + sum([s * a / 2.0 for _ in range(2)]), 0.0)
+
+
+def prox_with_an_error(z, s, a, b):  # type: ignore[no-untyped-def]
+    if s < 0.0:
+        raise ValueError(f"the step must be at least 0, got {s}")
+    return z if z >= 0.0 else min(z + s * a, 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "prox", [prox_with_a_closure, prox_with_a_comprehension, prox_with_an_error]
+)
+def test_it_may_be_written_in_any_python_that_numba_compiles(prox: Callable[..., Any]) -> None:
+    class Own(BelowZero):
+        def _scalar_form(self) -> Any:
+            return ScalarForm(prox.__name__, prox=prox, gradient=below_zero_gradient), (0.1, 0.0)
+
+    moved, report = step_inside(SGD, Own(0.1), "proximal", -0.5, lr=0.1)
+    assert report.in_one_pass
+    assert abs(moved - (-0.4899)) < 1e-12
