@@ -3,8 +3,8 @@
 Numba compiles each function that a loop calls as if it stood alone, in passes that are made for any
 Python. Here such a function is a fragment, which only becomes part of loops, and code is taken
 through the passes that it needs. A loop on disk is loaded without what compiles others.
-`benchmarks/step.py`, the rows "first step": all this saves two fifths or more of one where nothing is
-compiled, and most of one whose loop is on disk.
+`benchmarks/step.py`, the rows "first step": all this saves two fifths or more of it where nothing
+is compiled, and most of it where the loop is on disk.
 
 All this was tried with the versions of `TRIED`. With other versions, and where the environment has
 ``SHRINKAGE_PUBLIC_ONLY=1``, each function here does nothing, Numba compiles every function in its
