@@ -58,13 +58,8 @@ class EffectiveBinding(Binding):
             if gradient is not None and w.grad is not None:
                 w.grad.add_(gradient, alpha=factor)
 
-    def check_settable(self, how: str) -> None:
-        """Refuse what would set the weight, where only its parts can be set.
-
-        Raises
-        ------
-        ValueError
-        """
+    def refuse_setting(self, how: str) -> NoReturn:
+        """Refuse what would set the weight, where only its parts can be set."""
         names = " and ".join(part.name for part in self.parts)
         raise ValueError(
             f"{self.name} is computed from {names}, and {how} would have to set it: nothing says "
@@ -74,8 +69,7 @@ class EffectiveBinding(Binding):
         )
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        self.check_settable("this")
-        raise AssertionError
+        self.refuse_setting("this")
 
     update_ = prox_ = read_step = set_ = zero_ = _refuse
 

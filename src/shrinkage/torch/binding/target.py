@@ -117,13 +117,7 @@ def make_target(
     steps: int | None,
     floor: float | None,
 ) -> Target | None:
-    """The target of `attach`, from its arguments.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With the argument, its value and what it must be.
-    """
+    """The target of `attach`, from its arguments, which are checked."""
     if target is None:
         for name, value in (("start", start), ("steps", steps), ("floor", floor)):
             if value is not None:

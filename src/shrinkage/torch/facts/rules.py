@@ -138,13 +138,7 @@ def rule_for(
 
 
 def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None:
-    """Refuse a decay of the optimizer's own where its step is measured.
-
-    Raises
-    ------
-    ValueError
-        If it decays one of these parameters.
-    """
+    """Refuse an optimizer whose step is measured if it decays one of these parameters."""
     decay = decay_on(optimizer, parameters)
     if decay is not None:
         raise ValueError(

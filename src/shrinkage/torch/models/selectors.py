@@ -46,9 +46,8 @@ def replace_by_names(
                 raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
             named[name] = item
         penalty = named
-    if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
-        return penalty, None if on is None else _replace_by_name(on, model, pool)
-    if isinstance(on, tuple) and _is_named_parameter(on):
+    is_one = isinstance(on, str | type | nn.Module | torch.Tensor) or _is_named_parameter(on)
+    if is_one or not isinstance(on, Iterable):
         return penalty, _replace_by_name(on, model, pool)
     if isinstance(on, Mapping):
         raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")
