@@ -19,6 +19,7 @@ from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, Metric
+from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.selectors import On, replace_by_names
 from shrinkage.torch.private import member_values
@@ -78,15 +79,7 @@ class ModelWatch:
 class BoundModel:
     """Penalties bound to the parameters of one model, their strength and their count of steps.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-    penalty, on
-        As for `Regularizer`.
-    schedule : callable, optional
-        From the step to the factor of every strength.
-    select : callable
-        From the model, the penalties and `on` to what is selected.
+    The arguments are those of `Regularizer`; `select` makes of them what is selected.
     """
 
     def __init__(
@@ -120,11 +113,17 @@ class BoundModel:
         joints = bind_joints(self.selected)
         effective = bind_effective(self.selected)
         self.bindings: list[Binding] = [*bind(self.selected, self.starts), *joints, *effective]
-        self._watch = ModelWatch(self.model)
+        self._watch: ModelWatch | None = ModelWatch(self.model)
 
     def refresh(self) -> None:
         """Bind again if the model has changed."""
-        if self._watch.has_changed():
+        if self._watch is not None:
+            has_changed = self._watch.has_changed()
+        else:  # a copy, whose model may have changed since
+            known = [id(item.candidate.parameter) for item in self.selected]
+            has_changed = known != [id(item.parameter) for item in candidates(self.model)]
+            self._watch = ModelWatch(self.model)
+        if has_changed:
             self._bind()
 
     @property
@@ -285,8 +284,8 @@ class BoundModel:
         self.unknown_starts.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the host: copied optimizers have no hooks."""
-        return {**self.__dict__, "host": None, "target": None}
+        """Leave out the host, as copied optimizers have no hooks, and the watch over this model."""
+        return {**self.__dict__, "host": None, "target": None, "_watch": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -119,13 +119,7 @@ class _Member(NamedTuple):
 
 
 def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
-    """The bindings of what Joints selected.
-
-    Raises
-    ------
-    ValueError
-        If members have different numbers of units, or the penalty has other groups than these.
-    """
+    """The bindings of what Joints selected, one for each Joint."""
     members: dict[Joint, list[Selected]] = {}
     for item in selected:
         if isinstance(item.by, Joint) and item.penalty is not None:

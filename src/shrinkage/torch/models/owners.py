@@ -47,13 +47,7 @@ class Candidate:
 
 
 def candidates(model: nn.Module) -> list[Candidate]:
-    """Every parameter of `model` once, in the model's order, under all of its names.
-
-    Raises
-    ------
-    ValueError
-        If a parameter has no shape yet (lazy modules).
-    """
+    """Every parameter of `model` once, in the model's order, under all of its names."""
     by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
     for owner, parameter in _find_owners(model, "", "", (), ()):
         by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)

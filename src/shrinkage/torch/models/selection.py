@@ -36,18 +36,14 @@ class Selected:
 def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected]:
     """Decide for every parameter of `model` whether and how it is penalized.
 
-    Raises
-    ------
-    ValueError
-        If a pattern, a type or a predicate reaches nothing.
+    A selector that reaches nothing is refused.
     """
     pool = candidates(model)
     rules, reach_all = _list_rules(penalty, on)
     for selector, _ in rules:
         _check_kind(selector)
-    used = [False] * len(rules)
-    chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
-    for (selector, _), was_used in zip(rules, used, strict=True):
+    chosen = [_decide(candidate, rules, reach_all) for candidate in pool]
+    for selector, _ in rules:
         if isinstance(selector, Joint):
             _check_joint(selector, chosen)
         hits = (
@@ -59,7 +55,7 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
         hit = next(hits, None)  # even if an earlier selector takes it
         if hit is None:
             raise ValueError(_explain_nothing(selector, pool))
-        if isinstance(penalty, Mapping) and not was_used:
+        if isinstance(penalty, Mapping) and not any(each.by is selector for each in chosen):
             by = next(each.by for each in chosen if hit in {o.name for o in each.candidate.owners})
             if isinstance(by, Effective) and not isinstance(selector, Effective):
                 raise ValueError(f"{_describe(selector)}: {by!r} takes {hit}; {FACTORS_TAKEN}")
@@ -81,9 +77,8 @@ def decide_for_each_name(
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
     if any(isinstance(selector, str) and selector in names for selector, _ in rules):
         return {}
-    unused = [False] * len(rules)
     return {
-        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all, unused).penalty
+        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all).penalty
         for owner in candidate.owners
     }
 
@@ -129,14 +124,11 @@ def _check_kind(selector: object) -> None:
         ) from None
 
 
-def _decide(
-    candidate: Candidate, rules: Sequence[Rule], reach_all: bool, used: list[bool]
-) -> Selected:
-    """What the first rule that matches says of a parameter; notes in `used` which one it was."""
-    for number, (selector, penalty) in enumerate(rules):
+def _decide(candidate: Candidate, rules: Sequence[Rule], reach_all: bool) -> Selected:
+    """What the first rule that matches says of a parameter."""
+    for selector, penalty in rules:
         for owner in candidate.owners:
             if _matches(selector, owner, candidate.parameter, reach_all):
-                used[number] = True
                 why = "" if penalty else f"{selector!r}: None"
                 return Selected(candidate, owner, penalty, why, selector)
     owner = candidate.owners[0]

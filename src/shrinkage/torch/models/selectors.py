@@ -29,13 +29,6 @@ def replace_by_names(
     """Replace layers and parameters of the model in `penalty` and `on` by their names.
 
     A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
-
-    Raises
-    ------
-    TypeError
-        If `on` is a mapping.
-    ValueError
-        If a layer or a parameter is none of the model's, or stands in a mapping twice.
     """
     pool = candidates(model)
     if isinstance(penalty, Mapping):

@@ -22,21 +22,14 @@ def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
-
-    Raises
-    ------
-    ValueError
-        If heads do not divide the units, or for the weights of experts, whose axes differ.
     """
     shape = tuple(parameter.shape)
     heads = heads_in(side)
-    if heads is not None:
-        if len(shape) < 2 and not isinstance(owner.module, nn.MultiheadAttention):
-            return Layout(None if shape else (1,), (0,))  # every entry is a group
-        return _lay_out_heads(heads, owner, shape)
-    if len(shape) < 2:
-        return Layout(None if shape else (1,), (0,))
     module, key = owner.module, owner.key
+    if len(shape) < 2 and (heads is None or not isinstance(module, nn.MultiheadAttention)):
+        return Layout(None if shape else (1,), (0,))  # every entry is a group
+    if heads is not None:
+        return _lay_out_heads(heads, owner, shape)
     weight = getattr(module, key, parameter)
     if not isinstance(weight, Tensor) or tuple(weight.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
