@@ -19,6 +19,7 @@ from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
 from shrinkage.torch.models.selectors import On, Penalties, Selector
 
+KINDS = {"weights": "weight", "biases": "bias"}  # of parameters, by the selector that means them
 Rule = tuple[Any, Penalty | None]
 
 
@@ -146,8 +147,8 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
         return bool(selector(owner.name, parameter, owner.module))
     if selector == "all":
         return True
-    if selector in {"weights", "biases"}:
-        return owner.kind == {"weights": "weight", "biases": "bias"}[selector]
+    if selector in KINDS:
+        return owner.kind == KINDS[selector]
     if selector in (owner.name, owner.alias):
         return True
     if not (fnmatchcase(owner.name, selector) or fnmatchcase(owner.alias, selector)):
@@ -206,8 +207,8 @@ def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
         return f"no module of {_describe(selector)} owns a parameter; those that do: {types}"
     if not isinstance(selector, str):
         return f"{_describe(selector)} is true for no parameter"
-    if selector in {"weights", "biases"}:
-        kind = {"weights": "weight", "biases": "bias"}[selector]
+    if selector in KINDS:
+        kind = KINDS[selector]
         return f"the model has no {kind}, only {_list_owners(owners)}; name what is meant with on="
     passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
     if passed:

@@ -14,9 +14,6 @@ from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED, is_conv1d
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
-FOUR_GATES = (nn.LSTM, nn.LSTMCell)
-THREE_GATES = (nn.GRU, nn.GRUCell)
-
 
 def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
@@ -103,7 +100,9 @@ def _count_gates(module: nn.Module, key: str) -> int:
     """How many rows of a recurrent weight, or entries of its bias, belong to one hidden unit."""
     if key.removeprefix("weight_").removeprefix("bias_")[:2] not in ("ih", "hh"):
         return 1
-    return 4 if isinstance(module, FOUR_GATES) else 3 if isinstance(module, THREE_GATES) else 1
+    if isinstance(module, nn.LSTM | nn.LSTMCell):
+        return 4
+    return 3 if isinstance(module, nn.GRU | nn.GRUCell) else 1
 
 
 @dataclass(frozen=True)
