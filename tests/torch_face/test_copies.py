@@ -88,3 +88,20 @@ def test_a_copied_regularizer_is_free_to_be_attached(way: str) -> None:
     step(model_copy, optimizer_copy)
     assert regularizer_copy.value() < before
     assert regularizer.value() == untouched
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copied_regularizer_follows_its_copied_model(way: str) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1, bias=False))
+    model_copy, regularizer = COPIES[way]((model, Regularizer(model, L1(0.5))))
+    model_copy[0] = nn.Linear(1, 2)
+    nn.init.constant_(model_copy[0].weight, 3.0)
+    nn.init.zeros_(model_copy[1].weight)
+    assert regularizer.value() == pytest.approx(0.5 * 2 * 3.0)
+
+
+def test_a_copy_stays_bound_where_its_selector_knows_the_original_alone() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    first = model[0]
+    regularizer = Regularizer(model, L1(0.5), on=lambda name, w, module: w is first.weight)
+    assert copy.deepcopy(regularizer).value() == regularizer.value()

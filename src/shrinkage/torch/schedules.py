@@ -55,24 +55,14 @@ def warmup(steps: int, after: Schedule | None = None) -> Schedule:
 
 
 def check_schedule(schedule: object) -> None:
-    """Refuse a schedule that is no function, or that makes schedules.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse a schedule that is no function, or that makes schedules."""
     if schedule is not None and not callable(schedule):
         raise TypeError(f"schedule must be a function of the step, got {schedule!r}")
     _check_is_made("schedule", schedule)
 
 
 def _check_is_made(argument: str, schedule: object) -> None:
-    """Refuse the functions of this module themselves, which make schedules.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse the functions of this module themselves, which make schedules."""
     called = {constant: "(0.5)", linear: "(1.0, 0.1, 1000)", cosine: "(1.0, 0.1, 1000)"}
     for make, arguments in {**called, warmup: "(1000)"}.items():
         if schedule is make:

@@ -122,7 +122,7 @@ def check_target(bound: BoundModel, optimizer: Optimizer, how: str, schedule: ob
 def _check_binding(binding: Binding, optimizer: Optimizer, how: str, metric: Any) -> None:
     check_fit(binding.name, binding.penalty, binding.read_array())
     if isinstance(binding, EffectiveBinding) and how != "coupled":
-        binding.check_settable(f'how="{how}"')
+        binding.refuse_setting(f'how="{how}"')
     if how != "proximal":
         binding.check_gradient()
         return

@@ -1,8 +1,9 @@
-"""Penalties bound to parameters, and the watch over a model that may change."""
+"""Penalties bound to parameters, and the check that their values are finite."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,14 @@ from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import parameters_by_name
 from shrinkage.torch.models.selection import Selected
 from shrinkage.torch.models.units import lay_out_units
-from shrinkage.torch.private import member_values
-from shrinkage.torch.tensors.kinds import OwnStep, is_sharded, local_shard, widest_dtype
+from shrinkage.torch.tensors.kinds import (
+    OwnStep,
+    is_sharded,
+    local_shard,
+    stack_scalars,
+    storage_bytes,
+    widest_dtype,
+)
 from shrinkage.torch.tensors.updates import ReadStep, State, add_gradient_, prox_, prox_rows_
 from shrinkage.torch.tensors.values import differentiable, number
 
@@ -87,12 +94,7 @@ class Binding(ABC):
             return repr(self.written)
 
     def check_gradient(self) -> None:
-        """Refuse a penalty without a gradient: a constraint, a count.
-
-        Raises
-        ------
-        ValueError
-        """
+        """Refuse a penalty without a gradient: a constraint, a count."""
         reason = self.why_not("gradient")
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
@@ -247,15 +249,31 @@ def _find_array(argument: str, source: Any, part: BoundParameter) -> Tensor:
     return array.detach()
 
 
-class ModelWatch:
-    """Detects that a model has gained, lost or exchanged a module or a parameter."""
+def check_finite(total: Tensor, bindings: Sequence[Binding], step: int, factor: float) -> None:
+    """Refuse a value that is infinite or NaN, on the CPU, where reading it waits for nothing.
 
-    def __init__(self, model: nn.Module) -> None:
-        self._seen = [
-            (values, list(map(id, values())), list(values()))  # kept, so that no id is reused
-            for module in model.modules()
-            for values in member_values(module)
-        ]
-
-    def has_changed(self) -> bool:
-        return any(list(map(id, values())) != before for values, before, _ in self._seen)
+    Compiled code and transforms of torch.func have no number yet.
+    """
+    if total.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if storage_bytes(total) is None or math.isfinite(total.item()):
+        return
+    for binding in bindings:
+        w = binding.read_array().detach()
+        if math.isfinite(stack_scalars([binding.value(w)]).item()):
+            continue
+        if binding.written.traits.is_constrained:
+            raise FloatingPointError(
+                f"the penalty is infinite: {binding.name} is outside "
+                f"{binding.written.formula}; after a proximal step it will be inside"
+            )
+        largest = stack_scalars([w.abs().max()]).item()
+        raise FloatingPointError(
+            f"the penalty is not finite at step {step}: {binding.name} under "
+            f"{binding.written!r} (largest |w|: {largest:g}); lower the learning rate or the "
+            "strength, or clip the gradients"
+        )
+    raise FloatingPointError(
+        f"the penalty is not finite at step {step}, though each parameter's part of it is: the "
+        f"factor is {factor:g}, and 16-bit floats end at 65504; pass the loss as like=, in float32"
+    )

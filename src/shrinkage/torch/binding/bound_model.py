@@ -12,24 +12,19 @@ from torch.optim import Optimizer
 
 from shrinkage.penalties import Penalty
 from shrinkage.penalties.arrays import checked_strength
-from shrinkage.torch.binding.bindings import Binding, BoundParameter, ModelWatch, bind
+from shrinkage.torch.binding.bindings import Binding, BoundParameter, bind, check_finite
 from shrinkage.torch.binding.effective_binding import EffectiveBinding, bind_effective
-from shrinkage.torch.binding.finite import check_finite
 from shrinkage.torch.binding.held import HeldZeros, stop_watching, watch
 from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, Metric
+from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.selectors import On, replace_by_names
+from shrinkage.torch.private import member_values
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
-from shrinkage.torch.tensors.kinds import (
-    OwnStep,
-    check_has_numbers,
-    real_dtype,
-    stack_scalars,
-    widest_dtype,
-)
+from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype
 
 ATTACHED = "_shrinkage_attached"  # attribute of an optimizer: its attachments; copies lose it
 Select = Callable[[nn.Module, Any, Any], list[Selected]]
@@ -41,14 +36,10 @@ class Host(Protocol):
     It is an `Attachment`, or it stands for an optimizer that has the penalty inside.
     """
 
+    bound: BoundModel
+    optimizer: Optimizer
     metric: Metric | None  # the step for "proximal" that the user gave
     stepped_by: str | None  # another optimizer that stepped the weights without the penalty
-
-    @property
-    def bound(self) -> BoundModel: ...
-
-    @property
-    def optimizer(self) -> Optimizer: ...
 
     @property
     def how(self) -> str: ...
@@ -71,18 +62,24 @@ class Host(Protocol):
         """The optimizer's own step for one parameter, read from its state after a step."""
 
 
+class ModelWatch:
+    """Detects that a model has gained, lost or exchanged a module or a parameter."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._seen = [
+            (values, list(map(id, values())), list(values()))  # kept, so that no id is reused
+            for module in model.modules()
+            for values in member_values(module)
+        ]
+
+    def has_changed(self) -> bool:
+        return any(list(map(id, values())) != before for values, before, _ in self._seen)
+
+
 class BoundModel:
     """Penalties bound to the parameters of one model, their strength and their count of steps.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-    penalty, on
-        As for `Regularizer`.
-    schedule : callable, optional
-        From the step to the factor of every strength.
-    select : callable
-        From the model, the penalties and `on` to what is selected.
+    The arguments are those of `Regularizer`; `select` makes of them what is selected.
     """
 
     def __init__(
@@ -116,11 +113,17 @@ class BoundModel:
         joints = bind_joints(self.selected)
         effective = bind_effective(self.selected)
         self.bindings: list[Binding] = [*bind(self.selected, self.starts), *joints, *effective]
-        self._watch = ModelWatch(self.model)
+        self._watch: ModelWatch | None = ModelWatch(self.model)
 
     def refresh(self) -> None:
         """Bind again if the model has changed."""
-        if self._watch.has_changed():
+        if self._watch is not None:
+            has_changed = self._watch.has_changed()
+        else:  # a copy, whose model may have changed since
+            known = [id(item.candidate.parameter) for item in self.selected]
+            has_changed = known != [id(item.parameter) for item in candidates(self.model)]
+            self._watch = ModelWatch(self.model)
+        if has_changed:
             self._bind()
 
     @property
@@ -186,14 +189,13 @@ class BoundModel:
         return float(total)
 
     def check_has_numbers(self) -> None:
-        """Refuse penalized parameters on the meta device.
-
-        Raises
-        ------
-        ValueError
-        """
+        """Refuse penalized parameters on the meta device, which have a shape and no numbers."""
         for part in self.parts:
-            check_has_numbers(part.name, part.parameter)
+            if part.parameter.is_meta:
+                raise ValueError(
+                    f"{part.name} is on the meta device, so that it has no numbers yet: call "
+                    "model.to_empty(device=...) and set the weights, or load them, first"
+                )
 
     @property
     def factor(self) -> float:
@@ -221,7 +223,7 @@ class BoundModel:
         self.refresh()
         for binding in self.bindings:
             if isinstance(binding, EffectiveBinding):
-                binding.check_settable("holding its zeros")
+                binding.refuse_setting("holding its zeros")
         self.held = HeldZeros(() if of_loaded_weights else self.parts)
         watch(self)
 
@@ -282,8 +284,8 @@ class BoundModel:
         self.unknown_starts.clear()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the host: copied optimizers have no hooks."""
-        return {**self.__dict__, "host": None, "target": None}
+        """Leave out the host, as copied optimizers have no hooks, and the watch over this model."""
+        return {**self.__dict__, "host": None, "target": None, "_watch": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

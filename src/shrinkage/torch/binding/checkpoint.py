@@ -177,13 +177,7 @@ def _release(carrier: Carrier, bound: BoundModel) -> None:
 
 
 def _read_records(value: object, carrier: Carrier) -> list[Record] | None:
-    """Read the records in a group as it was loaded; None where there is nothing new.
-
-    Raises
-    ------
-    ValueError
-        If they are none.
-    """
+    """Read the records in a group as it was loaded; None where there is nothing new."""
     if value is None or (isinstance(value, Carried) and value.carrier is carrier):
         return None
     text = value.decode() if isinstance(value, bytes) else str(value)

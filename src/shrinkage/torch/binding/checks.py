@@ -86,12 +86,7 @@ def warn_of_division(bound: BoundModel, how: str) -> None:
 
 
 def check_free(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Refuse a second penalty on a parameter, attached or inside.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse a second penalty on a parameter, attached or inside."""
     if bound.host is not None:
         raise ValueError(
             f"this regularizer is already attached ({bound.host.how}): it would be "
@@ -120,12 +115,7 @@ def check_free(bound: BoundModel, optimizer: Optimizer) -> None:
 
 
 def check_holds(bound: BoundModel, optimizer: Optimizer) -> None:
-    """Refuse an optimizer that does not step all parameters that are penalized and not frozen.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse an optimizer that does not step all parameters that are penalized and not frozen."""
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     missing = [name for name, w in bound.named_parameters() if id(w) not in held]
     if missing:

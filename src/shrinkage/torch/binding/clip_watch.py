@@ -56,19 +56,17 @@ class ClipWatch:
         if len(self._norms) == IN_A_ROW:
             norm = find_clip_norm(self._norms, self._samples)
             self._pause()
-            if norm is not None:
-                self._begin = -1
-                self._warn(optimizer, norm)
-
-    def _warn(self, optimizer: Optimizer, norm: float) -> None:
-        warn_user(
-            f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at {IN_A_ROW} "
-            "steps in a row while they turned, which looks like torch.nn.utils.clip_grad_norm_: if "
-            f"they are clipped, the {self._penalty} is not clipped with them and acts more "
-            "strongly than is written. Call regularizer.clip_grad_norm_(parameters, "
-            f"{norm:.4g}) in its place, or turn that clipping off and write "
-            f"{self._remedy.format(norm)}",
-        )
+            if norm is None:
+                return
+            self._begin = -1
+            warn_user(
+                f"the gradients in {type(optimizer).__name__} had the norm {norm:.4g} at "
+                f"{IN_A_ROW} steps in a row while they turned, which looks like "
+                "torch.nn.utils.clip_grad_norm_: if they are clipped, the "
+                f"{self._penalty} is not clipped with them and acts more strongly than is "
+                f"written. Call regularizer.clip_grad_norm_(parameters, {norm:.4g}) in its place, "
+                f"or turn that clipping off and write {self._remedy.format(norm)}",
+            )
 
     def _pause(self) -> None:
         self._begin = 10 * max(self._begin, 1)

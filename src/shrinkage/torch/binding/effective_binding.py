@@ -11,6 +11,8 @@ from typing import NoReturn, final
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
+from torch.nn.utils.parametrize import ParametrizationList
 
 from shrinkage.penalties import Toward, Weighted
 from shrinkage.penalties.base import terms
@@ -22,9 +24,7 @@ from shrinkage.torch.models.effective import (
     Effective,
     is_second_factor,
     matching_name,
-    multiply,
     parametrization_of,
-    parametrized,
     scaling_of,
 )
 from shrinkage.torch.models.selection import Selected
@@ -58,13 +58,8 @@ class EffectiveBinding(Binding):
             if gradient is not None and w.grad is not None:
                 w.grad.add_(gradient, alpha=factor)
 
-    def check_settable(self, how: str) -> None:
-        """Refuse what would set the weight, where only its parts can be set.
-
-        Raises
-        ------
-        ValueError
-        """
+    def refuse_setting(self, how: str) -> NoReturn:
+        """Refuse what would set the weight, where only its parts can be set."""
         names = " and ".join(part.name for part in self.parts)
         raise ValueError(
             f"{self.name} is computed from {names}, and {how} would have to set it: nothing says "
@@ -74,20 +69,13 @@ class EffectiveBinding(Binding):
         )
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        self.check_settable("this")
-        raise AssertionError
+        self.refuse_setting("this")
 
     update_ = prox_ = read_step = set_ = zero_ = _refuse
 
 
 def bind_effective(selected: Sequence[Selected]) -> list[EffectiveBinding]:
-    """The bindings of what the keys `Effective` selected, one for each computed weight.
-
-    Raises
-    ------
-    ValueError
-        If an earlier key takes a part of one, or the penalty does not fit.
-    """
+    """The bindings of what the keys `Effective` selected, one for each computed weight."""
     members: dict[tuple[Effective, str], list[Selected]] = {}
     for item in selected:
         if isinstance(item.by, Effective) and item.penalty is not None:
@@ -115,11 +103,11 @@ def _bind_one(key: Effective, name: str, chosen: Sequence[Selected]) -> Effectiv
         module = inputs[0][0]
         if len(chosen) != len(list(module.parameters(recurse=False))):
             raise ValueError(f"{key!r}: an earlier key takes a part of {name}; {FACTORS_TAKEN}")
-        compute = partial(parametrized, module, tuple(each[1] for each in inputs if each))
+        compute = partial(_parametrize, module, tuple(each[1] for each in inputs if each))
     else:
         ordered = _sort_factors(key, name, chosen)
         scaling = 1.0 if key.factors else scaling_of(ordered[0].owner)
-        compute = partial(multiply, scaling=scaling)
+        compute = partial(_multiply, scaling=scaling)
     parts = tuple(map(bind_parameter, ordered))
     penalty = with_groups(written, find_axis)
     for term in terms(written):
@@ -154,3 +142,24 @@ def _sort_factors(key: Effective, name: str, chosen: Sequence[Selected]) -> list
     if any(left[1] != right[0] for left, right in pairwise(flat)):
         raise ValueError(f"{key!r}: factors of shapes {shapes} have no product")
     return ordered
+
+
+def _multiply(tensors: list[Tensor], *, scaling: float) -> Tensor:
+    """The product of matrices times `scaling`; of a kernel its entries are one axis."""
+    product = tensors[0].flatten(1)
+    for tensor in tensors[1:]:
+        product = product @ tensor.flatten(1)
+    return product if scaling == 1.0 else scaling * product
+
+
+def _parametrize(
+    module: ParametrizationList, keys: tuple[str, ...], tensors: list[Tensor]
+) -> Tensor:
+    """What a parametrization makes of these tensors in place of its own.
+
+    It gets copies of its buffers, since spectral norm in training writes into them.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    given = dict(zip(keys, tensors, strict=True))
+    result: Tensor = functional_call(module, buffers | given, ())
+    return result

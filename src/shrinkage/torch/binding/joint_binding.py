@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -105,14 +105,21 @@ class JointBinding(Binding):
         return self._gather(spread)
 
 
-def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
-    """The bindings of what Joints selected.
+class _Member(NamedTuple):
+    """One parameter of a `Joint`."""
 
-    Raises
-    ------
-    ValueError
-        If members have different numbers of units, or the penalty has other groups than these.
-    """
+    text: str  # its name, with its side where one is given
+    owner: Owner
+    part: BoundParameter
+    rows: Rows
+
+    @property
+    def is_convolution(self) -> bool:
+        return isinstance(self.owner.module, CONVOLUTION)
+
+
+def bind_joints(selected: Sequence[Selected]) -> list[JointBinding]:
+    """The bindings of what Joints selected, one for each Joint."""
     members: dict[Joint, list[Selected]] = {}
     for item in selected:
         if isinstance(item.by, Joint) and item.penalty is not None:
@@ -131,50 +138,45 @@ def _bind_one(joint: Joint, chosen: Sequence[Selected]) -> JointBinding:
                 f'{joint!r}: its units are the groups; leave groups="out" in {construction(term)}'
             )
     by_name = {name: item for item in chosen for name in item.owner.names}
-    ordered = [by_name[name] for name in joint.names]
-    parts = tuple(bind_parameter(item) for item in ordered)
-    rows = []
-    for item, part, side in zip(ordered, parts, joint.sides, strict=True):
+    members = []
+    for text, name, side in zip(joint.members, joint.names, joint.sides, strict=True):
+        owner, part = by_name[name].owner, bind_parameter(by_name[name])
         if is_sharded(part.parameter):
             raise ValueError(f"{joint!r}: {part.name} is spread over processes, and its units too")
-        rows.append(unit_rows(side, item.owner, part.parameter))
-    _check_sides(joint, [item.owner for item in ordered], parts, rows)
-    are_channels = [isinstance(item.owner.module, CONVOLUTION) for item in ordered]
-    matched = _match_units(joint, rows, are_channels)
-    return JointBinding(str(joint), written, written, parts, matched)
+        members.append(_Member(text, owner, part, unit_rows(side, owner, part.parameter)))
+    _check_sides(joint, members)
+    parts = tuple(member.part for member in members)
+    return JointBinding(str(joint), written, written, parts, _match_units(joint, members))
 
 
-def _check_sides(
-    joint: Joint, owners: Sequence[Owner], parts: Sequence[BoundParameter], rows: Sequence[Rows]
-) -> None:
+def _check_sides(joint: Joint, members: Sequence[_Member]) -> None:
     """Refuse a later weight without a side where its columns could be meant."""
-    units, first = rows[0].units, parts[0].parameter
-    for member, owner, part, row in zip(
-        joint.members[1:], owners[1:], parts[1:], rows[1:], strict=True
-    ):
-        name, _, side = member.partition(":")
-        w = part.parameter
+    first, *others = members
+    units, first_weight = first.rows.units, first.part.parameter
+    for member in others:
+        name, _, side = member.text.partition(":")
+        w, owner = member.part.parameter, member.owner
         if w.ndim < 2 or (side and not side.startswith("heads:")):
             continue
-        if row.units != units or _is_plain(owner, owners[0], w, bool(side)):
+        if member.rows.units != units or _are_outputs(owner, first.owner, has_heads=bool(side)):
             continue
         written = f":{side}" * bool(side)
         columns = unit_rows(f"in{written}", owner, w).units
-        if columns == units or (isinstance(owners[0].module, CONVOLUTION) and not columns % units):
+        if columns == units or (first.is_convolution and not columns % units):
             raise ValueError(
                 f"{joint!r}: the rows and the columns of {name} could both be these units; write "
                 f'"{name}:in{written}" for what leaves them, "{name}:out{written}" for what leads '
                 "to them"
             )
-        both = is_linear(owner.module) and is_linear(owners[0].module) and first.ndim > 1
-        if both and not side and w.numel() // units != first.numel() // units:
+        both = is_linear(owner.module) and is_linear(first.owner.module) and first_weight.ndim > 1
+        if both and not side and w.numel() // units != first_weight.numel() // units:
             raise ValueError(
                 f"{joint!r}: {name} has as many rows as there are units, but other inputs than "
                 f'{joint.names[0]}; write "{name}:out" if its rows belong to these units'
             )
 
 
-def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
+def _are_outputs(owner: Owner, first: Owner, *, has_heads: bool) -> bool:
     """Whether only outputs can be meant: of recurrent weights, depthwise kernels, known heads."""
     module = owner.module
     if has_heads:
@@ -187,20 +189,16 @@ def _is_plain(owner: Owner, first: Owner, w: Tensor, has_heads: bool) -> bool:
     )
 
 
-def _match_units(
-    joint: Joint, rows: Sequence[Rows], are_channels: Sequence[bool]
-) -> tuple[Rows, ...]:
+def _match_units(joint: Joint, members: Sequence[_Member]) -> tuple[Rows, ...]:
     """Give all members one number of units: the entries of a flattened channel go together."""
-    channels = [row.units for row, is_channel in zip(rows, are_channels, strict=True) if is_channel]
-    units = (channels or [rows[0].units])[0]
-    for row, is_channel in zip(rows, are_channels, strict=True):
-        if row.units != units and (not channels or is_channel or row.units % units):
-            counts = ", ".join(
-                f"{member} has {other.units}"
-                for member, other in zip(joint.members, rows, strict=True)
-            )
+    channels = [member.rows.units for member in members if member.is_convolution]
+    units = channels[0] if channels else members[0].rows.units
+    for member in members:
+        own = member.rows.units
+        if own != units and (not channels or member.is_convolution or own % units):
+            counts = ", ".join(f"{other.text} has {other.rows.units}" for other in members)
             raise ValueError(
                 f"{joint!r}: the members' numbers of units differ: {counts}; write :in after a "
                 "weight whose columns are meant"
             )
-    return tuple(replace(row, units=units) for row in rows)
+    return tuple(replace(member.rows, units=units) for member in members)

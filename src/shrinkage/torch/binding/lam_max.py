@@ -41,13 +41,9 @@ def find_lam_max(bound: BoundModel, closure: LossClosure) -> float:
     if not strengths:
         raise ValueError("lam_max needs a penalty with a strength lam above 0")
     with _at_zero(bound, closure):
-        weights = {part.name: part.parameter for part in bound.parts}
-        trained = {name: w for name, w in weights.items() if w.requires_grad}
-        found = torch.autograd.grad(
-            _evaluate_loss(closure), list(trained.values()), allow_unused=True
-        )
-        known = {name: g.detach() for name, g in zip(trained, found, strict=True) if g is not None}
-        gradients = {name: known.get(name, torch.zeros_like(w)) for name, w in weights.items()}
+        trained = dict(bound.named_parameters())
+        gradients = {part.name: torch.zeros_like(part.parameter) for part in bound.parts}
+        gradients |= torch.autograd.grad(_evaluate_loss(closure), trained, materialize_grads=True)
         factors = [
             _find_least_factor(binding.penalty, gather_shards(binding.read_array(gradients)))
             for binding in bindings
@@ -88,9 +84,9 @@ def _minimize_(parameters: Sequence[Tensor], closure: LossClosure) -> None:
 
     def evaluate() -> Tensor:
         loss = _evaluate_loss(closure)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+            parameter.grad = gradient
         return loss
 
     try:

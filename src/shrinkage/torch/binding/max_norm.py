@@ -48,12 +48,7 @@ class SelfClipping:
 
 
 def checked_max_norm(max_norm: float | None) -> float | None:
-    """Check the option of an optimizer or an attachment: a number above 0, or None.
-
-    Raises
-    ------
-    TypeError, ValueError
-    """
+    """Check the option of an optimizer or an attachment: a number above 0, or None."""
     if max_norm is None:
         return None
     number = checked_number("max_norm", max_norm)
@@ -63,12 +58,7 @@ def checked_max_norm(max_norm: float | None) -> float | None:
 
 
 def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
-    """Refuse that an optimizer clips by itself while a penalty is attached to it.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse that an optimizer clips by itself while a penalty is attached to it."""
     if max_norm is not None:
         raise ValueError(
             f"{type(optimizer).__name__} has max_norm={max_norm:g} and clips inside its step, "
@@ -78,12 +68,7 @@ def check_no_late_clipping(optimizer: object, max_norm: float | None) -> None:
 
 
 def check_group_has_no_norm(optimizer: object, param_group: object) -> None:
-    """Refuse the option in a single group, where no step would read it.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse the option in a single group, where no step would read it."""
     if isinstance(param_group, dict) and "max_norm" in param_group:
         raise ValueError(
             "max_norm is the norm of all groups together, so a group has none: give it to "

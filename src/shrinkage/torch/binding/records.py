@@ -34,12 +34,9 @@ def save_state(bound: BoundModel) -> dict[str, Any]:
 
 
 def load_state(bound: BoundModel, saved: Mapping[str, Any]) -> None:
-    """Resume from `saved`; the present penalties stay, and a difference is warned of.
+    """Resume from `saved`, or change nothing where a part of it is missing.
 
-    Raises
-    ------
-    ValueError
-        If `saved` lacks a part; nothing is changed then.
+    The present penalties stay, and a difference is warned of.
     """
     present = save_state(bound)
     missing = [key for key in present if key not in saved and key not in OCCASIONAL]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -72,8 +72,7 @@ class Target:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as numbers and text."""
-        kept = ("share", "factor", "done", "zeros", "filled")
-        goals = {key: {k: getattr(goal, k) for k in kept} for key, goal in self.goals.items()}
+        goals = {pattern: asdict(goal) for pattern, goal in self.goals.items()}
         return {"has_told_floor": self.has_told_floor, "goals": goals}
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -117,13 +116,7 @@ def make_target(
     steps: int | None,
     floor: float | None,
 ) -> Target | None:
-    """The target of `attach`, from its arguments.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With the argument, its value and what it must be.
-    """
+    """The target of `attach`, from its arguments, which are checked."""
     if target is None:
         for name, value in (("start", start), ("steps", steps), ("floor", floor)):
             if value is not None:

@@ -60,13 +60,7 @@ class Measurement:
         self._before = {id(w): w.detach().clone() for w in parameters}
 
     def note_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Before a step, after any clipping: remember the gradients, which a step may overwrite.
-
-        Raises
-        ------
-        ValueError
-            If one is sparse.
-        """
+        """Before a step, after any clipping: remember the gradients, which a step may overwrite."""
         scale = grad_scale_of(self._optimizer)
         for w in parameters:
             if w.grad is None:

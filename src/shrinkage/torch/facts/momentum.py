@@ -63,13 +63,7 @@ class MomentumFill:
                 self.buffers[name] = 0.0
 
     def first_lr(self, optimizer: Optimizer, group: Group) -> float:
-        """lr₀: the group's `initial_lr`, else its learning rate when it was first seen.
-
-        Raises
-        ------
-        ValueError
-            If it is 0.
-        """
+        """lr₀: the group's `initial_lr`, else its learning rate when it was first seen; not 0."""
         groups = optimizer.param_groups
         self.first_lrs += [float(late["lr"]) for late in groups[len(self.first_lrs) :]]
         number = next(number for number, other in enumerate(groups) if other is group)

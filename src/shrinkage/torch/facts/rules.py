@@ -97,12 +97,8 @@ def rule_for(
 ) -> Rule:
     """The rule that reads the optimizer's own step from its state, for these parameters.
 
-    `metric` is "measured" where the user asks for the measured step.
-
-    Raises
-    ------
-    ValueError
-        If there is none, with the reason and what to do.
+    `metric` is "measured" where the user asks for the measured step. Where there is no rule, the
+    error says why, and what to do.
     """
     kind = type(optimizer)
     remedy = 'use how="coupled" or "decoupled"'
@@ -138,13 +134,7 @@ def rule_for(
 
 
 def check_no_decay(optimizer: Optimizer, parameters: Collection[Tensor]) -> None:
-    """Refuse a decay of the optimizer's own where its step is measured.
-
-    Raises
-    ------
-    ValueError
-        If it decays one of these parameters.
-    """
+    """Refuse an optimizer whose step is measured if it decays one of these parameters."""
     decay = decay_on(optimizer, parameters)
     if decay is not None:
         raise ValueError(

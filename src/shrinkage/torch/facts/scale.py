@@ -11,12 +11,7 @@ SCALES = ("lr", "schedule", "none")
 
 
 def check_how(how: object) -> None:
-    """Refuse anything that is not the name of a `how`.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse anything that is not the name of a `how`."""
     if how not in HOWS:
         near = difflib.get_close_matches(str(how), HOWS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -24,12 +19,7 @@ def check_how(how: object) -> None:
 
 
 def check_scale(scale: object, how: str) -> None:
-    """Refuse a scale that does not exist, or that is given with another `how` than "decoupled".
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse a scale that does not exist, or that is given with another `how` than "decoupled"."""
     if scale is not None and how != "decoupled":
         raise ValueError(f'scale={scale!r} goes with how="decoupled" alone, not with {how!r}')
     if scale is not None and scale not in SCALES:

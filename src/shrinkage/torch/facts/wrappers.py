@@ -45,15 +45,7 @@ def wrapped_by(optimizer: Any) -> list[tuple[str, Optimizer]]:
 
 
 def check_optimizer(optimizer: object) -> None:
-    """Refuse anything that is no optimizer, wraps another, or has no hooks.
-
-    Raises
-    ------
-    TypeError
-        If it is no torch.optim.Optimizer.
-    ValueError
-        If a penalty must be attached to what it wraps, or if it never called ``super().__init__``.
-    """
+    """Refuse anything that is no optimizer, wraps another, or has no hooks."""
     name, wrapped = type(optimizer).__name__, wrapped_by(optimizer)
     places = " or ".join(f"optimizer.{path}" for path, _ in wrapped)
     if not isinstance(optimizer, Optimizer):

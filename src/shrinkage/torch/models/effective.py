@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, final
 
-from torch import Tensor
-from torch.func import functional_call
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 from shrinkage.torch.models.owners import Owner
@@ -150,27 +148,6 @@ def scaling_of(owner: Owner) -> float:
         if hasattr(module, "lora_A") or hasattr(module, "lora_a"):
             return 1.0
     return 1.0
-
-
-def multiply(tensors: list[Tensor], *, scaling: float) -> Tensor:
-    """The product of matrices times `scaling`; of a kernel its entries are one axis."""
-    product = tensors[0].flatten(1)
-    for tensor in tensors[1:]:
-        product = product @ tensor.flatten(1)
-    return product if scaling == 1.0 else scaling * product
-
-
-def parametrized(
-    module: ParametrizationList, keys: tuple[str, ...], tensors: list[Tensor]
-) -> Tensor:
-    """What a parametrization makes of these tensors in place of its own.
-
-    It gets copies of its buffers, since spectral norm in training writes into them.
-    """
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    given = dict(zip(keys, tensors, strict=True))
-    result: Tensor = functional_call(module, buffers | given, ())
-    return result
 
 
 def divided_by_size(owner: Owner) -> str | None:

@@ -56,9 +56,7 @@ def heads(model: nn.Module) -> list[Joint]:
     return find_joints("heads", "attention", model, _find)
 
 
-def _find(
-    module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
-) -> list[Joint] | None:
+def _find(module: nn.Module, modules: Modules) -> list[Joint] | None:
     if isinstance(module, nn.MultiheadAttention):
         prefix, size = modules.prefix(module), module.embed_dim // module.num_heads
         parts = dict.fromkeys(("q_proj_weight", "k_proj_weight", "v_proj_weight"), "")
@@ -66,18 +64,19 @@ def _find(
         there = {key: part for key, part in parts.items() if getattr(module, key) is not None}
         incoming = (f"{prefix}{key}:out:heads:{part}{size}" for key, part in there.items())
         return [Joint(*incoming, f"{modules.prefix(module.out_proj)}weight:in:heads:{size}")]
+    ancestors = modules.ancestors(module)
     projections = find_projections(module, ancestors[-1] if ancestors else None)
     if projections is None:
         return None if looks_like("Attention|Attn", module) else []
-    members = _list_members(module, ancestors, projections, modules)
+    members = _list_members(module, projections, modules)
     return None if members is None else [Joint(*members)]
 
 
 def _list_members(
-    module: nn.Module, ancestors: Sequence[nn.Module], projections: Projections, modules: Modules
+    module: nn.Module, projections: Projections, modules: Modules
 ) -> list[str] | None:
     """The members of one attention module; None where its sizes do not fit its heads."""
-    holders = (module, *reversed(ancestors))
+    holders = (module, *reversed(modules.ancestors(module)))
     count = _find_number(HEADS, holders)
     if count is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -104,11 +104,11 @@ class Joint:
         return f"Joint({', '.join(map(repr, self.members))})"
 
 
-Find = Callable[[nn.Module, Sequence[nn.Module], Modules], list[Joint] | None]
+Find = Callable[[nn.Module, Modules], list[Joint] | None]
 
 
 def find_joints(function: str, what: str, model: nn.Module, find: Find) -> list[Joint]:
-    """The Joints that `find` makes of each module and of the modules that hold it.
+    """The Joints that `find` makes of each module.
 
     `find` returns None for a module that has such units in an unknown layout. A warning names these
     modules, or says that the model has no such units.
@@ -116,8 +116,8 @@ def find_joints(function: str, what: str, model: nn.Module, find: Find) -> list[
     joints: list[Joint] = []
     unknown: set[str] = set()
     modules = Modules(model)
-    for module, ancestors in modules.ancestors:
-        found_joints = find(module, ancestors, modules)
+    for module in modules:
+        found_joints = find(module, modules)
         joints += found_joints or []
         if found_joints is None:
             unknown.add(type(module).__name__)

@@ -72,9 +72,7 @@ def neurons(model: nn.Module) -> list[Joint]:
     """
     used: set[str] = set()
 
-    def find(
-        module: nn.Module, ancestors: Sequence[nn.Module], modules: Modules
-    ) -> list[Joint] | None:
+    def find(module: nn.Module, modules: Modules) -> list[Joint] | None:
         chains, joints = _find_chains(module), []
         for incoming, following in chains:
             members = [

@@ -47,13 +47,7 @@ class Candidate:
 
 
 def candidates(model: nn.Module) -> list[Candidate]:
-    """Every parameter of `model` once, in the model's order, under all of its names.
-
-    Raises
-    ------
-    ValueError
-        If a parameter has no shape yet (lazy modules).
-    """
+    """Every parameter of `model` once, in the model's order, under all of its names."""
     by_id: dict[int, tuple[torch.Tensor, list[Owner]]] = {}
     for owner, parameter in _find_owners(model, "", "", (), ()):
         by_id.setdefault(id(parameter), (parameter, []))[1].append(owner)
@@ -100,12 +94,14 @@ class Modules:
         for place in modules_by_name(model):
             self._places.setdefault(id(place[1]), place)
 
-    @property
-    def ancestors(self) -> list[tuple[nn.Module, tuple[nn.Module, ...]]]:
-        return [(module, above) for _, module, above in self._places.values()]
+    def __iter__(self) -> Iterator[nn.Module]:
+        return (module for _, module, _ in self._places.values())
 
     def prefix(self, module: nn.Module) -> str:
         return self._places[id(module)][0]
+
+    def ancestors(self, module: nn.Module) -> tuple[nn.Module, ...]:
+        return self._places[id(module)][2]
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:

@@ -19,6 +19,7 @@ from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
 from shrinkage.torch.models.selectors import On, Penalties, Selector
 
+KINDS = {"weights": "weight", "biases": "bias"}  # of parameters, by the selector that means them
 Rule = tuple[Any, Penalty | None]
 
 
@@ -36,18 +37,14 @@ class Selected:
 def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected]:
     """Decide for every parameter of `model` whether and how it is penalized.
 
-    Raises
-    ------
-    ValueError
-        If a pattern, a type or a predicate reaches nothing.
+    A selector that reaches nothing is refused.
     """
     pool = candidates(model)
     rules, reach_all = _list_rules(penalty, on)
     for selector, _ in rules:
         _check_kind(selector)
-    used = [False] * len(rules)
-    chosen = [_decide(candidate, rules, reach_all, used) for candidate in pool]
-    for (selector, _), was_used in zip(rules, used, strict=True):
+    chosen = [_decide(candidate, rules, reach_all) for candidate in pool]
+    for selector, _ in rules:
         if isinstance(selector, Joint):
             _check_joint(selector, chosen)
         hits = (
@@ -59,7 +56,7 @@ def select(model: nn.Module, penalty: Penalties, on: On | None) -> list[Selected
         hit = next(hits, None)  # even if an earlier selector takes it
         if hit is None:
             raise ValueError(_explain_nothing(selector, pool))
-        if isinstance(penalty, Mapping) and not was_used:
+        if isinstance(penalty, Mapping) and not any(each.by is selector for each in chosen):
             by = next(each.by for each in chosen if hit in {o.name for o in each.candidate.owners})
             if isinstance(by, Effective) and not isinstance(selector, Effective):
                 raise ValueError(f"{_describe(selector)}: {by!r} takes {hit}; {FACTORS_TAKEN}")
@@ -81,9 +78,8 @@ def decide_for_each_name(
     names = {name for owner in candidate.owners for name in (owner.name, owner.alias)}
     if any(isinstance(selector, str) and selector in names for selector, _ in rules):
         return {}
-    unused = [False] * len(rules)
     return {
-        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all, unused).penalty
+        owner.name: _decide(replace(candidate, owners=(owner,)), rules, reach_all).penalty
         for owner in candidate.owners
     }
 
@@ -129,14 +125,11 @@ def _check_kind(selector: object) -> None:
         ) from None
 
 
-def _decide(
-    candidate: Candidate, rules: Sequence[Rule], reach_all: bool, used: list[bool]
-) -> Selected:
-    """What the first rule that matches says of a parameter; notes in `used` which one it was."""
-    for number, (selector, penalty) in enumerate(rules):
+def _decide(candidate: Candidate, rules: Sequence[Rule], reach_all: bool) -> Selected:
+    """What the first rule that matches says of a parameter."""
+    for selector, penalty in rules:
         for owner in candidate.owners:
             if _matches(selector, owner, candidate.parameter, reach_all):
-                used[number] = True
                 why = "" if penalty else f"{selector!r}: None"
                 return Selected(candidate, owner, penalty, why, selector)
     owner = candidate.owners[0]
@@ -154,8 +147,8 @@ def _matches(selector: Selector, owner: Owner, parameter: torch.Tensor, reach_al
         return bool(selector(owner.name, parameter, owner.module))
     if selector == "all":
         return True
-    if selector in {"weights", "biases"}:
-        return owner.kind == {"weights": "weight", "biases": "bias"}[selector]
+    if selector in KINDS:
+        return owner.kind == KINDS[selector]
     if selector in (owner.name, owner.alias):
         return True
     if not (fnmatchcase(owner.name, selector) or fnmatchcase(owner.alias, selector)):
@@ -214,8 +207,8 @@ def _explain_nothing(selector: Selector, pool: Sequence[Candidate]) -> str:
         return f"no module of {_describe(selector)} owns a parameter; those that do: {types}"
     if not isinstance(selector, str):
         return f"{_describe(selector)} is true for no parameter"
-    if selector in {"weights", "biases"}:
-        kind = {"weights": "weight", "biases": "bias"}[selector]
+    if selector in KINDS:
+        kind = KINDS[selector]
         return f"the model has no {kind}, only {_list_owners(owners)}; name what is meant with on="
     passed = [owner for owner in owners if fnmatchcase(owner.name, selector)]
     if passed:

@@ -29,13 +29,6 @@ def replace_by_names(
     """Replace layers and parameters of the model in `penalty` and `on` by their names.
 
     A layer becomes the pattern of all that is below it, ``"fc.*"``, and a parameter its whole name.
-
-    Raises
-    ------
-    TypeError
-        If `on` is a mapping.
-    ValueError
-        If a layer or a parameter is none of the model's, or stands in a mapping twice.
     """
     pool = candidates(model)
     if isinstance(penalty, Mapping):
@@ -46,9 +39,8 @@ def replace_by_names(
                 raise ValueError(f"the mapping has {name!r} twice, as a name and as the object")
             named[name] = item
         penalty = named
-    if isinstance(on, str | type | nn.Module | torch.Tensor) or not isinstance(on, Iterable):
-        return penalty, None if on is None else _replace_by_name(on, model, pool)
-    if isinstance(on, tuple) and _is_named_parameter(on):
+    is_one = isinstance(on, str | type | nn.Module | torch.Tensor) or _is_named_parameter(on)
+    if is_one or not isinstance(on, Iterable):
         return penalty, _replace_by_name(on, model, pool)
     if isinstance(on, Mapping):
         raise TypeError(f"on= says which parameters; give {on!r} as the penalty, without on=")

@@ -14,29 +14,19 @@ from shrinkage.torch.models.layers import CONVOLUTION, TRANSPOSED, is_conv1d
 from shrinkage.torch.models.owners import Owner
 from shrinkage.torch.models.parameter_kinds import LAYERS
 
-FOUR_GATES = (nn.LSTM, nn.LSTMCell)
-THREE_GATES = (nn.GRU, nn.GRUCell)
-
 
 def lay_out_units(side: str, owner: Owner, parameter: Tensor) -> Layout | str:
     """Find a parameter's groups "out" (an output unit each), "in" (an input unit), "heads:64".
 
     Where a module's units are not known, axis 0 counts as the output and axis 1 as the input.
-
-    Raises
-    ------
-    ValueError
-        If heads do not divide the units, or for the weights of experts, whose axes differ.
     """
     shape = tuple(parameter.shape)
     heads = heads_in(side)
-    if heads is not None:
-        if len(shape) < 2 and not isinstance(owner.module, nn.MultiheadAttention):
-            return Layout(None if shape else (1,), (0,))  # every entry is a group
-        return _lay_out_heads(heads, owner, shape)
-    if len(shape) < 2:
-        return Layout(None if shape else (1,), (0,))
     module, key = owner.module, owner.key
+    if len(shape) < 2 and (heads is None or not isinstance(module, nn.MultiheadAttention)):
+        return Layout(None if shape else (1,), (0,))  # every entry is a group
+    if heads is not None:
+        return _lay_out_heads(heads, owner, shape)
     weight = getattr(module, key, parameter)
     if not isinstance(weight, Tensor) or tuple(weight.shape) != shape:
         module = nn.Identity()  # a part of a parametrization, in a shape of its own
@@ -110,7 +100,9 @@ def _count_gates(module: nn.Module, key: str) -> int:
     """How many rows of a recurrent weight, or entries of its bias, belong to one hidden unit."""
     if key.removeprefix("weight_").removeprefix("bias_")[:2] not in ("ih", "hh"):
         return 1
-    return 4 if isinstance(module, FOUR_GATES) else 3 if isinstance(module, THREE_GATES) else 1
+    if isinstance(module, nn.LSTM | nn.LSTMCell):
+        return 4
+    return 3 if isinstance(module, nn.GRU | nn.GRUCell) else 1
 
 
 @dataclass(frozen=True)

@@ -55,20 +55,6 @@ def storage_bytes(tensor: Tensor) -> int | None:
         return None
 
 
-def check_has_numbers(name: str, tensor: Tensor) -> None:
-    """Refuse a tensor on the meta device, which has a shape and no numbers.
-
-    Raises
-    ------
-    ValueError
-    """
-    if tensor.is_meta:
-        raise ValueError(
-            f"{name} is on the meta device, so that it has no numbers yet: call "
-            "model.to_empty(device=...) and set the weights, or load them, first"
-        )
-
-
 def is_sharded(value: Tensor) -> bool:
     """Whether it is spread over processes (DTensor, as under FSDP)."""
     return type(value).__name__ == "DTensor"
