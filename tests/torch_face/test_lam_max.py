@@ -94,3 +94,9 @@ def test_what_has_none_is_refused() -> None:
         Regularizer(model, L1(1.0)).lam_max(lambda: 1.0)  # type: ignore[arg-type,return-value]
     with pytest.raises(TypeError, match=r"loss_closure must be a function .* got a Tensor: pass l"):
         Regularizer(model, L1(1.0)).lam_max(loss())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a strength lam above 0"):
+        Regularizer(model, L1(0.0)).lam_max(loss)
+    regularizer = Regularizer(model, L1(1.0))
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="all of them are frozen"):
+        regularizer.lam_max(loss)

@@ -38,6 +38,8 @@ def find_lam_max(bound: BoundModel, closure: LossClosure) -> float:
             )
     every_term = (term for binding in bindings for term in terms(binding.penalty))
     strengths = [lam for term in every_term if (lam := float(getattr(term, "lam", 0.0))) > 0.0]
+    if not bindings:
+        raise ValueError("lam_max needs a penalized weight to train, but all of them are frozen")
     if not strengths:
         raise ValueError("lam_max needs a penalty with a strength lam above 0")
     with _at_zero(bound, closure):
