@@ -37,6 +37,26 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """The weights over the steps of two runs that differ in the decay alone."""
+
+    decayed: Tensor  # (steps + 1, *shape)
+    free: Tensor  # without the decay
+
+    @property
+    def effects(self) -> Tensor:
+        """What the decay added at each step: (steps, *shape)."""
+        return self.decayed.diff(dim=0) - self.free.diff(dim=0)
+
+    @property
+    def acting_step(self) -> int | None:
+        """The index of the first step at which the decay moved anything; None if none did."""
+        sizes = self.effects.flatten(1).norm(dim=1)
+        acting = torch.nonzero(sizes > NOTHING * float(self.decayed[0].norm())).flatten()
+        return int(acting[0]) if len(acting) else None
+
+
+@dataclass(frozen=True)
 class Observation:
     """The result of one experiment."""
 
@@ -56,11 +76,11 @@ class Experiment:
 
     def observe(self, start: Tensor, setting: Setting) -> Observation:
         pair = run_pair(self.stepper, start, setting, self.gradient, self.acting + 1)
-        w = pair[0][self.acting]
+        w = pair.decayed[self.acting]
         gradient = self.gradient(self.acting, w)
         if self.cautious and gradient is not None:
             w = w * (gradient * w > 0)
-        return Observation(setting, measure_effects(pair)[self.acting], w)
+        return Observation(setting, pair.effects[self.acting], w)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -80,10 +100,10 @@ def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
 
 def run_pair(
     stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
-) -> tuple[Tensor, Tensor]:
-    """The weights over steps with the decay, and without it."""
+) -> Pair:
+    """Step the same weights with the decay, and without it."""
     schedule = None if setting.schedule == 1.0 else (lambda _: setting.schedule)
-    with_decay, without = (
+    runs = (
         stepper.run(
             setting.size * start,
             gradient,
@@ -94,29 +114,7 @@ def run_pair(
         )
         for weight_decay in (setting.weight_decay, 0.0)
     )
-    return with_decay, without
-
-
-def measure_effects(pair: tuple[Tensor, Tensor]) -> Tensor:
-    """What the decay added at each step: (steps, *shape)."""
-    decayed, free = pair
-    return decayed.diff(dim=0) - free.diff(dim=0)
-
-
-def first_acting_step(moves: Tensor, w: Tensor) -> int | None:
-    """The index of the first step at which anything moved."""
-    sizes = moves.flatten(1).norm(dim=1)
-    acting = torch.nonzero(sizes > NOTHING * float(w.norm())).flatten()
-    return int(acting[0]) if len(acting) else None
-
-
-def find_acting_step(
-    stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
-) -> int | None:
-    """The index of the first step at which the decay acts on these weights; None if none."""
-    return first_acting_step(
-        measure_effects(run_pair(stepper, start, setting, gradient, steps)), start
-    )
+    return Pair(*runs)
 
 
 def find_moved(move: Tensor, w: Tensor) -> Tensor:
