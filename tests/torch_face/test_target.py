@@ -202,9 +202,8 @@ def test_a_sample_says_how_many_zeros_a_strength_leaves(
     attachment = regularizer.attach(optimizer, "proximal", target=0.5, target_steps=10)
     model(torch.randn(8, 300)).square().mean().backward()
     optimizer.step()
-    (units,) = attachment._proximal._pursuit._aims[0].units
-    part, group = units.binding.parts[0], optimizer.param_groups[0]
-    readings = [attachment._proximal.own_steps.read(group, part)]
+    (units,) = attachment._pursuit._aims[0].units
+    readings = attachment._proximal.read((units.binding, optimizer.param_groups))
     whole = units.zeros_after(readings)
     monkeypatch.setattr(scores, "SAMPLE", 10_000)
     sample = units.zeros_after(readings)

@@ -10,24 +10,22 @@ held.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from shrinkage.torch.attaching.pairs import Pair
+from shrinkage.torch.attaching.proximal import Proximal
 from shrinkage.torch.attaching.scores import Units, zero_making_terms
 from shrinkage.torch.attaching.strength import find_factor
-from shrinkage.torch.binding.bindings import Binding, Reading
+from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
 from shrinkage.torch.models.selection import list_nearest
-from shrinkage.torch.tensors.smallest import Pool, take_smallest
+from shrinkage.torch.tensors.smallest import take_smallest
 from shrinkage.user_warning import warn_user
 
 NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
-Read = Callable[[Pair], Sequence[Reading | None]]
-MakePool = Callable[[Units, Pair, int], Pool]
-Prox = Callable[[Sequence[Pair], float], None]  # applies the penalties of pairs at a factor
 Moved = dict[Units, Pair]  # what of an aim's units the optimizer has just moved
 
 
@@ -60,53 +58,49 @@ class Aim:
 class Pursuit:
     """Leads the zeros of a bound model to its target, step by step."""
 
-    def __init__(self, bound: BoundModel, target: Target, make_pool: MakePool) -> None:
-        self.bound, self.target, self._make_pool = bound, target, make_pool
-        self._aims: list[Aim] = []
-        self._made_from: object = None
-        self.refresh()
+    def __init__(self, bound: BoundModel, target: Target, proximal: Proximal) -> None:
+        self.bound, self.target, self._proximal = bound, target, proximal
+        self._made_from = bound.bindings
+        self._aims = find_aims(bound.active, target)
 
-    def refresh(self) -> None:
-        """Find what each goal is for, again where the model has changed.
+    def act_(self, moved: Sequence[Pair]) -> None:
+        """Act in the step that the optimizer has just made."""
+        self._proximal.note_moves(moved)
+        if not self.target.is_reached:
+            self._step_(moved)
+        elif len(self._aims) == 1 or self.bound.held is not None:
+            self._proximal.apply_(moved, self.bound.multiplier)
+        else:  # each goal has found a factor of its own
+            factors = {u.binding: aim.goal.factor for aim in self._aims for u in aim.units}
+            for pair in moved:
+                self._proximal.apply_([pair], factors.get(pair[0], self.bound.multiplier))
+
+    def _step_(self, moved: Sequence[Pair]) -> None:
+        """Make a step towards the target.
 
         Raises
         ------
         ValueError
-            If a pattern matches nothing that can become zero.
+            If the model has changed, and a pattern matches nothing that can become zero.
         """
         if self._made_from is not self.bound.bindings:
             self._aims = find_aims(self.bound.active, self.target)
             self._made_from = self.bound.bindings
-
-    @property
-    def has_one_factor(self) -> bool:
-        """Whether all strengths have the regularizer's factor."""
-        return len(self._aims) == 1 or self.bound.held is not None
-
-    def factor_of(self, binding: Binding) -> float:
-        """The factor of a binding's strength: its goal's, or the regularizer's."""
-        for aim in self._aims:
-            if any(units.binding is binding for units in aim.units):
-                return aim.goal.factor
-        return self.bound.multiplier
-
-    def step_(self, moved: Sequence[Pair], read: Read, prox_: Prox) -> None:
-        """Act in the step that the optimizer has just made."""
-        self.refresh()
         pair_of = {pair[0]: pair for pair in moved}
         led = {units.binding for aim in self._aims for units in aim.units}
-        prox_([pair for pair in moved if pair[0] not in led], self.bound.multiplier)
+        others = [pair for pair in moved if pair[0] not in led]
+        self._proximal.apply_(others, self.bound.multiplier)
         for aim in self._aims:
             pairs = {u: pair_of[u.binding] for u in aim.units if u.binding in pair_of}
             if not pairs:
                 continue
             aim.goal.done += 1
             if aim.goal.done <= self.target.start:
-                prox_(list(pairs.values()), 0.0)
+                self._proximal.apply_(list(pairs.values()), 0.0)
             elif aim.is_exact:
                 self._project_(aim, pairs)
             else:
-                self._shrink_(aim, pairs, read, prox_)
+                self._shrink_(aim, pairs)
                 self._fill_(aim, pairs)
         self._tell_factor()
         if self.target.is_reached:
@@ -142,7 +136,7 @@ class Pursuit:
         if count <= 0:
             return
         pools = {
-            units: self._make_pool(units, pair, self._most(aim, units))
+            units: self._proximal.make_pool(units, pair, self._most(aim, units))
             for units, pair in pairs.items()
         }
         worth = take_smallest(list(pools.values()), count)
@@ -153,20 +147,22 @@ class Pursuit:
             aim.goal.factor = worth
         aim.goal.zeros = wanted / aim.total if worth > 0.0 else aim.measure_share()
 
-    def _shrink_(self, aim: Aim, pairs: Moved, read: Read, prox_: Prox) -> None:
+    def _shrink_(self, aim: Aim, pairs: Moved) -> None:
         """Apply the prox at the strength that holds the zeros of the step before."""
         if aim.goal.zeros == 0.0:
             aim.goal.factor = self.bound.factor
-            prox_(list(pairs.values()), 0.0)
+            self._proximal.apply_(list(pairs.values()), 0.0)
             return
-        zeros_after = {units: units.zeros_after(read(pair)) for units, pair in pairs.items()}
+        zeros_after = {
+            units: units.zeros_after(self._proximal.read(pair)) for units, pair in pairs.items()
+        }
         factor = find_factor(
             lambda factor: sum(zeros(factor) for zeros in zeros_after.values()),
             aim.goal.factor,
             aim.goal.zeros * sum(units.total for units in pairs),
         )
         if factor == 0.0:
-            prox_(list(pairs.values()), 0.0)
+            self._proximal.apply_(list(pairs.values()), 0.0)
             return
         aim.goal.factor = factor
         self._tell_factor()
@@ -175,12 +171,12 @@ class Pursuit:
             for units, zeros in zeros_after.items()
             if zeros(factor) > NEAR * self._most(aim, units)
         }
-        prox_(list(pairs.values()), factor)
+        self._proximal.apply_(list(pairs.values()), factor)
         for units, before in near.items():
             most = self._most(aim, units)
             if units.count_zeros() > most:  # the layer keeps its largest units
                 units.binding.set_(before)
-                take_smallest([self._make_pool(units, pairs[units], most)], most)
+                take_smallest([self._proximal.make_pool(units, pairs[units], most)], most)
                 self._tell_floor(aim, units)
 
     def _most(self, aim: Aim, units: Units) -> int:
