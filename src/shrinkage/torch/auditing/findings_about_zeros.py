@@ -81,10 +81,10 @@ def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
         reasons = {}
         for audited, applied in pairs:
             _, group = audited.held_by[0]
-            scale = None if applied.host is None else applied.host.scale
             how = "coupled" if applied.how == "loss" else applied.how
+            scale = applied.scale(group) or "lr"
             reasons[audited] = lost_in_rounding(
-                applied.penalty, audited.tensor, group, optimizer, how, scale or "lr"
+                applied.penalty, audited.tensor, group, optimizer, how, scale
             )
         parameters = [audited for audited, reason in reasons.items() if reason is not None]
         if parameters:
