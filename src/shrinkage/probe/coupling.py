@@ -90,7 +90,7 @@ def _compare_imitations(stepper: Stepper, base: Setting, law: Fitted) -> Couplin
     tolerance = min(SAME, max(10 * min(by_order.values()), ROUNDING))
     orders = [order for order, missed in by_order.items() if missed < tolerance]
     is_added = by_term[nearest] < SAME
-    cautious = law.cautious or is_cautious(pair.effects[0], WEIGHTS, known)
+    cautious = law.cautious or is_cautious(pair.effects[0], known)
     return Coupling(
         coupled=None if orders and is_added else not (orders or cautious),
         order="either" if len(orders) == 2 else "".join(orders),

@@ -234,4 +234,4 @@ def _measure_miss(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> flo
         abs(level * evaluate_factors(factors, w) / other - 1) if other else 1.0
         for w, other in others
     )
-    return max((share if math.isfinite(share) else 1.0 for share in shares), default=0.0)
+    return max(share if math.isfinite(share) else 1.0 for share in shares)

@@ -26,6 +26,7 @@ from shrinkage.probe.measure import (
     STEPS,
     WEIGHTS,
     Experiment,
+    KnownGradient,
     Observation,
     Setting,
     find_moved,
@@ -33,7 +34,7 @@ from shrinkage.probe.measure import (
     known_gradient,
     run_pair,
 )
-from shrinkage.probe.stepper import SEED, Gradient, Stepper
+from shrinkage.probe.stepper import SEED, Stepper
 
 SEEDS = 8  # further seeds that are tried; one where the first steps do nothing
 FAR = (0.02, 50.0)  # factors on the weights that reveal a threshold
@@ -83,7 +84,7 @@ class Fitted:
         return missed if size and math.isfinite(missed) else 1.0
 
 
-def fit_effect(stepper: Stepper, base: Setting, gradient: Gradient) -> Fitted | None:
+def fit_effect(stepper: Stepper, base: Setting, gradient: KnownGradient) -> Fitted | None:
     """The formula of the effect, or nothing where no step has one.
 
     Raises
@@ -100,7 +101,7 @@ def fit_effect(stepper: Stepper, base: Setting, gradient: Gradient) -> Fitted | 
         raise FloatingPointError
     if acting is None:
         return None
-    cautious = is_cautious(pair.effects[acting], WEIGHTS, gradient)
+    cautious = is_cautious(pair.effects[acting], gradient)
     experiment = Experiment(stepper, gradient, acting, cautious)
     settings = (  # each differs from the first in one value, and the last in three
         base,

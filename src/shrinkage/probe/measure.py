@@ -11,6 +11,7 @@ from torch import Tensor
 from shrinkage.probe.fitting import NOTHING
 from shrinkage.probe.stepper import Gradient, Stepper
 
+KnownGradient = Callable[[int, Tensor], Tensor]  # as Gradient, and never None
 STEPS = 12  # enough for most of the momentum to build up
 LONG = 300  # tried where nothing happens within STEPS, as during a warm-up
 
@@ -70,16 +71,15 @@ class Experiment:
     """How effects are observed: at which step, and under which gradient."""
 
     stepper: Stepper
-    gradient: Gradient
+    gradient: KnownGradient
     acting: int  # the index of the step
     cautious: bool
 
     def observe(self, start: Tensor, setting: Setting) -> Observation:
         pair = run_pair(self.stepper, start, setting, self.gradient, self.acting + 1)
         w = pair.decayed[self.acting]
-        gradient = self.gradient(self.acting, w)
-        if self.cautious and gradient is not None:
-            w = w * (gradient * w > 0)
+        if self.cautious:
+            w = w * (self.gradient(self.acting, w) * w > 0)
         return Observation(setting, pair.effects[self.acting], w)
 
 
@@ -88,7 +88,7 @@ def no_gradient(_: int, w: Tensor) -> Tensor:
     return torch.zeros_like(w)
 
 
-def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
+def known_gradient(weight_decay: float) -> KnownGradient:
     """A constant gradient, about as large as wd·w; half of its signs are those of WEIGHTS."""
 
     def gradient(_: int, w: Tensor) -> Tensor:
@@ -122,10 +122,10 @@ def find_moved(move: Tensor, w: Tensor) -> Tensor:
     return move.abs() > NOTHING * float(w.abs().max())
 
 
-def is_cautious(effect: Tensor, start: Tensor, gradient: Gradient) -> bool:
-    """Whether only those entries moved that the gradient makes smaller too."""
-    first = gradient(0, start)
-    if first is None or not bool(first.any()):
+def is_cautious(effect: Tensor, gradient: KnownGradient) -> bool:
+    """Whether only those of WEIGHTS moved that the gradient makes smaller too."""
+    first = gradient(0, WEIGHTS)
+    if not bool(first.any()):
         return False
-    agree = first * start > 0
-    return bool((find_moved(effect, start) == agree)[start != 0].all())
+    agree = first * WEIGHTS > 0
+    return bool((find_moved(effect, WEIGHTS) == agree)[WEIGHTS != 0].all())

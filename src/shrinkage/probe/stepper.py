@@ -149,11 +149,10 @@ class Stepper:
             arguments[strength] = weight_decay
         if self.momentum is not None and accepts(self.factory, "momentum"):
             arguments["momentum"] = self.momentum
+        supplied = {**SUPPLIED, **dict.fromkeys(MODELS, model)}
         for name, parameter in self._parameters.items():
-            if parameter.default is parameter.empty and name in SUPPLIED:
-                arguments[name] = SUPPLIED[name]
-            if parameter.default is parameter.empty and name in MODELS:
-                arguments[name] = model
+            if parameter.default is parameter.empty and name in supplied:
+                arguments[name] = supplied[name]
         return arguments
 
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:

@@ -70,7 +70,7 @@ class AppliedPenalty:
             if self.host is not None:
                 amount = self.host.amount(group, lr)
             else:
-                first = group.get("initial_lr", group["first_lr"])
+                first: Any = group.get("initial_lr", group["first_lr"])
                 amount = decoupled_amount(self.scale(group), 1.0, lr, float(first))
             return 2.0 * float(amount) * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
