@@ -16,7 +16,7 @@ from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalt
 from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
 from shrinkage.torch.attaching import proximal, scores
-from shrinkage.torch.attaching.strength import find_factor
+from shrinkage.torch.attaching.pursuit import find_factor
 from shrinkage.torch.binding.target import Goal, Target
 from shrinkage.torch.tensors.smallest import bits_of, take_smallest
 

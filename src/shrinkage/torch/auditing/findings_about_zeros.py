@@ -22,6 +22,7 @@ from shrinkage.torch.auditing.finding import (
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.sparsity import find_counterpart, makes_zeros
 from shrinkage.torch.facts.precision import lost_in_rounding
 from shrinkage.torch.models.effective import ZEROED
@@ -138,10 +139,10 @@ ABOUT_ZEROS: tuple[Check, ...] = (
 )
 
 
-def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
+def find_average_without_zeros(model: nn.Module, bound: BoundModel) -> Iterator[Finding]:
     """Where the model is an average of the one that the regularizer penalizes."""
-    averages, lost, names = parameters_by_name(snapshot.model), 0, []
-    for part in snapshot.bound.parts if snapshot.bound is not None else ():
+    averages, lost, names = parameters_by_name(model), 0, []
+    for part in bound.parts:
         average = find_counterpart(part, averages)
         if average is not None and average is not part.parameter:
             trained, averaged = (gather_shards(w.detach()) for w in (part.parameter, average))
