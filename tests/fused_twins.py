@@ -101,7 +101,7 @@ def twin(
         return kind(model.values(), **options)
     optimizer, attachment = attached(model, kind, options, penalty, how, scale)
     if how == "proximal":
-        attachment._proximal.own_steps.prox_in_one_pass_ = lambda moved, pairs: moved
+        attachment._proximal.apply_in_one_pass_ = lambda moved: moved
     return optimizer
 
 

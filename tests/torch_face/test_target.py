@@ -16,7 +16,7 @@ from shrinkage import L0, L1, L2, MCP, SCAD, GroupL0, GroupLasso, LogSum, Penalt
 from shrinkage.kernels.smallest import BINS, PIECE, TOP, Worth, count_by_bins, cut_below
 from shrinkage.torch import Joint, Regularizer, schedules
 from shrinkage.torch.attaching import proximal, scores
-from shrinkage.torch.attaching.strength import find_factor
+from shrinkage.torch.attaching.pursuit import find_factor
 from shrinkage.torch.binding.target import Goal, Target
 from shrinkage.torch.tensors.smallest import bits_of, take_smallest
 
@@ -202,9 +202,8 @@ def test_a_sample_says_how_many_zeros_a_strength_leaves(
     attachment = regularizer.attach(optimizer, "proximal", target=0.5, target_steps=10)
     model(torch.randn(8, 300)).square().mean().backward()
     optimizer.step()
-    (units,) = attachment._proximal._pursuit._aims[0].units
-    part, group = units.binding.parts[0], optimizer.param_groups[0]
-    readings = [attachment._proximal.own_steps.read(group, part)]
+    (units,) = attachment._pursuit._aims[0].units
+    readings = attachment._proximal.read((units.binding, optimizer.param_groups))
     whole = units.zeros_after(readings)
     monkeypatch.setattr(scores, "SAMPLE", 10_000)
     sample = units.zeros_after(readings)

@@ -84,12 +84,6 @@ def _may_be_a_strength(parameter: inspect.Parameter) -> bool:
     return parameter.kind in NAMED and (is_number or is_open)
 
 
-def has_nameless_arguments(factory: Factory) -> bool:
-    """Whether it takes *args, among which a decay could be hidden."""
-    kinds = [each.kind for each in parameters_of(factory).values()]
-    return inspect.Parameter.VAR_POSITIONAL in kinds
-
-
 def call(factory: Factory, params: Any, options: Mapping[str, Any]) -> Any:
     """``factory(params, **options)``, by position or by name as its arguments want it."""
     keywords, parameters = dict(options), list(parameters_of(factory).values())

@@ -24,6 +24,8 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
 
     A library that is installed but does not import has one entry, which says why.
     """
+    from torch.optim import Optimizer
+
     from shrinkage.probe.isolation import isolate
 
     entries: list[Entry] = []
@@ -38,7 +40,11 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
             reason = f"{type(error).__name__}: {shorten(error)}"
             entries.append(Entry(library, f"it is installed but does not import: {reason}"))
             continue
-        kinds = {name: kind for name, kind in vars(module).items() if is_optimizer(kind)}
+        kinds = {
+            name: kind
+            for name, kind in vars(module).items()
+            if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
+        }
         names: dict[int, str] = {}
         # Of two names of one class its own comes first, and is the one that is listed.
         for name, kind in sorted(kinds.items(), key=lambda item: item[0] != item[1].__name__):
@@ -47,10 +53,3 @@ def find_installed(libraries: Iterable[str] = LIBRARIES) -> list[Entry]:
         seen |= names.keys()
         entries += [Entry(f"{library}.{name}") for name in sorted(names.values(), key=str.lower)]
     return entries
-
-
-def is_optimizer(value: object) -> bool:
-    """Whether `value` is a class of optimizers, and not the one that all descend from."""
-    from torch.optim import Optimizer
-
-    return isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer

@@ -17,10 +17,10 @@ from torch import Tensor
 from shrinkage.probe.arguments import parameters_of
 from shrinkage.probe.law_fit import Fitted
 from shrinkage.probe.measure import (
+    WEIGHTS,
     Setting,
     is_cautious,
     known_gradient,
-    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -42,33 +42,35 @@ class Coupling:
     order: str  # of a decoupled one: "before", "after" or "either"
     equals: str  # what it adds to the gradient, where that imitates it exactly
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
-    momentum: float | None  # with which it was judged, where the factory's own did not decide
+    momentum: float | None = (
+        None  # with which it was judged, where the factory's own did not decide
+    )
 
 
-def judge_coupling(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Coupling:
+def judge_coupling(stepper: Stepper, base: Setting, law: Fitted) -> Coupling:
     """Judge with the factory's own settings, and with momentum where these do not decide."""
-    coupling = _compare_imitations(stepper, start, base, law)
+    coupling = _compare_imitations(stepper, base, law)
     if coupling.coupled is not None or "momentum" not in parameters_of(stepper.factory):
         return coupling
     with_momentum = replace(stepper, momentum=MOMENTUM)
     try:
-        coupling = _compare_imitations(with_momentum, start, base, law)
+        coupling = _compare_imitations(with_momentum, base, law)
     except (TypeError, ValueError):  # refused together with the factory's other options
         return coupling
     return replace(coupling, momentum=MOMENTUM)
 
 
-def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Coupling:
+def _compare_imitations(stepper: Stepper, base: Setting, law: Fitted) -> Coupling:
     known = known_gradient(base.weight_decay)
-    runs = run_pair(stepper, start, base, known, STEPS + law.step - 1)
-    decayed, free = runs
+    pair = run_pair(stepper, WEIGHTS, base, known, STEPS + law.step - 1)
 
     def miss(gradient: Gradient, nudge: Nudge | None = None) -> float:
         """How far an imitation is from the run with the decay, by what the decay does."""
+        steps = len(pair.free) - 1
         imitation = stepper.run(
-            start, gradient, lr=base.lr, weight_decay=0.0, steps=len(free) - 1, nudge=nudge
+            WEIGHTS, gradient, lr=base.lr, weight_decay=0.0, steps=steps, nudge=nudge
         )
-        missed = float((decayed - imitation).norm() / (decayed - free).norm())
+        missed = float((pair.decayed - imitation).norm() / (pair.decayed - pair.free).norm())
         return missed if math.isfinite(missed) else math.inf
 
     def miss_with_term(term: Callable[[Tensor], Tensor]) -> float:
@@ -88,13 +90,12 @@ def _compare_imitations(stepper: Stepper, start: Tensor, base: Setting, law: Fit
     tolerance = min(SAME, max(10 * min(by_order.values()), ROUNDING))
     orders = [order for order, missed in by_order.items() if missed < tolerance]
     is_added = by_term[nearest] < SAME
-    cautious = law.cautious or is_cautious(measure_effects(runs)[0], start, known)
+    cautious = law.cautious or is_cautious(pair.effects[0], known)
     return Coupling(
         coupled=None if orders and is_added else not (orders or cautious),
         order="either" if len(orders) == 2 else "".join(orders),
         equals=nearest if is_added else "",
         cautious=cautious,
-        momentum=None,
     )
 
 
@@ -111,7 +112,7 @@ def _list_terms(base: Setting, law: Fitted) -> dict[str, Callable[[Tensor], Tens
     return terms
 
 
-def measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> float:
+def measure_growth(stepper: Stepper, base: Setting, law: Fitted) -> float:
     """Its share of a weight after many steps, by that of the first.
 
     The strength is a tenth of the usual one, and there is no data gradient.
@@ -119,11 +120,11 @@ def measure_growth(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) 
     if law.shape.form != "proportional" and law.exponents.strength != 1.0:
         return 1.0
     gentle = replace(base, weight_decay=base.weight_decay / 10, lr=base.lr / 10)
-    pair = run_pair(stepper, start, gentle, no_gradient, SETTLED + law.step)
-    moves = measure_effects(pair)
+    pair = run_pair(stepper, WEIGHTS, gentle, no_gradient, SETTLED + law.step)
+    moves = pair.effects
     if not torch.isfinite(moves).all():
         return 1.0
-    bases = torch.stack([law.shape.basis(w) for w in pair[0][:-1]])
+    bases = torch.stack([law.shape.basis(w) for w in pair.decayed[:-1]])
     shares = -(moves * bases).flatten(1).sum(dim=1) / (bases**2).flatten(1).sum(dim=1)
     first = float(shares[law.step - 1])
     growth = float(shares[-AVERAGED:].mean()) / first if first else 1.0

@@ -15,11 +15,8 @@ from shrinkage.probe.measure import (
     STEPS,
     WEIGHTS,
     Setting,
-    find_acting_step,
     find_moved,
-    first_acting_step,
     known_gradient,
-    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -51,10 +48,10 @@ def describe_stepping(stepper: Stepper) -> tuple[str, ...]:
 def acts_without_gradient(stepper: Stepper, base: Setting, law: Fitted) -> bool | None:
     """Whether weights move whose gradient is None; None where such a step fails."""
     try:
-        acting = find_acting_step(stepper, WEIGHTS, base, lambda *_: None, max(3, law.step))
+        pair = run_pair(stepper, WEIGHTS, base, lambda *_: None, max(3, law.step))
     except Exception:  # foreign code may raise anything
         return None
-    return acting is not None
+    return pair.acting_step is not None
 
 
 def check_that_nothing_acts(stepper: Stepper, base: Setting) -> None:
@@ -66,7 +63,9 @@ def check_that_nothing_acts(stepper: Stepper, base: Setting) -> None:
     if not is_moved(stepper, WEIGHTS, WARM_UP):
         raise UnprobeableError(f"no gradient moves its weights, within {WARM_UP} steps")
     for w in (WEIGHTS.flatten(), WEIGHTS.reshape(2, 2, 3, 2), UNLIKE):
-        if can_step(stepper, w) and find_acting_step(stepper, w, base, known, STEPS) is not None:
+        if not can_step(stepper, w):
+            continue
+        if run_pair(stepper, w, base, known, STEPS).acting_step is not None:
             raise UnprobeableError(
                 f"it leaves weights of shape {tuple(WEIGHTS.shape)} alone and decays those of "
                 f"shape {tuple(w.shape)}, which is no law of one kind"
@@ -78,7 +77,7 @@ def describe_rhythm(
 ) -> tuple[str, ...]:
     """Whether there are steps, after the first at which it acts, at which it does not."""
     pair = run_pair(stepper, WEIGHTS, base, gradient, max(STEPS, 2 * law.step + 1))
-    moves, weights = measure_effects(pair), pair[0][:-1]
+    moves, weights = pair.effects, pair.decayed[:-1]
     not_vanished = weights.flatten(1).norm(dim=1) > 0.1 * WEIGHTS.norm()
     acting = moves.flatten(1).norm(dim=1) > NOTHING * WEIGHTS.norm()
     if bool((acting | ~not_vanished)[law.step - 1 :].all()):
@@ -97,12 +96,12 @@ def compare_on_vectors(stepper: Stepper, base: Setting, law: Fitted, gradient: G
     if not can_step(stepper, w):
         return "refused"
     pair = run_pair(stepper, w, base, gradient, max(STEPS, law.step))
-    moves = measure_effects(pair)
-    acting = first_acting_step(moves, w)
+    acting = pair.acting_step
     if acting is None:
         return "left alone"
-    touched = find_moved(moves[acting], w)
-    shape, expected = fit(moves[acting], pair[0][acting] * touched), law.shape
+    effect = pair.effects[acting]
+    touched = find_moved(effect, w)
+    shape, expected = fit(effect, pair.decayed[acting] * touched), law.shape
     alike = shape.form == expected.form and acting + 1 == law.step
     near = abs(shape.coefficient - expected.coefficient) < CLOSE * abs(expected.coefficient)
     return "same law" if alike and near else "another law"
@@ -113,9 +112,11 @@ def compare_in_bfloat16(stepper: Stepper, base: Setting) -> tuple[str, ...]:
     half = replace(stepper, dtype=torch.bfloat16)
     start = WEIGHTS.to(torch.bfloat16).double()  # a number that both types hold
     try:
-        is_lost = find_acting_step(half, start, base, no_gradient, STEPS) is None
+        rounded = run_pair(half, start, base, no_gradient, STEPS)
     except Exception:  # foreign code may raise anything
         return ("cannot be stepped in bfloat16",)
-    if is_lost and find_acting_step(stepper, start, base, no_gradient, STEPS) is not None:
-        return ("in bfloat16 a decay this weak is lost: no weight moves",)
-    return ()
+    if rounded.acting_step is not None:
+        return ()
+    exact = run_pair(stepper, start, base, no_gradient, STEPS)
+    lost = "in bfloat16 a decay this weak is lost: no weight moves"
+    return () if exact.acting_step is None else (lost,)

@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -201,15 +201,9 @@ def _parse_option(text: str, factory: Factory, pair: str) -> tuple[str, object]:
             f"optimizer {text!r}: there is no option {pair!r}{_suggest(key, known)}; "
             "write for example torch.optim.SGD,momentum=0.9"
         )
-    return key, _parse_value(value)
-
-
-def _parse_value(written: str) -> object:
-    if written.lower() in ("true", "false"):
-        return written.lower() == "true"
+    if value.lower() in ("true", "false"):
+        return key, value.lower() == "true"
     for kind in (int, float):
-        try:
-            return kind(written)
-        except ValueError:
-            continue
-    return written
+        with suppress(ValueError):
+            return key, kind(value)
+    return key, value

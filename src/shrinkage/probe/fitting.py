@@ -25,26 +25,18 @@ class Shape:
     form: str
     coefficient: float
     misfit: float  # ‖effect − fitted‖/‖effect‖
-    weight_exponent: float | None = None
+    weight_exponent: float | None = None  # the power of a weight with which its effect grows
     terms: tuple[tuple[str, float], ...] = ()  # of a mixture: basis -> its coefficient
     clipped: bool = False  # entries smaller than the threshold go to 0 and stop there
 
     def basis(self, w: Tensor) -> Tensor:
         """The function of the weights that the coefficient multiplies."""
         if self.form == "mixture":
-            whole = [
-                share / self.coefficient * _evaluate_basis(name, w, 0.0)
-                for name, share in self.terms
+            parts = [
+                share / self.coefficient * _evaluate_basis(name, w) for name, share in self.terms
             ]
-            return torch.stack(whole).sum(dim=0)
+            return torch.stack(parts).sum(dim=0)
         return _evaluate_basis(self.form, w, self.weight_exponent or 0.0)
-
-    @property
-    def size_exponent(self) -> float | None:
-        """The power of the weights with which the effect grows, if entries act independently."""
-        if self.form in ("power", "matrix"):
-            return self.weight_exponent
-        return {"proportional": 1.0, "sign": 0.0, "constant": 0.0}.get(self.form)
 
     def amount(self, effect: Tensor, w: Tensor) -> float:
         """The coefficient that another effect has in this form."""
@@ -60,7 +52,7 @@ class Shape:
         return torch.where(moved.abs() > w.abs(), -w, moved) if self.clipped else moved
 
 
-def _evaluate_basis(form: str, w: Tensor, exponent: float) -> Tensor:
+def _evaluate_basis(form: str, w: Tensor, exponent: float = 0.0) -> Tensor:
     if form == "proportional":
         return w
     if form == "sign":
@@ -104,9 +96,9 @@ def _with_misfit(shape: Shape, effect: Tensor, w: Tensor) -> Shape:
 
 
 def _fit_basis(form: str, effect: Tensor, w: Tensor) -> Shape:
-    basis = _evaluate_basis(form, w, 0.0)
+    basis = _evaluate_basis(form, w)
     coefficient = -float((effect * basis).sum() / (basis * basis).sum())
-    exponent = {"proportional": 1.0, "sign": 0.0}.get(form)
+    exponent = 1.0 if form == "proportional" else 0.0
     return _with_misfit(Shape(form, coefficient, 1.0, exponent), effect, w)
 
 
@@ -143,7 +135,7 @@ def _fit_singular_values(effect: Tensor, w: Tensor) -> Shape:
 
 def _fit_mixture(effect: Tensor, w: Tensor) -> Shape:
     names = ("proportional", "sign", "constant")
-    columns = torch.stack([_evaluate_basis(name, w, 0.0).flatten() for name in names], dim=1)
+    columns = torch.stack([_evaluate_basis(name, w).flatten() for name in names], dim=1)
     solved = -torch.linalg.lstsq(columns, effect.flatten().unsqueeze(1)).solution.flatten()
     shares = {
         name: float(share)
@@ -242,4 +234,4 @@ def _measure_miss(factors: Factors, seen: Sequence[tuple[Tensor, float]]) -> flo
         abs(level * evaluate_factors(factors, w) / other - 1) if other else 1.0
         for w, other in others
     )
-    return max((share if math.isfinite(share) else 1.0 for share in shares), default=0.0)
+    return max(share if math.isfinite(share) else 1.0 for share in shares)

@@ -9,9 +9,9 @@ from shrinkage.probe.law_fit import Fitted
 SUPERSCRIPTS = str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻")
 
 
-def write_formula(law: Fitted | None) -> str:
+def write_formula(law: Fitted) -> str:
     """``w ← (1 − lr·wd)·w`` and its like."""
-    if law is None or law.shape.form == "none":
+    if law.shape.form == "none":
         return "w ← w"
     amount, sign = _write_rate(law), "+" if law.coefficient < 0 else "−"
     if law.shape.form == "proportional" and not law.factors:

@@ -11,7 +11,6 @@ import numpy as np
 from shrinkage.text_table import to_html
 
 DOUBTFUL = 0.03  # a misfit above which the formula is the nearest, not the law
-COUPLED = {True: "coupled", False: "decoupled", None: "coupled and decoupled alike"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +138,7 @@ class Law:
             return f"coupled: {self.gradient_term} joins the gradient"
         if self.coupled and not self.gradient_term:
             return "coupled in a way of its own"
-        return COUPLED[self.coupled]
+        return "coupled" if self.coupled else "coupled and decoupled alike"
 
     @property
     def verdict(self) -> str:

@@ -24,17 +24,17 @@ from shrinkage.probe.law import DOUBTFUL
 from shrinkage.probe.measure import (
     LONG,
     STEPS,
+    WEIGHTS,
     Experiment,
+    KnownGradient,
     Observation,
     Setting,
     find_moved,
-    first_acting_step,
     is_cautious,
     known_gradient,
-    measure_effects,
     run_pair,
 )
-from shrinkage.probe.stepper import SEED, Gradient, Stepper
+from shrinkage.probe.stepper import SEED, Stepper
 
 SEEDS = 8  # further seeds that are tried; one where the first steps do nothing
 FAR = (0.02, 50.0)  # factors on the weights that reveal a threshold
@@ -84,7 +84,7 @@ class Fitted:
         return missed if size and math.isfinite(missed) else 1.0
 
 
-def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradient) -> Fitted | None:
+def fit_effect(stepper: Stepper, base: Setting, gradient: KnownGradient) -> Fitted | None:
     """The formula of the effect, or nothing where no step has one.
 
     Raises
@@ -93,15 +93,15 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
         If the weights are not finite.
     """
     for steps in (STEPS, LONG):
-        pair = run_pair(stepper, start, base, gradient, steps)
-        acting = first_acting_step(measure_effects(pair), start)
+        pair = run_pair(stepper, WEIGHTS, base, gradient, steps)
+        acting = pair.acting_step
         if acting is not None:
             break
-    if not torch.isfinite(pair[0]).all() or not torch.isfinite(pair[1]).all():
+    if not torch.isfinite(pair.decayed).all() or not torch.isfinite(pair.free).all():
         raise FloatingPointError
     if acting is None:
         return None
-    cautious = is_cautious(measure_effects(pair)[acting], start, gradient)
+    cautious = is_cautious(pair.effects[acting], gradient)
     experiment = Experiment(stepper, gradient, acting, cautious)
     settings = (  # each differs from the first in one value, and the last in three
         base,
@@ -111,12 +111,12 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
         replace(base, size=2.0),
         replace(base, lr=base.lr / 2, weight_decay=base.weight_decay * 2, schedule=0.5),
     )
-    seen = [experiment.observe(start, setting) for setting in settings]
+    seen = [experiment.observe(WEIGHTS, setting) for setting in settings]
     first = seen[0]
     others = [experiment.observe(other, base) for other in OTHERS]
     unlike = experiment.observe(UNLIKE, base)
     shape = fit(first.effect, first.w)
-    if shape.form == "sign" and _stops_at_zero(experiment, start, base, shape):
+    if shape.form == "sign" and _stops_at_zero(experiment, base, shape):
         shape = replace(shape, clipped=True)
     shares = ("linear", "implicit", "exponential") if shape.form == "proportional" else ("linear",)
     laws = []
@@ -126,13 +126,11 @@ def fit_effect(stepper: Stepper, start: Tensor, base: Setting, gradient: Gradien
         laws.append(replace(law, misfit=max(shape.misfit, *misfits)))
     best = min(laws, key=lambda law: law.misfit)
     law = laws[0] if laws[0].misfit <= max(1e-6, 1.1 * best.misfit) else best
-    law = _check_randomness(law, experiment, start, first)
-    return _check_thresholds(law, experiment, start, base)
+    law = _check_randomness(law, experiment, first)
+    return _check_thresholds(law, experiment, base)
 
 
-def _check_randomness(
-    law: Fitted, experiment: Experiment, start: Tensor, first: Observation
-) -> Fitted:
+def _check_randomness(law: Fitted, experiment: Experiment, first: Observation) -> Fitted:
     """The law with its misfit where torch, NumPy and Python draw other random numbers.
 
     All other runs draw the same numbers, so that noise apart from the decay cancels in the
@@ -141,7 +139,7 @@ def _check_randomness(
     """
     for seed in range(SEED + 1, SEED + 1 + (SEEDS if experiment.acting < STEPS else 1)):
         reseeded = replace(experiment, stepper=replace(experiment.stepper, seed=seed))
-        seen = reseeded.observe(start, first.setting)
+        seen = reseeded.observe(WEIGHTS, first.setting)
         misfit = law.misfit_of(seen)
         difference = misfit - law.misfit
         if torch.equal(seen.w, first.w):
@@ -151,10 +149,10 @@ def _check_randomness(
     return law
 
 
-def _check_thresholds(law: Fitted, experiment: Experiment, start: Tensor, base: Setting) -> Fitted:
+def _check_thresholds(law: Fitted, experiment: Experiment, base: Setting) -> Fitted:
     """The law with its misfit on far smaller and larger weights, where it leaves some alone."""
     for size in FAR if law.misfit < DOUBTFUL else ():
-        seen = experiment.observe(start, replace(base, size=size))
+        seen = experiment.observe(WEIGHTS, replace(base, size=size))
         predicted = law.predict(seen.w, seen.setting).abs()
         visible = predicted > VISIBLE[experiment.stepper.dtype] * seen.w.abs()
         if bool((visible & ~find_moved(seen.effect, seen.w)).any()):
@@ -162,7 +160,7 @@ def _check_thresholds(law: Fitted, experiment: Experiment, start: Tensor, base: 
     return law
 
 
-def try_other_gradients(stepper: Stepper, start: Tensor, base: Setting, law: Fitted) -> Fitted:
+def try_other_gradients(stepper: Stepper, base: Setting, law: Fitted) -> Fitted:
     """The same law with its misfit under gradients of another size and other signs.
 
     What acts under a gradient alone may depend on it, and then its law holds for none other.
@@ -171,14 +169,14 @@ def try_other_gradients(stepper: Stepper, start: Tensor, base: Setting, law: Fit
     def gradient(number: int, w: Tensor) -> Tensor:
         return -3 * known_gradient(base.weight_decay)(number, w)
 
-    seen = Experiment(stepper, gradient, law.step - 1, law.cautious).observe(start, base)
+    seen = Experiment(stepper, gradient, law.step - 1, law.cautious).observe(WEIGHTS, base)
     return replace(law, misfit=max(law.misfit, law.misfit_of(seen)))
 
 
-def _stops_at_zero(experiment: Experiment, start: Tensor, base: Setting, shape: Shape) -> bool:
+def _stops_at_zero(experiment: Experiment, base: Setting, shape: Shape) -> bool:
     """Whether weights smaller than the step of the sign become 0: half of them are, here."""
-    smaller = abs(shape.coefficient) / float(start.abs().median())
-    seen = experiment.observe(start, replace(base, size=smaller))
+    smaller = abs(shape.coefficient) / float(WEIGHTS.abs().median())
+    seen = experiment.observe(WEIGHTS, replace(base, size=smaller))
     small = (seen.w != 0) & (seen.w.abs() < 0.99 * abs(shape.coefficient))
     return bool(small.any()) and bool((seen.w + seen.effect)[small].abs().max() == 0)
 
@@ -203,7 +201,7 @@ def _find_exponents(
     )
     amounts = [(each.w, find_amount(each)) for each in others]
     growth = float(seen[4].effect.norm() / max(float(first.effect.norm()), 1e-300))
-    by_entries = shape.size_exponent
+    by_entries = shape.weight_exponent
     # ‖effect‖ grows with the size of the weights by what each entry's form says, and by norms.
     by_norms = 0.0
     if by_entries is not None and 0 < growth < math.inf and math.isfinite(by_entries):

@@ -11,6 +11,7 @@ from torch import Tensor
 from shrinkage.probe.fitting import NOTHING
 from shrinkage.probe.stepper import Gradient, Stepper
 
+KnownGradient = Callable[[int, Tensor], Tensor]  # as Gradient, and never None
 STEPS = 12  # enough for most of the momentum to build up
 LONG = 300  # tried where nothing happens within STEPS, as during a warm-up
 
@@ -37,6 +38,26 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """The weights over the steps of two runs that differ in the decay alone."""
+
+    decayed: Tensor  # (steps + 1, *shape)
+    free: Tensor  # without the decay
+
+    @property
+    def effects(self) -> Tensor:
+        """What the decay added at each step: (steps, *shape)."""
+        return self.decayed.diff(dim=0) - self.free.diff(dim=0)
+
+    @property
+    def acting_step(self) -> int | None:
+        """The index of the first step at which the decay moved anything; None if none did."""
+        sizes = self.effects.flatten(1).norm(dim=1)
+        acting = torch.nonzero(sizes > NOTHING * float(self.decayed[0].norm())).flatten()
+        return int(acting[0]) if len(acting) else None
+
+
+@dataclass(frozen=True)
 class Observation:
     """The result of one experiment."""
 
@@ -50,17 +71,16 @@ class Experiment:
     """How effects are observed: at which step, and under which gradient."""
 
     stepper: Stepper
-    gradient: Gradient
+    gradient: KnownGradient
     acting: int  # the index of the step
     cautious: bool
 
     def observe(self, start: Tensor, setting: Setting) -> Observation:
         pair = run_pair(self.stepper, start, setting, self.gradient, self.acting + 1)
-        w = pair[0][self.acting]
-        gradient = self.gradient(self.acting, w)
-        if self.cautious and gradient is not None:
-            w = w * (gradient * w > 0)
-        return Observation(setting, measure_effects(pair)[self.acting], w)
+        w = pair.decayed[self.acting]
+        if self.cautious:
+            w = w * (self.gradient(self.acting, w) * w > 0)
+        return Observation(setting, pair.effects[self.acting], w)
 
 
 def no_gradient(_: int, w: Tensor) -> Tensor:
@@ -68,7 +88,7 @@ def no_gradient(_: int, w: Tensor) -> Tensor:
     return torch.zeros_like(w)
 
 
-def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
+def known_gradient(weight_decay: float) -> KnownGradient:
     """A constant gradient, about as large as wd·w; half of its signs are those of WEIGHTS."""
 
     def gradient(_: int, w: Tensor) -> Tensor:
@@ -80,10 +100,10 @@ def known_gradient(weight_decay: float) -> Callable[[int, Tensor], Tensor]:
 
 def run_pair(
     stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
-) -> tuple[Tensor, Tensor]:
-    """The weights over steps with the decay, and without it."""
+) -> Pair:
+    """Step the same weights with the decay, and without it."""
     schedule = None if setting.schedule == 1.0 else (lambda _: setting.schedule)
-    with_decay, without = (
+    runs = (
         stepper.run(
             setting.size * start,
             gradient,
@@ -94,29 +114,7 @@ def run_pair(
         )
         for weight_decay in (setting.weight_decay, 0.0)
     )
-    return with_decay, without
-
-
-def measure_effects(pair: tuple[Tensor, Tensor]) -> Tensor:
-    """What the decay added at each step: (steps, *shape)."""
-    decayed, free = pair
-    return decayed.diff(dim=0) - free.diff(dim=0)
-
-
-def first_acting_step(moves: Tensor, w: Tensor) -> int | None:
-    """The index of the first step at which anything moved."""
-    sizes = moves.flatten(1).norm(dim=1)
-    acting = torch.nonzero(sizes > NOTHING * float(w.norm())).flatten()
-    return int(acting[0]) if len(acting) else None
-
-
-def find_acting_step(
-    stepper: Stepper, start: Tensor, setting: Setting, gradient: Gradient, steps: int
-) -> int | None:
-    """The index of the first step at which the decay acts on these weights; None if none."""
-    return first_acting_step(
-        measure_effects(run_pair(stepper, start, setting, gradient, steps)), start
-    )
+    return Pair(*runs)
 
 
 def find_moved(move: Tensor, w: Tensor) -> Tensor:
@@ -124,10 +122,10 @@ def find_moved(move: Tensor, w: Tensor) -> Tensor:
     return move.abs() > NOTHING * float(w.abs().max())
 
 
-def is_cautious(effect: Tensor, start: Tensor, gradient: Gradient) -> bool:
-    """Whether only those entries moved that the gradient makes smaller too."""
-    first = gradient(0, start)
-    if first is None or not bool(first.any()):
+def is_cautious(effect: Tensor, gradient: KnownGradient) -> bool:
+    """Whether only those of WEIGHTS moved that the gradient makes smaller too."""
+    first = gradient(0, WEIGHTS)
+    if not bool(first.any()):
         return False
-    agree = first * start > 0
-    return bool((find_moved(effect, start) == agree)[start != 0].all())
+    agree = first * WEIGHTS > 0
+    return bool((find_moved(effect, WEIGHTS) == agree)[WEIGHTS != 0].all())

@@ -9,7 +9,6 @@ from shrinkage.penalties.arrays import checked_above
 from shrinkage.probe.arguments import (
     WRAPPED,
     Factory,
-    has_nameless_arguments,
     parameters_of,
     strength_name,
 )
@@ -35,7 +34,6 @@ from shrinkage.probe.measure import (
     Setting,
     find_moved,
     known_gradient,
-    measure_effects,
     no_gradient,
     run_pair,
 )
@@ -140,14 +138,14 @@ def _find_law(factory: Factory, base: Setting, name: str, deadline: Deadline) ->
         optimizer=name, lr=base.lr, weight_decay=base.weight_decay, form="none", formula="w ← w"
     )
     if strength_name(factory) is None and not set(WRAPPED) & set(parameters_of(factory)):
-        if has_nameless_arguments(factory):
+        if any(each.kind is each.VAR_POSITIONAL for each in parameters_of(factory).values()):
             raise UnprobeableError(
                 "it takes arguments without a name (*args), and its weight_decay may be one of "
                 "them; give a function of params, lr and weight_decay that makes it"
             )
         make_once(factory)
         return replace(law, notes=("takes no weight_decay",))
-    stepper = settle(factory, WEIGHTS, deadline=deadline)
+    stepper = settle(factory, deadline)
     law = _measure(stepper, base, law)
     promise = find_promise(factory)
     if promise is None:
@@ -166,7 +164,7 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
     notes = describe_stepping(stepper)
     if fitted is None:
         return replace(law, notes=(*notes, _explain_nothing(stepper, base)))
-    coupling = judge_coupling(stepper, WEIGHTS, base, fitted)
+    coupling = judge_coupling(stepper, base, fitted)
     without_gradient = acts_without_gradient(stepper, base, fitted)
     if without_gradient and coupling.coupled is None:  # what joins a gradient needs one
         coupling = replace(coupling, coupled=False)
@@ -174,16 +172,16 @@ def _measure(stepper: Stepper, base: Setting, law: Law) -> Law:
         remark = (*remark, f"judged at momentum={coupling.momentum:g}")
     if fitted.is_random:
         remark = (*remark, "random: with other random numbers it has another effect")
-    moved = measure_effects(run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step))[-1]
+    effect = run_pair(stepper, WEIGHTS, base, no_gradient, fitted.step).effects[-1]
     law = replace(
         _state_formula(law, fitted),
         coupled=coupling.coupled,
         order=coupling.order if coupling.coupled is False and not coupling.cautious else "",
         gradient_term=coupling.equals if coupling.coupled else "",
         cautious=coupling.cautious,
-        growth=measure_growth(replace(stepper, momentum=coupling.momentum), WEIGHTS, base, fitted),
+        growth=measure_growth(replace(stepper, momentum=coupling.momentum), base, fitted),
         acts_without_gradient=without_gradient,
-        zeros_stay=not bool(find_moved(moved, WEIGHTS)[WEIGHTS == 0].any()),
+        zeros_stay=not bool(find_moved(effect, WEIGHTS)[WEIGHTS == 0].any()),
         vectors=compare_on_vectors(stepper, base, fitted, gradient),
         notes=(
             *notes,
@@ -214,7 +212,7 @@ def _state_formula(law: Law, fitted: Fitted) -> Law:
         lr_exponent=fitted.exponents.lr,
         first_lr_exponent=fitted.exponents.first_lr,
         strength_exponent=fitted.exponents.strength,
-        weight_exponent=0.0 if form == "constant" else fitted.shape.weight_exponent,
+        weight_exponent=fitted.shape.weight_exponent,
         misfit=fitted.misfit,
         first_step=fitted.step,
     )
@@ -223,7 +221,7 @@ def _state_formula(law: Law, fitted: Fitted) -> Law:
 def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tuple[str, ...]]:
     """The formula, the gradient under which the effect was observed, and a remark on it."""
     try:
-        fitted = fit_effect(stepper, WEIGHTS, base, no_gradient)
+        fitted = fit_effect(stepper, base, no_gradient)
         remark = "at a data gradient of 0 it does nothing"
     except FloatingPointError:
         fitted, remark = None, "at a data gradient of 0 its weights are not finite"
@@ -231,11 +229,11 @@ def _fit(stepper: Stepper, base: Setting) -> tuple[Fitted | None, Gradient, tupl
         return fitted, no_gradient, ()
     try:
         known = known_gradient(base.weight_decay)
-        fitted = fit_effect(stepper, WEIGHTS, base, known)
+        fitted = fit_effect(stepper, base, known)
     except FloatingPointError:
         raise UnprobeableError("its weights are not finite") from None
     if fitted is not None:
-        fitted = try_other_gradients(stepper, WEIGHTS, base, fitted)
+        fitted = try_other_gradients(stepper, base, fitted)
     return fitted, known, (remark,)
 
 

@@ -20,6 +20,7 @@ from shrinkage.probe.arguments import (
 from shrinkage.probe.factories import NoOptimizerError, UnprobeableError
 from shrinkage.probe.isolation import NO_DEADLINE, Deadline, isolate
 from shrinkage.probe.limits import shorten
+from shrinkage.probe.measure import WEIGHTS
 from shrinkage.probe.stepper import SUPPLIED, Stepper
 
 WARM_UP = 300  # steps after which weights have moved, or never do
@@ -27,7 +28,7 @@ WARM_UP = 300  # steps after which weights have moved, or never do
 REQUESTS = ("closure", "graph", "require grad", "use_muon", "__contains__", "missing 1 required")
 
 
-def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
+def settle(factory: Factory, deadline: Deadline) -> Stepper:
     """Find by trial how `factory` can be called and its optimizer stepped.
 
     Raises
@@ -39,7 +40,7 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
     reasons, unmoved = [], []  # weights stay in a warm-up, or where no gradient arrives
     for stepper in _list_ways(factory, deadline):
         try:
-            moves = is_moved(stepper, start)
+            moves = is_moved(stepper, WEIGHTS)
         except NoOptimizerError:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -51,7 +52,7 @@ def settle(factory: Factory, start: Tensor, *, deadline: Deadline) -> Stepper:
             unmoved.append(stepper)
     for stepper in unmoved[:2]:
         with suppress(Exception):  # foreign code may raise anything
-            if is_moved(stepper, start, WARM_UP):
+            if is_moved(stepper, WEIGHTS, WARM_UP):
                 return stepper
     telling = (each for each in reasons if not any(word in each for word in REQUESTS))
     stays = f"no gradient moves its weights, within {WARM_UP} steps" if unmoved else reasons[0]

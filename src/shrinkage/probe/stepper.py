@@ -52,12 +52,6 @@ class Stepper:
     momentum: float | None = None  # given to the factory as `momentum`
     seed: int = SEED  # equal for all runs, so that random numbers cancel in differences of two
 
-    @property
-    def maximizes(self) -> bool:
-        """Whether it maximizes, so that it needs the gradients of minus the loss."""
-        maximize = self._parameters.get("maximize")
-        return maximize is not None and maximize.default is True
-
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
         return parameters_of(self.factory)
@@ -91,11 +85,27 @@ class Stepper:
         start = start.to(self.dtype)
         model = _Weights(start)
         optimizer = self._make_optimizer(model, lr, weight_decay)
+        first_rates = _read_rates(optimizer)
+        # What maximizes needs the gradients of minus the loss.
+        maximizes = "maximize" in self._parameters and self._parameters["maximize"].default is True
         path = [start.double()]
-        self._extend_path(path, optimizer, model, gradient, steps, schedule, nudge)
+        for number in range(steps):
+            self.deadline.check()
+            if schedule is not None:
+                for group, name, first_rate in first_rates:
+                    group[name] = first_rate * schedule(number)
+            before = path[-1]
+            data_gradient = gradient(number, before)
+            if maximizes and data_gradient is not None:
+                data_gradient = -data_gradient
+            self._step(optimizer, model, data_gradient)
+            if nudge is not None:
+                with torch.no_grad():
+                    model.weight.copy_(nudge(number, before, model.read()))
+            path.append(model.read())
         if in_eval_mode:
             _set_mode(optimizer, "eval")
-            path[-1] = _read(model)
+            path[-1] = model.read()
         return torch.stack(path)
 
     def repeats(self, start: Tensor) -> bool:
@@ -106,50 +116,16 @@ class Stepper:
         )
         return torch.allclose(first, second, rtol=1e-9, atol=0.0, equal_nan=True)
 
-    def _extend_path(
-        self,
-        path: list[Tensor],
-        optimizer: Any,
-        model: _Weights,
-        gradient: Gradient,
-        steps: int,
-        schedule: Callable[[int], float] | None,
-        nudge: Nudge | None,
-    ) -> None:
-        """Append the weights after each step to those before it, which are the path's last."""
-        groups = getattr(optimizer, "param_groups", [])
-        rates = [next((name for name in RATES if name in group), "") for group in groups]
-        first_rates = [group.get(name) for group, name in zip(groups, rates, strict=True)]
-        maximizes = self.maximizes
-        for number in range(steps):
-            self.deadline.check()
-            if schedule is not None:
-                factor = schedule(number)
-                for group, name, first_rate in zip(groups, rates, first_rates, strict=True):
-                    if first_rate is not None:
-                        group[name] = first_rate * factor
-            before = path[-1]
-            data_gradient = gradient(number, before)
-            if maximizes and data_gradient is not None:
-                data_gradient = -data_gradient
-            self._step(optimizer, model, data_gradient)
-            after = _read(model)
-            if nudge is not None:
-                with torch.no_grad():
-                    model.weight.copy_(nudge(number, before, after))
-                after = _read(model)
-            path.append(after)
-
     def _make_optimizer(self, model: _Weights, lr: float, weight_decay: float) -> Any:
         factory, arguments = self.factory, self._list_arguments(model, lr, weight_decay)
         if self.build == "model":
-            params = [model.weight] if "params" in self._parameters else None
-            optimizer = factory(**arguments, **({} if params is None else {"params": params}))
+            if "params" in self._parameters:
+                arguments["params"] = [model.weight]
+            optimizer = factory(**arguments)
         elif self.build == "around":
-            named = self._parameters
-            wrapper = {name: value for name, value in arguments.items() if name in named}
+            wrapper = {key: value for key, value in arguments.items() if key in self._parameters}
             inner: dict[str, Any] = {"momentum": self.momentum or 0.0}
-            if self._names[1] not in named:
+            if self._names[1] not in self._parameters:
                 inner["weight_decay"] = weight_decay
             optimizer = call(factory, torch.optim.SGD([model.weight], lr=lr, **inner), wrapper)
         else:
@@ -173,11 +149,10 @@ class Stepper:
             arguments[strength] = weight_decay
         if self.momentum is not None and accepts(self.factory, "momentum"):
             arguments["momentum"] = self.momentum
+        supplied = {**SUPPLIED, **dict.fromkeys(MODELS, model)}
         for name, parameter in self._parameters.items():
-            if parameter.default is parameter.empty and name in SUPPLIED:
-                arguments[name] = SUPPLIED[name]
-            if parameter.default is parameter.empty and name in MODELS:
-                arguments[name] = model
+            if parameter.default is parameter.empty and name in supplied:
+                arguments[name] = supplied[name]
         return arguments
 
     def _step(self, optimizer: Any, model: _Weights, gradient: Tensor | None) -> None:
@@ -216,10 +191,16 @@ class _Weights(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(start.clone())
 
+    def read(self) -> Tensor:
+        """A copy of the weights, in float64."""
+        return self.weight.detach().to(torch.float64, copy=True)
 
-def _read(model: _Weights) -> Tensor:
-    """A copy of the weights, in float64."""
-    return model.weight.detach().to(torch.float64, copy=True)
+
+def _read_rates(optimizer: Any) -> list[tuple[dict[str, Any], str, Any]]:
+    """Each group that has a learning rate, with its name there and its value."""
+    groups = getattr(optimizer, "param_groups", [])
+    rates = [(group, next((name for name in RATES if name in group), "")) for group in groups]
+    return [(group, name, group[name]) for group, name in rates if group.get(name) is not None]
 
 
 def _set_mode(optimizer: Any, name: str) -> None:

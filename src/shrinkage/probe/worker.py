@@ -25,7 +25,10 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # also for what compiled code prints
         os.dup2(silence, stream)
-    _take_first_step()
+    # A first step, before time counts: torch imports for it what it has not yet.
+    weight = torch.nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    torch.optim.SGD([weight], lr=0.1).step()
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:
@@ -41,13 +44,6 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
         faulthandler.cancel_dump_traceback_later()
-
-
-def _take_first_step() -> None:
-    """Import what torch needs at a first step, before time counts."""
-    weight = torch.nn.Parameter(torch.ones(1))
-    weight.grad = torch.ones(1)
-    torch.optim.SGD([weight], lr=0.1).step()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from audit_cases import CASES, Setup, adam, penalized
-from shrinkage import L1
+from audit_cases import CASES, Setup, adam, bare, penalized, under
+from shrinkage import L1, L2
+from shrinkage.torch import SGD
 
 
 def left(setup: Setup, steps: int) -> float:
@@ -73,6 +74,28 @@ def test_zeros_come_with_the_remedy_alone() -> None:
     setup.mend(setup.findings()[0].remedy)
     left(setup, 300)
     assert setup.regularizer.sparsity().zeros == 6
+
+
+@pytest.mark.usefixtures("torch_operations")
+@pytest.mark.parametrize(("scale", "is_lost"), [("lr", True), ("none", False)])
+def test_what_rounding_takes_from_a_bare_penalty_depends_on_its_scale(
+    scale: str, is_lost: bool
+) -> None:
+    options = {"lr": 1e-3, "penalty": L1(0.01), "how": "decoupled", "scale": scale}
+    setup = under(lambda parameters: SGD(parameters, **options), bare().bfloat16())
+    slugs = [finding.slug for finding in setup.findings()]
+    assert ("penalty-lost-in-rounding" in slugs) is is_lost
+    assert (left(setup, 1) == 1.0) is is_lost
+
+
+@pytest.mark.usefixtures("torch_operations")
+def test_a_bare_decoupled_decay_is_as_slow_as_is_said() -> None:
+    options = {"lr": 0.1, "momentum": 0.9, "penalty": L2(0.01), "how": "decoupled"}
+    setup = under(lambda parameters: SGD(parameters, **options), steps=400)
+    slow = next(finding for finding in setup.findings() if finding.slug == "slow-decay")
+    assert slow.number == pytest.approx(500)
+    assert slow.remedy == "# make the penalty in optimizer 1.3 times as strong"
+    assert left(setup, 500) == pytest.approx(1 / math.e, rel=2e-3)
 
 
 def test_a_dead_bias_has_no_gradient() -> None:

@@ -239,7 +239,7 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     twins.train(mine, one)
     with twins.torch_operations():
         twins.train(other, two)
-    reports = [attachment._proximal.own_steps._loops.engine_report() for attachment in (fast, slow)]
+    reports = [attachment._proximal._loops.engine_report() for attachment in (fast, slow)]
     assert [len(report.in_one_pass) for report in reports] == [2, 0]
     twins.assert_same(mine, one, other, two, 1e-10)
 

@@ -33,6 +33,7 @@ from shrinkage.torch.attaching.checks import check_attachment, check_target
 from shrinkage.torch.attaching.hooks import Nesting, mark, unmark
 from shrinkage.torch.attaching.pairs import Pairs, named_in
 from shrinkage.torch.attaching.proximal import Proximal
+from shrinkage.torch.attaching.pursuit import Pursuit
 from shrinkage.torch.binding.bindings import BoundParameter, Update
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
@@ -105,8 +106,11 @@ class Attachment:
         self._nesting = Nesting()
         self._pairs = Pairs(bound, optimizer)
         self._proximal: Proximal | None = None
+        self._pursuit: Pursuit | None = None
         if how == "proximal":
-            self._proximal = Proximal(bound, optimizer, self._pairs, self._share, metric, target)
+            self._proximal = Proximal(bound, optimizer, self._pairs, self._share, metric)
+            if target is not None:
+                self._pursuit = Pursuit(bound, target, self._proximal)
         self._momentum = bound.momentum
         self._initializes = False  # whether this step only makes the optimizer's state
         self._before_schedule = None if schedule is None else (bound.schedule, bound.factor)
@@ -205,15 +209,13 @@ class Attachment:
             if self._initializes:
                 self._momentum.note_empty(optimizer, named_in(self._pairs.pairs))
             else:
-                self._act_after_update()
+                acting = self._pursuit or self._proximal
+                if acting is not None:
+                    acting.act_(list(self._pairs.moving()))
+                elif self.how == "decoupled":
+                    self._update_(threshold_)
                 self.bound.advance()
         forget_clipping(parameter for _, _, parameter in named_in(self._pairs.pairs))
-
-    def _act_after_update(self) -> None:
-        if self._proximal is not None:
-            self._proximal.act_(list(self._pairs.moving()))
-        elif self.how == "decoupled":
-            self._update_(threshold_)
 
     def _clip(self) -> None:
         """Check whether the loop has clipped, and clip all gradients of the optimizer."""
@@ -256,7 +258,7 @@ class Attachment:
     def own_step(self, group: Group, part: BoundParameter) -> OwnStep:
         """The optimizer's own step for one parameter, read from its state after a step."""
         assert self._proximal is not None
-        return self._proximal.own_steps.of(group, part)
+        return self._proximal.own_step(group, part)
 
     def misfit(self) -> float:
         """‖⟨Δ⟩ + s·⟨g⟩‖/‖⟨Δ⟩‖ of moves Δ and gradients g, where s is measured; else NaN.
@@ -269,7 +271,7 @@ class Attachment:
         groups = self.optimizer.param_groups
         states = (state_of(self.optimizer, part) for part in self.bound.parts)
         has_buffers = any(state.get("momentum_buffer") is not None for state in states)
-        is_sgd = self._proximal is not None and self._proximal.own_steps.rule is own_step.sgd
+        is_sgd = self._proximal is not None and self._proximal.rule is own_step.sgd
         if is_sgd and has_buffers:
             yield "SGD's momentum buffers count as full"
         if self.scale == "schedule" and any("initial_lr" not in group for group in groups):

@@ -2,7 +2,7 @@
 
 Each step sets the k units to zero that are worth least (`scores`). Under a count of what is not
 zero (L0, and over groups) nothing else is moved. Under other penalties their own prox comes first,
-at the strength that holds the zeros of the step before (`strength`), so that these are the
+at the strength that holds the zeros of the step before (`find_factor`), so that these are the
 penalty's own; the step adds what the ramp asks for beyond them. After the last step the zeros are
 held.
 """
@@ -15,19 +15,21 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from shrinkage.torch.attaching.pairs import Pair
+from shrinkage.torch.attaching.proximal import Proximal
 from shrinkage.torch.attaching.scores import Units, zero_making_terms
-from shrinkage.torch.attaching.strength import find_factor
-from shrinkage.torch.binding.bindings import Binding, Reading
+from shrinkage.torch.binding.bindings import Binding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.target import FILLED, Goal, Target
 from shrinkage.torch.models.selection import list_nearest
-from shrinkage.torch.tensors.smallest import Pool, take_smallest
+from shrinkage.torch.tensors.smallest import take_smallest
 from shrinkage.user_warning import warn_user
 
 NEAR = 0.9  # of a layer's limit: from so many expected zeros on it is watched
-Read = Callable[[Pair], Sequence[Reading | None]]
-MakePool = Callable[[Units, Pair, int], Pool]
-Prox = Callable[[Sequence[Pair], float], None]  # applies the penalties of pairs at a factor
+HELD, NEARLY = 0.995, 0.0025  # the share of the zeros that is to be held, give or take
+FIRST, MOST = 1.1, 100.0  # the factor of the first move of a search, squared up to the last
+DRIFT = 1.02  # a search begins lower by this, so that it comes to the least strength
+SMALLEST, LARGEST = 1e-15, 1e15
+PRECISE = 1.001
 Moved = dict[Units, Pair]  # what of an aim's units the optimizer has just moved
 
 
@@ -60,53 +62,49 @@ class Aim:
 class Pursuit:
     """Leads the zeros of a bound model to its target, step by step."""
 
-    def __init__(self, bound: BoundModel, target: Target, make_pool: MakePool) -> None:
-        self.bound, self.target, self._make_pool = bound, target, make_pool
-        self._aims: list[Aim] = []
-        self._made_from: object = None
-        self.refresh()
+    def __init__(self, bound: BoundModel, target: Target, proximal: Proximal) -> None:
+        self.bound, self.target, self._proximal = bound, target, proximal
+        self._made_from = bound.bindings
+        self._aims = find_aims(bound.active, target)
 
-    def refresh(self) -> None:
-        """Find what each goal is for, again where the model has changed.
+    def act_(self, moved: Sequence[Pair]) -> None:
+        """Act in the step that the optimizer has just made."""
+        self._proximal.note_moves(moved)
+        if not self.target.is_reached:
+            self._step_(moved)
+        elif len(self._aims) == 1 or self.bound.held is not None:
+            self._proximal.apply_(moved, self.bound.multiplier)
+        else:  # each goal has found a factor of its own
+            factors = {u.binding: aim.goal.factor for aim in self._aims for u in aim.units}
+            for pair in moved:
+                self._proximal.apply_([pair], factors.get(pair[0], self.bound.multiplier))
+
+    def _step_(self, moved: Sequence[Pair]) -> None:
+        """Make a step towards the target.
 
         Raises
         ------
         ValueError
-            If a pattern matches nothing that can become zero.
+            If the model has changed, and a pattern matches nothing that can become zero.
         """
         if self._made_from is not self.bound.bindings:
             self._aims = find_aims(self.bound.active, self.target)
             self._made_from = self.bound.bindings
-
-    @property
-    def has_one_factor(self) -> bool:
-        """Whether all strengths have the regularizer's factor."""
-        return len(self._aims) == 1 or self.bound.held is not None
-
-    def factor_of(self, binding: Binding) -> float:
-        """The factor of a binding's strength: its goal's, or the regularizer's."""
-        for aim in self._aims:
-            if any(units.binding is binding for units in aim.units):
-                return aim.goal.factor
-        return self.bound.multiplier
-
-    def step_(self, moved: Sequence[Pair], read: Read, prox_: Prox) -> None:
-        """Act in the step that the optimizer has just made."""
-        self.refresh()
         pair_of = {pair[0]: pair for pair in moved}
         led = {units.binding for aim in self._aims for units in aim.units}
-        prox_([pair for pair in moved if pair[0] not in led], self.bound.multiplier)
+        others = [pair for pair in moved if pair[0] not in led]
+        self._proximal.apply_(others, self.bound.multiplier)
         for aim in self._aims:
             pairs = {u: pair_of[u.binding] for u in aim.units if u.binding in pair_of}
             if not pairs:
                 continue
             aim.goal.done += 1
             if aim.goal.done <= self.target.start:
-                prox_(list(pairs.values()), 0.0)
+                self._proximal.apply_(list(pairs.values()), 0.0)
             elif aim.is_exact:
                 self._project_(aim, pairs)
             else:
-                self._shrink_(aim, pairs, read, prox_)
+                self._shrink_(aim, pairs)
                 self._fill_(aim, pairs)
         self._tell_factor()
         if self.target.is_reached:
@@ -142,7 +140,7 @@ class Pursuit:
         if count <= 0:
             return
         pools = {
-            units: self._make_pool(units, pair, self._most(aim, units))
+            units: self._proximal.make_pool(units, pair, self._most(aim, units))
             for units, pair in pairs.items()
         }
         worth = take_smallest(list(pools.values()), count)
@@ -153,20 +151,22 @@ class Pursuit:
             aim.goal.factor = worth
         aim.goal.zeros = wanted / aim.total if worth > 0.0 else aim.measure_share()
 
-    def _shrink_(self, aim: Aim, pairs: Moved, read: Read, prox_: Prox) -> None:
+    def _shrink_(self, aim: Aim, pairs: Moved) -> None:
         """Apply the prox at the strength that holds the zeros of the step before."""
         if aim.goal.zeros == 0.0:
             aim.goal.factor = self.bound.factor
-            prox_(list(pairs.values()), 0.0)
+            self._proximal.apply_(list(pairs.values()), 0.0)
             return
-        zeros_after = {units: units.zeros_after(read(pair)) for units, pair in pairs.items()}
+        zeros_after = {
+            units: units.zeros_after(self._proximal.read(pair)) for units, pair in pairs.items()
+        }
         factor = find_factor(
             lambda factor: sum(zeros(factor) for zeros in zeros_after.values()),
             aim.goal.factor,
             aim.goal.zeros * sum(units.total for units in pairs),
         )
         if factor == 0.0:
-            prox_(list(pairs.values()), 0.0)
+            self._proximal.apply_(list(pairs.values()), 0.0)
             return
         aim.goal.factor = factor
         self._tell_factor()
@@ -175,12 +175,12 @@ class Pursuit:
             for units, zeros in zeros_after.items()
             if zeros(factor) > NEAR * self._most(aim, units)
         }
-        prox_(list(pairs.values()), factor)
+        self._proximal.apply_(list(pairs.values()), factor)
         for units, before in near.items():
             most = self._most(aim, units)
             if units.count_zeros() > most:  # the layer keeps its largest units
                 units.binding.set_(before)
-                take_smallest([self._make_pool(units, pairs[units], most)], most)
+                take_smallest([self._proximal.make_pool(units, pairs[units], most)], most)
                 self._tell_floor(aim, units)
 
     def _most(self, aim: Aim, units: Units) -> int:
@@ -197,6 +197,46 @@ class Pursuit:
             f"{'groups' if aim.by_groups else 'entries'} (target_floor), though they are among the "
             "smallest; other layers become zero in their place, and the same may hold for them",
         )
+
+
+def find_factor(zeros_at: Callable[[float], float], last: float, zeros: float) -> float:
+    """The factor near the last one at which `zeros_at` is nearly `zeros`; 0 if none is needed.
+
+    Under a penalty such as L1 it is the least one whose prox leaves the zeros of the step before at
+    zero. To make zeros by the prox alone would take a far greater one in a short ramp: large
+    weights would have to be shrunk through, all others with them, and the flat part of a concave
+    penalty shrinks nothing.
+
+    >>> round(find_factor(lambda factor: 1000 * min(factor, 1.0), 1.0, 500.0), 2)
+    0.5
+    """
+    aim, near = HELD * zeros, max(NEARLY * zeros, 0.5)
+
+    def excess(factor: float) -> float:
+        gap = zeros_at(factor) - aim
+        return 0.0 if abs(gap) <= near else gap
+
+    found = factor = last / DRIFT
+    first = gap = excess(factor)
+    by = FIRST if first < 0.0 else 1.0 / FIRST
+    while gap * first > 0.0:  # until two factors have the aim between them
+        found, factor = factor, factor * by
+        if factor < SMALLEST:
+            return 0.0  # more is zero without a penalty
+        if not factor <= LARGEST:  # NaN too, with which nothing would ever change
+            return last
+        gap = excess(factor)
+        by = min(by * by, MOST) if by > 1.0 else max(by * by, 1.0 / MOST)
+    if gap == 0.0:
+        return factor
+    low, high = min(found, factor), max(found, factor)
+    while high > PRECISE * low:
+        middle = math.sqrt(low * high)
+        gap = excess(middle)
+        if gap == 0.0:
+            return middle
+        low, high = (middle, high) if gap < 0.0 else (low, middle)
+    return low
 
 
 def find_aims(bindings: Sequence[Binding], target: Target) -> list[Aim]:

@@ -22,7 +22,7 @@ from shrinkage.torch.auditing.findings_about_zeros import (
     find_average_without_zeros,
     is_average_of,
 )
-from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot, take_snapshot
+from shrinkage.torch.auditing.snapshot import AuditedParameter, take_snapshot
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.weight_decay import in_steps
 from shrinkage.torch.facts.wrappers import innermost_optimizer
@@ -163,7 +163,7 @@ def audit(
     names = ", ".join(type(each).__name__ for each in optimizers)
     bound = None if regularizer is None else regularizer.bound
     if bound is not None and is_average_of(model, bound.model):
-        lost = find_average_without_zeros(Snapshot(model, optimizers, bound, ()))
+        lost = find_average_without_zeros(model, bound)
         return Audit(f"Audit of an average of {names}'s model", (), tuple(lost))
     snapshot = take_snapshot(model, optimizers, bound, **run)
     checks = ABOUT_OPTIMIZERS + ABOUT_PENALTIES + ABOUT_ZEROS + ABOUT_MODELS

@@ -127,26 +127,21 @@ def find_slow_or_fast_decay(snapshot: Snapshot) -> Iterator[Finding]:
             f"{name_all_decay(optimizer, parameters[0])} takes {rate:.3g} of a weight a step at "
             f"lr={lr:g}, so {in_steps(rate)}"
         )
-        run, epoch = snapshot.steps, snapshot.steps_per_epoch
+        run, epoch, misfits = snapshot.steps, snapshot.steps_per_epoch, []
         if run is not None and rate * run < 1 - ROUNDING:
-            yield warning(
-                "slow-decay",
-                parameters,
-                f"{pace}: the run of {run:g} steps ends before it acts on "
-                f"{enumerate_names(parameters)}",
-                1 / rate,
-                remedies.scale_decay(snapshot, optimizer, number, parameters[0], 1 / (rate * run)),
-            )
+            ends = f"the run of {run:g} steps ends before it acts on"
+            misfits.append(("slow-decay", run, ends))
         if epoch is not None and rate * epoch > 1 + ROUNDING:
+            forgets = f"before an epoch of {epoch:g} steps ends, its beginning is forgotten in"
+            misfits.append(("fast-decay", epoch, forgets))
+        for slug, steps, why in misfits:
+            factor = 1 / (rate * steps)
             yield warning(
-                "fast-decay",
+                slug,
                 parameters,
-                f"{pace}: before an epoch of {epoch:g} steps ends, its beginning is forgotten in "
-                f"{enumerate_names(parameters)}",
+                f"{pace}: {why} {enumerate_names(parameters)}",
                 1 / rate,
-                remedies.scale_decay(
-                    snapshot, optimizer, number, parameters[0], 1 / (rate * epoch)
-                ),
+                remedies.scale_decay(snapshot, optimizer, number, parameters[0], factor),
             )
 
 

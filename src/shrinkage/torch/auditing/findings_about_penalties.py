@@ -25,7 +25,7 @@ from shrinkage.torch.auditing.finding import (
     note,
     warning,
 )
-from shrinkage.torch.auditing.snapshot import AppliedPenalty, Snapshot
+from shrinkage.torch.auditing.snapshot import Snapshot
 from shrinkage.torch.binding.bound_model import Host, attachments_of
 from shrinkage.torch.binding.clipping import scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping
@@ -147,7 +147,7 @@ def find_strength_scaled_by_momentum(snapshot: Snapshot) -> Iterator[Finding]:
         parameters, applied = [audited for audited, _ in pairs], pairs[0][1]
         group = parameters[0].held_by[0][1]
         steady = steady_step(optimizer, group, 1.0)
-        is_scaled = applied.how == "decoupled" and _find_scale(applied, group) == "lr"
+        is_scaled = applied.how == "decoupled" and applied.scale(group) == "lr"
         if applied.acts and is_scaled and steady and steady != 1.0:
             zeros = any(makes_zeros(each.penalty) for _, each in pairs)
             yield note(
@@ -199,7 +199,7 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
             and any(
                 applied.acts
                 and scales_strength(
-                    applied.how, _find_scale(applied, audited.held_by[0][1]), is_sgd=is_sgd
+                    applied.how, applied.scale(audited.held_by[0][1]), is_sgd=is_sgd
                 )
                 for applied in audited.penalties
             )
@@ -220,12 +220,6 @@ def find_strength_not_clipped(snapshot: Snapshot) -> Iterator[Finding]:
             snapshot.clip,
             remedies.clip_together(snapshot, optimizer, parameters[0].penalties[0]),
         )
-
-
-def _find_scale(applied: AppliedPenalty, group: dict[str, object]) -> str | None:
-    """The `scale` of a decoupled penalty; None where nothing is scaled."""
-    scale = group.get("scale") if applied.host is None else applied.host.scale
-    return None if scale is None else str(scale)
 
 
 def find_penalty_at_each_backward(snapshot: Snapshot) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from shrinkage.torch.auditing.finding import (
     warning,
 )
 from shrinkage.torch.auditing.snapshot import AuditedParameter, Snapshot
+from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.sparsity import find_counterpart, makes_zeros
 from shrinkage.torch.facts.precision import lost_in_rounding
 from shrinkage.torch.models.effective import ZEROED
@@ -81,10 +82,10 @@ def find_penalty_lost_in_rounding(snapshot: Snapshot) -> Iterator[Finding]:
         reasons = {}
         for audited, applied in pairs:
             _, group = audited.held_by[0]
-            scale = None if applied.host is None else applied.host.scale
             how = "coupled" if applied.how == "loss" else applied.how
+            scale = applied.scale(group) or "lr"
             reasons[audited] = lost_in_rounding(
-                applied.penalty, audited.tensor, group, optimizer, how, scale or "lr"
+                applied.penalty, audited.tensor, group, optimizer, how, scale
             )
         parameters = [audited for audited, reason in reasons.items() if reason is not None]
         if parameters:
@@ -138,10 +139,10 @@ ABOUT_ZEROS: tuple[Check, ...] = (
 )
 
 
-def find_average_without_zeros(snapshot: Snapshot) -> Iterator[Finding]:
+def find_average_without_zeros(model: nn.Module, bound: BoundModel) -> Iterator[Finding]:
     """Where the model is an average of the one that the regularizer penalizes."""
-    averages, lost, names = parameters_by_name(snapshot.model), 0, []
-    for part in snapshot.bound.parts if snapshot.bound is not None else ():
+    averages, lost, names = parameters_by_name(model), 0, []
+    for part in bound.parts:
         average = find_counterpart(part, averages)
         if average is not None and average is not part.parameter:
             trained, averaged = (gather_shards(w.detach()) for w in (part.parameter, average))

@@ -19,11 +19,8 @@ LEAVE_OUT = "# give these None in the mapping of the Regularizer"
 
 def turn_decay_off(snapshot: Snapshot, optimizer: Optimizer) -> str:
     """The line that turns an optimizer's own decay off."""
-    groups, key = (
-        f"{snapshot.variable(optimizer)}.param_groups",
-        decay_key(optimizer.param_groups[0]),
-    )
-    return f'for group in {groups}: group["{key}"] = 0.0'
+    name, key = snapshot.variable(optimizer), decay_key(optimizer.param_groups[0])
+    return f'for group in {name}.param_groups: group["{key}"] = 0.0'
 
 
 def decay_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
@@ -44,11 +41,8 @@ def decay_weights_alone(snapshot: Snapshot, optimizer: Optimizer) -> str:
     line = f'Regularizer(model, {penalty}).attach(optimizer, how="{how}")'
     trained = [each for each in snapshot.parameters if each.is_trained and each.kind == "weight"]
     decays_all_alike = len(strengths) == 1 and len(trained) == len(weights)
-    return (
-        f"{off}\n{line}"
-        if decays_all_alike
-        else f"{off}\n# and on the weights that decayed: {line}"
-    )
+    where = "" if decays_all_alike else "# and on the weights that decayed: "
+    return f"{off}\n{where}{line}"
 
 
 def scale_decay(
@@ -57,10 +51,12 @@ def scale_decay(
     """The line that multiplies a decay by about `factor`: rounded away from 1, to two digits."""
     unit = 10.0 ** (math.floor(math.log10(factor)) - 1)
     times = (math.ceil if factor > 1 else math.floor)(round(factor / unit, 6)) * unit
-    if not audited.decay.strength:
+    name = snapshot.variable(optimizer)
+    if audited.decay.strength:
+        return f'{name}.param_groups[{group}]["{audited.decay.name}"] *= {times:.2g}'
+    if any(applied.bound is not None for applied in audited.penalties):
         return f"regularizer.factor *= {times:.2g}"
-    key = audited.decay.name
-    return f'{snapshot.variable(optimizer)}.param_groups[{group}]["{key}"] *= {times:.2g}'
+    return f"# make the penalty in {name} {times:.2g} times as strong"
 
 
 def use_single_precision(snapshot: Snapshot, optimizer: Optimizer) -> str:

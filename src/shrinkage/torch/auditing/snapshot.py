@@ -23,6 +23,7 @@ from shrinkage.torch.binding.effective_binding import EffectiveBinding
 from shrinkage.torch.binding.max_norm import SelfClipping
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.own_step import Group
+from shrinkage.torch.facts.scale import decoupled_amount
 from shrinkage.torch.facts.weight_decay import Decay, highest_lr, own_decay, steady_step
 from shrinkage.torch.models.effective import divided_by_size
 from shrinkage.torch.models.owners import Candidate, candidates, unwrapped
@@ -56,13 +57,22 @@ class AppliedPenalty:
         multiplier = 1.0 if self.bound is None else self.bound.multiplier
         return multiplier * self.penalty.split().square
 
+    def scale(self, group: Group) -> str | None:
+        """The `scale` of a decoupled penalty; None where nothing is scaled."""
+        scale = group.get("scale") if self.host is None else self.host.scale
+        return None if scale is None else str(scale)
+
     def rate(self, optimizer: Optimizer, group: Group, lr: float) -> float | None:
         """The share of a weight that b·Σw² takes in a step, where it is known."""
         if not self.square:
             return 0.0
-        if self.how == "decoupled" and self.host is not None:
-            amount = float(self.host.amount(group, lr))
-            return 2.0 * amount * self.penalty.split().square
+        if self.how == "decoupled":
+            if self.host is not None:
+                amount = self.host.amount(group, lr)
+            else:
+                first: Any = group.get("initial_lr", group["first_lr"])
+                amount = decoupled_amount(self.scale(group), 1.0, lr, float(first))
+            return 2.0 * float(amount) * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
         return None if steady is None else 2.0 * steady * self.square
 
@@ -150,7 +160,7 @@ class Snapshot:
         """The name that remedies use for an optimizer."""
         if len(self.optimizers) == 1:
             return "optimizer"
-        return f"optimizers[{[id(each) for each in self.optimizers].index(id(optimizer))}]"
+        return f"optimizers[{self.optimizers.index(optimizer)}]"
 
     @cached_property
     def scale_invariant(self) -> dict[str, str]:
