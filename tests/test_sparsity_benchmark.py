@@ -68,7 +68,7 @@ def test_brackets_close_what_is_open(benchmark: Any) -> None:
 
 def test_mnist_1d_is_made_here(benchmark: Any) -> None:
     pytest.importorskip("mnist1d")
-    (signals, labels), (test, _) = benchmark.TASKS["MNIST-1D"].load()
+    (signals, labels), (test, _) = benchmark.TASKS["MNIST-1D"].load(300)
     assert signals.shape[1:] == test.shape[1:] == (1, 40)
     assert set(labels.tolist()) == set(range(10))
 
