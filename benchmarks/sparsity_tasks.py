@@ -58,12 +58,12 @@ def load_images() -> tuple[Pair, Pair]:
 
 
 @functools.cache
-def load_signals() -> tuple[Pair, Pair]:
+def load_signals(count: int = 2500) -> tuple[Pair, Pair]:
     """MNIST-1D (Greydanus, 2020), made here by its package: a digit is a curve of 40 points."""
     from mnist1d.data import get_dataset_args, make_dataset
 
     arguments = get_dataset_args()
-    arguments.num_samples = 2500
+    arguments.num_samples = count
     data = make_dataset(arguments)
 
     def part(suffix: str) -> Pair:

@@ -127,15 +127,11 @@ def non_negative(x: float) -> tuple[float, float]:
     return (0.0 if x >= 0 else np.inf), 0.0
 
 
-def entry(penalty: Penalty, x: float) -> float:
-    """What one entry adds to Ω."""
-    return value_and_slope(penalty, x)[0]
-
-
-def value_and_slope(penalty: Penalty, x: float) -> tuple[float, float]:
-    """What one entry adds to Ω, and the derivative of that, 0 at 0."""
+def twin(penalty: Penalty) -> Callable[[float], tuple[float, float]]:
+    """What an entry x adds to Ω, and the derivative of that, 0 at 0, as a function of x."""
     arguments = [getattr(penalty, field.name) for field in fields(penalty)]
-    return SEPARABLE[type(penalty)](x, *arguments)
+    formula = SEPARABLE[type(penalty)]
+    return lambda x: formula(x, *arguments)
 
 
 def value(penalty: Penalty, w: np.ndarray) -> float:  # noqa: C901 - a case for each penalty
@@ -146,9 +142,9 @@ def value(penalty: Penalty, w: np.ndarray) -> float:  # noqa: C901 - a case for 
         case Toward(reference, inner):
             return value(inner, w - reference)
         case Weighted(weights, inner):
-            inners = inner.terms if isinstance(inner, Sum) else (inner,)
+            twins = [twin(one) for one in (inner.terms if isinstance(inner, Sum) else (inner,))]
             return sum(
-                a * sum(entry(one, x) for one in inners)
+                a * sum(one(x)[0] for one in twins)
                 for a, x in zip(weights.flat, w.flat, strict=True)
             )
         case GroupLasso():
@@ -180,7 +176,8 @@ def value(penalty: Penalty, w: np.ndarray) -> float:  # noqa: C901 - a case for 
             return allowed(float(np.abs(w).sum()) - radius)
         case Simplex(total):
             return allowed(max(abs(float(w.sum()) - total), -float(w.min())))
-    return sum(entry(penalty, x) for x in w.flat)
+    of_entry = twin(penalty)
+    return sum(of_entry(x)[0] for x in w.flat)
 
 
 def gram(w: np.ndarray) -> np.ndarray:
@@ -233,7 +230,8 @@ def gradient(penalty: Penalty, w: np.ndarray) -> np.ndarray:  # noqa: C901 - as 
             tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
             slopes = lam * tall @ (tall.T @ tall - np.eye(tall.shape[1]))
             return (slopes if tall is matrix else slopes.T).reshape(w.shape)
-    slopes = [value_and_slope(penalty, float(x))[1] for x in w.flat]
+    of_entry = twin(penalty)
+    slopes = [of_entry(float(x))[1] for x in w.flat]
     return np.array(slopes, dtype=float).reshape(w.shape)
 
 
@@ -244,13 +242,14 @@ def objective(penalty: Penalty, u: np.ndarray, w: np.ndarray, step: Any) -> floa
 
 def best_entry(penalty: Penalty, z: float, step: float) -> float:
     """The least objective of one entry, found by looking everywhere and then closer."""
-    inners = penalty.terms if isinstance(penalty, Sum) else (penalty,)
+    twins = [twin(one) for one in (penalty.terms if isinstance(penalty, Sum) else (penalty,))]
 
     def cost(u: float) -> float:
-        return (u - z) ** 2 / (2 * step) + sum(entry(one, u) for one in inners)
+        return (u - z) ** 2 / (2 * step) + sum(one(u)[0] for one in twins)
 
     points = np.append(np.linspace(min(z, 0.0) - 0.5, max(z, 0.0) + 0.5, 401), [0.0, z])
     points.sort()
+    points = points.tolist()
     costs = [cost(u) for u in points]
     lowest = np.argsort(costs)[:4]
     best = min(costs)

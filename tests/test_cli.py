@@ -128,7 +128,7 @@ def test_another_metric_folds_and_balanced_classes(run):
 
 @pytest.mark.slow
 def test_all_diverged_is_a_failure(run):
-    result = run("compare", "iris", "--optimizer", "sgd", "--lr", "1e38", *SMALL)
+    result = run("compare", "iris", "--penalty", "l1@proximal", "--lr", "1e38", *SMALL)
     assert result.exit_code == 1
     assert "every trial diverged" in result.stdout
 

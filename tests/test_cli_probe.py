@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,22 @@ ADAM, MOMENTUM = ["torch.optim.Adam"], ["torch.optim.SGD,momentum=0.9"]
 ALL = ["--all", "--out", "laws.html"]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the commands run, all in one process for foreign code: importing torch takes seconds.
+
+    What ends that process makes the next command start another.
+    """
+    folder = tmp_path_factory.mktemp("probed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        with survey._start_workers(1) as workers:
+            patch.setattr(survey, "_start_workers", lambda count: nullcontext(workers))
+            yield folder
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
+def run(folder: Path):
     command = ["probe", "--timeout", "1800"]  # which a later one overrides: nothing hurries
     return lambda *arguments: CliRunner().invoke(app, [*command, *map(str, arguments)])
 
@@ -40,53 +55,25 @@ def test_the_commands_of_the_page_are_run_here() -> None:
 
 
 @pytest.mark.slow
-def test_options_of_the_optimizer_and_a_page_of_one(run, tmp_path: Path) -> None:
+def test_options_of_the_optimizer_and_a_page_of_one(run, folder: Path) -> None:
     result = run(*MOMENTUM, "--out", "one.html")
     assert result.exit_code == 0, result.output
     assert "torch.optim.SGD(momentum=0.9)" in result.stdout
     assert "it is 10 times as strong as at first" in result.stdout
-    assert "1 optimizer" in (tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "1 optimizer" in (folder / "one.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_all_of_them_and_a_page(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_of_them_and_a_page(run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [Entry("torch.optim.SGD"), Entry("torch_optimizer.SGDW"), Entry("lib", "does not import")]
     monkeypatch.setattr(survey, "find_installed", lambda: few)
     result = run(*ALL, "--jobs", "1")
     assert result.exit_code == 0, result.output
     assert "torch_optimizer.SGDW: w ← w − lr·wd, decoupled" in result.stdout
     assert result.stdout.rstrip().endswith("laws.html")
-    page = (tmp_path / "laws.html").read_text(encoding="utf-8")
+    page = (folder / "laws.html").read_text(encoding="utf-8")
     assert "does not import" in page
     assert "What weight_decay does, at lr 0.1 and weight_decay 0.1" in page
-
-
-ENDS = """
-import os, time
-from torch.optim import SGD
-class Ends(SGD):
-    def step(self, closure=None):
-        {}
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("line", "timeout", "sentence"),
-    [
-        ("os._exit(0)", 1800, "mine_ends:Ends cannot be probed: it ends its process, with 0"),
-        ("time.sleep(1000)", 1, "cannot be probed: it "),  # takes more than 1 s, or hangs
-    ],
-)
-def test_a_step_that_ends_the_process_or_never_ends(
-    run, tmp_path: Path, line: str, timeout: float, sentence: str
-) -> None:
-    (tmp_path / "mine_ends.py").write_text(ENDS.format(line))
-    result = run("mine_ends:Ends", "--timeout", timeout)
-    assert result.exit_code == 2
-    assert sentence in result.stderr
-    assert not result.stdout
-    assert "mine_ends" not in sys.modules  # foreign code runs in a process of its own
 
 
 @pytest.mark.parametrize(
@@ -113,9 +100,39 @@ def test_a_step_that_ends_the_process_or_never_ends(
         ),
     ],
 )
-def test_bad_input(run, tmp_path: Path, arguments, sentence: str) -> None:
+def test_bad_input(run, folder: Path, arguments, sentence: str) -> None:
+    before = list(folder.iterdir())
     result = run(*arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert not result.stdout
-    assert not list(tmp_path.iterdir())
+    assert list(folder.iterdir()) == before
+
+
+ENDS = """
+import os, time
+from torch.optim import SGD
+class Ends(SGD):
+    def step(self, closure=None):
+        {}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "timeout", "sentence"),
+    [
+        ("time.sleep(1000)", 1, "cannot be probed: it "),  # takes more than 1 s, or hangs
+        ("os._exit(0)", 1800, "mine_exits:Ends cannot be probed: it ends its process, with 0"),
+    ],
+)
+def test_a_step_that_ends_the_process_or_never_ends(
+    run, folder: Path, line: str, timeout: float, sentence: str
+) -> None:
+    module = "mine_exits" if "exit" in line else "mine_sleeps"
+    (folder / f"{module}.py").write_text(ENDS.format(line))
+    result = run(f"{module}:Ends", "--timeout", timeout)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not result.stdout
+    assert module not in sys.modules  # foreign code runs in a process of its own

@@ -69,10 +69,10 @@ def train(strength):
     """A reader, its error on fresh sequences, and the size of each head."""
     torch.manual_seed(1)
     model, generator = Reader(), torch.Generator().manual_seed(2)
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     regularizer = Regularizer(model, GroupLasso(strength), on=heads(model))
     regularizer.attach(optimizer, how="proximal")
-    for _ in range(700):
+    for _ in range(350):
         sequences, answers = draw_sequences(64, generator)
         optimizer.zero_grad()
         (model(sequences) - answers).square().mean().backward()
@@ -85,7 +85,7 @@ def train(strength):
     return model, regularizer, error, sizes.tolist()
 
 
-STRENGTHS = [0.0, 1e-4, 3e-4, 1e-3]
+STRENGTHS = [0.0, 2e-4, 3e-4, 1e-3]
 runs = {strength: train(strength) for strength in STRENGTHS}
 for strength, (_, _, error, sizes) in runs.items():
     alive = sum(size > 0 for size in sizes)

@@ -165,7 +165,7 @@ def test_learning_rates_fall_with_the_steps(name: str) -> None:
 def test_a_whole_layer_dies_of_a_strength_beyond_all_derivatives(name: str) -> None:
     """Once a prox has moved an entry as far as its limit lets it, it ends at 0 and stays."""
     ours = network(OPTIMIZERS[name][0](), GroupLasso(1e3), "proximal")
-    ours.fit(X, Y, epochs=300)
+    ours.fit(X, Y, epochs=100)
     assert not ours.dense[0].weights.any()
     assert not ours.dense[0].biases.any()
     assert ours.dense[1].biases.any()  # no penalty is on these

@@ -12,13 +12,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from shrinkage.sklearn import MLPClassifier, MLPClassifierCV, MLPRegressor, MLPRegressorCV
 
 CROSS_VALIDATION = {"strengths": [0.1, 0.01], "cv": 2}
-GRID = {"strengths": [0.01, 0.001], "cv": 2, "max_iter": 20, "learning_rate_init": 0.05}
+GRID = {"strengths": [0.01, 0.001], "cv": 2, "max_iter": 10, "learning_rate_init": 0.1}
 QUICK = [MLPRegressor(())]
 SLOW = [
     MLPClassifier((), penalty="l2:0.01"),
     MLPRegressor(penalty="l1:1e-3", solver="sgd", max_iter=100),
     MLPClassifier(
-        (20,), penalty="group_lasso:1e-3,groups=in", max_iter=60, learning_rate_init=0.02
+        (10,), penalty="group_lasso:1e-3,groups=in", max_iter=30, learning_rate_init=0.05
     ),
     MLPClassifierCV((), penalty="l2", **CROSS_VALIDATION),
     MLPRegressorCV((10,), rule="best", **GRID),

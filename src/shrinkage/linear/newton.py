@@ -133,15 +133,18 @@ def _solve_smooth(problem: Problem, aim: Array, curvature: Array) -> Array:
 def quasi_newton(problem: Problem, start: Array, tol: float, max_iter: int) -> tuple[Array, int]:
     """Parameters at which the derivative of a smooth objective is at most `tol`; the steps taken.
 
-    L-BFGS runs in coordinates in which each column has the variance 1.
+    L-BFGS runs in coordinates in which each column has the variance 1. The penalty of a smooth
+    objective is squares alone.
     """
     scale = 1.0 / np.sqrt(problem.metric)  # (inputs + 1, 1)
+    square = problem.split().square
 
     def evaluate(flat: Array) -> tuple[float, Array]:
         parameters = flat.reshape(start.shape) * scale
         loss, gradient = problem.loss_and_gradient(parameters)
-        gradient[:-1] += problem.penalty.gradient(parameters[:-1].T).T
-        value = loss + float(problem.penalty.value(parameters[:-1].T))
+        weights = parameters[:-1]
+        gradient[:-1] += 2.0 * square * weights
+        value = loss + square * float(np.sum(weights * weights))
         return value, (gradient * scale).ravel()
 
     options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": 30, "gtol": tol, "ftol": 0.0}

@@ -1,12 +1,12 @@
 """The compiled engine of a study against torch's, its slow twin."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 
 from fused_twins import torch_operations
+from grid import covering
 from shrinkage.study.records import Trial
 from shrinkage.study.training import compiled_engine, engines, fit
 
@@ -45,7 +45,7 @@ def test_weights_are_those_of_torch_to_rounding(ready, method):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("optimizer", "method"), [*product(["adam", SGD], GROUPS), (SGD, "group_lasso@coupled")]
+    ("optimizer", "method"), [*covering(["adam", SGD], GROUPS), (SGD, "group_lasso@coupled")]
 )
 def test_so_they_are_with_groups(ready, method, optimizer):
     study, parts = ready(
@@ -58,7 +58,7 @@ def test_so_they_are_with_groups(ready, method, optimizer):
 @pytest.mark.parametrize(
     ("optimizer", "method"),
     [
-        *product(["sgd", SGD], ["none", "l1@proximal"]),
+        *covering(["sgd", SGD], ["l1@proximal", "none"]),
         ("sgd", "mcp@proximal"),
         (SGD, "l2@decoupled"),
     ],
