@@ -118,7 +118,7 @@ def test_index_lists_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     penalty = SparseGroupLasso(0.1, groups=LISTS)
     w = torch.linspace(-1, 1, 9)
     expected = penalty.prox(w, 0.5)
-    monkeypatch.setattr(layout, "_check_index_lists", None)
+    monkeypatch.setattr(layout, "check_index_lists", None)
     assert torch.equal(penalty.prox(w, 0.5), expected)
 
 

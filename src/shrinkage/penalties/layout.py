@@ -6,18 +6,21 @@ import hashlib
 import math
 import operator
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, final
 
 import array_api_compat
 import numpy as np
 
 from shrinkage.penalties.arrays import Array, Namespace, limited_entries, namespace
-
-Indices = np.ndarray[Any, np.dtype[np.int64]]
+from shrinkage.penalties.index_lists import (
+    IndexLists,
+    Places,
+    check_index_lists,
+    find_places,
+    gather,
+)
 
 
 @final
@@ -69,38 +72,6 @@ def heads_in(groups: object) -> Heads | None:
 
 
 @final
-class IndexLists(tuple[tuple[int, ...], ...]):
-    """Lists of indices that were checked, with a hash that is computed once.
-
-    A step asks for what follows from its lists many times, and a tuple hashes every index anew.
-    """
-
-    @cached_property
-    def _hash(self) -> int:
-        return super().__hash__()
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return IndexLists, (tuple(self),)  # without the hash, which another machine may not share
-
-
-class Places(NamedTuple):
-    """Index lists as rectangular arrays of flat indices.
-
-    A place after a group's last entry has the index that follows the array's own, where a 0 is
-    appended; an entry in no group has one after those of `members`, where the array is appended.
-    """
-
-    members: Array  # (groups, longest): the entries of each group
-    sizes: Indices  # (groups, 1): how many these are
-    slots: Indices  # (entries,): where each entry of the array stands among `members`
-    is_ragged: bool  # the groups differ in size
-    is_partial: bool  # some entries are in no group
-
-
-@final
 @dataclass(frozen=True)
 class Grouped:
     """An array laid out so that each group's members lie along the axes `members`."""
@@ -137,7 +108,7 @@ def checked_groups(groups: object) -> Groups:
             return axes[0] if len(axes) == 1 else axes
         if all(map(_are_indices, groups)):
             lists = IndexLists(tuple(map(operator.index, indices)) for indices in groups)
-            _check_index_lists(lists)
+            check_index_lists(lists)
             return lists
     error = ValueError if isinstance(groups, Sequence) else TypeError
     raise error(
@@ -154,17 +125,6 @@ def _are_indices(values: object) -> bool:
     if not isinstance(values, list | tuple | range | np.ndarray):
         return False
     return set(map(type, values)) == {int} or all(map(_is_index, values))  # the first is quick
-
-
-def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
-    flat = [index for indices in lists for index in indices]
-    if any(not indices for indices in lists):
-        raise ValueError("groups has an empty list of indices; leave it out")
-    if min(flat) < 0:
-        raise ValueError(f"groups must hold indices >= 0, got {min(flat)}")
-    if len(set(flat)) != len(flat):
-        repeated = next(index for index, times in Counter(flat).items() if times > 1)
-        raise ValueError(f"groups must not overlap, but index {repeated} stands in two places")
 
 
 def is_index_lists(groups: object) -> bool:
@@ -223,9 +183,9 @@ def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
     """Reshape `w`, so that each group lies along the axes `members` of the result."""
     shape = tuple(w.shape)
     if is_index_lists(groups):
-        places, device = _places(groups, math.prod(shape)), array_api_compat.device(w)
+        places, device = find_places(groups, math.prod(shape)), array_api_compat.device(w)
         places = places._replace(members=xp.asarray(places.members, device=device))
-        values = _gather(xp, w, places)
+        values = gather(xp, w, places)
         sizes = xp.asarray(places.sizes, dtype=xp.abs(values[:0]).dtype, device=device)
         return Grouped(values, (1,), sizes, shape, places)
     layout = resolve(groups, shape)
@@ -239,7 +199,7 @@ def like(xp: Namespace, grouped: Grouped, a: Array) -> Array:
     """Lay out another array of the same shape in the same way."""
     if grouped.places is None:
         return xp.reshape(a, tuple(grouped.values.shape))
-    return _gather(xp, a, grouped.places)
+    return gather(xp, a, grouped.places)
 
 
 def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) -> Array:
@@ -290,29 +250,3 @@ def limited_groups(
     moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
     alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
     return restore(xp, grouped, moved, alone)
-
-
-def _gather(xp: Namespace, a: Array, places: Places) -> Array:
-    """The entries of each group of `a`, and 0 after its last, (groups, longest)."""
-    flat = xp.reshape(a, (-1,))
-    if places.is_ragged:
-        zero = xp.zeros((1,), dtype=a.dtype, device=array_api_compat.device(a))
-        flat = xp.concat([flat, zero])
-    indices = xp.reshape(places.members, (-1,))
-    return xp.reshape(xp.take(flat, indices, axis=0), tuple(places.members.shape))
-
-
-@lru_cache(maxsize=256)
-def _places(lists: tuple[tuple[int, ...], ...], size: int) -> Places:
-    largest = max([max(indices) for indices in lists])
-    if largest >= size:
-        raise ValueError(f"groups has index {largest}, but the array has {size} entries")
-    members = np.full((len(lists), max(map(len, lists))), size, dtype=np.int64)
-    for row, indices in enumerate(lists):
-        members[row, : len(indices)] = indices
-    real = members < size
-    slots = members.size + np.arange(size, dtype=np.int64)
-    slots[members[real]] = np.flatnonzero(real)
-    entries = int(real.sum())
-    sizes = real.sum(axis=1, keepdims=True)
-    return Places(members, sizes, slots, entries < members.size, entries < size)

@@ -273,15 +273,16 @@ def _read_results(
         results = replace(
             results, verdict=write_verdict(results), recommended=find_recommended(results)
         )
-    losses = []
-    if damaged:
-        losses.append(
-            f"{pluralize(len(damaged), 'damaged record')} of {str(path)!r} left out: the same "
-            "compare command runs these trials again"
+    return results, list(_describe_losses(path, len(damaged), are_inputs_lost=features is None))
+
+
+def _describe_losses(path: Path, records: int, *, are_inputs_lost: bool) -> Iterator[str]:
+    again = "left out: the same compare command"
+    if records:
+        damaged = pluralize(records, "damaged record")
+        yield f"{damaged} of {str(path)!r} {again} runs these trials again"
+    if are_inputs_lost:
+        yield (
+            f"the inputs of the chosen models in {str(path)!r} are damaged and {again} finds them "
+            "again"
         )
-    if features is None:
-        losses.append(
-            f"the inputs of the chosen models in {str(path)!r} are damaged and left out: the same "
-            "compare command finds them again"
-        )
-    return results, losses
