@@ -1,18 +1,22 @@
 """The command, as its user meets it."""
 
 import html
+import importlib
+import io
 import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, redirect_stderr
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from sklearn.datasets import load_breast_cancer
 
 import shrinkage
+from shrinkage.cli.exits import end_in_a_sentence
 from shrinkage.study import StoppedError, load
 from shrinkage.study.storage.folder_lock import lock_folder
 
@@ -280,6 +284,34 @@ def test_a_model_that_ends_the_program_is_told_of(run, tmp_path, module, leave):
         assert result.exit_code == code
         assert said in result.stderr
         assert "it tries to end the program" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("imported", "said"),
+    [
+        ("nowhere_at_all", "imports the module 'nowhere_at_all', which Python does not find"),
+        ("torch.nowhere", "imports the module 'torch.nowhere', which Python does not find"),
+        ("plotly", "plotly is not installed: pip install 'shrinkage[study]'"),
+    ],
+)
+def test_a_missing_module_is_named_with_who_asks_for_it(monkeypatch, tmp_path, imported, said):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "plotly", None)  # as where it is not installed
+    (tmp_path / "asking.py").write_text(f"\nimport {imported}\n")
+    stderr = io.StringIO()
+    with redirect_stderr(stderr), pytest.raises(typer.Exit), end_in_a_sentence():
+        importlib.import_module("asking")
+    assert said in stderr.getvalue()
+    assert ("line 2 of" in stderr.getvalue()) == (imported != "plotly")
+    assert ("asking.py" in stderr.getvalue()) == (imported != "plotly")
+    assert len(stderr.getvalue().splitlines()) == 1
+
+
+def test_a_module_that_another_program_misses_is_told_of_in_its_words():
+    stderr = io.StringIO()
+    with redirect_stderr(stderr), pytest.raises(typer.Exit), end_in_a_sentence():
+        raise ModuleNotFoundError("the plugin\nis not there")
+    assert "test_cli.py lacks a module (the plugin is not there)" in stderr.getvalue()
 
 
 def test_version(run):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import shrinkage
+from shrinkage.cli.exits import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -39,3 +40,15 @@ def test_the_optional_libraries_are_all_in_one_extra() -> None:
     extras = PROJECT["optional-dependencies"]
     assert extras["all"] == ["shrinkage[study]"]
     assert {"shrinkage[sklearn]", "shrinkage[torch]"} <= set(extras["study"])
+
+
+def test_the_command_knows_by_what_names_the_optional_libraries_are_imported() -> None:
+    extras = PROJECT["optional-dependencies"]
+    listed = {
+        match[0]
+        for extra in ("study", "sklearn", "torch", "numba")
+        for needed in extras[extra]
+        if (match := re.match(r"(?!shrinkage\b)[a-z0-9-]+", needed))
+    }
+    imported = {{"scikit-learn": "sklearn"}.get(name, name) for name in listed}
+    assert imported | {"llvmlite"} == PACKAGES

@@ -1,7 +1,11 @@
 """Which entries are a group, and what is counted of them."""
 
+import copy
+import pickle
+from collections import Counter
 from typing import Any
 
+import array_api_compat.torch
 import numpy as np
 import pytest
 import torch
@@ -12,8 +16,9 @@ import oracles
 from cases import GROUPED, Case
 from flavours import FLAVOURS, Flavour, each_flavour, plain
 from penalties.laws import draw, each, each_kind
-from shrinkage import L1, L2, GroupLasso
-from shrinkage.penalties.layout import Layout
+from shrinkage import L1, L2, GroupLasso, SparseGroupLasso
+from shrinkage.penalties import layout
+from shrinkage.penalties.layout import Layout, checked_groups
 from shrinkage.penalties.rebuild import with_groups
 
 
@@ -90,3 +95,39 @@ def test_index_lists_serve_any_device() -> None:
     penalty = GroupLasso(0.5, [[0, 7], [3]])
     for result in (penalty.value(w), penalty.gradient(w), penalty.prox(w, 0.5)):
         assert result.device.type == "meta"
+
+
+LISTS = [[0, 3], [1, 4, 7], [2]]
+
+
+def test_index_lists_are_converted_once_for_all_that_a_prox_lays_out() -> None:
+    calls: Counter[str] = Counter()
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            calls[name] += 1
+            return getattr(array_api_compat.torch, name)
+
+    w, step = torch.linspace(-1, 1, 9), torch.linspace(0.1, 0.9, 9)
+    penalty = GroupLasso(0.1, LISTS)
+    assert torch.equal(penalty._prox(Counting(), w, step), penalty.prox(w, step))
+    assert calls["asarray"] == 3  # which entries, how many in each group, and back
+
+
+def test_index_lists_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    penalty = SparseGroupLasso(0.1, groups=LISTS)
+    w = torch.linspace(-1, 1, 9)
+    expected = penalty.prox(w, 0.5)
+    monkeypatch.setattr(layout, "check_index_lists", None)
+    assert torch.equal(penalty.prox(w, 0.5), expected)
+
+
+def test_checked_index_lists_are_tuples_to_everyone() -> None:
+    written = tuple(map(tuple, LISTS))
+    lists = checked_groups(LISTS)
+    assert (lists, hash(lists), repr(lists)) == (written, hash(written), repr(written))
+    assert checked_groups(lists) is lists
+    for same in (pickle.loads(pickle.dumps(lists)), copy.deepcopy(lists)):
+        assert same == lists
+        assert vars(same) == {}  # the hash does not travel
+        assert GroupLasso(1.0, same) == GroupLasso(1.0, written) == GroupLasso(1.0, LISTS)

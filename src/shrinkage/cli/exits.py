@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,21 @@ import typer
 
 from shrinkage.study.errors import StoppedError, UsageError
 
+PACKAGES = {  # that the extra "study" installs, by the names that they are imported by
+    "joblib",
+    "llvmlite",  # with Numba
+    "numba",
+    "openpyxl",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "rich",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "torch",
+    "typer",
+}
 SIGNALS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
 
 
@@ -47,7 +63,7 @@ def end_in_a_sentence(study: Path | None = None) -> Iterator[None]:
             raise
         _exit_with(str(error), 1)
     except ModuleNotFoundError as error:
-        _exit_with(f"{error.name} is not installed: pip install 'shrinkage[study]'", 1)
+        _exit_with(_missing_module_message(error), 1)
     except KeyboardInterrupt as error:
         number = error.number if isinstance(error, InterruptedBySignal) else signal.SIGINT
         sentence = SIGNALS[signal.Signals(number).name]
@@ -101,6 +117,18 @@ def _set_handlers(handler: object, instead_of: tuple[object, ...]) -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) in instead_of:
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _missing_module_message(error: ModuleNotFoundError) -> str:
+    """What to install, or which line of whose file asks for the module."""
+    if error.name in PACKAGES:
+        return f"{error.name} is not installed: pip install 'shrinkage[study]'"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith("<frozen ")]  # no importlib
+    place = f"line {own[-1].lineno} of {own[-1].filename}" if own else "a program"
+    if not error.name:
+        return f"{place} lacks a module ({' '.join(str(error).split()) or 'it does not say which'})"
+    return f"{place} imports the module {error.name!r}, which Python does not find: install it"
 
 
 def _flush() -> None:

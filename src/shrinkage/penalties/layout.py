@@ -6,18 +6,21 @@ import hashlib
 import math
 import operator
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, final
 
 import array_api_compat
 import numpy as np
 
 from shrinkage.penalties.arrays import Array, Namespace, limited_entries, namespace
-
-Indices = np.ndarray[Any, np.dtype[np.int64]]
+from shrinkage.penalties.index_lists import (
+    IndexLists,
+    Places,
+    check_index_lists,
+    find_places,
+    gather,
+)
 
 
 @final
@@ -68,14 +71,6 @@ def heads_in(groups: object) -> Heads | None:
     return Heads(match[1], int(match[2]) if match[2] else None, int(match[3]))
 
 
-class Places(NamedTuple):
-    """Index lists as rectangular arrays of flat indices, filled up with -1."""
-
-    members: Indices  # (groups, longest): the entries of each group
-    sizes: Indices  # (groups, 1): how many these are
-    slots: Indices  # (entries,): where each entry of the array stands among `members`
-
-
 @final
 @dataclass(frozen=True)
 class Grouped:
@@ -85,7 +80,7 @@ class Grouped:
     members: tuple[int, ...]  # none where every entry is a group
     sizes: Array  # entries of each group: a number, or (groups, 1)
     shape: tuple[int, ...]  # of the array that was laid out
-    places: Places | None  # of index lists
+    places: Places | None  # of index lists, the members in the library of `values`
 
 
 def checked_groups(groups: object) -> Groups:
@@ -98,7 +93,7 @@ def checked_groups(groups: object) -> Groups:
     ValueError
         If it is none of "out", "in", "2x2", "heads:64", an axis, axes, index lists.
     """
-    if isinstance(groups, Layout):
+    if isinstance(groups, Layout | IndexLists):
         return groups
     if isinstance(groups, np.ndarray):
         groups = groups.tolist()
@@ -112,8 +107,8 @@ def checked_groups(groups: object) -> Groups:
             axes = tuple(map(operator.index, groups))
             return axes[0] if len(axes) == 1 else axes
         if all(map(_are_indices, groups)):
-            lists = tuple(tuple(map(operator.index, indices)) for indices in groups)
-            _check_index_lists(lists)
+            lists = IndexLists(tuple(map(operator.index, indices)) for indices in groups)
+            check_index_lists(lists)
             return lists
     error = ValueError if isinstance(groups, Sequence) else TypeError
     raise error(
@@ -130,17 +125,6 @@ def _are_indices(values: object) -> bool:
     if not isinstance(values, list | tuple | range | np.ndarray):
         return False
     return set(map(type, values)) == {int} or all(map(_is_index, values))  # the first is quick
-
-
-def _check_index_lists(lists: tuple[tuple[int, ...], ...]) -> None:
-    flat = [index for indices in lists for index in indices]
-    if any(not indices for indices in lists):
-        raise ValueError("groups has an empty list of indices; leave it out")
-    if min(flat) < 0:
-        raise ValueError(f"groups must hold indices >= 0, got {min(flat)}")
-    if len(set(flat)) != len(flat):
-        repeated = next(index for index, times in Counter(flat).items() if times > 1)
-        raise ValueError(f"groups must not overlap, but index {repeated} stands in two places")
 
 
 def is_index_lists(groups: object) -> bool:
@@ -199,10 +183,10 @@ def lay_out(xp: Namespace, w: Array, groups: Groups) -> Grouped:
     """Reshape `w`, so that each group lies along the axes `members` of the result."""
     shape = tuple(w.shape)
     if is_index_lists(groups):
-        places = _places(groups, math.prod(shape))
-        values = _gather(xp, w, places.members, 0.0)
-        dtype, device = xp.abs(values[:0]).dtype, array_api_compat.device(w)
-        sizes = xp.asarray(places.sizes, dtype=dtype, device=device)
+        places, device = find_places(groups, math.prod(shape)), array_api_compat.device(w)
+        places = places._replace(members=xp.asarray(places.members, device=device))
+        values = gather(xp, w, places)
+        sizes = xp.asarray(places.sizes, dtype=xp.abs(values[:0]).dtype, device=device)
         return Grouped(values, (1,), sizes, shape, places)
     layout = resolve(groups, shape)
     view = layout.view or shape
@@ -215,15 +199,18 @@ def like(xp: Namespace, grouped: Grouped, a: Array) -> Array:
     """Lay out another array of the same shape in the same way."""
     if grouped.places is None:
         return xp.reshape(a, tuple(grouped.values.shape))
-    return _gather(xp, a, grouped.places.members, 0.0)
+    return gather(xp, a, grouped.places)
 
 
 def restore(xp: Namespace, grouped: Grouped, values: Array, elsewhere: Array) -> Array:
     """Bring `values` back to the array's shape, with entries of no group from `elsewhere`."""
     if grouped.places is None:
         return xp.reshape(values, grouped.shape)
-    flat = _gather(xp, values, grouped.places.slots, xp.reshape(elsewhere, (-1,)))
-    return xp.reshape(flat, grouped.shape)
+    flat = xp.reshape(values, (-1,))
+    if grouped.places.is_partial:
+        flat = xp.concat([flat, xp.reshape(elsewhere, (-1,))])
+    slots = xp.asarray(grouped.places.slots, device=array_api_compat.device(values))
+    return xp.reshape(xp.take(flat, slots, axis=0), grouped.shape)
 
 
 def largest(xp: Namespace, values: Array, axes: tuple[int, ...]) -> Array:
@@ -263,25 +250,3 @@ def limited_groups(
     moved = xp.where(share < 1, origin + grouped.values * share, like(xp, grouped, target))
     alone = target if grouped.places is None else limited_entries(xp, w, target, limit)
     return restore(xp, grouped, moved, alone)
-
-
-def _gather(xp: Namespace, a: Array, indices: Indices, otherwise: float | Array) -> Array:
-    """The entries of `a` at these flat indices, and `otherwise` where an index is -1."""
-    where = xp.asarray(indices, device=array_api_compat.device(a))
-    flat_indices = xp.reshape(xp.where(where < 0, 0, where), (-1,))
-    entries = xp.take(xp.reshape(a, (-1,)), flat_indices, axis=0)
-    return xp.where(where < 0, otherwise, xp.reshape(entries, indices.shape))
-
-
-@lru_cache(maxsize=256)
-def _places(lists: tuple[tuple[int, ...], ...], size: int) -> Places:
-    largest = max([max(indices) for indices in lists])
-    if largest >= size:
-        raise ValueError(f"groups has index {largest}, but the array has {size} entries")
-    members = np.full((len(lists), max(map(len, lists))), -1, dtype=np.int64)
-    for row, indices in enumerate(lists):
-        members[row, : len(indices)] = indices
-    slots = np.full(size, -1, dtype=np.int64)
-    real = members >= 0
-    slots[members[real]] = np.flatnonzero(real)
-    return Places(members, real.sum(axis=1, keepdims=True), slots)

@@ -214,8 +214,27 @@ def test_a_reading_reads_another_table_by_the_same_rules():
 
 def test_a_date_in_another_order_is_told_with_an_example():
     reading = Reading("when", "date", order="day", origin="2020-01-01")
-    with pytest.raises(UsageError, match="'2021-05-06', but is read as dates such as 31/12/2020"):
-        read_column(reading, pd.Series(["05/01/2020", "2021-05-06"]))
+    for other in ("6 May 2021", "05/31/2020", "2021-05", "20210506", "2021-Q2", "2021-31-05"):
+        with pytest.raises(UsageError, match=f"'{other}', but is read as dates such as 31/12/2020"):
+            read_column(reading, pd.Series(["05/01/2020", other]))
+
+
+@pytest.mark.parametrize("order", ["day", "month", "name", "digits", "quarter"])
+def test_a_date_that_begins_with_the_year_is_read_in_every_order(order):
+    reading = Reading("when", "date", order=order, origin="2020-01-01")
+    column = pd.Series([EXAMPLES[order], "2020-03-01", "2020-03-01T12:00:00Z", "2020/3/1", ""])
+    first = parse_days(EXAMPLES[order], order) - parse_days("2020-01-01", "iso")
+    np.testing.assert_array_equal(read_column(reading, column), [first, 60, 60.5, 60, np.nan])
+
+
+def test_a_rare_date_that_begins_with_the_year_is_no_missing_value():
+    frame = pd.DataFrame({"when": by(lambda i: f"{i % 28 + 1:02d}/{i % 12 + 1:02d}/2020")})
+    frame.loc[3, "when"] = "2020-03-01"
+    reading = infer_readings(frame)["when"]
+    assert (reading.order, reading.holes, reading.missing) == ("day", (), 0)
+    assert "missing" not in reading.done
+    days = read_column(reading, frame["when"])
+    assert days[3] == days[0] + 60  # after 1 January
 
 
 def test_the_examples_of_dates_are_of_their_order():

@@ -3,11 +3,13 @@
 import dataclasses
 import importlib
 import os
+import runpy
 import sys
 
 import pytest
 
 from shrinkage.study import StoppedError, compare
+from shrinkage.study.data.examples import Parts
 from shrinkage.study.merging import is_same
 from shrinkage.study.running.backends import open_backend
 
@@ -36,6 +38,24 @@ def fragile(features, outputs):
 
 def deadly(features, outputs):
     os.kill(os.getpid(), signal.SIGKILL)
+
+class Heavy:
+    # Data that kill the first worker they arrive at, as a lack of memory does.
+    def __init__(self, parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        arrive = f"__import__('runpy').run_path({{__file__!r}})['arrive'](parts)"
+        return eval, (arrive, {{"parts": self.parts}})
+
+def arrive(parts):
+    if os.getpid() == {os.getpid()}:  # the scheduler's process
+        return Heavy(parts)
+    with open(here / "arrivals", "a") as file:
+        file.write(f"{{os.getpid()}}\\n")
+    if len((here / "arrivals").read_text().split()) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parts
 """
 
 
@@ -80,15 +100,16 @@ def cluster(request, tmp_path_factory):
 
 
 def count_sends(name, monkeypatch):
-    """What is sent to the workers beside the trials, in a list that grows."""
-    module, sender = ("distributed.Client", "scatter") if name == "dask" else ("ray", "put")
+    """The data that are sent to the workers, in a list that grows."""
+    module, sender = ("distributed", "submit") if name == "dask" else ("ray", "put")
     sends = []
-    owner = importlib.import_module(module.partition(".")[0])
+    owner = importlib.import_module(module)
     owner = owner.Client if name == "dask" else owner
     send = getattr(owner, sender)
 
     def counted(*values, **options):
-        sends.append(values[-1])
+        bound = [inner for value in values for inner in getattr(value, "args", ())]
+        sends.extend(value for value in [*values, *bound] if isinstance(value, Parts))
         return send(*values, **options)
 
     monkeypatch.setattr(owner, sender, counted)
@@ -142,13 +163,32 @@ def test_a_lost_worker_costs_its_trial_and_not_the_study(cluster, ready):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_a_worker_that_dies_while_the_data_are_sent_costs_no_trial(cluster, ready):
+    name, address, folder = cluster
+    study, parts = ready(epochs=2)
+    wait_for_both_workers(address)
+    heavy = runpy.run_path(str(folder / "cluster_models.py"))["Heavy"](parts)
+    trials = [trial for trial in study.trials() if trial.seed == 0]
+    with open_backend(name, address) as backend:
+        records = list(backend.run(study, trials, [heavy]))
+    arrivals = (folder / "arrivals").read_text().split()
+    assert len(set(arrivals)) == len(arrivals) == 2  # the first has died of them
+    assert sorted(map(repr, trials)) == sorted(repr(record.trial) for record in records)
+
+
+def wait_for_both_workers(address):
+    with importlib.import_module("distributed").Client(address, set_as_default=False) as client:
+        client.wait_for_workers(2)  # one that was lost is back
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)  # Ray starts workers for longer
 def test_a_model_that_kills_every_worker_stops_the_study(cluster, ready):
     """Comes last: its workers do not all come back."""
     name, address, _ = cluster
     study, parts = ready(model="cluster_models:deadly", epochs=2)
-    with importlib.import_module("distributed").Client(address, set_as_default=False) as client:
-        client.wait_for_workers(2)  # one that was lost is back
+    wait_for_both_workers(address)
     with (
         open_backend(name, address, 1) as backend,
         pytest.raises(StoppedError, match="a trial lost its worker more than 3 times"),

@@ -208,6 +208,22 @@ def test_damaged_choices_are_made_again(folder, again, change):
     assert [c.test_scores for c in resumed.choices] == [c.test_scores for c in whole.choices]
 
 
+@pytest.mark.quick_where(change=["'[{}]'", "'['"])
+@pytest.mark.parametrize(
+    "change",
+    ["'[{}]'", "'['", "'null'", "'{\"a\": 1}'", "'[3]'", "replace(value, ': 1', ': \"x\"')"],
+)
+def test_damaged_inputs_of_the_chosen_models_are_told_of_and_found_again(folder, again, change):
+    whole = load(folder)
+    assert whole.features
+    execute(folder, f"UPDATE study SET value = {change} WHERE key = 'features'")
+    with pytest.warns(UserWarning, match=r"inputs of the chosen models in .*study.sqlite' are dam"):
+        left = load(folder)
+    assert (left.features, left.verdict) == ([], whole.verdict)
+    assert repr(again(folder).features) == repr(whole.features)
+    assert repr(load(folder).features) == repr(whole.features)
+
+
 @pytest.mark.parametrize(
     ("statements", "said"),
     [
@@ -260,7 +276,7 @@ def test_garbled_bytes_end_in_a_sentence_or_do_no_harm(folder, again):
         for attempt in attempts:
             try:
                 with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", message=".* damaged records")
+                    warnings.filterwarnings("ignore", message=".* (damaged records|are damaged)")
                     render_report(attempt(folder))
             except UsageError as error:
                 told += store.FILE in str(error)

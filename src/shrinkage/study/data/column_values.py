@@ -13,7 +13,7 @@ from pandas.api import types
 from pyarrow import compute
 
 from shrinkage.study.data.column_reading import KINDS, Reading
-from shrinkage.study.data.parse_date import EPOCH, EXAMPLES, parse_days, parse_duration
+from shrinkage.study.data.parse_date import EPOCH, EXAMPLES, parse_duration, parse_expected_days
 from shrinkage.study.data.parse_number import MISSING, parse_number
 from shrinkage.study.errors import UsageError
 
@@ -96,7 +96,7 @@ def cell_parser(reading: Reading) -> Callable[[str], float | None]:
     if reading.kind == "date":
         start = _days_since_epoch(reading.origin)
         return lambda text: (
-            None if (day := parse_days(text, reading.order)) is None else day - start
+            None if (day := parse_expected_days(text, reading.order)) is None else day - start
         )
     if reading.kind == "duration":
         return parse_duration

@@ -30,7 +30,7 @@ from shrinkage.study.data.column_values import (
     refuse_complex,
     to_utc_dates,
 )
-from shrinkage.study.data.parse_date import EPOCH, parse_days, parse_duration
+from shrinkage.study.data.parse_date import EPOCH, parse_days, parse_duration, parse_expected_days
 from shrinkage.study.data.parse_number import CURRENCY, Number, parse_number
 from shrinkage.study.formatting import pluralize
 
@@ -209,6 +209,8 @@ def _compare_marks(readings: Candidates, counts: Counts) -> Candidates:
 def _make_reading(
     base: Reading, counts: Counts, kind: str, form: str, misfits: Sequence[str]
 ) -> Reading:
+    if kind == "date":  # one that begins with the year is read in every order
+        misfits = [cell for cell in misfits if parse_expected_days(cell, form) is None]
     if misfits:
         words = _describe_missing_words(sorted(misfits))
         base = replace(base, holes=tuple(misfits), done=join_clauses(base.done, words))
@@ -219,7 +221,7 @@ def _make_reading(
     reading = replace(base, kind=kind, order=form)
     if form in ("day", "month"):
         order = "day, month, year" if form == "day" else "month, day, year"
-        example = next(cell for cell in counts if cell not in misfits)
+        example = next(cell for cell in counts if parse_days(cell, form) is not None)
         reading = replace(reading, done=join_clauses(f"{example!r} is read as {order}", base.done))
     return _date_reading(reading, _earliest_day(counts, form))
 

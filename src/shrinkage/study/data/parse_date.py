@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +47,7 @@ EXAMPLES = {
 PATTERNS = {
     order: [re.compile(shape, re.IGNORECASE) for shape in shapes] for order, shapes in DATES.items()
 }
+YEAR_FIRST = PATTERNS["iso"][0]  # year, month and day
 
 
 def parse_days(text: str, order: str) -> float | None:
@@ -62,7 +64,22 @@ def parse_days(text: str, order: str) -> float | None:
     >>> parse_days("13/13/2020", "day") is None
     True
     """
-    match = next((match for shape in PATTERNS[order] if (match := shape.fullmatch(text))), None)
+    return _parse_by(PATTERNS[order], text)
+
+
+def parse_expected_days(text: str, order: str) -> float | None:
+    """As `parse_days`, but a date such as 2020-12-31, which means one day only, is of every order.
+
+    Examples
+    --------
+    >>> parse_expected_days("3/2/1970", "day"), parse_expected_days("1970-02-03", "day")
+    (33.0, 33.0)
+    """
+    return _parse_by([*PATTERNS[order], YEAR_FIRST], text)
+
+
+def _parse_by(shapes: Iterable[re.Pattern[str]], text: str) -> float | None:
+    match = next((match for shape in shapes if (match := shape.fullmatch(text))), None)
     if match is None:
         return None
     parts = match.groupdict()

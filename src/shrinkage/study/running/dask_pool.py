@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Collection, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -30,8 +32,11 @@ class _DaskPool:
         return sum(self._client.nthreads().values())
 
     def send(self, parts: Parts) -> distributed.Future:
-        self._client.wait_for_workers(1)
-        return self._client.scatter([parts], broadcast=True, hash=False)[0]
+        # The data are the result of a task, which Dask runs again where its worker has died, and
+        # which each worker fetches once. Scattered data are lost with their worker, and `scatter`
+        # to all workers fails, or never ends, if one of them dies meanwhile.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": sys.maxsize}):
+            return self._client.submit(functools.partial(_hold, parts), pure=False)
 
     def submit(self, study: Study, trial: Trial, sent: distributed.Future) -> distributed.Future:
         origin = describe_origin(study)
@@ -66,6 +71,10 @@ class _DaskPool:
     def cancel(self, handles: Collection[distributed.Future]) -> None:
         with suppress(Exception):  # the scheduler may be gone
             self._client.cancel(list(handles), force=True)
+
+
+def _hold(parts: Parts) -> Parts:
+    return parts
 
 
 @contextmanager

@@ -24,8 +24,8 @@ def write(connection: sqlite3.Connection, values: Mapping[str, object]) -> None:
 
 
 def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
-    """The values by key; "finished" says whether the choices were made, and "features" is
-    None in a study of an earlier version.
+    """The values by key; "finished" says whether the choices were made, and "features" is text,
+    or None in a study of an earlier version.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def read(connection: sqlite3.Connection, path: Path) -> dict[str, Any]:
         raise UsageError(damaged_message(path, "its question cannot be read"))
     # "verdict" is what an earlier version wrote in place of "finished".
     ends = [_parse_json(written.get(key)) for key in ("finished", "verdict")]
-    return {**permanent, "finished": any(ends), "features": _parse_json(written.get("features"))}
+    return {**permanent, "finished": any(ends), "features": written.get("features")}
 
 
 def _put(connection: sqlite3.Connection, written: Mapping[str, str]) -> None:

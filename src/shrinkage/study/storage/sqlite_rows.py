@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from shrinkage.study.method import parse_method
-from shrinkage.study.records import Choice, Record, Surface, Trial, count_splits
+from shrinkage.study.records import Choice, FeatureUse, Record, Surface, Trial, count_splits
 
 TABLES = (
     "CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -157,6 +157,19 @@ def decode_choices(
         return None
 
 
+def decode_features(text: str | None) -> list[FeatureUse] | None:
+    """The inputs of the chosen models, none in a study of an earlier version; None if damaged."""
+    try:
+        uses = [FeatureUse(**use) for use in json.loads(text or "[]")]
+        for use in uses:
+            _check_kinds(use)
+    except MemoryError:
+        raise
+    except Exception:  # as for records
+        return None
+    return uses
+
+
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as compressed bytes: a line of JSON that says what they are, and their numbers."""
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
@@ -217,7 +230,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _check_kinds(kept: Record | Choice) -> None:
+def _check_kinds(kept: Record | Choice | FeatureUse) -> None:
     """Refuse a field whose value does not fit its annotation, or is implausible."""
     for field in dataclasses.fields(kept):
         fits = CHECKS.get(str(field.type))

@@ -62,12 +62,13 @@ class Store:
             metadata.write(self._connection, {"finished": True, "features": uses})
 
     def is_finished(self) -> bool:
-        """Whether the choices are written."""
+        """Whether the choices and their inputs are written, and none is damaged."""
         with database.explain_read_errors(self._path):
             stored = metadata.read(self._connection, self._path)
             rows = self._connection.execute(sqlite_rows.SELECT_CHOICES).fetchall()
             choices = sqlite_rows.decode_choices(rows, stored["question"])
-        return bool(stored["finished"]) and choices is not None
+            features = sqlite_rows.decode_features(stored["features"])
+        return bool(stored["finished"]) and choices is not None and features is not None
 
     def read_results(self) -> Results:
         """The whole study, read back."""
@@ -162,7 +163,7 @@ def _check_files(folder: Path) -> None:
 def load(folder: str | Path) -> Results:
     """The study in `folder`, finished or not, without training anything.
 
-    A damaged record is left out, with a warning.
+    Damaged records, and damaged inputs of the chosen models, are left out, with a warning.
 
     Raises
     ------
@@ -180,12 +181,9 @@ def load(folder: str | Path) -> Results:
         results = load("mine")
     """
     with _open_to_read(Path(folder)) as connection:
-        results, damaged = _read_results(connection, Path(folder) / FILE)
-    if damaged:
-        warn_user(
-            f"{pluralize(len(damaged), 'damaged record')} of {str(Path(folder) / FILE)!r} left "
-            "out: the same compare command runs these trials again",
-        )
+        results, losses = _read_results(connection, Path(folder) / FILE)
+    for loss in losses:
+        warn_user(loss)
     return results
 
 
@@ -241,8 +239,8 @@ def _create_study(
 
 def _read_results(
     connection: sqlite3.Connection, path: Path, known: Sequence[Record] | None = None
-) -> tuple[Results, list[int]]:
-    """The study as it is stored at one moment, and the row numbers of damaged records.
+) -> tuple[Results, list[str]]:
+    """The study as it is stored at one moment, and a sentence for each kind of damage in it.
 
     `known` are its records where they were read before.
     """
@@ -259,6 +257,7 @@ def _read_results(
         key=lambda r: (place[r.trial.method], r.trial.strength, r.trial.seed),
     )
     choices = sqlite_rows.decode_choices(choice_rows, question)
+    features = sqlite_rows.decode_features(stored["features"])
     metric = find_metric(question.get("metric"), stored["data"].get("task", "classes"))
     results = Results(
         question=question,
@@ -267,19 +266,23 @@ def _read_results(
         records=records,
         choices=choices or choose_so_far(records, question, metric),
         verdict="",
-        features=_read_features(stored["features"]),
+        features=features or [],
         folder=path.parent,
     )
     if stored["finished"] and choices is not None:
         results = replace(
             results, verdict=write_verdict(results), recommended=find_recommended(results)
         )
-    return results, damaged
+    return results, list(_describe_losses(path, len(damaged), are_inputs_lost=features is None))
 
 
-def _read_features(fields: object) -> list[FeatureUse]:
-    """The inputs of the chosen models; none where they are not stored or are damaged."""
-    try:
-        return [FeatureUse(**use) for use in fields] if isinstance(fields, list) else []
-    except TypeError:
-        return []
+def _describe_losses(path: Path, records: int, *, are_inputs_lost: bool) -> Iterator[str]:
+    again = "left out: the same compare command"
+    if records:
+        damaged = pluralize(records, "damaged record")
+        yield f"{damaged} of {str(path)!r} {again} runs these trials again"
+    if are_inputs_lost:
+        yield (
+            f"the inputs of the chosen models in {str(path)!r} are damaged and {again} finds them "
+            "again"
+        )
