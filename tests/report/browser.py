@@ -42,11 +42,13 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(PATIENCE)
         self.driver.set_script_timeout(PATIENCE)
+        self.shown: tuple[Path, int] | None = None  # a page and its width
         self.empty = profile.with_suffix(".html")
         self.empty.write_text("<!doctype html>")
 
     def open(self, page: Path, *, width: int = 1200, scheme: str = "light") -> None:
         """Show a page, and wait until it says that its figures are drawn."""
+        self.shown = None
         self.driver.get(self.empty.as_uri())  # else the page before is drawn at the new size first
         self.resize(width)
         has_fingers = {"enabled": width < 500}
@@ -56,6 +58,12 @@ class Browser:
         self.errors()
         self.driver.get(page.as_uri())
         self.until(lambda: self.all("html[data-ready]"))
+        self.shown = page, width
+
+    def keep(self, page: Path, *, width: int = 1200) -> None:
+        """Show a page as the test before has left it, or open it."""
+        if self.shown != (page, width):
+            self.open(page, width=width)
 
     def resize(self, width: int) -> None:
         """Give the window a width in pixels; below 500 it is that of a phone."""
