@@ -104,7 +104,8 @@ def test_a_process_that_is_killed_stops_the_study_in_a_sentence(ready, tmp_path,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "killed_nets.py").write_text(
         "import os, signal\n"
-        f"if os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), signal.SIGKILL)\nimport torch\n"
+        f"if os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import torch\n"
         "def build(features, outputs):\n    return torch.nn.Linear(features, outputs)\n"
     )
     study, parts = ready(model="killed_nets:build")
