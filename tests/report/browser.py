@@ -22,6 +22,10 @@ ARGUMENTS = (
     "--disable-sync",
 )
 OWN_SCHEMES = ("file:", "data:", "blob:", "chrome:")  # the last is the browser's own new tab
+WIDTHS = """
+const widths = () => [innerWidth, document.documentElement.scrollWidth];
+requestAnimationFrame(() => requestAnimationFrame(() => arguments[0](widths())));
+"""
 PATIENCE, POLL = 1800, 0.05  # seconds: a busy machine draws slowly
 
 
@@ -38,13 +42,15 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(PATIENCE)
         self.driver.set_script_timeout(PATIENCE)
+        self.shown: tuple[Path, int] | None = None  # a page and its width
+        self.empty = profile.with_suffix(".html")
+        self.empty.write_text("<!doctype html>")
 
     def open(self, page: Path, *, width: int = 1200, scheme: str = "light") -> None:
         """Show a page, and wait until it says that its figures are drawn."""
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-        )
+        self.shown = None
+        self.driver.get(self.empty.as_uri())  # else the page before is drawn at the new size first
+        self.resize(width)
         has_fingers = {"enabled": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", has_fingers)
         self.prefer(scheme)
@@ -52,6 +58,19 @@ class Browser:
         self.errors()
         self.driver.get(page.as_uri())
         self.until(lambda: self.all("html[data-ready]"))
+        self.shown = page, width
+
+    def keep(self, page: Path, *, width: int = 1200) -> None:
+        """Show a page as the test before has left it, or open it."""
+        if self.shown != (page, width):
+            self.open(page, width=width)
+
+    def resize(self, width: int) -> None:
+        """Give the window a width in pixels; below 500 it is that of a phone."""
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
 
     def until(self, holds: Callable[[], object]) -> None:
         """Wait until it does."""
@@ -75,6 +94,11 @@ class Browser:
 
     def run(self, script: str) -> object:
         return self.driver.execute_script(script)
+
+    def measure(self) -> tuple[int, int]:
+        """The widths of the window and of what is in it, when it is laid out anew."""
+        window, page = self.driver.execute_async_script(WIDTHS)
+        return window, page
 
     def all(self, selector: str) -> list:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)

@@ -13,11 +13,14 @@ from selenium.webdriver.common.keys import Keys
 from report.browser import OWN_SCHEMES, Browser
 from report.synthetic import FEW, HOSTILE, KINDS, kind, study
 from report.synthetic_laws import LAWS
+from shrinkage.figures.style import SERIES
 from shrinkage.report import write_laws, write_paths, write_report
+from shrinkage.study.results import Results
 
 pytestmark = pytest.mark.slow  # the other files read the pages without a browser
 
-ON_A_PHONE = {"whole", "inputs", "hostile", "hundreds of classes", "unfinished"}
+ON_A_PHONE = {"whole", "hundreds of classes", "unfinished"}
+MORE = {"inputs", "hostile", "thirty methods"}  # have tests of their own
 LEGIBLE = {"ink": 7.0, "soft": 4.5, "series": 3.0, "class": 3.0}  # contrast with the paper
 
 CONTRASTS = """
@@ -39,25 +42,29 @@ return Object.fromEntries(names.map((name) => {
 """
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Path:
-    """Of a few methods, which are drawn sooner."""
-    write_report(study(FEW), tmp_path / "report.html")
-    return tmp_path / "report.html"
-
-
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Browser:
-    """The browser with that page in it, which tests share and leave as it was."""
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a few methods, which are drawn sooner."""
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_report(study(FEW), path)
-    browser.open(path)
-    assert browser.errors() == []
-    assert [address for address in browser.requests() if not address.startswith(OWN_SCHEMES)] == []
+    return path
+
+
+@pytest.fixture
+def opened(report: Path, browser: Browser) -> Browser:
+    """The browser with that page in it; tests leave its methods and its rule as they were."""
+    browser.keep(report)
+    return browser
+
+
+@pytest.fixture
+def on_a_phone(report: Path, browser: Browser) -> Browser:
+    browser.keep(report, width=390)
     return browser
 
 
 def test_draws_what_the_records_hold(opened: Browser) -> None:
+    assert_is_silent(opened)
     lines = opened.all("[data-figure=score] .scatterlayer .trace path.js-line")
     assert len(lines) >= len(FEW)
     assert len(opened.all(".panel:not([hidden]) [data-figure^=regions] svg image")) == len(FEW)
@@ -74,13 +81,6 @@ def test_hovering_says_what_a_point_is(opened: Browser) -> None:
     (label,) = opened.all("[data-figure=score] .hoverlayer .hovertext")
     for part in ("l1@proximal", "strength 1e-3", "validation 0.9", "zeros", "3 trials"):
         assert part in label.get_attribute("textContent")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_is_legible_in_both_schemes(opened: Browser, scheme: str) -> None:
-    opened.prefer(scheme)
-    for name, contrast in opened.run(CONTRASTS).items():
-        assert contrast >= LEGIBLE[name.split("-")[0]], name
 
 
 def test_sorts_by_any_column_by_mouse_and_keyboard(opened: Browser) -> None:
@@ -114,12 +114,140 @@ def test_the_legend_hides_a_method_in_every_figure(opened: Browser) -> None:
     assert (opened.run(traces), opened.run(panel)) == before
 
 
+def test_a_script_that_slips_in_would_not_run(opened: Browser) -> None:
+    opened.run(
+        "const script = document.createElement('script');"
+        "script.textContent = 'window.slipped = true';"
+        "document.body.append(script);"
+    )
+    assert opened.run("return window.slipped") is None
+    assert any("Content Security Policy" in message for message in opened.errors())
+
+
+def test_the_rule_decides_which_models_are_shown(opened: Browser) -> None:
+    shown = "return [...document.querySelectorAll('.panel:not([hidden])')].map(p => p.dataset.rule)"
+    assert set(opened.run(shown)) == {"", "best"}
+    opened.all(".switch input[value=one-se]")[0].click()
+    assert set(opened.run(shown)) == {"", "one-se"}
+    drawn = "return document.querySelectorAll('.panel:not([hidden]) .main-svg').length > 0"
+    assert opened.run(drawn)
+    opened.all(".switch input[value=best]")[0].click()
+    assert set(opened.run(shown)) == {"", "best"}
+    assert opened.errors() == []
+
+
+def test_figures_follow_the_scheme_and_are_legible(opened: Browser) -> None:
+    tick = "getComputedStyle(document.querySelector('[data-figure=score] .xtick text')).fill"
+    body = "getComputedStyle(document.body).backgroundColor"
+    light = opened.run(f"return [{tick}, {body}]")
+    assert_is_legible(opened)
+    opened.prefer("dark")
+    opened.until(lambda: opened.run(f"return {tick} !== {json.dumps(light[0])}"))
+    assert opened.run(f"return {body}") != light[1]
+    assert_is_legible(opened)
+    opened.all("#scheme")[0].click()
+    opened.until(lambda: opened.run(f"return {tick} === {json.dumps(light[0])}"))
+    assert opened.run(f"return {body}") == light[1]
+
+
+def assert_is_legible(browser: Browser) -> None:
+    for name, contrast in browser.run(CONTRASTS).items():
+        assert contrast >= LEGIBLE[name.split("-")[0]], name
+
+
+def test_a_panel_shown_again_has_its_size_and_scheme(opened: Browser) -> None:
+    opened.all(".switch input[value=one-se]")[0].click()
+    opened.all("#scheme")[0].click()
+    opened.all(".switch input[value=best]")[0].click()
+    too_wide = (
+        "return [...document.querySelectorAll('.panel:not([hidden])')].filter((panel) =>"
+        " panel.querySelector('.main-svg').clientWidth > panel.clientWidth).length"
+    )
+    inks = (
+        "return new Set([...document.querySelectorAll('.panel:not([hidden]) .xtick text')]"
+        ".map((text) => getComputedStyle(text).fill)).size"
+    )
+    opened.until(lambda: opened.run(inks) == 1)
+    assert opened.run(too_wide) == 0
+
+
+def test_a_tap_on_a_point_says_what_it_is(on_a_phone: Browser) -> None:
+    on_a_phone.run(
+        "document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})"
+    )
+    place = on_a_phone.run(
+        "const box = document.querySelector('[data-figure=zeros] .point').getBoundingClientRect();"
+        "return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round)"
+    )
+    on_a_phone.swipe(x=place[0], y=place[1], up=0)
+    label = "return document.querySelector('[data-figure=zeros] .hovertext')?.textContent ?? ''"
+    on_a_phone.until(lambda: "strength" in on_a_phone.run(label))
+
+
+def test_a_finger_on_a_figure_scrolls_the_page(on_a_phone: Browser) -> None:
+    on_a_phone.run(
+        "document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})"
+    )
+    before = on_a_phone.run("return scrollY")
+    on_a_phone.swipe(x=195, y=450, up=200)
+    on_a_phone.until(lambda: on_a_phone.run("return scrollY") > before + 100)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in MORE])
+def test_draws_every_figure_in_silence(browser: Browser, tmp_path: Path, name: str) -> None:
+    draw_in_silence(browser, tmp_path, kind(name), is_phone=name in ON_A_PHONE)
+
+
+def test_draws_more_methods_than_twice_as_many_as_colours(browser: Browser, tmp_path: Path) -> None:
+    methods = tuple(f"l1:{k + 1}@coupled" for k in range(2 * SERIES + 1))
+    draw_in_silence(browser, tmp_path, study(methods, (1e-3, 1e-2)))
+
+
+def draw_in_silence(
+    browser: Browser, folder: Path, results: Results, *, is_phone: bool = False
+) -> None:
+    path = folder / "report.html"
+    write_report(results, path)
+    browser.open(path, width=390 if is_phone else 1200)
+    assert_is_silent(browser)
+    shown, drawn = browser.run(
+        "const shown = [...document.querySelectorAll('.plot')].filter((p) => p.checkVisibility());"
+        "const drawn = shown.filter((plot) => plot.querySelector('svg .trace, svg .hm'));"
+        "return [shown.length, drawn.length]"
+    )
+    assert shown == drawn
+    assert bool(shown) == any(record.status == "ok" for record in results.records)
+    if is_phone:
+        assert_fits_a_phone(browser, results)
+
+
+def assert_is_silent(browser: Browser) -> None:
+    """The page that was opened says nothing on the console, and asks nobody."""
+    assert browser.errors() == []
+    addresses = browser.requests()
+    assert browser.shown[0].as_uri() in addresses
+    assert [address for address in addresses if not address.startswith(OWN_SCHEMES)] == []
+
+
+def assert_fits_a_phone(browser: Browser, results: Results) -> None:
+    assert browser.run("return innerWidth") == 390
+    assert browser.run("return document.documentElement.scrollWidth") <= 390
+    widths = browser.run(
+        "return [...document.querySelectorAll('.main-svg')].map(s => s.clientWidth)"
+    )
+    assert max(widths) <= 390
+    if results.choices:
+        table = browser.run(
+            "const box = document.querySelector('.scroll');"
+            "return [box.clientWidth, box.scrollWidth]"
+        )
+        assert table[0] < 390 < table[1]
+
+
 def test_the_inputs_of_another_model_are_shown_when_it_is_chosen(
     browser: Browser, tmp_path: Path
 ) -> None:
-    path = tmp_path / "inputs.html"
-    write_report(kind("inputs"), path)
-    browser.open(path)
+    draw_in_silence(browser, tmp_path, kind("inputs"), is_phone=True)
     names = "return [...document.querySelectorAll('[data-figure=inputs] .ytick')].length"
     bars = "return document.querySelectorAll('[data-figure=inputs] .barlayer .point').length"
     assert (browser.run(names), browser.run(bars)) == (3, 3)
@@ -132,124 +260,8 @@ def test_the_inputs_of_another_model_are_shown_when_it_is_chosen(
     assert browser.errors() == []
 
 
-def test_a_script_that_slips_in_would_not_run(opened: Browser) -> None:
-    opened.run(
-        "const script = document.createElement('script');"
-        "script.textContent = 'window.slipped = true';"
-        "document.body.append(script);"
-    )
-    assert opened.run("return window.slipped") is None
-    assert any("Content Security Policy" in message for message in opened.errors())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KINDS)
-def test_draws_every_figure_in_silence(browser: Browser, tmp_path: Path, name: str) -> None:
-    path, is_phone = tmp_path / "report.html", name in ON_A_PHONE
-    write_report(kind(name), path)
-    browser.open(path, width=390 if is_phone else 1200)
-    assert browser.errors() == []
-    addresses = browser.requests()
-    assert path.as_uri() in addresses
-    assert [address for address in addresses if not address.startswith(OWN_SCHEMES)] == []
-    shown = [plot for plot in browser.all(".plot") if plot.is_displayed()]
-    assert all(plot.find_elements(By.CSS_SELECTOR, "svg .trace, svg .hm") for plot in shown)
-    expects_figures = any(record.status == "ok" for record in kind(name).records)
-    assert bool(shown) == expects_figures
-    if is_phone:
-        assert_fits_a_phone(browser, name)
-
-
-def assert_fits_a_phone(browser: Browser, name: str) -> None:
-    assert browser.run("return innerWidth") == 390
-    assert browser.run("return document.documentElement.scrollWidth") <= 390
-    widths = browser.run(
-        "return [...document.querySelectorAll('.main-svg')].map(s => s.clientWidth)"
-    )
-    assert max(widths) <= 390
-    if kind(name).choices:
-        table = browser.run(
-            "const box = document.querySelector('.scroll');"
-            "return [box.clientWidth, box.scrollWidth]"
-        )
-        assert table[0] < 390 < table[1]
-
-
-@pytest.mark.slow
-def test_figures_follow_the_scheme(browser: Browser, report: Path) -> None:
-    tick = "getComputedStyle(document.querySelector('[data-figure=score] .xtick text')).fill"
-    body = "getComputedStyle(document.body).backgroundColor"
-    browser.open(report)
-    light = browser.run(f"return [{tick}, {body}]")
-    browser.prefer("dark")
-    changed = f"return [{tick}, {body}].join() !== {json.dumps(','.join(light))}"
-    tick_changed = f"return {tick} !== {json.dumps(light[0])}"
-    browser.until(lambda: browser.run(tick_changed))
-    assert browser.run(changed)
-    dark = browser.run(f"return [{tick}, {body}]")
-    assert dark[1] != light[1]
-    browser.all("#scheme")[0].click()
-    tick_is_light = f"return {tick} === {json.dumps(light[0])}"
-    browser.until(lambda: browser.run(tick_is_light))
-    assert browser.run(f"return {body}") == light[1]
-
-
-@pytest.mark.slow
-def test_the_rule_decides_which_models_are_shown(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    shown = "return [...document.querySelectorAll('.panel:not([hidden])')].map(p => p.dataset.rule)"
-    assert set(browser.run(shown)) == {"", "best"}
-    browser.all(".switch input[value=one-se]")[0].click()
-    assert set(browser.run(shown)) == {"", "one-se"}
-    drawn = "return document.querySelectorAll('.panel:not([hidden]) .main-svg').length > 0"
-    assert browser.run(drawn)
-    assert browser.errors() == []
-
-
-@pytest.mark.slow
-def test_a_panel_shown_again_has_its_size_and_scheme(browser: Browser, report: Path) -> None:
-    browser.open(report)
-    browser.all(".switch input[value=one-se]")[0].click()
-    browser.all("#scheme")[0].click()
-    browser.all(".switch input[value=best]")[0].click()
-    too_wide = (
-        "return [...document.querySelectorAll('.panel:not([hidden])')].filter((panel) =>"
-        " panel.querySelector('.main-svg').clientWidth > panel.clientWidth).length"
-    )
-    inks = (
-        "return new Set([...document.querySelectorAll('.panel:not([hidden]) .xtick text')]"
-        ".map((text) => getComputedStyle(text).fill)).size"
-    )
-    browser.until(lambda: browser.run(inks) == 1)
-    assert browser.run(too_wide) == 0
-
-
-@pytest.mark.slow
-def test_a_finger_on_a_figure_scrolls_the_page(browser: Browser, report: Path) -> None:
-    browser.open(report, width=390)
-    browser.run("document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})")
-    before = browser.run("return scrollY")
-    browser.swipe(x=195, y=450, up=200)
-    browser.until(lambda: browser.run("return scrollY") > before + 100)
-
-
-@pytest.mark.slow
-def test_a_tap_on_a_point_says_what_it_is(browser: Browser, report: Path) -> None:
-    browser.open(report, width=390)
-    browser.run("document.querySelector('[data-figure=zeros]').scrollIntoView({block: 'center'})")
-    place = browser.run(
-        "const box = document.querySelector('[data-figure=zeros] .point').getBoundingClientRect();"
-        "return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round)"
-    )
-    browser.swipe(x=place[0], y=place[1], up=0)
-    label = "return document.querySelector('[data-figure=zeros] .hovertext')?.textContent ?? ''"
-    browser.until(lambda: "strength" in browser.run(label))
-
-
-@pytest.mark.slow
 def test_no_name_is_run(browser: Browser, tmp_path: Path) -> None:
-    write_report(kind("hostile"), tmp_path / "report.html")
-    browser.open(tmp_path / "report.html")
+    draw_in_silence(browser, tmp_path, kind("hostile"), is_phone=True)
     browser.run(
         "const plot = document.querySelector('.panel:not([hidden]) [data-figure^=regions]');"
         "Plotly.Fx.hover(plot, [{curveNumber: 1, pointNumber: 0}]);"
@@ -261,7 +273,6 @@ def test_no_name_is_run(browser: Browser, tmp_path: Path) -> None:
     assert browser.errors() == []
 
 
-@pytest.mark.slow
 def test_the_page_of_paths_is_drawn(browser: Browser, tmp_path: Path) -> None:
     steps = np.arange(50)[:, np.newaxis]
     series = {"L2": 0.9**steps * [1, -0.5], "L1": np.maximum(1 - steps * [0.03, 0.05], 0)}
@@ -272,7 +283,6 @@ def test_the_page_of_paths_is_drawn(browser: Browser, tmp_path: Path) -> None:
     assert browser.run("return document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 def test_laws_can_be_searched_and_sorted(browser: Browser, tmp_path: Path, width: int) -> None:
     write_laws(LAWS, tmp_path / "laws.html")

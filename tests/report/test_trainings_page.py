@@ -202,14 +202,20 @@ def test_six_long_trainings_are_a_few_megabytes(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").stat().st_size < 3e6
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [420, 1200])
-def test_is_drawn_in_silence(browser: Browser, tmp_path: Path, width: int) -> None:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of networks that were trained."""
     question = Question(samples=40, epochs=450, hidden=8)
     outcomes = [train(question, penalty) for penalty in ("none", "l2:5e-4", "l1:1e-4@proximal")]
-    path = tmp_path / "trainings.html"
+    path = tmp_path_factory.mktemp("page") / "trainings.html"
     write_trainings(outcomes, path, points=make_data(question)[0])
-    browser.open(path, width=width, scheme="dark")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [420, 1200])
+def test_is_drawn_in_silence(browser: Browser, trained: Path, width: int) -> None:
+    browser.open(trained, width=width, scheme="dark")
     assert browser.errors() == []
     assert [url for url in browser.requests() if not url.startswith(OWN_SCHEMES)] == []
     assert len(browser.all("[data-figure^=regions] svg image")) == 3

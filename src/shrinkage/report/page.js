@@ -36,9 +36,9 @@ function painted(value, isColor) {
   );
 }
 
-function axis(own) {
+function axis(own, automargin) {
   const base = {
-    automargin: true,
+    automargin,
     fixedrange: fingers.matches,
     gridcolor: "@grid",
     linecolor: "@rule",
@@ -53,8 +53,10 @@ function axis(own) {
 function layout(plot, small) {
   return painted({
     ...plot.layout,
-    xaxis: axis(plot.layout.xaxis),
-    yaxis: axis(plot.layout.yaxis),
+    xaxis: axis(plot.layout.xaxis, true),
+    // Not "true": a number at the upper end would ask for a margin, and in it no longer need one,
+    // so that plotly draws the figure again and again.
+    yaxis: axis(plot.layout.yaxis, "width"),
     margin: small ? { l: 4, r: 4, t: 6, b: 22 } : { l: 8, r: 8, t: 10, b: 44 },
     font: { family: getComputedStyle(document.body).fontFamily, size: small ? 11 : 12.5, color: "@ink" },
     paper_bgcolor: "rgba(0,0,0,0)",

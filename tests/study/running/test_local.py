@@ -18,8 +18,9 @@ PATIENCE = 1800  # seconds; a slow machine is no failure
 SLEEPER = """
 import os, sys, time
 sys.modules["torch"] = None  # the watch needs none
-from shrinkage.study.running.parent_watch import end_with_parent
-end_with_parent(os.getppid(), os.getcwd())
+from shrinkage.study.running import parent_watch
+parent_watch.HEARTBEAT = 0.02
+parent_watch.end_with_parent(os.getppid(), os.getcwd())
 print(os.getpid(), flush=True)
 time.sleep(600)
 """
@@ -102,8 +103,9 @@ def test_a_trial_that_raises_stops_the_study_and_names_itself(ready, monkeypatch
 def test_a_process_that_is_killed_stops_the_study_in_a_sentence(ready, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "killed_nets.py").write_text(
-        "import os, signal\nimport torch\n"
+        "import os, signal\n"
         f"if os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import torch\n"
         "def build(features, outputs):\n    return torch.nn.Linear(features, outputs)\n"
     )
     study, parts = ready(model="killed_nets:build")
