@@ -40,5 +40,6 @@ def transformers() -> Any:
     package = pytest.importorskip("transformers", reason="transformers is not installed")
     assert package.Trainer
     assert package.GPT2LMHeadModel
-    gc.freeze()  # accelerate collects garbage after each training
+    gc.collect()  # what earlier tests left would stay as well
+    gc.freeze()  # accelerate collects after each training, over all that was imported
     return package
