@@ -49,6 +49,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: each `gc.collect()`, as of accelerate, would go over all of it."""
+    gc.freeze()
+
+
 def pytest_runtest_setup() -> None:
     """One thread of torch a test, also after one that left more: on a busy machine they wait."""
     import torch

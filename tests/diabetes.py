@@ -96,15 +96,15 @@ def fit(
         said = repr(regularizer.bound.host)
     elif how != "loss":
         said = repr(regularizer.attach(optimizer, how=how, scale=scale))
-    slope = slope or least_squares()
+    slope, sizes = slope or least_squares(), [w.numel() for w in parts]
     first_lr = optimizer.param_groups[0]["lr"]
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = first_lr * min(1.0, 2 * (1 - step / steps))
-        gradient = slope(torch.cat([w.detach().ravel() for w in parts]))
-        optimizer.zero_grad()
+        gradient = slope(torch.cat([w.detach().view(-1) for w in parts]))
         if how == "loss":
+            optimizer.zero_grad()
             regularizer.penalty().backward()
-        for w, part in zip(parts, gradient.split([w.numel() for w in parts]), strict=True):
-            w.grad = part.view_as(w) if w.grad is None else w.grad + part.view_as(w)
+        for w, part in zip(parts, torch.split_with_sizes(gradient, sizes), strict=True):
+            w.grad = w.grad + part.view_as(w) if how == "loss" else part.view_as(w)
         optimizer.step()
     return torch.cat([w.detach().ravel() for w in parts]).reshape(shape).numpy(), said

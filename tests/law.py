@@ -374,17 +374,17 @@ class Row:
         return 10 * KINKED if self.case.logistic or self.case.only else KINKED
 
     @property
-    def share(self) -> float:
-        """Of the strength, at the rest: decoupled from it, momentum makes the gradient larger."""
+    def strength(self) -> float:
+        """What is left of it at the rest: decoupled from it, momentum makes the gradient larger."""
         options = OPTIMIZERS[self.optimizer][1]
         if self.how != "decoupled" or "momentum" not in options:
             return 1.0
         return (1 - options["momentum"]) / (1 - options.get("dampening", 0.0))
 
-    def run(self, haste: float = 1.0) -> tuple[float, bool]:
+    def run(self, share: float = 1.0, larger: float = 1.0) -> tuple[float, bool]:
         """The distance, and whether the zeros are the minimum's (where the way promises zeros).
 
-        `haste` is the share of the steps that are taken: most rows need no more than a third.
+        `share` is that of the steps which are taken, at an lr so many times `larger`.
         """
         case = self.case
         slow = 6 if self.tolerance > EXACT or self.optimizer in SLOW else 1
@@ -396,18 +396,18 @@ class Row:
             if "weight_decay" in options:
                 warnings.filterwarnings("ignore", "AdamW has weight_decay")
             w, _ = fit(
-                partial(kind, **options),
+                partial(kind, **{**options, "lr": larger * options["lr"]}),
                 {Joint("a", "b:1"): case.penalty} if case.joint else case.penalty,
                 self.how,
                 model=torch.nn.ParameterDict(parts) if case.joint else None,
                 shape=case.shape,
-                steps=int(haste * slow * case.steps),
+                steps=int(share * slow * case.steps),
                 slope=breast_cancer.logistic() if case.logistic else None,
             )
         if case.solver is None:
             near = 0.0 if self.how == "proximal" else KINKED
-            return violation(case.penalty, w, near, self.share), True
-        target = solved(self.number, self.share)
+            return violation(case.penalty, w, near, self.strength), True
+        target = solved(self.number, self.strength)
         promises = self.how == "proximal" and not isinstance(case.penalty, NuclearNorm)
         right = not promises or bool(((w == 0) == (target == 0)).all())
         return float(np.abs(w - target).max()), right

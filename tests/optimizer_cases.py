@@ -44,9 +44,21 @@ INSIDE: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "shrinkage Adam": (Adam, {"lr": 0.02}),
     "shrinkage Adam amsgrad": (Adam, {"lr": 0.02, "amsgrad": True}),
 }
+# How many times as large lr may be there; most then come to the rest in half the steps.
+LARGER = {
+    **dict.fromkeys(STEADY | INSIDE, 4.0),
+    **dict.fromkeys(("SGD", "shrinkage SGD", "RMSprop"), 2.0),
+    **dict.fromkeys(("RMSprop momentum", "Adadelta"), 1.0),
+}
 
 
 def factory(name: str) -> Factory:
     """The optimizer of that name as a function of its parameters."""
     kind, options = (STEADY | INSIDE)[name]
     return partial(kind, **options)
+
+
+def hasty(name: str) -> Factory:
+    """The same with a larger lr."""
+    make = factory(name)
+    return partial(make, lr=LARGER[name] * make.keywords["lr"])

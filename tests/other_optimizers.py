@@ -49,18 +49,18 @@ CLASSES: dict[str, dict[str, Any]] = {
 }
 
 
-def factory(name: str) -> Factory:
+def factory(name: str, options: dict[str, Any]) -> Factory:
     """The optimizer of that name as a function of its parameters."""
     if name in TIMM:
         create = importlib.import_module("timm.optim").create_optimizer_v2
-        return partial(create, opt=name, weight_decay=0.0, **TIMM[name])
+        return partial(create, opt=name, weight_decay=0.0, **TIMM[name] | options)
     module, _, kind = name.rpartition(".")
-    return partial(getattr(importlib.import_module(module), kind), **CLASSES[name])
+    return partial(getattr(importlib.import_module(module), kind), **CLASSES[name] | options)
 
 
-def distance(name: str, steps: int) -> tuple[float, bool]:
+def distance(name: str, steps: int, **options: Any) -> tuple[float, bool]:
     """How far from the minimum the weights end, and whether their zeros are the minimum's."""
-    make = factory(name)
+    make = factory(name, options)
 
     def quietly(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
         with warnings.catch_warnings():

@@ -1,9 +1,12 @@
 """What the frameworks need before they can be imported."""
 
 import contextlib
+import gc
 import importlib.util
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
@@ -28,3 +31,15 @@ def register_operators() -> None:
 
 
 register_operators()
+
+
+@pytest.fixture(scope="session")
+def transformers() -> Any:
+    """The package with what the tests take from it, which it imports when it is first asked."""
+    pytest.importorskip("accelerate", reason="accelerate is not installed")  # for the Trainer
+    package = pytest.importorskip("transformers", reason="transformers is not installed")
+    assert package.Trainer
+    assert package.GPT2LMHeadModel
+    gc.collect()  # what earlier tests left would stay as well
+    gc.freeze()  # accelerate collects after each training, over all that was imported
+    return package

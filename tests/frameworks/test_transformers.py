@@ -20,12 +20,6 @@ STEPS, LR, LAM = 6, 0.02, 0.003
 SPARSE, ANCHORED = "transformer.h.*", "transformer.wte.weight"
 
 
-@pytest.fixture(scope="module")
-def transformers() -> Any:
-    pytest.importorskip("accelerate", reason="accelerate is not installed")  # for the Trainer
-    return pytest.importorskip("transformers", reason="transformers is not installed")
-
-
 def language_model(transformers: Any, seed: int) -> Any:
     torch.manual_seed(seed)
     shape = {"n_layer": 1, "n_head": 2, "n_embd": 8, "vocab_size": 11, "n_positions": 8}

@@ -22,12 +22,6 @@ SPARSE, ANCHORED = "transformer.h.*", "transformer.wte.weight"
 
 
 @pytest.fixture(scope="module")
-def transformers() -> Any:
-    pytest.importorskip("accelerate", reason="accelerate is not installed")  # for the Trainer
-    return pytest.importorskip("transformers", reason="transformers is not installed")
-
-
-@pytest.fixture(scope="module")
 def callback_of(transformers: Any) -> Any:
     from shrinkage.transformers import RegularizerCallback
 

@@ -16,8 +16,8 @@ from shrinkage import L1, L2, GroupLasso, Penalty
 from shrinkage.torch import Regularizer, collapse, reparametrize
 
 OPTIMIZERS = {
-    "SGD momentum": partial(torch.optim.SGD, lr=0.05, momentum=0.9),
-    "Adam": partial(torch.optim.Adam, lr=0.02),
+    "SGD momentum": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+    "Adam": partial(torch.optim.Adam, lr=0.05),
     "LBFGS": partial(torch.optim.LBFGS, lr=1.0, line_search_fn="strong_wolfe", tolerance_grad=1e-13,
                      tolerance_change=1e-16),
 }  # fmt: skip
@@ -67,7 +67,7 @@ def test_it_equals_the_penalized_minimum(
     optimizer: str, how: str, case: tuple[Penalty, tuple[int, int]]
 ) -> None:
     penalty, shape = case
-    steps = 60 if optimizer == "LBFGS" else 1000
+    steps = 60 if optimizer == "LBFGS" else 500
     found = trained(OPTIMIZERS[optimizer], penalty, how, shape, steps)
     known = GroupLasso(0.17, 1) if isinstance(penalty, GroupLasso) else penalty
     target = minimum(known, shape if shape[0] > 1 else (10,)).reshape(shape)

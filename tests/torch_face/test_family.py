@@ -178,6 +178,7 @@ def test_groups_within_a_reference_are_the_modules_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("torch_operations")  # `fused` has the loop for heads
 def test_the_heads_of_attention_vanish_whole() -> None:
     attention = nn.MultiheadAttention(8, 4, bias=False)
     alive = torch.tensor([True, False, True, True]).repeat_interleave(2)  # heads of size 2

@@ -115,11 +115,11 @@ def written_out(penalty: Penalty, w: np.ndarray) -> float:
 def trained(penalty: Penalty, logistic: bool, size: int) -> np.ndarray:
     """Weights under Adam, once for all libraries that have the objective."""
     weights, _ = diabetes.fit(
-        partial(torch.optim.Adam, lr=0.1 if logistic else 0.02),
+        partial(torch.optim.Adam, lr=0.1 if logistic else 0.08),
         penalty,
         "proximal",
         shape=(size,),
-        steps=800 if logistic else 600,
+        steps=800 if logistic else 350,
         slope=breast_cancer.logistic() if logistic else None,
     )
     return weights

@@ -101,7 +101,7 @@ def test_what_becomes_zero_is_worth_least_in_the_optimizers_metric(name: str) ->
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [*((name, torch.float32) for name in MAKES), ("SGD", torch.float64), ("Adam", torch.float64)],
+    [*((name, torch.float32) for name in MAKES if name != "SGD"), ("SGD", torch.float64)],
 )
 def test_compiled_loops_choose_the_same(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
