@@ -190,14 +190,14 @@ def test_rows_of_any_size_pull_as_by_torch_operations(size: float, kind: type[An
 
 @pytest.mark.parametrize(
     ("how", "groups", "kind", "dtype"),  # the type in which other tests compile the loop
-    [
+    [  # where no other does, it is plain Python: what it adds to an update is in the rest
         ("proximal", "out", SGD, torch.float32),
         ("proximal", "in", SGD, torch.float32),
         ("proximal", "out", Adam, torch.float32),
         ("proximal", "in", Adam, torch.float32),
         ("coupled", "out", Adam, torch.float64),
-        ("coupled", "in", SGD, torch.float32),
         ("coupled", "in", Adam, torch.float64),
+        ("coupled", "in", SGD, torch.float32),
         ("decoupled", "out", SGD, torch.float64),
         ("decoupled", "out", Adam, torch.float64),
         ("decoupled", "in", SGD, torch.float64),
@@ -210,7 +210,9 @@ def test_one_nan_makes_its_whole_group_nan(
     start = START.to(dtype, copy=True)
     start[0, 1] = math.nan
     penalty = GroupLasso(1e-2, groups=groups)
-    mine = stepped(kind, start, penalty, how)
+    is_plain = (how, kind, groups) in (("coupled", SGD, "in"), ("decoupled", Adam, "out"))
+    with plain_loops() if is_plain and not FULL else nullcontext():
+        mine = stepped(kind, start, penalty, how)
     with torch_operations():
         other = stepped(kind, start, penalty, how)
     assert mine.isnan().sum() == (3 if groups == "out" else 2)
@@ -238,7 +240,7 @@ def test_an_infinite_weight_stays_what_torch_operations_make_of_it(
 
 
 @pytest.mark.parametrize("lr", [0.1, 0.0])
-@pytest.mark.parametrize(("groups", "kind"), [("out", Adam), ("in", SGD)])
+@pytest.mark.parametrize(("groups", "kind"), [("in", Adam), ("out", SGD)])
 def test_a_denormal_group_is_pulled_no_farther_than_its_gradient(
     kind: type[Any], groups: str, lr: float
 ) -> None:
