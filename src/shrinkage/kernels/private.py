@@ -91,7 +91,7 @@ def _make_passes() -> Any:
     """The passes of Numba that loops and the scalar forms of one's own may need.
 
     Left out are those for blocks of `with`, for operations on whole arrays and for parallel loops,
-    and the analysis of the code again after each pass.
+    and, after each pass, the analysis of the code again and a report of all types to listeners.
     """
     from numba.core import typed_passes as typed
     from numba.core import untyped_passes as untyped
@@ -99,6 +99,12 @@ def _make_passes() -> Any:
 
     class Passes(PassManager):  # type: ignore[misc]
         _ENFORCING = False
+
+        def _runPass(self, index: int, one: Any, state: Any) -> None:  # noqa: N802
+            one.analysis = self._analysis
+            one.run_initialization(state)
+            one.run_pass(state)
+            one.run_finalizer(state)
 
     passes = Passes("loop")
     for one in (

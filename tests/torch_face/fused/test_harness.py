@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from contextlib import nullcontext
 from itertools import cycle, product
 from typing import Any
 
@@ -28,6 +29,7 @@ from torch.testing._internal.common_optimizers import (
 )
 
 from grid import FULL
+from plain_loops import plain_loops
 from shrinkage import L1
 from shrinkage.torch import SGD, Adam
 
@@ -122,11 +124,15 @@ def test_every_row_equals_torch(kind: Any) -> None:
 
 @each_kind
 def test_every_way_of_a_row_is_the_same(kind: Any) -> None:
-    """One pass, torch's loop, its foreach and its fused step, with a penalty."""
+    """One pass, torch's loop, its foreach and its fused step, with a penalty.
+
+    The loops of these rows are compiled for the prox here, and for all ways in test_parity.py.
+    """
     for row in INFOS[kind].optim_inputs_func(device="cpu", dtype=torch.float64):
         for how in ("coupled", "decoupled", "proximal"):
             options = {**row.kwargs, "penalty": L1(1e-2), "how": how}
-            expected = run(kind, options)[:2]
+            with nullcontext() if how == "proximal" or FULL else plain_loops():
+                expected = run(kind, options)[:2]
             results = [
                 in_gaps(kind, {**options, **way})
                 for way in ({"foreach": False}, {"foreach": True}, {"fused": True})
@@ -223,18 +229,24 @@ def test_complex_parameters_are_pairs_of_real_ones(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"),
-    [  # of state no tensor, one, two and three
-        (SGD, {"penalty": L1(1e-3)}),
-        (SGD, {"penalty": L1(1e-3), "momentum": 0.9}),
-        (Adam, {"penalty": L1(1e-3)}),
-        (Adam, {"penalty": L1(1e-3), "amsgrad": True}),
-        (SGD, {"momentum": 0.9}),
-        (Adam, {}),
+    ("kind", "options", "is_plain"),
+    [  # of state no tensor, one, two and three; compiled is what other tests compile
+        (SGD, {"penalty": L1(1e-3)}, True),
+        (SGD, {"penalty": L1(1e-3), "momentum": 0.9}, False),
+        (Adam, {"penalty": L1(1e-3)}, False),
+        (Adam, {"penalty": L1(1e-3), "amsgrad": True}, True),
+        (SGD, {"momentum": 0.9}, True),
+        (Adam, {}, True),
     ],
     ids=str,
 )
-def test_types_may_be_mixed(kind: Any, options: dict[str, Any]) -> None:
+def test_types_may_be_mixed(kind: Any, options: dict[str, Any], is_plain: bool) -> None:
+    with plain_loops() if is_plain and not FULL else nullcontext():
+        mix_types(kind, options)
+
+
+def mix_types(kind: Any, options: dict[str, Any]) -> None:
+    """Parameters of four types in one optimizer, and each in one of its own."""
     for way in ({"foreach": False}, {"foreach": True}, {"fused": True}):
         given = {"lr": 0.1, **options, **way}
         types = torch.float64, torch.float32, torch.bfloat16, torch.float16

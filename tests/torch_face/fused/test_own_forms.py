@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from grid import FULL
 from plain_loops import plain_loops
 from shrinkage import L1, Penalty, Traits
 from shrinkage.penalties.scalars import ScalarForm
@@ -77,8 +78,12 @@ def step_attached(kind: Any, penalty: Penalty, how: str, start: float, **options
 def test_a_prox_that_is_no_bound_moves_by_twice_the_learning_rate_at_most(
     penalty: Penalty,
 ) -> None:
-    """A gradient of 1e-3 makes Adam's own step 10, so the prox alone would go all the way to 0."""
-    after, report = step_inside(Adam, penalty, "proximal", -5.0, lr=0.01)
+    """A gradient of 1e-3 makes Adam's own step 10, so the prox alone would go all the way to 0.
+
+    The line that caps the penalty of one's own is compiled in SGD below, where the cap is infinite.
+    """
+    with nullcontext() if isinstance(penalty, L1) or FULL else plain_loops():
+        after, report = step_inside(Adam, penalty, "proximal", -5.0, lr=0.01)
     assert len(report.in_one_pass) == 1
     assert after == pytest.approx(-5.0 + 0.01 + 2 * 0.01, abs=1e-6)
 

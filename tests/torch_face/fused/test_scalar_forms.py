@@ -13,6 +13,7 @@ from numba import njit
 
 from cases import CASES
 from shrinkage import L0, L1, MCP, SCAD, CappedL1, Penalty
+from shrinkage.kernels.jit import LOOP_OPTIONS
 from shrinkage.kernels.scalar_forms import ScalarForm, scalar_form_of, signed
 
 PENALTIES: list[Penalty] = [
@@ -38,17 +39,17 @@ def proxes(formula: ScalarForm) -> Any:
     prox, modulus = formula.prox, formula.modulus
     is_sure, choice = formula.is_sure, formula.choice
 
-    @njit(error_model="numpy")
+    @njit(**LOOP_OPTIONS, no_cfunc_wrapper=True)
     def direct(z, s, a, b, out):
         for i in range(z.size):
             out[i] = prox(z[i], s, a, b)
 
-    @njit(error_model="numpy")
+    @njit(**LOOP_OPTIONS, no_cfunc_wrapper=True)
     def by_modulus(z, s, a, b, out):
         for i in range(z.size):
             out[i] = signed(z[i], modulus(abs(z[i]), s, a, b))
 
-    @njit(error_model="numpy")
+    @njit(**LOOP_OPTIONS, no_cfunc_wrapper=True)
     def chosen(z, s, a, b, out):
         for i in range(z.size):
             u = modulus(abs(z[i]), s, a, b)
@@ -61,7 +62,7 @@ def proxes(formula: ScalarForm) -> Any:
 def gradients(formula: ScalarForm) -> Any:
     gradient = formula.gradient
 
-    @njit(error_model="numpy")
+    @njit(**LOOP_OPTIONS, no_cfunc_wrapper=True)
     def run(w, a, b, out):
         for i in range(w.size):
             out[i] = gradient(w[i], a, b)

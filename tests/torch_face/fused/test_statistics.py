@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import astuple
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import fused_twins as twins
+from grid import FULL
+from plain_loops import plain_loops
 from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LInf, Penalty
 from shrinkage.kernels import threads
 from shrinkage.torch import SGD, Adam, Regularizer
@@ -29,7 +32,7 @@ SHAPES = {"matrix": (6, 5), "vector": (7,), "kernels": (4, 3, 2, 2)}
     ("penalty", "kind", "options"),
     [
         (L1(0.3), *ADAM),
-        (L2(0.3), *MOMENTUM),
+        (L2(0.3), *ADAM),
         (ElasticNet(0.3), *MOMENTUM),
         (GroupLasso(0.4), *MOMENTUM),
         (MCP(0.3), *ADAM),
@@ -231,9 +234,10 @@ def test_all_seven_by_hand(
     [("l1", *MOMENTUM), ("elastic", *MOMENTUM), ("rows", *ADAM), ("columns", *ADAM)],
 )
 def test_of_16_bits(name: str, kind: Any, options: dict[str, Any]) -> None:
-    """Of the weights as they were rounded."""
+    """Of the weights as they were rounded; plain Python where no other test compiles the loop."""
     model = twins.parameters({"w": (6, 80)}, torch.bfloat16)
-    optimizer, _ = trained(kind, options, name, model)
+    with plain_loops() if name in ("elastic", "columns") and not FULL else nullcontext():
+        optimizer, _ = trained(kind, options, name, model)
     assert twins.served(optimizer) == 1
     found = optimizer.statistics()
     # Sums are in float32 within a chunk, and so is the value of what goes torch's way.
