@@ -35,14 +35,19 @@ TO_GATHER = -1.0  # a share that marks a group to be gathered
 
 def make_adaptive_shrinkage(kind: Kind) -> Loop:
     """The function that shrinks a block, returns its sums, and writes Σw² of its columns."""
-    # Where the variances stand in the state of each update.
-    place = {Update.ADAM: 1, Update.AMSGRAD: 2, Update.NONE_IN_METRIC: 0}[kind.update]
+    makes_step, has_amsgrad = kind.update.makes_step, kind.update is Update.AMSGRAD
+
+    @jitable
+    def variances_of(state):
+        if has_amsgrad:
+            return state[2]
+        return state[1] if makes_step else state[0]
 
     @jitable
     def shrink(block, stored, state, column_sums, width, p):
         real, squares = block[0].dtype.type, column_sums[0]
         _, rows, span, begin = stored
-        variances = state[place], rows, span, begin
+        variances = variances_of(state), rows, span, begin
         numbers = real(p.lr), real(1.0 / p.root2), real(p.eps)
         if not real(p.factor * p.b) * real(p.lr) > real(0.0):  # nothing shrinks without a penalty
             return measure_block(block, squares)
