@@ -26,7 +26,7 @@ from shrinkage.kernels.column_sums import (
     update_maxima,
 )
 from shrinkage.kernels.group_columns_adaptive import make_adaptive_shrinkage
-from shrinkage.kernels.group_root import decay_rate
+from shrinkage.kernels.group_root import choose_threshold, decay_rate
 from shrinkage.kernels.intrinsics import CHUNK, fill, load, part, round_to, widen
 from shrinkage.kernels.jit import Loop, jitable, tight
 from shrinkage.kernels.kind import How, Kind
@@ -45,9 +45,8 @@ from shrinkage.kernels.reductions import (
 def make_column_loop(kind: Kind) -> Loop:
     """Update, shrink and sum a block of columns at a time."""
     is_coupled, half = kind.how == How.COUPLED, kind.is_half
-    step_rows = make_block_update(kind)
-    in_metric = kind.has_adaptive_prox
-    shrink = make_adaptive_shrinkage(kind) if in_metric else choose_column_shrinkage(kind.how)
+    step_rows, in_metric = make_block_update(kind), kind.has_adaptive_prox
+    shrink = make_adaptive_shrinkage(kind) if in_metric else make_even_shrinkage(kind.how)
 
     @jitable
     def run(weights, gradients, state, p, piece):
@@ -151,47 +150,35 @@ def join_gradient(gradients, w, shares, sign, total_gradient):
         total_gradient[j] = load(gradients, j) + direction * (shares[j] * w[j])
 
 
-def choose_column_shrinkage(how: How) -> Loop:
-    """The function that shrinks a block, returns its sums, and writes Σw² of its columns."""
-    if how == How.COUPLED:
-        return only_measure
-    return shrink_proximal if how == How.PROXIMAL else shrink_decoupled
+def make_even_shrinkage(how: How) -> Loop:
+    """The function that shrinks the columns of a block by a number t.
 
+    It returns the sums of the block, and writes Σw² of its columns.
+    """
+    threshold = choose_threshold(how)
 
-@jitable
-def only_measure(block, stored, state, column_sums, width, p):
-    return measure_block(block, column_sums[0])
+    @jitable
+    def shrink(block, stored, state, column_sums, width, p):
+        """w·max(1 − t/‖w‖, 0), where each column loses the share min(t/‖w‖, 1)."""
+        t, squares = threshold(p), column_sums[0]
+        if not t > 0.0:
+            return measure_block(block, squares)
+        size, rows = squares.size, block[1]
+        shares, partial = np.empty(size, block[0].dtype), np.zeros(size, block[0].dtype)
+        join_neighbours(squares, width)
+        for j in range(size):
+            norm = math.sqrt(squares[j])
+            # A column whose norm is at most t becomes 0.
+            shares[j] = 1.0 if norm <= t else t / norm
+        fill(squares, 0.0)
+        measured = 0.0, 0.0, 0.0
+        for r in range(rows):
+            measured = join_sums(measured, scale_row(row_part(block, r, 0, size), shares, partial))
+            if r % FLUSH == FLUSH - 1 or r == rows - 1:
+                flush(partial, squares)
+        return measured
 
-
-@jitable
-def shrink_proximal(block, stored, state, column_sums, width, p):
-    return shrink_evenly(block, column_sums[0], width, p.factor * p.step * p.b)
-
-
-@jitable
-def shrink_decoupled(block, stored, state, column_sums, width, p):
-    return shrink_evenly(block, column_sums[0], width, p.factor * p.b)
-
-
-@jitable
-def shrink_evenly(block, squares, width, t):
-    """w·max(1 − t/‖w‖, 0), where each column loses the share min(t/‖w‖, 1)."""
-    if not t > 0.0:
-        return measure_block(block, squares)
-    size, rows = squares.size, block[1]
-    shares, partial = np.empty(size, block[0].dtype), np.zeros(size, block[0].dtype)
-    join_neighbours(squares, width)
-    for j in range(size):
-        norm = math.sqrt(squares[j])
-        # A column whose norm is at most t becomes 0.
-        shares[j] = 1.0 if norm <= t else t / norm
-    fill(squares, 0.0)
-    measured = 0.0, 0.0, 0.0
-    for r in range(rows):
-        measured = join_sums(measured, scale_row(row_part(block, r, 0, size), shares, partial))
-        if r % FLUSH == FLUSH - 1 or r == rows - 1:
-            flush(partial, squares)
-    return measured
+    return shrink
 
 
 @tight

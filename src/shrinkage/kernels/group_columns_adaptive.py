@@ -19,7 +19,7 @@ from shrinkage.kernels.column_sums import (
     measure_block,
     row_part,
 )
-from shrinkage.kernels.group_root import is_root, is_small_cost, largest, small_loss
+from shrinkage.kernels.group_root import largest, locate_root, small_loss
 from shrinkage.kernels.group_rows import shrink_in_metric
 from shrinkage.kernels.intrinsics import copy, fill, part
 from shrinkage.kernels.jit import Loop, jitable, tight
@@ -48,8 +48,7 @@ def make_adaptive_shrinkage(kind: Kind) -> Loop:
         real, squares = block[0].dtype.type, column_sums[0]
         _, rows, span, begin = stored
         variances = variances_of(state), rows, span, begin
-        rate = p.lr if makes_step else p.step
-        numbers = real(rate), real(1.0 / p.root2), real(p.eps)
+        numbers = real(p.lr), real(1.0 / p.root2), real(p.eps)
         if not real(p.factor * p.b) * real(p.lr) > real(0.0):  # nothing shrinks without a penalty
             return measure_block(block, squares)
         join_neighbours(squares, width)
@@ -69,20 +68,14 @@ def compute_shares(shares, column_sums, width, strength, limit):
     none_to_gather = True
     for low in range(0, shares.size, width):
         # A column of zeros loses nothing; with its share 0, `scale_row` skips 0·inf.
-        size, share = math.sqrt(squares[low]), 0.0
-        if size != 0.0:
-            mean = strength * weighted[low] / squares[low]
-            max_cost = strength * largest(part(max_steps, low, width))
-            max_move, theta = strength * largest(part(max_moves, low, width)), size - mean
-            is_known = is_root(size, mean, max_cost, shares.itemsize)
-            if (
-                is_known
-                and is_small_cost(size, max_cost, shares.itemsize)
-                and max_move <= limit * theta
-            ):
-                share = strength / theta
-            else:
-                share, none_to_gather = TO_GATHER, False
+        share = 0.0
+        if squares[low] != 0.0:
+            max_step = largest(part(max_steps, low, width))
+            max_move = largest(part(max_moves, low, width))
+            moments = squares[low], weighted[low], max_step, max_move
+            size, mean, _, is_slight = locate_root(moments, strength, limit, shares.itemsize)
+            share = strength / (size - mean) if is_slight else TO_GATHER
+            none_to_gather = none_to_gather and is_slight
         fill(part(shares, low, width), shares.dtype.type(share))
     return none_to_gather
 

@@ -6,7 +6,7 @@ is concave and increasing, the first step of Newton's method on 1/√S = 1 lands
 any start, and the iterates then increase to it. The start is ‖z‖ − c̄, where c̄ is the mean of c
 weighted by z²: it is below the root by at most 3/2·σ²/‖z‖, with σ² the variance of c under the same
 weights. A relative error of θ changes a weight by the share c/θ of it, so the start is already
-accurate enough where c is small (`is_root`).
+accurate enough where c is small (`locate_root`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import math
 import numpy as np
 
 from shrinkage.kernels.intrinsics import add, bits, number, part, reciprocal
-from shrinkage.kernels.jit import jitable, tight
+from shrinkage.kernels.jit import Loop, jitable, tight
+from shrinkage.kernels.kind import How
 
 NEWTON_STEPS = 60  # an upper limit; the iteration mostly stops after two
 FAR_STEP = 1e4  # θ is multiplied by it where sums of float32 overflow
@@ -39,6 +40,19 @@ def decay_rate(size, strength):
     return 0.0 if size * 1e37 <= strength else strength / size
 
 
+def choose_threshold(how: How) -> Loop:
+    """The function that computes by how much the norm of a group shrinks after the update."""
+    is_proximal, is_coupled = how == How.PROXIMAL, how == How.COUPLED
+
+    @jitable
+    def threshold(p):
+        if is_coupled:
+            return 0.0
+        return p.factor * p.step * p.b if is_proximal else p.factor * p.b
+
+    return threshold
+
+
 @tight
 def sum_squares(weights):
     total = weights.dtype.type(0.0)
@@ -58,23 +72,27 @@ def norm_from_squares(weights, squares):
 
 
 @jitable
-def is_root(size, mean, top, itemsize):
-    """Whether ‖z‖ − c̄ is θ to the precision of the weights; `top` is the largest c, σ² ≤ c̄·top."""
+def locate_root(moments, strength, limit, itemsize):
+    """‖z‖ and c̄; whether θ = ‖z‖ − c̄ is known; and whether `small_loss` may be taken by it.
+
+    The moments are Σz², Σs·z², the largest step s and the largest s·|z|. θ is known where it is
+    right to the precision of the weights, by σ² ≤ c̄·top with the largest cost `top`.
+    """
+    squares, weighted, max_step, max_move = moments
+    size, mean, top = math.sqrt(squares), strength * weighted / squares, strength * max_step
     share = top / size
-    least, near = (1e-75, 5e-17) if itemsize == 8 else (1e-8, 3e-8)
+    least, near, small = (1e-75, 5e-17, 5e-6) if itemsize == 8 else (1e-8, 3e-8, 4e-3)
     is_sound = size > least and (mean > 0.0 or top == 0.0)  # sums that did not vanish
-    return is_sound and share <= 0.1 and 3.0 * mean * share * share <= near * size
-
-
-@jitable
-def is_small_cost(size, top, itemsize):
-    """Whether c/(θ + c) = r − r² + r³ to the last place of a weight, with r = c/θ."""
-    return top <= size * (5e-6 if itemsize == 8 else 4e-3)
+    is_known = is_sound and share <= 0.1 and 3.0 * mean * share * share <= near * size
+    # Then c/(θ + c) = r − r² + r³ to the last place of a weight, with r = c/θ.
+    is_small = top <= size * small
+    is_near = strength * max_move <= limit * (size - mean)
+    return size, mean, is_known, is_known and is_small and is_near
 
 
 @jitable
 def small_loss(c, inverse):
-    """c/(θ + c) by r − r² + r³ with r = c/θ, where `is_small_cost`."""
+    """c/(θ + c) by r − r² + r³ with r = c/θ, where `locate_root` allows it."""
     r = c * inverse
     return r - r * r * (type(r)(1.0) - r)
 

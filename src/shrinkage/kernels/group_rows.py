@@ -12,10 +12,10 @@ import numpy as np
 from shrinkage.kernels.group_root import (
     BLOCK,
     MAX_COST,
+    choose_threshold,
     decay_rate,
-    is_root,
-    is_small_cost,
     largest,
+    locate_root,
     norm,
     norm_from_squares,
     root,
@@ -51,28 +51,19 @@ from shrinkage.kernels.scalar_forms import below
 
 def make_row_loop(kind: Kind) -> Loop:
     """Update, shrink and sum one row at a time."""
-    step_rows = make_stretch_loop(kind)
-
-    @jitable
-    def run(weights, gradients, state, p, piece):
-        return step_rows(weights, gradients, state, p, p.width, p.width)
-
-    return run
-
-
-def make_stretch_loop(kind: Kind) -> Loop:
-    """The same for groups of `width` contiguous entries, the first of which are `pitch` apart."""
-    update, shrink = make_update(kind), choose_row_shrinkage(kind)
     is_coupled, in_metric, half = kind.how == How.COUPLED, kind.has_adaptive_prox, kind.is_half
+    update = make_update(kind)
+    shrink = shrink_in_metric if in_metric else make_even_shrinkage(kind.how)
     join, nothing = (join_moments, ZERO_MOMENTS) if in_metric else (join_sums, ZERO_SUMS)
 
     @jitable
-    def run(weights, gradients, state, p, width, pitch):
+    def run(weights, gradients, state, p, piece):
         first, second, third = state
+        width = p.width
         steps = np.empty(width if in_metric else CHUNK, first.dtype)
         wide = np.empty(width if half else 0, first.dtype)
         sums = ZERO_PIECE_SUMS
-        for begin in range(0, weights.size, pitch):
+        for begin in range(0, weights.size, width):
             row = part(weights, begin, width)
             w = wide if half else row
             if half:
@@ -92,21 +83,11 @@ def make_stretch_loop(kind: Kind) -> Loop:
                 round_to(row, w)
                 measured = measure_in_blocks(w)
             is_dead = measured[2] == width
-            sums = add_group(
-                sums, measured, 0.0 if is_dead else norm_from_squares(w, measured[1]), is_dead
-            )
+            size = 0.0 if is_dead else norm_from_squares(w, measured[1])
+            sums = add_group(sums, measured, size, is_dead)
         return sums
 
     return run
-
-
-def choose_row_shrinkage(kind: Kind) -> Loop:
-    """The function that shrinks one row, given its sums or moments, and returns its new sums."""
-    if kind.has_adaptive_prox:
-        return shrink_in_metric
-    if kind.how == How.COUPLED:
-        return only_measure
-    return shrink_proximal if kind.how == How.PROXIMAL else shrink_decoupled
 
 
 @jitable
@@ -117,36 +98,28 @@ def measure_in_blocks(weights):
     return measured
 
 
-@jitable
-def only_measure(weights, steps, p, measured):
-    return measured
+def make_even_shrinkage(how: How) -> Loop:
+    """The function that shrinks one row by a number t, given its sums, and returns its new sums."""
+    threshold = choose_threshold(how)
 
-
-@jitable
-def shrink_proximal(weights, steps, p, measured):
-    return shrink_evenly(weights, p.factor * p.step * p.b, measured)
-
-
-@jitable
-def shrink_decoupled(weights, steps, p, measured):
-    return shrink_evenly(weights, p.factor * p.b, measured)
-
-
-@jitable
-def shrink_evenly(weights, t, measured):
-    """w·max(1 − t/‖w‖, 0); t = 0 leaves w as it is, and NaN stays NaN."""
-    if not t > 0.0:
+    @jitable
+    def shrink(weights, steps, p, measured):
+        """w·max(1 − t/‖w‖, 0); t = 0 leaves w as it is, and NaN stays NaN."""
+        t = threshold(p)
+        if not t > 0.0:
+            return measured
+        # A row of exact zeros has the norm 0 exactly.
+        size = 0.0 if measured[2] == weights.size else norm_from_squares(weights, measured[1])
+        if size <= t:
+            fill(weights, weights.dtype.type(0.0))
+            return 0.0, 0.0, float(weights.size)
+        measured = 0.0, 0.0, 0.0
+        for at in range(0, weights.size, BLOCK):
+            count = min(BLOCK, weights.size - at)
+            measured = join_sums(measured, scale_row(part(weights, at, count), t / size))
         return measured
-    # A row of exact zeros has the norm 0 exactly.
-    size = 0.0 if measured[2] == weights.size else norm_from_squares(weights, measured[1])
-    if size <= t:
-        fill(weights, weights.dtype.type(0.0))
-        return 0.0, 0.0, float(weights.size)
-    measured = 0.0, 0.0, 0.0
-    for at in range(0, weights.size, BLOCK):
-        count = min(BLOCK, weights.size - at)
-        measured = join_sums(measured, scale_row(part(weights, at, count), t / size))
-    return measured
+
+    return shrink
 
 
 @tight
@@ -167,7 +140,7 @@ def shrink_in_metric(weights, steps, p, moments):
     strength, limit = p.factor * p.b, kind(p.limit)
     if not kind(strength) * kind(p.lr) > kind(0.0):
         return measure_in_blocks(weights)
-    squares, weighted, max_cost, max_move = moments
+    squares = moments[0]
     if squares != squares:  # one weight is NaN, so the norm is NaN
         fill(weights, kind(math.nan))
         return measure_in_blocks(weights)
@@ -175,12 +148,9 @@ def shrink_in_metric(weights, steps, p, moments):
     lower, upper = (1e-200, 1e200) if weights.itemsize == 8 else (1e-25, 1e25)
     if not (squares > lower and squares < upper):
         return shrink_extreme(weights, steps, kind(strength), limit)
-    size, mean, max_cost = math.sqrt(squares), strength * weighted / squares, strength * max_cost
-    # The first iterate of Newton: ‖z‖ less the mean of c, weighted by z² (see group_root).
+    size, mean, is_known, is_slight = locate_root(moments, strength, limit, weights.itemsize)
     theta = size - mean
-    is_known = is_root(size, mean, max_cost, weights.itemsize)
-    is_near = strength * max_move <= limit * theta
-    if is_known and is_near and is_small_cost(size, max_cost, weights.itemsize):
+    if is_slight:
         return shrink_slightly(weights, steps, kind(strength / theta))
     for i in range(weights.size):
         # `steps` now holds the costs c = s·B.
@@ -215,27 +185,18 @@ def shrink_extreme(weights, steps, strength, limit):
 def move_towards(weights, costs, theta, limit):
     """Move a row to its prox at θ, or to 0 where θ is 0, no entry by more than `limit`."""
     kind = weights.dtype.type
+    measured, max_move = (0.0, 0.0, 0.0), kind(0.0)
     if theta == kind(0.0):
-        max_move = kind(largest(weights))
-        if max_move > limit:
-            copy(weights, costs)
-            fill(weights, kind(0.0))
-            return cap_row_move(weights, costs, limit / max_move)
+        measured, max_move = (0.0, 0.0, float(weights.size)), kind(largest(weights))
+        copy(weights, costs)
         fill(weights, kind(0.0))
-        return 0.0, 0.0, float(weights.size)
-    return move_within(weights, costs, theta, limit)
-
-
-@jitable
-def move_within(weights, costs, theta, limit):
-    """Move a row to its prox at θ > 0, no entry by more than `limit`; return its sums."""
-    measured, max_move = (0.0, 0.0, 0.0), weights.dtype.type(0.0)
-    for at in range(0, weights.size, BLOCK):
-        size = min(BLOCK, weights.size - at)
-        w, c = part(weights, at, size), part(costs, at, size)
-        sums_of_chunk, upper = move_to_root(w, c, theta)
-        measured = join_sums(measured, sums_of_chunk)
-        max_move = max(max_move, upper)
+    else:
+        for at in range(0, weights.size, BLOCK):
+            size = min(BLOCK, weights.size - at)
+            w, c = part(weights, at, size), part(costs, at, size)
+            sums_of_chunk, longest = move_to_root(w, c, theta)
+            measured = join_sums(measured, sums_of_chunk)
+            max_move = max(max_move, longest)
     return cap_row_move(weights, costs, limit / max_move) if max_move > limit else measured
 
 
@@ -277,9 +238,9 @@ def shrink_chunk_slightly(weights, steps, inverse):
 
 
 @jitable
-def cap_row_move(weights, moments, share):
+def cap_row_move(weights, before, share):
     """Go only that share of the way from `before`; return the sums."""
     for i in range(weights.size):
         # All entries stop at the same share of the way, so the row keeps its direction.
-        weights[i] = moments[i] - (moments[i] - weights[i]) * share
+        weights[i] = before[i] - (before[i] - weights[i]) * share
     return measure_in_blocks(weights)

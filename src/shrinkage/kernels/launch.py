@@ -24,20 +24,14 @@ from shrinkage.kernels.reductions import ZERO_PIECE_SUMS, add_chunk
 @cache
 def compile_loop(kind: Kind) -> Work:
     """Compile a loop that steps pieces of a job until none is left."""
-    return compile_job(loop_over_pieces(*choose_run(kind), kind), kind.text)
+    return compile_job(loop_over_pieces(kind), kind.text)
 
 
-def choose_run(kind: Kind) -> tuple[Loop, bool]:
-    """The function that steps one piece, and whether it takes the whole parameter."""
-    if kind.groups == Groups.COLUMNS:
-        return make_column_loop(kind), True
-    if kind.groups == Groups.ROWS:
-        return make_row_loop(kind), False
-    return make_chunk_loop(kind), False
-
-
-def loop_over_pieces(run: Loop, takes_whole: bool, kind: Kind) -> Loop:
+def loop_over_pieces(kind: Kind) -> Loop:
     """Call ``run(weights, gradients, state, p, piece)`` for each piece and store its sums."""
+    makers = {Groups.ROWS: make_row_loop, Groups.COLUMNS: make_column_loop}
+    run = makers.get(kind.groups, make_chunk_loop)(kind)
+    takes_whole = kind.groups == Groups.COLUMNS  # the parameter, and not a piece of it
     stored = LIKE[kind.dtype]
     wide = LIKE["float32" if kind.is_half else kind.dtype]  # of the state, and of what is computed
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from shrinkage.kernels import threads
 from shrinkage.kernels.intrinsics import CHUNK, bits, memory, next_piece
-from shrinkage.kernels.jit import Work, compile_job, tight
+from shrinkage.kernels.jit import Loop, Work, compile_job, tight
 from shrinkage.kernels.records import LIKE, Vector
 
 PIECE = 1 << 19  # entries: each piece has a histogram of its own
@@ -87,18 +87,17 @@ def _run(work: Work, worth: Worth, thread_count: int, **fields: int) -> None:
     threads.run(work, job.ctypes.data, min(thread_count, max(pieces, 1)))
 
 
-@tight
-def write_keys(keys, w, v, a, b):
-    """The bits of w²·(a·√v + b) without a sign, so that NaN is above all numbers."""
-    for i in range(keys.size):
-        keys[i] = bits(np.float32(w[i] * w[i] * (a * np.sqrt(v[i]) + b))) & np.int32(0x7FFFFFFF)
+def make_keys(has_variances: bool) -> Loop:
+    """The loop that writes the bits of w²·(a·√v + b), or of w²·b where there is no v."""
 
+    @tight
+    def write_keys(keys, w, v, a, b):
+        for i in range(keys.size):
+            scale = a * np.sqrt(v[i]) + b if has_variances else b
+            # Without a sign, so that NaN is above all numbers.
+            keys[i] = bits(np.float32(w[i] * w[i] * scale)) & np.int32(0x7FFFFFFF)
 
-@tight
-def write_keys_of_squares(keys, w, v, a, b):
-    """The same where a is 0."""
-    for i in range(keys.size):
-        keys[i] = bits(np.float32(w[i] * w[i] * b)) & np.int32(0x7FFFFFFF)
+    return write_keys
 
 
 @tight
@@ -111,7 +110,7 @@ def zero_below(w, keys, least):
 @cache
 def compile_count(dtype: str, has_variances: bool) -> Work:
     """Compile a loop that counts the entries of each bin."""
-    like, write = LIKE[dtype], write_keys if has_variances else write_keys_of_squares
+    like, write = LIKE[dtype], make_keys(has_variances)
 
     def count(address):
         job = memory(address, 1, JOBS)[0]
@@ -137,7 +136,7 @@ def compile_count(dtype: str, has_variances: bool) -> Work:
 @cache
 def compile_cut(dtype: str, has_variances: bool) -> Work:
     """Compile a loop that sets entries below a bin to 0 and collects those in it."""
-    like, write = LIKE[dtype], write_keys if has_variances else write_keys_of_squares
+    like, write = LIKE[dtype], make_keys(has_variances)
 
     def cut(address):
         job = memory(address, 1, JOBS)[0]

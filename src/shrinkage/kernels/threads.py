@@ -53,10 +53,13 @@ def openmp() -> Callable[[int, int, int, int], Any] | None:
 
 
 def _run_by_executor(work: Work, job: int, count: int) -> None:
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shrinkage")
     helpers: list[Future[None]] = []
     # Python may be ending, or no thread be available: then the others take all pieces.
     with suppress(RuntimeError):
-        helpers.extend(_get_executor().submit(work, job) for _ in range(count - 1))
+        helpers.extend(_executor.submit(work, job) for _ in range(count - 1))
     try:
         work(job)
     finally:
@@ -76,13 +79,6 @@ def _wait_for(helpers: list[Future[None]]) -> None:
             stopped = stopped or helper.exception()
     if stopped is not None:
         raise stopped
-
-
-def _get_executor() -> ThreadPoolExecutor:
-    global _executor
-    if _executor is None:
-        _executor = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="shrinkage")
-    return _executor
 
 
 def _forget_threads() -> None:

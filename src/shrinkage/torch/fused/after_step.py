@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shrinkage.kernels.kind import Update
-from shrinkage.kernels.plan import plan_kernel
 from shrinkage.torch.binding.bindings import Binding, SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.facts import own_step
@@ -22,7 +21,7 @@ from shrinkage.torch.fused import adam
 from shrinkage.torch.fused.engine import Engine
 from shrinkage.torch.fused.parameters import Entry, is_plain
 from shrinkage.torch.fused.report import EngineReport
-from shrinkage.torch.fused.rule import State, UpdateRule, leave_state, use_no_state
+from shrinkage.torch.fused.rule import State, UpdateRule, leave_state
 from shrinkage.torch.tensors.kinds import OwnStep
 
 Pairs = Sequence[tuple[Binding, list[Group | None]]]
@@ -71,7 +70,7 @@ class FusedProx:
 
         return UpdateRule(
             name="prox",
-            state_names=use_no_state,
+            state_names=lambda group: (),
             prepare=leave_state,
             numbers=numbers,
             own_step=find_own_step,
@@ -95,9 +94,9 @@ class FusedProx:
             if self.engine is None or made_from != self._made_from:
                 self._made_from, self._pairs = made_from, pairs
                 entries = [
-                    self._make_entry(groups[0], binding)
-                    for binding, groups in pairs
-                    if isinstance(binding, SingleBinding) and groups[0] is not None
+                    Entry(b.name, b.parameter, groups[0], b.penalty, "proximal", self.bound)
+                    for b, groups in pairs
+                    if isinstance(b, SingleBinding) and groups[0] is not None
                 ]
                 self.engine = Engine(self.rule, entries)
             left = {id(entry.parameter) for entry in self.engine.step(self.optimizer.state)}
@@ -120,8 +119,3 @@ class FusedProx:
         if len(shares) == 1:
             (self._share,) = shares
         return len(shares) == 1
-
-    def _make_entry(self, group: Group, binding: SingleBinding) -> Entry:
-        plan = plan_kernel(binding.penalty, tuple(binding.parameter.shape))
-        penalized = binding.penalty, "proximal", self.bound
-        return Entry(binding.name, binding.parameter, group, *penalized, plan)

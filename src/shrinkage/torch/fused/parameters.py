@@ -39,10 +39,13 @@ class Entry:
     penalty: Penalty | None
     how: str  # how its penalty is applied, or "none"
     bound: BoundModel | None
-    plan: KernelPlan | None  # for compiled loops
+    plan: KernelPlan | None = None  # for compiled loops
     is_new_state: bool = False  # whether its state was made for this step
     shares_memory: bool = False  # whether its memory overlaps with another parameter's
     clip: float = 1.0  # the c of the clipping before this step, if it takes part in that
+
+    def __post_init__(self) -> None:
+        self.update_plan()
 
     def kind(self, update: Update) -> Kind:
         """The kind of the compiled loop that steps it."""
@@ -138,14 +141,13 @@ def entries_of(groups: Iterable[Group]) -> list[Entry]:
                 # Without a known module, "out" and "in" stay: axis 0 is the output.
                 penalty = None if held is None else with_groups(held, lambda side: side)
                 how = "none" if penalty is None else group["how"]
-                entry = Entry(name, parameter, group, penalty, how, None, None)
+                entry = Entry(name, parameter, group, penalty, how, None)
             elif id(parameter) in bound:
                 binding = bound[id(parameter)]
                 bound_to = binding.penalty, group["how"], held.bound
-                entry = Entry(binding.name, parameter, group, *bound_to, None)
+                entry = Entry(binding.name, parameter, group, *bound_to)
             else:
-                entry = Entry(name, parameter, group, None, "none", None, None)
-            entry.update_plan()
+                entry = Entry(name, parameter, group, None, "none", None)
             entries[id(parameter)] = entry
     return list(entries.values())
 

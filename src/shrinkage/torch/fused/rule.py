@@ -19,10 +19,6 @@ from shrinkage.torch.tensors.kinds import OwnStep
 State = dict[str, Any]  # of one parameter in the optimizer
 
 
-def use_no_state(group: Group) -> tuple[str, ...]:
-    return ()
-
-
 def leave_state(entry: Entry, state: State) -> None:
     """The parameter needs no state, or torch itself makes it and counts its steps."""
 

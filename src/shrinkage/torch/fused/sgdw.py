@@ -70,7 +70,17 @@ class SGDW(Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch; options of the group's own are checked like those of the constructor."""
-        _check_options({**self.defaults, **param_group})
+        options = {**self.defaults, **param_group}
+        lr, momentum, norm = options["lr"], options["momentum"], options["weight_norm"]
+        if not 0.0 <= lr < math.inf:
+            raise ValueError(f"lr must be >= 0 and finite, got {lr}")
+        if not 0.0 <= momentum < 1.0:
+            raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
+        checked_strength("weight_decay", options["weight_decay"])
+        if norm not in (1, 2):
+            raise ValueError(f"weight_norm must be 1 or 2, got {norm!r}")
+        if options["scale"] not in ("none", "lr"):
+            raise ValueError(f'scale must be "none" or "lr", got {options["scale"]!r}')
         super().add_param_group(param_group)
 
     @torch.no_grad()
@@ -99,16 +109,3 @@ class SGDW(Optimizer):
                 parameter.add_(direction, alpha=-float(group["lr"]))
                 threshold_(parameter, penalty, amount)
         return loss
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    lr, momentum, norm = options["lr"], options["momentum"], options["weight_norm"]
-    if not 0.0 <= lr < math.inf:
-        raise ValueError(f"lr must be >= 0 and finite, got {lr}")
-    if not 0.0 <= momentum < 1.0:
-        raise ValueError(f"momentum must be >= 0 and < 1, got {momentum}")
-    checked_strength("weight_decay", options["weight_decay"])
-    if norm not in (1, 2):
-        raise ValueError(f"weight_norm must be 1 or 2, got {norm!r}")
-    if options["scale"] not in ("none", "lr"):
-        raise ValueError(f'scale must be "none" or "lr", got {options["scale"]!r}')
