@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,19 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup() -> None:
-    """One thread of torch a test, also after one that left more: on a busy machine they wait."""
+    """One thread of torch a test, also after one that left more: on a busy machine they wait.
+
+    Nor does a model of an earlier test, that the garbage collector has not found, hold zeros.
+    """
     import torch
 
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
+    held = sys.modules.get("shrinkage.torch.binding.held")
+    if held is not None:
+        held._holders.clear()
+        while held._hooks:
+            held._hooks.pop().remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,10 +2,9 @@
 
 import copy
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 import pytest
 import torch
@@ -28,16 +27,6 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "our SGD": partial(shrinkage.torch.SGD, lr=0.1, momentum=0.9),
     "our Adam": partial(shrinkage.torch.Adam, lr=0.1),
 }
-
-
-@pytest.fixture(autouse=True)
-def only_what_this_test_holds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Models of other tests, that the garbage collector has not found yet, may hold zeros too."""
-    monkeypatch.setattr(held, "_holders", WeakSet())
-    monkeypatch.setattr(held, "_hooks", [])
-    yield
-    for hook in held._hooks:
-        hook.remove()
 
 
 def network() -> nn.Sequential:

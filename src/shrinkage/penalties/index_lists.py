@@ -91,6 +91,6 @@ def find_places(lists: tuple[tuple[int, ...], ...], size: int) -> Places:
     real = members < size
     slots = members.size + np.arange(size, dtype=np.int64)
     slots[members[real]] = np.flatnonzero(real)
-    entries = int(real.sum())
+    entries = sum(map(len, lists))
     sizes = real.sum(axis=1, keepdims=True)
     return Places(members, sizes, slots, entries < members.size, entries < size)
