@@ -23,7 +23,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.records import Trial
 from shrinkage.study.spec import Study
-from shrinkage.study.training import engines, fit
+from shrinkage.study.training import engines, fit_trial
 
 LAM = 1e-4
 SKLEARN, EAGER = "scikit-learn, L2", "torch by hand, L1 in the loss"
@@ -70,7 +70,7 @@ def list_trainers(problem: Problem) -> dict[str, Run]:
     return {
         SKLEARN: lambda: _fit_sklearn(problem),
         EAGER: lambda: _fit_eagerly(problem),
-        TORCH: lambda: fit.run_trial(study, trial, parts),
+        TORCH: lambda: fit_trial.run_trial(study, trial, parts),
         OURS: lambda: engines.run_trial(study, trial, parts),
     }
 

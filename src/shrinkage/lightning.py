@@ -23,7 +23,7 @@ from shrinkage.callback_base import (
 from shrinkage.torch import Regularizer
 from shrinkage.torch.binding.checkpoint import KEY
 from shrinkage.torch.facts.own_step import Metric
-from shrinkage.torch.models.selectors import On
+from shrinkage.torch.models.selector_names import On
 from shrinkage.torch.schedules import Schedule
 
 try:

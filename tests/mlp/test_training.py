@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from shrinkage import L1, GroupLasso, NuclearNorm
+from shrinkage.mlp.optimizers import NoLoopError, Sgd, plan_matrix, plan_pieces
 from shrinkage.mlp.records import Activation, Loss
 from shrinkage.mlp.training import Architecture, Data, Training
-from shrinkage.mlp.updates import NoLoopError, Sgd, plan_matrix, plan_pieces
 
 ACTIVATIONS = {
     Activation.IDENTITY: lambda z: z,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from shrinkage.kernels.jit import Loop, jitable
 from shrinkage.kernels.kind import How
-from shrinkage.kernels.scalar_forms import ABSOLUTE, ScalarForm, above, below, signed, soft
+from shrinkage.kernels.register_forms import ABSOLUTE, ScalarForm, above, below, signed, soft
 
 
 @jitable

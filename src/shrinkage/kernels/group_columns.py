@@ -30,7 +30,6 @@ from shrinkage.kernels.group_root import choose_threshold, decay_rate
 from shrinkage.kernels.intrinsics import CHUNK, fill, load, part, round_to, widen
 from shrinkage.kernels.jit import Loop, jitable, tight
 from shrinkage.kernels.kind import How, Kind
-from shrinkage.kernels.loops import make_update
 from shrinkage.kernels.reductions import (
     ZERO_PIECE_SUMS,
     ZERO_SUMS,
@@ -40,6 +39,7 @@ from shrinkage.kernels.reductions import (
     join_sums,
     no_entries,
 )
+from shrinkage.kernels.updates import make_update
 
 
 def make_column_loop(kind: Kind) -> Loop:

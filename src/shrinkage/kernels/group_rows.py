@@ -34,7 +34,6 @@ from shrinkage.kernels.intrinsics import (
 )
 from shrinkage.kernels.jit import Loop, jitable, tight
 from shrinkage.kernels.kind import How, Kind
-from shrinkage.kernels.loops import make_update
 from shrinkage.kernels.reductions import (
     ZERO_MOMENTS,
     ZERO_PIECE_SUMS,
@@ -46,7 +45,8 @@ from shrinkage.kernels.reductions import (
     measure,
     no_entries,
 )
-from shrinkage.kernels.scalar_forms import below
+from shrinkage.kernels.register_forms import below
+from shrinkage.kernels.updates import make_update
 
 
 def make_row_loop(kind: Kind) -> Loop:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-from shrinkage.kernels.scalar_forms import ScalarForm
+from shrinkage.kernels.register_forms import ScalarForm
 
 
 class Update(Enum):

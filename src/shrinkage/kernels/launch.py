@@ -16,9 +16,9 @@ from shrinkage.kernels.group_rows import make_row_loop
 from shrinkage.kernels.intrinsics import CHUNK, memory, next_piece, part
 from shrinkage.kernels.jit import Loop, Work, compile_job, jitable
 from shrinkage.kernels.kind import Groups, Kind
-from shrinkage.kernels.loops import make_second_pass, make_update
 from shrinkage.kernels.records import DONE, JOBS, LIKE, PARAMETERS, PIECES
 from shrinkage.kernels.reductions import ZERO_PIECE_SUMS, add_chunk
+from shrinkage.kernels.updates import make_second_pass, make_update
 
 
 @cache

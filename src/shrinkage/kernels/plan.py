@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from shrinkage.kernels.kind import Groups, How, Kind, Update
-from shrinkage.kernels.scalar_forms import ABSOLUTE, ScalarForm, scalar_form_of
+from shrinkage.kernels.register_forms import ABSOLUTE, ScalarForm, scalar_form_of
 from shrinkage.penalties import Penalty
 
 

@@ -18,7 +18,7 @@ from shrinkage.kernels.intrinsics import CHUNK, memory, next_piece, part
 from shrinkage.kernels.jit import Work, compile_job
 from shrinkage.kernels.records import LIKE, Vector
 from shrinkage.kernels.reductions import measure
-from shrinkage.kernels.scalar_forms import ScalarForm
+from shrinkage.kernels.register_forms import ScalarForm
 
 PIECE = 1 << 17  # entries: waking threads takes longer than summing these
 ARRAY = np.dtype(

@@ -13,9 +13,9 @@ from typing import Any, final
 import numpy as np
 
 from shrinkage.mlp.loop import compile_training
+from shrinkage.mlp.optimizers import Piece, Rule, Stepper
 from shrinkage.mlp.products import pad
 from shrinkage.mlp.records import LAYER, NETWORK, Activation, Loss
-from shrinkage.mlp.updates import Piece, Rule, Stepper
 
 Array = np.ndarray[Any, Any]
 TILE = 96  # samples: what they give stays in a core's first caches, in blocks of six rows

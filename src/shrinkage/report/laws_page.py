@@ -12,7 +12,7 @@ from shrinkage.report.html_table import (
     render_sortable_table,
     render_text_cell,
 )
-from shrinkage.report.page import render_page
+from shrinkage.report.page_frame import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.study.formatting import MISSING, pluralize
 from shrinkage.study.storage.atomic_write import write_atomically

@@ -11,7 +11,7 @@ from shrinkage.report.html_table import (
     render_sortable_table,
     render_text_cell,
 )
-from shrinkage.report.page import render_page
+from shrinkage.report.page_frame import render_page
 from shrinkage.report.page_text import escape, format_number
 from shrinkage.report.provenance import render_facts
 from shrinkage.study.formatting import MISSING, format_share, pluralize

@@ -17,7 +17,7 @@ from shrinkage.report.figure_html import (
 )
 from shrinkage.report.input_section import render_inputs
 from shrinkage.report.model_section import render_model
-from shrinkage.report.page import render_page
+from shrinkage.report.page_frame import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.report.provenance import describe_data, render_provenance
 from shrinkage.study.formatting import pluralize

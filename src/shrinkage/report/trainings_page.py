@@ -32,7 +32,7 @@ from shrinkage.report.html_table import (
     render_row_head,
     render_sortable_table,
 )
-from shrinkage.report.page import render_page
+from shrinkage.report.page_frame import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.study.formatting import format_page_score, pluralize
 from shrinkage.study.records import Surface

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from shrinkage.figures.style import Figure, Layout, Style, Trace, style_of
 from shrinkage.report.figure_html import render_legend, render_plot
-from shrinkage.report.page import render_page
+from shrinkage.report.page_frame import render_page
 from shrinkage.report.page_text import escape
 from shrinkage.study.formatting import pluralize
 from shrinkage.study.storage.atomic_write import write_atomically

@@ -11,10 +11,10 @@ from typing import final
 
 import numpy as np
 
-from shrinkage.mlp import training, updates
+from shrinkage.mlp import optimizers, training
+from shrinkage.mlp.optimizers import NoLoopError
 from shrinkage.mlp.records import Activation
 from shrinkage.mlp.records import Loss as CompiledLoss
-from shrinkage.mlp.updates import NoLoopError
 from shrinkage.scratch.activations import ReLU, Sigmoid, Softmax
 from shrinkage.scratch.base_loss import Loss
 from shrinkage.scratch.base_optimizer import Memory, Optimizer
@@ -130,20 +130,20 @@ def _find_architecture(layers: Sequence[Layer], loss: Loss) -> training.Architec
     raise NoLoopError(f"no compiled loop has {layers} with {loss}")
 
 
-def _find_rule(optimizer: Optimizer) -> tuple[updates.Rule, tuple[str, ...], str]:
+def _find_rule(optimizer: Optimizer) -> tuple[optimizers.Rule, tuple[str, ...], str]:
     """The compiled optimizer, and what ours calls its `first`, `second` and count."""
     if type(optimizer) is Adam:
-        return updates.Adam(*optimizer.betas, optimizer.eps), ("m", "v"), "count"
+        return optimizers.Adam(*optimizer.betas, optimizer.eps), ("m", "v"), "count"
     if type(optimizer) is SGD:
-        rule = updates.Sgd(optimizer.momentum, optimizer.nesterov)
+        rule = optimizers.Sgd(optimizer.momentum, optimizer.nesterov)
         return rule, ("m",) if optimizer.momentum else (), "b"
     raise NoLoopError(f"no compiled loop has {optimizer}")
 
 
-def _plan_pieces(parameters: Sequence[Parameter]) -> list[updates.Piece]:
-    pieces: list[updates.Piece] = []
+def _plan_pieces(parameters: Sequence[Parameter]) -> list[optimizers.Piece]:
+    pieces: list[optimizers.Piece] = []
     start = 0
     for layer, _, values, penalty in parameters:
-        pieces.append(updates.plan_piece(start, values.shape, penalty, layer.how))
+        pieces.append(optimizers.plan_piece(start, values.shape, penalty, layer.how))
         start += values.size
     return pieces

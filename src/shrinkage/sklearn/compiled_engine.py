@@ -12,9 +12,9 @@ from typing import final
 
 import numpy as np
 
-from shrinkage.mlp import training, updates
+from shrinkage.mlp import optimizers, training
+from shrinkage.mlp.optimizers import NoLoopError, plan_pieces
 from shrinkage.mlp.records import Activation, Loss
-from shrinkage.mlp.updates import NoLoopError, plan_pieces
 from shrinkage.sklearn.parameters import Array
 from shrinkage.sklearn.task import Task
 from shrinkage.sklearn.update_rules import Sgd, UpdateRule
@@ -105,7 +105,7 @@ class CompiledEngine:
         return zip(*views, strict=True)
 
 
-def _find_rule(rule: UpdateRule) -> updates.Rule:
+def _find_rule(rule: UpdateRule) -> optimizers.Rule:
     if isinstance(rule, Sgd):
-        return updates.Sgd(rule.momentum, rule.nesterov)
-    return updates.Adam(rule.beta_1, rule.beta_2, rule.epsilon, scales_eps=True)
+        return optimizers.Sgd(rule.momentum, rule.nesterov)
+    return optimizers.Adam(rule.beta_1, rule.beta_2, rule.epsilon, scales_eps=True)

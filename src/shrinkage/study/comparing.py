@@ -27,7 +27,7 @@ from shrinkage.study.progress import Progress, describe_expected, show_progress
 from shrinkage.study.records import Trial
 from shrinkage.study.results import Results
 from shrinkage.study.running.backends import Backend, open_backend
-from shrinkage.study.running.one_trial import needs_torch
+from shrinkage.study.running.trial_errors import needs_torch
 from shrinkage.study.scores import find_metric
 from shrinkage.study.sharding import deal_trials
 from shrinkage.study.spec import DATA, METHODS, STRENGTHS, Study, grid_from_text

@@ -29,7 +29,7 @@ from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected, select
-from shrinkage.torch.models.selectors import On, replace_by_names
+from shrinkage.torch.models.selector_names import On, replace_by_names
 from shrinkage.torch.models.units import lay_out_units
 from shrinkage.torch.regularizer import Regularizer
 

@@ -15,13 +15,13 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.attaching.attachment import Attachment
 from shrinkage.torch.auditing import table
 from shrinkage.torch.binding.bound_model import BoundModel
+from shrinkage.torch.binding.checkpoint_records import load_state, save_state
 from shrinkage.torch.binding.checks import check_penalty
 from shrinkage.torch.binding.clipping import clip_grad_norm_
-from shrinkage.torch.binding.records import load_state, save_state
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.binding.target import make_target
 from shrinkage.torch.facts.own_step import Metric
-from shrinkage.torch.models.selectors import On
+from shrinkage.torch.models.selector_names import On
 from shrinkage.torch.schedules import Schedule, check_schedule
 from shrinkage.user_warning import warn_user
 

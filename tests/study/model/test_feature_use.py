@@ -18,7 +18,7 @@ from shrinkage.study.scores import find_metric
 from shrinkage.study.spec import Study
 from shrinkage.study.storage.features_csv import write_features_csv
 from shrinkage.study.summary import find_leading, rank_features
-from shrinkage.study.training import fit
+from shrinkage.study.training import fit_trial
 
 
 def test_what_matters_is_named_and_what_does_not_is_dropped(numbers_study):
@@ -60,9 +60,9 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
     record = next(r for r in records if r.trial == Trial(*pair, 0))
     frame = table.frame.iloc[rows.validation].reset_index(drop=True)
 
-    model = fit.restore_model(study.model, record.state, validation.X.shape[1], table.outputs)
+    model = fit_trial.restore_model(study.model, record.state, validation.X.shape[1], table.outputs)
     metric = find_metric(None, table.task)
-    whole = fit.score_model(model, validation, metric)
+    whole = fit_trial.score_model(model, validation, metric)
     order = np.random.default_rng(0)
     permutations = [order.permutation(len(frame)) for _ in range(REPEATS)]
     lost = {}
@@ -71,7 +71,7 @@ def test_an_importance_is_the_score_lost_by_permuting_a_column(name, request, ca
         for permutation in permutations:
             moved = frame.assign(**{column: frame[column].to_numpy()[permutation]})
             examples = replace(validation, X=preprocessing.features(moved))
-            scores.append(fit.score_model(model, examples, metric))
+            scores.append(fit_trial.score_model(model, examples, metric))
         lost[column] = whole - np.mean(scores)
     for use in measured:
         assert use.importance == pytest.approx(lost[use.feature], abs=1e-6)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shrinkage.study.model.network import build_predictor, find_used_inputs
-from shrinkage.study.training import fit, models
+from shrinkage.study.training import fit_trial, models
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -17,7 +17,7 @@ def test_outputs_are_those_of_the_torch_model(text, outputs):
     shuffled = dict(sorted(state.items()))  # as a file returns them: "10.weight" before "2.weight"
     X = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     predict = build_predictor(text, shuffled, 4, outputs)
-    expected = fit.predict(module, X).numpy()
+    expected = fit_trial.predict(module, X).numpy()
     np.testing.assert_allclose(predict(X), expected, rtol=1e-5, atol=1e-6)
     assert predict(X).dtype == np.float32
     assert not np.allclose(expected, expected[0])

@@ -18,7 +18,7 @@ from shrinkage.study.path.networks import (
     predict,
 )
 from shrinkage.study.path.shrinking import Shrinker, parse_path_penalty
-from shrinkage.study.training.fit import data_loss
+from shrinkage.study.training.fit_trial import data_loss
 from shrinkage.study.training.models import build_model
 from shrinkage.torch import Regularizer
 

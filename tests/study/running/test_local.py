@@ -92,7 +92,7 @@ def test_a_trial_that_raises_stops_the_study_and_names_itself(ready, monkeypatch
     def failing(*arguments):
         raise error
 
-    monkeypatch.setattr("shrinkage.study.training.fit.run_trial", failing)
+    monkeypatch.setattr("shrinkage.study.training.fit_trial.run_trial", failing)
     study, parts = ready(optimizer="rmsprop")
     trial = Trial("l1@proximal", 0.001, 0)
     with pytest.raises(StoppedError, match=r"l1@proximal at 0.001, seed 0, cannot be trained: "):

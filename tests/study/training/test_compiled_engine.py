@@ -8,7 +8,7 @@ import pytest
 from fused_twins import torch_operations
 from grid import covering
 from shrinkage.study.records import Trial
-from shrinkage.study.training import compiled_engine, engines, fit
+from shrinkage.study.training import compiled_engine, engines, fit_trial
 
 STEPS = 50
 EVERY = ["none", "l2@coupled", "l2@decoupled", "l1@proximal", "l1@loss", "elastic_net@proximal"]
@@ -21,7 +21,7 @@ def compare(study, parts, method, tolerance=2e-5):
     trial = Trial(method, 0.0 if method == "none" else 1e-2, 3)
     assert compiled_engine.serves(study, method, parts.outputs)
     with torch_operations():
-        slow = fit.run_trial(study, trial, parts)
+        slow = fit_trial.run_trial(study, trial, parts)
     fast = engines.run_trial(study, trial, parts)
     assert (slow.engine, fast.engine) == ("torch", "compiled")
     assert slow.status == fast.status == "ok"
@@ -90,7 +90,7 @@ def test_scores_after_a_whole_training_are_as_good(ready):
     trials = [Trial("l1@proximal", 3e-3, seed) for seed in range(2)]
     scores = [
         np.mean([engine.run_trial(study, trial, parts).validation_score for trial in trials])
-        for engine in (fit, compiled_engine)
+        for engine in (fit_trial, compiled_engine)
     ]
     assert scores[1] == pytest.approx(scores[0], abs=0.03)
 

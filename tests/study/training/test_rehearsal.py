@@ -9,7 +9,7 @@ from torch import nn
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Trial
 from shrinkage.study.training import engines, torch_rehearsal
-from shrinkage.study.training.fit import run_trial
+from shrinkage.study.training.fit_trial import run_trial
 from shrinkage.study.training.rehearsal import rehearse
 
 

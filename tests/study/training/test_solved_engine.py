@@ -14,7 +14,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 from fused_twins import torch_operations
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.records import Trial
-from shrinkage.study.training import engines, fit, solved_engine
+from shrinkage.study.training import engines, fit_trial, solved_engine
 
 ROWS = 100
 WAYS = ("proximal", "loss", "coupled")
@@ -52,7 +52,7 @@ def test_the_minimum_is_at_most_what_training_comes_to(ready, kind, method, bala
     parts, trial = make_parts(kind), Trial(method, 0.03, 0)
     solved = engines.run_trial(study, trial, parts)
     with torch_operations():
-        trained = fit.run_trial(study, trial, parts)
+        trained = fit_trial.run_trial(study, trial, parts)
     assert (solved.engine, trained.engine) == ("solved", "torch")
     assert objective(solved) <= objective(trained) + 1e-6
     assert objective(solved) == pytest.approx(objective(trained), abs=1e-4)

@@ -31,7 +31,7 @@ import numpy as np
 from numba.core.caching import IndexDataCacheFile
 from shrinkage import L1, MCP
 from shrinkage.kernels import launch
-from shrinkage.kernels.scalar_forms import scalar_form_of
+from shrinkage.kernels.register_forms import scalar_form_of
 from shrinkage.kernels.kind import Groups, How, Kind, Update
 from shrinkage.kernels.records import PARAMETER, PIECE, make_job
 

@@ -27,7 +27,7 @@ from shrinkage import (
     LogSum,
     Penalty,
 )
-from shrinkage.kernels.scalar_forms import scalar_form_of
+from shrinkage.kernels.register_forms import scalar_form_of
 from shrinkage.penalties.base import terms
 from shrinkage.penalties.layout import Layout
 

@@ -14,7 +14,7 @@ from numba import njit
 from cases import CASES
 from shrinkage import L0, L1, MCP, SCAD, CappedL1, Penalty
 from shrinkage.kernels.jit import LOOP_OPTIONS
-from shrinkage.kernels.scalar_forms import ScalarForm, scalar_form_of, signed
+from shrinkage.kernels.register_forms import ScalarForm, scalar_form_of, signed
 
 PENALTIES: list[Penalty] = [
     *{case.penalty: case for case in CASES if scalar_form_of(case.penalty) is not None},

@@ -30,10 +30,12 @@ def build_predictor(model: str, state: State, inputs: int, outputs: int) -> Pred
     if is_dense(model):
         layers = dense_layers(state)
         return lambda X: apply_network(X, layers)
-    from shrinkage.study.training import fit  # only a model that is a user's function needs torch
+    from shrinkage.study.training import (
+        fit_trial,  # only a model that is a user's function needs torch
+    )
 
-    module = fit.restore_model(model, state, inputs, outputs)
-    return lambda X: fit.predict(module, X).numpy()
+    module = fit_trial.restore_model(model, state, inputs, outputs)
+    return lambda X: fit_trial.predict(module, X).numpy()
 
 
 def apply_network(X: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:

@@ -23,7 +23,7 @@ from shrinkage.study.path.walking import SPARSE_STEPS, Walk, find_kept, weigh_by
 from shrinkage.study.scores import find_metric, predict_from_outputs
 from shrinkage.study.spec import Study
 from shrinkage.study.summary import estimate_mean
-from shrinkage.study.training.fit import use_one_thread
+from shrinkage.study.training.fit_trial import use_one_thread
 
 DENSE_STEPS = 100  # without a penalty, before the first strength: more would overfit
 FACTOR = 1.3  # from one strength to the next, at most

@@ -9,9 +9,9 @@ import joblib
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import UsageError
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.running.one_trial import needs_torch, run_one
 from shrinkage.study.running.processes import run_in_processes
 from shrinkage.study.running.threads import run_in_threads
+from shrinkage.study.running.trial_errors import needs_torch, run_one
 from shrinkage.study.spec import Study
 
 MOST_PER_PROCESSOR = 8  # trials at a time, per processor

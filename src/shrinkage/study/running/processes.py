@@ -14,8 +14,8 @@ import joblib
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.running.one_trial import run_one
 from shrinkage.study.running.parent_watch import end_with_parent
+from shrinkage.study.running.trial_errors import run_one
 from shrinkage.study.spec import Study
 
 

@@ -12,7 +12,7 @@ import shrinkage
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.errors import StoppedError, UsageError
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.running.one_trial import run_one
+from shrinkage.study.running.trial_errors import run_one
 from shrinkage.study.spec import Study
 from shrinkage.study.training.model_function import hash_model_source
 

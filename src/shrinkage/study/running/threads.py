@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from shrinkage.study.data.examples import Parts
 from shrinkage.study.records import Record, Trial
-from shrinkage.study.running.one_trial import run_one
 from shrinkage.study.running.pool import run_in_pool
+from shrinkage.study.running.trial_errors import run_one
 from shrinkage.study.spec import Study
 
 

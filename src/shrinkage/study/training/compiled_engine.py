@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from shrinkage.mlp.optimizers import Adam, Rule, Sgd, plan_pieces
 from shrinkage.mlp.records import Activation, Loss
 from shrinkage.mlp.torch_random import TorchGenerator, draw_layers
 from shrinkage.mlp.training import Architecture, Data, Training
-from shrinkage.mlp.updates import Adam, Rule, Sgd, plan_pieces
 from shrinkage.penalties import Penalty
 from shrinkage.study.data.examples import Examples, Parts
 from shrinkage.study.method import parse_method

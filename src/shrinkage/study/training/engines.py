@@ -72,7 +72,7 @@ def run_trial(
         sizes = parts.outputs, parts.train.X.shape[1]
         if compiled_engine.serves(study, trial.method, *sizes, trial.strength):
             return compiled_engine.run_trial(study, trial, parts, stop)
-    from shrinkage.study.training import fit
+    from shrinkage.study.training import fit_trial
 
     with _torch, exits_as_errors():
-        return fit.run_trial(study, trial, parts)
+        return fit_trial.run_trial(study, trial, parts)

@@ -15,7 +15,7 @@ from shrinkage.study.records import Trial
 from shrinkage.study.spec import Study
 from shrinkage.study.training import models
 from shrinkage.study.training.curve import POINTS
-from shrinkage.study.training.fit import (
+from shrinkage.study.training.fit_trial import (
     DivergedError,
     score_model,
     set_up,

@@ -37,10 +37,10 @@ from shrinkage.torch.attaching.pursuit import Pursuit
 from shrinkage.torch.binding.bindings import BoundParameter, Update
 from shrinkage.torch.binding.bound_model import BoundModel, attachments_of
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
+from shrinkage.torch.binding.checkpoint_records import state_of, store_starts
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import clip_, clipped_share, forget_clipping, scales_strength
 from shrinkage.torch.binding.max_norm import checked_max_norm, describe_clipping
-from shrinkage.torch.binding.records import state_of, store_starts
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.own_step import Group, Metric, sign_of

@@ -19,7 +19,7 @@ from shrinkage.torch.attaching.pairs import Pair, Pairs, named_in
 from shrinkage.torch.attaching.scores import ScoredUnits, Units
 from shrinkage.torch.binding.bindings import BoundParameter, Reading
 from shrinkage.torch.binding.bound_model import BoundModel
-from shrinkage.torch.binding.records import START
+from shrinkage.torch.binding.checkpoint_records import START
 from shrinkage.torch.facts import own_step
 from shrinkage.torch.facts.measured import Measurement, measured
 from shrinkage.torch.facts.own_step import Group, Metric, Rule

@@ -21,7 +21,7 @@ from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, Metric
 from shrinkage.torch.models.owners import candidates
 from shrinkage.torch.models.selection import Selected, select
-from shrinkage.torch.models.selectors import On, replace_by_names
+from shrinkage.torch.models.selector_names import On, replace_by_names
 from shrinkage.torch.private import member_values
 from shrinkage.torch.schedules import Schedule, check_schedule, factor_at
 from shrinkage.torch.tensors.kinds import OwnStep, real_dtype, stack_scalars, widest_dtype

@@ -20,7 +20,7 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound_model import BoundModel
-from shrinkage.torch.binding.records import (
+from shrinkage.torch.binding.checkpoint_records import (
     Record,
     concerns,
     find_places,

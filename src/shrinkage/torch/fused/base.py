@@ -15,10 +15,10 @@ import torch
 from torch.optim import Optimizer
 
 from shrinkage.torch.binding.bound_model import BoundModel
+from shrinkage.torch.binding.checkpoint_records import store_starts
 from shrinkage.torch.binding.clip_watch import ClipWatch
 from shrinkage.torch.binding.clipping import forget_clipping, is_any_clipped, scales_strength
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
-from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.facts.own_step import check_group
 from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.fused.engine import Engine, check_memory

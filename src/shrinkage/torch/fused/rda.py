@@ -19,9 +19,9 @@ from shrinkage.penalties.arrays import checked_above
 from shrinkage.torch.binding.bindings import SingleBinding
 from shrinkage.torch.binding.bound_model import BoundModel
 from shrinkage.torch.binding.checkpoint import carry, stop_carrying
+from shrinkage.torch.binding.checkpoint_records import store_starts
 from shrinkage.torch.binding.clipping import clipped_share, forget_clipping
 from shrinkage.torch.binding.max_norm import SelfClipping, check_group_has_no_norm
-from shrinkage.torch.binding.records import store_starts
 from shrinkage.torch.binding.regularized import Regularized
 from shrinkage.torch.facts.special_steps import is_initializing
 from shrinkage.torch.tensors.kinds import OwnStep

@@ -17,7 +17,7 @@ from shrinkage.penalties import Penalty
 from shrinkage.torch.models.effective import FACTORS_TAKEN, Effective, effective_name, matching_name
 from shrinkage.torch.models.joint import Joint
 from shrinkage.torch.models.owners import Candidate, Owner, candidates
-from shrinkage.torch.models.selectors import On, Penalties, Selector
+from shrinkage.torch.models.selector_names import On, Penalties, Selector
 
 KINDS = {"weights": "weight", "biases": "bias"}  # of parameters, by the selector that means them
 Rule = tuple[Any, Penalty | None]

@@ -88,7 +88,7 @@ class _Value(torch.autograd.Function):
                 scale = float(above)
         if scale is None:  # also where it is to be differentiated again
             return above * ctx.penalty.gradient(w), None
-        from shrinkage.kernels.scalar_forms import scalar_form_of
+        from shrinkage.kernels.register_forms import scalar_form_of
         from shrinkage.kernels.value_and_gradient import gradient_into
 
         known = scalar_form_of(ctx.penalty)

@@ -31,7 +31,7 @@ from shrinkage.kernels.reductions import (
     no_entries,
     no_moments,
 )
-from shrinkage.kernels.scalar_forms import above, signed
+from shrinkage.kernels.register_forms import above, signed
 
 
 def make_update(kind: Kind) -> Loop:
