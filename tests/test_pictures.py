@@ -26,8 +26,10 @@ def pictures() -> dict[str, object]:
 
 def test_every_penalty_has_a_picture(pictures: dict[str, object]) -> None:
     drawn = {name for name in pictures if name.startswith("penalty-")}
-    assert drawn == {f"penalty-{name.lower()}.svg" for name in KINDS}
-    assert {path.name for path in (DOCS / "pictures").glob("*.svg")} == set(pictures)
+    expected = {f"penalty-{name.lower()}.svg" for name in KINDS}
+    assert drawn == expected, "the table of docs/pictures.py has a row for every penalty"
+    on_disk = {path.name for path in (DOCS / "pictures").glob("*.svg")}
+    assert on_disk == set(pictures), "make pictures draws them"
 
 
 def check(name: str, drawn: str) -> None:
@@ -67,5 +69,7 @@ def test_every_public_name_is_in_the_reference() -> None:
                 ("shrinkage.torch", "probe"),
                 ("shrinkage.torch", "schedules"),  # function by function
             }
-            assert is_elsewhere or f"{package}.{name}" in shown, f"{package}.{name}"
-    assert {f"shrinkage.penalties.{name}" for name in shrinkage.__all__} <= shown
+            remedy = f"add ::: {package}.{name} to a page of docs/api"
+            assert is_elsewhere or f"{package}.{name}" in shown, remedy
+    missing = {f"shrinkage.penalties.{name}" for name in shrinkage.__all__} - shown
+    assert not missing, "add them to docs/api/penalties.md"

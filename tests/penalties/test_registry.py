@@ -32,7 +32,8 @@ def signature(kind: Any) -> str:
 
 def ways(kind: Any) -> str:
     """How it can be applied."""
-    case = next(case for case in CASES if type(case.penalty) is kind)
+    case = next((case for case in CASES if type(case.penalty) is kind), None)
+    assert case is not None, f"add a row of {kind.__name__} to tests/cases.py"
     if case.penalty.traits.is_indicator:
         return "proximal; holds after every step"
     if not case.has_gradient:
@@ -65,7 +66,8 @@ def test_the_package_exports_every_penalty() -> None:
 
 
 def test_every_penalty_has_a_case_for_the_laws() -> None:
-    assert {type(case.penalty) for case in CASES} == set(KINDS.values())
+    rows = {type(case.penalty) for case in CASES}
+    assert rows == set(KINDS.values()), "tests/cases.py has a row for every penalty"
 
 
 def test_every_separable_penalty_has_a_scalar_form() -> None:

@@ -164,7 +164,8 @@ def check_parity(
     if gaps:  # a number has none
         assert served == sum(not shape for shape in shapes.values())
     else:
-        assert served == (len(shapes) if is_compiled(penalty) else 0)
+        expected = len(shapes) if is_compiled(penalty) else 0
+        assert served == expected, str(one.engine_report())
     twins.assert_same(mine, one, other, two, tolerance)
     for name, w in mine.items():
         assert (w - free[name]).abs().max() > 10 * tolerance, name

@@ -148,3 +148,17 @@ def test_of_two_minima_it_is_the_smaller_and_far_ones_stay_to_the_last_place(
     proxes(form_of(penalty)[0])(given, kind(step), *constants(penalty, kind), found)
     np.testing.assert_array_equal(found, np.array([expected, -expected], kind))
     np.testing.assert_array_equal(penalty.prox(given, step), np.array([expected, -expected], kind))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "penalty", {form_of(case)[0]: case for case in PENALTIES}.values(), ids=str
+)
+def test_single_precision_is_not_left(penalty: Penalty) -> None:
+    """A bare 2.0 in a formula would calculate in double precision, at twice the price."""
+    form, one, numbers = form_of(penalty)[0], np.float32(1), constants(penalty, np.float32)
+    prox, gradient = njit(form.modulus or form.prox), njit(form.gradient or (lambda w, a, b: w))
+    prox(one, one, *numbers)
+    gradient(one, *numbers)
+    for compiled in (prox, gradient):
+        assert str(compiled.nopython_signatures[0].return_type) == "float32", "write type(z)(2.0)"
