@@ -204,6 +204,14 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
     check_parity(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps, is_plain=is_plain)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", ["out", "in"])
+@pytest.mark.parametrize("variant", ["SGD maximize", "Adam maximize"])
+def test_groups_pull_to_zero_where_a_loss_is_maximized_too(variant: str, groups: str) -> None:
+    penalty = GroupLasso(0.1, groups)
+    check_parity({"w": (6, 5)}, *VARIANTS[variant], penalty, "coupled", is_plain=not FULL)
+
+
 @pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)], variant=["Adam"])
 @pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
