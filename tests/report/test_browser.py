@@ -192,6 +192,7 @@ def test_a_finger_on_a_figure_scrolls_the_page(on_a_phone: Browser) -> None:
     before = on_a_phone.run("return scrollY")
     on_a_phone.swipe(x=195, y=450, up=200)
     on_a_phone.until(lambda: on_a_phone.run("return scrollY") > before + 100)
+    on_a_phone.shown = None  # it may still be scrolling
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in MORE])
