@@ -33,6 +33,7 @@ COMPILED = [
     # After rows and columns, and a second pass, the weights are rounded in other lines.
     (GroupLasso(0.1), "proximal", *ADAM_OPTIONS),
     (GroupLasso(0.1, "in"), "coupled", *ADAM_OPTIONS),
+    (GroupLasso(0.1, "in"), "proximal", *ADAM_OPTIONS),  # its state has another stride than copies
     (LogSum(0.1, 0.3), "proximal", *ADAM_OPTIONS),
 ]
 PLAIN = [  # what is widened and rounded is the same in all of them

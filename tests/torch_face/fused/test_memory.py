@@ -268,6 +268,7 @@ def test_16_bits_write_nothing_else(
         ("Adam", GroupLasso(0.05), "proximal", torch.float32),
         ("Adam", GroupLasso(0.05, "in"), "proximal", torch.float32),
         ("Adam", GroupLasso(0.05, "in"), "coupled", torch.bfloat16),
+        ("Adam", GroupLasso(0.05, "in"), "proximal", torch.bfloat16),
         ("SGD", L1(0.05), "proximal", torch.bfloat16),
         ("SGD", GroupLasso(0.05), "proximal", torch.float32),
         ("SGD", GroupLasso(0.05, "in"), "proximal", torch.float32),

@@ -205,6 +205,14 @@ def test_every_variant(variant: str, how: str, gaps: bool) -> None:
     check_parity(SHAPES, *VARIANTS[variant], L1(0.1), how, gaps=gaps, is_plain=is_plain)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", ["out", "in"])
+@pytest.mark.parametrize("variant", ["SGD maximize", "Adam maximize"])
+def test_groups_pull_to_zero_where_a_loss_is_maximized_too(variant: str, groups: str) -> None:
+    penalty = GroupLasso(0.1, groups)
+    check_parity({"w": (6, 5)}, *VARIANTS[variant], penalty, "coupled", is_plain=not FULL)
+
+
 @pytest.mark.quick_where(scale=["schedule"], penalty=[L1(0.05)], variant=["Adam"])
 @pytest.mark.parametrize("scale", ["lr", "schedule", "none"])
 @pytest.mark.parametrize("penalty", [L1(0.05), L2(0.05), GroupLasso(0.05)], ids=str)
@@ -245,10 +253,11 @@ def test_a_prox_attached_to_torchs_optimizer(variant: str, penalty: Penalty) -> 
     """In one pass over memory after the step, and by torch operations.
 
     The loop after a step is compiled for what has lines of its own in it: one step for all
-    entries, one for each, and these kept for a group. What follows is compiled in other tests.
+    entries, one for each, these kept for a group, and √v as the only state, which columns read
+    again. What follows is compiled in other tests.
     """
     has_own_lines = isinstance(penalty, L1) or (
-        isinstance(penalty, GroupLasso) and penalty.groups == "out" and variant.startswith("Adam")
+        isinstance(penalty, GroupLasso) and variant.startswith("Adam")
     )
     shapes = {"matrix": (6, 5), "kernels": (4, 3, 2, 2)}
     mine, other = twins.parameters(shapes, torch.float64), twins.parameters(shapes, torch.float64)

@@ -17,6 +17,7 @@ from grid import FULL
 from plain_loops import plain_loops
 from shrinkage import L1, L2, MCP, ElasticNet, GroupLasso, LInf, Penalty
 from shrinkage.kernels import threads
+from shrinkage.kernels.column_sums import FLUSH
 from shrinkage.torch import SGD, Adam, Regularizer
 from shrinkage.torch.fused.statistics import Statistics
 
@@ -243,6 +244,18 @@ def test_of_16_bits(name: str, kind: Any, options: dict[str, Any]) -> None:
     # Sums are in float32 within a chunk, and so is the value of what goes torch's way.
     assert_stated(found, by_hand(name, model["w"]), 1e-5)
     assert_some(found, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_of_columns_that_are_summed_in_several_parts(kind: Any, options: dict[str, Any]) -> None:
+    model = twins.parameters({"w": (FLUSH + 8, 3)}, torch.float64)
+    with nullcontext() if FULL else plain_loops():
+        optimizer, _ = trained(kind, options, "columns", model)
+    assert twins.served(optimizer) == 1
+    found = optimizer.statistics()
+    assert_stated(found, by_hand("columns", model["w"]))
+    assert_some(found, "columns")
 
 
 @pytest.fixture
