@@ -104,7 +104,7 @@ def test_a_copied_regularizer_follows_a_layer_under_a_new_name() -> None:
     model = nn.Sequential(nn.Linear(3, 1, bias=False))
     model_copy, regularizer = copy.deepcopy((model, Regularizer(model, L1(0.5), on="0.weight")))
     model_copy[0] = nn.Sequential(model_copy[0])
-    with pytest.raises(ValueError, match="'0.weight' matches no parameter"):
+    with pytest.raises(ValueError, match=r"'0\.weight' matches no parameter"):
         regularizer.value()
 
 
@@ -114,7 +114,7 @@ def test_a_copied_regularizer_refuses_a_copied_model_that_does_not_fit_each_time
     model_copy, regularizer = copy.deepcopy((model, Regularizer(model, penalties)))
     del model_copy[1]
     for _ in range(2):
-        with pytest.raises(ValueError, match="'1.weight' matches no parameter"):
+        with pytest.raises(ValueError, match=r"'1\.weight' matches no parameter"):
             regularizer.value()
 
 
