@@ -118,8 +118,7 @@ class BoundModel:
     def refresh(self) -> None:
         """Bind again if the model has changed."""
         if self._watch is None:  # a copy, whose model may have changed since
-            known = _places(item.candidate for item in self.selected)
-            if known == _places(candidates(self.model)):
+            if _places(each.candidate for each in self.selected) == _places(candidates(self.model)):
                 self._watch = ModelWatch(self.model)
         if self._watch is None or self._watch.has_changed():
             self._bind()
