@@ -117,9 +117,9 @@ class BoundModel:
 
     def refresh(self) -> None:
         """Bind again if the model has changed."""
-        if self._watch is None:  # a copy, whose model may have changed since
-            if _places(each.candidate for each in self.selected) == _places(candidates(self.model)):
-                self._watch = ModelWatch(self.model)
+        known = (item.candidate for item in self.selected)  # a copy's model may have changed since
+        if self._watch is None and _places(known) == _places(candidates(self.model)):
+            self._watch = ModelWatch(self.model)
         if self._watch is None or self._watch.has_changed():
             self._bind()
 
