@@ -100,6 +100,24 @@ def test_a_copied_regularizer_follows_its_copied_model(way: str) -> None:
     assert regularizer.value() == pytest.approx(0.5 * 2 * 3.0)
 
 
+def test_a_copied_regularizer_follows_a_layer_under_a_new_name() -> None:
+    model = nn.Sequential(nn.Linear(3, 1, bias=False))
+    model_copy, regularizer = copy.deepcopy((model, Regularizer(model, L1(0.5), on="0.weight")))
+    model_copy[0] = nn.Sequential(model_copy[0])
+    with pytest.raises(ValueError, match=r"'0\.weight' matches no parameter"):
+        regularizer.value()
+
+
+def test_a_copied_regularizer_refuses_a_copied_model_that_does_not_fit_each_time() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
+    penalties = {"0.weight": L1(0.5), "1.weight": L1(0.1)}
+    model_copy, regularizer = copy.deepcopy((model, Regularizer(model, penalties)))
+    del model_copy[1]
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"'1\.weight' matches no parameter"):
+            regularizer.value()
+
+
 def test_a_copy_stays_bound_where_its_selector_knows_the_original_alone() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
     first = model[0]

@@ -235,6 +235,8 @@ def test_a_rare_date_that_begins_with_the_year_is_no_missing_value():
     assert "missing" not in reading.done
     days = read_column(reading, frame["when"])
     assert days[3] == days[0] + 60  # after 1 January
+    frame.loc[3, "when"] = "2019-03-01"
+    assert infer_readings(frame)["when"].origin == "2019-03-01"
 
 
 def test_the_examples_of_dates_are_of_their_order():

@@ -211,7 +211,16 @@ def test_damaged_choices_are_made_again(folder, again, change):
 @pytest.mark.quick_where(change=["'[{}]'", "'['"])
 @pytest.mark.parametrize(
     "change",
-    ["'[{}]'", "'['", "'null'", "'{\"a\": 1}'", "'[3]'", "replace(value, ': 1', ': \"x\"')"],
+    [
+        "'[{}]'",
+        "'['",
+        "''",
+        "'{}'",
+        "'null'",
+        "'{\"a\": 1}'",
+        "'[3]'",
+        "replace(value, ': 1', ': \"x\"')",
+    ],
 )
 def test_damaged_inputs_of_the_chosen_models_are_told_of_and_found_again(folder, again, change):
     whole = load(folder)

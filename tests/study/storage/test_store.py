@@ -2,18 +2,19 @@
 
 import csv
 import itertools
+import json
 import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Event, Semaphore
 
 import numpy as np
 import pytest
 
 from shrinkage.study.errors import StoppedError, UsageError
-from shrinkage.study.records import Choice, Surface
-from shrinkage.study.storage import store
+from shrinkage.study.records import Choice, FeatureUse, Surface
+from shrinkage.study.storage import sqlite_rows, store
 from shrinkage.study.storage.folder_lock import is_in_use
 from shrinkage.study.storage.trials_csv import write_csv
 
@@ -259,3 +260,8 @@ def test_a_process_that_runs_the_study_is_known(tmp_path):
     with store.open_store(tmp_path, IDENTITY, FACTS):
         assert is_in_use(tmp_path)
     assert not is_in_use(tmp_path)
+
+
+def test_the_slope_of_a_column_in_tiny_units_is_not_damaged():
+    use = FeatureUse("none", 0.0, "mass", 2, 2, 0.9, 0.1, coefficient=1.0, original=3e130)
+    assert sqlite_rows.decode_features(json.dumps([asdict(use)])) == [use]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from audit_cases import CASES, Setup, adam, bare, penalized, under
 from shrinkage import L1, L2
-from shrinkage.torch import SGD
+from shrinkage.torch import SGD, Regularizer, audit
 
 
 def left(setup: Setup, steps: int) -> float:
@@ -96,6 +97,17 @@ def test_a_bare_decoupled_decay_is_as_slow_as_is_said() -> None:
     assert slow.number == pytest.approx(500)
     assert slow.remedy == "# make the penalty in optimizer 1.3 times as strong"
     assert left(setup, 500) == pytest.approx(1 / math.e, rel=2e-3)
+
+
+def test_a_copy_decays_as_slowly_as_its_original() -> None:
+    model = bare()
+    regularizer = Regularizer(model, L2(0.01))
+    regularizer.factor = 2.0
+    optimizer = SGD(model.parameters(), 0.1, momentum=0.9, penalty=regularizer, how="decoupled")
+    for setup in ((model, optimizer, regularizer), copy.deepcopy((model, optimizer, regularizer))):
+        found = audit(*setup, steps=100).findings
+        slow = next(finding for finding in found if finding.slug == "slow-decay")
+        assert slow.number == pytest.approx(1 / (2 * 0.1 * 2 * 0.01))
 
 
 def test_a_dead_bias_has_no_gradient() -> None:

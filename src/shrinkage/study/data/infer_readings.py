@@ -258,7 +258,7 @@ def _date_reading(reading: Reading, first: float) -> Reading:
 
 
 def _earliest_day(counts: Counts, order: str) -> float:
-    return min(day for cell in counts if (day := parse_days(cell, order)) is not None)
+    return min(day for cell in counts if (day := parse_expected_days(cell, order)) is not None)
 
 
 def _describe_missing_words(words: Sequence[str]) -> str:

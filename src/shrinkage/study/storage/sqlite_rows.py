@@ -160,9 +160,12 @@ def decode_choices(
 def decode_features(text: str | None) -> list[FeatureUse] | None:
     """The inputs of the chosen models, none in a study of an earlier version; None if damaged."""
     try:
-        uses = [FeatureUse(**use) for use in json.loads(text or "[]")]
+        stored: list[dict[str, Any]] = [] if text is None else json.loads(text)
+        if not isinstance(stored, list):
+            raise TypeError(f"features cannot be {stored!r}")
+        uses = [FeatureUse(**use) for use in stored]
         for use in uses:
-            _check_kinds(use)
+            _check_kinds(use, CHECKS_OF_FEATURES)
     except MemoryError:
         raise
     except Exception:  # as for records
@@ -230,10 +233,18 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _check_kinds(kept: Record | Choice | FeatureUse) -> None:
+CHECKS_OF_FEATURES = {
+    **CHECKS,  # a slope is as large as the units of its column are small
+    "float | None": lambda value: value is None or isinstance(value, int | float),
+}
+
+
+def _check_kinds(
+    kept: Record | Choice | FeatureUse, checks: Mapping[str, Callable[[Any], bool]] = CHECKS
+) -> None:
     """Refuse a field whose value does not fit its annotation, or is implausible."""
     for field in dataclasses.fields(kept):
-        fits = CHECKS.get(str(field.type))
+        fits = checks.get(str(field.type))
         value = getattr(kept, field.name)
         if fits is not None and not fits(value):
             raise ValueError(f"{field.name} cannot be {value!r}")

@@ -70,8 +70,9 @@ class AppliedPenalty:
             if self.host is not None:
                 amount = self.host.amount(group, lr)
             else:
+                factor = 1.0 if self.bound is None else self.bound.multiplier  # a copy has no host
                 first: Any = group.get("initial_lr", group["first_lr"])
-                amount = decoupled_amount(self.scale(group), 1.0, lr, float(first))
+                amount = decoupled_amount(self.scale(group), factor, lr, float(first))
             return 2.0 * float(amount) * self.penalty.split().square
         steady = steady_step(optimizer, group, lr)
         return None if steady is None else 2.0 * steady * self.square

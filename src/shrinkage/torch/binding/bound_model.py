@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import torch
@@ -19,7 +19,7 @@ from shrinkage.torch.binding.joint_binding import bind_joints
 from shrinkage.torch.binding.target import Target
 from shrinkage.torch.facts.momentum import MomentumFill
 from shrinkage.torch.facts.own_step import Group, Metric
-from shrinkage.torch.models.owners import candidates
+from shrinkage.torch.models.owners import Candidate, candidates
 from shrinkage.torch.models.selection import Selected, select
 from shrinkage.torch.models.selector_names import On, replace_by_names
 from shrinkage.torch.private import member_values
@@ -117,13 +117,10 @@ class BoundModel:
 
     def refresh(self) -> None:
         """Bind again if the model has changed."""
-        if self._watch is not None:
-            has_changed = self._watch.has_changed()
-        else:  # a copy, whose model may have changed since
-            known = [id(item.candidate.parameter) for item in self.selected]
-            has_changed = known != [id(item.parameter) for item in candidates(self.model)]
+        known = (item.candidate for item in self.selected)  # a copy's model may have changed since
+        if self._watch is None and _places(known) == _places(candidates(self.model)):
             self._watch = ModelWatch(self.model)
-        if has_changed:
+        if self._watch is None or self._watch.has_changed():
             self._bind()
 
     @property
@@ -291,6 +288,11 @@ class BoundModel:
         self.__dict__.update(state)
         if self.held is not None:
             watch(self)
+
+
+def _places(found: Iterable[Candidate]) -> list[tuple[int, str]]:
+    """Which parameters a model has, and under which names."""
+    return [(id(each.parameter), owner.name) for each in found for owner in each.owners]
 
 
 def attachments_of(optimizer: object) -> list[Host]:
