@@ -116,7 +116,7 @@ def ending(folder, how):
     ("settings", "modules", "first"),
     [
         (
-            {"model": "mlp:64", "optimizer": "rmsprop", "epochs": 40},
+            {"model": "mlp:64", "optimizer": "rmsprop", "epochs": 10},
             ["shrinkage.torch", "torch._dynamo"],
             [signal.SIGKILL],
         ),
