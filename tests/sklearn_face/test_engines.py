@@ -158,15 +158,21 @@ def sparse_task():
     return replace(task, data=thin)
 
 
-def test_compiled_loops_train_what_they_have_where_that_takes_a_while(monkeypatch):
+@pytest.mark.slow
+def test_compiled_loops_train_groups_in_single_precision():
     grouped = make_task(penalty=GroupLasso(0.1, groups="in"), on="all", dtype="float32")
     assert isinstance(choose_engine(grouped, LONG), CompiledEngine)
-    assert isinstance(choose_engine(grouped, SHORT), NumpyEngine)
+
+
+def test_compiled_loops_train_what_they_have_where_that_takes_a_while(monkeypatch):
+    sparse_weights = make_task(penalty=L1(0.1), how="coupled", on="all")
+    assert isinstance(choose_engine(sparse_weights, LONG), CompiledEngine)
+    assert isinstance(choose_engine(sparse_weights, SHORT), NumpyEngine)
     singular = make_task("nesterov", penalty=NuclearNorm(0.1))
     assert isinstance(choose_engine(singular, LONG), NumpyEngine)
     assert isinstance(choose_engine(sparse_task(), LONG), NumpyEngine)
     monkeypatch.setitem(sys.modules, "numba", None)  # as where it is not installed
-    assert isinstance(choose_engine(grouped, LONG), NumpyEngine)
+    assert isinstance(choose_engine(sparse_weights, LONG), NumpyEngine)
 
 
 def test_a_fault_of_the_compiled_loops_is_an_error(monkeypatch):
