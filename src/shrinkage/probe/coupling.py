@@ -42,9 +42,7 @@ class Coupling:
     order: str  # of a decoupled one: "before", "after" or "either"
     equals: str  # what it adds to the gradient, where that imitates it exactly
     cautious: bool  # acts only where the gradient, too, makes the weight smaller
-    momentum: float | None = (
-        None  # with which it was judged, where the factory's own did not decide
-    )
+    momentum: float | None = None  # given for the judgement, if the factory's own did not decide
 
 
 def judge_coupling(stepper: Stepper, base: Setting, law: Fitted) -> Coupling:

@@ -30,9 +30,8 @@ def build_predictor(model: str, state: State, inputs: int, outputs: int) -> Pred
     if is_dense(model):
         layers = dense_layers(state)
         return lambda X: apply_network(X, layers)
-    from shrinkage.study.training import (
-        fit_trial,  # only a model that is a user's function needs torch
-    )
+    # Only a model that is a user's function needs torch.
+    from shrinkage.study.training import fit_trial
 
     module = fit_trial.restore_model(model, state, inputs, outputs)
     return lambda X: fit_trial.predict(module, X).numpy()
